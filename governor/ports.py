@@ -1,0 +1,148 @@
+"""The plug panel: what the hub asks of the outside world, one Protocol each.
+
+Owns: the shape of each plug. Does not own: any implementation (adapters/, store/, connectors, reports, governor.policy.embedded).
+Invariants: a Protocol has at least one real implementation and one fake used in tests; nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One thing to read: a local file, or bytes that arrived by push or were fetched from an object store.
+
+    Exactly one of `path` and `body` is set. `uri` names it in `ingest_uri` and in errors.
+    """
+
+    uri: str
+    path: Path | None = None
+    body: bytes | None = None
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a connector made of some records; each input record that claims to be a model call is in exactly one of calls, rejected.
+
+    calls: CALL_SCHEMA (ingest_batch_id, ingested_at null: the store fills them); rejected: REJECT_SCHEMA; spans: SPAN_SCHEMA
+    (structure without a model call); content: CONTENT_SCHEMA.
+    """
+
+    calls: pa.Table
+    rejected: pa.Table
+    spans: pa.Table
+    content: pa.Table
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """source_instance: the configured source id; with_content: whether to extract bodies at all; batch_rows: upper bound per batch."""
+
+    source_instance: str
+    with_content: bool = True
+    batch_rows: int = 50_000
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Connector(Protocol):
+    """A spoke in. Read-only: it has no write call to its source."""
+
+    name: str
+
+    def detect(self, head: bytes, uri: str) -> float:
+        """0.0 (not mine) to 1.0 (certainly mine) from the first 64 KiB."""
+        ...
+
+    def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
+        """Bytes -> batches. Raises governor.errors.Invalid only when a whole payload is unreadable."""
+        ...
+
+    def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
+        """Pull since cursor; yields (batch, next cursor). Raises governor.errors.Invalid where the source has no pull."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    name: str  # regorus | opa
+    version: str
+
+
+class PolicyEngine(Protocol):
+    """Evaluates one loaded bundle. Undefined is returned as None and must never be read as allow."""
+
+    info: EngineInfo
+
+    def load(self, modules: Mapping[str, str], data: Mapping[str, Any]) -> None:
+        """modules: file name -> Rego source. Raises governor.errors.Invalid naming file and line."""
+        ...
+
+    def decide_many(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """path such as `governor/call/decision`; answers in the order of inputs. Any builtin error raises PolicyRefused (fail closed)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One replay or judge call. messages/params are the canonical (OpenAI chat) form; the adapter translates for the protocol."""
+
+    idempotency_key: str
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    params: Mapping[str, Any]
+    max_output_tokens: int
+    timeout_s: float = 120.0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelReply:
+    """status: ok | error | timeout | refused_params. Token counts are inclusive (as CALL_SCHEMA); None where the endpoint did not say."""
+
+    status: str
+    text: str = ""
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    finish_reason: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    http_status: int = 0
+    error: str = ""
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    duration_ms: float = 0.0
+    ttft_ms: float | None = None
+    retries: int = 0
+    dropped_params: Sequence[str] = ()
+
+
+class ModelEndpoint(Protocol):
+    """Where shadow replays and judges go. Never used for production traffic."""
+
+    def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        """Answers in completion order; never raises for a failed call (that is a reply)."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs bytes; the private key never leaves it."""
+
+    key_id: str
+    public_key: bytes  # raw Ed25519, 32 bytes
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+class Renderer(Protocol):
+    """Printing press: same document, same bytes."""
+
+    def __call__(self, document: Mapping[str, Any]) -> bytes: ...

@@ -1,0 +1,64 @@
+"""Every knob of a Governor process, one class.
+
+Owns: names, defaults, meaning. Does not own: the catalog (workflows, routes: data, see catalog.py).
+Read from the environment (`GOVERNOR_*`), then `governor.toml` in the home. Secrets are references (`env:NAME`, `file:PATH`, key-store URI).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+def default_home() -> Path:
+    return Path(platformdirs.user_data_dir("governor"))
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="GOVERNOR_", extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="Directory of the embedded database, lake, keys and outputs.")
+    database_url: str = Field(default="", description="SQLAlchemy URL of the operational rows; empty means SQLite in the home.")
+    lake_catalog: str = Field(default="", description="DuckLake catalog: a path or postgres:// URL; empty means SQLite in the home.")
+    lake_data: str = Field(default="", description="Where Parquet files live: a directory or s3:// prefix; empty means the home.")
+    broker_url: str = Field(default="", description="redis:// URL of the job broker; empty means worker threads in this process.")
+    opa_url: str = Field(default="", description="URL of a running OPA server; empty means the embedded engine.")
+    token: str = Field(default="", repr=False, description="API token of the person who acts; empty means the local operator.")
+    org: str = Field(default="default", description="Organization this process serves; embedded mode holds one.")
+    public_url: str = Field(default="http://127.0.0.1:8321", description="URL people use; fixes cookies and links.")
+    log_level: str = Field(default="warning", description="debug | info | warning | error.")
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, description="Largest request body accepted, in bytes.")
+    allow_private_endpoints: bool = Field(
+        default=False, description="Let replay endpoints resolve to loopback or private addresses (a gateway inside the company network)."
+    )
+    approval_days: int = Field(default=14, description="Days an approval stays valid.")
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'governor.db'}"
+
+    @property
+    def embedded(self) -> bool:
+        return self.database.startswith("sqlite")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = Path(str(init_settings().get("home") or os.environ.get("GOVERNOR_HOME") or default_home()))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, home / "governor.toml")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from overrides, environment and the home's governor.toml. Raises pydantic.ValidationError naming the knob."""
+    return Settings(**{name: value for name, value in overrides.items() if value is not None})

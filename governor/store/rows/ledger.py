@@ -1,0 +1,40 @@
+"""Ledger tables: entries (leaf bytes are the truth), Merkle nodes, checkpoints. Append only: triggers refuse update and delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field
+
+from governor.store.rows.base import OrgRow, instant
+
+
+class LedgerEntry(OrgRow, table=True):
+    __table_args__ = (UniqueConstraint("org_id", "idx"), UniqueConstraint("org_id", "stream", "stream_seq"), UniqueConstraint("org_id", "idem"))
+    id: str = Field(primary_key=True)  # UUIDv7, also inside the leaf
+    idx: int  # 0-based leaf index in the organization's tree
+    type: str
+    stream: str
+    stream_seq: int  # 1-based, gap-free per stream
+    idem: str  # the same wish twice is one entry, for ever
+    leaf: bytes  # canonical JSON, at most 16 KiB
+    leaf_hash: bytes  # RFC 6962: sha256(0x00 || leaf)
+    recorded_at: datetime = instant()
+
+
+class LedgerNode(OrgRow, table=True):
+    """Complete subtree hashes: level 0 is the leaves; (level, pos) covers leaves [pos << level, (pos + 1) << level)."""
+
+    org_id: str = Field(primary_key=True)
+    level: int = Field(primary_key=True)
+    pos: int = Field(primary_key=True)
+    hash: bytes
+
+
+class LedgerCheckpoint(OrgRow, table=True):
+    org_id: str = Field(primary_key=True)
+    size: int = Field(primary_key=True)
+    root: bytes
+    note: str  # C2SP signed note
+    created_at: datetime = instant()
