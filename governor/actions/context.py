@@ -1,0 +1,134 @@
+"""What every verb is given: the organization's stores, keys and policy engine, and who acts.
+
+Owns: opening an organization's home, the transaction around an action and what follows its commit (checkpoint, job dispatch).
+Does not own: any verb. Invariants: the checkpoint is signed in a second transaction, over committed entries only; jobs are dispatched after commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from governor.adapters.keys import FileKeys
+from governor.errors import Forbidden, Unauthenticated
+from governor.policy.bundle import Bundle, load_bundle
+from governor.ports import PolicyEngine
+from governor.settings import Settings
+from governor.store import ledger
+from governor.store.content import ContentStore
+from governor.store.database import Database
+from governor.store.lake import Lake
+from governor.store.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts. `id` is opaque (it enters the ledger); `email` never does. kind: person | operator | system."""
+
+    id: str
+    email: str = ""
+    kind: str = "person"
+    roles: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset({"api"})
+    auth: str = "token"
+
+    def ledger_ref(self) -> dict[str, Any]:
+        """The actor block of a ledger entry (no personal data)."""
+        return {"kind": self.kind, "ref": self.id, "roles": sorted(self.roles), "auth": {"amr": self.auth}}
+
+    def require(self, *roles: str) -> None:
+        """Raise unless this is a person who holds one of `roles`. The operator holds none."""
+        if self.kind != "person":
+            raise Unauthenticated(f"this needs a person with role {' or '.join(roles)}")
+        if not self.roles & set(roles):
+            raise Forbidden(f"this needs role {' or '.join(roles)}; you hold {', '.join(sorted(self.roles)) or 'none'}")
+
+
+OPERATOR = Actor(id="operator", kind="operator", scopes=frozenset({"api", "ingest:*"}), auth="local")
+SYSTEM = Actor(id="system", kind="system", auth="system")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Context:
+    """One organization, opened. Build it with `open_context`; close it when done."""
+
+    settings: Settings
+    rows: Database
+    lake: Lake
+    content: ContentStore
+    keys: FileKeys
+    now: Callable[[], datetime] = utc_now
+    after_commit: list[Callable[[list[str]], None]] = field(default_factory=list)
+
+    @property
+    def org(self) -> str:
+        return self.settings.org
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return load_bundle()
+
+    def engine(self) -> PolicyEngine:
+        """A fresh policy engine: the OPA server where one is configured, else the embedded one."""
+        if self.settings.opa_url:
+            from governor.adapters.opa import OpaEngine
+
+            return OpaEngine(self.settings.opa_url)
+        from governor.policy.embedded import RegorusEngine
+
+        return RegorusEngine()
+
+    @contextmanager
+    def transaction(self, actor: Actor) -> Iterator[Transaction]:
+        """One action's transaction; on success the tree is sealed and its jobs are offered to the broker."""
+        with self.rows.session(write=True) as session:
+            tx = Transaction(session, org=self.org, now=self.now(), producer=self.keys.producer_signer())
+            yield tx
+        if tx.entry is not None:
+            self.seal()
+        for dispatch in self.after_commit if tx.jobs else []:
+            try:
+                dispatch(tx.jobs)
+            except Exception:  # the outbox row is safe; the sweep offers it again
+                log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", tx.jobs, actor.kind, exc_info=True)
+
+    def seal(self) -> None:
+        """Sign a checkpoint over the committed tree, if it grew."""
+        with self.rows.session(write=True) as session:
+            ledger.sign_checkpoint(session, self.org, self.keys.log_signer(), self.keys.origin(self.org), self.now())
+
+    def close(self) -> None:
+        self.lake.close()
+        self.rows.close()
+
+
+def open_context(settings: Settings, *, create: bool = False) -> Context:
+    """Open the organization of `settings`; `create` makes home, keys, tables and lake where missing.
+
+    Raises governor.errors.NotFound when the home was never initialised and `create` is false.
+    """
+    home = settings.home
+    if create:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = FileKeys(home)
+    if create:
+        keys.create(settings.org)
+    rows = Database(settings.database, settings.org)
+    if create:
+        rows.migrate()
+    catalog = settings.lake_catalog or str(home / "lake" / "catalog.sqlite")
+    data = settings.lake_data or str(home / "lake" / "data")
+    lake = Lake(catalog, data, settings.org, lock_dir=home / "lake")
+    content = ContentStore(home / "content" / settings.org, keys.content_key(settings.org))
+    return Context(settings=settings, rows=rows, lake=lake, content=content, keys=keys)

@@ -1,0 +1,76 @@
+"""What every command shares: the global options, the opened organization, who acts, and how a result is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.errors import NotFound, Unauthenticated
+from governor.settings import Settings, load_settings
+
+
+@dataclass
+class Session:
+    """Lives in `typer.Context.obj` as `ctx.obj`. Progress and words go to stderr (`console`), results to stdout."""
+
+    home: Path | None = None
+    json: bool = False
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    _context: Context | None = None
+
+    def settings(self) -> Settings:
+        return load_settings(home=self.home)
+
+    def context(self, *, create: bool = False) -> Context:
+        """The organization of the home. Raises NotFound when it was never initialised."""
+        if self._context is None:
+            settings = self.settings()
+            if not create and settings.embedded and not (settings.home / "governor.db").exists():
+                raise NotFound(f"no Governor home at {settings.home}", hint="run `governor init` (or give --home DIR)")
+            self._context = open_context(settings, create=create)
+        return self._context
+
+    def actor(self) -> Actor:
+        """The person of GOVERNOR_TOKEN, or the operator of an embedded home."""
+        settings = self.settings()
+        if settings.token:
+            from governor.actions.people import authenticate
+
+            return authenticate(self.context(), settings.token)
+        if not settings.embedded:
+            raise Unauthenticated("a shared installation needs a token for every command")
+        return OPERATOR
+
+    def print(self, data: Any, human: str | Callable[[Any], None] | None = None) -> None:
+        """`data` as JSON with --json, else `human` (text, or a callable that prints)."""
+        if self.json or human is None:
+            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+        elif callable(human):
+            human(data)
+        else:
+            typer.echo(human)
+
+    def note(self, text: str) -> None:
+        """Words beside the result, never on stdout."""
+        self.console.print(text, highlight=False)
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+
+
+def session_of(ctx: typer.Context) -> Session:
+    """The Session of a command; `--json` and `--home` are accepted before or after the command's name."""
+    found = ctx.find_object(Session)
+    if found is None:
+        raise RuntimeError("the root callback makes the Session")
+    return found

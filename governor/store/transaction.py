@@ -1,0 +1,57 @@
+"""One request or job is one transaction: business rows, at most one ledger entry, and the jobs it wants.
+
+Owns: what may happen inside the transaction. Does not own: opening and committing it (actions/context.py), sealing (store/ledger.py).
+Invariants: a second `append` is a programming error; jobs are rows, so they leave only if the transaction commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, select
+
+from governor.ledger.canonical import canonical_json
+from governor.ledger.entry import EntryDraft
+from governor.ports import Signer
+from governor.store import ledger
+from governor.store.rows.jobs import Job
+from governor.store.rows.ledger import LedgerEntry
+
+
+class Transaction:
+    """Handed to an action by `Context.transaction`; nobody commits in the middle."""
+
+    def __init__(self, session: Session, *, org: str, now: datetime, producer: Signer) -> None:
+        self.session = session
+        self.org = org
+        self.now = now
+        self.entry: LedgerEntry | None = None
+        self.jobs: list[str] = []
+        self._producer = producer
+
+    def append(self, draft: EntryDraft) -> LedgerEntry:
+        """Append one ledger entry; the same `idem` returns the entry that is already there."""
+        if self.entry is not None:
+            raise RuntimeError(f"one transaction appends at most one ledger entry; {self.entry.type} is already in it")
+        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer)
+        return self.entry
+
+    def enqueue(self, actor: str, args: Mapping[str, Any], *, dedupe: str, available_at: datetime | None = None) -> str:
+        """Wish for a job; the same `dedupe` is the same job. Returns the job id."""
+        known = self.session.exec(select(Job).where(Job.dedupe == f"{self.org}:{dedupe}")).first()
+        if known is not None:
+            return known.id
+        job = Job(
+            org_id=self.org,
+            actor=actor,
+            args=canonical_json(dict(args)).decode(),
+            dedupe=f"{self.org}:{dedupe}",
+            available_at=available_at or self.now,
+            created_at=self.now,
+        )
+        self.session.add(job)
+        self.session.flush()
+        self.jobs.append(job.id)
+        return job.id
