@@ -1,0 +1,137 @@
+"""The operators' door: one file per noun, one visible list of commands.
+
+Owns: argument names, exit codes (0 done, 1 refused or failed, 2 wrong usage), one-line errors. Does not own: what a command does (actions/).
+Invariants: results on stdout, words and progress on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import pydantic
+import typer
+
+from governor.cli import (
+    apply,
+    change,
+    demo,
+    findings,
+    home,
+    ingest,
+    ledger,
+    packet,
+    period,
+    policy,
+    prices,
+    token,
+    trust,
+    usage,
+    worker,
+)
+from governor.cli.session import Session
+from governor.errors import GovernorError
+
+app = typer.Typer(
+    name="governor",
+    help="A governance ledger over the LLM gateways you already run: who used which model, was it allowed, what did it cost, who approved the change.\n\n"
+    "Start with `governor demo`, or `governor init` and `governor ingest auto FILE`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    home_dir: Annotated[
+        Path | None,
+        typer.Option("--home", envvar="GOVERNOR_HOME", help="Directory of the embedded database, lake and keys.", show_envvar=True),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Machine output on stdout; words go to stderr.")] = False,
+) -> None:
+    session = ctx.ensure_object(Session)
+    session.home, session.json = home_dir, json
+
+
+app.command("init")(home.init)
+app.command("doctor")(home.doctor)
+app.command("serve")(home.serve)
+app.command("demo")(demo.demo)
+app.command("apply")(apply.apply)
+app.command("ingest")(ingest.ingest)
+app.command("sync")(ingest.sync)
+app.command("usage")(usage.usage)
+app.command("findings")(findings.findings)
+app.command("worker")(worker.worker)
+app.add_typer(ingest.calls_app, name="calls")
+app.add_typer(ingest.quarantine_app, name="quarantine")
+app.add_typer(policy.app, name="policy")
+app.add_typer(change.app, name="change")
+app.add_typer(packet.app, name="packet")
+app.add_typer(trust.app, name="trust")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(prices.app, name="prices")
+app.add_typer(period.app, name="period")
+app.add_typer(token.app, name="token")
+
+
+def global_options_first(arguments: list[str]) -> list[str]:
+    """Let `--json` and `--home DIR` stand anywhere: they are moved before the command's name."""
+    front: list[str] = []
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word == "--json":
+            front.append(word)
+        elif word == "--home" and queue:
+            front += [word, queue.pop(0)]
+        elif word.startswith("--home="):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `governor` command."""
+    logging.basicConfig(level=os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    words = global_options_first(sys.argv[1:] if arguments is None else arguments)
+    session = Session()
+    try:
+        code = typer.main.get_command(app).main(args=words, prog_name="governor", standalone_mode=False, obj=session)
+        raise SystemExit(code if isinstance(code, int) else 0)
+    except click.Abort:
+        fail("aborted", "stopped by the user", "")
+    except click.UsageError as wrong:
+        wrong.show(sys.stderr)
+        raise SystemExit(2) from None
+    except GovernorError as error:
+        fail(error.code, error.message, error.hint)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see docs/settings.md")
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 - the last door: a person gets one line, the log gets the trace
+        logging.getLogger("governor").debug("unexpected failure", exc_info=True)
+        fail("internal", f"{type(error).__name__}: {error}", "run again with GOVERNOR_LOG_LEVEL=debug and report the trace")
+    finally:
+        session.close()
+
+
+def fail(code: str, message: str, hint: str) -> None:
+    """One clear line on stderr, exit 1."""
+    line = " ".join(f"error[{code}]: {message}".split())
+    print(line + (f". hint: {hint}" if hint else ""), file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,67 @@
+"""`governor usage`: what was used, by whom, at what cost, and how much of it is governed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from governor.actions.usage import DIMENSIONS, usage_report
+from governor.cli.session import session_of
+
+
+def usage(
+    ctx: typer.Context,
+    period: Annotated[str, typer.Option("--period", help="Calendar month in the organization's billing zone, YYYY-MM.", show_default=False)],
+    by: Annotated[str, typer.Option("--by", help=f"Comma separated: {', '.join(DIMENSIONS)}.")] = "workflow",
+    as_of: Annotated[str, typer.Option("--as-of", help="event: the catalog as it was when each call happened; now: as it is today.")] = "event",
+) -> None:
+    """Calls, tokens and exact cost of a month, with coverage.
+
+    `governor usage --period 2026-10 --by workflow,owner` shows who spent what;
+    `--by status` and `--by provider,model` cut the same month differently. Money is exact, in USD.
+    """
+    session = session_of(ctx)
+    report = usage_report(session.context(), period, [part.strip() for part in by.split(",") if part.strip()], as_of=as_of)
+    session.print(report, show)
+
+
+def show(report: dict[str, Any]) -> None:
+    console = Console()
+    keys = [name for name in DIMENSIONS if report["rows"] and name in report["rows"][0]]
+    table = Table(title=f"Usage {report['period']}", caption=f"lake snapshot {report['snapshot']}")
+    for name in keys:
+        table.add_column(name)
+    for name in ("calls", "input", "output", "list USD", "contracted USD", "unpriced"):
+        table.add_column(name, justify="right")
+    for row in report["rows"]:
+        table.add_row(
+            *[str(row[name] if row[name] is not None else "-") for name in keys],
+            f"{row['calls']:,}",
+            f"{row['input_tokens'] or 0:,}",
+            f"{row['output_tokens'] or 0:,}",
+            money(row["list_cost"]),
+            money(row["contracted_cost"]),
+            str(row["unpriced_calls"] or "-"),
+        )
+    if not report["rows"]:
+        console.print(f"No calls in {report['period']}. Ingest some with `governor ingest auto FILE`, or look at another month.")
+        return
+    console.print(table)
+    coverage = report["coverage"]
+    console.print(
+        f"Mapped spend {coverage['mapped_spend']} of {coverage['total_spend']} USD ({coverage['percent']}%): "
+        f"workflow {coverage['parts']['workflow']}, owner {coverage['parts']['owner']}, approved policy {coverage['parts']['approved_policy']}. "
+        f"Unpriced calls: {coverage['unpriced_calls']}."
+    )
+    for suggestion in report["suggestions"][:5]:
+        console.print(f"[yellow]unattributed[/]: {suggestion['calls']} calls, {suggestion['spend']} USD, try match: {suggestion['match']}", highlight=False)
+
+
+def money(text: str) -> str:
+    """Shorten an exact decimal for reading; JSON keeps every digit."""
+    from decimal import ROUND_HALF_EVEN, Decimal
+
+    return f"{Decimal(text).quantize(Decimal('0.0001'), ROUND_HALF_EVEN):,}"
