@@ -40,8 +40,16 @@ IDENTITY: Final = [
 COUNTING: Final = [
     _field("grain", _S, "attempt | request | span_rollup"),
     _field("cost_bearing", _B, "the only rows that chargeback sums; one per real call"),
-    _field("exclusion_reason", _S, "parent_rollup | wrapper_span | duplicate_instrumentation | superseded | shadow; null when cost bearing"),
-    _field("dup_group_key", _S, "cross-source key of one real call or attempt; rows that share it are witnesses of the same call"),
+    _field(
+        "exclusion_reason",
+        _S,
+        "parent_rollup | wrapper_span | duplicate_instrumentation | superseded | shadow; null when cost bearing",
+    ),
+    _field(
+        "dup_group_key",
+        _S,
+        "cross-source key of one real call or attempt; rows that share it are witnesses of the same call",
+    ),
     _field("sample_rate", _D, "1.0 unless the source samples"),
 ]
 CORRELATION: Final = [

@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     log_level: str = Field(default="warning", description="debug | info | warning | error.")
     max_body_bytes: int = Field(default=32 * 1024 * 1024, description="Largest request body accepted, in bytes.")
     allow_private_endpoints: bool = Field(
-        default=False, description="Let replay endpoints resolve to loopback or private addresses (a gateway inside the company network)."
+        default=False,
+        description="Let replay endpoints resolve to loopback or private addresses (a gateway inside the company network).",
     )
     approval_days: int = Field(default=14, description="Days an approval stays valid.")
 

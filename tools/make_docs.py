@@ -32,12 +32,22 @@ def command_pages(command: click.Command, trail: str) -> list[str]:
 
 def commands_page() -> str:
     root = typer.main.get_command(app)
-    head = "# Commands\n\n" + NOTE + "\n`--home DIR` and `--json` may stand anywhere on the line. Exit code 0 done, 1 refused or failed, 2 wrong usage.\n\n"
+    head = (
+        "# Commands\n\n"
+        + NOTE
+        + "\n`--home DIR` and `--json` may stand anywhere on the line. Exit code 0 done, 1 refused or failed, 2 wrong usage.\n\n"
+    )
     return head + "\n".join(command_pages(root, "governor"))
 
 
 def settings_page() -> str:
-    lines = ["# Settings", "", NOTE, "Environment variables, or the lower-case name in `governor.toml` inside the home.", ""]
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "Environment variables, or the lower-case name in `governor.toml` inside the home.",
+        "",
+    ]
     lines += ["| variable | default | meaning |", "| --- | --- | --- |"]
     for name, info in Settings.model_fields.items():
         default = "the platform's data directory" if name == "home" else repr(info.default)
@@ -46,7 +56,13 @@ def settings_page() -> str:
 
 
 def calls_page() -> str:
-    lines = ["# The canonical call, column by column", "", NOTE, "One row is one attempt at one model call, as one source saw it. `governor calls export` writes these columns as Parquet.", ""]
+    lines = [
+        "# The canonical call, column by column",
+        "",
+        NOTE,
+        "One row is one attempt at one model call, as one source saw it. `governor calls export` writes these columns as Parquet.",
+        "",
+    ]
     for group, fields in COLUMN_GROUPS.items():
         lines += [f"## {group}", "", "| column | type | meaning |", "| --- | --- | --- |"]
         lines += [f"| `{field.name}` | {field.type} | {field.metadata[b'doc'].decode().replace('|', '/')} |" for field in fields]

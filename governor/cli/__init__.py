@@ -52,7 +52,12 @@ def root(
     ctx: typer.Context,
     home_dir: Annotated[
         Path | None,
-        typer.Option("--home", envvar="GOVERNOR_HOME", help="Directory of the embedded database, lake and keys.", show_envvar=True),
+        typer.Option(
+            "--home",
+            envvar="GOVERNOR_HOME",
+            help="Directory of the embedded database, lake and keys.",
+            show_envvar=True,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Machine output on stdout; words go to stderr.")] = False,
 ) -> None:
@@ -105,7 +110,11 @@ def global_options_first(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `governor` command."""
-    logging.basicConfig(level=os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper(),
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
     words = global_options_first(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     try:
@@ -125,7 +134,11 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(1) from None
     except Exception as error:  # noqa: BLE001 - the last door: a person gets one line, the log gets the trace
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
-        fail("internal", f"{type(error).__name__}: {error}", "run again with GOVERNOR_LOG_LEVEL=debug and report the trace")
+        fail(
+            "internal",
+            f"{type(error).__name__}: {error}",
+            "run again with GOVERNOR_LOG_LEVEL=debug and report the trace",
+        )
     finally:
         session.close()
 

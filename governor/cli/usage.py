@@ -14,9 +14,14 @@ from governor.cli.session import session_of
 
 def usage(
     ctx: typer.Context,
-    period: Annotated[str, typer.Option("--period", help="Calendar month in the organization's billing zone, YYYY-MM.", show_default=False)],
+    period: Annotated[
+        str,
+        typer.Option("--period", help="Calendar month in the organization's billing zone, YYYY-MM.", show_default=False),
+    ],
     by: Annotated[str, typer.Option("--by", help=f"Comma separated: {', '.join(DIMENSIONS)}.")] = "workflow",
-    as_of: Annotated[str, typer.Option("--as-of", help="event: the catalog as it was when each call happened; now: as it is today.")] = "event",
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="event: the catalog as it was when each call happened; now: as it is today.")
+    ] = "event",
 ) -> None:
     """Calls, tokens and exact cost of a month, with coverage.
 
@@ -57,7 +62,10 @@ def show(report: dict[str, Any]) -> None:
         f"Unpriced calls: {coverage['unpriced_calls']}."
     )
     for suggestion in report["suggestions"][:5]:
-        console.print(f"[yellow]unattributed[/]: {suggestion['calls']} calls, {suggestion['spend']} USD, try match: {suggestion['match']}", highlight=False)
+        console.print(
+            f"[yellow]unattributed[/]: {suggestion['calls']} calls, {suggestion['spend']} USD, try match: {suggestion['match']}",
+            highlight=False,
+        )
 
 
 def money(text: str) -> str:

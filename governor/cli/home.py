@@ -1,0 +1,57 @@
+"""`governor init`, `doctor` and `serve`: a home comes to life, is examined, and opens its doors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from governor.cli.session import session_of
+
+
+def init(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Option("--admin", help="E-mail of the first admin.")] = "admin@localhost",
+    name: Annotated[str, typer.Option("--name", help="Name of the first admin.")] = "Administrator",
+    zone: Annotated[str, typer.Option("--billing-zone", help="IANA time zone that decides calendar months.")] = "UTC",
+) -> None:
+    """Make the home: database, lake, keys, list prices and the first admin, whose token is printed once.
+
+    Safe to run again: what exists stays, and no second admin is made.
+    """
+    from governor.actions.init_home import init_home
+
+    session = session_of(ctx)
+    made = init_home(session.context(create=True), email=email, name=name, billing_zone=zone, note=session.note)
+    session.print(made, None if session.json else made["message"])
+
+
+def doctor(ctx: typer.Context) -> None:
+    """What works, what is missing, and what to do about it. Exit code 1 when something needed is broken."""
+    from governor.actions.doctor import examine
+
+    session = session_of(ctx)
+    checks = examine(session.settings())
+    session.print(
+        {"checks": [check.as_dict() for check in checks], "ok": all(check.ok for check in checks)},
+        "\n".join(check.line() for check in checks),
+    )
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; put a TLS proxy in front before leaving loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8321,
+) -> None:
+    """API and web pages, with an embedded worker unless a broker is configured. Stop with Ctrl-C."""
+    from governor.asgi import serve as serve_asgi
+
+    session = session_of(ctx)
+    session.context()  # fail early, with a hint, when there is no home
+    session.close()
+    session.note(f"Governor on http://{host}:{port}  (home {session.settings().home}; stop with Ctrl-C)")
+    serve_asgi(session.settings(), host=host, port=port)
