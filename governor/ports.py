@@ -85,7 +85,7 @@ class PolicyEngine(Protocol):
         ...
 
     def decide_many(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """path such as `governor/call/decision`; answers in the order of inputs. Any builtin error raises PolicyRefused (fail closed)."""
+        """Path such as `governor/call/decision`; answers in the order of inputs. Any builtin error raises PolicyRefused (fail closed)."""
         ...
 
 

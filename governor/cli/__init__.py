@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
         fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see docs/settings.md")
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except Exception as error:  # noqa: BLE001 - the last door: a person gets one line, the log gets the trace
+    except Exception as error:
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
         fail(
             "internal",

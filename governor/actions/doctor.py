@@ -1,0 +1,111 @@
+"""`governor doctor`: examine this installation without changing it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from governor.actions.context import Context, open_context
+from governor.errors import GovernorError
+from governor.settings import Settings
+
+DISTRIBUTION = "workflow-model-governor"
+TOP_LEVEL = ("governor", "connectors", "workers", "reports", "policies")
+
+
+@dataclass(frozen=True)
+class Check:
+    """needed: a failure makes the installation unusable; otherwise it only limits it."""
+
+    name: str
+    ok: bool
+    detail: str
+    needed: bool = True
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    def line(self) -> str:
+        mark = "ok" if self.ok else ("FAIL" if self.needed else "--")
+        return f"[{mark:^4}] {self.name:<18} {self.detail}"
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, in the order a person would ask."""
+    return list(_checks(settings))
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0])
+    yield _names()
+    yield _guard("pdf", _pdf, needed=False)
+    yield _guard("opa", lambda: _opa(settings), needed=bool(settings.opa_url))
+    yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
+    free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.anchor).free
+    yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
+    try:
+        context = open_context(settings)
+    except GovernorError as error:
+        yield Check("home", ok=False, detail=f"{error.message}. {error.hint}")
+        return
+    try:
+        yield _guard("database", lambda: _database(context))
+        yield _guard("isolation", lambda: _isolation(context))
+        yield _guard("lake", lambda: f"snapshot {context.lake.snapshot_id()}")
+        yield _guard("policy", lambda: f"bundle {context.bundle.revision[:12]}, {context.engine().info.name}")
+    finally:
+        context.close()
+
+
+def _guard(name: str, probe: Callable[[], str], *, needed: bool = True) -> Check:
+    try:
+        return Check(name, ok=True, detail=probe(), needed=needed)
+    except Exception as error:  # a probe may fail in any way; the line says which
+        hint = getattr(error, "hint", "")
+        return Check(name, ok=not needed, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
+
+
+def _names() -> Check:
+    """Fails if another distribution owns one of our import names: both would then be half installed."""
+    owners = importlib.metadata.packages_distributions()
+    clashes = {name: owned for name in TOP_LEVEL if (owned := [dist for dist in owners.get(name, []) if dist != DISTRIBUTION])}
+    return Check("import names", not clashes, "ours alone" if not clashes else f"also owned by {clashes}: install Governor in its own environment")
+
+
+def _pdf() -> str:
+    import weasyprint
+
+    return f"WeasyPrint {weasyprint.__version__}"
+
+
+def _opa(settings: Settings) -> str:
+    if not settings.opa_url:
+        return "embedded engine (no GOVERNOR_OPA_URL)"
+    from governor.adapters.opa import OpaEngine
+
+    return f"OPA {OpaEngine(settings.opa_url).info.version} at {settings.opa_url}"
+
+
+def _broker(settings: Settings) -> str:
+    if not settings.broker_url:
+        return "worker threads in this process (no GOVERNOR_BROKER_URL)"
+    import redis
+
+    redis.Redis.from_url(settings.broker_url, socket_timeout=3).ping()
+    return "Redis answers"
+
+
+def _database(context: Context) -> str:
+    with context.rows.session() as session:
+        session.connection()
+    return "embedded SQLite" if context.settings.embedded else "Postgres"
+
+
+def _isolation(context: Context) -> str:
+    if context.settings.embedded:
+        return "one organization per home (several need Postgres)"
+    context.rows.check_isolation()
+    return "row-level security binds this role"
