@@ -1,0 +1,139 @@
+"""The guided run: captured traffic in, a route change proposed, tested in shadow, decided by the right people, sealed, and the month charged back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from governor.demo.catalog import catalog_yaml
+from governor.demo.guide import Guide
+from governor.demo.simulated_endpoint import SimulatedEndpoint
+from governor.demo.traffic import make_month
+from governor.errors import Refused
+
+WORKFLOW = "fnol-triage"
+CANDIDATE = "openai/gpt-4.1-mini"
+REQUESTER, OWNER, SECURITY, FINANCE = "rae@acme.example", "dana@acme.example", "sol@acme.example", "finn@acme.example"
+PASSWORD = "governor-demo"  # noqa: S105 - a demo account on this machine, printed to the person who made it
+
+
+def run_demo(home: Path, *, calls: int, sample: int, console: Console) -> dict[str, Any]:
+    """Runs the loop in `home`. Returns {"home", "packet", "trust", "statements", "change", "verdict", "message", ...}.
+
+    Raises Refused when the home already holds something.
+    """
+    home = home.resolve()
+    if home.exists() and any(home.iterdir()):
+        raise Refused(f"{home} is not empty", hint="give an empty --home, or remove it first")
+    guide = Guide(home, console)
+    month = last_month(datetime.now(UTC))
+    out = home / "out"
+    console.print(f"[bold]Governor demo[/]: one month ({month}) of a made-up insurer, {calls:,} calls. Models and traffic are simulated.", highlight=False)
+
+    guide.chapter("1. A home: database, lake, keys, list prices, people")
+    first = guide.do("init", "--admin", "admin@acme.example", "--name", "Admin")
+    guide.tokens["admin@acme.example"] = first["token"]
+    (home / "governor.toml").write_text("# the demo's shadow endpoint is on this machine\nallow_private_endpoints = true\n")
+    os.environ.setdefault("GOVERNOR_DEMO_SHADOW_KEY", "demo-shadow-key")
+    with SimulatedEndpoint(seed=7) as endpoint:
+        return loop(guide, home, out, month, endpoint.base_url, calls=calls, sample=sample)
+
+
+def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, calls: int, sample: int) -> dict[str, Any]:
+    admin = "admin@acme.example"
+    until = (datetime.now(UTC) + timedelta(days=180)).date().isoformat()
+    catalog = home / "catalog.yaml"
+    catalog.write_text(catalog_yaml(endpoint_url, until))
+    applied = guide.do("apply", "-f", str(catalog), person=admin)
+    guide.say(f"{len(applied['changes'])} documents applied: people, twelve workflows with owners, routes, budgets, contract prices")
+    for email in (REQUESTER, OWNER, SECURITY, FINANCE):
+        guide.tokens[email] = guide.do("token", "create", email, "--name", "demo", person=admin, show=False)["token"]
+
+    guide.chapter("2. Traffic in: nothing lost, nothing doubled")
+    made = make_month(home / "traffic", month, calls=calls)
+    counts = guide.do("ingest", "litellm", *[str(path) for path in made.files])
+    guide.say(", ".join(f"{name} {value:,}" for name, value in counts.items() if isinstance(value, int)))
+    again = guide.do("ingest", "litellm", str(made.files[0]))
+    guide.say(f"the first file again: stored {again['stored']}, duplicates {again['duplicates']:,}")
+
+    guide.chapter("3. Who used what, and how much of it is governed")
+    usage = guide.do("usage", "--period", month, "--by", "workflow")
+    for row in usage["rows"][:5]:
+        guide.say(f"{row['workflow'] or 'unattributed':<18} {row['calls']:>7,} calls  {row['contracted_cost']:>18} USD")
+    coverage = usage["coverage"]
+    guide.say(f"mapped {coverage['percent']}% of {coverage['total_spend']} USD; unpriced calls {coverage['unpriced_calls']}")
+
+    guide.chapter("4. What policy says about the month")
+    findings = guide.do("findings", "--period", month)["findings"]
+    for finding in findings[:6]:
+        guide.say(f"{finding['rule']:<18} {finding['workflow'] or '-':<18} {finding['calls']:>6,} calls  {finding['message']}")
+
+    guide.chapter("5. A route change: plan first, then shadow")
+    change = guide.do(
+        "change", "propose", "--workflow", WORKFLOW, "--candidate", CANDIDATE, "--endpoint", "gateway-shadow",
+        "--sample", str(sample), "--margin", "quality=0.05", "--budget-usd", "20", "--reason", "same quality for a fifth of the price",
+        person=REQUESTER,
+    )  # fmt: skip
+    number = change["id"]
+    guide.do("change", "shadow", number, "--wait", person=REQUESTER)
+    shown = guide.do("change", "show", number, person=REQUESTER)
+    guide.say(f"verdict {shown['verdict']['verdict']}: {shown['verdict'].get('sentence', '')}")
+
+    guide.chapter("6. The right people decide")
+    for need in shown["needs"]:
+        guide.say(f"needs {need['role']}: {need['reason']}")
+    guide.refused("change", "approve", number, "--digest", shown["digest"], "--reason", "my own change", person=REQUESTER)
+    people = {"owner": OWNER, "security": SECURITY, "finance": FINANCE}
+    for need in shown["needs"]:
+        guide.do("change", "approve", number, "--digest", shown["digest"], "--reason", "evidence read", person=people[need["role"]])
+    guide.do("change", "cutover", number, "--export", "litellm", person=OWNER)
+
+    guide.chapter("7. A packet an auditor verifies without us")
+    out.mkdir(exist_ok=True)
+    packet, trust = out / f"{number}.govpacket", out / "governor.trust"
+    guide.do("packet", "export", number, "-o", str(packet), person=OWNER)
+    guide.do("trust", "export", "-o", str(trust), person=OWNER)
+    verified = guide.do("packet", "verify", str(packet), "--trust", str(trust))
+    guide.say(f"packet verify: {verified['result']} ({len(verified['checks'])} checks, offline)")
+
+    guide.chapter("8. The month, charged back")
+    closed = guide.do("period", "close", month, "--out", str(out / "close"), person=FINANCE)
+    guide.say(f"statement total {closed['totals']['statement_total']} USD in {len(closed['files'])} files")
+    late = guide.do("ingest", "litellm", str(made.late))
+    status = guide.do("period", "status", month, person=FINANCE)
+    guide.say(f"{late['stored']} late rows arrived: {month} stays {status['state']}; they become corrections in the open period")
+    shutil.rmtree(home / "traffic")
+    message = "\n".join(
+        [
+            "",
+            f"Made in {home}:",
+            f"  packet      {packet}",
+            f"  trust file  {trust}",
+            f"  statements  {out / 'close'}",
+            "",
+            "Look at it:",
+            f"  governor serve --home {home}        (or make serve-demo), then sign in as {OWNER} / {PASSWORD}",
+            f"  governor packet verify {packet} --trust {trust}",
+        ]
+    )
+    return {
+        "home": str(home),
+        "change": number,
+        "verdict": shown["verdict"]["verdict"],
+        "packet": str(packet),
+        "trust": str(trust),
+        "statements": str(out / "close"),
+        "month": month,
+        "coverage": coverage["percent"],
+        "message": message,
+    }
+
+
+def last_month(now: datetime) -> str:
+    """The last full calendar month before `now`, YYYY-MM."""
+    return (now.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
