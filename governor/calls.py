@@ -50,6 +50,11 @@ COUNTING: Final = [
         _S,
         "cross-source key of one real call or attempt; rows that share it are witnesses of the same call",
     ),
+    _field(
+        "dup_alias_key",
+        _S,
+        "dup_group_key of a weaker witness that this row replaces (its wrapper span, the client's own span); else null",
+    ),
     _field("sample_rate", _D, "1.0 unless the source samples"),
 ]
 CORRELATION: Final = [
@@ -223,6 +228,14 @@ CONTENT_SCHEMA: Final = pa.schema(
     ]
 )
 
+# How witnesses of one call are merged; a pure function of the set of rows, so the order of arrival does not matter:
+#   1. of the rows that share a dup_group_key the first by (rank, usage present, lowest record_id) is the winner;
+#   2. a whole group is out when any row of another group names it in dup_alias_key;
+#   3. cost_bearing = winner of a group that is not out. Losers of 1: 'duplicate_instrumentation' when the winner is of
+#      the same source family (source_kind up to the first dot), else 'superseded'. Losers of 2: 'parent_rollup' (grain
+#      span_rollup) or 'wrapper_span' when named from the same family, else 'superseded'.
+# After an ingest only rows whose dup_group_key is a dup_group_key or a dup_alias_key of a new row can change.
+# A row that arrives with an exclusion_reason of its own (shadow, ...) takes no part.
 # A witness with a higher rank carries the cost of a call seen more than once:
 # provider bill > gateway bill > gateway database > gateway log > tracing tool (research: merge rules of multi-source ledgers).
 WITNESS_RANK: Final = {
