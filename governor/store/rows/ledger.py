@@ -1,4 +1,7 @@
-"""Ledger tables: entries (leaf bytes are the truth), Merkle nodes, checkpoints. Append only: triggers refuse update and delete."""
+"""Ledger tables: entries (leaf bytes are the truth), Merkle nodes, checkpoints: append only, triggers refuse update and delete.
+
+Disclosures are the one table here that may lose rows: deleting one erases a personal value and breaks no proof.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from governor.store.rows.base import OrgRow, instant
 
 
 class LedgerEntry(OrgRow, table=True):
-    __table_args__ = (UniqueConstraint("org_id", "idx"), UniqueConstraint("org_id", "stream", "stream_seq"), UniqueConstraint("org_id", "idem"))
+    __table_args__ = (
+        UniqueConstraint("org_id", "idx"),
+        UniqueConstraint("org_id", "stream", "stream_seq"),
+        UniqueConstraint("org_id", "idem"),
+    )
     id: str = Field(primary_key=True)  # UUIDv7, also inside the leaf
     idx: int  # 0-based leaf index in the organization's tree
     type: str
@@ -38,3 +45,13 @@ class LedgerCheckpoint(OrgRow, table=True):
     root: bytes
     note: str  # C2SP signed note
     created_at: datetime = instant()
+
+
+class LedgerDisclosure(OrgRow, table=True):
+    """Salted personal field of an entry; the leaf holds its digest only."""
+
+    org_id: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)  # as in the leaf's `_sd`
+    entry_id: str = Field(index=True)
+    name: str
+    disclosure: str  # base64url of [salt, name, value] (RFC 9901)

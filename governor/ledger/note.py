@@ -1,0 +1,177 @@
+"""C2SP signed notes: a text, and lines under it that say who signed it. Ed25519 signatures and witness cosignatures.
+
+Owns: the note and vkey formats (c2sp.org/signed-note, tlog-cosignature). Does not own: keys (adapters/keys.py) or what a text means.
+Invariants: a note has one byte form; base64 that another program would write differently is refused; a key id is always recomputed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from governor.errors import Invalid
+
+ED25519: Final = 0x01
+COSIGNATURE: Final = 0x04
+KEY_SIZE: Final = 32
+SIGNATURE_SIZE: Final = 64
+ID_SIZE: Final = 4
+TIME_SIZE: Final = 8
+MAX_NOTE: Final = 1_000_000
+MAX_SIGNATURES: Final = 100
+_DASH: Final = "\u2014 "
+
+
+class NoteSigner(Protocol):
+    """The part of governor.ports.Signer a note needs."""
+
+    public_key: bytes
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class VerifierKey:
+    """Who may sign: a name, an algorithm and a public key."""
+
+    name: str
+    algorithm: int
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        return key_id(self.name, self.public_key, self.algorithm)
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public_key).decode()}"
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class NoteSignature:
+    name: str
+    key_id: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Note:
+    """`text` ends in a newline; `signatures` in the order of the note."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+    def signed_by(self, key: VerifierKey) -> bool | None:
+        """True if `key` signed this text, False if a signature claims so and is wrong, None if no signature names this key."""
+        claimed = [found for found in self.signatures if found.name == key.name and found.key_id == key.key_id]
+        if not claimed:
+            return None
+        return all(_verifies(self.text, key, found.signature) for found in claimed)
+
+    def cosigned_at(self, key: VerifierKey) -> int | None:
+        """Unix seconds a witness states in its (valid) cosignature."""
+        if key.algorithm != COSIGNATURE or not self.signed_by(key):
+            return None
+        first = next(found for found in self.signatures if found.name == key.name and found.key_id == key.key_id)
+        return int.from_bytes(first.signature[:TIME_SIZE], "big")
+
+
+def _verifies(text: str, key: VerifierKey, signature: bytes) -> bool:
+    if key.algorithm == ED25519:
+        return len(signature) == SIGNATURE_SIZE and key.verifies(text.encode(), signature)
+    if key.algorithm == COSIGNATURE and len(signature) == TIME_SIZE + SIGNATURE_SIZE:
+        when = int.from_bytes(signature[:TIME_SIZE], "big")
+        return key.verifies(f"cosignature/v1\ntime {when}\n{text}".encode(), signature[TIME_SIZE:])
+    return False
+
+
+def key_id(name: str, public_key: bytes, algorithm: int = ED25519) -> bytes:
+    """First four bytes of SHA-256(name, newline, algorithm, key)."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public_key).digest()[:ID_SIZE]
+
+
+def vkey(name: str, public_key: bytes) -> str:
+    """The verifier key text of an Ed25519 key. Raises Invalid for a name a note cannot carry."""
+    return VerifierKey(_name(name), ED25519, public_key).text
+
+
+def parse_vkey(text: str) -> VerifierKey:
+    """Raises Invalid for anything but `name+id+base64` with a known algorithm and the right id."""
+    name, _, rest = text.partition("+")
+    claimed, _, encoded = rest.partition("+")
+    raw = strict_base64(encoded)
+    if len(raw) != 1 + KEY_SIZE or raw[0] not in {ED25519, COSIGNATURE}:
+        raise Invalid(f"verifier key of {name!r} has an unknown algorithm or length")
+    key = VerifierKey(_name(name), raw[0], raw[1:])
+    if key.key_id.hex() != claimed:
+        raise Invalid(f"verifier key of {name!r} does not match its id {claimed!r}")
+    return key
+
+
+def sign_note(text: str, signers: Sequence[tuple[str, NoteSigner]]) -> str:
+    """The note over `text` (which must end in a newline), one signature per (name, signer)."""
+    _text(text)
+    lines = []
+    for name, signer in signers:
+        raw = key_id(_name(name), signer.public_key) + signer.sign(text.encode())
+        lines.append(f"{_DASH}{name} {base64.b64encode(raw).decode()}\n")
+    return text + "\n" + "".join(lines)
+
+
+def parse_note(note: str) -> Note:
+    """Split text and signatures; does not verify. Raises Invalid for anything a strict reader would refuse."""
+    if len(note) > MAX_NOTE:
+        raise Invalid("note is too large")
+    body, found, tail = note.rpartition("\n\n")
+    if not found or not tail.endswith("\n"):
+        raise Invalid("not a signed note")
+    text = body + "\n"
+    _text(text)
+    signatures = []
+    for line in tail[:-1].split("\n"):
+        name, space, encoded = line.removeprefix(_DASH).partition(" ")
+        if not line.startswith(_DASH) or not space:
+            raise Invalid("malformed signature line in a note")
+        raw = strict_base64(encoded)
+        if len(raw) <= ID_SIZE:
+            raise Invalid("signature in a note is too short")
+        signatures.append(NoteSignature(_name(name), raw[:ID_SIZE], raw[ID_SIZE:]))
+    if len(signatures) > MAX_SIGNATURES:
+        raise Invalid("note has too many signatures")
+    return Note(text, tuple(signatures))
+
+
+def strict_base64(text: str) -> bytes:
+    """Standard base64 in its only canonical spelling. Raises Invalid otherwise."""
+    try:
+        raw = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("not base64") from None
+    if base64.b64encode(raw).decode() != text:
+        raise Invalid("base64 is not canonical")
+    return raw
+
+
+def _name(name: str) -> str:
+    if not name or "+" in name or any(char.isspace() for char in name):
+        raise Invalid(f"{name!r} cannot be the name of a note key")
+    return name
+
+
+def _text(text: str) -> None:
+    if not text.endswith("\n") or any(char < " " and char != "\n" for char in text):
+        raise Invalid("text of a note must end in a newline and hold no control characters")

@@ -1,0 +1,109 @@
+"""Entry types: one registry, one JSON Schema per payload, one digest per schema.
+
+Owns: which `subject:verb` may be written and what its payload must say at least. Does not own: who may do it (changes.py, actions).
+Invariants: a schema names the core a verifier relies on and allows more; a published schema is never edited, its digest is inside every entry.
+`change` is the change id, `digest` the hex digest an approval binds; people are opaque refs; e-mails and names go to `EntryDraft.personal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from governor.errors import Invalid
+from governor.ledger.canonical import digest
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+_SHA: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_NEEDS: Final = {
+    "type": "array",
+    "items": {"type": "object", "required": ["role"], "properties": {"role": _TEXT, "reason": {"type": "string"}}},
+}
+
+
+@dataclass(frozen=True)
+class EntryType:
+    name: str
+    meaning: str
+    fields: dict[str, dict[str, Any]]
+    optional: dict[str, dict[str, Any]]
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the payload: the named core is required, anything more is allowed."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"https://governor.example/ledger/{self.name.replace(':', '/')}/v1",
+            "description": self.meaning,
+            "type": "object",
+            "required": sorted(self.fields),
+            "properties": {**self.fields, **self.optional},
+            "additionalProperties": True,
+        }
+
+    @cached_property
+    def schema_sha256(self) -> str:
+        return digest(self.schema)
+
+
+def _type(name: str, meaning: str, *, optional: dict[str, dict[str, Any]] | None = None, **fields: dict[str, Any]) -> EntryType:
+    return EntryType(name, meaning, fields, optional or {})
+
+
+_ALL: Final = (
+    _type("home:init", "An organization's home was made.", org=_TEXT),
+    _type("catalog:apply", "Catalog documents took effect."),
+    _type("source:ingest", "A batch of records was read from a source."),
+    _type("prices:import", "A version of the price book was recorded."),
+    _type(
+        "change:propose",
+        "A route change was requested, with its evaluation plan fixed.",
+        change=_TEXT,
+        optional={"digest": _SHA, "workflow": _TEXT},
+    ),
+    _type("change:submit", "A change was handed in for review.", change=_TEXT, optional={"digest": _SHA}),
+    _type(
+        "change:shadow",
+        "A shadow run ended; `author` is the ref of whoever ran or edited the evidence.",
+        change=_TEXT,
+        status=_TEXT,
+        optional={"run": _TEXT, "author": _TEXT, "verdict": {"type": "string"}},
+    ),
+    _type("change:review", "Policy was evaluated and the approval matrix computed.", change=_TEXT, digest=_SHA, needs=_NEEDS),
+    _type("change:approve", "A person approved exactly this digest, answering one needed role.", change=_TEXT, digest=_SHA, role=_TEXT),
+    _type("change:reject", "A person rejected exactly this digest.", change=_TEXT, digest=_SHA),
+    _type("change:expire", "A change ran out of time before it was decided or cut over.", change=_TEXT),
+    _type("change:cutover", "The company says it moved its route; nothing was written to a gateway.", change=_TEXT, digest=_SHA),
+    _type("change:verify", "Later traffic was compared with the approved route and agreed.", change=_TEXT),
+    _type("change:drift", "Later traffic differs from the approved route.", change=_TEXT),
+    _type("period:close", "A month was closed from a pinned snapshot.", month=_TEXT),
+    _type("period:except", "A signed exception allowed a close below the coverage limit.", month=_TEXT),
+    _type("waiver:apply", "A waiver took effect until its expiry."),
+    _type("packet:issue", "An audit packet was issued; `statement_sha256` is its DSSE envelope.", change=_TEXT, statement_sha256=_SHA),
+    _type("key:rotate", "A key was replaced.", key_id=_TEXT),
+    _type("key:revoke", "A key is no longer trusted from a tree size on.", key_id=_TEXT),
+    _type("redaction:done", "Personal fields of an entry were erased; their commitments remain.", entry=_TEXT),
+    _type("person:apply", "A person's account or roles changed."),
+    _type("token:create", "An API token was made."),
+    _type("token:revoke", "An API token was revoked."),
+    _type("content:erase", "Stored prompts or outputs were erased; their digests remain."),
+    _type("quarantine:retry", "Quarantined records were read again."),
+    _type("clock:anomaly", "The server clock stepped back; recorded_at was held.", clock=_TEXT, held_at=_TEXT),
+    _type("ledger:restore", "The database was restored behind an anchor; a person decided to go on."),
+)
+
+REGISTRY: Final[dict[str, EntryType]] = {kind.name: kind for kind in _ALL}
+
+
+def entry_type(name: str) -> EntryType:
+    """Raises Invalid for a type that is not registered: an unknown verb has no meaning to an auditor."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise Invalid(f"unknown ledger entry type {name!r}", hint="register it in governor/ledger/types.py") from None
+
+
+def change_stream(change_id: str) -> str:
+    """The stream that holds every entry about one change, packets included."""
+    return f"change/{change_id}"
