@@ -1,0 +1,65 @@
+"""The catalog: organization, people, workflows with owners and routes, endpoints, sources, contract prices, waivers, attribution rules.
+
+Owns: what a document may say and what a snapshot answers. Does not own: versions and their two clocks (actions/apply.py, actions/load_catalog.py).
+Invariants: pure data, no I/O; a snapshot never changes.
+"""
+
+from governor.catalog.documents import (
+    KINDS,
+    ContractPriceDocument,
+    EndpointDocument,
+    Price,
+    SourceDocument,
+    WaiverDocument,
+    WaiverScope,
+)
+from governor.catalog.fields import CAPTURE_DEFAULTS, CREDENTIAL_FIELDS, RETENTION_DEFAULTS, Capture, DataClass, Document, Role
+from governor.catalog.moments import begins, ends
+from governor.catalog.organization import OrganizationDocument, PersonDocument, ProviderTerms
+from governor.catalog.parse import document_digest, document_json, document_of, json_schema, parse_document, parse_documents
+from governor.catalog.snapshot import Catalog, Waiver, check_together
+from governor.catalog.workflow import (
+    AttributionDocument,
+    AttributionRule,
+    Fallback,
+    OutputContract,
+    Route,
+    WorkflowDocument,
+)
+
+__all__ = [
+    "CAPTURE_DEFAULTS",
+    "CREDENTIAL_FIELDS",
+    "KINDS",
+    "RETENTION_DEFAULTS",
+    "AttributionDocument",
+    "AttributionRule",
+    "Capture",
+    "Catalog",
+    "ContractPriceDocument",
+    "DataClass",
+    "Document",
+    "EndpointDocument",
+    "Fallback",
+    "OrganizationDocument",
+    "OutputContract",
+    "PersonDocument",
+    "Price",
+    "ProviderTerms",
+    "Role",
+    "Route",
+    "SourceDocument",
+    "Waiver",
+    "WaiverDocument",
+    "WaiverScope",
+    "WorkflowDocument",
+    "begins",
+    "check_together",
+    "document_digest",
+    "document_json",
+    "document_of",
+    "ends",
+    "json_schema",
+    "parse_document",
+    "parse_documents",
+]

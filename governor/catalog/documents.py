@@ -1,0 +1,145 @@
+"""Endpoints, contract prices, sources and waivers, and the table of all kinds.
+
+Owns: these four kinds and KINDS. Does not own: YAML (parse.py), what makes documents wrong together (snapshot.py), their versions (actions/apply.py).
+Invariants: no secret is accepted as a value; a waiver expires and names a compensating control.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from pydantic import Field, field_validator
+
+from governor.catalog.fields import SECRET_NAME, SECRET_REFERENCE, URL_WITH_PASSWORD, Document, Identifier, Name, Part, SecretReference
+from governor.catalog.moments import Moment, Money, begins
+from governor.catalog.organization import OrganizationDocument, PersonDocument
+from governor.catalog.workflow import AttributionDocument, WorkflowDocument
+
+
+class EndpointDocument(Document):
+    """Where shadow replays and judge calls go. `models` maps a route's model to the name the endpoint knows it by."""
+
+    kind: Literal["endpoint"] = "endpoint"
+    id: Identifier
+    protocol: Literal["openai", "anthropic"]
+    base_url: str = Field(max_length=500)
+    secret: SecretReference
+    models: dict[str, str] = Field(default_factory=dict)
+    concurrency: int = Field(default=4, ge=1, le=256)
+    timeout_s: int = Field(default=120, ge=1, le=3600)
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    @field_validator("base_url")
+    @classmethod
+    def is_http(cls, text: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#]*", text):
+            raise ValueError("an http(s) URL without user, password, query or fragment")
+        return text.rstrip("/")
+
+
+class Price(Part):
+    amount: Money
+    per: int = Field(default=1_000_000, gt=0)
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+    @property
+    def decimal(self) -> Decimal:
+        return Decimal(self.amount)
+
+
+class ContractPriceDocument(Document):
+    """A negotiated price. `valid_from` and `valid_to` (exclusive) are the dates of the price itself, so dated prices live side by side."""
+
+    kind: Literal["contract_price"] = "contract_price"
+    provider: Name
+    model: Name
+    meter: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="input, cache_read, cache_write, output, request, ...")
+    region: str = ""
+    service_tier: str = ""
+    context_min: int = Field(default=0, ge=0)
+    context_max: int | None = Field(default=None, gt=0)
+    price: Price
+    valid_to: Moment | None = None
+
+    @property
+    def key(self) -> str:
+        where = f"{self.provider}/{self.model}/{self.meter}"
+        narrowing = [self.region, self.service_tier, f"{self.context_min}" if self.context_min else ""]
+        return where + "".join(f"/{part}" for part in narrowing if part) + f"@{self.valid_from or 'ever'}"
+
+    @property
+    def starts_at(self) -> datetime | None:
+        return begins(self.valid_from) if self.valid_from else None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        return begins(self.valid_to) if self.valid_to else None
+
+
+class SourceDocument(Document):
+    """A configured gateway or file drop, for `sync` and push."""
+
+    kind: Literal["source"] = "source"
+    id: Identifier
+    connector: str = Field(min_length=1, max_length=200)
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    @field_validator("config")
+    @classmethod
+    def holds_no_secret(cls, config: dict[str, Any]) -> dict[str, Any]:
+        for name, value in config.items():
+            if not isinstance(value, str):
+                continue
+            if URL_WITH_PASSWORD.search(value) or (SECRET_NAME.search(name) and not SECRET_REFERENCE.fullmatch(value)):
+                raise ValueError(f"config.{name} holds a secret; write a reference such as env:NAME or file:PATH")
+        return config
+
+
+class WaiverScope(Part):
+    """Every field that is named must match; an empty scope is the whole organization."""
+
+    workflow: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    environment: str | None = None
+    region: str | None = None
+
+
+class WaiverDocument(Document):
+    kind: Literal["waiver"] = "waiver"
+    id: str = Field(default="", max_length=200)
+    rule: str = Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$")
+    scope: WaiverScope = Field(default_factory=WaiverScope)
+    reason: str = Field(min_length=1, max_length=2000)
+    compensating_control: str = Field(min_length=1, max_length=2000)
+    starts: Moment | None = None
+    expires: Moment = Field(description="last day (or instant) of the waiver; a waiver that never expires is refused")
+
+    @property
+    def key(self) -> str:
+        if self.id:
+            return self.id
+        scope = self.scope.model_dump(exclude_none=True)
+        return self.rule + "".join(f"/{name}={value}" for name, value in sorted(scope.items()))
+
+
+KINDS: Final[dict[str, type[Document]]] = {
+    "organization": OrganizationDocument,
+    "person": PersonDocument,
+    "workflow": WorkflowDocument,
+    "endpoint": EndpointDocument,
+    "contract_price": ContractPriceDocument,
+    "source": SourceDocument,
+    "waiver": WaiverDocument,
+    "attribution": AttributionDocument,
+}

@@ -1,0 +1,127 @@
+"""Workflows and the rules that find their calls.
+
+Owns: workflow, route, fallback, output contract, standalone attribution rules. Does not own: how a rule is matched (governor.attribution).
+Invariants: a workflow has an owner; an approved route says until when; route ids differ within a workflow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jsonschema
+from pydantic import Field, field_validator, model_validator
+
+from governor.catalog.fields import CAPTURE_DEFAULTS, RETENTION_DEFAULTS, Capture, DataClass, Document, Email, Identifier, Match, Name, Part
+from governor.catalog.moments import Moment, Money, begins, ends
+from governor.catalog.organization import OrganizationDocument
+
+
+class Route(Part):
+    """A provider and model a workflow may use. `aliases`: other names the gateway uses for it. No regions means any region."""
+
+    id: Identifier
+    provider: Name
+    model: Name
+    regions: list[Name] = Field(default_factory=list)
+    aliases: list[Name] = Field(default_factory=list)
+    approved_from: Moment | None = None
+    approved_until: Moment = Field(description="last day (or instant) of the approval; approvals never run for ever")
+    change: str = Field(default="", description="the change request that approved it; written by `change cutover`")
+
+    @model_validator(mode="after")
+    def ends_after_it_begins(self) -> Route:
+        if self.approved_from and ends(self.approved_until) <= begins(self.approved_from):
+            raise ValueError("approved_until lies before approved_from")
+        return self
+
+
+class Fallback(Part):
+    provider: Name
+    model: Name
+    regions: list[Name] = Field(default_factory=list)
+    aliases: list[Name] = Field(default_factory=list)
+    approved_from: Moment | None = None
+    approved_until: Moment | None = None
+
+
+class OutputContract(Part):
+    json_schema: dict[str, Any]
+
+    @field_validator("json_schema")
+    @classmethod
+    def is_a_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        try:
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            raise ValueError(f"not a JSON Schema: {error.message}") from None
+        return schema
+
+
+class WorkflowDocument(Document):
+    kind: Literal["workflow"] = "workflow"
+    id: Identifier
+    name: str = ""
+    owner: Email
+    cost_center: str = Field(default="", max_length=100)
+    grc_id: str = ""
+    environment: str = "production"
+    risk_tier: Literal["low", "medium", "high"] = "medium"
+    data_class: DataClass = "internal"
+    latency_target_ms: int | None = Field(default=None, gt=0)
+    max_cost_per_call: Money | None = None
+    monthly_budget: Money | None = None
+    output_contract: OutputContract | None = None
+    content_capture: Capture | None = None
+    content_retention_days: int | None = Field(default=None, ge=0)
+    order: int = Field(default=0, description="lower is asked first; equal orders keep the order of first application")
+    match: list[Match] = Field(default_factory=list)
+    routes: list[Route] = Field(default_factory=list)
+    fallback: list[Fallback] = Field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+    @field_validator("owner", mode="before")
+    @classmethod
+    def somebody_owns_it(cls, value: Any) -> Any:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            raise ValueError("a workflow without an owner is refused; name the e-mail of the person who answers for it")
+        return value
+
+    @model_validator(mode="after")
+    def routes_differ(self) -> WorkflowDocument:
+        ids = [route.id for route in self.routes]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"route id {twice[0]!r} is used twice")
+        return self
+
+    def capture(self, organization: OrganizationDocument | None = None) -> Capture:
+        """The workflow's own word, then the organization's for its data class, then the default."""
+        of_class = organization.content_capture if organization else {}
+        return self.content_capture or of_class.get(self.data_class) or CAPTURE_DEFAULTS[self.data_class]
+
+    def retention_days(self, organization: OrganizationDocument | None = None) -> int:
+        if self.content_retention_days is not None:
+            return self.content_retention_days
+        of_class = organization.content_retention_days if organization else {}
+        return of_class.get(self.data_class, RETENTION_DEFAULTS[self.data_class])
+
+
+class AttributionRule(Part):
+    workflow: Identifier
+    match: Match
+
+
+class AttributionDocument(Document):
+    """Ordered rules that stand apart from the workflows, such as those a platform team keeps for legacy keys."""
+
+    kind: Literal["attribution"] = "attribution"
+    id: Identifier
+    order: int = Field(default=0, description="lower is asked first, together with the orders of workflows")
+    rules: list[AttributionRule] = Field(min_length=1)
+
+    @property
+    def key(self) -> str:
+        return self.id
