@@ -1,0 +1,185 @@
+"""The catalog as Rego sees it (data.catalog), and the instants at which a decision can change.
+
+Owns: normalisation (canonical provider and model names, integer micro-USD, RFC 3339 instants) and validity epochs. Does not own: the documents
+(catalog.py). It reads them as plain mappings shaped like the YAML, or as anything with `model_dump`.
+Invariants: a date that ends something includes that day (in UTC); limits are rounded down, so rounding never loosens one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from governor.errors import Invalid
+
+BEGINNING = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Within [start, end) no decision changes by time alone; `at` is what questions carry."""
+
+    start: datetime
+    end: datetime
+    at: str
+
+
+def catalog_data(catalog: Any) -> dict[str, Any]:
+    """data.catalog from a mapping or object with `workflows`, `waivers`, `endpoints`, `organization` (each may be missing)."""
+    workflows = {str(one["id"]): _workflow(one) for one in _documents(catalog, "workflows")}
+    organization = next(iter(_documents(catalog, "organization")), {})
+    policy = organization.get("policy") or {}
+    named = [name for one in workflows.values() for route in (*one["routes"], *one["fallback"]) for name in route["names"][:1]]
+    return {
+        "workflows": workflows,
+        "models": dict.fromkeys(sorted(set(named)), True),
+        "waivers": [_waiver(one) for one in _documents(catalog, "waivers")],
+        "endpoints": sorted(str(one["id"]) for one in _documents(catalog, "endpoints")),
+        "providers": {canonical_provider(name): dict(terms) for name, terms in sorted((policy.get("providers") or {}).items())},
+        "tables": {name: policy[name] for name in ("data_classes", "approval") if policy.get(name)},
+    }
+
+
+def boundaries(catalog: Any) -> list[datetime]:
+    """Every instant at which a decision could change: approvals that start or end, waivers that start or expire."""
+    data = catalog_data(catalog)
+    found = {
+        route[edge]
+        for one in data["workflows"].values()
+        for route in (*one["routes"], *one["fallback"])
+        for edge in ("approved_from", "approved_until")
+    }
+    found |= {waiver[edge] for waiver in data["waivers"] for edge in ("starts", "expires")}
+    return sorted(datetime.fromisoformat(text) for text in found if text is not None)
+
+
+def epochs(edges: Iterable[datetime], start: datetime, end: datetime) -> list[Epoch]:
+    """Cut [start, end) at the boundaries. `at` is the boundary an epoch began with, even before `start`, so that months share decisions."""
+    edges = sorted(set(edges))
+    before = [edge for edge in edges if edge <= start]
+    inside = [edge for edge in edges if start < edge < end]
+    first = rfc3339(before[-1]) if before else BEGINNING
+    starts, ats = [start, *inside], [first, *map(rfc3339, inside)]
+    return [Epoch(one, until, at) for one, until, at in zip(starts, [*inside, end], ats, strict=True)]
+
+
+def rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@cache
+def provider_aliases() -> Mapping[str, str]:
+    loaded = json.loads(files("policies").joinpath("data/providers.json").read_text())
+    return dict(loaded["aliases"])
+
+
+def canonical_provider(name: str) -> str:
+    """The gen_ai.provider.name of a provider, from the table the rules use as well."""
+    return provider_aliases().get(name.lower(), name.lower())
+
+
+def bare_model(name: str) -> str:
+    """Lower case, without a `provider/` prefix."""
+    return name.lower().rsplit("/", 1)[-1]
+
+
+def _documents(catalog: Any, name: str) -> list[dict[str, Any]]:
+    found = catalog.get(name) if isinstance(catalog, Mapping) else getattr(catalog, name, None)
+    if found is None:
+        return []
+    if name == "organization":
+        found = [found]
+    if isinstance(found, Mapping):
+        found = found.values()
+    return [one.model_dump() if hasattr(one, "model_dump") else dict(one) for one in found]
+
+
+def _workflow(one: Mapping[str, Any]) -> dict[str, Any]:
+    ident = one["id"]
+    return {
+        "owner": one.get("owner"),
+        "cost_center": one.get("cost_center"),
+        "environment": one.get("environment"),
+        "risk_tier": one.get("risk_tier"),
+        "data_class": one.get("data_class"),
+        "content_capture": one.get("content_capture") or "off",
+        "latency_target_ms": one.get("latency_target_ms"),
+        "max_cost_micro_usd": micro_usd(one.get("max_cost_per_call"), f"workflow {ident}: max_cost_per_call"),
+        "monthly_budget_micro_usd": micro_usd(one.get("monthly_budget"), f"workflow {ident}: monthly_budget"),
+        "routes": [_route(route, str(route.get("id") or f"{ident}#{number}")) for number, route in enumerate(one.get("routes") or (), 1)],
+        "fallback": [
+            _route(route, str(route.get("id") or f"{ident}#fallback{number}")) for number, route in enumerate(one.get("fallback") or (), 1)
+        ],
+    }
+
+
+def _route(route: Mapping[str, Any], ident: str) -> dict[str, Any]:
+    model = bare_model(str(route["model"]))
+    aliases = [str(alias).lower() for alias in route.get("aliases") or ()]
+    return {
+        "id": ident,
+        "provider": canonical_provider(str(route["provider"])),
+        "model": model,
+        "names": [model, *(alias for alias in aliases if alias != model)],
+        "regions": [str(region).lower() for region in route.get("regions") or ()],
+        "retention_days": route.get("retention_days"),
+        "approved_from": _opens(route.get("approved_from"), f"route {ident}: approved_from"),
+        "approved_until": _closes(route.get("approved_until"), f"route {ident}: approved_until"),
+    }
+
+
+def _waiver(one: Mapping[str, Any]) -> dict[str, Any]:
+    scope = {name: value for name, value in dict(one.get("scope") or {}).items() if value is not None}
+    rule, expires = str(one["rule"]), _closes(one.get("expires"), f"waiver of {one['rule']}: expires")
+    named = ",".join(f"{name}={scope[name]}" for name in sorted(scope)) or "everything"
+    return {
+        "id": str(one.get("id") or f"{rule}/{named}"),
+        "rule": rule,
+        "scope": scope,
+        "reason": one.get("reason"),
+        "compensating_control": one.get("compensating_control"),
+        "approver": next((str(one[name]) for name in ("approver", "approved_by", "applied_by") if one.get(name)), None),
+        "starts": _opens(one.get("starts") or one.get("valid_from"), f"waiver of {rule}: starts"),
+        "expires": expires,
+    }
+
+
+def micro_usd(amount: Any, what: str) -> int | None:
+    """A decimal amount as integer micro-USD, rounded down."""
+    if amount is None:
+        return None
+    if isinstance(amount, float):
+        raise Invalid(f"{what}: {amount} is a float; write the amount in quotes")
+    try:
+        return int((Decimal(str(amount)) * 1_000_000).to_integral_value(ROUND_FLOOR))
+    except ArithmeticError:
+        raise Invalid(f"{what}: {amount!r} is not an amount") from None
+
+
+def _instant(value: Any, what: str, *, whole_day: bool) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = date.fromisoformat(value) if len(value) == len("2026-10-01") else datetime.fromisoformat(value)
+        except ValueError:
+            raise Invalid(f"{what}: {value!r} is neither a date nor an instant") from None
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1 if whole_day else 0)
+    if value.tzinfo is None:
+        raise Invalid(f"{what}: {value} has no time zone")
+    return rfc3339(value)
+
+
+def _opens(value: Any, what: str) -> str | None:
+    return _instant(value, what, whole_day=False)
+
+
+def _closes(value: Any, what: str) -> str | None:
+    return _instant(value, what, whole_day=True)
