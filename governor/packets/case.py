@@ -1,0 +1,54 @@
+"""What the checks of one packet have established so far, and what they need of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from governor.errors import GovernorError, IntegrityError, Invalid
+from governor.ledger.checkpoint import Checkpoint
+from governor.ledger.entry import Entry
+from governor.ledger.note import Note
+from governor.ledger.trust import Issuer, Trust
+
+
+class Undecided(GovernorError):
+    """Not wrong, but not provable with this trust file and this verifier."""
+
+    code = "undecided"
+
+
+@dataclass
+class Case:
+    """What the checks have established so far."""
+
+    files: Mapping[str, bytes]
+    trust: Trust
+    issuer: Issuer | None = None
+    subjects: dict[str, str] = field(default_factory=dict)
+    predicate: dict[str, Any] = field(default_factory=dict)
+    events: list[Entry] = field(default_factory=list)
+    issue: Entry | None = None
+    checkpoint: Checkpoint | None = None
+    note: Note | None = None
+    proven: bool = False
+
+    @property
+    def change(self) -> dict[str, Any]:
+        found = self.predicate.get("change")
+        if not isinstance(found, dict):
+            raise IntegrityError("not checked: the statement did not verify")
+        return found
+
+
+def need(condition: object, why: str) -> None:
+    if not condition:
+        raise IntegrityError(f"not checked: {why}")
+
+
+def text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid("not UTF-8 text") from None

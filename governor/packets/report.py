@@ -1,0 +1,58 @@
+"""What verification found, one check a line; each can fail alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+VERIFIED: Final = 0
+FAILED: Final = 1
+UNDECIDED: Final = 2
+USAGE: Final = 64
+_MARKS: Final = {"ok": " ok ", "fail": "FAIL", "warn": "warn", "none": " -- ", "undecided": " ?? "}
+
+
+@dataclass(frozen=True)
+class Check:
+    """status: ok | fail | warn | none (nothing to check, nothing required) | undecided (cannot be told with what is given)."""
+
+    name: str
+    status: str
+    detail: str
+
+
+@dataclass
+class Report:
+    title: str
+    sha256: str
+    trust: str
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """One failed check fails the packet; otherwise one undecided check leaves it undecided. No checks is not a pass."""
+        found = {check.status for check in self.checks}
+        if "fail" in found or not found:
+            return FAILED
+        return UNDECIDED if "undecided" in found else VERIFIED
+
+    @property
+    def verdict(self) -> str:
+        return {VERIFIED: "VERIFIED", FAILED: "FAILED", UNDECIDED: "UNDECIDED"}[self.exit_code]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "title": self.title,
+            "sha256": self.sha256,
+            "trust_sha256": self.trust,
+            "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in self.checks],
+        }
+
+    def text(self, trust_name: str = "") -> str:
+        lines = [f"PACKET   {self.title}      sha256 {self.sha256}"]
+        lines += [f"[{_MARKS[check.status]}] {check.name:<13} {check.detail}" for check in self.checks]
+        against = f"against trust policy {trust_name} (sha256 {self.trust[:16]}..)" if self.trust else "without a trust policy"
+        lines.append(f"{self.verdict} {against}   checked offline, no network used")
+        return "\n".join(lines)

@@ -1,0 +1,166 @@
+"""Is this packet what it says? Bytes and a trust text in, one line per check out. No home, no database, no network.
+
+Owns: the order of checks and what each needs. Does not own: the formats (ledger/, container.py, statement.py) and the four-eyes rules (approvals.py).
+Invariants: keys come from the trust text only; a check that cannot run because an earlier one failed says so and never passes; absence of a required
+thing is a failure, absence of knowledge is `undecided`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from governor.errors import GovernorError, IntegrityError
+from governor.ledger.canonical import sha256_hex
+from governor.ledger.entry import Entry
+from governor.ledger.note import parse_note
+from governor.ledger.trust import parse_trust
+from governor.packets import container
+from governor.packets.approvals import check_approvals
+from governor.packets.case import Case, Undecided, need, text
+from governor.packets.history import check_checkpoint, check_events, check_policy, check_redactions
+from governor.packets.report import Check, Report
+from governor.packets.statement import UnknownKey, open_envelope, unverified_predicate
+
+VERSION: Final = 1
+
+
+def verify(packet: bytes, trust: bytes | None) -> Report:
+    """Never raises for a bad packet; that is a report. Raises Invalid when the trust text itself is malformed."""
+    believed = parse_trust(trust) if trust is not None else None
+    report = Report(title="unreadable", sha256=sha256_hex(packet), trust=believed.sha256 if believed else "")
+    try:
+        files = container.unpack(packet)
+    except container.NewerVersion as error:
+        report.checks.append(Check("container", "undecided", error.message))
+        return report
+    except IntegrityError as error:
+        report.checks.append(Check("container", "fail", error.message))
+        return report
+    report.title = _title(files)
+    if believed is None:
+        report.checks.append(Check("container", "undecided", "no trust file: nothing in a packet can vouch for itself"))
+        return report
+    case = Case(files, believed)
+    for name, check in CHECKS:
+        report.checks.append(_run(name, check, case))
+    return report
+
+
+def _run(name: str, check: Callable[[Case], Check], case: Case) -> Check:
+    try:
+        return check(case)
+    except (Undecided, UnknownKey) as error:
+        return Check(name, "undecided", error.message)
+    except GovernorError as error:
+        return Check(name, "fail", error.message)
+    except Exception as error:  # noqa: BLE001 - a maimed packet may break any assumption; it must never look like a crash or a pass
+        return Check(name, "fail", f"malformed ({type(error).__name__}: {error})")
+
+
+def _title(files: Mapping[str, bytes]) -> str:
+    try:
+        change = unverified_predicate(files[container.STATEMENT])["change"]
+        route = f"{_route(change['baseline'])} -> {_route(change['candidate'])}"
+        return f"{change['id']} route change, {change['workflow']}: {route}"
+    except (GovernorError, KeyError, TypeError):
+        return "unreadable"
+
+
+def _route(route: Any) -> str:
+    if not isinstance(route, Mapping):
+        return str(route)
+    return f"{route.get('model', '?')}@{route.get('provider', '?')}"
+
+
+def _container(case: Case) -> Check:
+    note = parse_note(text(case.files[container.SEAL]))
+    if note.text != container.seal_text(case.files):
+        raise IntegrityError(_seal_difference(note.text, case.files))
+    if len(note.signatures) != 1:
+        raise IntegrityError("the seal needs exactly one signature")
+    for issuer in case.trust.issuers:
+        signed = note.signed_by(issuer.key)
+        if signed is False:
+            raise IntegrityError(f"the seal's signature by {issuer.key.name} does not verify")
+        if signed:
+            case.issuer = issuer
+            return Check(
+                "container",
+                "ok",
+                f"canonical, {len(case.files)} files, nothing unlisted, seal by {issuer.key.name} (key {issuer.key_id[:8]}..)",
+            )
+    raise Undecided(f"sealed by {note.signatures[0].name}, whose key the trust file does not name")
+
+
+def _seal_difference(sealed: str, files: Mapping[str, bytes]) -> str:
+    lines = [line.partition("  ") for line in sealed.splitlines()[1:]]
+    listed = {name: value for value, _, name in lines}
+    for name, body in container.ordered(files):
+        if name != container.SEAL and listed.get(name) != sha256_hex(body):
+            return f"{name} is not what the seal says"
+    return "the seal lists other files than the packet holds"
+
+
+def _statement(case: Case) -> Check:
+    found, issuer = open_envelope(case.files[container.STATEMENT], case.trust.issuers)
+    if case.issuer is not None and issuer.key_id != case.issuer.key_id:
+        raise IntegrityError("statement and seal are signed by different issuers")
+    subjects: dict[str, str] = {}
+    for subject in found["subject"]:
+        if set(subject) != {"name", "digest"} or set(subject["digest"]) != {"sha256"} or subject["name"] in subjects:
+            raise IntegrityError("statement subjects are malformed")
+        subjects[subject["name"]] = subject["digest"]["sha256"]
+    if found["predicate"].get("version") != VERSION:
+        raise Undecided("the statement is of a newer version")
+    case.issuer, case.subjects, case.predicate = issuer, subjects, found["predicate"]
+    valid = f"{issuer.first}..{'' if issuer.last is None else issuer.last}"
+    return Check("statement", "ok", f"DSSE Ed25519 by {issuer.key.name}, key valid for tree sizes {valid}")
+
+
+def evidence_named(events: Sequence[Entry]) -> dict[str, str]:
+    """Digest of each evidence file as the ledger names it last."""
+    return {str(item["name"]): str(item["sha256"]) for event in events for item in event.body["evidence"]}
+
+
+def _evidence(case: Case) -> Check:
+    need(case.subjects, "the statement did not verify")
+    present = {name for name in case.files if name.startswith("evidence/")} | {container.REPORT}
+    for name in sorted(present | case.subjects.keys()):
+        if name not in case.subjects:
+            raise IntegrityError(f"{name} is not named by the statement")
+        if name not in case.files:
+            raise IntegrityError(f"{name} is missing")
+        if sha256_hex(case.files[name]) != case.subjects[name]:
+            raise IntegrityError(f"{name} does not match its SHA-256")
+    bound = 0
+    for name, value in evidence_named(case.events).items():
+        if case.subjects.get(f"evidence/{name}") != value:
+            raise IntegrityError(f"evidence/{name} is not the file the ledger names")
+        bound += 1
+    count = len(present) - 1
+    if count == 0:
+        raise IntegrityError("the packet holds no evidence")
+    return Check("evidence", "ok", f"{count} of {count} files match their SHA-256; {bound} of them bound by ledger entries; report matches")
+
+
+def _approvals(case: Case) -> Check:
+    need(case.proven, "the events are not proven")
+    return check_approvals(case.change, case.events)
+
+
+def _timestamp(_: Case) -> Check:
+    return Check("timestamp", "none", "no RFC 3161 token (not required by the trust file)")
+
+
+CHECKS: Final[tuple[tuple[str, Callable[[Case], Check]], ...]] = (
+    ("container", _container),
+    ("statement", _statement),
+    ("events", check_events),
+    ("evidence", _evidence),
+    ("approvals", _approvals),
+    ("policy", check_policy),
+    ("checkpoint", check_checkpoint),
+    ("redactions", check_redactions),
+    ("timestamp", _timestamp),
+)
