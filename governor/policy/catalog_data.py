@@ -1,21 +1,23 @@
 """The catalog as Rego sees it (data.catalog), and the instants at which a decision can change.
 
 Owns: normalisation (canonical provider and model names, integer micro-USD, RFC 3339 instants) and validity epochs. Does not own: the documents
-(catalog.py). It reads them as plain mappings shaped like the YAML, or as anything with `model_dump`.
-Invariants: a date that ends something includes that day (in UTC); limits are rounded down, so rounding never loosens one.
+(governor.catalog). It reads a Catalog, or plain mappings shaped like the YAML.
+Invariants: a date that ends something includes that day (in UTC); limits are rounded down, so rounding never loosens one; a table row that no rule
+could read is refused here, not discovered by a failing rule.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from governor.catalog import CAPTURE_DEFAULTS, begins, ends
 from governor.errors import Invalid
 
 BEGINNING = "1970-01-01T00:00:00Z"
@@ -31,18 +33,18 @@ class Epoch:
 
 
 def catalog_data(catalog: Any) -> dict[str, Any]:
-    """data.catalog from a mapping or object with `workflows`, `waivers`, `endpoints`, `organization` (each may be missing)."""
-    workflows = {str(one["id"]): _workflow(one) for one in _documents(catalog, "workflows")}
+    """data.catalog from a Catalog, or from a mapping with `workflows`, `waivers`, `endpoints`, `organization` (each may be missing)."""
     organization = next(iter(_documents(catalog, "organization")), {})
-    policy = organization.get("policy") or {}
+    capture = {**CAPTURE_DEFAULTS, **(organization.get("content_capture") or {})}
+    workflows = {str(one["id"]): _workflow(one, capture) for one in _documents(catalog, "workflows")}
     named = [name for one in workflows.values() for route in (*one["routes"], *one["fallback"]) for name in route["names"][:1]]
     return {
         "workflows": workflows,
         "models": dict.fromkeys(sorted(set(named)), True),
         "waivers": [_waiver(one) for one in _documents(catalog, "waivers")],
         "endpoints": sorted(str(one["id"]) for one in _documents(catalog, "endpoints")),
-        "providers": {canonical_provider(name): dict(terms) for name, terms in sorted((policy.get("providers") or {}).items())},
-        "tables": {name: policy[name] for name in ("data_classes", "approval") if policy.get(name)},
+        "providers": {canonical_provider(name): dict(terms) for name, terms in sorted((organization.get("providers") or {}).items())},
+        "tables": _tables(organization.get("tables") or {}),
     }
 
 
@@ -97,10 +99,47 @@ def _documents(catalog: Any, name: str) -> list[dict[str, Any]]:
         found = [found]
     if isinstance(found, Mapping):
         found = found.values()
-    return [one.model_dump() if hasattr(one, "model_dump") else dict(one) for one in found]
+    return [_plain(one) for one in found]
 
 
-def _workflow(one: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(one: Any) -> dict[str, Any]:
+    if isinstance(one, Mapping):
+        return dict(one)
+    if hasattr(one, "document"):  # a waiver and who put it in force
+        return {**one.document.model_dump(), "id": one.id, "approver": one.approver}
+    return dict(one.model_dump())
+
+
+TABLE_FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "data_classes": {"rank": int, "providers": list, "regions": list, "max_retention_days": (int, type(None))},
+    "approval": {"finance_delta_micro_usd": int, "security_classes": list, "security_risk_tiers": list},
+    "limits": {"budget_warn_percent": int, "environments": dict},
+}
+
+
+def _tables(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of the organization that win over the shipped tables, with the fields and types the rules read."""
+    for name, table in tables.items():
+        if name not in TABLE_FIELDS:
+            raise Invalid(f"organization: tables.{name} is not a policy table", hint=f"tables are {', '.join(TABLE_FIELDS)}")
+        rows = table.items() if name == "data_classes" else [("", table)]
+        for key, row in rows:
+            where = f"organization: tables.{name}" + (f".{key}" if key else "")
+            for field, value in row.items() if isinstance(row, Mapping) else [("", row)]:
+                kind = TABLE_FIELDS[name].get(field)
+                if kind is None or isinstance(value, bool) or not isinstance(value, kind):
+                    raise Invalid(f"{where}{'.' + field if field else ''} is not a field of this table or has the wrong type")
+    return {name: {key: _lowered(row) for key, row in table.items()} for name, table in tables.items()}
+
+
+def _lowered(row: Any) -> Any:
+    """Providers and regions are compared in lower case."""
+    if not isinstance(row, Mapping):
+        return row
+    return {field: [str(item).lower() for item in value] if isinstance(value, list) else value for field, value in row.items()}
+
+
+def _workflow(one: Mapping[str, Any], capture: Mapping[str, str]) -> dict[str, Any]:
     ident = one["id"]
     return {
         "owner": one.get("owner"),
@@ -108,7 +147,7 @@ def _workflow(one: Mapping[str, Any]) -> dict[str, Any]:
         "environment": one.get("environment"),
         "risk_tier": one.get("risk_tier"),
         "data_class": one.get("data_class"),
-        "content_capture": one.get("content_capture") or "off",
+        "content_capture": one.get("content_capture") or capture.get(str(one.get("data_class")), "off"),
         "latency_target_ms": one.get("latency_target_ms"),
         "max_cost_micro_usd": micro_usd(one.get("max_cost_per_call"), f"workflow {ident}: max_cost_per_call"),
         "monthly_budget_micro_usd": micro_usd(one.get("monthly_budget"), f"workflow {ident}: monthly_budget"),
@@ -162,24 +201,23 @@ def micro_usd(amount: Any, what: str) -> int | None:
         raise Invalid(f"{what}: {amount!r} is not an amount") from None
 
 
-def _instant(value: Any, what: str, *, whole_day: bool) -> str | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        try:
-            value = date.fromisoformat(value) if len(value) == len("2026-10-01") else datetime.fromisoformat(value)
-        except ValueError:
-            raise Invalid(f"{what}: {value!r} is neither a date nor an instant") from None
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC) + timedelta(days=1 if whole_day else 0)
-    if value.tzinfo is None:
-        raise Invalid(f"{what}: {value} has no time zone")
-    return rfc3339(value)
-
-
 def _opens(value: Any, what: str) -> str | None:
-    return _instant(value, what, whole_day=False)
+    return _instant(value, what, begins)
 
 
 def _closes(value: Any, what: str) -> str | None:
-    return _instant(value, what, whole_day=True)
+    return _instant(value, what, ends)
+
+
+def _instant(value: Any, what: str, read: Callable[[str], datetime]) -> str | None:
+    """One spelling for every instant, so that equal ones are equal text."""
+    if value is None or value == "":
+        return None
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    try:
+        instant = read(text)
+    except ValueError:
+        raise Invalid(f"{what}: {text!r} is neither a date nor an instant") from None
+    if instant.tzinfo is None:
+        raise Invalid(f"{what}: {text} has no time zone")
+    return rfc3339(instant)

@@ -9,6 +9,7 @@ import rego.v1
 
 import data.governor.lib.names.listed
 import data.governor.lib.names.serves
+import data.governor.lib.tables.data_classes
 
 default workflow := null
 
@@ -100,17 +101,14 @@ over(entry) if {
 
 # ---- data class ---------------------------------------------------------------
 
-# An organization's own row wins over the table that ships with the bundle.
-classes := object.union(data.tables.data_classes, object.get(data.catalog, ["tables", "data_classes"], {}))
-
 default declared_rank := -1
 
-declared_rank := classes[workflow.data_class].rank
+declared_rank := data_classes[workflow.data_class].rank
 
 # The call claims a stricter class than its workflow is declared for.
 default claims_more := false
 
-claims_more if classes[input.data_class].rank > declared_rank
+claims_more if data_classes[input.data_class].rank > declared_rank
 
 # The stricter of what the call claims and what the workflow is declared for; null when nobody says.
 default data_class := null
@@ -127,5 +125,5 @@ default strange_claim := false
 
 strange_claim if {
 	is_string(input.data_class)
-	not classes[input.data_class]
+	not data_classes[input.data_class]
 }

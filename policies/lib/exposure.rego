@@ -5,12 +5,12 @@ package governor.lib.exposure
 
 import rego.v1
 
-import data.governor.lib.catalog.classes
 import data.governor.lib.catalog.data_class
 import data.governor.lib.names.canonical
 import data.governor.lib.names.listed
+import data.governor.lib.tables.data_classes
 
-row := classes[data_class]
+row := data_classes[data_class]
 
 # Reasons why data of the class may not go to `target` {provider, region, retention_days}; empty means it may, as far as is known.
 refusals(target) := {reason |

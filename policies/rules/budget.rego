@@ -15,6 +15,7 @@ import rego.v1
 
 import data.governor.lib.catalog.workflow
 import data.governor.lib.money.usd
+import data.governor.lib.tables.limits
 
 rule_id := "budget.month"
 
@@ -29,7 +30,7 @@ warn contains {"rule": rule_id, "message": message} if {
 	monthly
 	is_number(input.spend_micro_usd)
 	input.spend_micro_usd <= budget
-	input.spend_micro_usd * 100 >= budget * data.tables.limits.budget_warn_percent
+	input.spend_micro_usd * 100 >= budget * limits.budget_warn_percent
 	message := sprintf("spent %s USD of %s USD in %s", [usd(input.spend_micro_usd), usd(budget), input.window])
 }
 

@@ -20,6 +20,7 @@ import data.governor.lib.catalog.workflow
 import data.governor.lib.money.usd
 import data.governor.lib.names.canonical
 import data.governor.lib.names.listed
+import data.governor.lib.tables.approval
 
 rule_id := "change.needs"
 
@@ -35,19 +36,15 @@ needs := [need |
 	need := {"role": role, "reason": concat("; ", why), "reasons": why}
 ]
 
-terms(name) := data.catalog.tables.approval[name]
-
-terms(name) := data.tables.approval[name] if not data.catalog.tables.approval[name]
-
 because contains {"role": "owner", "reason": "the owner answers for the workflow"} if known
 
 because contains {"role": "security", "reason": reason} if {
-	data_class in terms("security_classes")
+	data_class in approval.security_classes
 	reason := sprintf("the workflow handles %s data", [data_class])
 }
 
 because contains {"role": "security", "reason": reason} if {
-	workflow.risk_tier in terms("security_risk_tiers")
+	workflow.risk_tier in approval.security_risk_tiers
 	reason := sprintf("the risk tier of the workflow is %s", [workflow.risk_tier])
 }
 
@@ -69,8 +66,8 @@ because contains {"role": "security", "reason": "the region of the candidate is 
 }
 
 because contains {"role": "finance", "reason": reason} if {
-	input.cost.monthly_delta_micro_usd > terms("finance_delta_micro_usd")
-	reason := sprintf("the projected cost rises by %s USD a month, above %s USD", [usd(input.cost.monthly_delta_micro_usd), usd(terms("finance_delta_micro_usd"))])
+	input.cost.monthly_delta_micro_usd > approval.finance_delta_micro_usd
+	reason := sprintf("the projected cost rises by %s USD a month, above %s USD", [usd(input.cost.monthly_delta_micro_usd), usd(approval.finance_delta_micro_usd)])
 }
 
 because contains {"role": "finance", "reason": reason} if {

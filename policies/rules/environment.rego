@@ -14,6 +14,7 @@ import rego.v1
 
 import data.governor.lib.catalog.governed
 import data.governor.lib.catalog.workflow
+import data.governor.lib.tables.limits
 
 rule_id := "environment.match"
 
@@ -25,4 +26,4 @@ deny contains {"rule": rule_id, "message": message} if {
 	message := sprintf("the call runs in %s, %s is registered for %s", [input.environment, input.workflow_id, workflow.environment])
 }
 
-canonical(name) := object.get(data.tables.limits.environments, lower(name), lower(name))
+canonical(name) := object.get(limits.environments, lower(name), lower(name))
