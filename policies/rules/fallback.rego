@@ -69,6 +69,7 @@ alias_of_the_route if {
 asked_for_a_model if data.catalog.models[requested]
 
 asked_for_a_model if {
+	is_string(requested)
 	some family in data.tables.providers.model_families
 	startswith(requested, family)
 }
