@@ -1,0 +1,55 @@
+"""Gateway names of providers and operations, as OpenTelemetry GenAI names them (semantic conventions 1.41).
+
+Owns: two tables. Does not own: model names. Invariants: a name that is not listed passes through in lower case; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROVIDERS: Final = {
+    "openai": "openai",
+    "text-completion-openai": "openai",
+    "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "az.ai.openai": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "az.ai.inference": "azure.ai.inference",
+    "anthropic": "anthropic",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "aws_bedrock": "aws.bedrock",
+    "sagemaker": "aws.sagemaker",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
+    "cohere": "cohere",
+    "cohere_chat": "cohere",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "groq": "groq",
+    "deepseek": "deepseek",
+    "perplexity": "perplexity",
+    "xai": "x_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "watsonx_text": "ibm.watsonx.ai",
+}
+
+OPERATIONS: Final = {
+    name: operation
+    for operation, names in {
+        "chat": "acompletion completion anthropic_messages",
+        "responses": "aresponses responses",
+        "text_completion": "atext_completion text_completion",
+        "embeddings": "aembedding embedding",
+        "generate_content": "agenerate_content generate_content agenerate_content_stream generate_content_stream",
+        "image_generation": "aimage_generation image_generation aimage_edit image_edit",
+        "transcription": "atranscription transcription",
+        "speech": "aspeech speech",
+        "rerank": "arerank rerank",
+        "moderation": "amoderation moderation",
+    }.items()
+    for name in names.split()
+}
