@@ -24,6 +24,7 @@ class Route(Part):
     model: Name
     regions: list[Name] = Field(default_factory=list)
     aliases: list[Name] = Field(default_factory=list)
+    retention_days: int | None = Field(default=None, ge=0, description="how long the provider keeps prompts on this route, where agreed")
     approved_from: Moment | None = None
     approved_until: Moment = Field(description="last day (or instant) of the approval; approvals never run for ever")
     change: str = Field(default="", description="the change request that approved it; written by `change cutover`")
@@ -40,6 +41,7 @@ class Fallback(Part):
     model: Name
     regions: list[Name] = Field(default_factory=list)
     aliases: list[Name] = Field(default_factory=list)
+    retention_days: int | None = Field(default=None, ge=0)
     approved_from: Moment | None = None
     approved_until: Moment | None = None
 

@@ -1,0 +1,189 @@
+"""`catalog:apply`: documents take effect, declaratively: what is already so stays untouched, what is left out of a file stays too.
+
+Owns: who may apply what, the writing of versions and persons. Does not own: the plan (catalog_plan.py), reading back (load_catalog.py).
+Invariants: one transaction, one ledger entry with digests and opaque ids only; applying the same file twice changes nothing and writes nothing;
+a version is never edited: it is superseded, and what it said before stays readable at the time it was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from governor.actions.catalog_plan import Item, Plan, plan_in
+from governor.actions.context import Actor, Context
+from governor.catalog import Document, OrganizationDocument, PersonDocument, WaiverDocument, document_digest, ends
+from governor.errors import Forbidden, Invalid, Unauthenticated
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.entry import EntryDraft
+from governor.store.rows.base import uuid7
+from governor.store.rows.catalog import CatalogVersion
+from governor.store.rows.changes import EvidenceFile
+from governor.store.rows.people import Organization, Person
+
+INLINE_BYTES: Final = 8_000  # of changes inside the ledger entry; a leaf is at most 16 KiB, the full list is evidence by digest
+WAIVER_ROLES: Final = ("admin", "security")
+
+
+def plan(ctx: Context, documents: Sequence[Document], *, prune: bool = False) -> Plan:
+    """What `apply` would do now."""
+    with ctx.rows.session() as session:
+        return plan_in(session, ctx.org, documents, ctx.now(), prune=prune)
+
+
+def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run: bool = False, prune: bool = False) -> Plan:
+    """Bring the catalog to what the documents say. `prune` also removes documents that the files do not name (persons never).
+
+    Raises Invalid, Refused, Forbidden or Unauthenticated; then nothing was changed.
+    """
+    planned = plan(ctx, documents, prune=prune)
+    may_apply(ctx, actor, planned)
+    check_waivers(planned, ctx.now())
+    if dry_run or not planned.changes:
+        return planned
+    with ctx.transaction(actor) as tx:
+        planned = plan_in(tx.session, ctx.org, documents, tx.now, prune=prune)  # again, now that nobody else writes
+        if not planned.changes:
+            return planned
+        records = [write(tx.session, ctx.org, item, actor, tx.now, place) for place, item in enumerate(planned.changes)]
+        body = canonical_json({"changes": records})
+        changes_sha256 = sha256_hex(body)
+        tx.session.add(
+            EvidenceFile(
+                org_id=ctx.org,
+                change_id="catalog",
+                name=f"apply-{changes_sha256[:16]}.json",
+                media_type="application/json",
+                sha256=changes_sha256,
+                body=body,
+                created_at=tx.now,
+            )
+        )
+        tx.append(
+            EntryDraft(
+                type="catalog:apply",
+                stream=f"catalog/{ctx.org}",
+                payload={"counts": planned.counts, "changes_sha256": changes_sha256, "changes": inline(records)},
+                actor=actor.ledger_ref(),
+                idem=f"catalog:apply:{uuid7()}",
+                occurred_at=tx.now,
+                evidence=[{"name": "changes.json", "sha256": changes_sha256, "size": len(body), "media_type": "application/json"}],
+            )
+        )
+    return planned
+
+
+def inline(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many changes as fit into the ledger entry, without their field lists."""
+    kept: list[dict[str, Any]] = []
+    room = INLINE_BYTES
+    for record in records:
+        short = {name: value for name, value in record.items() if name != "fields"}
+        room -= len(canonical_json(short))
+        if room < 0:
+            break
+        kept.append(short)
+    return kept
+
+
+def may_apply(ctx: Context, actor: Actor, planned: Plan) -> None:
+    """Admins apply everything, security may apply waivers; the operator of an embedded home everything but waivers."""
+    waivers = any(item.kind == "waiver" for item in planned.changes)
+    others = any(item.kind != "waiver" for item in planned.changes)
+    if actor.kind == "operator" and ctx.settings.embedded:
+        if waivers:
+            raise Unauthenticated(
+                "a waiver needs a person who answers for it", hint="set GOVERNOR_TOKEN to a token of an admin or of security"
+            )
+        return
+    if "api" not in actor.scopes:
+        raise Forbidden("this token lacks scope api")
+    if others or not planned.changes:
+        actor.require("admin")
+    else:
+        actor.require(*WAIVER_ROLES)
+
+
+def check_waivers(planned: Plan, now: datetime) -> None:
+    for item in planned.changes:
+        if isinstance(item.document, WaiverDocument) and ends(item.document.expires) <= now:
+            raise Invalid(f"waiver {item.key} expired on {item.document.expires} already")
+
+
+def write(session: Session, org: str, item: Item, actor: Actor, now: datetime, place: int) -> dict[str, Any]:
+    """Write one change; returns what the ledger says about it (no personal data)."""
+    record: dict[str, Any] = {"op": item.op, "kind": item.kind, "fields": [change.path for change in item.fields][:20]}
+    if isinstance(item.document, PersonDocument):
+        return record | {"key": write_person(session, org, item.document, now)}
+    if isinstance(item.document, OrganizationDocument):
+        write_organization(session, org, item.document)
+    split_versions(session, org, item, now)
+    digest = document_digest(item.body) if item.body else ""
+    # Ids of one apply grow with the place in the file, so that rules keep the order in which they were written.
+    version = CatalogVersion(
+        id=uuid7(int(now.timestamp() * 1000) + place),
+        org_id=org,
+        kind=item.kind,
+        key=item.key,
+        body=item.body,
+        digest=digest,
+        valid_from=item.valid_from,
+        valid_to=item.valid_to,
+        recorded_at=now,
+        applied_by=actor.id,
+    )
+    session.add(version)
+    return record | {"key": item.key, "digest": digest}
+
+
+def split_versions(session: Session, org: str, item: Item, now: datetime) -> None:
+    """Supersede every believed version that overlaps the new one, and keep the parts of it that the new one does not reach."""
+    query = select(CatalogVersion).where(
+        CatalogVersion.org_id == org,
+        CatalogVersion.kind == item.kind,
+        CatalogVersion.key == item.key,
+        col(CatalogVersion.superseded_at).is_(None),
+    )
+    for row in session.exec(query.with_for_update()).all():
+        begins_after = item.valid_to is not None and row.valid_from is not None and row.valid_from >= item.valid_to
+        ends_before = item.valid_from is not None and row.valid_to is not None and row.valid_to <= item.valid_from
+        if begins_after or ends_before:
+            continue
+        row.superseded_at = now
+        session.add(row)
+        if item.valid_from is not None and (row.valid_from is None or row.valid_from < item.valid_from):
+            session.add(copy_of(row, row.valid_from, item.valid_from, now))
+        if item.valid_to is not None and (row.valid_to is None or row.valid_to > item.valid_to):
+            session.add(copy_of(row, item.valid_to, row.valid_to, now))
+
+
+def copy_of(row: CatalogVersion, valid_from: datetime | None, valid_to: datetime | None, now: datetime) -> CatalogVersion:
+    return CatalogVersion(
+        **row.model_dump(include={"org_id", "kind", "key", "body", "digest", "applied_by"}),
+        valid_from=valid_from,
+        valid_to=valid_to,
+        recorded_at=now,
+    )
+
+
+def write_person(session: Session, org: str, document: PersonDocument, now: datetime) -> str:
+    row = session.exec(select(Person).where(Person.org_id == org, Person.email == document.email)).first()
+    if row is None:
+        row = Person(org_id=org, email=document.email, created_at=now)
+    row.name = document.name or row.name
+    row.roles = ",".join(sorted(set(document.roles)))
+    row.disabled = document.disabled
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def write_organization(session: Session, org: str, document: OrganizationDocument) -> None:
+    row = session.exec(select(Organization).where(Organization.id == org)).first()
+    if row is not None:
+        row.name = document.name or row.name
+        row.billing_zone = document.billing_zone
+        session.add(row)

@@ -1,0 +1,80 @@
+"""`governor apply`: show what documents would change, then make it so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from governor.catalog import KINDS, Document, json_schema, parse_documents
+from governor.cli.session import session_of
+from governor.errors import NotFound
+
+SIGNS = {"create": "+", "update": "~", "remove": "-"}
+
+
+def apply(
+    ctx: typer.Context,
+    files: Annotated[list[Path] | None, typer.Option("--file", "-f", help="YAML file, or - for standard input; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also remove documents that the files do not name (persons never).")] = False,
+    schema: Annotated[str, typer.Option("--schema", help=f"Print the JSON Schema of a kind and stop: {', '.join(KINDS)}.")] = "",
+) -> None:
+    """Workflows, owners, routes, budgets, attribution rules, contract prices, people and waivers from YAML.
+
+    Declarative and idempotent: a document that says what is already so is left alone, and a document that is not in the files stays.
+    The plan is printed before anything changes; the result is one ledger entry.
+    """
+    from governor.actions.apply import apply as apply_documents
+    from governor.actions.apply import plan
+
+    if schema:
+        typer.echo(json.dumps(json_schema(schema), indent=2, ensure_ascii=False))
+        return
+    if not files:
+        raise click.UsageError("give files with -f FILE (or - for standard input)")
+    documents = [document for path in files for document in read(path)]
+    session = session_of(ctx)
+    context, actor = session.context(), session.actor()
+    if not session.json:
+        show(plan(context, documents, prune=prune).as_dict())
+    done = apply_documents(context, actor, documents, dry_run=dry_run, prune=prune)
+    session.print(
+        done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run}, closing(done.counts, dry_run=dry_run)
+    )
+
+
+def read(path: Path) -> list[Document]:
+    if str(path) == "-":
+        return parse_documents(sys.stdin.buffer.read(), "<stdin>")
+    try:
+        return parse_documents(path.read_bytes(), path.name)
+    except OSError as error:
+        raise NotFound(f"cannot read {path}: {error.strerror}") from None
+
+
+def show(plan: dict[str, Any]) -> None:
+    for op, sign in SIGNS.items():
+        for item in plan[op]:
+            since = f"  from {item['valid_from']}" if item["valid_from"] else ""
+            typer.echo(f"{sign} {item['kind']} {item['key']}{since}")
+            for change in item["fields"] if op == "update" else []:
+                typer.echo(f"    {change['path']}: {brief(change['before'])} -> {brief(change['after'])}")
+
+
+def brief(value: Any) -> str:
+    text = "(none)" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 90 else text[:87] + "..."  # noqa: PLR2004 - a line people can read
+
+
+def closing(counts: dict[str, int], *, dry_run: bool) -> str:
+    words = (
+        f"{counts['create']} to create, {counts['update']} to update, {counts['remove']} to remove"
+        if dry_run
+        else (f"{counts['create']} created, {counts['update']} updated, {counts['remove']} removed")
+    )
+    return f"{words}, {counts['unchanged']} unchanged" + (" (dry run: nothing changed)" if dry_run else "")
