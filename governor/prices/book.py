@@ -1,0 +1,193 @@
+"""The price book: dated rows, looked up by provider, model, instant, service tier and region.
+
+Owns: which rows hold for one way of calling a model. Does not own: arithmetic (rate.py), where rows come from (seed.py, contract.py, litellm.py).
+Invariants: a pure function of its rows, in any order; contract prices win per meter, a meter missing in the contract is at list; a service tier
+without a price of its own is unpriced, never standard; the digest names the exact set of rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from governor.errors import Invalid
+from governor.prices.match import dashed_dates, matches
+from governor.prices.names import canonical_provider, canonical_tier, model_spellings
+from governor.prices.price import Price, price_of
+
+REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
+EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+Bands = tuple[Price, ...]  # one meter's prices, ascending by context_min
+
+
+@dataclass(frozen=True)
+class Unpriced:
+    """Why there is no price: a reason of REASONS, and words."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What holds for one way of calling a model at one instant. `entry` is the list entry that matched; empty where only a contract speaks."""
+
+    provider: str
+    model: str
+    entry: str
+    service_tier: str
+    listed: Mapping[str, Bands]
+    contracted: Mapping[str, Bands]
+    notes: tuple[str, ...] = ()
+
+    def price(self, meter: str, context_tokens: int, *, contract: bool) -> Price | None:
+        """The price of a meter for a request of `context_tokens` input tokens; with `contract`, the contract's, else the list's."""
+        tables = (self.contracted, self.listed) if contract else (self.listed, self.contracted)
+        for table in tables:
+            for price in table.get(meter, ()):
+                if price.covers(context_tokens):
+                    return price
+        return None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of one provider in the list: the references it speaks for, and its rows."""
+
+    rank: int
+    model: str
+    clause: Mapping[str, Any]
+    note: str
+    rows: tuple[Price, ...]
+
+
+class PriceBook:
+    """Frozen after construction; lookups are remembered, so asking once per distinct way of calling is cheap."""
+
+    def __init__(self, rows: Iterable[Price | Mapping[str, Any]]) -> None:
+        self.rows: tuple[Price, ...] = tuple(row if isinstance(row, Price) else price_of(row) for row in rows)
+        self._entries: dict[str, list[Entry]] = {}
+        self._contracts: dict[tuple[str, str], list[Price]] = defaultdict(list)
+        self._found: dict[tuple[str, str], Entry | None] = {}
+        self._rates: dict[tuple[str, str, datetime, str, str], Rates | Unpriced] = {}
+        grouped: dict[tuple[str, str, str], list[Price]] = defaultdict(list)
+        for row in self.rows:
+            if row.kind == "contract":
+                self._contracts[(canonical_provider(row.provider), row.model.lower())].append(row)
+            else:
+                grouped[(row.provider, row.model, row.match)].append(row)
+        by_provider: dict[str, list[Entry]] = defaultdict(list)
+        for (provider, model, match), members in grouped.items():
+            by_provider[provider].append(_entry(model, match, members))
+        for provider, entries in by_provider.items():
+            self._entries[provider] = sorted(entries, key=lambda entry: (entry.rank, entry.model))
+        self._digest = ""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over the sorted row digests."""
+        from governor.prices.seed import rows_digest
+
+        self._digest = self._digest or rows_digest(self.rows)
+        return self._digest
+
+    @property
+    def providers(self) -> list[str]:
+        return sorted({*self._entries, *(provider for provider, _ in self._contracts)})
+
+    def entries(self, provider: str | None = None) -> list[tuple[str, Entry]]:
+        """(provider, entry) of one provider or of all, in book order."""
+        wanted = [canonical_provider(provider)] if provider is not None else sorted(self._entries)
+        return [(name, entry) for name in wanted for entry in self._entries.get(name, [])]
+
+    def bands(self) -> list[int]:
+        """Every input-token count at which some price of the book changes (inclusive lower bounds), ascending."""
+        return sorted({row.context_min for row in self.rows if row.context_min} | {row.context_max for row in self.rows if row.context_max})
+
+    def boundaries(self, start: datetime, end: datetime) -> list[datetime]:
+        """The instants inside (start, end) at which some price begins or ends."""
+        found = {moment for row in self.rows for moment in (row.valid_from, row.valid_to) if moment is not None}
+        return sorted(moment for moment in found if start < moment < end)
+
+    def lookup(
+        self, provider: str | None, model: str | None, at: datetime, tier: str | None = None, region: str | None = None
+    ) -> Rates | Unpriced:
+        """Rates that hold at `at`, or why there are none."""
+        key = (canonical_provider(provider), (model or "").strip(), at, canonical_tier(tier), region or "")
+        if key not in self._rates:
+            self._rates[key] = self._look(*key)
+        return self._rates[key]
+
+    def _look(self, provider: str, model: str, at: datetime, tier: str, region: str) -> Rates | Unpriced:
+        entry = self.find(provider, model)
+        contract_rows = self._contract_rows(provider, model, entry)
+        if entry is None and not contract_rows:
+            known = provider in self.providers
+            what = f"no price for model {model!r} of {provider}" if known else f"no prices of provider {provider!r}"
+            return Unpriced("unknown_model" if known else "unknown_provider", what)
+        listed = _holding(entry.rows if entry else (), at, tier, region)
+        contracted = _holding(contract_rows, at, tier, region)
+        if tier and not any(price.service_tier == tier for table in (listed, contracted) for bands in table.values() for price in bands):
+            return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{model} at {at:%Y-%m-%d}")
+        if not listed and not contracted:
+            return Unpriced("no_meter_price", f"no price of {provider}/{model} holds at {at:%Y-%m-%d}")
+        foreign = sorted({price.currency for table in (listed, contracted) for bands in table.values() for price in bands} - {"USD"})
+        if foreign:
+            return Unpriced("currency", f"{provider}/{model} is priced in {', '.join(foreign)}; only USD is rated")
+        notes = (entry.note,) if entry and entry.note else ()
+        return Rates(provider, model, entry.model if entry else "", tier, listed, contracted, notes)
+
+    def find(self, provider: str | None, model: str | None) -> Entry | None:
+        """The list entry a pair means. Decided once per pair; snapshot dates match with and without dashes."""
+        pair = (canonical_provider(provider), (model or "").strip())
+        if pair not in self._found:
+            self._found[pair] = self._match(*pair)
+        return self._found[pair]
+
+    def _match(self, provider: str, model: str) -> Entry | None:
+        for spelling in model_spellings(provider, model) if model else []:
+            reference = spelling.lower()
+            for form in dict.fromkeys((reference, dashed_dates(reference))):
+                for entry in self._entries.get(provider, []):
+                    if matches(entry.clause, form):
+                        return entry
+        return None
+
+    def _contract_rows(self, provider: str, model: str, entry: Entry | None) -> list[Price]:
+        """Contract rows written for the model as called; meters they lack come from a contract written for the list entry's own name."""
+        names = [name.lower() for name in model_spellings(provider, model)] + ([entry.model.lower()] if entry else [])
+        rows: list[Price] = []
+        for name in dict.fromkeys(names):
+            meters = {row.meter for row in rows}
+            rows += [row for row in self._contracts.get((provider, name), []) if row.meter not in meters]
+        return rows
+
+
+def _entry(model: str, match: str, members: list[Price]) -> Entry:
+    rule: dict[str, Any] = json.loads(match) if match else {"rank": 0, "clause": {"equals": model}}
+    if not isinstance(rule.get("clause"), dict):
+        raise Invalid(f"price row of {model}: match needs a clause")
+    return Entry(int(rule.get("rank", 0)), model, rule["clause"], str(rule.get("note", "")), tuple(members))
+
+
+def _holding(rows: Iterable[Price], at: datetime, tier: str, region: str) -> dict[str, Bands]:
+    """Per meter the prices that hold, most specific first: the tier asked for before standard, the region asked for before none."""
+    best: dict[str, tuple[tuple[bool, bool], dict[tuple[int, int | None], Price]]] = {}
+    for row in rows:
+        if row.service_tier not in {tier, ""} or row.region not in {region, ""} or not row.holds_at(at):
+            continue
+        if tier and not row.service_tier and row.kind == "contract":
+            continue  # a contract for the standard tier says nothing about another tier
+        rank = (bool(row.service_tier), bool(row.region))
+        known = best.get(row.meter)
+        if known is None or rank > known[0]:
+            best[row.meter] = known = (rank, {})
+        if rank == known[0]:
+            held = known[1].get((row.context_min, row.context_max))
+            if held is None or (held.valid_from or EVER, held.digest) < (row.valid_from or EVER, row.digest):
+                known[1][(row.context_min, row.context_max)] = row
+    return {meter: tuple(sorted(bands.values(), key=lambda price: price.context_min)) for meter, (_, bands) in sorted(best.items())}

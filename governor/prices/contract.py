@@ -1,0 +1,58 @@
+"""Contract prices: what `contract_price` documents say, as price rows.
+
+Owns: the translation and what makes a set of contract prices impossible. Invariants: two contract prices for the same thing never hold at the same instant;
+absent meters stay at list.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from governor.catalog.documents import ContractPriceDocument
+from governor.errors import Invalid
+from governor.prices.names import canonical_provider, canonical_tier
+from governor.prices.price import Price, price_of
+
+
+def contract_price(document: ContractPriceDocument) -> Price:
+    """One document as a row."""
+    return price_of(
+        {
+            "kind": "contract",
+            "provider": canonical_provider(document.provider),
+            "model": document.model,
+            "meter": document.meter,
+            "amount": document.price.amount,
+            "per": document.price.per,
+            "currency": document.price.currency,
+            "region": document.region,
+            "service_tier": canonical_tier(document.service_tier),
+            "context_min": document.context_min,
+            "context_max": document.context_max,
+            "valid_from": document.starts_at,
+            "valid_to": document.ends_at,
+        }
+    )
+
+
+def close_open_ends(rows: Iterable[Price]) -> list[Price]:
+    """A price without an end holds until the next one for the same thing begins. Raises Invalid where two say they hold at once."""
+    same: dict[tuple[object, ...], list[Price]] = defaultdict(list)
+    for row in rows:
+        same[(row.provider, row.model.lower(), row.meter, row.region, row.service_tier, row.context_min, row.context_max)].append(row)
+    closed: list[Price] = []
+    for members in same.values():
+        members.sort(key=lambda row: (row.valid_from is not None, row.valid_from))
+        for row, following in zip(members, [*members[1:], None], strict=True):
+            if following is None:
+                closed.append(row)
+                continue
+            begins = following.valid_from
+            if begins is None or begins == row.valid_from or (row.valid_to is not None and row.valid_to > begins):
+                raise Invalid(
+                    f"two contract prices of {row.provider}/{row.model} {row.meter} hold at the same time",
+                    hint="give the earlier one a valid_to",
+                )
+            closed.append(row if row.valid_to is not None else price_of(row.__dict__ | {"valid_to": begins}))
+    return closed

@@ -1,0 +1,192 @@
+"""What usage costs, exactly: token classes times rates, rounded to the pico-USD once, half to even.
+
+Owns: the disjoint token classes, which price a class without one of its own takes, the sum, linearity. Does not own: which prices hold (book.py), groups of calls
+(actions/govern). Invariants: classes add up to the inclusive totals or the usage is unknown; parts add up to the total; no float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from governor.prices.book import PriceBook, Rates, Unpriced
+from governor.prices.price import Price
+
+# A class without a price of its own takes the first of these that has one; the result says so.
+INSTEAD: Final = {
+    "cache_read": ("input",),
+    "cache_write": ("cache_write_5m", "input"),
+    "cache_write_1h": ("cache_write", "input"),
+    "audio_input": ("input",),
+    "image_input": ("input",),
+    "audio_output": ("output",),
+    "image_output": ("output",),
+    "reasoning": ("output",),
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token sums of one call, or of calls alike: input includes cache classes, output includes reasoning; None is unknown."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    requests: int = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One meter's share of a cost. `list_price` and `contract_price` are the rows used; a meter that differs from theirs took another's price."""
+
+    meter: str
+    quantity: int
+    list_pico: int
+    contracted_pico: int
+    list_price: Price
+    contract_price: Price
+
+
+@dataclass(frozen=True)
+class Rated:
+    """status: priced | unpriced; money is None when unpriced."""
+
+    status: str
+    list_pico: int | None = None
+    contracted_pico: int | None = None
+    parts: tuple[Part, ...] = ()
+    reason: str = ""
+    detail: str = ""
+    notes: tuple[str, ...] = ()
+    entry: str = ""
+
+
+def unpriced(why: Unpriced) -> Rated:
+    return Rated("unpriced", reason=why.reason, detail=why.detail)
+
+
+def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | None = None) -> Rated:
+    """The exact cost. `context_tokens` picks the context band for sums over calls of one band; without it the usage is one call's."""
+    if isinstance(rates, Unpriced):
+        return unpriced(rates)
+    classes = token_classes(usage, rates)
+    if isinstance(classes, Unpriced):
+        return unpriced(classes)
+    context = context_tokens if context_tokens is not None else (usage.input_tokens or 0)
+    chosen: list[tuple[str, int, Price, Price]] = []
+    notes = list(rates.notes)
+    for meter, quantity in classes.items():
+        listed = _price(rates, meter, context, contract=False)
+        contracted = _price(rates, meter, context, contract=True)
+        if listed is None or contracted is None:
+            return unpriced(Unpriced("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}"))
+        if contracted.meter != meter:
+            notes.append(f"{meter} at the {contracted.meter} rate")
+        if listed.kind == "contract":
+            notes.append(f"{meter}: no list price, listed at the contract price")
+        chosen.append((meter, quantity, listed, contracted))
+    list_total, list_parts = _total([(quantity, listed) for _, quantity, listed, _ in chosen])
+    contract_total, contract_parts = _total([(quantity, contracted) for _, quantity, _, contracted in chosen])
+    parts = tuple(
+        Part(meter, quantity, list_pico, contracted_pico, listed, contracted)
+        for (meter, quantity, listed, contracted), list_pico, contracted_pico in zip(chosen, list_parts, contract_parts, strict=True)
+    )
+    return Rated("priced", list_total, contract_total, parts, notes=tuple(dict.fromkeys(notes)), entry=rates.entry)
+
+
+def rate_group(
+    book: PriceBook,
+    provider: str | None,
+    model: str | None,
+    at: datetime,
+    usage: Usage,
+    *,
+    tier: str | None = None,
+    region: str | None = None,
+    context_tokens: int | None = None,
+) -> Rated:
+    """Lookup and rate token sums of calls that share provider, model, tier, region, price epoch and context band.
+
+    Exact where `linear(rates)`; otherwise each call would have been rounded on its own, which the notes say.
+    """
+    rates = book.lookup(provider, model, at, tier, region)
+    rated = rate_usage(rates, usage, context_tokens=context_tokens)
+    if rated.status == "priced" and isinstance(rates, Rates) and usage.requests > 1 and not linear(rates):
+        return Rated(**rated.__dict__ | {"notes": (*rated.notes, "rate finer than a pico-USD per token: rounded once for the group")})
+    return rated
+
+
+def linear(rates: Rates) -> bool:
+    """Whether every rate is a whole number of pico-USD per token, so that the price of a sum is the sum of the prices."""
+    return all(
+        price.pico.denominator == 1
+        for table in (rates.listed, rates.contracted)
+        for bands in table.values()
+        for price in bands
+        if price.meter in RATED
+    )
+
+
+RATED: Final = frozenset({"input", "output", "request", "cache_write_5m", *INSTEAD})
+
+
+def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
+    """Disjoint classes that add up to input and output, each with a quantity above zero; or why they cannot be told."""
+    if usage.input_tokens is None or (usage.output_tokens is None and "output" in {*rates.listed, *rates.contracted}):
+        return Unpriced("unknown_usage", "the source did not say how many tokens were used")
+    read, written, long = (usage.cache_read_tokens or 0), (usage.cache_write_tokens or 0), (usage.cache_write_1h_tokens or 0)
+    heard, seen = (usage.audio_input_tokens or 0), (usage.image_input_tokens or 0)
+    spoken, drawn = (usage.audio_output_tokens or 0), (usage.image_output_tokens or 0)
+    if (heard or seen) and (read or written) and _own(rates, "audio_input" if heard else "image_input"):
+        return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
+    known = {*rates.listed, *rates.contracted}
+    thought = (usage.reasoning_tokens or 0) if "reasoning" in known else 0  # otherwise reasoning is simply output
+    classes = {
+        "input": usage.input_tokens - read - written - (heard + seen if not (read or written) else 0),
+        "cache_read": read,
+        "cache_write": written - long,
+        "cache_write_1h": long,
+        "audio_input": heard if not (read or written) else 0,
+        "image_input": seen if not (read or written) else 0,
+        "output": (usage.output_tokens or 0) - thought - spoken - drawn,
+        "audio_output": spoken,
+        "image_output": drawn,
+        "reasoning": thought,
+        "request": usage.requests if "request" in known else 0,
+    }
+    wrong = [meter for meter, quantity in classes.items() if quantity < 0]
+    if wrong:
+        return Unpriced("unknown_usage", f"token classes do not add up: {wrong[0]} would be {classes[wrong[0]]}")
+    return {meter: quantity for meter, quantity in classes.items() if quantity}
+
+
+def _own(rates: Rates, meter: str) -> bool:
+    return meter in rates.listed or meter in rates.contracted
+
+
+def _price(rates: Rates, meter: str, context_tokens: int, *, contract: bool) -> Price | None:
+    for name in (meter, *INSTEAD.get(meter, ())):
+        price = rates.price(name, context_tokens, contract=contract)
+        if price is not None:
+            return price
+    return None
+
+
+def _total(pieces: list[tuple[int, Price]]) -> tuple[int, list[int]]:
+    """The sum rounded once half to even, and whole parts of it by largest remainder."""
+    exact = [price.pico * quantity for quantity, price in pieces]
+    total = round(sum(exact, Fraction(0)))
+    parts = [part.numerator // part.denominator for part in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda index: (parts[index] - exact[index], index))
+    for index in by_remainder[: total - sum(parts)]:
+        parts[index] += 1
+    return total, parts
