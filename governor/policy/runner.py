@@ -17,7 +17,7 @@ from governor.policy.syntax import parse
 
 
 @dataclass(frozen=True)
-class TestResult:
+class CaseResult:
     """outcome: pass | fail | error | todo."""
 
     file: str
@@ -40,8 +40,8 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class TestReport:
-    results: tuple[TestResult, ...]
+class SuiteReport:
+    results: tuple[CaseResult, ...]
     coverage: tuple[Coverage, ...]
 
     def count(self, outcome: str) -> int:
@@ -67,11 +67,13 @@ class TestReport:
                 {"file": one.file, "name": one.name, "outcome": one.outcome, "detail": one.detail, "ms": round(one.seconds * 1000, 2)}
                 for one in self.results
             ],
-            "files": [{"file": one.file, "coverage_percent": round(one.percent, 1), "missed_lines": list(one.missed)} for one in self.coverage],
+            "files": [
+                {"file": one.file, "coverage_percent": round(one.percent, 1), "missed_lines": list(one.missed)} for one in self.coverage
+            ],
         }
 
 
-def run_tests(bundle: Bundle, pattern: str = "") -> TestReport:
+def run_tests(bundle: Bundle, pattern: str = "") -> SuiteReport:
     """Tests whose `package.name` contains pattern. Raises governor.errors.Invalid when a module does not parse."""
     engine = build({**bundle.modules, **bundle.tests}, json.dumps(bundle.data_with({})))
     engine.set_enable_coverage(True)
@@ -83,19 +85,19 @@ def run_tests(bundle: Bundle, pattern: str = "") -> TestReport:
                 continue
             results.append(_run(engine, module.file, module.package, name))
     report = json.loads(engine.get_coverage_report_as_json())
-    return TestReport(tuple(results), tuple(_coverage(report, bundle.modules)))
+    return SuiteReport(tuple(results), tuple(_coverage(report, bundle.modules)))
 
 
-def _run(engine: Any, file: str, package: str, name: str) -> TestResult:
+def _run(engine: Any, file: str, package: str, name: str) -> CaseResult:
     if name.startswith("todo_"):
-        return TestResult(file, name, "todo")
+        return CaseResult(file, name, "todo")
     started = perf_counter()
     try:
         answer = engine.eval_rule_as_json(f"data.{package}.{name}")
     except BaseException as error:  # noqa: BLE001 - explained or re-raised
-        return TestResult(file, name, "error", explain(error), perf_counter() - started)
+        return CaseResult(file, name, "error", explain(error), perf_counter() - started)
     detail = "" if answer == "true" else "undefined" if answer == UNDEFINED else f"is {answer[:200]}"
-    return TestResult(file, name, "pass" if answer == "true" else "fail", detail, perf_counter() - started)
+    return CaseResult(file, name, "pass" if answer == "true" else "fail", detail, perf_counter() - started)
 
 
 def _coverage(report: Mapping[str, Any], modules: Mapping[str, str]) -> list[Coverage]:

@@ -9,7 +9,7 @@ package governor.lib.names
 import rego.v1
 
 # `azure` and `azure.openai` are `azure.ai.openai`; an unknown spelling stays as it is.
-canonical(name) := object.get(data.tables.providers.aliases, lower(name), lower(name))
+canonical(name) := object.get(data.tables.providers.aliases, lower(name), lower(name)) if is_string(name)
 
 # `openai/gpt-4o` and `models/gemini-2.0-flash` name the model after the last slash.
 bare(name) := parts[count(parts) - 1] if parts := split(lower(name), "/")
