@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
@@ -17,6 +18,8 @@ from governor.packets import container
 from governor.packets.approvals import requesters
 from governor.packets.case import Case, Undecided, need, text
 from governor.packets.report import Check
+
+ALLOWED: Final = frozenset({"allow", "allowed"})
 
 
 def check_events(case: Case) -> Check:
@@ -116,7 +119,7 @@ def check_policy(case: Case) -> Check:
     for name in ("bundle_sha256", "result"):
         if decision.get(name) != claimed.get(name):
             raise IntegrityError(f"policy {name} of the statement differs from the ledger")
-    if decision["result"] != "allow" and case.change["state"] not in {"rejected", "expired"}:
+    if decision["result"] not in ALLOWED and case.change["state"] not in {"rejected", "expired"}:
         raise IntegrityError(f"policy decided {decision['result']!r}, yet the change was approved")
     return Check(
         "policy", "ok", f"bundle {str(decision['bundle_sha256'])[:8]}..; decision {decision['result']} at {review.body['occurred_at']}"

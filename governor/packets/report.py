@@ -42,7 +42,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "verdict": self.verdict,
+            "result": self.verdict,
             "exit_code": self.exit_code,
             "title": self.title,
             "sha256": self.sha256,

@@ -1,0 +1,125 @@
+"""`packet export`: gather what is on record about one decided change and seal it into a packet.
+
+Owns: reading rows into the packet's document, issuing on the ledger, reuse of an earlier issue. Does not own: the packet's bytes (packets/), the report's looks.
+Invariants: the same state gives the same bytes, because an issue of the same facts is found again and its first checkpoint never changes; people appear
+as opaque references unless a recipient is named.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from governor.actions.context import Actor, Context
+from governor.actions.packet_document import Facts, gather
+from governor.errors import NotFound, Refused, Unavailable
+from governor.ledger.canonical import sha256_hex
+from governor.ledger.entry import Entry, EntryDraft
+from governor.ledger.types import change_stream
+from governor.packets.assemble import PacketEvent, PacketParts, assemble, statement_envelope
+from governor.ports import Renderer
+from governor.store import ledger
+from governor.store.rows.ledger import LedgerEntry
+
+ATTEMPTS: Final = 5
+
+
+def export_packet(ctx: Context, actor: Actor, change_id: str, *, recipient: str = "") -> bytes:
+    """The .govpacket bytes. Raises NotFound for an unknown change, WrongState while it is undecided, MissingEvidence without evidence."""
+    for _ in range(ATTEMPTS):
+        with ctx.rows.session() as session:
+            facts = gather(session, ctx.org, change_id, recipient=recipient, log=ctx.keys.origin(ctx.org))
+        made = _known(ctx, facts) or _issue(ctx, actor, facts)
+        if made is not None:
+            return _assemble(ctx, *made)
+    raise Refused(f"{change_id} keeps changing while its packet is made", hint="try again")
+
+
+def _known(ctx: Context, facts: Facts) -> tuple[PacketParts, bytes, int] | None:
+    """An issue of the same facts at the end of the stream, if the report still prints the same."""
+    for event in reversed(facts.events):
+        entry = Entry.parse(event.leaf)
+        if entry.type != "packet:issue":
+            return None
+        before = facts.until(event.idx)
+        if entry.payload.get("facts_sha256") == before.digest:
+            parts, statement = _state(ctx, before)
+            if sha256_hex(statement) == entry.payload["statement_sha256"]:
+                return parts, statement, event.idx
+    return None
+
+
+def _issue(ctx: Context, actor: Actor, facts: Facts) -> tuple[PacketParts, bytes, int] | None:
+    """Record a new issue right behind the events it covers; None when another entry came between."""
+    parts, statement = _state(ctx, facts)
+    digest = sha256_hex(statement)
+    payload = {"change": facts.change_id, "statement_sha256": digest, "facts_sha256": facts.digest, "events": len(facts.events)}
+    draft = EntryDraft(
+        type="packet:issue",
+        stream=change_stream(facts.change_id),
+        payload=payload,
+        actor=actor.ledger_ref(),
+        idem=f"packet:issue:{facts.change_id}:{digest}",
+        occurred_at=ctx.now(),
+        personal={"recipient": facts.recipient} if facts.recipient else {},
+    )
+    try:
+        with ctx.transaction(actor) as tx:
+            row = tx.append(draft)
+            if row.stream_seq != len(facts.events) + 1:
+                raise _OvertakenError
+    except _OvertakenError:
+        return None
+    return parts, statement, row.idx
+
+
+class _OvertakenError(Exception):
+    """Rolls the issue back: the stream grew while the report was printed."""
+
+
+def _state(ctx: Context, facts: Facts) -> tuple[PacketParts, bytes]:
+    document = facts.document
+    printed = {**document, **facts.display, "issuer": ctx.keys.issuer_name(ctx.org)}
+    parts = PacketParts(document, facts.log, facts.events, facts.evidence, renderer("packet_pdf")(printed))
+    return parts, statement_envelope(parts, ctx.keys.issuer_signer())
+
+
+def _assemble(ctx: Context, parts: PacketParts, statement: bytes, issue_idx: int) -> bytes:
+    with ctx.rows.session() as session:
+        sealed = _sealed(session, ctx.org, issue_idx)
+    if sealed is None:  # the process died between commit and seal
+        ctx.seal()
+    with ctx.rows.session() as session:
+        checkpoint = ledger.checkpoint_covering(session, ctx.org, issue_idx)
+        rows = {row.idx: row for row in _rows(session, ctx.org, [*(event.idx for event in parts.events), issue_idx])}
+        events = [
+            PacketEvent(event.idx, rows[event.idx].leaf, ledger.tlog_proof(session, ctx.org, event.idx, checkpoint), event.disclosures)
+            for event in parts.events
+        ]
+        issue = PacketEvent(issue_idx, rows[issue_idx].leaf, ledger.tlog_proof(session, ctx.org, issue_idx, checkpoint))
+    proven = PacketParts(parts.document, parts.log, events, parts.evidence, parts.report)
+    signer = ctx.keys.issuer_signer()
+    return assemble(proven, statement, issue, issuer_name=ctx.keys.issuer_name(ctx.org), issuer=signer)
+
+
+def _sealed(session: Session, org: str, idx: int) -> object | None:
+    try:
+        return ledger.checkpoint_covering(session, org, idx)
+    except NotFound:
+        return None
+
+
+def _rows(session: Session, org: str, indices: Sequence[int]) -> Sequence[LedgerEntry]:
+    return session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org, col(LedgerEntry.idx).in_(indices))).all()
+
+
+def renderer(name: str) -> Renderer:
+    """The printing press installed under this name. Raises Unavailable when the installation lacks it."""
+    found = importlib.metadata.entry_points(group="governor.renderers", name=name)
+    for point in found:
+        loaded: Renderer = point.load()
+        return loaded
+    raise Unavailable(f"no renderer {name!r} is installed", hint="reinstall workflow-model-governor")

@@ -1,0 +1,44 @@
+"""`ledger verify`, `ledger checkpoint`, `ledger proof`: look at the log without changing what it says."""
+
+from __future__ import annotations
+
+from governor.actions.context import Context
+from governor.errors import NotFound
+from governor.store import ledger
+from governor.store.fsck import Findings, fsck, verify_tail
+
+
+def verify_ledger(ctx: Context, *, tail: int | None = None) -> Findings:
+    """Recompute hashes, streams and signatures of the whole log, or of its newest `tail` entries."""
+    log = ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())
+    producer = ctx.keys.producer_signer()
+    producers = {producer.key_id: producer.public_key}
+    with ctx.rows.session() as session:
+        if tail is None:
+            return fsck(session, ctx.org, log, producers)
+        return verify_tail(session, ctx.org, log, producers, entries=tail)
+
+
+def current_checkpoint(ctx: Context) -> str:
+    """The newest checkpoint, after sealing whatever is not sealed yet. Raises NotFound while the log is empty."""
+    ctx.seal()
+    with ctx.rows.session() as session:
+        found = ledger.latest_checkpoint(session, ctx.org)
+    if found is None:
+        raise NotFound("the log is empty", hint="run `governor init`")
+    return found.note
+
+
+def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
+    """(leaf bytes, tlog-proof text) of an entry named by index or id, under the newest checkpoint."""
+    current_checkpoint(ctx)
+    with ctx.rows.session() as session:
+        if entry.isdecimal():
+            found = ledger.entries(session, ctx.org, after=int(entry) - 1, limit=1)
+            row = found[0] if found else None
+        else:
+            row = ledger.entry_by_id(session, ctx.org, entry)
+        newest = ledger.latest_checkpoint(session, ctx.org)
+        if row is None or newest is None or (entry.isdecimal() and row.idx != int(entry)):
+            raise NotFound(f"no ledger entry {entry}")
+        return row.leaf, ledger.tlog_proof(session, ctx.org, row.idx, newest).text

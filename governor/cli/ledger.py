@@ -1,0 +1,97 @@
+"""`governor ledger`: the log itself: its newest signed state, proofs of single entries, a full check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from governor.cli.session import session_of
+
+app = typer.Typer(help="The ledger: checkpoints, proofs, full verification.", no_args_is_help=True)
+
+
+@app.command("checkpoint")
+def checkpoint(ctx: typer.Context) -> None:
+    """Print the newest signed checkpoint, sealing first what is not sealed yet. Keep copies where the database's owner cannot reach them."""
+    from governor.actions.verify_ledger import current_checkpoint
+    from governor.ledger.checkpoint import parse_checkpoint
+    from governor.ledger.note import parse_note
+
+    session = session_of(ctx)
+    note = current_checkpoint(session.context())
+    found = parse_checkpoint(parse_note(note).text)
+    session.print({"origin": found.origin, "size": found.size, "root": found.root.hex(), "note": note}, note.rstrip("\n"))
+
+
+@app.command("proof")
+def proof(
+    ctx: typer.Context,
+    entry: Annotated[str, typer.Argument(help="Index or id of the entry.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write NAME.json (the leaf) and NAME.tlog-proof instead of printing.")
+    ] = None,
+) -> None:
+    """Prove that one entry is in the log: its exact bytes and a c2sp.org/tlog-proof@v1."""
+    from governor.actions.verify_ledger import prove_entry
+
+    session = session_of(ctx)
+    leaf, text = prove_entry(session.context(), entry)
+    if output is not None:
+        leaf_file, proof_file = output.with_suffix(".json"), output.with_suffix(".tlog-proof")
+        leaf_file.write_bytes(leaf)
+        proof_file.write_text(text, encoding="utf-8")
+        session.print({"leaf": str(leaf_file), "proof": str(proof_file)}, f"{leaf_file}\n{proof_file}")
+        return
+    session.print({"leaf": leaf.decode(), "proof": text}, f"{leaf.decode()}\n\n{text.rstrip()}")
+
+
+@app.command("entries")
+def entries(
+    ctx: typer.Context,
+    stream: Annotated[str | None, typer.Option("--stream", help="Only this stream, such as change/RC-1.")] = None,
+    after: Annotated[int, typer.Option("--after", help="Only entries behind this index.")] = -1,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many.")] = 50,
+) -> None:
+    """List entries in log order."""
+    from governor.store import ledger
+
+    session = session_of(ctx)
+    context = session.context()
+    with context.rows.session() as rows:
+        found = [(row.idx, json.loads(row.leaf)) for row in ledger.entries(rows, context.org, stream=stream, after=after, limit=limit)]
+    session.print(
+        {"entries": [{"idx": idx, **body} for idx, body in found]},
+        "\n".join(
+            f"{idx:>6}  {body['recorded_at']}  {body['type']:<16} {body['stream']}  by {body['actor']['ref']}" for idx, body in found
+        ),
+    )
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    tail: Annotated[int | None, typer.Option("--tail", help="Check only the newest entries, so many.", min=1)] = None,
+) -> None:
+    """Recompute every hash, stream and signature of the log. Exit code 1 when anything was changed, dropped or inserted."""
+    from governor.actions.verify_ledger import verify_ledger
+
+    session = session_of(ctx)
+    found = verify_ledger(session.context(), tail=tail)
+    summary = f"{found.checked} of {found.size} entries checked, {found.checkpoints} checkpoints, {found.unsealed} not sealed yet"
+    session.print(
+        {
+            "ok": found.ok,
+            "size": found.size,
+            "checked": found.checked,
+            "checkpoints": found.checkpoints,
+            "unsealed": found.unsealed,
+            "root": found.root,
+            "problems": found.problems,
+        },
+        "\n".join([*found.problems, f"{'OK' if found.ok else 'FAILED'}: {summary}"]),
+    )
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""`governor packet`: make an audit packet, or verify one without a home, a database or a network.
+
+Invariant: importing this module and running `packet verify` touches no store; heavy imports happen inside `export` only.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from governor.errors import Invalid
+from governor.packets.report import USAGE
+from governor.packets.verify import verify as verify_packet
+
+app = typer.Typer(help="Audit packets: one file an auditor verifies without us.", no_args_is_help=True)
+
+
+@app.command("export")
+def export(
+    ctx: typer.Context,
+    change: Annotated[str, typer.Argument(help="The change, such as RC-1.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the .govpacket file.")],
+    recipient: Annotated[
+        str, typer.Option("--recipient", help="Name people in the packet, for this recipient; without it people are opaque references.")
+    ] = "",
+) -> None:
+    """Write the audit packet of a decided change. The same state gives the same bytes; issuing is itself on record."""
+    from governor.actions.export_packet import export_packet
+    from governor.cli.session import session_of
+    from governor.ledger.canonical import sha256_hex
+
+    session = session_of(ctx)
+    body = export_packet(session.context(), session.actor(), change, recipient=recipient)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(body)
+    digest = sha256_hex(body)
+    session.print(
+        {"path": str(output), "sha256": digest, "size": len(body), "change": change}, f"{output}  {len(body):,} bytes  sha256 {digest}"
+    )
+
+
+@app.command("verify", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def verify(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="The .govpacket file.")] = "",
+    trust: Annotated[str, typer.Option("--trust", help="The trust file, received outside the packet.")] = "",
+) -> None:
+    """Check a packet offline. Exit 0 verified, 1 FAILED, 2 cannot decide (key not trusted, quorum unmet, newer version), 64 wrong usage."""
+    if not file or ctx.args:
+        raise _usage("usage: governor packet verify FILE --trust FILE")
+    packet, believed = _read(file), _read(trust) if trust else None
+    try:
+        report = verify_packet(packet, believed)
+    except Invalid as error:
+        raise _usage(f"{trust}: {error.message}") from None
+    if getattr(ctx.find_root().obj, "json", False):
+        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        typer.echo(report.text(Path(trust).name if trust else ""))
+    raise typer.Exit(report.exit_code)
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise _usage(f"{path}: {error.strerror}") from None
+
+
+def _usage(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(USAGE)

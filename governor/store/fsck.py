@@ -1,0 +1,198 @@
+"""Check the stored ledger against itself and its signatures: everything, or the newest part.
+
+Owns: what is compared and how a finding reads. Does not own: the log (store/ledger.py), outside anchors.
+Invariants: it only reads; it recomputes every hash from the leaf bytes and believes no column; the absence of a checkpoint is itself a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, or_
+from sqlmodel import Session, col, select
+
+from governor.errors import GovernorError, IntegrityError
+from governor.ledger import merkle
+from governor.ledger.checkpoint import parse_checkpoint
+from governor.ledger.entry import Disclosure, Entry
+from governor.ledger.note import VerifierKey, parse_note
+from governor.store import ledger
+from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerNode
+
+BATCH: Final = 1000
+MAX_PROBLEMS: Final = 100
+
+
+@dataclass
+class Findings:
+    """`problems` is empty when the ledger is whole; `unsealed` entries are committed but not under a checkpoint yet."""
+
+    size: int
+    checked: int = 0
+    unsealed: int = 0
+    checkpoints: int = 0
+    root: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def add(self, problem: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
+
+@dataclass
+class _Walk:
+    """What the entries so far said: last hash and number of each stream, last time."""
+
+    streams: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    last: datetime | None = None
+
+
+def verify_tail(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes], *, entries: int = 1000) -> Findings:
+    """The newest entries and checkpoints; older nodes are believed. Cheap enough to run every minute."""
+    return _check(session, org_id, log, producers, max(0, ledger.tree_size(session, org_id) - entries))
+
+
+def fsck(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes]) -> Findings:
+    """Everything, from the first leaf. `producers`: key id -> public key of the programs that may write."""
+    return _check(session, org_id, log, producers, 0)
+
+
+def _check(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes], start: int) -> Findings:
+    found = Findings(size=ledger.tree_size(session, org_id))
+    walk = _Walk() if start == 0 else _resume(session, org_id, start)
+    frontier: dict[tuple[int, int], bytes] = {}
+    if start:
+        ledger.with_nodes(session, org_id, lambda reader: _load(frontier, reader, start))
+    for row, nodes in _rows(session, org_id, start):
+        if row.idx != start + found.checked:
+            found.add(f"entry {start + found.checked} is missing")
+            return found
+        _check_entry(row, walk, producers, found)
+        _check_nodes(row, nodes, frontier, found)
+        found.checked += 1
+    expected = sum(found.size >> level for level in range(found.size.bit_length()))
+    stored = session.exec(select(func.count()).select_from(LedgerNode).where(LedgerNode.org_id == org_id)).one()
+    if stored != expected:
+        found.add(f"the tree has {stored} nodes, {expected} belong to {found.size} entries")
+    _check_checkpoints(session, org_id, log, start, found)
+    _check_disclosures(session, org_id, found)
+    return found
+
+
+def _rows(session: Session, org_id: str, start: int) -> Iterator[tuple[LedgerEntry, Mapping[tuple[int, int], bytes]]]:
+    """Entries with the stored nodes that became complete in the same batch."""
+    after = start - 1
+    while batch := ledger.entries(session, org_id, after=after, limit=BATCH):
+        first, last = batch[0].idx, batch[-1].idx
+        ranges = [
+            (LedgerNode.level == level) & col(LedgerNode.pos).between(first >> level, last >> level)
+            for level in range(last.bit_length() + 1)
+        ]
+        nodes = session.exec(select(LedgerNode).where(LedgerNode.org_id == org_id, or_(*ranges))).all()
+        known = {(node.level, node.pos): node.hash for node in nodes}
+        for row in batch:
+            yield row, known
+        after = last
+        session.expunge_all()
+
+
+def _resume(session: Session, org_id: str, start: int) -> _Walk:
+    walk = _Walk()
+    newest = (
+        select(LedgerEntry.stream, func.max(LedgerEntry.stream_seq))
+        .where(LedgerEntry.org_id == org_id, col(LedgerEntry.idx) < start)
+        .group_by(LedgerEntry.stream)
+    )
+    for stream, seq in session.exec(newest).all():
+        row = session.exec(
+            select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.stream == stream, LedgerEntry.stream_seq == seq)
+        ).one()
+        walk.streams[stream] = (seq, row.leaf_hash)
+    before = ledger.entries(session, org_id, after=start - 2, limit=1)
+    walk.last = before[0].recorded_at if before else None
+    return walk
+
+
+def _load(frontier: dict[tuple[int, int], bytes], reader: merkle.Reader, start: int) -> None:
+    """Complete subtrees that end at `start`: what later leaves are combined with."""
+    end = start
+    for level in range(start.bit_length()):
+        if end >> level & 1:
+            pos = (end >> level) - 1
+            frontier[level, pos] = reader(level, pos)
+            end -= 1 << level
+
+
+def _check_entry(row: LedgerEntry, walk: _Walk, producers: Mapping[str, bytes], found: Findings) -> None:
+    where = f"entry {row.idx}"
+    if merkle.leaf_hash(row.leaf) != row.leaf_hash:
+        found.add(f"{where}: leaf bytes do not hash to leaf_hash")
+    try:
+        entry = Entry.parse(row.leaf)
+        key = producers.get(str(entry.body["producer"].get("key_id")))
+        if key is None:
+            raise IntegrityError("written by an unknown producer key")
+        entry.verify_producer(key)
+    except GovernorError as error:
+        found.add(f"{where}: {error.message}")
+        return
+    columns = (row.id, row.type, row.stream, row.stream_seq, row.recorded_at)
+    if columns != (entry.id, entry.type, entry.body["stream"], entry.stream_seq, entry.recorded_at):
+        found.add(f"{where}: columns differ from the leaf")
+    seq, previous = walk.streams.get(entry.body["stream"], (0, None))
+    if entry.stream_seq != seq + 1 or entry.body["stream_prev"] != (None if previous is None else previous.hex()):
+        found.add(f"{where}: does not follow number {seq} of {entry.body['stream']}")
+    if walk.last is not None and entry.recorded_at < walk.last:
+        found.add(f"{where}: recorded_at steps back")
+    walk.streams[entry.body["stream"]] = (entry.stream_seq, entry.leaf_hash)
+    walk.last = entry.recorded_at
+
+
+def _check_nodes(row: LedgerEntry, nodes: Mapping[tuple[int, int], bytes], frontier: dict[tuple[int, int], bytes], found: Findings) -> None:
+    made = list(merkle.new_nodes(lambda level, pos: frontier.pop((level, pos)), row.idx, merkle.leaf_hash(row.leaf)))
+    for level, pos, value in made:
+        if nodes.get((level, pos)) != value:
+            found.add(f"tree node {level}/{pos} is {'wrong' if (level, pos) in nodes else 'missing'}")
+    level, pos, value = made[-1]
+    frontier[level, pos] = value
+
+
+def _check_checkpoints(session: Session, org_id: str, log: VerifierKey, start: int, found: Findings) -> None:
+    wanted = (
+        select(LedgerCheckpoint)
+        .where(LedgerCheckpoint.org_id == org_id, col(LedgerCheckpoint.size) >= start)
+        .order_by(col(LedgerCheckpoint.size))
+    )
+    rows: Sequence[LedgerCheckpoint] = session.exec(wanted).all()
+    last = ledger.latest_checkpoint(session, org_id)
+    if last is None and found.size:
+        found.add("the log has entries but no checkpoint")
+    if last is not None:
+        found.unsealed = max(0, found.size - last.size)
+        found.root = last.root.hex()
+    for row in rows:
+        found.checkpoints += 1
+        try:
+            note = parse_note(row.note)
+            signed = parse_checkpoint(note.text)
+            if not note.signed_by(log):
+                raise IntegrityError("is not signed by the log key")
+            if (signed.origin, signed.size, signed.root) != (log.name, row.size, row.root):
+                raise IntegrityError("does not say what its columns say")
+            if row.size > found.size or ledger.root_at(session, org_id, row.size) != row.root:
+                raise IntegrityError("was signed over another tree")
+        except GovernorError as error:
+            found.add(f"checkpoint {row.size} {error.message}")
+
+
+def _check_disclosures(session: Session, org_id: str, found: Findings) -> None:
+    for row in session.exec(select(LedgerDisclosure).where(LedgerDisclosure.org_id == org_id)).all():
+        if Disclosure(row.name, row.disclosure).digest != row.digest:
+            found.add(f"personal field {row.name} of entry {row.entry_id} is not what was committed to")
