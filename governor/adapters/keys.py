@@ -32,7 +32,7 @@ _NONCE: Final = 12
 _MAGIC: Final = b"GVK1"
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileSigner:
     """governor.ports.Signer over a private key held in memory. `key_id` is the hex SHA-256 of the public key."""
 

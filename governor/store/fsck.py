@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, or_
+from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, select
 
 from governor.errors import GovernorError, IntegrityError
@@ -92,7 +92,7 @@ def _rows(session: Session, org_id: str, start: int) -> Iterator[tuple[LedgerEnt
     while batch := ledger.entries(session, org_id, after=after, limit=BATCH):
         first, last = batch[0].idx, batch[-1].idx
         ranges = [
-            (LedgerNode.level == level) & col(LedgerNode.pos).between(first >> level, last >> level)
+            and_(col(LedgerNode.level) == level, col(LedgerNode.pos).between(first >> level, last >> level))
             for level in range(last.bit_length() + 1)
         ]
         nodes = session.exec(select(LedgerNode).where(LedgerNode.org_id == org_id, or_(*ranges))).all()
