@@ -1,0 +1,34 @@
+"""Splitting exact amounts into cents so that the cents add up.
+
+Owns: largest remainder. Invariants: the parts sum to the whole rounded once (half to even); each part is less than a cent from its exact value; ties go to the
+smaller id; credits split like charges with the sign turned; what is exactly zero gets no cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CENT: Final = 10**10  # pico-USD
+
+
+def to_cents(pico: int) -> int:
+    """An amount on its own, rounded half to even."""
+    whole, rest = divmod(pico, CENT)
+    return whole + (1 if 2 * rest > CENT or (2 * rest == CENT and whole % 2) else 0)
+
+
+def split_cents(parts: Mapping[str, int], *, total_cents: int | None = None) -> dict[str, int]:
+    """Cents per id. `total_cents` is what they must sum to (for a split inside a split); by default the rounded sum of the parts.
+
+    Raises ValueError when that total is not reachable by moving each part less than a cent.
+    """
+    total = to_cents(sum(parts.values())) if total_cents is None else total_cents
+    cents = {name: pico // CENT for name, pico in parts.items()}
+    missing = total - sum(cents.values())
+    movable = sorted((name for name, pico in parts.items() if pico % CENT), key=lambda name: (-(parts[name] % CENT), name))
+    if not 0 <= missing <= len(movable):
+        raise ValueError(f"{total} cents cannot be split over parts of {sum(parts.values())} pico-USD")
+    for name in movable[:missing]:
+        cents[name] += 1
+    return cents
