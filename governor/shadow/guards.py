@@ -1,0 +1,222 @@
+"""What is measured on one reply: facts and guard indicators, never text.
+
+Owns: the guards (error, timeout, refusal, truncation, empty, contract, tool_calls), the canonical answer digest, the Facts document.
+Does not own: the difference between two replies (comparison.py), prices, sending.
+Invariants: a guard that does not apply is absent, not false; a transport failure trips `error` (or `timeout`) and no content guard;
+no tool is executed and no schema is fetched: an unresolvable $ref counts as a contract failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import jsonschema
+import referencing
+from jsonschema.exceptions import SchemaError
+from referencing.exceptions import Unresolvable
+
+GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls")
+NO_REMOTE: Final = referencing.Registry()  # a $ref is never fetched
+REFUSAL: Final = re.compile(
+    r"^\W*(?:i(?:['’]m| am) (?:very |really |truly )?(?:sorry|unable)|sorry\b|i (?:can(?:['’]t|not)|won['’]t|will not)"
+    r"|as an ai\b|i must decline|unfortunately,? i (?:can(?:['’]t|not)|am unable))"
+    r".{0,160}?\b(?:can(?:['’]t|not)|unable|won['’]t|not able|decline|assist|help|comply|provide)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+REFUSAL_LENGTH: Final = 800  # a long answer that opens with an apology is an answer
+FENCE: Final = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
+# Names that tool catalogs use for JSON Schema types.
+TYPE_NAMES: Final = {
+    "dict": "object",
+    "float": "number",
+    "tuple": "array",
+    "list": "array",
+    "int": "integer",
+    "bool": "boolean",
+    "str": "string",
+}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the consumer of a reply needs. json: must be one JSON document; schema: and valid under it; compare: the fields that decide
+    whether two answers are the same (empty: all of them).
+    """
+
+    json: bool = False
+    schema: Mapping[str, Any] | None = None
+    compare: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, output_contract: Mapping[str, Any] | None, params: Mapping[str, Any] | None = None) -> Contract:
+        """From the workflow's output_contract, else from the request's own response_format."""
+        if output_contract:
+            schema = output_contract.get("json_schema")
+            return cls(bool(schema or output_contract.get("json")), schema, tuple(output_contract.get("compare") or ()))
+        kind = (
+            ((params or {}).get("response_format") or {}).get("type")
+            if isinstance((params or {}).get("response_format"), Mapping)
+            else None
+        )
+        return cls(json=kind in {"json_object", "json_schema"})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One measured reply. Durations in microseconds; token counts inclusive; None is unknown."""
+
+    status: str
+    guards: Mapping[str, bool] = field(default_factory=dict)
+    text: str = ""  # hex sha256 of the normalised text
+    answer: str = ""  # hex sha256 of the canonical answer
+    called: bool = False
+    http_status: int = 0
+    finish_reason: str = ""
+    response_model: str = ""
+    error: str = ""
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    duration_us: int | None = None
+    ttft_us: int | None = None
+    retries: int = 0
+    dropped_params: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """JSON value without floats."""
+        return {**asdict(self), "guards": dict(self.guards), "dropped_params": list(self.dropped_params)}
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Facts:
+        return cls(**{**document, "dropped_params": tuple(document.get("dropped_params", ()))})
+
+    @property
+    def usable(self) -> bool:
+        return not any(self.guards.values())
+
+
+def indicators(
+    *,
+    status: str,
+    text: str,
+    tool_calls: Sequence[Mapping[str, Any]],
+    finish_reason: str,
+    contract: Contract,
+    tools: Sequence[Mapping[str, Any]] = (),
+    must_call: bool = False,
+) -> dict[str, bool]:
+    """The guards that apply to one reply; true means it tripped."""
+    if status != "ok":
+        return {"error": status != "timeout", "timeout": status == "timeout"}
+    found = {
+        "error": False,
+        "timeout": False,
+        "refusal": finish_reason in {"refusal", "content_filter"} or refuses(text),
+        "truncation": finish_reason in {"length", "max_tokens"},
+        "empty": not text.strip() and not tool_calls,
+    }
+    if contract.json and not tool_calls:
+        found["contract"] = not conforms(text, contract)
+    if tools:
+        found["tool_calls"] = (must_call and not tool_calls) or any(not valid_call(call, tools) for call in tool_calls)
+    return found
+
+
+def refuses(text: str) -> bool:
+    return len(text) <= REFUSAL_LENGTH and REFUSAL.search(text[:400]) is not None
+
+
+def conforms(text: str, contract: Contract) -> bool:
+    """A consumer that parses the whole reply would accept it (a code fence around it would break that consumer)."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return False
+    return contract.schema is None or valid(document, contract.schema)
+
+
+def valid(document: Any, schema: Mapping[str, Any]) -> bool:
+    try:
+        return bool(jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).is_valid(document))
+    except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType):
+        return False
+
+
+def valid_call(call: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> bool:
+    """The named tool exists and its arguments are JSON that its schema accepts."""
+    name, arguments = call_parts(call)
+    for tool in tools:
+        function = tool.get("function", tool)
+        if function.get("name") == name:
+            schema = function.get("parameters") or function.get("input_schema") or {}
+            return isinstance(arguments, Mapping) and valid(arguments, plain_types(schema))
+    return False
+
+
+def call_parts(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """Name and parsed arguments of a tool call in OpenAI form; arguments that are no JSON come back as None."""
+    function = call.get("function", call)
+    arguments = function.get("arguments", function.get("input", {}))
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except ValueError:
+            arguments = None
+    return str(function.get("name", "")), arguments
+
+
+def plain_types(schema: Any) -> Any:
+    """The schema with type names that validators know."""
+    if isinstance(schema, Mapping):
+        return {
+            key: TYPE_NAMES.get(value, value) if key == "type" and isinstance(value, str) else plain_types(value)
+            for key, value in schema.items()
+        }
+    return [plain_types(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def canonical_answer(text: str, tool_calls: Sequence[Mapping[str, Any]], contract: Contract) -> str:
+    """What a deterministic consumer would see: the tool calls, the JSON value (or its compared fields), else the normalised text."""
+    if tool_calls:
+        value: Any = [list(call_parts(call)) for call in tool_calls]
+        return json.dumps(settle(value), sort_keys=True, separators=(",", ":"))
+    fenced = FENCE.match(text)
+    try:
+        value = json.loads(fenced.group(1) if fenced else text)
+    except ValueError:
+        return normalised(text)
+    if contract.compare and isinstance(value, Mapping):
+        value = {name: value.get(name) for name in contract.compare}
+    return json.dumps(settle(value), sort_keys=True, separators=(",", ":"))
+
+
+def settle(value: Any) -> Any:
+    """JSON with numbers and strings in one spelling: 1.0 is 1, case and spacing of words do not count."""
+    if isinstance(value, Mapping):
+        return {str(key): settle(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [settle(item) for item in value]
+    if isinstance(value, str):
+        return normalised(value)
+    if isinstance(value, float):
+        number = Decimal(repr(value))
+        return int(number) if number.is_finite() and number == number.to_integral_value() else str(number)
+    return value
+
+
+def normalised(text: str) -> str:
+    """NFKC, case-folded, single spaces, outer punctuation removed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .!\"'`")
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,104 @@
+"""One metric over the finished prefix: counts, any-time evidence for and against, final test, and its line in the verdict.
+
+Owns: which reading of a pair serves which side (worst passes, best fails). Does not own: the decision over all metrics (verdict.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from governor.shadow.betting import anytime_interval, harm_wealth, noninferiority_wealth
+from governor.shadow.comparison import Pair
+from governor.shadow.plan import Metric, ReplayPlan
+from governor.shadow.statistics import Counts, noninferiority_p, tango_interval, weighted_counts
+
+
+@dataclass(frozen=True)
+class Measured:
+    """e_value: the largest so far; harm_at: pairs of the prefix after which harm was certain; best: counts under the best reading."""
+
+    metric: Metric
+    margin: float
+    n: int
+    counts: Counts
+    best: Counts
+    applies: int
+    unlabelled: int
+    e_value: float
+    harm_e: float
+    harm_at: int | None
+    p_final: float
+    anytime: tuple[float, float]
+    pass_level: float
+    alpha_final: float
+
+    def holds(self, *, final: bool) -> bool:
+        """Has the candidate shown that it keeps this promise? The final test counts once, at the registered size."""
+        return self.e_value >= self.pass_level or (final and self.p_final <= self.alpha_final)
+
+    def document(self, *, final: bool) -> dict[str, Any]:
+        interval = tango_interval(self.counts)
+        status = "fail" if self.harm_at is not None else "pass" if self.holds(final=final) else "inconclusive"
+        return {
+            "name": self.metric.name,
+            "kind": self.metric.kind,
+            "critical": self.metric.critical,
+            "margin": self.metric.margin,
+            "n": self.n,
+            "applies": self.applies,
+            "better": text(self.counts.better),
+            "worse": text(self.counts.worse),
+            "unlabelled": self.unlabelled,
+            "estimate": text(self.counts.difference),
+            "best_estimate": text(self.best.difference),
+            "ci95": [text(interval.low), text(interval.high)],
+            "anytime_ci95": [text(self.anytime[0]), text(self.anytime[1])],
+            "e_value": number(self.e_value),
+            "harm_e_value": number(self.harm_e),
+            "p_final": number(self.p_final) if final else None,
+            "status": status,
+        }
+
+
+def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: Sequence[float]) -> Measured:
+    quality = metric.kind == "quality"
+    worst = [pair.quality[0] if quality else pair.d.get(metric.name, 0) for pair in prefix]
+    best = [pair.quality[1] if quality else pair.d.get(metric.name, 0) for pair in prefix]
+    margin, cap = float(metric.margin), float(plan.weight_cap)
+    critical = max(sum(one.critical for one in plan.metrics), 1)
+    level = critical / float(plan.alpha_harm)
+    gains = noninferiority_wealth(worst, weights, margin, cap, plan.block)
+    losses = harm_wealth(best, weights, margin, cap, plan.block)
+    pairs_at = np.cumsum([pair.state == "done" for pair in prefix])[plan.block - 1 :: plan.block][: len(gains)]
+    gains = np.where(pairs_at >= plan.least_anytime_pairs, gains, 0.0) if len(gains) else gains
+    over = np.flatnonzero(losses >= level)
+    counts = weighted_counts(worst, weights)
+    return Measured(
+        metric=metric,
+        margin=margin,
+        n=sum(pair.state == "done" for pair in prefix),
+        counts=counts,
+        best=weighted_counts(best, weights),
+        applies=sum(pair.state == "done" and (quality or metric.name in pair.d) for pair in prefix),
+        unlabelled=sum(pair.state == "done" and pair.quality[0] != pair.quality[1] for pair in prefix) if quality else 0,
+        e_value=float(gains.max()) if len(gains) else 0.0,
+        harm_e=float(losses.max()) if len(losses) else 0.0,
+        harm_at=(int(over[0]) + 1) * plan.block if len(over) else None,
+        p_final=noninferiority_p(counts, margin),
+        anytime=anytime_interval(worst, weights, cap, plan.block),
+        pass_level=1 / float(plan.alpha_anytime),
+        alpha_final=float(plan.alpha_final),
+    )
+
+
+def text(value: float) -> str:
+    """Six places; no negative zero."""
+    return f"{value:.6f}" if round(value, 6) else "0.000000"
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}" if value else "0"

@@ -1,0 +1,229 @@
+"""The replay plan: everything that is decided before the first reply is seen, in one document with one digest.
+
+Owns: fields, canonical form, digest, the arithmetic that refuses a plan nothing could decide. Does not own: finding the population
+(actions/plan_shadow.py), running it (actions/replay.py).
+Invariants: frozen; changing anything is another plan; floats do not occur (margins, probabilities and shares are decimal text, money is pico-USD text).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from governor.errors import Invalid, Refused
+from governor.ledger.canonical import canonical_json, digest
+from governor.shadow.guards import Contract
+from governor.shadow.sampling import BLOCK, Draw
+from governor.shadow.statistics import least_pairs, pairs_needed
+
+VERSION: Final = 1
+QUALITY: Final = "quality"
+GUARD_MARGIN: Final = Decimal("0.02")
+LARGEST_SAMPLE: Final = 20_000
+MARGIN: Final = re.compile(r"0\.\d{1,6}")
+KINDS: Final = {
+    "error": "guard",
+    "timeout": "guard",
+    "refusal": "guard",
+    "truncation": "guard",
+    "empty": "guard",
+    "contract": "guard",
+    "tool_calls": "guard",
+    "latency": "limit",
+    "cost_ceiling": "limit",
+    QUALITY: "quality",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A promise: the candidate loses at most `margin` of the traces on it. A metric that is not critical is reported and decides nothing."""
+
+    name: str
+    margin: str
+    critical: bool = True
+    direction: str = "no_worse"
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.name]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """calibration: digest of the human labels it was calibrated on; empty: its opinion is shown and decides nothing."""
+
+    endpoint: str
+    model: str
+    provider: str
+    prompt_sha256: str
+    calibration: str = ""
+
+    @property
+    def calibrated(self) -> bool:
+        return bool(self.calibration)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A route and the name the endpoint knows its model by. region and retention are what policy is asked about."""
+
+    provider: str
+    model: str
+    region: str = ""
+    endpoint_model: str = ""
+
+    @property
+    def asked_model(self) -> str:
+        return self.endpoint_model or self.model
+
+
+@dataclass(frozen=True)
+class Population:
+    """The calls the sample was drawn from, and how many others were left out, by reason. Money in pico-USD."""
+
+    calls: int
+    clusters: int
+    digest: str
+    cost_pico: int
+    unpriced_calls: int
+    excluded: Mapping[str, int]
+    since: str
+    until: str
+    days: int
+    filters: tuple[str, ...]
+    lake_snapshot: int
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    workflow_id: str
+    population: Population
+    seed: str
+    sample: tuple[Draw, ...]
+    weight_cap: str
+    metrics: tuple[Metric, ...]
+    baseline: Arm
+    candidate: Arm
+    endpoint: str
+    protocol: str
+    baseline_arm: str  # replayed | recorded
+    aa_size: int
+    budget_pico: int
+    max_output_tokens: int
+    timeout_ms: int
+    concurrency: int
+    price_book: str
+    params: Mapping[str, Any] = field(default_factory=dict)  # override the recorded parameters of both arms
+    data_class: str = ""
+    contract: Mapping[str, Any] | None = None
+    latency_slo_us: int | None = None
+    cost_ceiling_pico: int | None = None
+    judge: Judge | None = None
+    alpha_anytime: str = "0.01"
+    alpha_final: str = "0.04"
+    alpha_harm: str = "0.05"
+    least_anytime_pairs: int = 30
+    max_excluded_share: str = "0.5"
+    block: int = BLOCK
+    version: int = VERSION
+
+    @property
+    def n(self) -> int:
+        return len(self.sample)
+
+    @property
+    def output_contract(self) -> Contract:
+        return Contract.of(self.contract)
+
+    def document(self) -> dict[str, Any]:
+        """Canonical JSON value; money as text."""
+        found = asdict(self)
+        found["budget_pico"] = str(self.budget_pico)
+        found["cost_ceiling_pico"] = None if self.cost_ceiling_pico is None else str(self.cost_ceiling_pico)
+        found["population"]["cost_pico"] = str(self.population.cost_pico)
+        found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
+        return plain(found)  # type: ignore[no-any-return]
+
+    @property
+    def canonical(self) -> bytes:
+        return canonical_json(self.document())
+
+    @property
+    def digest(self) -> str:
+        return digest(self.document())
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> ReplayPlan:
+        """The plan of a stored document. Raises Invalid for another version."""
+        if document.get("version") != VERSION:
+            raise Invalid(f"replay plan of version {document.get('version')}; this program reads version {VERSION}")
+        values = dict(document)
+        population = {**values["population"], "cost_pico": int(values["population"]["cost_pico"])}
+        values["population"] = Population(**{**population, "filters": tuple(population["filters"])})
+        values["sample"] = tuple(Draw(**{**row, "cost_pico": int(row["cost_pico"])}) for row in values["sample"])
+        values["metrics"] = tuple(Metric(**row) for row in values["metrics"])
+        values["baseline"], values["candidate"] = Arm(**values["baseline"]), Arm(**values["candidate"])
+        values["judge"] = Judge(**values["judge"]) if values["judge"] else None
+        values["budget_pico"] = int(values["budget_pico"])
+        ceiling = values["cost_ceiling_pico"]
+        values["cost_ceiling_pico"] = None if ceiling is None else int(ceiling)
+        return cls(**values)
+
+
+def plain(value: Any) -> Any:
+    """Mappings and tuples as dict and list; a float (a recorded parameter) becomes its shortest decimal text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return {"decimal": repr(value)} if isinstance(value, float) else value
+
+
+def unplain(value: Any) -> Any:
+    """Back to what an endpoint understands."""
+    if isinstance(value, Mapping):
+        return float(value["decimal"]) if set(value) == {"decimal"} else {key: unplain(item) for key, item in value.items()}
+    return [unplain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def choose_metrics(names: Sequence[str], margins: Mapping[str, str], size: int, alpha: str = "0.04") -> tuple[Metric, ...]:
+    """The registered promises. Guards default to two points, or to the quality margin where the sample is too small for two points.
+
+    Raises Invalid for an unknown metric or a margin that is none, Refused when the sample could not decide one of them.
+    """
+    unknown = sorted(set(margins) - set(names))
+    if unknown:
+        raise Invalid(f"no metric {unknown[0]!r} here", hint=f"metrics of this plan: {', '.join(names)}")
+    quality = margin_of(QUALITY, margins.get(QUALITY, "0.03"))
+    level = float(alpha)
+    fallback = GUARD_MARGIN if size >= least_pairs(float(GUARD_MARGIN), alpha=level) else max(GUARD_MARGIN, quality)
+    chosen = []
+    for name in names:
+        margin = margin_of(name, margins[name]) if name in margins else quality if name == QUALITY else fallback
+        needed = least_pairs(float(margin), alpha=level)
+        if size < needed:
+            raise Refused(
+                f"{size} traces cannot decide {name} at a margin of {margin}: even perfect agreement needs {needed}",
+                hint=f"use --sample {needed} or more, or a wider --margin {name}=...",
+            )
+        chosen.append(Metric(name, format(margin, "f")))
+    return tuple(chosen)
+
+
+def margin_of(name: str, text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not MARGIN.fullmatch(text) or not Decimal(0) < value <= Decimal("0.5"):
+        raise Invalid(f"margin {name}={text}: a share of traces between 0 and 0.5, such as 0.03")
+    return value
+
+
+def advice(metrics: Sequence[Metric], size: int, discordance: float = 0.05) -> dict[str, int]:
+    """Pairs that give 80 % power where the two routes are equally good and differ on `discordance` of the traces."""
+    return {metric.name: pairs_needed(float(metric.margin), discordance) for metric in metrics} | {"planned": size}

@@ -1,0 +1,93 @@
+"""What one reply shows, and what it does not."""
+
+from typing import Any
+
+import pytest
+
+from governor.shadow.guards import Contract, Facts, canonical_answer, conforms, indicators, refuses, valid_call
+
+SEVERITY = Contract(json=True, schema={"type": "object", "required": ["severity"], "properties": {"severity": {"enum": ["low", "high"]}}})
+WEATHER = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "dict", "required": ["city"], "properties": {"city": {"type": "string"}}}},
+}
+
+
+def reply(**changes: Any) -> dict[str, bool]:
+    values: dict[str, Any] = {"status": "ok", "text": "fine", "tool_calls": (), "finish_reason": "stop", "contract": Contract()}
+    return indicators(**{**values, **changes})
+
+
+def test_a_transport_failure_says_nothing_about_content() -> None:
+    assert reply(status="error", contract=SEVERITY) == {"error": True, "timeout": False}
+    assert reply(status="timeout") == {"error": False, "timeout": True}
+
+
+def test_guards_that_do_not_apply_are_absent() -> None:
+    assert set(reply()) == {"error", "timeout", "refusal", "truncation", "empty"}
+    assert "contract" in reply(contract=SEVERITY)
+    assert "tool_calls" in reply(tools=[WEATHER])
+
+
+@pytest.mark.parametrize(
+    ("changes", "guard"),
+    [
+        ({"finish_reason": "length"}, "truncation"),
+        ({"finish_reason": "max_tokens"}, "truncation"),
+        ({"finish_reason": "content_filter"}, "refusal"),
+        ({"text": "I'm sorry, but I can't help with that."}, "refusal"),
+        ({"text": "  \n"}, "empty"),
+        ({"text": '{"severity": "huge"}', "contract": SEVERITY}, "contract"),
+        ({"text": '```json\n{"severity": "low"}\n```', "contract": SEVERITY}, "contract"),
+        ({"text": "", "tool_calls": [{"function": {"name": "wether", "arguments": '{"city":"Bonn"}'}}], "tools": [WEATHER]}, "tool_calls"),
+        ({"text": "", "tool_calls": [{"function": {"name": "weather", "arguments": '{"town":"Bonn"}'}}], "tools": [WEATHER]}, "tool_calls"),
+        ({"text": "", "tool_calls": [{"function": {"name": "weather", "arguments": '{"city":'}}], "tools": [WEATHER]}, "tool_calls"),
+        ({"text": "It rains.", "tools": [WEATHER], "must_call": True}, "tool_calls"),
+    ],
+)
+def test_each_guard_trips_alone(changes: dict[str, Any], guard: str) -> None:
+    assert [name for name, tripped in reply(**changes).items() if tripped] == [guard]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry for the delay: your claim was accepted.",
+        "I am sure the severity is high.",
+        "The customer wrote: I can't help it.",
+        "I'm sorry to hear that! " + "Here is what to do. " * 60,
+    ],
+)
+def test_an_answer_is_no_refusal(text: str) -> None:
+    assert not refuses(text)
+
+
+def test_a_schema_that_points_outside_fetches_nothing_and_fails() -> None:
+    assert not conforms("{}", Contract(json=True, schema={"$ref": "http://127.0.0.1:1/schema.json"}))
+
+
+def test_a_good_call_is_valid() -> None:
+    assert valid_call({"function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}, [WEATHER])
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ('{"severity": "low", "n": 1}', '{ "n": 1.0, "severity": " Low " }'),
+        ("The answer is 42.", "the answer  is 42"),
+        ('```json\n{"a": 1}\n```', '{"a":1}'),
+    ],
+)
+def test_spelling_does_not_make_another_answer(left: str, right: str) -> None:
+    assert canonical_answer(left, (), Contract()) == canonical_answer(right, (), Contract())
+
+
+def test_compared_fields_decide_where_they_are_named() -> None:
+    contract = Contract(json=True, compare=("severity",))
+    assert canonical_answer('{"severity":"low","why":"a"}', (), contract) == canonical_answer('{"severity":"low","why":"b"}', (), contract)
+    assert canonical_answer('{"severity":"low"}', (), contract) != canonical_answer('{"severity":"high"}', (), contract)
+
+
+def test_facts_survive_storage() -> None:
+    facts = Facts("ok", {"error": False}, text="a", answer="b", output_tokens=3, duration_us=12, dropped_params=("seed",))
+    assert Facts.parse(facts.document()) == facts
