@@ -7,21 +7,26 @@ Invariants: only cost-bearing calls; unattributed, unpriced and undecided are st
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from governor.actions.context import Context
-from governor.actions.judge import judge
-from governor.actions.load_catalog import Timeline, load_timeline
-from governor.actions.load_prices import load_book
-from governor.attribution import Attribution, Suggestion, attribute, rule_fields, suggestions
+from governor.actions.import_prices import load_book
+from governor.actions.judge import judge, prepare
+from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
+from governor.attribution import Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
+from governor.catalog import Catalog
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
 from governor.chargeback.period import month_bounds
-from governor.policy.decision import Decision
+from governor.policy.catalog_data import rfc3339
+from governor.policy.decision import Decision, no_decision
 from governor.policy.question import CallQuestion
+from governor.ports import PolicyEngine
 from governor.prices.book import PriceBook
+from governor.prices.exposure import NOTHING, Exposure, exposure
 from governor.prices.rate import Rated, Usage, rate_group
 
 
@@ -57,6 +62,7 @@ class Group:
     output_tokens: int | None
     reasoning_tokens: int | None
     rated: Rated
+    exposure: Exposure
     decision: Decision
     examples: tuple[str, ...] = ()
     keys: dict[str, str | None] = field(default_factory=dict, compare=False)
@@ -81,3 +87,205 @@ class Group:
     def route_status(self) -> str:
         """approved | waived | unapproved | undecided, as the route rules of policy said."""
         return self.decision.route_status
+
+
+@dataclass(frozen=True)
+class GovernedMonth:
+    """Everything a report of one window is computed from, and where each number came from."""
+
+    start: datetime
+    end: datetime
+    groups: list[Group]
+    coverage: Coverage
+    suggestions: list[Suggestion]
+    snapshot: int
+    price_book: str
+    policy_revision: str
+    catalog_digest: str
+    book: PriceBook = field(repr=False)
+    timeline: Timeline = field(repr=False)
+
+
+def govern_month(
+    ctx: Context, period: str, *, as_of: str = "event", by_day: bool = False, snapshot: int | None = None, known_at: datetime | None = None
+) -> GovernedMonth:
+    """Govern the calendar month `YYYY-MM` of the organization's billing zone. Raises Invalid for a malformed period."""
+    start, end = month_bounds(period, catalog_as_of(ctx, known_at=known_at).organization.billing_zone)
+    return govern(ctx, start, end, as_of=as_of, by_day=by_day, snapshot=snapshot, known_at=known_at)
+
+
+def govern(
+    ctx: Context,
+    start: datetime,
+    end: datetime,
+    *,
+    as_of: str = "event",
+    by_day: bool = False,
+    snapshot: int | None = None,
+    known_at: datetime | None = None,
+) -> GovernedMonth:
+    """Govern [start, end). as_of="event": the catalog in force when a call happened; "now": today's catalog for all of them."""
+    timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
+    book = load_book(ctx, timeline.at(end), known_at=known_at)
+    snapshot = ctx.lake.snapshot_id() if snapshot is None else snapshot
+    boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
+    epochs = [start, *boundaries]
+    names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)})
+    facts = ctx.lake.month_facts(start, end, names, boundaries, snapshot, bands=book.bands(), day=by_day)
+    rows: list[dict[str, Any]] = [part for row in facts.to_pylist() for part in split_unknown(row)]
+    found = attribute_rows(timeline, rows, names, epochs)
+    groups = [
+        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names)
+        for row, one in zip(rows, found, strict=True)
+    ]
+    groups = judge_groups(ctx, timeline, groups)
+    orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None]
+    return GovernedMonth(
+        start=start,
+        end=end,
+        groups=groups,
+        coverage=coverage_of([coverage_line(group) for group in groups if group.traffic_class == "production"]),
+        suggestions=suggestions(orphans, timeline.at(end)),
+        snapshot=snapshot,
+        price_book=book.digest,
+        policy_revision=ctx.bundle.revision,
+        catalog_digest=timeline.digest,
+        book=book,
+        timeline=timeline,
+    )
+
+
+def split_unknown(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Calls of a group whose usage nobody reported become a group of their own, so that known sums are priced and unknown ones stay unknown."""
+    unknown = row["usage_unknown_calls"]
+    if not unknown or unknown == row["calls"]:
+        return [row]
+    known = row | {"calls": row["calls"] - unknown, "usage_unknown_calls": 0}
+    return [known, row | {"calls": unknown} | dict.fromkeys(TOKENS)]
+
+
+TOKENS = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+)
+
+
+def attribute_rows(
+    timeline: Timeline, rows: Sequence[dict[str, Any]], names: Sequence[str], epochs: Sequence[datetime]
+) -> list[Attribution]:
+    """One attribution per row; each distinct key is asked once per catalog."""
+    known: dict[tuple[Any, ...], Attribution] = {}
+    rules = {epoch.catalog.digest: rules_of(epoch.catalog) for epoch in timeline.epochs}
+    found = []
+    for row in rows:
+        catalog = timeline.at(epochs[row["epoch"]])
+        key = (catalog.digest, *[row[name] for name in names])
+        if key not in known:
+            known[key] = attribute(rules[catalog.digest], [{name: row[name] for name in names}])[0]
+        found.append(known[key])
+    return found
+
+
+def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, book: PriceBook, at: datetime, names: Sequence[str]) -> Group:
+    """A row of sums with its workflow and its price; policy comes after, over distinct questions."""
+    workflow = catalog.workflows.get(attribution.workflow_id or "")
+    usage = Usage(requests=row["calls"], **{name: row[name] for name in TOKENS})
+    rated, exposed = price_row(row, book, at, usage)
+    return Group(
+        workflow_id=attribution.workflow_id,
+        owner=workflow.owner if workflow else None,
+        cost_center=(workflow.cost_center or None) if workflow else None,
+        rule_id=attribution.rule_id,
+        attribution_reason=attribution.reason,
+        day=row["day"].isoformat() if row.get("day") else None,
+        epoch_start=at,
+        source_kind=row["source_kind"],
+        provider=row["provider"],
+        model=row["model"],
+        requested_model=row["requested_model"],
+        region=row["region"],
+        service_tier=row["service_tier"],
+        environment=row["environment"] or (workflow.environment if workflow else None),
+        data_class=row["data_class"] or (workflow.data_class if workflow else None),
+        is_fallback=bool(row["is_fallback"]),
+        fallback_from=row["fallback_from_model"],
+        traffic_class=row["traffic_class"] or "production",
+        status=row["status"] or "unknown",
+        gateway_cache=row["gateway_cache"],
+        calls=row["calls"],
+        usage_unknown_calls=row["usage_unknown_calls"],
+        input_tokens=row["input_tokens"],
+        cache_read_tokens=row["cache_read_tokens"],
+        cache_write_tokens=row["cache_write_tokens"],
+        output_tokens=row["output_tokens"],
+        reasoning_tokens=row["reasoning_tokens"],
+        rated=rated,
+        exposure=exposed,
+        decision=no_decision("not judged yet"),
+        examples=tuple(row.get("examples") or ()),
+        keys={name: row[name] for name in names},
+    )
+
+
+def price_row(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage) -> tuple[Rated, Exposure]:
+    """priced, zero_rated (a gateway cache hit; a failure without usage, docs/decisions/0004) or unpriced with its exposure range."""
+    if str(row["gateway_cache"] or "").startswith("hit"):
+        return Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), NOTHING
+    if row["status"] == "error" and usage.input_tokens is None and usage.output_tokens is None:
+        return Rated("zero_rated", 0, 0, reason="failed_without_usage"), NOTHING
+    band = row.get("context_band")
+    rated = rate_group(book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band)
+    if rated.status != "unpriced":
+        return rated, NOTHING
+    return rated, exposure(book, row["provider"], at, usage, context_tokens=band)
+
+
+def judge_groups(ctx: Context, timeline: Timeline, groups: Sequence[Group]) -> list[Group]:
+    """Each distinct question once, asked of the policy data in force at its epoch."""
+    by_catalog: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        by_catalog[timeline.at(group.epoch_start).digest].append(index)
+    engine: PolicyEngine = ctx.engine()
+    judged = list(groups)
+    for indexes in by_catalog.values():
+        prepare(engine, ctx.bundle, timeline.at(groups[indexes[0]].epoch_start))
+        for index, decision in zip(indexes, judge(engine, [question(groups[index]) for index in indexes]), strict=True):
+            judged[index] = replace(groups[index], decision=decision)
+    return judged
+
+
+def question(group: Group) -> CallQuestion:
+    return CallQuestion(
+        workflow_id=group.workflow_id,
+        attribution_status="mapped" if group.workflow_id else "unmapped",
+        provider=group.provider,
+        model=group.model,
+        requested_model=group.requested_model,
+        region=group.region,
+        environment=group.environment,
+        data_class=group.data_class,
+        is_fallback=group.is_fallback,
+        fallback_from=group.fallback_from,
+        traffic_class=group.traffic_class,
+        at=rfc3339(group.epoch_start),
+    )
+
+
+def coverage_line(group: Group) -> CoverageLine:
+    return CoverageLine(
+        calls=group.calls,
+        contracted_pico=group.contracted_pico,
+        exposure=group.exposure if group.rated.status == "unpriced" else None,
+        has_workflow=group.workflow_id is not None,
+        has_owner=group.owner is not None,
+        approved=group.route_status in {"approved", "waived"},
+        unpriced_calls=group.unpriced_calls,
+    )
