@@ -96,6 +96,7 @@ def _text(name: str, item: Traversable) -> str:
 def archive(bundle: Bundle, catalog: Mapping[str, Any] | None = None) -> bytes:
     """The OPA bundle as tar.gz; the same bundle and catalog give the same bytes."""
     data = bundle.data_with(catalog) if catalog is not None else dict(bundle.data)
+    data["governor_loaded"] = {"revision": digest([dict(bundle.modules), data])}
     manifest = {
         "revision": bundle.revision,
         "roots": ["governor", *sorted(data)],

@@ -79,7 +79,8 @@ def question_fields() -> frozenset[str]:
     """Every `input` path a question can have, such as `candidate.provider`."""
     nested: dict[str, Any] = {"candidate": Target, "baseline": Target, "evidence": EvidenceFacts, "cost": CostFacts}
     top = {item.name for question in get_args(Question) for item in dataclasses.fields(question)}
-    return frozenset(top | {f"{name}.{item.name}" for name, kind in nested.items() for item in dataclasses.fields(kind)})
+    batch = {"questions"}  # lib/batch.rego: many questions in one request
+    return frozenset(top | batch | {f"{name}.{item.name}" for name, kind in nested.items() for item in dataclasses.fields(kind)})
 
 
 def _calls(module: Module, rules: set[tuple[str, str]]) -> Iterator[Problem]:
