@@ -229,7 +229,8 @@ CONTENT_SCHEMA: Final = pa.schema(
 )
 
 # How witnesses of one call are merged; a pure function of the set of rows, so the order of arrival does not matter:
-#   1. of the rows that share a dup_group_key the first by (rank, usage present, lowest record_id) is the winner;
+#   1. of the rows that share a dup_group_key the first by (rank, how many of input, output, cache read, cache write and
+#      reasoning tokens are not null, lowest record_id) is the winner;
 #   2. a whole group is out when any row of another group names it in dup_alias_key;
 #   3. cost_bearing = winner of a group that is not out. Losers of 1: 'duplicate_instrumentation' when the winner is of
 #      the same source family (source_kind up to the first dot), else 'superseded'. Losers of 2: 'parent_rollup' (grain

@@ -1,0 +1,143 @@
+"""Prompts and answers of a span, in the OpenAI chat form that replays use.
+
+Owns: the four ways instrumentations write content. Does not own: whether content is kept (the store decides by data class).
+Invariants: a body is canonical JSON (sorted keys, no spaces), so that its sha256 does not depend on the encoding of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from connectors.otlp.dialects import PARAMETER_PREFIXES, json_attribute
+from connectors.otlp.wire import Span
+
+PARAMETERS: Final = frozenset(
+    (
+        "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "stream", "stream_options", "n",
+        "stop", "stop_sequences", "seed", "presence_penalty", "frequency_penalty", "response_format", "tool_choice",
+        "parallel_tool_calls", "reasoning_effort", "reasoning", "thinking", "service_tier", "encoding_format", "dimensions", "verbosity",
+    )
+)  # fmt: skip
+_INDEXED: Final = re.compile(r"^(?:gen_ai\.(prompt|completion)|llm\.(input|output)_messages)\.(\d+)\.(?:message\.)?(.+)$")
+_PART: Final = re.compile(r"^contents\.(\d+)\.message_content\.(.+)$")
+_CALL: Final = re.compile(r"^tool_calls\.(\d+)\.(?:tool_call\.)?(?:function\.)?(id|name|arguments)$")
+_EVENT_ROLE: Final = re.compile(r"^gen_ai\.(system|user|assistant|tool)\.message$")
+CONTENT_NAMES: Final = re.compile(
+    r"^(?:(?:input|output)\.(?:value|mime_type)|gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|prompt|completion)"
+    r"(?:\..*)?|llm\.(?:input_messages|output_messages|tools|prompts|prompt_template\.variables|invocation_parameters)(?:\..*)?"
+    r"|llm\.(?:openai|anthropic|None)\..*|gen_ai\.tool\.call\..*|traceloop\.entity\.(?:input|output)|ai\.(?:prompt|response|toolCall).*"
+    r"|embedding\.(?:embeddings|text).*|reranker\..*documents.*|retrieval\.documents.*|exception\.stacktrace|.*stack_trace)$"
+)
+
+
+def canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def parameters(span: Span) -> dict[str, Any]:
+    """Request parameters by allow-list, from whichever attribute holds them."""
+    found: dict[str, Any] = {}
+    for source in ("input.value", "llm.invocation_parameters"):
+        given = json_attribute(span.attributes, source)
+        if isinstance(given, dict):
+            found |= {name: value for name, value in given.items() if name in PARAMETERS}
+    for name, value in span.attributes.items():
+        for prefix in PARAMETER_PREFIXES:
+            short = name.removeprefix(prefix)
+            if short != name and short in PARAMETERS:
+                found.setdefault(short, value)
+    return found
+
+
+def input_body(span: Span) -> bytes | None:
+    attributes = span.attributes
+    request = json_attribute(attributes, "input.value")
+    request = request if isinstance(request, dict) else {}
+    messages = request.get("messages") or request.get("input")
+    if messages is None:
+        messages = _current(attributes, "gen_ai.input.messages")
+        system = json_attribute(attributes, "gen_ai.system_instructions")
+        if messages and isinstance(system, list):
+            messages = [{"role": "system", "content": _text(system)}, *messages]
+    messages = messages or _indexed(attributes, incoming=True) or _from_events(span)
+    if not messages:
+        return None
+    tools = request.get("tools") or json_attribute(attributes, "gen_ai.tool.definitions") or []
+    return canonical({"messages": messages, "params": parameters(span), "tools": tools})
+
+
+def output_body(span: Span, finish: str | None) -> bytes | None:
+    attributes = span.attributes
+    messages = _current(attributes, "gen_ai.output.messages") or _indexed(attributes, incoming=False)
+    if not messages:
+        return None
+    return canonical({"message": messages[0], "finish_reason": finish})
+
+
+def _text(parts: Any) -> str:
+    return "".join(str(part.get("content") or part.get("text") or "") for part in parts if isinstance(part, dict))
+
+
+def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """gen_ai.input.messages of semantic conventions 1.37 and later: roles with typed parts."""
+    given = json_attribute(attributes, name)
+    messages = []
+    for item in given if isinstance(given, list) else []:
+        if not isinstance(item, dict):
+            continue
+        parts = [part for part in item.get("parts") or [] if isinstance(part, dict)]
+        message: dict[str, Any] = {"role": item.get("role", "user")}
+        for answer in (part for part in parts if part.get("type") == "tool_call_response"):
+            messages.append({"role": "tool", "tool_call_id": answer.get("id"), "content": answer.get("response", answer.get("result"))})
+        calls = [part for part in parts if part.get("type") == "tool_call"]
+        texts = [part for part in parts if part.get("type") == "text"]
+        if calls:
+            message["tool_calls"] = [
+                {"id": c.get("id"), "type": "function", "function": {"name": c.get("name"), "arguments": _arguments(c.get("arguments"))}}
+                for c in calls
+            ]
+        if texts or "content" in item:
+            message["content"] = _text(texts) if texts else item["content"]
+        if len(message) > 1:
+            messages.append(message)
+    return messages
+
+
+def _arguments(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _indexed(attributes: dict[str, Any], *, incoming: bool) -> list[dict[str, Any]]:
+    """Flattened messages: gen_ai.prompt.0.content, llm.input_messages.0.message.contents.1.message_content.text, ..."""
+    found: dict[int, dict[str, Any]] = {}
+    for name, value in attributes.items():
+        match = _INDEXED.match(name)
+        if match is None or ((match[1] == "prompt" or match[2] == "input") is not incoming):
+            continue
+        message = found.setdefault(int(match[3]), {"role": "user" if incoming else "assistant"})
+        rest = match[4]
+        if rest in ("role", "content", "tool_call_id", "name"):
+            message[rest] = value
+        elif part := _PART.match(rest):
+            if part[2] == "text":
+                message["content"] = str(message.get("content", "")) + str(value)
+        elif call := _CALL.match(rest):
+            calls = message.setdefault("tool_calls", {})
+            entry = calls.setdefault(int(call[1]), {"type": "function", "function": {}})
+            (entry if call[2] == "id" else entry["function"])[call[2]] = value
+    for message in found.values():
+        if "tool_calls" in message:
+            message["tool_calls"] = [message["tool_calls"][index] for index in sorted(message["tool_calls"])]
+    return [found[index] for index in sorted(found)]
+
+
+def _from_events(span: Span) -> list[dict[str, Any]]:
+    """Older GenAI conventions wrote each message as a span event."""
+    messages = []
+    for name, attributes in span.events:
+        match = _EVENT_ROLE.match(name)
+        if match and "content" in attributes:
+            messages.append({"role": match[1], "content": attributes["content"]})
+    return messages

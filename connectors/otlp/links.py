@@ -1,0 +1,106 @@
+"""How the spans of a trace relate: which span is another view of the same call, and the keys that say so across files and requests.
+
+Owns: dup_group_key and dup_alias_key of span rows, verdicts that only the window shows. Does not own: applying them (the store).
+Invariants: a key depends on one span alone wherever an id exists, so that any batching and any order of arrival give the same groups.
+
+    LiteLLM's own spans    litellm:<call id>:ok:<response id>   or   litellm:<call id>:failed      (the keys of the litellm connector)
+    a span with a response id                                       response:<id>
+    a span without one                                              span:<trace>:<span>
+    aliases: LiteLLM's span names response:<id>; any other call names the call-claiming span it is inside, span:<trace>:<parent>.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.keys import STRONG_ID
+from connectors.otlp.wire import Span
+
+_STRONG: Final = re.compile(STRONG_ID)
+_DEPTH: Final = 256
+
+
+@dataclass(slots=True)
+class Claim:
+    """A span that became a row."""
+
+    span: Span
+    row: dict[str, Any]
+    rollup: bool
+
+    @property
+    def has_usage(self) -> bool:
+        return bool(self.row["usage_source"] == "provider")
+
+
+def own_key(trace: str, span: str) -> str:
+    return f"span:{trace}:{span}"
+
+
+def link(claims: list[Claim], parents: dict[tuple[str, str], str]) -> None:
+    """Sets the keys. parents: (trace, span) -> parent span of every span in the window, calls or not."""
+    found = {(claim.span.trace_id, claim.span.span_id): claim for claim in claims}
+    for claim in claims:
+        claim.row["dup_group_key"] = _group(claim)
+    inside: dict[int, list[Claim]] = {}
+    for claim in claims:
+        outer, parent = _outer(claim, found, parents)
+        claim.row["dup_alias_key"] = _alias(claim, outer, parent)
+        if outer is not None:
+            inside.setdefault(id(outer), []).append(claim)
+    for claim in claims:
+        _decide(claim, inside.get(id(claim), []))
+
+
+def _group(claim: Claim) -> str:
+    row, span = claim.row, claim.span
+    answer, call = row["provider_response_id"], row["call_group_id"]
+    if claim.rollup:
+        return own_key(span.trace_id, span.span_id)
+    if row["source_kind"] == "otlp.litellm" and call:
+        return f"litellm:{call}:ok:{answer or ''}" if row["status"] == "ok" else f"litellm:{call}:failed"
+    if answer and row["status"] == "ok":
+        return f"response:{answer}" if _STRONG.fullmatch(answer) else f"response:{span.trace_id}:{answer}"
+    return own_key(span.trace_id, span.span_id)
+
+
+def _outer(claim: Claim, found: dict[tuple[str, str], Claim], parents: dict[tuple[str, str], str]) -> tuple[Claim | None, str]:
+    """The nearest enclosing call in the window, else the nearest ancestor that is not in it (it may come later)."""
+    trace, parent, seen = claim.span.trace_id, claim.span.parent_id, 0
+    while parent and seen < _DEPTH:
+        outer = found.get((trace, parent))
+        if outer is not None:
+            return (outer, "") if outer is not claim else (None, "")
+        if (trace, parent) not in parents:
+            return None, parent
+        parent, seen = parents[trace, parent], seen + 1
+    return None, ""
+
+
+def _alias(claim: Claim, outer: Claim | None, parent: str) -> str | None:
+    row = claim.row
+    answer = row["provider_response_id"]
+    if row["source_kind"] == "otlp.litellm" and row["status"] == "ok" and answer and _STRONG.fullmatch(answer):
+        return f"response:{answer}"
+    # a view without usage must not push out one that may have it
+    key = own_key(claim.span.trace_id, parent) if parent and claim.has_usage else None
+    if outer is not None:
+        same_or_less = claim.has_usage or not outer.has_usage
+        # an enclosing span with an answer of its own is another call (a tool that asks a model), not a wrapper of this one
+        other = not outer.rollup and outer.row["provider_response_id"] is not None and answer is not None
+        key = outer.row["dup_group_key"] if same_or_less and not other else None
+    return None if key == row["dup_group_key"] else key
+
+
+def _decide(outer: Claim, inner: Iterable[Claim]) -> None:
+    """Views without usage inside a call with usage: the outer one is the call, unless another inner view has usage."""
+    views = list(inner)
+    if not outer.has_usage or any(view.has_usage for view in views):
+        return
+    for view in views:
+        if outer.rollup or view.row["provider_response_id"] is None or outer.row["provider_response_id"] is None:
+            view.row["cost_bearing"] = False
+            view.row["exclusion_reason"] = view.row["exclusion_reason"] or "duplicate_instrumentation"
