@@ -24,6 +24,8 @@ def split_cents(parts: Mapping[str, int], *, total_cents: int | None = None) -> 
     Raises ValueError when that total is not reachable by moving each part less than a cent.
     """
     total = to_cents(sum(parts.values())) if total_cents is None else total_cents
+    if sum(parts.values()) < 0:
+        return {name: -cents for name, cents in split_cents({name: -pico for name, pico in parts.items()}, total_cents=-total).items()}
     cents = {name: pico // CENT for name, pico in parts.items()}
     missing = total - sum(cents.values())
     movable = sorted((name for name, pico in parts.items() if pico % CENT), key=lambda name: (-(parts[name] % CENT), name))

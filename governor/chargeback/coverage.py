@@ -10,21 +10,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from governor.prices.exposure import Exposure
+
 NEEDED_PERCENT: Final = 95
 
 
 @dataclass(frozen=True)
 class CoverageLine:
-    """Calls alike. contracted_pico None: unpriced, then the exposure_* amounts say what they could have cost."""
+    """Calls alike. `exposure` is set where they are unpriced: what they could have cost."""
 
     calls: int
-    contracted_pico: int | None
+    contracted_pico: int
+    exposure: Exposure | None
     has_workflow: bool
     has_owner: bool
     approved: bool
-    exposure_low_pico: int = 0
-    exposure_mid_pico: int = 0
-    exposure_high_pico: int = 0
+    unpriced_calls: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Coverage:
 
     @property
     def sufficient(self) -> bool:
-        """mapped / denominator >= 95%, without division."""
+        """The 95% rule: mapped / denominator >= 95%, without division."""
         if self.denominator_pico == 0 and self.unpriced_calls:
             return False
         return self.mapped_pico * 100 >= self.denominator_pico * NEEDED_PERCENT
@@ -54,19 +55,20 @@ class Coverage:
 def coverage_of(lines: Iterable[CoverageLine]) -> Coverage:
     """Sum the lines."""
     every = list(lines)
-    priced = [(line, line.contracted_pico) for line in every if line.contracted_pico is not None]
-    unpriced = [line for line in every if line.contracted_pico is None]
-    mapped = [(line, pico) for line, pico in priced if line.has_workflow and line.has_owner and line.approved]
+    priced = [line for line in every if line.exposure is None]
+    exposures = [line.exposure for line in every if line.exposure is not None]
+    mapped = [line for line in priced if line.has_workflow and line.has_owner and line.approved]
+    middle = sum(exposure.middle_pico for exposure in exposures)
     return Coverage(
-        mapped_pico=sum(pico for _, pico in mapped),
-        denominator_pico=sum(pico for _, pico in priced) + sum(line.exposure_mid_pico for line in unpriced),
-        workflow_pico=sum(pico for line, pico in priced if line.has_workflow),
-        owner_pico=sum(pico for line, pico in priced if line.has_owner),
-        approved_pico=sum(pico for line, pico in priced if line.approved),
-        mapped_calls=sum(line.calls for line, _ in mapped),
+        mapped_pico=sum(line.contracted_pico for line in mapped),
+        denominator_pico=sum(line.contracted_pico for line in priced) + middle,
+        workflow_pico=sum(line.contracted_pico for line in priced if line.has_workflow),
+        owner_pico=sum(line.contracted_pico for line in priced if line.has_owner),
+        approved_pico=sum(line.contracted_pico for line in priced if line.approved),
+        mapped_calls=sum(line.calls for line in mapped),
         calls=sum(line.calls for line in every),
-        unpriced_calls=sum(line.calls for line in unpriced),
-        exposure_low_pico=sum(line.exposure_low_pico for line in unpriced),
-        exposure_mid_pico=sum(line.exposure_mid_pico for line in unpriced),
-        exposure_high_pico=sum(line.exposure_high_pico for line in unpriced),
+        unpriced_calls=sum(line.unpriced_calls for line in every),
+        exposure_low_pico=sum(exposure.low_pico for exposure in exposures),
+        exposure_mid_pico=middle,
+        exposure_high_pico=sum(exposure.high_pico for exposure in exposures),
     )

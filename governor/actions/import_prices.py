@@ -1,0 +1,141 @@
+"""`prices:import`: a new set of list prices enters the book, and the book is read back for rating.
+
+Owns: versions and rows of the price book, supersession, the ledger entry. Does not own: reading a price source (prices/seed, prices/formats), contract prices
+(catalog documents). Invariants: append only; an entry (provider, model) is replaced as a whole, never edited; what an import does not name stays; the same
+import twice changes nothing and writes nothing; a book as known at an earlier instant can be read for ever.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import and_, insert, or_, update
+from sqlmodel import Session, col, select
+
+from governor.actions.context import Actor, Context
+from governor.catalog import Catalog
+from governor.errors import Invalid
+from governor.ledger.entry import EntryDraft
+from governor.prices.book import PriceBook
+from governor.prices.contract import close_open_ends, contract_price
+from governor.prices.difference import Difference, by_entry, difference
+from governor.prices.price import FIELD_NAMES, Price, price_of
+from governor.prices.seed import Seed, genai_seed
+from governor.store.rows.base import uuid7
+from governor.store.rows.prices import PriceBookVersion, PriceRow
+
+ROLES: Final = ("finance", "admin")
+COLUMNS: Final = [getattr(PriceRow, name) for name in FIELD_NAMES]
+CHUNK: Final = 500
+_remembered: dict[tuple[str, str, tuple[str, ...]], tuple[Price, ...]] = {}
+
+
+def import_seed(ctx: Context, actor: Actor) -> dict[str, Any]:
+    """List prices of the installed genai-prices package."""
+    return import_prices(ctx, actor, genai_seed())
+
+
+def import_prices(ctx: Context, actor: Actor, seed: Seed) -> dict[str, Any]:
+    """Record `seed` as a version. Returns {"version", "source", "source_version", "digest", "rows", "stored", difference counts, "notes"}.
+
+    Raises Invalid for an empty set, Forbidden or Unauthenticated for anybody but finance, admin or the operator of an embedded home.
+    """
+    if not (actor.kind == "operator" and ctx.settings.embedded):
+        actor.require(*ROLES)
+    if not seed.rows:
+        raise Invalid(f"{seed.source} {seed.source_version} holds no prices")
+    with ctx.transaction(actor) as tx:
+        found = difference(_list_rows(tx.session, ctx.org, None), seed.rows)
+        result = {"source": seed.source, "source_version": seed.source_version, "digest": seed.digest, "rows": len(seed.rows)}
+        result |= found.document(limit=0) | {"notes": list(seed.notes), "version": None, "stored": 0}
+        if not found.added and not found.changed:
+            return result
+        version = PriceBookVersion(
+            org_id=ctx.org,
+            source=seed.source,
+            source_version=seed.source_version,
+            digest=seed.digest,
+            rows=len(seed.rows),
+            imported_at=tx.now,
+            imported_by=actor.id,
+        )
+        tx.session.add(version)
+        tx.session.flush()
+        result |= {"version": version.id, "stored": _replace(tx.session, ctx.org, version.id, seed, found, tx.now)}
+        payload = {
+            name: result[name] for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "version")
+        }
+        tx.append(
+            EntryDraft(
+                type="prices:import",
+                stream=f"prices/{ctx.org}",
+                payload=payload,
+                actor=actor.ledger_ref(),
+                idem=f"prices:import:{version.id}",
+                occurred_at=tx.now,
+            )
+        )
+    return result
+
+
+def preview(ctx: Context, seed: Seed) -> Difference:
+    """What importing would change now."""
+    with ctx.rows.session() as session:
+        return difference(_list_rows(session, ctx.org, None), seed.rows)
+
+
+def load_book(ctx: Context, catalog: Catalog, *, known_at: datetime | None = None) -> PriceBook:
+    """List prices as known at `known_at` (default now) with the contract prices of `catalog`."""
+    with ctx.rows.session() as session:
+        listed = _remembered_rows(ctx, session, known_at)
+    return PriceBook([*listed, *close_open_ends(contract_price(document) for document in catalog.contract_prices)])
+
+
+def _remembered_rows(ctx: Context, session: Session, known_at: datetime | None) -> tuple[Price, ...]:
+    """Rows by the versions that were known: they are append only, so the same versions are the same rows."""
+    query = select(PriceBookVersion.id).where(PriceBookVersion.org_id == ctx.org).order_by(col(PriceBookVersion.id))
+    if known_at is not None:
+        query = query.where(PriceBookVersion.imported_at <= known_at)
+    key = (ctx.rows.url, ctx.org, tuple(session.exec(query)))
+    if key not in _remembered:
+        if len(_remembered) > 8:  # noqa: PLR2004 - a few books; a process rarely reads more than one
+            _remembered.clear()
+        _remembered[key] = _list_rows(session, ctx.org, known_at)
+    return _remembered[key]
+
+
+def _list_rows(session: Session, org: str, known_at: datetime | None) -> tuple[Price, ...]:
+    query = select(*COLUMNS).where(PriceRow.org_id == org, PriceRow.kind == "list")
+    if known_at is None:
+        query = query.where(col(PriceRow.superseded_at).is_(None))
+    else:
+        later = or_(col(PriceRow.superseded_at).is_(None), col(PriceRow.superseded_at) > known_at)
+        query = query.where(and_(col(PriceRow.recorded_at) <= known_at, later))
+    return tuple(price_of(dict(zip(FIELD_NAMES, row, strict=True))) for row in session.execute(query))
+
+
+def _replace(session: Session, org: str, version_id: str, seed: Seed, found: Difference, now: datetime) -> int:
+    """Supersede the entries that changed, store the new ones; returns how many rows were stored."""
+    for provider, model in found.changed:
+        session.execute(
+            update(PriceRow)
+            .where(
+                col(PriceRow.org_id) == org,
+                col(PriceRow.kind) == "list",
+                col(PriceRow.provider) == provider,
+                col(PriceRow.model) == model,
+                col(PriceRow.superseded_at).is_(None),
+            )
+            .values(superseded_at=now)
+        )
+    rows = by_entry(seed.rows)
+    columns = {"org_id": org, "version_id": version_id, "recorded_at": now, "superseded_at": None}
+    wanted = [
+        {name: getattr(row, name) for name in FIELD_NAMES} | columns | {"id": uuid7()}
+        for key in [*found.added, *found.changed]
+        for row in rows[key]
+    ]
+    for start in range(0, len(wanted), CHUNK):
+        session.execute(insert(PriceRow), wanted[start : start + CHUNK])
+    return len(wanted)

@@ -1,0 +1,112 @@
+"""Price files people have: LiteLLM's model map and our own CSV, as frozen rows.
+
+Owns: reading text into rows, exactly (JSON numbers are read as decimals, never as floats). Does not own: opening files, recording.
+Invariants: a field that cannot be expressed is counted in notes, not dropped silently; a malformed row is refused by number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from governor.errors import Invalid
+from governor.prices.names import canonical_provider, canonical_tier
+from governor.prices.price import FIELD_NAMES, Price, plain, price_of
+from governor.prices.seed import Seed
+
+LITELLM_METERS: Final = {
+    "input_cost_per_token": "input",
+    "output_cost_per_token": "output",
+    "cache_read_input_token_cost": "cache_read",
+    "cache_creation_input_token_cost": "cache_write",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
+    "output_cost_per_reasoning_token": "reasoning",
+    "input_cost_per_audio_token": "audio_input",
+    "output_cost_per_audio_token": "audio_output",
+    "input_cost_per_image_token": "image_input",
+    "output_cost_per_image_token": "image_output",
+}
+LITELLM_TIERS: Final = {"_batches": "batch", "_priority": "priority", "_flex": "flex"}
+BAND: Final = "_above_200k_tokens"
+BAND_MIN: Final = 200_001
+
+
+def read_prices(text: str, name: str, version: str = "") -> Seed:
+    """Rows of a file by its content. Raises Invalid when it is neither format."""
+    start = text.lstrip()[:1]
+    if start == "{":
+        return read_litellm(text, version or name)
+    if "," in text.partition("\n")[0]:
+        return read_csv(text, version or name)
+    raise Invalid(f"{name}: neither LiteLLM's model map (JSON) nor a price CSV", hint="the CSV columns are in docs/prices.md")
+
+
+def read_csv(text: str, version: str) -> Seed:
+    """Columns: provider, model, meter, amount, per and optionally those of a price row; kind is always list (contracts are catalog documents)."""
+    rows = []
+    for number, record in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+        values: dict[str, Any] = {key: value for key, value in record.items() if key in FIELD_NAMES and value not in {"", None}}
+        if not {"provider", "model", "meter", "amount", "per"} <= values.keys():
+            raise Invalid(f"line {number}: provider, model, meter, amount and per are needed")
+        for column in ("per", "context_min", "context_max"):
+            if column in values and not values[column].isdigit():
+                raise Invalid(f"line {number}: {column} is a whole number, not {values[column]!r}")
+        whole = {column: int(values[column]) for column in ("per", "context_min", "context_max") if column in values}
+        try:
+            rows.append(price_of(values | whole | {"kind": "list", "provider": canonical_provider(values["provider"])}))
+        except (Invalid, ValueError) as error:
+            raise Invalid(f"line {number}: {error}") from None
+    return Seed("csv", version, tuple(sorted(rows, key=lambda row: row.order)), ())
+
+
+def read_litellm(text: str, version: str) -> Seed:
+    """`model_prices_and_context_window.json`. Names keep LiteLLM's `provider/` prefix apart: the provider is `litellm_provider`."""
+    try:
+        document = json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        raise Invalid(f"not JSON: {error}") from None
+    notes: Counter[str] = Counter()
+    rows: list[Price] = []
+    for name, entry in document.items():
+        if name == "sample_spec" or not isinstance(entry, Mapping) or not entry.get("litellm_provider"):
+            continue
+        rows += _litellm_rows(name, entry, notes)
+    unique = {(row.provider, row.model, row.meter, row.service_tier, row.context_min): row for row in rows}
+    counted = tuple(f"field not used: {field} ({count})" for field, count in sorted(notes.items()))
+    return Seed("litellm", version, tuple(sorted(unique.values(), key=lambda row: row.order)), counted)
+
+
+def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> list[Price]:
+    door = (
+        str(entry["litellm_provider"]).split("-")[0]
+        if str(entry["litellm_provider"]).startswith("vertex_ai")
+        else str(entry["litellm_provider"])
+    )
+    provider = canonical_provider(door)
+    prefix, slash, rest = name.partition("/")
+    model = rest if slash and canonical_provider(prefix) == provider else name
+    banded = any(BAND in field for field in entry)
+    rows = []
+    for field, value in entry.items():
+        if "cost" not in field or isinstance(value, bool) or not isinstance(value, int | Decimal):
+            continue
+        plain_field, tier, low, high = field, "", 0, None
+        for suffix, named in LITELLM_TIERS.items():
+            if plain_field.endswith(suffix):
+                plain_field, tier = plain_field.removesuffix(suffix), canonical_tier(named)
+        if plain_field.endswith(BAND):
+            plain_field, low = plain_field.removesuffix(BAND), BAND_MIN
+        elif banded and f"{plain_field}{BAND}" in entry and not tier:
+            high = BAND_MIN
+        meter = LITELLM_METERS.get(plain_field)
+        if meter is None:
+            notes[field] += 1
+            continue
+        amount = plain(Decimal(value) * 1_000_000)
+        rows.append(Price("list", provider, model, meter, amount, 1_000_000, service_tier=tier, context_min=low, context_max=high))
+    return rows
