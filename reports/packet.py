@@ -1,0 +1,285 @@
+"""The readable side of an audit packet: one PDF for a CFO and an auditor.
+
+Owns: the words, the order, the numbers' form, the page. Does not own: any fact (the document brings them) and any proof (the packet does).
+Invariants: same document, same bytes: no clock, no random id, dates come from the document; what is absent is named as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+WIDTH: Final = 150  # of the interval plot, in CSS pixels
+NEAR_ZERO: Final = Decimal("0.0005")
+MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+STATES: Final = {
+    "approved": ("Approved", "good"),
+    "cutover": ("Approved and cut over", "good"),
+    "verified": ("Approved, cut over, verified in traffic", "good"),
+    "drifted": ("Approved, but traffic drifted from it", "bad"),
+    "rejected": ("Rejected", "bad"),
+    "expired": ("Expired undecided", "warn"),
+}
+VERDICTS: Final = {
+    "pass": ("Pass", "good"),
+    "fail": ("Fail", "bad"),
+    "inconclusive": ("Inconclusive", "warn"),
+    "invalid_baseline": ("Invalid baseline", "warn"),
+    "aborted_budget": ("Stopped: budget", "warn"),
+    "aborted_policy": ("Stopped: policy", "warn"),
+}
+METRICS: Final = {
+    "quality": "Answers as good as before",
+    "error": "Calls without an error",
+    "timeout": "Calls answered in time",
+    "refusal": "Answers not refused",
+    "truncation": "Answers not cut off",
+    "empty": "Answers not empty",
+    "contract": "Answers that keep the output contract",
+    "tool_calls": "Valid tool calls",
+    "latency": "Calls within the latency target",
+    "cost_ceiling": "Calls under the cost ceiling",
+}
+LIMITATIONS: Final = {
+    "teacher_forced": "Each step was replayed from the recorded conversation; long multi-step effects are not measured.",
+    "content_not_judged": "Where the two answers differ, nobody judged which is better.",
+    "judge_uncalibrated": "A model judged the answers, and its judgement was not calibrated against people.",
+    "judge_self_preference_risk": "The judge is of the same family as one of the models it judged.",
+    "no_aa": "The current model was not compared with itself, so its own noise is unknown.",
+    "baseline_drift": "The current model no longer answers as it did when the traffic was recorded.",
+    "latency_not_measured": "Speed was not compared: the current side is a recording.",
+    "excluded_policy": "Some sampled calls were not replayed because policy forbids sending them.",
+    "excluded_other": "Some sampled calls could not be replayed.",
+    "unpriced_replies": "Some replies have no price; they are not in the cost figures.",
+    "small_population": "There were fewer calls than the sample asked for.",
+    "clustered_traces": "Some calls belong to the same conversation and are not independent.",
+    "short_window": "The sampled traffic covers less than a week.",
+}
+EVENTS: Final = {
+    "change:propose": "Change requested, test plan fixed",
+    "change:submit": "Handed in for review",
+    "change:shadow": "Shadow test ended",
+    "change:review": "Policy evaluated",
+    "change:approve": "Approved",
+    "change:reject": "Rejected",
+    "change:expire": "Expired",
+    "change:cutover": "Cut over (reported by the company)",
+    "change:verify": "Compared with later traffic",
+    "change:drift": "Drift found in later traffic",
+    "packet:issue": "Earlier packet issued",
+}
+OUTCOMES: Final = {
+    "pass": "The shadow test passed: on {n} real calls the candidate kept every promise that was fixed before the test.",
+    "fail": "The shadow test failed: on {n} real calls the candidate broke at least one promise that was fixed before the test.",
+    "inconclusive": "The shadow test did not decide: {n} real calls are not enough evidence either way.",
+    "invalid_baseline": "The shadow test is void: the current model does not answer as it did when the traffic was recorded.",
+    "aborted_budget": "The shadow test stopped after {n} calls because its spending limit was reached.",
+    "aborted_policy": "The shadow test stopped: policy forbids sending most of the sampled calls to the candidate.",
+}
+
+
+def render_pdf(document: Mapping[str, Any]) -> bytes:
+    """PDF/A-3b of the packet's document (see governor.actions.packet_document)."""
+    from weasyprint import HTML
+
+    identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str).encode()).digest()[:16]
+    page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
+    made: bytes = page.write_pdf(pdf_identifier=identifier, pdf_variant="pdf/a-3b", full_fonts=False, optimize_images=False)
+    return made
+
+
+def render_html(document: Mapping[str, Any]) -> str:
+    """The page before it is printed; tests and reviewers read it."""
+    return _environment().get_template("packet.html").render(view(document))
+
+
+@lru_cache
+def _environment() -> Environment:
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(moment=moment, day=day, usd=usd, points=points, percent=percent, abbreviated=abbreviated, size=size)
+    return environment
+
+
+def view(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows, in the form it shows it."""
+    change = document["change"]
+    shadow = document.get("shadow") or {}
+    verdict = shadow.get("verdict") or {}
+    state, state_tone = STATES.get(change["state"], (str(change["state"]), "warn"))
+    word, word_tone = VERDICTS.get(str(verdict.get("verdict", "")), ("No shadow test", "warn"))
+    policy = document.get("policy") or {}
+    allowed = policy.get("result") in {"allow", "allowed"}
+    people = _People(document)
+    events = [{**event, "words": EVENTS.get(event["type"], event["type"]), "who": people.of(event["actor"])} for event in document.get("events", [])]
+    return {
+        "change": change,
+        "workflow": document.get("workflow") or {},
+        "log": document.get("log", ""),
+        "issuer": document.get("issuer", ""),
+        "recipient": document.get("recipient", ""),
+        "state": state,
+        "state_tone": state_tone,
+        "baseline": route(change.get("baseline")),
+        "candidate": route(change.get("candidate")),
+        "rows": route_rows(change.get("baseline"), change.get("candidate")),
+        "needs": document.get("needs") or [],
+        "policy": policy,
+        "policy_word": "Allowed" if allowed else "Not allowed" if policy else "No decision",
+        "policy_tone": "good" if allowed else "bad" if policy else "warn",
+        "violations": document.get("violations") or [],
+        "decisions": [{**found, "who": people.name(found["person"])} for found in document.get("decisions", [])],
+        "requester": people.name(change["requester"]),
+        "author": people.name(shadow["author"]) if shadow.get("author") else "",
+        "shadow": shadow,
+        "verdict": verdict,
+        "word": word,
+        "word_tone": word_tone,
+        "outcome": OUTCOMES.get(str(verdict.get("verdict", "")), "No shadow test is on record.").format(n=_count(verdict)),
+        "metrics": [metric_row(metric) for metric in verdict.get("metrics") or []],
+        "excluded": {name: count for name, count in (verdict.get("states") or {}).items() if name != "done"},
+        "limitations": [LIMITATIONS.get(code, code) for code in verdict.get("limitations") or []],
+        "cost": verdict.get("cost") or {},
+        "latency": verdict.get("latency") or {},
+        "budget": usd_of_pico(shadow.get("budget_pico")),
+        "spent": usd_of_pico(shadow.get("spent_pico")),
+        "plan": document.get("plan") or {},
+        "verification": document.get("verification"),
+        "events": events,
+        "evidence": document.get("evidence") or [],
+        "dated": events[-1]["recorded_at"] if events else change.get("requested_at"),
+        "plot_width": WIDTH,
+    }
+
+
+class _People:
+    """How a person is shown: by name where the packet names people, else by role and a short reference."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.names: Mapping[str, str] = document.get("people") or {}
+
+    def name(self, ref: str) -> str:
+        if ref in self.names:
+            return self.names[ref]
+        return ref if ref in {"system", "operator"} else f"person {ref[-8:]}"
+
+    def of(self, actor: Mapping[str, Any]) -> str:
+        return "Governor" if actor.get("kind") == "system" else self.name(str(actor.get("ref", "")))
+
+
+def route(value: Any) -> str:
+    """`gpt-5 at azure.openai`, or the route as it is written."""
+    if not isinstance(value, Mapping):
+        return str(value or "not stated")
+    return f"{value.get('model', '?')} at {value.get('provider', '?')}"
+
+
+def route_rows(baseline: Any, candidate: Any) -> list[tuple[str, str, str]]:
+    """(field, before, after) for every field either route states."""
+    before = baseline if isinstance(baseline, Mapping) else {"route": baseline}
+    after = candidate if isinstance(candidate, Mapping) else {"route": candidate}
+    order = ["provider", "model", "regions", "region"]
+    names = [name for name in order if name in before or name in after]
+    names += sorted((before.keys() | after.keys()) - set(names))
+    return [(name.replace("_", " "), _plain(before.get(name)), _plain(after.get(name))) for name in names]
+
+
+def _plain(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "\u2013"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(child)}" for name, child in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def metric_row(metric: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the metrics table with its interval drawn to scale."""
+    word, tone = {"pass": ("holds", "good"), "fail": ("broken", "bad")}.get(str(metric.get("status")), ("open", "warn"))
+    return {
+        "label": METRICS.get(str(metric["name"]), str(metric["name"]).replace("_", " ")),
+        "metric": metric,
+        "word": word,
+        "tone": tone,
+        "plot": plot(metric.get("estimate"), metric.get("ci95") or [], metric.get("margin")),
+    }
+
+
+def plot(estimate: Any, interval: Sequence[Any], margin: Any) -> dict[str, float] | None:
+    """Pixel places of zero, the allowed loss, the interval and its middle. Floats place ink only; the numbers beside it are exact text."""
+    try:
+        middle, low, high = float(estimate), float(interval[0]), float(interval[1])
+        limit = -float(margin)
+    except (TypeError, ValueError, IndexError):
+        return None
+    reach = max(abs(middle), abs(low), abs(high), abs(limit) * 1.25, 0.005) * 1.08
+
+    def place(value: float) -> float:
+        return round((value + reach) / (2 * reach) * WIDTH, 2)
+
+    return {"zero": place(0), "limit": place(limit), "low": place(low), "high": place(high), "middle": place(middle)}
+
+
+def _count(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict.get('n_pairs', verdict.get('n_prefix', 0)):,}" if verdict else "0"
+
+
+def points(value: Any) -> str:
+    """A share as signed percentage points: -0.0176 -> −1.8."""
+    number = _decimal(value)
+    if number is None:
+        return "\u2013"
+    if abs(number) < NEAR_ZERO:
+        return "0.0"
+    text = f"{(number * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN):+}"
+    return text.replace("-", "\u2212")
+
+
+def percent(value: Any) -> str:
+    number = _decimal(value)
+    return "\u2013" if number is None else f"{(number * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)} %".replace("-", "\u2212")
+
+
+def usd(value: Any) -> str:
+    number = _decimal(value)
+    return "\u2013" if number is None else f"{number.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,} USD".replace("-", "\u2212")
+
+
+def usd_of_pico(value: Any) -> str:
+    number = _decimal(value)
+    return "\u2013" if number is None else usd(number / Decimal(10**12))
+
+
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        return None if value is None else Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def moment(text: Any) -> str:
+    """`20 November 2026, 16:02:11 UTC` of a ledger timestamp."""
+    return "\u2013" if not text else f"{day(text)}, {str(text)[11:19]} UTC"
+
+
+def day(text: Any) -> str:
+    found = str(text or "")
+    if len(found) < len("2026-11-20") or not found[5:7].isdecimal():
+        return found or "\u2013"
+    return f"{int(found[8:10])} {MONTHS[int(found[5:7]) - 1]} {found[:4]}"
+
+
+def abbreviated(text: Any, keep: int = 12) -> str:
+    found = str(text or "")
+    return found if len(found) <= keep else f"{found[:keep]}\u2026"
+
+
+def size(count: int) -> str:
+    return f"{count:,} B" if count < 10_000 else f"{count / 1000:,.1f} kB"  # noqa: PLR2004 - four digits read well in bytes
