@@ -64,6 +64,13 @@ LIMITATIONS: Final = {
     "clustered_traces": "Some calls belong to the same conversation and are not independent.",
     "short_window": "The sampled traffic covers less than a week.",
 }
+EXCLUDED: Final = {
+    "excluded_policy": "not allowed by policy",
+    "excluded_content": "without stored content",
+    "excluded_params": "with settings the candidate lacks",
+    "skipped_budget": "stopped by the spending limit",
+}
+COLOURS: Final = {"good": ("#5fa37f", "#17663c"), "warn": ("#d0a45c", "#7a4b00"), "bad": ("#cf7a72", "#9b1c1c")}  # bar, dot
 EVENTS: Final = {
     "change:propose": "Change requested, test plan fixed",
     "change:submit": "Handed in for review",
@@ -104,7 +111,9 @@ def render_html(document: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(moment=moment, day=day, usd=usd, points=points, percent=percent, abbreviated=abbreviated, size=size)
     return environment
 
@@ -119,7 +128,10 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     policy = document.get("policy") or {}
     allowed = policy.get("result") in {"allow", "allowed"}
     people = _People(document)
-    events = [{**event, "words": EVENTS.get(event["type"], event["type"]), "who": people.of(event["actor"])} for event in document.get("events", [])]
+    events = [
+        {**event, "words": EVENTS.get(event["type"], event["type"]), "who": people.of(event["actor"])}
+        for event in document.get("events", [])
+    ]
     return {
         "change": change,
         "workflow": document.get("workflow") or {},
@@ -144,8 +156,10 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "word": word,
         "word_tone": word_tone,
         "outcome": OUTCOMES.get(str(verdict.get("verdict", "")), "No shadow test is on record.").format(n=_count(verdict)),
-        "metrics": [metric_row(metric) for metric in verdict.get("metrics") or []],
-        "excluded": {name: count for name, count in (verdict.get("states") or {}).items() if name != "done"},
+        "metrics": metric_rows(verdict.get("metrics") or []),
+        "excluded": [f"{count} {EXCLUDED.get(name, name)}" for name, count in (verdict.get("states") or {}).items() if name != "done"],
+        "counted": counted(document.get("decisions", [])),
+        "colours": COLOURS,
         "limitations": [LIMITATIONS.get(code, code) for code in verdict.get("limitations") or []],
         "cost": verdict.get("cost") or {},
         "latency": verdict.get("latency") or {},
@@ -188,7 +202,7 @@ def route_rows(baseline: Any, candidate: Any) -> list[tuple[str, str, str]]:
     after = candidate if isinstance(candidate, Mapping) else {"route": candidate}
     order = ["provider", "model", "regions", "region"]
     names = [name for name in order if name in before or name in after]
-    names += sorted((before.keys() | after.keys()) - set(names))
+    names += sorted((before.keys() | after.keys()) - {*names, "id", "approved_until"})
     return [(name.replace("_", " "), _plain(before.get(name)), _plain(after.get(name))) for name in names]
 
 
@@ -200,31 +214,51 @@ def _plain(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def metric_row(metric: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of the metrics table with its interval drawn to scale."""
+def counted(decisions: Sequence[Mapping[str, Any]]) -> str:
+    """How many decisions bind the digest of the change, and by how many people."""
+    people = [found["person"] for found in decisions if found["counts"]]
+    different = len(set(people))
+    return f"{len(people)} by {different} {'person' if different == 1 else 'people'}"
+
+
+def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of the metrics table; all intervals are drawn to one scale, so that lengths may be compared down the page."""
+    reach = max((reach_of(metric) for metric in metrics), default=0.0)
+    return [metric_row(metric, reach) for metric in metrics]
+
+
+def metric_row(metric: Mapping[str, Any], reach: float) -> dict[str, Any]:
     word, tone = {"pass": ("holds", "good"), "fail": ("broken", "bad")}.get(str(metric.get("status")), ("open", "warn"))
     return {
         "label": METRICS.get(str(metric["name"]), str(metric["name"]).replace("_", " ")),
         "metric": metric,
         "word": word,
         "tone": tone,
-        "plot": plot(metric.get("estimate"), metric.get("ci95") or [], metric.get("margin")),
+        "plot": plot(metric, reach),
     }
 
 
-def plot(estimate: Any, interval: Sequence[Any], margin: Any) -> dict[str, float] | None:
-    """Pixel places of zero, the allowed loss, the interval and its middle. Floats place ink only; the numbers beside it are exact text."""
+def _extent(metric: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
     try:
-        middle, low, high = float(estimate), float(interval[0]), float(interval[1])
-        limit = -float(margin)
-    except (TypeError, ValueError, IndexError):
+        low, high = metric["ci95"]
+        return float(metric["estimate"]), float(low), float(high), -float(metric["margin"])
+    except (KeyError, TypeError, ValueError):
         return None
-    reach = max(abs(middle), abs(low), abs(high), abs(limit) * 1.25, 0.005) * 1.08
 
-    def place(value: float) -> float:
-        return round((value + reach) / (2 * reach) * WIDTH, 2)
 
-    return {"zero": place(0), "limit": place(limit), "low": place(low), "high": place(high), "middle": place(middle)}
+def reach_of(metric: Mapping[str, Any]) -> float:
+    """Half the width of a scale that shows this metric."""
+    found = _extent(metric)
+    return 0.0 if found is None else max(*map(abs, found), 0.005) * 1.1
+
+
+def plot(metric: Mapping[str, Any], reach: float) -> dict[str, float] | None:
+    """Pixel places of zero, the allowed loss, the interval and its middle. Floats place ink only; the numbers beside it are exact text."""
+    found = _extent(metric)
+    if found is None or reach <= 0:
+        return None
+    names = ("middle", "low", "high", "limit", "zero")
+    return {name: round((value + reach) / (2 * reach) * WIDTH, 2) for name, value in zip(names, (*found, 0.0), strict=True)}
 
 
 def _count(verdict: Mapping[str, Any]) -> str:
