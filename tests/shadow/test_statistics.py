@@ -62,7 +62,7 @@ def test_counts_and_savings_from_recorded_calls_equal_the_golden_pairs() -> None
 
     def cost(row: dict[str, Any]) -> int:
         into, out = PRICES[row["model"]]
-        return round((row["input_tokens"] * into + row["output_tokens"] * out) * 1e6)
+        return int((row["input_tokens"] * into + row["output_tokens"] * out) * 1e6 + 0.5)
 
     checked = 0
     for row in golden():

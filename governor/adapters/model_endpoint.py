@@ -1,0 +1,230 @@
+"""Replay and judge calls over HTTP: an OpenAI-compatible or Anthropic endpoint, usually the company's own gateway with a shadow key.
+
+Owns: transport, concurrency, retries, limits. Does not own: budget and policy (actions/replay.py), the wires (openai_wire.py, anthropic_wire.py).
+Invariants: a failed call is a reply, never an exception; no redirect is followed; only an answer that says "not processed" (429, 5xx, no connection) is
+retried, so an attempt that may have been billed is not repeated; a timeout is a failure; keys and bodies reach no log and no error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from governor.adapters import anthropic_wire, openai_wire
+from governor.adapters.endpoint_guard import GuardedResolver, check_url
+from governor.adapters.secrets import read_secret
+from governor.errors import Invalid
+from governor.ports import ModelReply, ModelRequest
+
+RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+CHUNK: Final = 65_536
+ERROR_TEXT: Final = 300
+WIRES: Final[Mapping[str, Any]] = {"openai": openai_wire, "anthropic": anthropic_wire}
+
+
+@dataclass(frozen=True)
+class HttpModelEndpoint:
+    """implements ports.ModelEndpoint. `secret` is a reference. `max_response_bytes` bounds a reply; `longest_wait_s` bounds one Retry-After."""
+
+    protocol: str
+    base_url: str
+    secret: str = ""
+    allow_private: bool = False
+    stream: bool = False
+    max_retries: int = 2
+    longest_wait_s: float = 30.0
+    max_response_bytes: int = 8 * 1024 * 1024
+    _not_before: list[float] = field(default_factory=lambda: [0.0], repr=False, compare=False)  # a 429 of one call holds all of them
+
+    def __post_init__(self) -> None:
+        if self.protocol not in WIRES:
+            raise Invalid(f"no endpoint protocol {self.protocol!r}", hint="openai or anthropic")
+        check_url(self.base_url, allow_private=self.allow_private)
+
+    @property
+    def url(self) -> str:
+        base = self.base_url.rstrip("/")
+        if self.protocol == "openai":
+            return f"{base}/chat/completions"
+        return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+
+    def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        """Answers in completion order. Closing the iterator cancels what is in flight."""
+        headers = self._headers()
+        answers: queue.Queue[tuple[ModelRequest, ModelReply] | BaseException | None] = queue.Queue()
+        running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+
+        async def main() -> None:
+            drive = asyncio.create_task(self._drive(list(requests), max(concurrency, 1), headers, answers.put))
+            running.append((asyncio.get_running_loop(), drive))
+            await drive
+
+        def run() -> None:
+            try:
+                asyncio.run(main())
+                answers.put(None)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+                answers.put(error)
+
+        thread = threading.Thread(target=run, name="model-endpoint", daemon=True)
+        thread.start()
+        try:
+            while (answer := answers.get()) is not None:
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+        finally:
+            if thread.is_alive() and running:
+                loop, drive = running[0]
+                with contextlib.suppress(RuntimeError):  # it closed meanwhile
+                    loop.call_soon_threadsafe(drive.cancel)
+            thread.join(timeout=10)
+
+    def _headers(self) -> dict[str, str]:
+        key = read_secret(self.secret)
+        found = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "workflow-model-governor"}
+        if self.protocol == "anthropic":
+            found |= {"anthropic-version": "2023-06-01"} | ({"x-api-key": key} if key else {})
+        elif key:
+            found["Authorization"] = f"Bearer {key}"
+        return found
+
+    async def _drive(
+        self,
+        requests: list[ModelRequest],
+        concurrency: int,
+        headers: Mapping[str, str],
+        put: Callable[[tuple[ModelRequest, ModelReply]], None],
+    ) -> None:
+        resolver = GuardedResolver(allow_private=self.allow_private, encrypted=self.base_url.startswith("https:"))
+        connector = aiohttp.TCPConnector(limit=concurrency, resolver=resolver)
+        pending = iter(requests)
+        async with aiohttp.ClientSession(
+            connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        ) as session:
+
+            async def work() -> None:
+                for request in pending:  # one shared iterator: each worker takes the next
+                    put((request, await self._call(session, request)))
+
+            await asyncio.gather(*(work() for _ in range(min(concurrency, len(requests)))))
+
+    async def _call(self, session: aiohttp.ClientSession, request: ModelRequest) -> ModelReply:
+        refused = openai_wire.refused(request.params)
+        if refused:
+            return ModelReply("refused_params", error=f"cannot be replayed faithfully: {', '.join(refused)}", dropped_params=refused)
+        body, dropped = WIRES[self.protocol].body(request, stream=self.stream)
+        data = json.dumps(body, ensure_ascii=False).encode()
+        for attempt in range(self.max_retries + 1):
+            await asyncio.sleep(max(0.0, self._not_before[0] - time.monotonic()))
+            reply, wait = await self._attempt(session, request, data)
+            if wait is None or attempt == self.max_retries:
+                break
+            self._not_before[0] = max(self._not_before[0], time.monotonic() + wait) if reply.http_status == 429 else self._not_before[0]  # noqa: PLR2004
+            await asyncio.sleep(wait or 0.25 * 2**attempt)
+        return ModelReply(**{**reply.__dict__, "retries": attempt, "dropped_params": tuple(dropped)})
+
+    async def _attempt(self, session: aiohttp.ClientSession, request: ModelRequest, data: bytes) -> tuple[ModelReply, float | None]:
+        """(reply, seconds to wait before another attempt; None: this one is final)."""
+        started = time.perf_counter()
+        limit = aiohttp.ClientTimeout(total=request.timeout_s)
+        try:
+            async with session.post(self.url, data=data, headers=_marks(request), timeout=limit, allow_redirects=False) as response:
+                if response.status != 200:  # noqa: PLR2004
+                    text = (await self._body(response)).decode("utf-8", "replace")
+                    reply = ModelReply("error", http_status=response.status, error=_error_text(text), duration_ms=_since(started))
+                    return reply, self._wait(response) if response.status in RETRIED else None
+                if "text/event-stream" in response.headers.get("Content-Type", ""):
+                    return await self._read_stream(response, started), None
+                document = json.loads(await self._body(response))
+                return ModelReply("ok", http_status=200, duration_ms=_since(started), **WIRES[self.protocol].parse(document)), None
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, AttributeError) as error:
+            return self._failure(error, started, request)
+
+    def _failure(self, error: Exception, started: float, request: ModelRequest) -> tuple[ModelReply, float | None]:
+        status, again, words = "error", None, f"not a {self.protocol} answer: {error}"
+        if isinstance(error, TimeoutError):
+            status, words = "timeout", f"no answer in {request.timeout_s:g} s"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            words = f"no connection: {error.os_error}"
+            again = None if "is refused:" in words else 0.0
+        elif isinstance(error, aiohttp.ClientError | OSError):
+            words = f"connection lost: {type(error).__name__}"
+        return ModelReply(status, error=words[:ERROR_TEXT], duration_ms=_since(started)), again
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        found = bytearray()
+        async for chunk in response.content.iter_chunked(CHUNK):
+            found += chunk
+            if len(found) > self.max_response_bytes:
+                raise ValueError(f"the answer is larger than {self.max_response_bytes} bytes")
+        return bytes(found)
+
+    async def _read_stream(self, response: aiohttp.ClientResponse, started: float) -> ModelReply:
+        stream = WIRES[self.protocol].Stream()
+        buffer, size, first = bytearray(), 0, None
+        async for chunk in response.content.iter_chunked(CHUNK):
+            size += len(chunk)
+            if size > self.max_response_bytes:
+                raise ValueError(f"the answer is larger than {self.max_response_bytes} bytes")
+            buffer += chunk
+            *lines, rest = bytes(buffer).split(b"\n")
+            buffer = bytearray(rest)
+            for line in lines:
+                if line.startswith(b"data:"):
+                    stream.feed(line[5:].strip().decode("utf-8"))
+            if first is None and stream.begun:
+                first = _since(started)
+        if stream.error or not stream.finished:
+            return ModelReply(
+                "error",
+                http_status=200,
+                error=(stream.error or "the stream ended early")[:ERROR_TEXT],
+                duration_ms=_since(started),
+                ttft_ms=first,
+            )
+        return ModelReply(
+            "ok", http_status=200, duration_ms=_since(started), ttft_ms=first, **WIRES[self.protocol].parse(stream.document())
+        )
+
+    def _wait(self, response: aiohttp.ClientResponse) -> float:
+        """What Retry-After asks for, within our patience; 0: our own pace."""
+        try:
+            return min(max(float(response.headers.get("Retry-After", "0")), 0.0), self.longest_wait_s)
+        except ValueError:
+            return 0.0
+
+
+def _marks(request: ModelRequest) -> dict[str, str]:
+    """Headers that keep replay spend apart from production in the gateway's own records (and so in ours)."""
+    found = {"Idempotency-Key": request.idempotency_key, "x-governor-traffic": "shadow"}
+    run = request.metadata.get("run", "")
+    if run:
+        found |= {
+            "x-litellm-tags": f"governor-shadow-run,governor-shadow-run:{run}",
+            "x-portkey-metadata": json.dumps({"governor-shadow-run": run}),
+        }
+    return found
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _error_text(text: str) -> str:
+    """The endpoint's own message, shortened; bodies may echo the prompt, so never more than its start."""
+    try:
+        error = json.loads(text).get("error", text)
+        text = error.get("message", error) if isinstance(error, dict) else error
+    except (ValueError, AttributeError):
+        pass
+    return " ".join(str(text).split())[:ERROR_TEXT]

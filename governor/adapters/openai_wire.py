@@ -1,0 +1,145 @@
+"""The OpenAI chat wire: canonical request -> body, answer or stream -> reply.
+
+Owns: which recorded parameters are sent, usage and finish reason as canonical. Does not own: transport (model_endpoint.py).
+Invariants: a parameter is sent, listed as dropped, or refuses the call; nothing disappears silently.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from governor.ports import ModelRequest
+
+# Sampling and shape of the answer: sent as recorded.
+SENT: Final = frozenset(
+    {"temperature", "top_p", "stop", "seed", "response_format", "tools", "tool_choice", "parallel_tool_calls", "presence_penalty",
+     "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"}
+)  # fmt: skip
+# Ours, or without meaning for the answer: left out without a word.
+OURS: Final = frozenset(
+    {
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "model",
+        "messages",
+        "user",
+        "timeout",
+        "num_retries",
+        "store",
+        "service_tier",
+    }
+)
+# The answer would be another kind of thing: not replayed.
+REFUSED: Final = frozenset({"audio", "modalities", "functions", "function_call", "web_search_options", "prediction"})
+REASONING: Final = re.compile(r"(?:^|/)(?:o[1-9]|gpt-5)")
+
+
+def refused(params: Mapping[str, Any]) -> list[str]:
+    """Parameters that make a faithful replay impossible."""
+    found = sorted(name for name in params if name in REFUSED and params[name] not in (None, [], ["text"]))
+    return [*found, "n"] if params.get("n") not in (None, 1) else found
+
+
+def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[str]]:
+    """(JSON body, dropped parameters)."""
+    params = {name: value for name, value in request.params.items() if value is not None}
+    limit = "max_completion_tokens" if REASONING.search(request.model) else "max_tokens"
+    found: dict[str, Any] = {
+        "model": request.model,
+        "messages": [dict(message) for message in request.messages],
+        limit: request.max_output_tokens,
+    }
+    found.update({name: value for name, value in params.items() if name in SENT})
+    if stream:
+        found.update(stream=True, stream_options={"include_usage": True})
+    return found, sorted(name for name in params if name not in SENT | OURS | REFUSED | {"n"})
+
+
+def usage_of(usage: Mapping[str, Any] | None) -> dict[str, int | None]:
+    """Inclusive counts; None where the endpoint did not say."""
+    usage = usage or {}
+    into, out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    return {
+        "input_tokens": count(usage.get("prompt_tokens")),
+        "cache_read_tokens": count(into.get("cached_tokens")),
+        "cache_write_tokens": count(into.get("cache_creation_tokens", usage.get("cache_creation_input_tokens"))),
+        "output_tokens": count(usage.get("completion_tokens")),
+        "reasoning_tokens": count(out.get("reasoning_tokens")),
+    }
+
+
+def count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def parse(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a ModelReply. Raises LookupError or TypeError when it is no chat completion."""
+    choice = document["choices"][0]
+    message = choice["message"]
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    refusal = message.get("refusal") or ""
+    return {
+        "text": str(content or refusal),
+        "tool_calls": tuple(message.get("tool_calls") or ()),
+        "finish_reason": "refusal" if refusal else str(choice.get("finish_reason") or ""),
+        "response_model": str(document.get("model") or ""),
+        "response_id": str(document.get("id") or ""),
+        **usage_of(document.get("usage")),
+    }
+
+
+class Stream:
+    """Server-sent chunks of one completion, put together again."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._document: dict[str, Any] = {}
+        self._finish = ""
+        self.begun = False  # the first piece of the answer has come
+        self.error = ""
+
+    def feed(self, data: str) -> None:
+        if data == "[DONE]":
+            return
+        chunk = json.loads(data)
+        if "error" in chunk:
+            self.error = str(
+                (chunk["error"] or {}).get("message", chunk["error"]) if isinstance(chunk["error"], Mapping) else chunk["error"]
+            )
+            return
+        self._document.update({name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)})
+        for choice in chunk.get("choices") or []:
+            delta = choice.get("delta") or {}
+            self._text.append(delta.get("content") or "")
+            self._refusal.append(delta.get("refusal") or "")
+            self._merge(delta.get("tool_calls") or [])
+            self._finish = choice.get("finish_reason") or self._finish
+            self.begun = self.begun or bool(delta.get("content") or delta.get("tool_calls") or delta.get("refusal"))
+
+    def _merge(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        for call in calls:
+            known = self._calls.setdefault(
+                int(call.get("index", 0)), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            )
+            function = call.get("function") or {}
+            known["id"] = call.get("id") or known["id"]
+            known["function"]["name"] += function.get("name") or ""
+            known["function"]["arguments"] += function.get("arguments") or ""
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._finish)
+
+    def document(self) -> dict[str, Any]:
+        calls = [self._calls[index] for index in sorted(self._calls)]
+        message = {"content": "".join(self._text), "refusal": "".join(self._refusal), "tool_calls": calls}
+        return {**self._document, "choices": [{"message": message, "finish_reason": self._finish}]}

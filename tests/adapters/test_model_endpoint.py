@@ -1,0 +1,303 @@
+"""Replay calls against a real HTTP server: both wires, streams, failures, limits, and places that may not be called."""
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from governor.adapters import anthropic_wire, openai_wire
+from governor.adapters.endpoint_guard import check_url, refusal
+from governor.adapters.model_endpoint import HttpModelEndpoint
+from governor.adapters.secrets import read_secret
+from governor.demo.simulated_endpoint import SimulatedEndpoint
+from governor.demo.simulated_model import Behaviour
+from governor.errors import Invalid, Refused
+from governor.ports import ModelReply, ModelRequest
+
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}},
+}
+ASK = ModelRequest(
+    "key-1", "sim-baseline", [{"role": "user", "content": "Notice 1: hail at a farm. Estimated damage 15000 EUR."}], {"temperature": 0}, 200
+)
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[SimulatedEndpoint]:
+    with SimulatedEndpoint({"broken": Behaviour(fail=1.0)}) as endpoint:
+        yield endpoint
+
+
+def endpoint_of(url: str, protocol: str = "openai", **changes: Any) -> HttpModelEndpoint:
+    return HttpModelEndpoint(protocol=protocol, base_url=url, allow_private=True, **changes)
+
+
+def one(endpoint: HttpModelEndpoint, request: ModelRequest = ASK) -> ModelReply:
+    [(asked, reply)] = endpoint.call_many([request], concurrency=1)
+    assert asked is request
+    return reply
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_both_wires_say_the_same(simulated: SimulatedEndpoint, protocol: str, stream: bool) -> None:
+    reply = one(endpoint_of(simulated.base_url, protocol, stream=stream))
+    assert (reply.status, json.loads(reply.text)) == ("ok", {"severity": "high", "cause": "hail"})
+    assert (reply.finish_reason, reply.response_model, reply.http_status) == ("stop", "sim-baseline", 200)
+    assert (reply.input_tokens, reply.output_tokens, reply.cache_read_tokens) == (13, 9, 0)
+    assert (reply.ttft_ms is not None) == stream
+    assert reply.response_id.startswith(("chatcmpl-sim-", "msg_sim_"))
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_tool_calls_come_back_in_one_form(simulated: SimulatedEndpoint, protocol: str, stream: bool) -> None:
+    reply = one(endpoint_of(simulated.base_url, protocol, stream=stream), replace(ASK, params={"tools": [TOOL], "tool_choice": "required"}))
+    [call] = reply.tool_calls
+    assert call["function"]["name"] == "weather"
+    assert json.loads(call["function"]["arguments"]) == {"city": "sample"}
+    assert reply.finish_reason == "tool_calls"
+
+
+def test_every_request_is_answered_once_whatever_the_order(simulated: SimulatedEndpoint) -> None:
+    requests = [
+        replace(ASK, idempotency_key=f"many-{index}", model="broken" if index % 10 == 0 else "sim-candidate") for index in range(60)
+    ]
+    answers = list(endpoint_of(simulated.base_url, max_retries=1).call_many(requests, concurrency=16))
+    assert sorted(request.idempotency_key for request, _ in answers) == sorted(request.idempotency_key for request in requests)
+    failed = [reply for request, reply in answers if request.model == "broken"]
+    assert {(reply.status, reply.http_status, reply.retries) for reply in failed} == {("error", 500, 1)}
+    assert {simulated.keys[request.idempotency_key] for request in requests if request.model == "broken"} == {2}
+
+
+class Scripted:
+    """A server that answers from a script and remembers what it saw."""
+
+    def __init__(self, script: list[tuple[int, dict[str, str], bytes]], delay: float = 0.0) -> None:
+        self.seen: list[tuple[str, dict[str, str], Any]] = []
+        outer, wait = self, threading.Event()
+
+        class Door(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.seen.append((self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                wait.wait(delay)
+                status, headers, body = script[min(len(outer.seen), len(script)) - 1]
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that gave up is what some tests want."""
+
+        self.server = Server(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Scripted]]:
+    made: list[Scripted] = []
+
+    def make(*answers: tuple[int, dict[str, str], bytes], delay: float = 0.0) -> Scripted:
+        made.append(Scripted(list(answers), delay))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.server.shutdown()
+        server.server.server_close()
+
+
+def completion(**changes: Any) -> bytes:
+    return json.dumps({"id": "c", "model": "m", "choices": [{"message": {"content": "hi", **changes}, "finish_reason": "stop"}]}).encode()
+
+
+def test_a_busy_endpoint_is_asked_again_and_the_retries_are_counted(scripted: Callable[..., Scripted]) -> None:
+    server = scripted((429, {"Retry-After": "0.01"}, b"{}"), (503, {}, b"{}"), (200, {}, completion()))
+    reply = one(endpoint_of(server.url))
+    assert (reply.status, reply.retries, len(server.seen)) == ("ok", 2, 3)
+    assert len({headers["Idempotency-Key"] for _, headers, _ in server.seen}) == 1
+
+
+def test_usage_that_was_not_given_is_unknown(scripted: Callable[..., Scripted]) -> None:
+    reply = one(endpoint_of(scripted((200, {}, completion())).url))
+    assert (reply.status, reply.input_tokens, reply.output_tokens) == ("ok", None, None)
+
+
+def test_a_refusal_field_is_a_refusal(scripted: Callable[..., Scripted]) -> None:
+    assert one(endpoint_of(scripted((200, {}, completion(content=None, refusal="No."))).url)).finish_reason == "refusal"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((302, {"Location": "http://169.254.169.254/"}, b""), ""),
+        ((200, {}, b"<html>"), "not a openai answer"),
+        ((200, {}, b'{"choices": []}'), "not a openai answer"),
+        ((200, {}, b"x" * 5000), "larger than"),
+        ((200, {"Content-Type": "text/event-stream"}, b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'), "ended early"),
+        ((400, {}, b'{"error": {"message": "bad model"}}'), "bad model"),
+    ],
+)
+def test_what_is_no_answer_is_an_error_and_not_repeated(scripted: Callable[..., Scripted], answer: Any, words: str) -> None:
+    server = scripted(answer)
+    reply = one(endpoint_of(server.url, max_response_bytes=2000))
+    assert reply.status == "error"
+    assert words in reply.error
+    assert len(server.seen) == 1
+
+
+def test_a_late_answer_is_a_timeout_and_not_repeated(scripted: Callable[..., Scripted]) -> None:
+    server = scripted((200, {}, completion()), delay=2.0)
+    assert one(endpoint_of(server.url), replace(ASK, timeout_s=0.1)).status == "timeout"
+    assert len(server.seen) == 1
+
+
+def test_nobody_listening_is_an_error() -> None:
+    assert one(endpoint_of("http://127.0.0.1:9/v1", max_retries=0)).error.startswith("no connection")
+
+
+def test_the_key_is_sent_and_never_shown(scripted: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHADOW_KEY", "sk-very-secret")
+    server = scripted((401, {}, b'{"error": {"message": "no"}}'))
+    endpoint = endpoint_of(server.url, secret="env:SHADOW_KEY")
+    reply = one(endpoint)
+    assert server.seen[0][1]["Authorization"] == "Bearer sk-very-secret"
+    assert "sk-very-secret" not in repr(endpoint) + repr(reply)
+    one(endpoint_of(server.url, "anthropic", secret="env:SHADOW_KEY"))
+    assert {name.lower(): value for name, value in server.seen[1][1].items()}["x-api-key"] == "sk-very-secret"
+
+
+def test_replay_traffic_is_marked_so_that_the_gateway_can_keep_it_apart(scripted: Callable[..., Scripted]) -> None:
+    server = scripted((200, {}, completion()))
+    one(endpoint_of(server.url), replace(ASK, metadata={"run": "run-7"}))
+    headers = {name.lower(): value for name, value in server.seen[0][1].items()}
+    assert headers["x-litellm-tags"] == "governor-shadow-run,governor-shadow-run:run-7"
+    assert "metadata" not in server.seen[0][2]
+
+
+@pytest.mark.parametrize("reference", ["env:GOVERNOR_NOT_SET", "file:nowhere", "vault:x"])
+def test_a_secret_that_is_not_there_is_named_by_its_reference(reference: str) -> None:
+    with pytest.raises(Invalid, match=reference.partition(":")[0]):
+        read_secret(reference)
+
+
+def test_what_cannot_be_replayed_is_not_sent(simulated: SimulatedEndpoint) -> None:
+    before = sum(simulated.asked.values())
+    reply = one(endpoint_of(simulated.base_url), replace(ASK, params={"n": 3, "modalities": ["audio"]}))
+    assert reply.status == "refused_params"
+    assert sum(simulated.asked.values()) == before
+
+
+PARAMS = {
+    "temperature": 0.2, "top_p": 0.9, "stop": "END", "seed": 7, "logit_bias": {"1": 2}, "response_format": {"type": "json_object"}, "tools": [TOOL],
+    "tool_choice": {"type": "function", "function": {"name": "weather"}}, "parallel_tool_calls": False, "stream": True, "max_tokens": 5, "mystery": 1, "user": None,
+}  # fmt: skip
+
+
+def test_the_openai_body_keeps_what_shapes_the_answer() -> None:
+    body, dropped = openai_wire.body(replace(ASK, params=PARAMS), stream=False)
+    assert (body["seed"], body["response_format"], body["max_tokens"]) == (7, {"type": "json_object"}, 200)
+    assert dropped == ["mystery"]
+    assert not {"stream", "user"} & set(body)
+    assert "max_completion_tokens" in openai_wire.body(replace(ASK, model="gpt-5-mini"), stream=False)[0]
+
+
+def test_the_anthropic_body_translates_and_lists_what_it_drops() -> None:
+    body, dropped = anthropic_wire.body(replace(ASK, params=PARAMS), stream=False)
+    assert dropped == ["logit_bias", "mystery", "response_format", "seed"]
+    assert (body["stop_sequences"], body["max_tokens"], body["temperature"]) == (["END"], 200, 0.2)
+    assert body["tool_choice"] == {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}
+    assert body["tools"][0]["input_schema"]["required"] == ["city"]
+    assert "temperature" in anthropic_wire.body(replace(ASK, params={"temperature": 1.4}), stream=False)[1]
+
+
+def test_a_conversation_with_tools_and_pictures_keeps_its_structure() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bonn"}'}}
+    system, turns = anthropic_wire.conversation(
+        [
+            {"role": "system", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}],
+            },
+            {"role": "assistant", "content": None, "tool_calls": [call, {**call, "id": "c2"}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+            {"role": "tool", "tool_call_id": "c2", "content": "sun"},
+        ]
+    )
+    assert system == "Be brief."
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert turns[0]["content"][1]["source"] == {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+    assert turns[1]["content"][0] == {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Bonn"}}
+    assert [block["tool_use_id"] for block in turns[2]["content"]] == ["c1", "c2"]
+
+
+def test_anthropic_usage_becomes_inclusive() -> None:
+    usage = anthropic_wire.usage_of(
+        {"input_tokens": 10, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 20, "output_tokens": 5}
+    )
+    assert (usage["input_tokens"], usage["cache_read_tokens"], usage["cache_write_tokens"]) == (100, 70, 20)
+    assert anthropic_wire.usage_of(None)["input_tokens"] is None
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fe80::1", "0.0.0.0", "224.0.0.1", "fd00:ec2::254", "240.0.0.1"],  # noqa: S104 - a target that must be refused
+)
+def test_metadata_and_odd_addresses_are_refused_always(address: str, private: bool) -> None:
+    assert refusal(address, allow_private=private)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.5", "::1", "::ffff:10.0.0.1", "fd12::1", "100.64.0.1", "2002:7f00:1::"]
+)
+def test_private_addresses_need_to_be_allowed(address: str) -> None:
+    assert refusal(address, allow_private=False)
+    assert not refusal(address, allow_private=True)
+
+
+def test_plain_http_stays_at_home() -> None:
+    assert refusal("8.8.8.8", allow_private=True, encrypted=False)
+    assert not refusal("8.8.8.8", allow_private=False)
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1/v1", "https://[::1]/v1", "https://169.254.169.254/v1", "http://gateway.example/v1"])
+def test_a_forbidden_url_is_refused_before_any_call(url: str) -> None:
+    with pytest.raises(Refused):
+        check_url(url, allow_private=False)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/v1", "https://user:pw@x/v1", "https:///v1", "https://x/v1?key=1"])
+def test_a_malformed_url_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_url(url, allow_private=True)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1"])
+def test_a_name_that_leads_home_is_refused_when_it_resolves(host: str) -> None:
+    reply = one(HttpModelEndpoint("openai", f"https://{host}:9/v1"))
+    assert reply.status == "error"
+    assert "is refused" in reply.error or "InvalidUrl" in reply.error
+    assert reply.retries == 0
+
+
+def test_a_caller_who_leaves_early_stops_the_rest(simulated: SimulatedEndpoint) -> None:
+    simulated.behaviours["slow"] = Behaviour(latency_ms=100)
+    answers = endpoint_of(simulated.base_url).call_many([replace(ASK, model="slow") for _ in range(200)], concurrency=2)
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert simulated.asked["slow"] < 20
