@@ -63,7 +63,8 @@ def check(modules: Mapping[str, str], *, known: Mapping[str, str] | None = None,
             parsed += parse({file: source})
         except Invalid as error:
             line = re.search(r":(\d+):", error.message)
-            problems.append(Problem(file, int(line.group(1)) if line else 0, "parse", error.message.removeprefix(f"{file}: ")))
+            message = re.sub(rf"^{re.escape(file)}:(\d+:)? ", "", error.message)
+            problems.append(Problem(file, int(line.group(1)) if line else 0, "parse", message))
     others = [module for file, source in sorted((known or {}).items()) if file not in modules for module in parse({file: source})]
     rules = {(module.package, rule.name) for module in [*parsed, *others] for rule in module.rules}
     for module in parsed:

@@ -66,7 +66,8 @@ def build(modules: Mapping[str, str], data: str) -> Any:
         try:
             engine.add_policy(name, source)
         except BaseException as error:  # noqa: BLE001 - explained or re-raised
-            raise Invalid(f"{name}: {explain(error)}") from None
+            said = explain(error)
+            raise Invalid(said if said.startswith(f"{name}:") else f"{name}: {said}") from None
     try:
         engine.add_data_json(data)
     except BaseException as error:  # noqa: BLE001 - explained or re-raised

@@ -1,0 +1,120 @@
+"""What the static check finds, and that a rule which never ends is stopped."""
+
+import pytest
+
+from governor.errors import PolicyRefused
+from governor.policy.bundle import Bundle
+from governor.policy.check import BUILTINS, check
+from governor.policy.embedded import RegorusEngine
+from governor.policy.runner import run_tests
+from governor.policy.sandbox import check_confined, run_tests_confined
+
+GOOD = """# METADATA
+# title: No preview models
+# description: A preview model has no support.
+# custom:
+#   rule_id: model.preview
+#   severity: low
+#   failure_msg: A preview model was used.
+#   solution: Use a released model.
+#   owner: platform
+package governor.rules.preview
+
+import rego.v1
+
+deny contains {"rule": "model.preview", "message": "preview"} if contains(input.model, "preview")
+"""
+
+
+def codes(source: str, bundle: Bundle) -> set[str]:
+    return {one.code for one in check({"rules/preview.rego": source}, known=bundle.modules)}
+
+
+def test_a_good_rule(bundle: Bundle) -> None:
+    assert check({"rules/preview.rego": GOOD}, known=bundle.modules) == []
+
+
+@pytest.mark.parametrize(
+    ("flaw", "old", "new"),
+    [
+        ("refused-builtin", 'contains(input.model, "preview")', "time.now_ns() > 0"),
+        ("refused-builtin", 'contains(input.model, "preview")', 'http.send({"url": input.model}).status_code == 200'),
+        ("unknown-function", 'contains(input.model, "preview")', "looks_new(input.model)"),
+        ("unknown-function", 'contains(input.model, "preview")', 'crypto.sha256(input.model) == ""'),
+        ("unknown-input", 'contains(input.model, "preview")', 'contains(input.prompt, "preview")'),
+        ("unknown-input", 'contains(input.model, "preview")', 'input["trace_id"] == "x"'),
+        ("unknown-rule", 'contains(input.model, "preview")', "count(data.governor.rules.latency.denyy) > 0"),
+        ("no-rego-v1", "import rego.v1", ""),
+        ("metadata", "#   severity: low", "#   severity: grave"),
+        ("metadata", "#   owner: platform\n", ""),
+        ("metadata", "# METADATA\n", ""),
+        ("rule-id", '"rule": "model.preview"', '"rule": "model.other"'),
+        ("no-deny", "deny contains", "denies contains"),
+        ("parse", "deny contains {", "deny contains {{"),
+        ("parse", '"message": "preview"', '"message": $"{input.model}"'),
+        ("package-import", "import rego.v1", "import rego.v1\nimport data.governor.lib.names"),
+    ],
+)
+def test_flaws(bundle: Bundle, flaw: str, old: str, new: str) -> None:
+    assert old in GOOD
+    assert flaw in codes(GOOD.replace(old, new), bundle)
+
+
+def test_a_decision_needs_a_default(bundle: Bundle) -> None:
+    source = 'package governor.extra\n\nimport rego.v1\n\ndecision := {"allow": true} if input.model == "m"\n'
+    assert [one.code for one in check({"collections/extra.rego": source}, known=bundle.modules)] == ["no-default"]
+
+
+def test_a_rule_needs_a_test_and_a_collection(bundle: Bundle) -> None:
+    found = check({**bundle.modules, "rules/preview.rego": GOOD}, tests=bundle.tests)
+    assert {one.code for one in found} == {"no-test", "not-collected"}
+
+
+def test_every_listed_builtin_exists_in_the_embedded_engine() -> None:
+    unknown = []
+    for name in sorted(BUILTINS):
+        for arity in range(5):
+            engine = RegorusEngine()
+            arguments = ", ".join(["input"] * arity)
+            try:
+                engine.load({"a.rego": f"package a\n\nimport rego.v1\n\nx := y if y := {name}({arguments})\n"}, {})
+                engine.decide_many("a/x", [{}])
+            except Exception as error:  # noqa: BLE001 - wrong arguments are fine, an unknown name is not
+                if "could not find function" in str(error):
+                    unknown.append(name)
+                    break
+    assert unknown == []
+
+
+def test_an_endless_rule_is_stopped(bundle: Bundle) -> None:
+    loop = "package a_test\n\nimport rego.v1\n\ntest_a if {\n\tsome i in numbers.range(1, 100000)\n\tsome j in numbers.range(1, 100000)\n\ti + j < 0\n}\n"
+    endless = Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={"a_test.rego": loop})
+    with pytest.raises(PolicyRefused, match="did not finish within 2 seconds"):
+        run_tests_confined(endless, seconds=2)
+
+
+def test_deep_nesting_does_not_take_the_checker_down(bundle: Bundle) -> None:
+    deep = "package a\n\nimport rego.v1\n\nx := " + "[" * 3000 + "]" * 3000 + "\n"
+    try:
+        found = check_confined({"a.rego": deep}, known=bundle.modules, seconds=5)
+    except PolicyRefused:
+        return
+    assert [one.code for one in found] == ["parse"]
+
+
+def test_outcomes_of_the_runner(bundle: Bundle) -> None:
+    rules = ["test_yes if true", "test_no if false", "test_not_true := 1", "test_error if time.parse_rfc3339_ns(1)", "todo_later if false"]
+    source = "\n\n".join(["package a_test", "import rego.v1", *rules, ""])
+    report = run_tests(Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={"a_test.rego": source}))
+    assert {one.name: one.outcome for one in report.results} == {
+        "test_yes": "pass",
+        "test_no": "fail",
+        "test_not_true": "fail",
+        "test_error": "error",
+        "todo_later": "todo",
+    }
+    assert not report.passed
+
+
+def test_no_tests_do_not_pass(bundle: Bundle) -> None:
+    assert not run_tests(Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={})).passed

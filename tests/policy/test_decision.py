@@ -1,0 +1,54 @@
+"""Nothing but a complete decision document is ever an allow."""
+
+from typing import Any
+
+import pytest
+
+from governor.policy.decision import read_decision
+
+WHOLE: dict[str, Any] = {"allow": True, "rules": ["a.b"], "violations": [], "waived": [], "warnings": [], "undecided": []}
+OBJECTION = {"rule": "a.b", "severity": "high", "message": "no", "solution": ""}
+
+
+def test_allow() -> None:
+    decision = read_decision(WHOLE)
+    assert (decision.allow, decision.status) == (True, "allowed")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        True,
+        [],
+        "allow",
+        {},
+        {"allow": True},
+        {**WHOLE, "allow": "true"},
+        {**WHOLE, "allow": 1},
+        {**WHOLE, "rules": []},
+        {**WHOLE, "violations": [OBJECTION]},
+        {**WHOLE, "undecided": [{"rule": "a.b", "reason": "r"}]},
+        {**WHOLE, "violations": [{"rule": "a.b"}]},
+        {**WHOLE, "violations": None},
+    ],
+)
+def test_anything_else_is_undecided(document: Any) -> None:
+    decision = read_decision(document)
+    assert (decision.allow, decision.status) == (False, "undecided")
+    assert decision.undecided[0].rule == "policy"
+
+
+def test_weight_of_the_parts() -> None:
+    refused = {**WHOLE, "allow": False}
+    assert read_decision({**refused, "violations": [OBJECTION], "undecided": [{"rule": "a.b", "reason": "r"}]}).status == "violation"
+    assert read_decision({**refused, "undecided": [{"rule": "a.b", "reason": "r"}]}).status == "undecided"
+    assert read_decision(refused).status == "undecided"
+    waived = {**OBJECTION, "waiver": "W", "expires": "2027-01-01T00:00:00Z", "compensating_control": "c"}
+    assert read_decision({**WHOLE, "waived": [waived]}).status == "waived"
+
+
+def test_a_decision_reads_back_as_itself() -> None:
+    needs = [{"role": "owner", "reason": "x; y", "reasons": ["x", "y"]}]
+    decision = read_decision({**WHOLE, "allow": False, "violations": [OBJECTION], "needs": needs, "route_status": "waived"})
+    assert read_decision(decision.document()) == decision
