@@ -13,7 +13,7 @@ import typer
 
 from governor.errors import Invalid
 from governor.packets.report import USAGE
-from governor.packets.verify import verify as verify_packet
+from governor.packets.verify import verify_packet
 
 app = typer.Typer(help="Audit packets: one file an auditor verifies without us.", no_args_is_help=True)
 

@@ -25,9 +25,9 @@ from governor.packets.statement import UnknownKey, open_envelope, unverified_pre
 VERSION: Final = 1
 
 
-def verify(packet: bytes, trust: bytes | None) -> Report:
+def verify_packet(packet: bytes, trust: bytes | str | None) -> Report:
     """Never raises for a bad packet; that is a report. Raises Invalid when the trust text itself is malformed."""
-    believed = parse_trust(trust) if trust is not None else None
+    believed = None if trust is None else parse_trust(trust.encode() if isinstance(trust, str) else trust)
     report = Report(title="unreadable", sha256=sha256_hex(packet), trust=believed.sha256 if believed else "")
     try:
         files = container.unpack(packet)
