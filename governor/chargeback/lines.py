@@ -1,0 +1,227 @@
+"""Charge lines: what one cost center owes for one meter of one way of using a model, in exact pico-USD.
+
+Owns: the line, its identity, how governed groups and shadow spend become lines. Does not own: cents (allocation.py),
+documents (statement.py), corrections (corrections.py). Invariants: a line's key holds every price it was rated at, so cost = quantity x unit price holds exactly per line; equal input, equal ids; a line is
+charged to a cost center or to UNALLOCATED, never dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Protocol
+
+from governor.prices.exposure import Exposure
+from governor.prices.rate import Rated
+
+UNALLOCATED: Final = "UNALLOCATED"
+UNITS: Final = {"request": "Requests", "replay": "Requests"}
+
+
+class GovernedGroup(Protocol):
+    """What a line needs of actions.govern.Group."""
+
+    @property
+    def workflow_id(self) -> str | None: ...
+    @property
+    def owner(self) -> str | None: ...
+    @property
+    def cost_center(self) -> str | None: ...
+    @property
+    def provider(self) -> str | None: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def service_tier(self) -> str | None: ...
+    @property
+    def traffic_class(self) -> str: ...
+    @property
+    def route_status(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def input_tokens(self) -> int | None: ...
+    @property
+    def output_tokens(self) -> int | None: ...
+    @property
+    def rated(self) -> Rated: ...
+    @property
+    def exposure(self) -> Exposure: ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """`calls` is carried by one line per call, so that it can be summed. Prices are decimal text per block; null where spend came without a rate."""
+
+    charge_month: str
+    cost_center: str
+    workflow_id: str | None
+    owner: str | None
+    provider: str
+    model: str
+    service_tier: str
+    traffic_class: str
+    route_status: str
+    meter: str
+    list_amount: str | None
+    list_per: int | None
+    contract_amount: str | None
+    contract_per: int | None
+    price_source: str  # list | contract | measured
+    quantity: int
+    calls: int
+    list_pico: int
+    contracted_pico: int
+    corrects: str = ""  # the line id of the closed month that this correction changes
+
+    @property
+    def line_id(self) -> str:
+        """Identity by key: the same use at the same prices has the same id in every computation of the month."""
+        key = {name: getattr(self, name) for name in KEY}
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def unit(self) -> str:
+        return UNITS.get(self.meter, "Tokens")
+
+    @property
+    def is_correction(self) -> bool:
+        return bool(self.corrects)
+
+    def record(self) -> dict[str, Any]:
+        """Canonical JSON values: amounts of money as decimal text of pico-USD, because they outgrow 2^53."""
+        return asdict(self) | {"list_pico": str(self.list_pico), "contracted_pico": str(self.contracted_pico)}
+
+
+MEASURES: Final = ("quantity", "calls", "list_pico", "contracted_pico")
+KEY: Final = tuple(field.name for field in fields(Line) if field.name not in MEASURES)
+
+
+def line_of(record: dict[str, Any]) -> Line:
+    """A line back from its record."""
+    return Line(**record | {"list_pico": int(record["list_pico"]), "contracted_pico": int(record["contracted_pico"])})
+
+
+def usage_lines(groups: Iterable[GovernedGroup], month: str) -> list[Line]:
+    """One line per part of every priced group, alike ones added up."""
+    lines = []
+    for group in groups:
+        for position, part in enumerate(group.rated.parts):
+            lines.append(
+                Line(
+                    charge_month=month,
+                    cost_center=group.cost_center or UNALLOCATED,
+                    workflow_id=group.workflow_id,
+                    owner=group.owner,
+                    provider=group.provider or "unknown",
+                    model=group.model or "unknown",
+                    service_tier=group.service_tier or "",
+                    traffic_class=group.traffic_class,
+                    route_status=group.route_status,
+                    meter=part.meter,
+                    list_amount=part.list_price.amount,
+                    list_per=part.list_price.per,
+                    contract_amount=part.contract_price.amount,
+                    contract_per=part.contract_price.per,
+                    price_source=part.contract_price.kind,
+                    quantity=part.quantity,
+                    calls=group.calls if position == 0 else 0,
+                    list_pico=part.list_pico,
+                    contracted_pico=part.contracted_pico,
+                )
+            )
+    return add_up(lines)
+
+
+def add_up(lines: Iterable[Line]) -> list[Line]:
+    """Lines of one key become one; in a stable order."""
+    sums: dict[str, Line] = {}
+    for line in lines:
+        known = sums.get(line.line_id)
+        sums[line.line_id] = (
+            line if known is None else replace(known, **{name: getattr(known, name) + getattr(line, name) for name in MEASURES})
+        )
+    return sorted(sums.values(), key=order)
+
+
+def order(line: Line) -> tuple[str, ...]:
+    """Reading order: who, what, at which price."""
+    return (
+        line.cost_center,
+        line.corrects and line.charge_month,
+        line.traffic_class,
+        line.workflow_id or "~",
+        line.provider,
+        line.model,
+        line.service_tier,
+        METER_ORDER.get(line.meter, line.meter),
+        line.line_id,
+    )
+
+
+METER_ORDER: Final = {
+    meter: f"{place:02d}" for place, meter in enumerate(("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"))
+}
+
+
+@dataclass(frozen=True)
+class UnpricedUse:
+    """Calls without a cost, and why. They are shown beside the total, never inside it."""
+
+    cost_center: str
+    workflow_id: str | None
+    provider: str
+    model: str
+    reason: str
+    detail: str
+    calls: int
+    input_tokens: int | None
+    output_tokens: int | None
+    exposure_low_pico: int
+    exposure_mid_pico: int
+    exposure_high_pico: int
+
+
+def unpriced_uses(groups: Iterable[GovernedGroup]) -> list[UnpricedUse]:
+    sums: dict[tuple[str, ...], UnpricedUse] = {}
+    for group in groups:
+        if group.rated.status != "unpriced":
+            continue
+        names = (group.cost_center or UNALLOCATED, group.workflow_id, group.provider or "unknown", group.model or "unknown")
+        use = UnpricedUse(
+            *names, group.rated.reason, group.rated.detail, group.calls, group.input_tokens, group.output_tokens,
+            group.exposure.low_pico, group.exposure.middle_pico, group.exposure.high_pico,
+        )  # fmt: skip
+        key = (*map(str, names), use.reason, use.detail)
+        known = sums.get(key)
+        sums[key] = use if known is None else _more(known, use)
+    return [sums[key] for key in sorted(sums)]
+
+
+def _more(known: UnpricedUse, use: UnpricedUse) -> UnpricedUse:
+    return replace(
+        known,
+        calls=known.calls + use.calls,
+        input_tokens=_known_sum(known.input_tokens, use.input_tokens),
+        output_tokens=_known_sum(known.output_tokens, use.output_tokens),
+        exposure_low_pico=known.exposure_low_pico + use.exposure_low_pico,
+        exposure_mid_pico=known.exposure_mid_pico + use.exposure_mid_pico,
+        exposure_high_pico=known.exposure_high_pico + use.exposure_high_pico,
+    )
+
+
+def _known_sum(left: int | None, right: int | None) -> int | None:
+    return None if left is None and right is None else (left or 0) + (right or 0)
+
+
+def free_calls(groups: Iterable[GovernedGroup]) -> dict[str, dict[str, int]]:
+    """Calls explicitly rated zero, by cost center and reason (gateway cache hits, failures without usage)."""
+    found: dict[str, dict[str, int]] = {}
+    for group in groups:
+        if group.rated.status == "zero_rated":
+            reasons = found.setdefault(group.cost_center or UNALLOCATED, {})
+            reasons[group.rated.reason] = reasons.get(group.rated.reason, 0) + group.calls
+    return found

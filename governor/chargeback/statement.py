@@ -1,0 +1,245 @@
+"""The month's statement as one document: cost centers, workflows, lines, corrections, what has no price, and where every number came from.
+
+Owns: the document's shape, cents, subtotals that foot. Does not own: how it looks (reports/), how lines are made (lines.py). Invariants: the statement total is the
+exact sum rounded once; cost centers split it, lines split their cost center, both by largest remainder, so every column foots; unpriced use and unallocated
+spend are in the document; no clock and no randomness: same input, same document.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from governor.chargeback.allocation import split_cents, to_cents
+from governor.chargeback.coverage import Coverage
+from governor.chargeback.lines import Line, UnpricedUse
+from governor.prices.price import PICO
+
+SCHEMA: Final = "governor.statement/v1"
+CURRENCY: Final = "USD"
+
+
+@dataclass(frozen=True)
+class StatementInput:
+    """Everything a statement says. header: organization, month, zone, start, end, state words, provenance (JSON values)."""
+
+    header: Mapping[str, Any]
+    lines: Sequence[Line]
+    corrections: Sequence[Line]
+    unpriced: Sequence[UnpricedUse]
+    free_calls: Mapping[str, Mapping[str, int]]
+    coverage: Coverage
+    exception: Mapping[str, Any] | None = None
+    previous: Mapping[str, Any] | None = None  # {"month", "totals": {cost center: cents}, "workflows": {cost center: {workflow: cents}}}
+    budgets: Mapping[str, str] = field(default_factory=dict)  # workflow -> USD a month
+
+
+def statement_document(given: StatementInput) -> dict[str, Any]:
+    """The whole month; `cost_centers` in stable order, each with its own lines."""
+    every = [*given.lines, *given.corrections]
+    by_center: dict[str, list[Line]] = defaultdict(list)
+    for line in every:
+        by_center[line.cost_center].append(line)
+    for use in given.unpriced:
+        by_center.setdefault(use.cost_center, [])
+    for name in given.free_calls:
+        by_center.setdefault(name, [])
+    names = sorted(by_center)
+    totals = split_cents({name: sum(line.contracted_pico for line in by_center[name]) for name in names})
+    centers = [_cost_center(name, by_center[name], totals[name], given) for name in names]
+    return {
+        "schema": SCHEMA,
+        **given.header,
+        "currency": CURRENCY,
+        "totals": {
+            "list_cost": usd(sum(line.list_pico for line in every)),
+            "contracted_cost": usd(sum(line.contracted_pico for line in every)),
+            "statement_total": cents_text(sum(totals.values())),
+            "usage_total": cents_text(sum(center["_usage_cents"] for center in centers)),
+            "corrections_total": cents_text(sum(center["_correction_cents"] for center in centers)),
+            "shadow_total": cents_text(sum(center["_shadow_cents"] for center in centers)),
+            "currency": CURRENCY,
+            "calls": sum(line.calls for line in given.lines) + sum(use.calls for use in given.unpriced) + _free(given.free_calls.values()),
+            "lines": len(every),
+            "cost_centers": len(centers),
+        },
+        "coverage": coverage_document(given.coverage),
+        "exception": dict(given.exception) if given.exception else None,
+        "previous": {"month": given.previous["month"], "total": cents_text(sum(given.previous["totals"].values()))}
+        if given.previous
+        else None,
+        "cost_centers": _public(centers),
+    }
+
+
+def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementInput) -> dict[str, Any]:
+    cents = split_cents({line.line_id: line.contracted_pico for line in lines}, total_cents=total) if lines else {}
+    shown = [_line(line, cents[line.line_id]) for line in lines]
+    usage = [one for one in shown if not one["corrects"]]
+    corrections = [one for one in shown if one["corrects"]]
+    free = dict(sorted(given.free_calls.get(name, {}).items()))
+    unpriced = [use for use in given.unpriced if use.cost_center == name]
+    previous = given.previous["totals"].get(name) if given.previous else None
+    return {
+        "id": name,
+        "total": cents_text(total),
+        "usage_total": _sum(usage),
+        "corrections_total": _sum(corrections),
+        "list_cost": usd(sum(line.list_pico for line in lines)),
+        "contracted_cost": usd(sum(line.contracted_pico for line in lines)),
+        "previous_total": None if previous is None else cents_text(previous),
+        "calls": sum(line.calls for line in lines if not line.corrects) + sum(use.calls for use in unpriced) + sum(free.values()),
+        "free_calls": free,
+        "workflows": _workflows(name, usage, given),
+        "lines": usage,
+        "corrections": corrections,
+        "unpriced": [_unpriced(use) for use in unpriced],
+        "_usage_cents": sum(one["_cents"] for one in usage),
+        "_correction_cents": sum(one["_cents"] for one in corrections),
+        "_shadow_cents": sum(one["_cents"] for one in usage if one["traffic_class"] != "production"),
+    }
+
+
+def _line(line: Line, cents: int) -> dict[str, Any]:
+    return {
+        "line_id": line.line_id,
+        "corrects": line.corrects,
+        "charge_month": line.charge_month,
+        "workflow": line.workflow_id,
+        "owner": line.owner,
+        "provider": line.provider,
+        "model": line.model,
+        "service_tier": line.service_tier,
+        "traffic_class": line.traffic_class,
+        "route_status": line.route_status,
+        "meter": line.meter,
+        "unit": line.unit,
+        "quantity": line.quantity,
+        "calls": line.calls,
+        "list_price": _price(line.list_amount, line.list_per),
+        "contract_price": _price(line.contract_amount, line.contract_per),
+        "price_source": line.price_source,
+        "list_cost": usd(line.list_pico),
+        "contracted_cost": usd(line.contracted_pico),
+        "amount": cents_text(cents),
+        "_cents": cents,
+    }
+
+
+def _public(value: Any) -> Any:
+    """The document without the integers it was computed with."""
+    if isinstance(value, dict):
+        return {name: _public(inner) for name, inner in value.items() if not name.startswith("_")}
+    return [_public(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _workflows(center: str, usage: Sequence[Mapping[str, Any]], given: StatementInput) -> list[dict[str, Any]]:
+    """Subtotals by workflow, dearest first; shadow and other non-production spend apart."""
+    bins: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for one in usage:
+        bins[(one["workflow"] or "", one["traffic_class"])].append(one)
+    previous = given.previous["workflows"].get(center, {}) if given.previous else {}
+    rows = []
+    for (workflow, traffic), members in bins.items():
+        production = traffic == "production"
+        before = previous.get(workflow) if production else None
+        rows.append(
+            {
+                "workflow": workflow or None,
+                "traffic_class": traffic,
+                "owner": next((one["owner"] for one in members if one["owner"]), None),
+                "calls": sum(one["calls"] for one in members),
+                "tokens": sum(one["quantity"] for one in members if one["unit"] == "Tokens"),
+                "amount": _sum(members),
+                "unapproved": cents_text(
+                    sum(one["_cents"] for one in members if production and one["route_status"] not in {"approved", "waived"})
+                ),
+                "previous": None if before is None else cents_text(before),
+                "budget": given.budgets.get(workflow) if production else None,
+                "_cents": sum(one["_cents"] for one in members),
+            }
+        )
+    rows.sort(key=lambda row: (row["traffic_class"] != "production", -row["_cents"], row["workflow"] or "~"))
+    return rows
+
+
+def _unpriced(use: UnpricedUse) -> dict[str, Any]:
+    return {
+        "workflow": use.workflow_id,
+        "provider": use.provider,
+        "model": use.model,
+        "reason": use.reason,
+        "detail": use.detail,
+        "calls": use.calls,
+        "input_tokens": use.input_tokens,
+        "output_tokens": use.output_tokens,
+        "exposure": {"low": usd(use.exposure_low_pico), "middle": usd(use.exposure_mid_pico), "high": usd(use.exposure_high_pico)},
+    }
+
+
+def coverage_document(coverage: Coverage) -> dict[str, Any]:
+    """Coverage with its three parts; percentages are cut, never rounded up, so that 95.00 is not shown for less."""
+    whole = coverage.denominator_pico
+    return {
+        "mapped_spend": usd(coverage.mapped_pico),
+        "total_spend": usd(whole),
+        "percent": percent(coverage.mapped_pico, whole),
+        "sufficient": coverage.sufficient,
+        "parts": {
+            "workflow": percent(coverage.workflow_pico, whole),
+            "owner": percent(coverage.owner_pico, whole),
+            "approved_policy": percent(coverage.approved_pico, whole),
+        },
+        "calls": coverage.calls,
+        "mapped_calls": coverage.mapped_calls,
+        "unpriced_calls": coverage.unpriced_calls,
+        "unpriced_exposure": {
+            "low": usd(coverage.exposure_low_pico),
+            "middle": usd(coverage.exposure_mid_pico),
+            "high": usd(coverage.exposure_high_pico),
+        },
+    }
+
+
+def previous_of(month: str, lines: Sequence[Line]) -> dict[str, Any]:
+    """What a closed month charged, for comparison: cents by cost center and by workflow (production usage only)."""
+    totals: dict[str, int] = defaultdict(int)
+    workflows: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for line in lines:
+        totals[line.cost_center] += line.contracted_pico
+        if not line.corrects and line.traffic_class == "production":
+            workflows[line.cost_center][line.workflow_id or ""] += line.contracted_pico
+    return {
+        "month": month,
+        "totals": split_cents(dict(totals)),
+        "workflows": {center: {name: to_cents(pico) for name, pico in found.items()} for center, found in workflows.items()},
+    }
+
+
+def usd(pico: int) -> str:
+    """Exact decimal text of pico-USD, at least two decimals."""
+    sign, (whole, rest) = "-" if pico < 0 else "", divmod(abs(pico), PICO)
+    return f"{sign}{whole}.{f'{rest:012d}'.rstrip('0').ljust(2, '0')}"
+
+
+def cents_text(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{Decimal(part * 10_000 // whole) / 100:.2f}" if whole else "0.00"
+
+
+def _price(amount: str | None, per: int | None) -> dict[str, Any] | None:
+    return None if amount is None else {"amount": amount, "per": per, "currency": CURRENCY}
+
+
+def _sum(rows: Sequence[Mapping[str, Any]]) -> str:
+    return cents_text(sum(row["_cents"] for row in rows))
+
+
+def _free(found: Any) -> int:
+    return sum(sum(reasons.values()) for reasons in found)

@@ -1,0 +1,56 @@
+"""The 95% rule, to the last pico-dollar."""
+
+import pytest
+
+from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
+from governor.prices.exposure import Exposure
+
+
+def covered(mapped: int, other: int) -> Coverage:
+    return coverage_of([CoverageLine(1, mapped, None, True, True, True), CoverageLine(1, other, None, True, True, False)])
+
+
+@pytest.mark.parametrize(
+    ("mapped", "other", "enough"),
+    [
+        (95, 5, True),
+        (949, 51, False),
+        (950, 50, True),
+        (95 * 10**30 - 1, 5 * 10**30 + 1, False),
+        (95 * 10**30, 5 * 10**30, True),
+        (0, 0, True),
+    ],
+)
+def test_the_comparison_is_exact(mapped: int, other: int, enough: bool) -> None:
+    assert covered(mapped, other).sufficient is enough
+
+
+def test_each_part_is_counted_over_the_same_denominator() -> None:
+    found = coverage_of(
+        [
+            CoverageLine(10, 100, None, True, True, True),
+            CoverageLine(10, 20, None, False, False, True),
+            CoverageLine(10, 30, None, True, False, True),
+            CoverageLine(10, 50, None, True, True, False),
+        ]
+    )
+    assert (found.mapped_pico, found.workflow_pico, found.owner_pico, found.approved_pico, found.denominator_pico) == (
+        100,
+        180,
+        150,
+        150,
+        200,
+    )
+    assert (found.mapped_calls, found.calls, found.unpriced_calls) == (10, 40, 0)
+
+
+def test_an_unpriced_call_counts_at_the_middle_of_its_exposure_and_is_never_mapped() -> None:
+    found = coverage_of(
+        [CoverageLine(9, 95, None, True, True, True), CoverageLine(2, 0, Exposure(1, 6, 90, 7), True, True, True, unpriced_calls=2)]
+    )
+    assert (found.mapped_pico, found.denominator_pico, found.sufficient) == (95, 101, False)
+    assert (found.exposure_low_pico, found.exposure_mid_pico, found.exposure_high_pico, found.unpriced_calls) == (1, 6, 90, 2)
+
+
+def test_a_month_of_which_nothing_is_priced_is_not_covered() -> None:
+    assert coverage_of([CoverageLine(2, 0, Exposure(0, 0, 0, 0), True, True, True, unpriced_calls=2)]).sufficient is False
