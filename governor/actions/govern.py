@@ -131,7 +131,7 @@ def govern(
     boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
     epochs = [start, *boundaries]
     names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)})
-    facts = ctx.lake.month_facts(start, end, names, boundaries, snapshot, bands=book.bands(), day=by_day)
+    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), by_day=by_day)
     rows: list[dict[str, Any]] = [part for row in facts.to_pylist() for part in split_unknown(row)]
     found = attribute_rows(timeline, rows, names, epochs)
     groups = [
@@ -173,8 +173,6 @@ TOKENS = (
     "reasoning_tokens",
     "audio_input_tokens",
     "audio_output_tokens",
-    "image_input_tokens",
-    "image_output_tokens",
 )
 
 
@@ -205,7 +203,7 @@ def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, bo
         cost_center=(workflow.cost_center or None) if workflow else None,
         rule_id=attribution.rule_id,
         attribution_reason=attribution.reason,
-        day=row["day"].isoformat() if row.get("day") else None,
+        day=row["day"],
         epoch_start=at,
         source_kind=row["source_kind"],
         provider=row["provider"],
@@ -241,7 +239,8 @@ def price_row(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage) 
         return Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), NOTHING
     if row["status"] == "error" and usage.input_tokens is None and usage.output_tokens is None:
         return Rated("zero_rated", 0, 0, reason="failed_without_usage"), NOTHING
-    band = row.get("context_band")
+    place = row["context_band"]
+    band = None if place is None else [0, *book.bands()][place]  # any request of the band costs what its smallest does
     rated = rate_group(book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band)
     if rated.status != "unpriced":
         return rated, NOTHING
@@ -282,11 +281,10 @@ def question(group: Group) -> CallQuestion:
 def coverage_line(group: Group) -> CoverageLine:
     return CoverageLine(
         calls=group.calls,
-        contracted_pico=group.rated.contracted_pico,
+        contracted_pico=group.contracted_pico,
+        exposure=group.exposure if group.rated.status == "unpriced" else None,
         has_workflow=group.workflow_id is not None,
         has_owner=group.owner is not None,
         approved=group.route_status in {"approved", "waived"},
-        exposure_low_pico=group.exposure.low_pico,
-        exposure_mid_pico=group.exposure.middle_pico,
-        exposure_high_pico=group.exposure.high_pico,
+        unpriced_calls=group.unpriced_calls,
     )
