@@ -41,15 +41,11 @@ serves(entry) if {
 	name in answers_to
 }
 
-# `us-*` in a list matches `us-east-1`.
+# `us-*` in a list matches `us-east-1`; lists hold lower case.
 listed(list, value) if {
+	lower(value) in list
+} else if {
 	some pattern in list
-	fits(pattern, lower(value))
-}
-
-fits(pattern, value) if pattern == value
-
-fits(pattern, value) if {
 	endswith(pattern, "*")
-	startswith(value, trim_suffix(pattern, "*"))
+	startswith(lower(value), trim_suffix(pattern, "*"))
 }
