@@ -102,7 +102,9 @@ def consistency_proof(reader: Reader, old: int, new: int) -> list[bytes]:
     """Proof that the first `old` leaves of the tree of `new` are the tree of `old` (RFC 9162 section 2.1.4.1)."""
     if not 0 <= old <= new:
         raise IntegrityError(f"no consistency from {old} to {new}")
-    if old in {0, new}:
+    if old == 0 < new:
+        raise IntegrityError("nothing can be proven from an empty tree")
+    if old == new:
         return []
 
     def part(start: int, end: int, *, whole: bool) -> list[bytes]:
@@ -120,9 +122,11 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
     """Raises IntegrityError unless the tree of `new` is the tree of `old` with leaves added (RFC 9162 section 2.1.4.2)."""
     if not 0 <= old <= new or any(len(step) != HASH_SIZE for step in proof):
         raise IntegrityError("consistency proof does not fit its sizes")
-    if old in {0, new}:
-        if proof or (old == new and old_root != new_root) or (old == 0 and old_root != EMPTY_ROOT):
-            raise IntegrityError("consistency proof of an equal or empty tree must be empty and roots must agree")
+    if old == 0:
+        raise IntegrityError("nothing can be proven from an empty tree")
+    if old == new:
+        if proof or old_root != new_root:
+            raise IntegrityError("consistency proof of equal trees must be empty and roots must agree")
         return
     steps = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not steps:
