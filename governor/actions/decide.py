@@ -1,0 +1,119 @@
+"""`change:approve` and `change:reject`: a person decides on exactly what was shown.
+
+Owns: the checks at decision time, recording a decision. Does not own: the rules of who may (governor.changes), who is needed (policy).
+Invariants: everything is recomputed when the decision arrives; a refused decision leaves no approval behind; one decision is one ledger entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from governor.actions.assess import assess, find_change
+from governor.actions.context import Actor, Context
+from governor.actions.expire import expire_change
+from governor.actions.review import ensure_review
+from governor.changes import Docket, Person, State, Vote, may_decide, move
+from governor.errors import ExpiredApproval, Forbidden, Invalid, PolicyRefused, Unauthenticated
+from governor.ledger.canonical import timestamp
+from governor.ledger.entry import EntryDraft
+from governor.ledger.types import change_stream
+from governor.store.rows.changes import Approval
+
+
+def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "") -> dict[str, Any]:
+    """{"id","state","role","digest","open","expires_at"}. `role` chooses among several needed roles the person holds."""
+    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="approve", role=role)
+
+
+def reject(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "") -> dict[str, Any]:
+    """One rejection by a needed role ends the change."""
+    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="reject", role=role)
+
+
+def decide(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, decision: str, role: str) -> dict[str, Any]:
+    person = decider(actor)
+    if not reason.strip():
+        raise Invalid("a decision needs a reason", hint='say why with --reason "..."')
+    ensure_review(ctx, change_id)
+    try:
+        return record(ctx, actor, person, change_id, digest=digest.strip().lower(), reason=reason.strip(), decision=decision, role=role)
+    except ExpiredApproval:
+        expire_change(ctx, change_id)
+        raise
+
+
+def decider(actor: Actor) -> Person:
+    """Only people decide, and only with a token or session that acts for all of the person."""
+    if actor.kind != "person":
+        raise Unauthenticated("only a person can decide on a change")
+    if "api" not in actor.scopes:
+        raise Forbidden("this token lacks scope api")
+    return Person(actor.id, actor.email, actor.roles)
+
+
+def record(
+    ctx: Context, actor: Actor, person: Person, change_id: str, *, digest: str, reason: str, decision: str, role: str
+) -> dict[str, Any]:
+    with ctx.transaction(actor) as tx:
+        change = find_change(tx.session, ctx.org, change_id, lock=True)
+        found = assess(ctx, tx.session, change, tx.now)
+        answered = may_decide(person, found.docket, digest=digest, decision=decision, now=tx.now, role=role)
+        approving = decision == "approve"
+        if approving and not found.decision.allow:
+            problems = [violation.message for violation in found.decision.violations] or ["policy is undecided"]
+            raise PolicyRefused(f"policy does not allow {change.id}: {'; '.join(problems)}", hint="reject it, or propose another candidate")
+        expires = tx.now + timedelta(days=ctx.settings.approval_days) if approving else None
+        vote = Vote(person.id, answered, decision, digest, expires)
+        after = with_vote(found.docket, vote)
+        if not approving:
+            change.state = move(change.state, State.REJECTED)
+        elif after.approved(tx.now):
+            change.state = move(change.state, State.APPROVED)
+        if change.state != State.IN_REVIEW:
+            change.decided_at = tx.now
+        change.updated_at = tx.now
+        tx.session.add(change)
+        tx.session.add(
+            Approval(
+                org_id=ctx.org,
+                change_id=change.id,
+                person_id=person.id,
+                person_email=person.email,
+                role=answered,
+                decision=decision,
+                digest=digest,
+                reason=reason,
+                decided_at=tx.now,
+                expires_at=expires,
+                auth=actor.auth,
+            )
+        )
+        payload: dict[str, Any] = {"change": change.id, "digest": digest, "role": answered, "state": str(change.state)}
+        if expires is not None:
+            payload["expires_at"] = timestamp(expires)
+        tx.append(
+            EntryDraft(
+                type=f"change:{decision}",
+                stream=change_stream(change.id),
+                payload=payload,
+                actor=actor.ledger_ref(),
+                idem=f"change:{decision}:{change.id}:{digest}:{person.id}",
+                occurred_at=tx.now,
+                personal={"reason": reason},
+            )
+        )
+    return {
+        "id": change.id,
+        "state": str(change.state),
+        "decision": decision,
+        "role": answered,
+        "digest": digest,
+        "open": after.open_roles(ctx.now()) if approving else [],
+        "expires_at": expires.isoformat() if expires else None,
+    }
+
+
+def with_vote(docket: Docket, vote: Vote) -> Docket:
+    return replace(docket, votes=(*docket.votes, vote))

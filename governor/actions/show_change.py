@@ -1,0 +1,188 @@
+"""A change as people read it: one sentence, what must be decided by whom and why, the evidence, and what was decided.
+
+Owns: the document behind `change show`, the API and the page. Does not own: any rule. Invariants: reads only; says for each need who may answer,
+and to the reader why they may not.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from governor.actions.assess import Assessment, assess, find_change
+from governor.actions.context import Actor, Context
+from governor.changes import NEXT, Person, State, may_decide, who_may
+from governor.errors import GovernorError, Invalid
+from governor.store.rows import people
+from governor.store.rows.changes import Change, ShadowRun
+
+
+def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dict[str, Any]:
+    """Everything about one change. `digest` is what a decision must name; `you` says what `actor` may do. Raises NotFound."""
+    now = ctx.now()
+    with ctx.rows.session() as session:
+        change = find_change(session, ctx.org, change_id)
+        found = assess(ctx, session, change, now)
+        persons = read_persons(session, ctx.org)
+    names = {person.id: person.email for person in persons}
+    request = json.loads(change.request)
+    return {
+        "id": change.id,
+        "state": change.state,
+        "next": NEXT[State(change.state)],
+        "sentence": sentence(request, found),
+        "workflow": change.workflow_id,
+        "owner": found.docket.owner,
+        "requester": change.requester_email,
+        "reason": request["reason"],
+        "baseline": request["baseline"],
+        "candidate": request["candidate"],
+        "endpoint": request["endpoint"],
+        "digest": found.digest,
+        "reviewed_digest": change.digest,
+        "stale": found.stale,
+        "needs": [need_document(need, found, persons, names, now) for need in found.needs()],
+        "policy": {
+            "bundle": ctx.bundle.revision,
+            "allow": found.decision.allow,
+            "violations": [
+                {"rule": one.rule, "severity": one.severity, "message": one.message, "solution": one.solution}
+                for one in found.decision.violations
+            ],
+            "undecided": [one.reason for one in found.decision.undecided],
+        },
+        "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
+        "runs": [run_document(run, names) for run in found.runs],
+        "verdict": {**found.verdict, "sentence": verdict_sentence(found.verdict)} if found.verdict else None,
+        "evidence": [item.reference() for item in found.files],
+        "approvals": [
+            {
+                "person": vote.person_email,
+                "role": vote.role,
+                "decision": vote.decision,
+                "digest": vote.digest,
+                "reason": vote.reason,
+                "decided_at": vote.decided_at.isoformat(),
+                "expires_at": vote.expires_at.isoformat() if vote.expires_at else None,
+                "auth": vote.auth,
+                "counts": vote.digest == found.digest and (vote.expires_at is None or now < vote.expires_at),
+            }
+            for vote in found.approvals
+        ],
+        "you": standing_of(actor, found, now) if actor is not None else None,
+        "created_at": change.created_at.isoformat(),
+        "updated_at": change.updated_at.isoformat(),
+        "submitted_at": change.submitted_at.isoformat() if change.submitted_at else None,
+        "decided_at": change.decided_at.isoformat() if change.decided_at else None,
+        "cutover_at": change.cutover_at.isoformat() if change.cutover_at else None,
+        "verification": json.loads(change.verification) if change.verification else None,
+    }
+
+
+def list_changes(ctx: Context, *, state: str = "", workflow: str = "") -> list[dict[str, Any]]:
+    """Newest first; short rows from what is stored (no policy is asked)."""
+    if state and state not in set(State):
+        raise Invalid(f"unknown state {state!r}", hint=f"states: {', '.join(State)}")
+    with ctx.rows.session() as session:
+        query = select(Change).where(Change.org_id == ctx.org).order_by(col(Change.number).desc())
+        if state:
+            query = query.where(Change.state == state)
+        if workflow:
+            query = query.where(Change.workflow_id == workflow)
+        return [row_document(change) for change in session.exec(query)]
+
+
+def row_document(change: Change) -> dict[str, Any]:
+    request = json.loads(change.request)
+    return {
+        "id": change.id,
+        "state": change.state,
+        "workflow": change.workflow_id,
+        "baseline": route_text(request["baseline"]),
+        "candidate": route_text(request["candidate"]),
+        "requester": change.requester_email,
+        "reason": request["reason"],
+        "digest": change.digest,
+        "needs": [need["role"] for need in json.loads(change.needs)],
+        "created_at": change.created_at.isoformat(),
+        "updated_at": change.updated_at.isoformat(),
+    }
+
+
+def read_persons(session: Session, org: str) -> list[Person]:
+    rows = session.exec(select(people.Person).where(people.Person.org_id == org).order_by(col(people.Person.email)))
+    return [Person(row.id, row.email, frozenset(role for role in row.roles.split(",") if role)) for row in rows if not row.disabled]
+
+
+def need_document(need: dict[str, Any], found: Assessment, persons: list[Person], names: dict[str, str], now: datetime) -> dict[str, Any]:
+    vote = next((one for one in found.docket.standing(now) if one.role == need["role"]), None)
+    return {
+        **need,
+        "status": "answered" if vote else "open",
+        "by": names.get(vote.person_id) if vote else None,
+        "may": [] if vote else who_may(found.docket, persons, need["role"], now),
+    }
+
+
+def standing_of(actor: Actor, found: Assessment, now: datetime) -> dict[str, Any]:
+    """{"may_approve","role","why_not","code"}: what the reader may do now, and why not."""
+    try:
+        if actor.kind != "person":
+            return {"may_approve": False, "role": None, "why_not": "only a person can decide on a change", "code": "unauthenticated"}
+        person = Person(actor.id, actor.email, actor.roles)
+        role = may_decide(person, found.docket, digest=found.digest, decision="approve", now=now)
+    except GovernorError as error:
+        return {"may_approve": False, "role": None, "why_not": error.message, "code": error.code}
+    if not found.decision.allow:
+        problems = "; ".join(one.message for one in found.decision.violations) or "policy is undecided"
+        return {"may_approve": False, "role": role, "why_not": f"policy does not allow it: {problems}", "code": "policy_refused"}
+    return {"may_approve": True, "role": role, "why_not": None, "code": None}
+
+
+def plan_document(plan: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """The plan without its list of draws."""
+    shown = {name: value for name, value in plan.items() if name != "sample"}
+    return {**shown, "sample": len(plan.get("sample", [])), "budget_usd": request["budget_usd"], "margins": request["margins"]}
+
+
+def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "status": run.status,
+        "planned": run.planned,
+        "budget_pico": str(run.budget_pico),
+        "reserved_pico": str(run.reserved_pico),
+        "spent_pico": str(run.spent_pico),
+        "author": names.get(run.author, run.author),
+        "started_at": run.started_at.isoformat() if run.started_at else None,
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "verdict": json.loads(run.verdict).get("verdict") if run.verdict else None,
+    }
+
+
+def route_text(route: dict[str, Any]) -> str:
+    region = f"@{route['region']}" if route.get("region") else ""
+    return f"{route['provider']}/{route['model']}{region}"
+
+
+def sentence(request: dict[str, Any], found: Assessment) -> str:
+    return (
+        f"{found.change.requester_email} asks to move {found.change.workflow_id} from {route_text(request['baseline'])} "
+        f"to {route_text(request['candidate'])}: {request['reason']}"
+    )
+
+
+def verdict_sentence(verdict: dict[str, Any]) -> str:
+    """The verdict in words; numbers as the evidence states them."""
+    cost = verdict.get("cost") or {}
+    money = f"; saves {cost['monthly_savings_usd']} USD a month" if cost.get("monthly_savings_usd") else ""
+    words = {
+        "pass": "the candidate is not worse than the margins agreed beforehand",
+        "fail": "the candidate is worse than a margin agreed beforehand",
+        "inconclusive": "the evidence does not decide",
+    }
+    said = words.get(str(verdict.get("verdict")), "the run gave no verdict")
+    return f"{said} ({verdict.get('n_pairs', 0)} pairs of {verdict.get('n_planned', 0)} planned){money}"

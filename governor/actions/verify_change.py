@@ -1,0 +1,103 @@
+"""`change:verify`: did later traffic take the approved route? Verified or drifted, with the shares that were seen.
+
+Owns: what counts as the approved route, the threshold. Does not own: grouping and attribution of calls (govern.py).
+Invariants: no traffic is no answer (the state stays); declared fallbacks that policy approves are counted apart, neither for nor against.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+from governor.actions.assess import find_change
+from governor.actions.context import Actor, Context
+from governor.actions.govern import Group, govern
+from governor.actions.usage import percent, usd
+from governor.changes import State, move
+from governor.errors import WrongState
+from governor.ledger.canonical import canonical_json, timestamp
+from governor.ledger.entry import EntryDraft
+from governor.ledger.types import change_stream
+from governor.policy.catalog_data import bare_model, canonical_provider
+from governor.store.rows.base import uuid7
+
+VERIFIERS: Final = ("requester", "owner", "security", "finance", "auditor", "admin")
+SHARE: Final = (95, 100)  # calls on the approved route out of those that should be; compared as integers
+LEAST_CALLS: Final = 20  # fewer calls say nothing about a share of 95 %
+SNAPSHOT: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)(-v\d+(:\d+)?)?")  # as policies/lib/names.rego
+
+
+def verify_change(ctx: Context, actor: Actor, change_id: str, *, grace_hours: int = 0) -> dict[str, Any]:
+    """{"id","state","since","until","calls","on_route","fallback","elsewhere","share","routes","enough"}.
+
+    grace_hours: leave out the first hours after the cutover, while the gateway rolls out. Raises WrongState before the cutover.
+    """
+    actor.require(*VERIFIERS)
+    with ctx.rows.session() as session:
+        change = find_change(session, ctx.org, change_id)
+    if change.cutover_at is None:
+        raise WrongState(f"{change.id} is {change.state}; there is no cutover to verify", hint="run `governor change cutover ID` first")
+    since, until = change.cutover_at + timedelta(hours=max(grace_hours, 0)), ctx.now()
+    candidate = json.loads(change.request)["candidate"]
+    groups = govern(ctx, since, until).groups if since < until else []
+    mine = [group for group in groups if group.workflow_id == change.workflow_id and group.traffic_class == "production"]
+    result = observe(mine, candidate) | {"since": timestamp(since), "until": timestamp(until)}
+    counted = result["on_route"] + result["elsewhere"]
+    result["enough"] = counted >= LEAST_CALLS
+    if not result["enough"]:
+        return {"id": change.id, "state": change.state, **result}
+    state = State.VERIFIED if result["on_route"] * SHARE[1] >= counted * SHARE[0] else State.DRIFTED
+    with ctx.transaction(actor) as tx:
+        change = find_change(tx.session, ctx.org, change_id, lock=True)
+        change.state = move(change.state, state, verb="be verified")
+        change.verification = canonical_json(result).decode()
+        change.updated_at = tx.now
+        tx.session.add(change)
+        facts = {name: result[name] for name in ("since", "until", "calls", "on_route", "fallback", "elsewhere", "share")}
+        tx.append(
+            EntryDraft(
+                type="change:verify" if state == State.VERIFIED else "change:drift",
+                stream=change_stream(change.id),
+                payload={"change": change.id, "digest": change.digest, "state": str(state), **facts},
+                actor=actor.ledger_ref(),
+                idem=f"change:verify:{change.id}:{uuid7()}",
+                occurred_at=tx.now,
+            )
+        )
+    return {"id": change.id, "state": str(state), **result}
+
+
+def observe(groups: Iterable[Group], candidate: dict[str, Any]) -> dict[str, Any]:
+    """Calls by where they went. `share` is the percentage on the approved route of all but approved fallbacks."""
+    routes: dict[tuple[str, str, str], dict[str, Any]] = {}
+    sums = {"on_route": 0, "fallback": 0, "elsewhere": 0}
+    for group in groups:
+        where = (
+            "on_route" if takes(group, candidate) else "fallback" if group.is_fallback and group.route_status == "approved" else "elsewhere"
+        )
+        sums[where] += group.calls
+        key = (group.provider or "unknown", group.model or "unknown", group.region or "")
+        row = routes.setdefault(key, {"calls": 0, "pico": 0, "counts": where, "examples": []})
+        row["calls"] += group.calls
+        row["pico"] += group.contracted_pico
+        row["examples"] = [*row["examples"], *group.examples][:3]
+    listed = [
+        {"provider": provider, "model": model, "region": region, "calls": row["calls"], "cost": usd(row["pico"])}
+        | {"counts": row["counts"], "examples": row["examples"]}
+        for (provider, model, region), row in sorted(routes.items(), key=lambda item: -item[1]["calls"])
+    ]
+    share = percent(sums["on_route"], sums["on_route"] + sums["elsewhere"])
+    return {"calls": sum(sums.values()), **sums, "share": share, "routes": listed}
+
+
+def takes(group: Group, candidate: dict[str, Any]) -> bool:
+    """Same provider, the model or a dated snapshot of it, and the region where the call says one."""
+    if group.provider is None or group.model is None or canonical_provider(group.provider) != canonical_provider(candidate["provider"]):
+        return False
+    approved, served = bare_model(candidate["model"]), bare_model(group.model)
+    same = served == approved or (served.startswith(approved) and SNAPSHOT.fullmatch(served[len(approved) :]) is not None)
+    region = candidate.get("region")
+    return same and (not region or not group.region or group.region.lower() == region.lower())

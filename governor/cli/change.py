@@ -1,0 +1,237 @@
+"""`governor change`: a route change from proposal to verified cutover."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import click
+import typer
+
+from governor.cli.session import Session, session_of
+
+app = typer.Typer(help="Route changes: propose, test in shadow, decide, cut over, verify.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Id of the change, such as RC-1.")]
+Digest = Annotated[str, typer.Option("--digest", help="The digest that `change show` printed: you decide on exactly that.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record.")]
+AsRole = Annotated[str, typer.Option("--role", help="Which needed role you answer, where you hold several.")]
+
+
+@app.command("propose")
+def propose(
+    ctx: typer.Context,
+    workflow: Annotated[str, typer.Option("--workflow", help="Workflow whose route changes.")],
+    candidate: Annotated[str, typer.Option("--candidate", help="provider/model[@region], such as anthropic/claude-haiku-4-5@us-east-1.")],
+    endpoint: Annotated[str, typer.Option("--endpoint", help="Endpoint document that shadow replays go to.")],
+    reason: Reason,
+    endpoint_model: Annotated[str, typer.Option("--endpoint-model", help="Name the endpoint knows the candidate by.")] = "",
+    baseline: Annotated[str, typer.Option("--baseline", help="Id of the route to compare with; default: the first in force.")] = "",
+    sample: Annotated[int, typer.Option("--sample", min=1, help="Traces to replay.")] = 300,
+    margin: Annotated[
+        list[str] | None, typer.Option("--margin", help="METRIC=SHARE the candidate may lose, such as quality=0.03; may be repeated.")
+    ] = None,
+    budget_usd: Annotated[str, typer.Option("--budget-usd", help="Most that replays may cost.")] = "20",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="NAME=VALUE of the evaluation plan (docs/changes.md); may be repeated.")
+    ] = None,
+) -> None:
+    """Ask for a route change. The evaluation plan is fixed now, before anything is sent.
+
+    `governor change propose --workflow fnol-triage --candidate anthropic/claude-haiku-4-5@us-east-1 --endpoint gateway-shadow --sample 300
+    --margin quality=0.03 --budget-usd 20 --reason "same quality for less"`
+    """
+    from governor.actions.propose import propose as propose_change
+
+    session = session_of(ctx)
+    context = session.context()
+    made = propose_change(
+        context,
+        session.actor(),
+        workflow=workflow,
+        candidate=candidate,
+        endpoint=endpoint,
+        endpoint_model=endpoint_model,
+        sample=sample,
+        margins=pairs(margin, "--margin"),
+        budget_usd=budget_usd,
+        reason=reason,
+        baseline=baseline,
+        options=pairs(option, "--option"),
+    )
+    lines = [f"{made['id']} proposed; plan of {made['plan']['sample']} traces fixed ({made['plan']['digest'][:12]}..)"]
+    lines += [f"  needs {need['role']}: {need['reason']}" for need in made["needs"]]
+    lines += [f"  policy objects: {message}" for message in made["violations"]]
+    session.print(made, "\n".join([*lines, f"Next: governor change shadow {made['id']} --wait"]))
+
+
+@app.command("shadow")
+def shadow(
+    ctx: typer.Context,
+    change_id: Id,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until the run ended; without a worker this process replays itself.")] = False,
+    timeout: Annotated[int, typer.Option("--timeout", help="Seconds to wait at most.")] = 3600,
+) -> None:
+    """Replay the planned sample against candidate and baseline; whoever starts this is the author of the evidence and cannot approve it."""
+    from governor.actions.start_shadow import start_shadow
+
+    session = session_of(ctx)
+    context = session.context()
+    started = start_shadow(context, session.actor(), change_id)
+    if wait:
+        started |= await_run(session, started["id"], started["run"], timeout)
+    session.print(started, f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}")
+
+
+def await_run(session: Session, change_id: str, run_id: str, timeout: int) -> dict[str, Any]:
+    """Until the run ended. On an embedded home this process does the work, unless a worker took the job first."""
+    from governor.actions.review import ensure_review
+    from governor.actions.show_change import show_change
+    from governor.errors import Unavailable
+
+    context = session.context()
+    end = time.monotonic() + timeout
+    pause = 0.1
+    while True:
+        if context.settings.embedded and not context.settings.broker_url:
+            from governor.actions.run_jobs import run_due_jobs
+
+            run_due_jobs(context, actors={"replay"})
+        ensure_review(context, change_id)
+        shown = show_change(context, change_id)
+        run = next(found for found in shown["runs"] if found["id"] == run_id)
+        if run["status"] not in {"planned", "running"} and shown["state"] != "shadowing":
+            return {"state": shown["state"], "status": run["status"], "verdict": run["verdict"], "digest": shown["digest"]}
+        if time.monotonic() > end:
+            raise Unavailable(f"run {run_id} is still {run['status']} after {timeout} s", hint="is a worker running? `governor worker`")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 2.0)
+
+
+@app.command("show")
+def show(ctx: typer.Context, change_id: Id) -> None:
+    """Everything about a change: digest, who must decide and why, evidence, verdict, decisions."""
+    from governor.actions.show_change import show_change
+
+    session = session_of(ctx)
+    context = session.context()
+    session.print(show_change(context, change_id, session.actor()), print_change)
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    state: Annotated[str, typer.Option("--state", help="Only changes in this state.")] = "",
+    workflow: Annotated[str, typer.Option("--workflow", help="Only changes of this workflow.")] = "",
+) -> None:
+    """All changes, newest first."""
+    from governor.actions.show_change import list_changes
+
+    session = session_of(ctx)
+    rows = list_changes(session.context(), state=state, workflow=workflow)
+    lines = [
+        f"{row['id']:<8} {row['state']:<10} {row['workflow']:<20} {row['baseline']} -> {row['candidate']}  ({row['requester']})"
+        for row in rows
+    ]
+    session.print({"changes": rows}, "\n".join(lines) or "no changes yet; `governor change propose` makes one")
+
+
+@app.command("approve")
+def approve(ctx: typer.Context, change_id: Id, digest: Digest, reason: Reason, role: AsRole = "") -> None:
+    """Approve exactly what you were shown. Not for the requester, not for the author of the evidence."""
+    from governor.actions.decide import approve as approve_change
+
+    decided(ctx, approve_change, change_id, digest, reason, role)
+
+
+@app.command("reject")
+def reject(ctx: typer.Context, change_id: Id, digest: Digest, reason: Reason, role: AsRole = "") -> None:
+    """Reject the change; one rejection by a needed role ends it."""
+    from governor.actions.decide import reject as reject_change
+
+    decided(ctx, reject_change, change_id, digest, reason, role)
+
+
+def decided(ctx: typer.Context, verb: Any, change_id: str, digest: str, reason: str, role: str) -> None:
+    session = session_of(ctx)
+    context = session.context()
+    done = verb(context, session.actor(), change_id, digest=digest, reason=reason, role=role)
+    waits = f"; still open: {', '.join(done['open'])}" if done["open"] else ""
+    session.print(done, f"{done['id']}: {done['decision']} recorded as {done['role']}; the change is {done['state']}{waits}")
+
+
+@app.command("cutover")
+def cutover(
+    ctx: typer.Context,
+    change_id: Id,
+    export: Annotated[str, typer.Option("--export", help="Print the route for litellm, portkey, kong, envoy or openrouter.")] = "",
+    note: Annotated[str, typer.Option("--note", help="What was done, where; goes on record.")] = "",
+    approved_until: Annotated[
+        str, typer.Option("--approved-until", help="End of the new route's approval; default: the old route's.")
+    ] = "",
+) -> None:
+    """Record that you moved the route in your gateway. Governor changes no gateway; it approves the route in the catalog."""
+    from governor.actions.cutover import cutover as cut_over
+
+    session = session_of(ctx)
+    context = session.context()
+    done = cut_over(context, session.actor(), change_id, export=export, note=note, approved_until=approved_until)
+    words = f"{done['id']}: cutover recorded; route {done['route']['id']} of {done['workflow']} is approved until {done['approved_until']}"
+    session.print(done, words + (f"\n\n{done['export']['text']}" if done["export"] else ""))
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    change_id: Id,
+    grace_hours: Annotated[int, typer.Option("--grace-hours", min=0, help="Leave out the first hours after the cutover.")] = 0,
+) -> None:
+    """Look at later traffic: verified when it takes the approved route, drifted when it does not."""
+    from governor.actions.verify_change import verify_change
+
+    session = session_of(ctx)
+    context = session.context()
+    seen = verify_change(context, session.actor(), change_id, grace_hours=grace_hours)
+    words = f"{seen['id']}: {seen['state']}; {seen['on_route']} of {seen['on_route'] + seen['elsewhere']} calls ({seen['share']}%) took the approved route"
+    session.print(seen, words if seen["enough"] else f"{words}. Too few calls to say")
+
+
+@app.command("expire")
+def expire(ctx: typer.Context) -> None:
+    """Expire changes whose approvals ran out; the worker does this by itself."""
+    from governor.actions.expire import expire_changes
+
+    session = session_of(ctx)
+    gone = expire_changes(session.context())
+    session.print({"expired": gone}, f"expired: {', '.join(gone) or 'none'}")
+
+
+def pairs(words: list[str] | None, option: str) -> dict[str, str]:
+    found = {}
+    for word in words or []:
+        name, sign, value = word.partition("=")
+        if not sign or not name or not value:
+            raise click.UsageError(f"{option} {word}: write NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def print_change(shown: dict[str, Any]) -> None:
+    lines = [shown["sentence"], f"state   {shown['state']}    ({shown['next']})", f"digest  {shown['digest']}"]
+    if shown["stale"]:
+        lines.append("        changed since it was last reviewed; approvals on the old digest are void")
+    if shown["verdict"]:
+        lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
+    elif shown["runs"]:
+        lines.append(f"shadow  run {shown['runs'][-1]['status']}")
+    for need in shown["needs"]:
+        who = f"answered by {need['by']}" if need["status"] == "answered" else f"open; may answer: {', '.join(need['may']) or 'nobody yet'}"
+        lines.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
+    lines += [f"policy  {one['severity']} {one['rule']}: {one['message']}" for one in shown["policy"]["violations"]]
+    for vote in shown["approvals"]:
+        counted = "" if vote["counts"] or vote["decision"] == "reject" else "  (void)"
+        lines.append(f"{vote['decision']:<7} {vote['person']} as {vote['role']}: {vote['reason']}{counted}")
+    if shown["you"]:
+        you = shown["you"]
+        lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
+    typer.echo("\n".join(lines))
