@@ -131,4 +131,9 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     data = settings.lake_data or str(home / "lake" / "data")
     lake = Lake(catalog, data, settings.org, lock_dir=home / "lake")
     content = ContentStore(home / "content" / settings.org, keys.content_key(settings.org))
-    return Context(settings=settings, rows=rows, lake=lake, content=content, keys=keys)
+    context = Context(settings=settings, rows=rows, lake=lake, content=content, keys=keys)
+    if settings.broker_url:
+        from governor.actions.jobs import announce
+
+        context.after_commit.append(lambda job_ids: announce(context, job_ids))
+    return context

@@ -1,0 +1,57 @@
+"""What happens by the clock: approvals expire, batches are completed, forgotten jobs are offered again.
+
+Owns: the visible list of chores and their pace. Does not own: what a chore does. Invariants: every chore is safe to run twice and beside itself;
+one that fails is logged and tried again at its next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Final
+
+from governor.actions.context import Context
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chore:
+    """function: `module:name`, called with the context."""
+
+    name: str
+    function: str
+    every_s: float
+
+
+CHORES: Final = (
+    Chore("expire approvals", "governor.actions.expire:expire_changes", 60.0),
+    Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
+)
+
+
+@dataclass
+class Clock:
+    """Runs the chores that are due; `tick` is called often."""
+
+    chores: tuple[Chore, ...] = CHORES
+    clock: Callable[[], float] = time.monotonic
+    _next: dict[str, float] = field(default_factory=dict)
+
+    def tick(self, ctx: Context) -> list[str]:
+        """Names of the chores that ran now."""
+        ran: list[str] = []
+        for chore in self.chores:
+            if self.clock() < self._next.get(chore.name, 0.0):
+                continue
+            self._next[chore.name] = self.clock() + chore.every_s
+            module, _, name = chore.function.partition(":")
+            try:
+                getattr(import_module(module), name)(ctx)
+                ran.append(chore.name)
+            except Exception:  # the clock goes on; the next turn tries again
+                log.warning("chore %s failed", chore.name, exc_info=True)
+        return ran

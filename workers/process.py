@@ -1,0 +1,63 @@
+"""A worker process: Dramatiq on Redis where a broker is configured, else threads that poll the outbox.
+
+Owns: start, signals, stop. Does not own: jobs and chores. Invariants: SIGTERM and SIGINT let the job in hand finish; kill -9 loses nothing but time.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from dramatiq import Worker
+
+from governor.actions.context import Context, open_context
+from governor.actions.workforce import Workforce
+from governor.settings import Settings
+from workers.actors import declare
+from workers.broker import worker_broker
+from workers.schedule import SWEEP_SECONDS, keep
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS) -> None:
+    """Serve jobs until a signal says stop."""
+    stop = threading.Event()
+
+    def leave(number: int, _frame: Any) -> None:
+        log.info("signal %d: finishing", number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    if settings.broker_url:
+        serve_broker(settings, stop, threads=threads, sweep_s=sweep_s)
+    else:
+        with Workforce(settings, threads=threads):
+            stop.wait()
+
+
+def serve_broker(settings: Settings, stop: threading.Event, *, threads: int, sweep_s: float) -> None:
+    contexts: list[Context] = []
+    mine = threading.local()
+
+    def context() -> Context:
+        if not hasattr(mine, "context"):
+            mine.context = open_context(settings)
+            contexts.append(mine.context)
+        found: Context = mine.context
+        return found
+
+    broker = worker_broker(settings.broker_url)
+    declare(broker, settings.org, context)
+    worker = Worker(broker, worker_threads=threads, worker_timeout=200)
+    worker.start()
+    try:
+        keep(context(), stop, sweep_s=sweep_s)
+    finally:
+        worker.stop(timeout=30_000)
+        broker.close()
+        for opened in contexts:
+            opened.close()
