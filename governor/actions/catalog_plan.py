@@ -72,7 +72,9 @@ class Plan:
         return {op: len(self.of(op)) for op in ("create", "update", "unchanged", "remove")}
 
     def as_dict(self) -> dict[str, Any]:
-        return {op: [item.as_dict() for item in self.of(op)] for op in self.counts} | {"counts": self.counts}
+        """By operation, and `changes`: all of them but the unchanged, in the order of the files."""
+        of = {op: [item.as_dict() for item in self.of(op)] for op in self.counts}
+        return {"changes": [item.as_dict() for item in self.changes], **of, "counts": self.counts}
 
 
 def plan_in(session: Session, org: str, documents: Sequence[Document], now: datetime, *, prune: bool = False) -> Plan:

@@ -18,6 +18,7 @@ from governor.changes import NEXT, Person, State, may_decide, who_may
 from governor.errors import GovernorError, Invalid
 from governor.store.rows import people
 from governor.store.rows.changes import Change, ShadowRun
+from governor.store.rows.jobs import Job
 
 
 def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         change = find_change(session, ctx.org, change_id)
         found = assess(ctx, session, change, now)
         persons = read_persons(session, ctx.org)
+        errors = job_errors(session, ctx.org, found)
     names = {person.id: person.email for person in persons}
     request = json.loads(change.request)
     return {
@@ -55,7 +57,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             "undecided": [one.reason for one in found.decision.undecided],
         },
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
-        "runs": [run_document(run, names) for run in found.runs],
+        "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
         "verdict": {**found.verdict, "sentence": verdict_sentence(found.verdict)} if found.verdict else None,
         "evidence": [item.reference() for item in found.files],
         "approvals": [
@@ -161,6 +163,13 @@ def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "verdict": json.loads(run.verdict).get("verdict") if run.verdict else None,
     }
+
+
+def job_errors(session: Session, org: str, found: Assessment) -> dict[str, str]:
+    """What went wrong last with the job of a run."""
+    wished = {f"{org}:replay:{run.id}": run.id for run in found.runs}
+    rows = session.exec(select(Job).where(Job.org_id == org, col(Job.dedupe).in_(list(wished))))
+    return {wished[job.dedupe]: job.error for job in rows if job.error}
 
 
 def route_text(route: dict[str, Any]) -> str:

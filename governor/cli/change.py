@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import click
@@ -79,33 +78,27 @@ def shadow(
     context = session.context()
     started = start_shadow(context, session.actor(), change_id)
     if wait:
-        started |= await_run(session, started["id"], started["run"], timeout)
+        started |= await_run(session, started, timeout)
     session.print(started, f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}")
 
 
-def await_run(session: Session, change_id: str, run_id: str, timeout: int) -> dict[str, Any]:
+def await_run(session: Session, started: dict[str, Any], timeout: int) -> dict[str, Any]:
     """Until the run ended. On an embedded home this process does the work, unless a worker took the job first."""
+    from governor.actions.jobs import wait_for
     from governor.actions.review import ensure_review
     from governor.actions.show_change import show_change
     from governor.errors import Unavailable
 
     context = session.context()
-    end = time.monotonic() + timeout
-    pause = 0.1
-    while True:
-        if context.settings.embedded and not context.settings.broker_url:
-            from governor.actions.run_jobs import run_due_jobs
-
-            run_due_jobs(context, actors={"replay"})
-        ensure_review(context, change_id)
-        shown = show_change(context, change_id)
-        run = next(found for found in shown["runs"] if found["id"] == run_id)
-        if run["status"] not in {"planned", "running"} and shown["state"] != "shadowing":
-            return {"state": shown["state"], "status": run["status"], "verdict": run["verdict"], "digest": shown["digest"]}
-        if time.monotonic() > end:
-            raise Unavailable(f"run {run_id} is still {run['status']} after {timeout} s", hint="is a worker running? `governor worker`")
-        time.sleep(pause)
-        pause = min(pause * 1.5, 2.0)
+    ended = wait_for(context, started["job"], timeout_s=timeout)
+    ensure_review(context, started["id"])
+    shown = show_change(context, started["id"])
+    run = next(found for found in shown["runs"] if found["id"] == started["run"])
+    if ended == "failed":
+        raise Unavailable(
+            f"run {run['id']} could not be done: {run['error']}", hint="mend the cause and run `governor change shadow` again"
+        )
+    return {"state": shown["state"], "status": run["status"], "verdict": run["verdict"], "digest": shown["digest"]}
 
 
 @app.command("show")
