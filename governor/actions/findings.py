@@ -1,0 +1,135 @@
+"""What policy objects to in a month: one finding per rule, workflow and message, with the calls and the money behind it.
+
+Owns: Finding, how judged groups and judged windows become findings. Does not own: the judging (actions/govern.py, actions/judge.py).
+Invariants: undecided is a finding, never silence; money is the exact contracted cost of the calls concerned; order is by weight, then by money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from governor.actions.context import Context
+from governor.actions.govern import GovernedMonth, govern_month
+from governor.actions.windows import Window, month_windows
+from governor.policy.decision import Decision
+
+EXAMPLES = 3
+STATUS_WEIGHT = {"violation": 0, "undecided": 1, "waived": 2, "warning": 3}
+SEVERITY_WEIGHT = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """status: violation | undecided | waived | warning. cost_at_risk_pico: contracted cost of the calls concerned; what is unpriced is not in it."""
+
+    rule: str
+    workflow: str | None
+    severity: str
+    status: str
+    message: str
+    solution: str
+    calls: int
+    cost_at_risk_pico: int
+    example_record_ids: tuple[str, ...] = ()
+    waiver: str | None = None
+    window: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        from governor.actions.usage import usd
+
+        plain = asdict(self)
+        return {**plain, "cost_at_risk": usd(plain.pop("cost_at_risk_pico")), "example_record_ids": list(self.example_record_ids)}
+
+
+class Judged(Protocol):
+    """A group of calls with its decision, as actions/govern.py makes it."""
+
+    @property
+    def workflow_id(self) -> str | None: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def contracted_pico(self) -> int: ...
+    @property
+    def examples(self) -> tuple[str, ...]: ...
+    @property
+    def decision(self) -> Decision: ...
+
+
+@dataclass
+class _Sum:
+    severity: str
+    solution: str
+    waiver: str | None
+    calls: int = 0
+    pico: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+def findings(ctx: Context, period: str, *, as_of: str = "event") -> list[Finding]:
+    """Everything policy objects to in the calendar month `YYYY-MM`."""
+    return findings_of(ctx, govern_month(ctx, period, as_of=as_of), period)
+
+
+def findings_of(ctx: Context, month: GovernedMonth, period: str) -> list[Finding]:
+    """The same for a month that is already governed."""
+    return in_order([*call_findings(month.groups), *window_findings(month_windows(ctx, month, period))])
+
+
+def call_findings(groups: Iterable[Judged]) -> list[Finding]:
+    """Groups that share rule, workflow and message are one finding."""
+    sums: dict[tuple[str, str, str | None, str], _Sum] = {}
+    for group in groups:
+        for status, rule, message, severity, solution, waiver in objections(group.decision):
+            one = sums.setdefault((status, rule, group.workflow_id, message), _Sum(severity, solution, waiver))
+            one.calls += group.calls
+            one.pico += group.contracted_pico
+            one.examples += group.examples[: EXAMPLES - len(one.examples)]
+    return [
+        Finding(rule, workflow, one.severity, status, message, one.solution, one.calls, one.pico, tuple(one.examples), one.waiver)
+        for (status, rule, workflow, message), one in sums.items()
+    ]
+
+
+def window_findings(windows: Sequence[tuple[Window, Decision]]) -> list[Finding]:
+    """What a workflow did over a day or month as a whole."""
+    return [
+        Finding(
+            rule, window.workflow_id, severity, status, message, solution, window.calls, window.contracted_pico, (), waiver, window.name
+        )
+        for window, decision in windows
+        for status, rule, message, severity, solution, waiver in objections(decision)
+    ]
+
+
+def objections(decision: Decision) -> list[tuple[str, str, str, str, str, str | None]]:
+    """(status, rule, message, severity, solution, waiver) of everything but a plain yes."""
+    found: list[tuple[str, str, str, str, str, str | None]] = [
+        ("violation", one.rule, one.message, one.severity, one.solution, None) for one in decision.violations
+    ]
+    found += [
+        ("undecided", one.rule, one.reason, "medium", "Make the source say it, or state it in the catalog.", None)
+        for one in decision.undecided
+    ]
+    found += [("waived", one.rule, one.message, one.severity, one.solution, one.waiver) for one in decision.waived]
+    found += [("warning", one.rule, one.message, one.severity, one.solution, None) for one in decision.warnings]
+    if not found and not decision.allow:
+        found.append(("undecided", "policy", "the policy refused without a reason", "high", "Report a defect of the policy bundle.", None))
+    return found
+
+
+def in_order(found: Iterable[Finding]) -> list[Finding]:
+    return sorted(
+        found,
+        key=lambda one: (
+            STATUS_WEIGHT[one.status],
+            SEVERITY_WEIGHT.get(one.severity, 0),
+            -one.cost_at_risk_pico,
+            -one.calls,
+            one.rule,
+            one.workflow or "",
+            one.message,
+        ),
+    )

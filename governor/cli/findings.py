@@ -1,0 +1,57 @@
+"""`governor findings`: what policy objects to in a month."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from governor.actions.findings import findings as find
+from governor.cli.session import session_of
+
+
+def findings(
+    ctx: typer.Context,
+    period: Annotated[str, typer.Option("--period", help="Calendar month, YYYY-MM; default: this month.", show_default=False)] = "",
+    workflow: Annotated[str, typer.Option("--workflow", help="Only this workflow.")] = "",
+    rule: Annotated[str, typer.Option("--rule", help="Only this rule, such as model.approved.")] = "",
+    status: Annotated[str, typer.Option("--status", help="Only violation, undecided, waived or warning.")] = "",
+) -> None:
+    """Policy violations, what is undecided, waived or close to a limit, with calls, cost at risk and example calls.
+
+    `governor findings --period 2026-10 --status violation` is the list to work through before a month is closed.
+    """
+    session = session_of(ctx)
+    period = period or datetime.now(UTC).strftime("%Y-%m")
+    found = [
+        one
+        for one in find(session.context(), period)
+        if workflow in {"", one.workflow} and rule in {"", one.rule} and status in {"", one.status}
+    ]
+    session.print({"period": period, "findings": [one.document() for one in found]}, show)
+
+
+def show(report: dict[str, Any]) -> None:
+    console = Console()
+    if not report["findings"]:
+        console.print(f"No findings in {report['period']}.")
+        return
+    table = Table(title=f"Findings {report['period']}")
+    for name in ("status", "severity", "rule", "workflow", "what"):
+        table.add_column(name)
+    for name in ("calls", "USD at risk"):
+        table.add_column(name, justify="right")
+    table.add_column("example")
+    for one in report["findings"]:
+        example = one["example_record_ids"][0][:12] if one["example_record_ids"] else "-"
+        words = escape(one["message"]) + (f" (waiver {escape(one['waiver'])})" if one["waiver"] else "")
+        cells = (one["status"], one["severity"], one["rule"], escape(one["workflow"] or "-"), words)
+        table.add_row(*cells, f"{one['calls']:,}", one["cost_at_risk"], example)
+    console.print(table)
+    shown = {one["rule"]: one["solution"] for one in report["findings"] if one["status"] == "violation" and one["solution"]}
+    for name, solution in sorted(shown.items()):
+        console.print(f"[bold]{name}[/]: {escape(solution)}", highlight=False)
