@@ -35,6 +35,7 @@ class Pair:
     d: Mapping[str, int] = field(default_factory=dict)
     quality: tuple[int, int] = (0, 0)
     equal: str = ""  # answer | no | "" when one of the two is not usable
+    baseline_usable: bool = True
     judge: int | None = None
     aa: Mapping[str, int] = field(default_factory=dict)  # recorded production output against the baseline's replay
     aa_equal: str = ""
@@ -57,6 +58,7 @@ class Pair:
             "d": dict(self.d),
             "quality": list(self.quality),
             "equal": self.equal,
+            "baseline_usable": self.baseline_usable,
             "judge": self.judge,
             "aa": dict(self.aa),
             "aa_equal": self.aa_equal,
@@ -148,6 +150,7 @@ def compare(
         d={**differences(baseline, candidate), **limit_differences(costs, baseline, candidate, limits)},
         quality=reading,
         equal=equal,
+        baseline_usable=baseline.usable,
         judge=judge,
         aa=aa,
         aa_equal=quality(recorded, baseline)[1] if recorded is not None else "",

@@ -64,13 +64,31 @@ class Measured:
         }
 
 
+def harmed_after(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> int | None:
+    """Pairs of the prefix after which some critical metric shows certain harm; a run may stop there."""
+    level = plan.harm_level
+    found: list[int] = []
+    for metric in plan.metrics:
+        if metric.critical:
+            over = np.flatnonzero(
+                harm_wealth(readings(metric, prefix)[1], weights, float(metric.margin), float(plan.weight_cap), plan.block) >= level
+            )
+            found += [(int(over[0]) + 1) * plan.block] if len(over) else []
+    return min(found, default=None)
+
+
+def readings(metric: Metric, prefix: Sequence[Pair]) -> tuple[list[int], list[int]]:
+    """(worst, best) difference of every pair; they differ only where nobody knows."""
+    if metric.kind == "quality":
+        return [pair.quality[0] for pair in prefix], [pair.quality[1] for pair in prefix]
+    known = [pair.d.get(metric.name, 0) for pair in prefix]
+    return known, known
+
+
 def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: Sequence[float]) -> Measured:
     quality = metric.kind == "quality"
-    worst = [pair.quality[0] if quality else pair.d.get(metric.name, 0) for pair in prefix]
-    best = [pair.quality[1] if quality else pair.d.get(metric.name, 0) for pair in prefix]
-    margin, cap = float(metric.margin), float(plan.weight_cap)
-    critical = max(sum(one.critical for one in plan.metrics), 1)
-    level = critical / float(plan.alpha_harm)
+    worst, best = readings(metric, prefix)
+    margin, cap, level = float(metric.margin), float(plan.weight_cap), plan.harm_level
     gains = noninferiority_wealth(worst, weights, margin, cap, plan.block)
     losses = harm_wealth(best, weights, margin, cap, plan.block)
     pairs_at = np.cumsum([pair.state == "done" for pair in prefix])[plan.block - 1 :: plan.block][: len(gains)]

@@ -119,6 +119,7 @@ class ReplayPlan:
     price_book: str
     params: Mapping[str, Any] = field(default_factory=dict)  # override the recorded parameters of both arms
     data_class: str = ""
+    expected_spend_pico: int = 0  # from recorded usage; a forecast, not a limit
     contract: Mapping[str, Any] | None = None
     latency_slo_us: int | None = None
     cost_ceiling_pico: int | None = None
@@ -136,6 +137,11 @@ class ReplayPlan:
         return len(self.sample)
 
     @property
+    def harm_level(self) -> float:
+        """What a harm e-process must reach: alpha is shared by all critical metrics."""
+        return max(sum(metric.critical for metric in self.metrics), 1) / float(self.alpha_harm)
+
+    @property
     def output_contract(self) -> Contract:
         return Contract.of(self.contract)
 
@@ -143,6 +149,7 @@ class ReplayPlan:
         """Canonical JSON value; money as text."""
         found = asdict(self)
         found["budget_pico"] = str(self.budget_pico)
+        found["expected_spend_pico"] = str(self.expected_spend_pico)
         found["cost_ceiling_pico"] = None if self.cost_ceiling_pico is None else str(self.cost_ceiling_pico)
         found["population"]["cost_pico"] = str(self.population.cost_pico)
         found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
@@ -169,6 +176,7 @@ class ReplayPlan:
         values["baseline"], values["candidate"] = Arm(**values["baseline"]), Arm(**values["candidate"])
         values["judge"] = Judge(**values["judge"]) if values["judge"] else None
         values["budget_pico"] = int(values["budget_pico"])
+        values["expected_spend_pico"] = int(values["expected_spend_pico"])
         ceiling = values["cost_ceiling_pico"]
         values["cost_ceiling_pico"] = None if ceiling is None else int(ceiling)
         return cls(**values)

@@ -8,6 +8,7 @@ Every critical metric must hold for a pass; an excluded trace has weight zero an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
@@ -17,12 +18,14 @@ from governor.shadow.comparison import EXCLUDED, FINAL_STATES, Pair
 from governor.shadow.forecast import Needed, still_needed
 from governor.shadow.measured import Measured, measure, text
 from governor.shadow.plan import QUALITY, ReplayPlan
+from governor.shadow.sentence import sentence
 from governor.shadow.statistics import latency_ratio, savings, tango_interval, weighted_counts
 
 SOFTWARE: Final = "governor.shadow/1"
 DISTINCT_FROM: Final = 4  # a baseline with fewer different outputs says nothing about variety
 AA_ALPHA: Final = 0.01
 AA_LEAST: Final = 30
+LEAST_USABLE: Final = "0.5"
 MONTH_DAYS: Final = Decimal(30)
 PICO: Final = Decimal(10**12)
 
@@ -68,8 +71,15 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         "seed": plan.seed,
         "software": SOFTWARE,
     }
+    document["sentence"] = sentence(plan, document)
     canonical_json(document)  # a float here is a defect, found before anything is signed
     return document
+
+
+def rederive(plan_body: bytes, pairs_body: bytes) -> bytes:
+    """The verdict file that the plan and the pair table (JSON lines) must give, byte for byte."""
+    plan = ReplayPlan.parse(json.loads(plan_body))
+    return canonical_json(verdict(plan, [json.loads(line) for line in pairs_body.splitlines() if line]))
 
 
 def finished_prefix(plan: ReplayPlan, table: Mapping[int, Pair]) -> list[Pair]:
@@ -100,12 +110,15 @@ def decide(
     done = sum(pair.state == "done" for pair in prefix)
     denied = sum(pair.state == "excluded_policy" for pair in prefix)
     out_of_budget = any(pair.state == "skipped_budget" for pair in prefix)
+    usable = sum(pair.baseline_usable for pair in prefix if pair.state == "done")
+    no_baseline = done >= min(AA_LEAST, plan.n) and usable < Decimal(LEAST_USABLE) * done
     mostly_denied = bool(denied) and (not done or denied > Decimal(plan.max_excluded_share) * len(prefix))
     critical = [found for found in measured if found.metric.critical]
     holds = complete and bool(done) and bool(critical)
     ladder = (
         ((complete or out_of_budget) and mostly_denied, "aborted_policy", "excluded_policy"),
         (out_of_budget, "aborted_budget", "budget"),
+        (no_baseline, "invalid_baseline", "unusable"),  # two arms that fail alike would otherwise look equal
         (drifted, "invalid_baseline", "aa"),
         (harmed, "fail", "harm_e_process"),
         (complete and poor_variety, "fail", "variety"),
@@ -222,11 +235,12 @@ def latency_summary(plan: ReplayPlan, prefix: Sequence[Pair]) -> dict[str, Any]:
 def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Sequence[Pair], *, complete: bool) -> dict[str, Any]:
     """Forecast of the slowest open metric; usd at what a pair has cost so far."""
     open_metrics = [found for found in measured if found.metric.critical and not found.holds(final=complete)]
-    harm_level = plan_harm_level(plan)
     forecasts: list[tuple[str, Needed]] = [
         (
             found.metric.name,
-            still_needed(found.counts, found.margin, harm_level, 1 / float(plan.alpha_anytime), plan.n, f"{plan.seed}|{found.metric.name}"),
+            still_needed(
+                found.counts, found.margin, plan.harm_level, 1 / float(plan.alpha_anytime), plan.n, f"{plan.seed}|{found.metric.name}"
+            ),
         )
         for found in open_metrics
     ]
@@ -245,11 +259,6 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
         "usd": None if p50 is None or each is None else format((Decimal(p50 * each) / PICO).quantize(Decimal("0.01")), "f"),
         "labels_would_help": any(found.metric.name == QUALITY and found.unlabelled for found in open_metrics),
     }
-
-
-def plan_harm_level(plan: ReplayPlan) -> float:
-    critical = sum(metric.critical for metric in plan.metrics)
-    return max(critical, 1) / float(plan.alpha_harm)
 
 
 def limitations(plan: ReplayPlan, prefix: Sequence[Pair], drifted: Sequence[str]) -> list[str]:
