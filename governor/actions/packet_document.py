@@ -17,18 +17,21 @@ from sqlmodel import Session, col, select
 from governor.errors import MissingEvidence, NotFound, WrongState
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import MAX_SAFE_INT, canonical_json, digest, timestamp
-from governor.ledger.entry import Entry
+from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.types import change_stream
 from governor.packets.approvals import APPROVED
 from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.verify import evidence_named
 from governor.store import ledger
 from governor.store.rows.catalog import CatalogVersion
-from governor.store.rows.changes import Approval, Change, EvidenceFile, ShadowRun
+from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 from governor.store.rows.people import Person
 
 DECIDED: Final = APPROVED | {"rejected", "expired"}
 LONG_LIST: Final = 24
+WORDS: Final = frozenset(
+    {"reason", "note"}
+)  # why something was decided belongs in every packet; names and addresses only in one for a named recipient
 MAX_EVENTS: Final = 10_000
 
 
@@ -38,7 +41,6 @@ class Facts:
 
     change: Change
     run: ShadowRun | None
-    reasons: Mapping[tuple[str, str, str], str]  # (person, role, digest) -> words of the decision
     files: Sequence[EvidenceFile]
     events: Sequence[PacketEvent]
     people: Mapping[str, str]  # ref -> name, for a named recipient only
@@ -68,7 +70,7 @@ class Facts:
     def evidence(self) -> list[EvidenceItem]:
         """The files the ledger names last, and files it does not name."""
         named = evidence_named(self.entries)
-        chosen = {file.name: file for file in self.files if named.get(file.name, file.sha256) == file.sha256}
+        chosen = {file.name: file for file in self.files if named.get(file.name) == file.sha256}
         missing = sorted(named.keys() - chosen.keys())
         if missing:
             raise MissingEvidence(f"evidence file {missing[0]} of {self.change_id} is named by the ledger but not stored")
@@ -102,6 +104,7 @@ class Facts:
                 "cutover_at": None if change.cutover_at is None else timestamp(change.cutover_at),
                 "cutover_note": change.cutover_note,
             },
+            "request": request,
             "workflow": dict(self.workflow),
             "plan": short(loads(change.plan)),
             "needs": loads(change.needs) if review is None else list(review.payload["needs"]),
@@ -137,7 +140,7 @@ class Facts:
             "author": run.author,
             "started_at": None if run.started_at is None else timestamp(run.started_at),
             "finished_at": None if run.finished_at is None else timestamp(run.finished_at),
-            "verdict": short(verdict),
+            "verdict": verdict,
         }
 
     def _decisions(self) -> list[dict[str, Any]]:
@@ -146,7 +149,7 @@ class Facts:
             if entry.type not in {"change:approve", "change:reject"}:
                 continue
             role = str(entry.payload.get("role", ""))
-            words = self.reasons.get((entry.actor_ref, role, str(entry.payload["digest"])), "")
+            words = next((str(found.value) for found in event.disclosures if found.name == "reason"), "")
             found.append(
                 {
                     "idx": event.idx,
@@ -155,7 +158,7 @@ class Facts:
                     "person": entry.actor_ref,
                     "digest": entry.payload["digest"],
                     "counts": entry.payload["digest"] == self.change.digest,
-                    "reason": str(entry.payload.get("reason", words)),
+                    "reason": words,
                     "auth": entry.body["actor"].get("auth", {}),
                     "decided_at": entry.body["occurred_at"],
                     "expires_at": entry.payload.get("expires_at"),
@@ -177,15 +180,11 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
     if change.state not in DECIDED:
         raise WrongState(f"{change_id} is {change.state}; a packet is made of a decided change", hint="approve or reject it first")
     rows = ledger.entries(session, org, stream=change_stream(change_id), limit=MAX_EVENTS)
-    events = [
-        PacketEvent(row.idx, row.leaf, disclosures=tuple(ledger.disclosures(session, org, row.id)) if recipient else ()) for row in rows
-    ]
-    run = session.exec(
-        select(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.change_id == change_id).order_by(col(ShadowRun.id).desc())
-    ).first()
-    approvals = session.exec(
-        select(Approval).where(Approval.org_id == org, Approval.change_id == change_id).order_by(col(Approval.id))
+    events = [PacketEvent(row.idx, row.leaf, disclosures=_shown(session, org, row.id, whole=bool(recipient))) for row in rows]
+    runs = session.exec(
+        select(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.change_id == change_id).order_by(col(ShadowRun.id))
     ).all()
+    run = next((found for found in reversed(runs) if found.status == "done"), None)
     files = session.exec(
         select(EvidenceFile)
         .where(EvidenceFile.org_id == org, EvidenceFile.change_id == change_id)
@@ -194,7 +193,6 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
     return Facts(
         change=change,
         run=run,
-        reasons={(found.person_id, found.role, found.digest): found.reason for found in approvals},
         files=files,
         events=events,
         people=_people(session, org, events) if recipient else {},
@@ -202,6 +200,10 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
         recipient=recipient,
         log=log,
     )
+
+
+def _shown(session: Session, org: str, entry_id: str, *, whole: bool) -> tuple[Disclosure, ...]:
+    return tuple(found for found in ledger.disclosures(session, org, entry_id) if whole or found.name in WORDS)
 
 
 def _people(session: Session, org: str, events: Sequence[PacketEvent]) -> dict[str, str]:

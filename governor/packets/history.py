@@ -16,6 +16,7 @@ from governor.ledger.proof import parse_proof
 from governor.ledger.types import change_stream
 from governor.packets import container
 from governor.packets.approvals import requesters
+from governor.packets.binding import last_review
 from governor.packets.case import Case, Undecided, need, text
 from governor.packets.report import Check
 
@@ -104,14 +105,7 @@ def _included(case: Case, event: str, proof: str, checkpoint: str, number: int) 
 
 def check_policy(case: Case) -> Check:
     need(case.proven, "the events are not proven")
-    review = next(
-        (
-            event
-            for event in reversed(case.events)
-            if event.type == "change:review" and event.payload.get("digest") == case.change["digest"]
-        ),
-        None,
-    )
+    review = last_review(case.change, case.events)
     decision = None if review is None else review.body["policy"]
     claimed = case.predicate.get("policy")
     if review is None or not isinstance(decision, Mapping) or not isinstance(claimed, Mapping):

@@ -16,7 +16,8 @@ from governor.ledger.entry import Entry
 from governor.ledger.note import parse_note
 from governor.ledger.trust import parse_trust
 from governor.packets import container
-from governor.packets.approvals import check_approvals
+from governor.packets.approvals import APPROVED, check_approvals
+from governor.packets.binding import check_binding
 from governor.packets.case import Case, Undecided, need, text
 from governor.packets.history import check_checkpoint, check_events, check_policy, check_redactions
 from governor.packets.report import Check, Report
@@ -149,6 +150,16 @@ def _approvals(case: Case) -> Check:
     return check_approvals(case.change, case.events)
 
 
+def _binding(case: Case) -> Check:
+    need(case.proven, "the events are not proven")
+    if case.change["state"] not in APPROVED:
+        return Check("binding", "none", "nothing was approved")
+    found = check_binding(case.predicate, case.events)
+    return Check(
+        "binding", "ok", f"approved digest {found[:8]}.. re-derived from request, plan, sample, evidence, policy bundle and price book"
+    )
+
+
 def _timestamp(_: Case) -> Check:
     return Check("timestamp", "none", "no RFC 3161 token (not required by the trust file)")
 
@@ -158,6 +169,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Case], Check]], ...]] = (
     ("statement", _statement),
     ("events", check_events),
     ("evidence", _evidence),
+    ("binding", _binding),
     ("approvals", _approvals),
     ("policy", check_policy),
     ("checkpoint", check_checkpoint),

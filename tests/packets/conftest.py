@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from governor.evidence import EvidenceItem
+from governor.changes import Binding
+from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger import merkle
 from governor.ledger.canonical import canonical_json, sha256_hex, timestamp
+from governor.ledger.canonical import digest as canonical_digest
 from governor.ledger.checkpoint import Checkpoint
 from governor.ledger.entry import Disclosure, Entry, EntryDraft, Producer, disclose
 from governor.ledger.note import sign_note, vkey
@@ -21,7 +23,6 @@ from governor.ledger.trust import trust_text
 from governor.packets.assemble import PacketEvent, PacketParts, assemble, statement_envelope
 
 START = datetime(2026, 11, 20, 16, 2, 11, tzinfo=UTC)
-DIGEST = hashlib.sha256(b"the change as shown").hexdigest()
 BUNDLE = hashlib.sha256(b"policy bundle").hexdigest()
 LOG, ISSUER = "acme.example/ledger", "acme.example/issuer"
 PDF = b"%PDF-1.7\n% a stand-in: the report's looks are tested elsewhere\n"
@@ -132,29 +133,44 @@ class Story:
         return Entry.parse(leaf) if leaf.startswith(b"{") else None
 
 
+REQUEST = {
+    "workflow": "claims-triage", "baseline": {"provider": "azure.openai", "model": "gpt-5"}, "candidate": {"provider": "bedrock", "model": "haiku"},
+    "endpoint": "gateway-shadow", "reason": "same answers, lower cost", "margins": {"quality": "0.03"}, "budget_usd": "20",
+}  # fmt: skip
+VERDICT = {"verdict": "pass", "n_prefix": 300, "n_planned": 300}
+
+
 def make_story() -> Story:
-    verdict = EvidenceItem("verdict.json", "application/json", canonical_json({"verdict": "pass", "n_prefix": 300}))
+    verdict = EvidenceItem("verdict.json", "application/json", canonical_json(VERDICT))
     pairs = EvidenceItem("pairs.csv", "text/csv", b"position,baseline,candidate\n0,1,1\n1,1,1\n")
     measured = [verdict.reference(), pairs.reference()]
     policy = {"bundle_sha256": BUNDLE, "decision_id": "d-7", "result": "allow"}
     needs = [{"role": "owner", "reason": "every route change"}, {"role": "security", "reason": "confidential data"}]
-    common = {"change": "RC-42", "digest": DIGEST}
+    parts = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("workflow", "plan", "sample", "price_book")}
+    parts["evidence"] = canonical_digest(["r-1", canonical_json(VERDICT).decode(), evidence_digest([verdict, pairs])])
+    binding = Binding(
+        request=REQUEST, workflow=parts["workflow"], plan=parts["plan"], sample=parts["sample"], evidence=parts["evidence"],
+        policy_bundle=BUNDLE, price_book=parts["price_book"],
+    )  # fmt: skip
+    common = {"change": "RC-42", "digest": binding.digest}
     expires = {"expires_at": timestamp(START + timedelta(days=14))}
     chapters = [
         Chapter(
             "change:propose", person("p-1", "requester"), {**common, "workflow": "claims-triage"}, personal={"email": "rita@acme.example"}
         ),
         Chapter("change:shadow", SYSTEM, {"change": "RC-42", "status": "done", "author": "p-1", "verdict": "pass"}, measured),
-        Chapter("change:review", SYSTEM, {**common, "needs": needs}, policy=policy),
+        Chapter("change:review", SYSTEM, {**common, "needs": needs, "parts": parts}, measured, policy=policy),
         Chapter("change:approve", person("p-2", "owner"), {**common, **expires, "role": "owner"}, personal={"email": "dana@acme.example"}),
         Chapter("change:approve", person("p-3", "security"), {**common, **expires, "role": "security"}),
         Chapter("change:cutover", person("p-1", "requester"), dict(common)),
     ]
     document = {
         "change": {
-            "id": "RC-42", "workflow": "claims-triage", "state": "cutover", "digest": DIGEST, "requester": "p-1", "reason": "same answers, lower cost",
-            "baseline": {"provider": "azure.openai", "model": "gpt-5"}, "candidate": {"provider": "bedrock", "model": "haiku"},
+            "id": "RC-42", "workflow": "claims-triage", "state": "cutover", "digest": binding.digest, "requester": "p-1",
+            **{name: REQUEST[name] for name in ("reason", "baseline", "candidate", "endpoint")},
         },
+        "request": dict(REQUEST),
+        "shadow": {"run": "r-1", "status": "done", "verdict": dict(VERDICT)},
         "needs": needs,
         "policy": policy,
     }  # fmt: skip

@@ -112,6 +112,26 @@ def other_bundle(story: Any) -> None:
     story.document["policy"] = {**story.document["policy"], "bundle_sha256": "3" * 64}
 
 
+@case("binding", "candidate of the statement is not the one that was requested")
+def another_candidate_in_the_statement(story: Any) -> None:
+    story.document["change"]["candidate"] = {"provider": "bedrock", "model": "opus"}
+
+
+@case("binding", "approved digest is not that of this request")
+def another_request_than_approved(story: Any) -> None:
+    story.document["request"]["budget_usd"] = "2000"
+
+
+@case("binding", "verdict and evidence are not the ones that were approved")
+def another_verdict_in_the_statement(story: Any) -> None:
+    story.document["shadow"]["verdict"]["n_prefix"] = 3000
+
+
+@case("binding", "approved digest is not that of this request")
+def another_price_book_on_record(story: Any) -> None:
+    story.chapters[2].payload["parts"]["price_book"] = "5" * 64
+
+
 @case("events", "number 4 is missing")
 def missing_event(story: Any) -> None:
     story.skip = frozenset({4})
@@ -145,7 +165,7 @@ def evidence_left_out(story: Any) -> None:
 @case("evidence", "holds no evidence")
 def no_evidence(story: Any) -> None:
     story.evidence.clear()
-    story.chapters[1].evidence.clear()
+    story.chapters[1].evidence.clear()  # the review shares the list
 
 
 @case("checkpoint", "log signature of acme.example/ledger does not verify")

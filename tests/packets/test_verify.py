@@ -28,7 +28,7 @@ def test_a_good_packet_verifies(story: Any) -> None:
     report = verify_packet(story.packet(), story.trust)
     assert report.exit_code == 0, report.text()
     assert states(report) == {
-        "container": "ok", "statement": "ok", "events": "ok", "evidence": "ok", "approvals": "ok", "policy": "ok", "checkpoint": "ok",
+        "container": "ok", "statement": "ok", "events": "ok", "evidence": "ok", "binding": "ok", "approvals": "ok", "policy": "ok", "checkpoint": "ok",
         "redactions": "ok", "timestamp": "none",
     }  # fmt: skip
     assert report.title == "RC-42 route change, claims-triage: gpt-5@azure.openai -> haiku@bedrock"
