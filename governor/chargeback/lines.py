@@ -1,8 +1,8 @@
 """Charge lines: what one cost center owes for one meter of one way of using a model, in exact pico-USD.
 
-Owns: the line, its identity, how governed groups and shadow spend become lines. Does not own: cents (allocation.py),
-documents (statement.py), corrections (corrections.py). Invariants: a line's key holds every price it was rated at, so cost = quantity x unit price holds exactly per line; equal input, equal ids; a line is
-charged to a cost center or to UNALLOCATED, never dropped.
+Owns: the line, its identity, how governed groups and shadow spend become lines. Does not own: cents (allocation.py), documents (statement.py),
+corrections (corrections.py). Invariants: a line's key holds every price it was rated at, so cost = quantity x unit price holds exactly per line;
+equal input, equal ids; a line is charged to a cost center or to UNALLOCATED, never dropped.
 """
 
 from __future__ import annotations

@@ -1,0 +1,184 @@
+"""The FOCUS file: exact, complete, and refused by our own rules as soon as it is corrupted."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.focus import FOCUS_COLUMNS, render_csv
+from reports.focus_rules import check
+
+SHARED = Path(__file__).parents[2] / "../shared/data/focus"
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def rows(month: dict[str, Any]) -> Rows:
+    return list(csv.DictReader(io.StringIO(render_csv(month).decode())))
+
+
+def as_csv(rows: Rows, names: list[str] | None = None) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names or list(rows[0]), lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def test_billed_cost_sums_to_the_statement_in_all_and_per_cost_center(rows: Rows, month: dict[str, Any]) -> None:
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(month["totals"]["statement_total"])
+    for center in month["cost_centers"]:
+        assert sum(Decimal(row["BilledCost"]) for row in rows if row["SubAccountId"] == center["id"]) == Decimal(center["total"])
+
+
+def test_exact_costs_sum_to_the_exact_totals(rows: Rows, month: dict[str, Any]) -> None:
+    assert sum(Decimal(row["ListCost"]) for row in rows) == Decimal(month["totals"]["list_cost"])
+    assert sum(Decimal(row["EffectiveCost"]) for row in rows) == Decimal(month["totals"]["contracted_cost"])
+
+
+def test_every_cost_is_its_unit_price_times_its_quantity_exactly(rows: Rows) -> None:
+    priced = [row for row in rows if row["ListUnitPrice"]]
+    assert len(priced) == len(rows) - 2  # the unpriced model's input and output
+    for row in priced:
+        for cost, unit in (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice")):
+            assert Decimal(row[unit]) * Decimal(row["PricingQuantity"]) == Decimal(row[cost])
+
+
+def test_corrections_keep_the_original_charge_period(rows: Rows) -> None:
+    found = [row for row in rows if row["ChargeClass"] == "Correction"]
+    assert found
+    assert {row["ChargePeriodStart"] for row in found} == {"2026-09-01T00:00:00Z"}
+    assert {row["BillingPeriodStart"] for row in found} == {"2026-10-01T00:00:00Z"}
+    assert any(Decimal(row["BilledCost"]) < 0 for row in found)
+
+
+def test_an_unpriced_use_is_marked_never_a_plain_zero(rows: Rows) -> None:
+    found = [row for row in rows if row["x_PriceSource"] == "unpriced"]
+    assert [(row["ConsumedQuantity"], row["x_UnpricedReason"]) for row in found] == [
+        ("120000.0", "unknown_model"),
+        ("31000.0", "unknown_model"),
+    ]
+
+
+def test_text_that_a_spreadsheet_would_run_is_defused_and_numbers_are_left_alone(rows: Rows) -> None:
+    assert {row["x_Workflow"] for row in rows if "HYPERLINK" in row["x_Workflow"]} == {"'=HYPERLINK(1)"}
+    assert any(row["BilledCost"].startswith("-") for row in rows)
+
+
+def test_our_file_has_no_problem_and_the_same_bytes_every_time(month: dict[str, Any]) -> None:
+    assert check(render_csv(month)) == []
+    assert render_csv(month) == render_csv(json.loads(json.dumps(month)))
+
+
+def test_decimals_have_a_point_and_no_exponent(rows: Rows) -> None:
+    for row in rows:
+        for name in ("BilledCost", "ListCost", "PricingQuantity", "ConsumedQuantity"):
+            assert "." in row[name]
+            assert "E" not in row[name].upper()
+
+
+def usage(rows: Rows) -> dict[str, str]:
+    return next(row for row in rows if row["ChargeClass"] == "" and Decimal(row["ListCost"]) > 1)
+
+
+def correction(rows: Rows) -> dict[str, str]:
+    return next(row for row in rows if row["ChargeClass"] == "Correction")
+
+
+def on_usage(**changes: str) -> Callable[[Rows], None]:
+    return lambda rows: usage(rows).update(changes)
+
+
+SEPTEMBER = {"BillingPeriodStart": "2026-09-01T00:00:00Z", "BillingPeriodEnd": "2026-10-01T00:00:00Z"}
+MUTATIONS: dict[str, tuple[str, Callable[[Rows], None]]] = {
+    "date_without_z": ("ChargePeriodStart", on_usage(ChargePeriodStart="2026-10-01T00:00:00")),
+    "period_end_before_start": ("ChargePeriodEnd", on_usage(ChargePeriodEnd="2026-09-30T00:00:00Z")),
+    "negative_usage_cost": ("BilledCost", on_usage(BilledCost="-1.0")),
+    "list_cost_mismatch": ("ListCost", lambda rows: usage(rows).update(ListCost=str(Decimal(usage(rows)["ListCost"]) * Decimal("1.01")))),
+    "contracted_cost_mismatch": ("ContractedCost", lambda rows: usage(rows).update(ContractedCost=str(Decimal(usage(rows)["ContractedCost"]) * Decimal("1.01")))),
+    "effective_above_list": ("EffectiveCost", lambda rows: usage(rows).update(EffectiveCost=str(Decimal(usage(rows)["ListCost"]) + 1))),
+    "pricing_category_batch": ("PricingCategory", on_usage(PricingCategory="Batch")),
+    "nested_tags": ("Tags", on_usage(Tags='{"a":{"b":"c"}}')),
+    "skupricedetails_key": ("SkuPriceDetails", on_usage(SkuPriceDetails='{"Model":"gpt-4o"}')),
+    "consumed_unit_mtok": ("ConsumedUnit", on_usage(ConsumedUnit="mtok")),
+    "billing_period_one_day": ("BillingPeriodEnd", on_usage(BillingPeriodEnd="2026-10-02T00:00:00Z")),
+    "padded_ids": ("SkuId", lambda rows: usage(rows).update(SkuId=f" {usage(rows)['SkuId']} ")),
+    "duplicate_row": ("x_LineId", lambda rows: rows.append(dict(usage(rows)))),
+    "float_cost": ("ListCost", on_usage(ListCost="0.30000000000000004")),
+    "pricing_unit_1m": ("PricingUnit", on_usage(PricingUnit="1M Tokens")),
+    "currency_lowercase": ("BillingCurrency", on_usage(BillingCurrency="usd")),
+    "currency_unknown": ("BillingCurrency", on_usage(BillingCurrency="XXD")),
+    "null_mandatory": ("ServiceName", on_usage(ServiceName="")),
+    "charge_category_unknown": ("ChargeCategory", on_usage(ChargeCategory="Consumption")),
+    "credit_positive": ("BilledCost", on_usage(ChargeCategory="Credit")),
+    "correction_in_closed": ("BillingPeriodStart", lambda rows: correction(rows).update(SEPTEMBER)),
+    "usage_outside_period": ("ChargePeriodStart", on_usage(ChargePeriodStart="2026-09-01T00:00:00Z", ChargePeriodEnd="2026-10-01T00:00:00Z")),
+    "quantity_zero_cost_positive": ("ListCost", on_usage(PricingQuantity="0.0")),
+    "tags_not_json": ("Tags", on_usage(Tags="workflow=a")),
+    "unpriced_as_zero": ("x_PriceSource", lambda rows: next(row for row in rows if row["x_PriceSource"] == "unpriced").update(x_PriceSource="list")),
+    "allocation_ratio_sum": ("x_AllocationRatio", lambda rows: [row.update(x_OriginChargeId="o", x_AllocationRatio="0.03") for row in rows] and None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_corrupted_file_is_refused_by_row_and_column(name: str, month: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(month).decode())))
+    column, corrupt = MUTATIONS[name]
+    corrupt(rows)
+    problems = check(as_csv(rows))
+    assert any(problem.column == column for problem in problems), problems
+
+
+def test_columns_are_complete_named_and_in_order(rows: Rows) -> None:
+    names = list(rows[0])
+    assert any(
+        problem.column == "ServiceCategory" for problem in check(as_csv(rows, [name for name in names if name != "ServiceCategory"]))
+    )
+    assert any(problem.column == "Workflow" for problem in check(as_csv([row | {"Workflow": "a"} for row in rows])))
+    assert any(
+        problem.column == "x_Workflow" for problem in check(as_csv(rows, ["x_Workflow", *[name for name in names if name != "x_Workflow"]]))
+    )
+    assert names[: len(FOCUS_COLUMNS)] == list(FOCUS_COLUMNS)
+
+
+def test_the_corruptions_we_know_of_are_the_ones_we_test() -> None:
+    known = SHARED / "mutations.json"
+    if not known.exists():
+        pytest.skip("../shared/data/focus is not here")
+    names = {one["id"] for one in json.loads(known.read_text())}
+    in_header = {"missing_mandatory", "custom_column_no_prefix", "custom_column_first"}
+    # Both need the rows the file was made from; chargeback tests hold them: parts sum (allocation), classes are disjoint (rate).
+    elsewhere = {"allocated_parts_do_not_sum", "token_classes_overlap"}
+    assert names - in_header - elsewhere == MUTATIONS.keys()
+
+
+def test_the_public_validator_finds_nothing_but_its_known_defects(month: dict[str, Any], tmp_path: Path) -> None:
+    program, criteria = shutil.which("focus-validator"), SHARED / "applicability_criteria_14.txt"
+    if program is None or not criteria.exists():
+        pytest.skip("focus-validator 2.2.1 (Python 3.12 or later) is not on PATH, or ../shared/data/focus is not here")
+    (tmp_path / "focus.csv").write_bytes(render_csv(month))
+    environment = Path(program).resolve().parents[1]
+    package = next(environment.glob("lib/python3*/site-packages/focus_validator"))
+    (tmp_path / "focus_validator").symlink_to(package)
+    command = [
+        program,
+        "--data-file",
+        "focus.csv",
+        "--validate-version",
+        "1.2",
+        "--block-download",
+        "--applicability-criteria",
+        criteria.read_text().strip(),
+    ]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    failed = {line.split()[1].rstrip(":") for line in printed.splitlines() if line.startswith("❌")}
+    known = set(json.loads((SHARED / "known_validator_defects.json").read_text())["allowlisted_rules"])
+    assert printed.count("✅") > 290
+    assert failed - known == set()
