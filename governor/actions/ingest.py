@@ -1,0 +1,161 @@
+"""`governor ingest`: records of a source into the lake, each call once, then one rows transaction with the batch and its ledger entry.
+
+Owns: the order (read, keep bodies, lake commit, rows commit) and completing what a crash left between the two commits.
+Does not own: formats (connectors), dedupe and witnesses (store/lake). Invariants: read = stored + duplicates + conflicts + quarantined;
+the lake's batch id is the ledger entry's idempotency key, so completing twice writes once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import select
+
+from governor.actions.capture_content import ContentCapture
+from governor.actions.context import SYSTEM, Actor, Context
+from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of
+from governor.errors import Forbidden, Invalid
+from governor.ledger.canonical import canonical_json
+from governor.ledger.entry import EntryDraft
+from governor.ports import Batch, Connector, Payload, ReadOptions
+from governor.store.lake_ingest import BatchInfo, Counts
+from governor.store.rows.base import uuid7
+from governor.store.rows.ingest import IngestBatch
+from governor.store.transaction import Transaction
+
+Progress = Callable[[int], None]
+COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
+
+
+def ingest(
+    ctx: Context,
+    actor: Actor,
+    connector: str,
+    words: Sequence[str],
+    *,
+    source: str = "",
+    progress: Progress = lambda _: None,
+    chosen: Callable[[str, list[str]], None] = lambda _name, _files: None,
+) -> dict[str, Any]:
+    """Read files or objects with a connector (`auto` detects). Returns the six counts; `progress` is told the records read so far.
+
+    Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read.
+    """
+    may_ingest(actor, connector)
+    names = files_of(words)
+    known = connectors()
+    plan = detect(names, known) if connector == "auto" else {connector: names}
+    scratch = ctx.settings.home / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    total = dict.fromkeys(COUNTS, 0)
+    for name, files in plan.items():
+        chosen(name, files)
+        counts = ingest_payloads(
+            ctx, actor, connector_named(name), payloads_of(files, scratch), source=source or name, uris=files, progress=progress
+        )
+        total = {key: total[key] + getattr(counts, key) for key in COUNTS}
+    return total
+
+
+def ingest_payloads(
+    ctx: Context,
+    actor: Actor,
+    connector: Connector,
+    payloads: Iterable[Payload],
+    *,
+    source: str,
+    uris: Sequence[str] = (),
+    progress: Progress = lambda _: None,
+) -> Counts:
+    """One batch: everything of `payloads` is committed together."""
+    options = ReadOptions(source_instance=source)
+    return ingest_batches(
+        ctx, actor, connector.read(payloads, options), connector=connector.name, source=source, uris=uris, progress=progress
+    )
+
+
+def ingest_batches(
+    ctx: Context,
+    actor: Actor,
+    batches: Iterable[Batch],
+    *,
+    connector: str,
+    source: str,
+    uris: Sequence[str] = (),
+    cursor: str = "",
+    progress: Progress = lambda _: None,
+) -> Counts:
+    """Batches of a connector into the lake, then the rows."""
+    batch_id, started = uuid7(), ctx.now()
+    keep = ContentCapture(ctx)
+
+    def kept() -> Iterator[Batch]:
+        done = 0
+        for batch in batches:
+            yield keep.apply(batch)
+            done += batch.calls.num_rows + batch.rejected.num_rows
+            progress(done)
+
+    info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
+    counts = ctx.lake.ingest(batch_id, kept(), started, info=info)
+    with ctx.transaction(actor) as tx:
+        record_batch(tx, actor, batch_id, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
+    return counts
+
+
+def record_batch(
+    tx: Transaction, actor: Actor, batch_id: str, info: BatchInfo, counts: Counts, *, snapshot: int, committed_at: datetime
+) -> None:
+    """The rows side of a lake batch: the batch row and its ledger entry. Writing it again changes nothing."""
+    if tx.session.get(IngestBatch, batch_id) is not None:
+        return
+    tx.session.add(
+        IngestBatch(
+            id=batch_id,
+            org_id=tx.org,
+            source=info.source,
+            connector=info.connector,
+            uris=canonical_json(list(info.uris)).decode(),
+            lake_snapshot=snapshot,
+            started_at=info.started_at or committed_at,
+            committed_at=committed_at,
+            actor=info.actor,
+            **{name: getattr(counts, name) for name in COUNTS},
+        )
+    )
+    tx.append(
+        EntryDraft(
+            type="source:ingest",
+            stream=f"source/{info.source}",
+            payload={"batch": batch_id, "source": info.source, "connector": info.connector, "snapshot": snapshot}
+            | {name: getattr(counts, name) for name in COUNTS},
+            actor=actor.ledger_ref(),
+            idem=f"source:ingest:{batch_id}",
+            occurred_at=committed_at,
+        )
+    )
+
+
+def complete_batches(ctx: Context) -> int:
+    """Lake batches that a crash left without their rows get them now. Returns how many. Runs at start-up and nightly."""
+    with ctx.rows.session() as session:
+        known = set(session.exec(select(IngestBatch.id).where(IngestBatch.org_id == ctx.org)))
+    missing = [batch for batch in ctx.lake.batches() if batch["batch_id"] not in known]
+    for batch in missing:
+        info = BatchInfo(
+            source=batch["source"], connector=batch["connector"], uris=batch["uris"], actor=batch["actor"], started_at=batch["started_at"]
+        )
+        counts = Counts(**{name: batch[name] for name in COUNTS})
+        with ctx.transaction(SYSTEM) as tx:
+            record_batch(tx, SYSTEM, batch["batch_id"], info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=batch["committed_at"])
+    return len(missing)
+
+
+def may_ingest(actor: Actor, source: str) -> None:
+    """The operator, or a token with `api`, `ingest:<source>` or `ingest:*`. Raises Forbidden."""
+    if source != "auto" and not source:
+        raise Invalid("name a source")
+    if not actor.scopes & {"api", "ingest:*", f"ingest:{source}"}:
+        raise Forbidden(f"this token may not ingest {source}", hint=f"make one with scope ingest:{source}")

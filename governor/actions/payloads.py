@@ -1,0 +1,109 @@
+"""Words a person gives (files, folders, globs, s3:// and gs:// URLs) -> payloads a connector reads; and which connector they are for.
+
+Owns: expanding, fetching objects to a scratch file, detection. Does not own: decompression and records (connectors).
+Invariants: the order is the sorted order of names; a name that matches nothing is an error, never silence.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from glob import glob, has_magic
+from importlib.metadata import entry_points
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from governor.errors import Invalid, NotFound
+from governor.ports import Connector, Payload
+
+HEAD_BYTES = 64 * 1024
+SURE = 0.5
+
+
+def connectors() -> dict[str, Connector]:
+    """Every installed connector by name, through the entry point group."""
+    return {found.name: found.load() for found in sorted(entry_points(group="governor.connectors"), key=lambda found: found.name)}
+
+
+def connector_named(name: str) -> Connector:
+    known = connectors()
+    if name not in known:
+        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; or `auto` to detect")
+    return known[name]
+
+
+def files_of(words: Sequence[str]) -> list[str]:
+    """Local files and object URLs, expanded. Raises NotFound naming the word that matches nothing."""
+    found: list[str] = []
+    for word in words:
+        if "://" in word:
+            found.append(word)
+            continue
+        path = Path(word)
+        if path.is_dir():
+            matches = sorted(str(child) for child in path.rglob("*") if child.is_file() and not child.name.startswith("."))
+        elif has_magic(word) and not path.exists():
+            matches = sorted(name for name in glob(word, recursive=True) if Path(name).is_file())  # noqa: PTH207 - the word may be absolute
+        else:
+            matches = [word] if path.is_file() else []
+        if not matches:
+            raise NotFound(f"nothing to read at {word}", hint="give a file, a folder, a glob in quotes, or an s3:// or gs:// URL")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def payloads_of(names: Sequence[str], scratch: Path) -> Iterator[Payload]:
+    """One payload per file; objects are fetched one at a time into `scratch`, and prefixes are listed."""
+    for name in names:
+        if "://" not in name:
+            yield Payload(uri=name, path=Path(name))
+            continue
+        yield from _objects(name, scratch)
+
+
+def _objects(url: str, scratch: Path) -> Iterator[Payload]:
+    """Objects of a URL or prefix, through Arrow's S3 and GCS file systems (credentials from their usual environment)."""
+    from pyarrow import ArrowException, fs
+
+    try:
+        system, root = fs.FileSystem.from_uri(url)
+        info = system.get_file_info(root)
+        if info.type == fs.FileType.File:
+            paths = [root]
+        else:
+            listing = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+            paths = sorted(item.path for item in listing if item.type == fs.FileType.File)
+    except (ArrowException, OSError, ValueError) as error:
+        raise Invalid(f"cannot read {url}: {error}", hint="check the URL and the credentials in the environment") from error
+    if not paths:
+        raise NotFound(f"nothing to read at {url}")
+    scheme = url.split("://", 1)[0]
+    with TemporaryDirectory(dir=scratch) as folder:
+        for number, path in enumerate(paths):
+            copy = Path(folder) / str(number)
+            with system.open_input_stream(path, compression=None) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            yield Payload(uri=f"{scheme}://{path}", path=copy)
+            copy.unlink(missing_ok=True)
+
+
+def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[str]]:
+    """Which connector reads which local file: {connector: files}. Raises Invalid naming the files nobody knows."""
+    chosen: dict[str, list[str]] = {}
+    unknown = []
+    for name in names:
+        if "://" in name:
+            raise Invalid(
+                f"cannot detect the format of {name} before reading it", hint="name the connector, such as `governor ingest litellm URL`"
+            )
+        with Path(name).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        scores = {label: connector.detect(head, name) for label, connector in known.items()}
+        best = max(scores, key=lambda label: scores[label], default=None)
+        if best is None or scores[best] < SURE:
+            unknown.append(name)
+        else:
+            chosen.setdefault(best, []).append(name)
+    if unknown and not chosen:
+        raise Invalid(f"no connector recognises {unknown[0]}", hint=f"name one: {', '.join(known)}")
+    return chosen

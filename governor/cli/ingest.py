@@ -1,0 +1,160 @@
+"""`governor ingest`, `sync`, `calls` and `quarantine`: traffic in, calls out, and what was refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from governor.cli.session import Session, session_of
+
+calls_app = typer.Typer(help="The canonical calls: one row per attempt as one source saw it.", no_args_is_help=True)
+quarantine_app = typer.Typer(help="Records that could not be read: why, and another try.", no_args_is_help=True)
+
+
+def ingest(
+    ctx: typer.Context,
+    connector: Annotated[str, typer.Argument(metavar="SOURCE", help="litellm, otlp, or auto to detect (it says what it chose).")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files, folders, quoted globs, s3:// or gs:// URLs; gz and zst too.")
+    ],
+    source: Annotated[str, typer.Option("--source", help="Id of the configured source, where it differs from the connector's name.")] = "",
+) -> None:
+    """Read traffic into the lake. Reading the same file again stores nothing twice.
+
+    Every record ends in exactly one of stored, duplicates (same key, same payload), conflicts (same key, another payload, kept apart)
+    or quarantined (with the reason; see `governor quarantine list`). Spans that carry no model call are counted as other_spans.
+    """
+    from governor.actions.ingest import ingest as run
+
+    session = session_of(ctx)
+    with watching(session, "reading") as tell:
+        counts = run(
+            session.context(),
+            session.actor(),
+            connector,
+            paths,
+            source=source,
+            progress=tell,
+            chosen=lambda name, files: session.note(f"{name}: {len(files)} file{'s' if len(files) != 1 else ''}"),
+        )
+    words = "read {read:,}: stored {stored:,}, duplicates {duplicates:,}, conflicts {conflicts:,}, quarantined {quarantined:,}; other spans {other_spans:,}"
+    session.print(counts, words.format(**counts))
+
+
+class watching:  # noqa: N801 - reads as a verb where it is used
+    """A progress line with count, rate and time on stderr; silent when stderr is not a terminal."""
+
+    def __init__(self, session: Session, what: str) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} records"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, TextColumn("{task.fields[rate]}"), console=session.console, transient=True)
+        self._task = self._progress.add_task(what, total=None, rate="")
+
+    def __enter__(self) -> Any:
+        self._progress.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _tell(self, done: int) -> None:
+        task = self._progress.tasks[0]
+        rate = f"{done / task.elapsed:,.0f}/s" if task.elapsed else ""
+        self._progress.update(self._task, completed=done, rate=rate)
+
+
+def sync(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Id of a configured source; empty means all of them.")] = "",
+) -> None:
+    """Pull from the configured gateways (`kind: source` in the catalog) since the last cursor."""
+    from governor.actions.sync import sync as run
+
+    session = session_of(ctx)
+    with watching(session, "pulling") as tell:
+        done = run(session.context(), session.actor(), source, progress=tell)
+    session.print(
+        {"sources": done},
+        "\n".join(f"{name}: stored {counts['stored']:,} of {counts['read']:,}" for name, counts in done.items())
+        or "no source is configured; see docs/ingest.md",
+    )
+
+
+@calls_app.command("export")
+def export(
+    ctx: typer.Context,
+    period: Annotated[str, typer.Option("--period", help="Calendar month, YYYY-MM.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Parquet file to write.", show_default=False)],
+) -> None:
+    """Write a month's calls as Parquet, cost bearing or not, with every column of docs/calls.md."""
+    from governor.actions.export_calls import export_calls
+
+    session = session_of(ctx)
+    rows = export_calls(session.context(), session.actor(), period, out)
+    session.print({"period": period, "rows": rows, "file": str(out)}, f"{rows:,} calls of {period} in {out}")
+
+
+@calls_app.command("conflicts")
+def conflicts(ctx: typer.Context, limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 100) -> None:
+    """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
+    session = session_of(ctx)
+    found = session.context().lake.conflicts(limit=limit)
+    shown = [
+        {name: row[name] for name in ("record_id", "source_instance", "source_record_id", "ingest_uri", "ingest_row", "detected_at")}
+        for row in found
+    ]
+    session.print(
+        {"conflicts": shown},
+        "\n".join(f"{row['source_record_id']}  {row['ingest_uri']}:{row['ingest_row']}" for row in shown) or "no conflicts",
+    )
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Option("--source", help="Only this source.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 100,
+) -> None:
+    """Records that were refused, newest first, with the reason and where they came from."""
+    session = session_of(ctx)
+    found = session.context().lake.quarantine(source=source or None, limit=limit)
+    rows = [
+        {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")} for row in found
+    ]
+    session.print({"quarantine": rows}, show_quarantine)
+
+
+def show_quarantine(data: dict[str, Any]) -> None:
+    console = Console()
+    if not data["quarantine"]:
+        console.print("Nothing is in quarantine.")
+        return
+    table = Table("id", "source", "where", "reason")
+    for row in data["quarantine"]:
+        table.add_row(row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])
+    console.print(table)
+    console.print("`governor quarantine retry ID...` reads them again, `--all` for every one.")
+
+
+@quarantine_app.command("retry")
+def retry(
+    ctx: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their first characters.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every open record.")] = False,
+) -> None:
+    """Read quarantined records again, after a fix of the connector or the source."""
+    from governor.actions.quarantine import retry as run
+
+    session = session_of(ctx)
+    counts = run(session.context(), session.actor(), ids or [], every=every)
+    session.print(counts, "tried {read}: stored {stored}, still quarantined {quarantined}".format(**counts))
