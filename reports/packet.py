@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, ChainableUndefined
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
@@ -112,7 +112,7 @@ def render_html(document: Mapping[str, Any]) -> str:
 @lru_cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(moment=moment, day=day, usd=usd, points=points, percent=percent, abbreviated=abbreviated, size=size)
     return environment

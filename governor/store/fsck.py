@@ -131,11 +131,11 @@ def _load(frontier: dict[tuple[int, int], bytes], reader: merkle.Reader, start: 
 
 
 def _check_entry(row: LedgerEntry, walk: _Walk, producers: Mapping[str, bytes], found: Findings) -> None:
-    where = f"entry {row.idx}"
-    if merkle.leaf_hash(row.leaf) != row.leaf_hash:
+    where, leaf = f"entry {row.idx}", stored_bytes(row.leaf)
+    if merkle.leaf_hash(leaf) != row.leaf_hash:
         found.add(f"{where}: leaf bytes do not hash to leaf_hash")
     try:
-        entry = Entry.parse(row.leaf)
+        entry = Entry.parse(leaf)
         key = producers.get(str(entry.body["producer"].get("key_id")))
         if key is None:
             raise IntegrityError("written by an unknown producer key")
@@ -155,8 +155,13 @@ def _check_entry(row: LedgerEntry, walk: _Walk, producers: Mapping[str, bytes], 
     walk.last = entry.recorded_at
 
 
+def stored_bytes(value: object) -> bytes:
+    """A leaf as bytes; SQLite keeps whatever type a cheat wrote, and text must become a finding, not a crash."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 def _check_nodes(row: LedgerEntry, nodes: Mapping[tuple[int, int], bytes], frontier: dict[tuple[int, int], bytes], found: Findings) -> None:
-    made = list(merkle.new_nodes(lambda level, pos: frontier.pop((level, pos)), row.idx, merkle.leaf_hash(row.leaf)))
+    made = list(merkle.new_nodes(lambda level, pos: frontier.pop((level, pos)), row.idx, merkle.leaf_hash(stored_bytes(row.leaf))))
     for level, pos, value in made:
         if nodes.get((level, pos)) != value:
             found.add(f"tree node {level}/{pos} is {'wrong' if (level, pos) in nodes else 'missing'}")
