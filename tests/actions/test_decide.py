@@ -1,0 +1,267 @@
+"""Who may decide on a change, on what, until when: every refusal with its own code, and nothing left behind by a refused decision."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from governor.actions.cutover import cutover
+from governor.actions.decide import approve, reject
+from governor.actions.expire import expire_changes
+from governor.actions.people import authenticate, create_token
+from governor.actions.show_change import list_changes, show_change
+from governor.catalog import begins
+from governor.errors import GovernorError
+from governor.ledger.types import change_stream
+from governor.store.rows.changes import Approval, EvidenceFile
+
+
+def code(verb: Any, world: Any, who: str, change: dict[str, Any], **options: Any) -> str:
+    """The error code of a decision that must be refused."""
+    with pytest.raises(GovernorError) as refused:
+        verb(world.ctx, world.person(who), change["id"], **{"digest": change["digest"], "reason": "because", **options})
+    return refused.value.code
+
+
+def votes(world: Any) -> int:
+    with world.ctx.rows.session() as session:
+        return len(session.exec(select(Approval)).all())
+
+
+def test_two_people_approve_and_the_ledger_tells_it_in_order(world: Any) -> None:
+    change = world.reviewed()
+    assert [need["role"] for need in change["needs"]] == ["owner", "security"]
+    assert [need["may"] for need in change["needs"]] == [["dana@acme.example"], ["multi@acme.example", "sol@acme.example"]]
+    first = approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="evidence read")
+    assert (first["state"], first["role"], first["open"]) == ("in_review", "owner", ["security"])
+    second = approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="no new exposure")
+    assert (second["state"], second["role"]) == ("approved", "security")
+    types = [entry["type"] for entry in world.entries() if entry["stream"] == change_stream(change["id"])]
+    assert types == ["change:propose", "change:shadow", "change:shadow", "change:review", "change:approve", "change:approve"]
+    assert [entry["payload"]["role"] for entry in world.entries("change:approve")] == ["owner", "security"]
+    assert b"acme.example" not in json.dumps([entry["payload"] for entry in world.entries()]).encode()
+
+
+def test_nobody_decides_before_there_is_evidence(world: Any) -> None:
+    change = world.propose()
+    assert code(approve, world, "dana", change) == "missing_evidence"
+    assert code(reject, world, "dana", change) == "missing_evidence"
+
+
+def test_requester_and_author_of_the_evidence_cannot_decide(world: Any) -> None:
+    world.apply("kind: person\nemail: rae@acme.example\nroles: [requester, security]")
+    change = world.propose("rae")
+    world.shadow(change["id"], "multi")
+    change = show_change(world.ctx, change["id"])
+    assert code(approve, world, "rae", change) == "separation_of_duties"
+    assert code(reject, world, "rae", change) == "separation_of_duties"
+    assert code(approve, world, "multi", change) == "separation_of_duties"
+    assert votes(world) == 0
+
+
+def test_an_author_of_an_earlier_run_stays_barred(world: Any) -> None:
+    change = world.propose("rae")
+    world.shadow(change["id"], "multi")
+    world.shadow(change["id"], "rae")
+    assert code(approve, world, "multi", show_change(world.ctx, change["id"])) == "separation_of_duties"
+
+
+def test_one_person_answers_one_role(world: Any) -> None:
+    world.apply("kind: person\nemail: dana@acme.example\nroles: [owner, security]")
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="as owner")
+    assert code(approve, world, "dana", change, role="security") == "separation_of_duties"
+    assert show_change(world.ctx, change["id"])["state"] == "in_review"
+
+
+def test_only_a_needed_role_that_the_person_holds_answers(world: Any) -> None:
+    change = world.reviewed()
+    assert code(approve, world, "ada", change) == "role_not_needed"
+    assert code(approve, world, "finn", change) == "role_not_needed"
+    assert code(approve, world, "sol", change, role="finance") == "role_not_needed"
+    assert code(approve, world, "sol", change, role="owner") == "role_not_needed"
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="ok")
+    assert code(approve, world, "multi", change) == "role_not_needed"
+
+
+def test_the_owner_answers_for_the_workflow_and_another_owner_only_stands_in(world: Any) -> None:
+    change = world.reviewed()
+    assert code(approve, world, "olga", change) == "role_not_needed"
+    own = world.reviewed("dana")
+    assert own["needs"][0]["may"] == ["olga@acme.example"]
+    assert code(approve, world, "dana", own) == "separation_of_duties"
+    assert approve(world.ctx, world.person("olga"), own["id"], digest=own["digest"], reason="stands in")["role"] == "owner"
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "", "not a digest"])
+def test_another_digest_is_stale(world: Any, digest: str) -> None:
+    change = world.reviewed()
+    assert code(approve, world, "dana", change, digest=digest) == "stale_approval"
+    assert code(reject, world, "dana", change, digest=digest) == "stale_approval"
+
+
+def touch_catalog(world: Any) -> None:
+    world.apply(
+        "kind: workflow\nid: fnol-triage\nowner: dana@acme.example\ndata_class: confidential\nrisk_tier: high\n"
+        "routes: [{id: current, provider: openai, model: gpt-4o, regions: [us-east-1], approved_until: 2027-03-31}]"
+    )
+
+
+def touch_prices(world: Any) -> None:
+    world.apply('kind: contract_price\nprovider: openai\nmodel: gpt-4o\nmeter: input\nprice: {amount: "2.10"}\nvalid_from: 2026-10-01')
+
+
+def touch_evidence(world: Any) -> None:
+    with world.ctx.rows.session(write=True) as session:
+        file = session.exec(select(EvidenceFile).where(EvidenceFile.name == "verdict.json")).one()
+        file.body += b" "
+        session.add(file)
+
+
+def touch_bundle(world: Any) -> None:
+    from dataclasses import replace
+
+    world.ctx.__dict__["bundle"] = replace(world.ctx.bundle, revision="f" * 64)
+
+
+@pytest.mark.parametrize("touch", [touch_catalog, touch_prices, touch_evidence, touch_bundle])
+def test_a_changed_part_voids_what_was_approved_so_far(world: Any, touch: Any) -> None:
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="ok")
+    world.later(minutes=5)
+    touch(world)
+    assert code(approve, world, "sol", change) == "stale_approval"
+    shown = show_change(world.ctx, change["id"])
+    assert shown["digest"] != change["digest"]
+    assert [vote["counts"] for vote in shown["approvals"]] == [False]
+    assert {need["status"] for need in shown["needs"]} == {"open"}
+    for who in ("sol", "dana"):
+        done = approve(world.ctx, world.person(who), change["id"], digest=shown["digest"], reason="read again")
+    assert done["state"] == "approved"
+    reviews = [entry["payload"]["digest"] for entry in world.entries("change:review")]
+    assert reviews == [change["digest"], shown["digest"]]
+
+
+def test_an_approved_change_that_moved_goes_back_to_review_at_cutover(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(minutes=5)
+    touch_catalog(world)
+    with pytest.raises(GovernorError) as refused:
+        cutover(world.ctx, world.person("rae"), change["id"])
+    assert refused.value.code == "stale_approval"
+    assert show_change(world.ctx, change["id"])["state"] == "in_review"
+
+
+def test_an_approval_expires_before_the_others_decide(world: Any) -> None:
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="ok")
+    world.later(days=world.ctx.settings.approval_days, minutes=1)
+    assert code(approve, world, "sol", change) == "expired_approval"
+    assert show_change(world.ctx, change["id"])["state"] == "expired"
+    assert code(approve, world, "sol", change) == "wrong_state"
+    assert len(world.entries("change:expire")) == 1
+
+
+def test_an_approval_expires_before_the_cutover_and_fresh_evidence_reopens(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(days=15)
+    with pytest.raises(GovernorError) as refused:
+        cutover(world.ctx, world.person("rae"), change["id"])
+    assert refused.value.code == "expired_approval"
+    assert show_change(world.ctx, change["id"])["state"] == "expired"
+    world.shadow(change["id"])
+    again = show_change(world.ctx, change["id"])
+    assert again["state"] == "in_review"
+    assert again["digest"] != change["digest"]
+
+
+def test_the_sweep_expires_only_what_is_due(world: Any) -> None:
+    early, late = world.reviewed(), world.reviewed()
+    approve(world.ctx, world.person("dana"), early["id"], digest=early["digest"], reason="ok")
+    world.later(days=10)
+    approve(world.ctx, world.person("dana"), late["id"], digest=late["digest"], reason="ok")
+    world.later(days=5)
+    assert expire_changes(world.ctx) == [early["id"]]
+    assert expire_changes(world.ctx) == []
+    assert [row["id"] for row in list_changes(world.ctx, state="in_review")] == [late["id"]]
+
+
+def test_a_failed_verdict_can_be_rejected_but_not_approved(world: Any) -> None:
+    change = world.propose()
+    world.shadow(change["id"], worse=80)
+    shown = show_change(world.ctx, change["id"], world.person("dana"))
+    assert shown["verdict"]["verdict"] == "fail"
+    assert shown["policy"]["allow"] is False
+    assert shown["you"]["code"] == "policy_refused"
+    assert code(approve, world, "dana", shown) == "policy_refused"
+    assert votes(world) == 0
+    assert reject(world.ctx, world.person("dana"), change["id"], digest=shown["digest"], reason="worse")["state"] == "rejected"
+    assert code(approve, world, "sol", shown) == "wrong_state"
+
+
+def test_a_run_without_verdict_leads_back_to_draft(world: Any) -> None:
+    change = world.propose()
+    world.shadow(change["id"], status="aborted_budget")
+    shown = show_change(world.ctx, change["id"])
+    assert shown["state"] == "draft"
+    assert shown["verdict"] is None
+    assert code(approve, world, "dana", shown) == "missing_evidence"
+
+
+def test_tokens_that_only_push_or_read_decide_nothing(world: Any) -> None:
+    change = world.reviewed()
+    narrow = create_token(world.ctx, world.admin, email="dana@acme.example", scopes=["read", "ingest:litellm"])["token"]
+    with pytest.raises(GovernorError) as refused:
+        approve(world.ctx, authenticate(world.ctx, narrow), change["id"], digest=change["digest"], reason="x")
+    assert refused.value.code == "forbidden"
+
+
+def test_the_operator_decides_nothing(world: Any) -> None:
+    from governor.actions.context import OPERATOR
+
+    change = world.reviewed()
+    with pytest.raises(GovernorError) as refused:
+        approve(world.ctx, OPERATOR, change["id"], digest=change["digest"], reason="x")
+    assert refused.value.code == "unauthenticated"
+
+
+def test_the_page_tells_the_reader_why_not(world: Any) -> None:
+    change = world.reviewed()
+    assert show_change(world.ctx, change["id"], world.person("rae"))["you"]["code"] == "separation_of_duties"
+    assert show_change(world.ctx, change["id"], world.person("ada"))["you"]["code"] == "role_not_needed"
+    assert show_change(world.ctx, change["id"], world.person("dana"))["you"] == {
+        "may_approve": True,
+        "role": "owner",
+        "why_not": None,
+        "code": None,
+    }
+
+
+def test_cutover_approves_the_route_in_the_catalog_and_ends_it(world: Any) -> None:
+    from governor.actions.load_catalog import catalog_as_of
+
+    change = world.reviewed()
+    with pytest.raises(GovernorError) as early:
+        cutover(world.ctx, world.person("rae"), change["id"])
+    assert early.value.code == "wrong_state"
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    before = world.now
+    at = world.later(hours=1)
+    done = cutover(world.ctx, world.person("rae"), change["id"], export="litellm", note="model group switched")
+    assert done["state"] == "cutover"
+    assert "openai/gpt-4.1-mini" in done["export"]["text"]
+    routes = catalog_as_of(world.ctx).workflows["fnol-triage"].routes
+    assert [(route.id, route.approved_until) for route in routes] == [("rc-1", "2027-03-31"), ("current", "2027-03-31")]
+    assert routes[0].approved_from is not None
+    assert begins(routes[0].approved_from) == at
+    assert routes[0].change == change["id"]
+    assert [route.id for route in catalog_as_of(world.ctx, before).workflows["fnol-triage"].routes] == ["current"]
+    assert show_change(world.ctx, change["id"])["digest"] == change["digest"], "what was approved stays what was approved"
+    again = world.propose(candidate="anthropic/claude-haiku-4-5@us-east-1")
+    assert show_change(world.ctx, again["id"])["baseline"]["route"] == "rc-1", "the next change starts from the new route"

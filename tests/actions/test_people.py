@@ -1,0 +1,142 @@
+"""Proving who acts: first admin, tokens, passwords, sessions."""
+
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from governor.actions.context import OPERATOR
+from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, revoke_token
+from governor.actions.sign_in import SESSION_HOURS, session_actor, set_password, sign_in, sign_in_with_token, sign_out
+from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
+from governor.store.rows.people import Person, Token, WebSession
+
+PASSWORD = "correct horse battery"
+
+
+def test_the_first_admin_is_made_once(world: Any) -> None:
+    assert create_first_admin(world.ctx, email="second@acme.example") is None
+    assert world.admin.roles == {"admin"}
+
+
+def test_a_token_proves_its_person_until_it_ends(world: Any) -> None:
+    made = create_token(world.ctx, world.admin, email="Dana@Acme.example", days=2)
+    assert made["token"].startswith("gov_")
+    assert authenticate(world.ctx, made["token"]).email == "dana@acme.example"
+    world.later(days=2)
+    with pytest.raises(Unauthenticated):
+        authenticate(world.ctx, made["token"])
+
+
+@pytest.mark.parametrize("token", ["", "gov_", "gov_x", "' OR 1=1 --"])
+def test_anything_else_proves_nothing(world: Any, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        authenticate(world.ctx, token)
+
+
+def test_revoked_tokens_and_disabled_people_prove_nothing(world: Any) -> None:
+    dana = create_token(world.ctx, world.admin, email="dana@acme.example")
+    revoke_token(world.ctx, world.admin, dana["id"])
+    revoke_token(world.ctx, world.admin, dana["id"])
+    with pytest.raises(Unauthenticated):
+        authenticate(world.ctx, dana["token"])
+    assert len(world.entries("token:revoke")) == 1
+    ada = create_token(world.ctx, world.admin, email="ada@acme.example")
+    world.apply("kind: person\nemail: ada@acme.example\nroles: [auditor]\ndisabled: true")
+    with pytest.raises(Unauthenticated):
+        authenticate(world.ctx, ada["token"])
+
+
+def test_only_admins_make_tokens_for_others(world: Any) -> None:
+    dana = world.person("dana")
+    assert create_token(world.ctx, dana, email="dana@acme.example")["email"] == "dana@acme.example"
+    with pytest.raises(Forbidden):
+        create_token(world.ctx, dana, email="sol@acme.example")
+    with pytest.raises(Unauthenticated):
+        create_token(world.ctx, OPERATOR, email="sol@acme.example")
+    narrow = authenticate(world.ctx, create_token(world.ctx, world.admin, email="admin@acme.example", scopes=["read"])["token"])
+    with pytest.raises(Forbidden):
+        create_token(world.ctx, narrow, email="sol@acme.example")
+    with pytest.raises(NotFound):
+        create_token(world.ctx, world.admin, email="nobody@acme.example")
+
+
+@pytest.mark.parametrize("scope", ["admin", "ingest", "ingest:", "api read", "ingest:../x"])
+def test_unknown_scopes_are_refused(world: Any, scope: str) -> None:
+    with pytest.raises(Invalid, match="scope"):
+        create_token(world.ctx, world.admin, email="dana@acme.example", scopes=[scope])
+
+
+def test_secrets_are_kept_as_digests_and_listed_never(world: Any) -> None:
+    made = create_token(world.ctx, world.admin, email="dana@acme.example", scopes=["ingest:litellm"], name="push")
+    with world.ctx.rows.session() as session:
+        kept = " ".join(str(row.model_dump()) for row in session.exec(select(Token)).all())
+    assert made["token"] not in kept
+    rows = list_tokens(world.ctx, world.admin, email="dana@acme.example")
+    assert [row["scopes"] for row in rows] == [["ingest:litellm"]]
+    assert made["token"] not in str(rows)
+    with pytest.raises(Forbidden):
+        list_tokens(world.ctx, world.person("dana"))
+    assert made["token"] not in str(world.entries())
+
+
+def test_people_are_made_by_admins_once(world: Any) -> None:
+    create_person(world.ctx, world.admin, email="kim@acme.example", roles=["owner"])
+    with pytest.raises(Refused):
+        create_person(world.ctx, world.admin, email="kim@acme.example")
+    with pytest.raises(Invalid):
+        create_person(world.ctx, world.admin, email="lee@acme.example", roles=["boss"])
+    with pytest.raises(Forbidden):
+        create_person(world.ctx, world.person("dana"), email="x@acme.example")
+
+
+def test_a_password_opens_a_session_that_ends(world: Any) -> None:
+    set_password(world.ctx, world.person("dana"), email="dana@acme.example", password=PASSWORD)
+    signed = sign_in(world.ctx, email="DANA@acme.example", password=PASSWORD)
+    found = session_actor(world.ctx, signed.secret)
+    assert (found.actor.email, found.csrf, found.actor.auth) == ("dana@acme.example", signed.csrf, "session")
+    world.later(hours=SESSION_HOURS)
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, signed.secret)
+
+
+def test_signing_out_and_a_new_password_end_sessions(world: Any) -> None:
+    set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD)
+    first, second = (sign_in(world.ctx, email="dana@acme.example", password=PASSWORD) for _ in range(2))
+    sign_out(world.ctx, first.secret)
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, first.secret)
+    assert session_actor(world.ctx, second.secret).actor.email == "dana@acme.example"
+    set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD + "2")
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, second.secret)
+    with world.ctx.rows.session() as session:
+        assert session.exec(select(WebSession)).all() == []
+        person = session.exec(select(Person).where(Person.email == "dana@acme.example")).one()
+    assert person.password_hash.startswith("$argon2id$")
+    assert PASSWORD not in person.password_hash
+
+
+def test_wrong_sign_ins_sound_alike(world: Any) -> None:
+    set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD)
+    said = set()
+    for email, password in (("dana@acme.example", "wrong"), ("nobody@acme.example", PASSWORD), ("sol@acme.example", PASSWORD), ("", "")):
+        with pytest.raises(Unauthenticated) as refused:
+            sign_in(world.ctx, email=email, password=password)
+        said.add(refused.value.message)
+    assert len(said) == 1
+
+
+def test_weak_passwords_and_other_peoples_are_refused(world: Any) -> None:
+    with pytest.raises(Invalid):
+        set_password(world.ctx, world.admin, email="dana@acme.example", password="short")
+    with pytest.raises(Forbidden):
+        set_password(world.ctx, world.person("dana"), email="sol@acme.example", password=PASSWORD)
+
+
+def test_a_token_may_open_a_session(world: Any) -> None:
+    world.person("dana")
+    assert sign_in_with_token(world.ctx, world.tokens["dana@acme.example"]).actor.email == "dana@acme.example"
+    narrow = create_token(world.ctx, world.admin, email="dana@acme.example", scopes=["read"])["token"]
+    with pytest.raises(Unauthenticated):
+        sign_in_with_token(world.ctx, narrow)
