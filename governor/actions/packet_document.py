@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from governor.errors import MissingEvidence, NotFound, WrongState
+from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import MAX_SAFE_INT, canonical_json, digest, timestamp
 from governor.ledger.entry import Disclosure, Entry
@@ -68,13 +68,16 @@ class Facts:
 
     @cached_property
     def evidence(self) -> list[EvidenceItem]:
-        """The files the ledger names last, and files it does not name."""
+        """The files the ledger names last; for a named recipient also who is who."""
         named = evidence_named(self.entries)
         chosen = {file.name: file for file in self.files if named.get(file.name) == file.sha256}
         missing = sorted(named.keys() - chosen.keys())
         if missing:
             raise MissingEvidence(f"evidence file {missing[0]} of {self.change_id} is named by the ledger but not stored")
         items = [EvidenceItem(file.name, file.media_type, file.body) for _, file in sorted(chosen.items())]
+        broken = [item.name for item in items if item.sha256 != chosen[item.name].sha256]
+        if broken:
+            raise IntegrityError(f"stored evidence {broken[0]} of {self.change_id} is not what its digest says")
         if self.people:
             items.append(EvidenceItem("people.json", "application/json", canonical_json(dict(self.people))))
         if not items:

@@ -1,0 +1,166 @@
+"""From a decided change to a packet that verifies with nothing but the trust file."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import select
+
+from governor.actions.cutover import cutover
+from governor.actions.decide import approve, reject
+from governor.actions.export_packet import export_packet
+from governor.actions.export_trust import export_trust
+from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_ledger
+from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
+from governor.ledger import merkle
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.checkpoint import parse_checkpoint
+from governor.ledger.entry import Disclosure
+from governor.ledger.note import parse_note
+from governor.ledger.proof import parse_proof
+from governor.packets.verify import verify_packet
+from governor.store.rows.changes import Change, EvidenceFile
+
+
+def approved(world: Any) -> str:
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="evidence read")
+    world.later(minutes=5)
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="no new exposure")
+    world.later(minutes=5)
+    return str(change["id"])
+
+
+def detail(report: Any, name: str) -> str:
+    return next(check.detail for check in report.checks if check.name == name)
+
+
+def unzip(packet: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(packet)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_an_approved_change_becomes_a_packet_that_verifies(world: Any) -> None:
+    change = approved(world)
+    packet, trust = export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx)
+    report = verify_packet(packet, trust)
+    assert report.exit_code == 0, report.text()
+    assert detail(report, "approvals") == "2 distinct people (owner, security), neither requester nor evidence author, not cut over yet"
+    assert "re-derived" in detail(report, "binding")
+    assert detail(report, "events").startswith("6 of 6 in ledger governor.local/default")
+    files = unzip(packet)
+    assert files["report.pdf"].startswith(b"%PDF-1.7")
+    assert json.loads(files["packet.event.json"])["actor"]["roles"] == ["auditor"]
+
+
+def test_the_same_state_gives_the_same_bytes_whoever_asks(world: Any) -> None:
+    change = approved(world)
+    first = export_packet(world.ctx, world.person("ada"), change)
+    world.later(days=1)
+    world.propose("rae")  # other business on the ledger
+    assert export_packet(world.ctx, world.person("rae"), change) == first
+    assert len(world.entries("packet:issue")) == 1
+
+
+def test_a_new_state_is_a_new_packet_and_the_first_still_verifies(world: Any) -> None:
+    change = approved(world)
+    first = export_packet(world.ctx, world.person("ada"), change)
+    cutover(world.ctx, world.person("rae"), change)
+    second = export_packet(world.ctx, world.person("ada"), change)
+    assert second != first
+    trust = export_trust(world.ctx)
+    report = verify_packet(second, trust)
+    assert report.exit_code == 0, report.text()
+    assert detail(report, "events").startswith("8 of 8"), "the earlier issue is part of the story"
+    assert "all before cutover" in detail(report, "approvals")
+    assert verify_packet(first, trust).exit_code == 0
+    assert export_packet(world.ctx, world.person("ada"), change) == second
+
+
+def test_people_are_named_for_a_recipient_only(world: Any) -> None:
+    change = approved(world)
+    plain = export_packet(world.ctx, world.person("ada"), change)
+    named = export_packet(world.ctx, world.person("ada"), change, recipient="Auditors LLP")
+    trust = export_trust(world.ctx)
+    for packet in (plain, named):
+        assert verify_packet(packet, trust).exit_code == 0, verify_packet(packet, trust).text()
+    assert not [name for name, body in unzip(plain).items() if b"@acme.example" in body]
+    assert b"dana@acme.example" in unzip(named)["evidence/people.json"]
+    shown = [
+        Disclosure("", found).value for name, body in unzip(plain).items() if name.startswith("disclosures/") for found in json.loads(body)
+    ]
+    assert sorted(shown) == ["evidence read", "no new exposure", "same quality for less"]
+    assert export_packet(world.ctx, world.person("ada"), change, recipient="Auditors LLP") == named
+    assert export_packet(world.ctx, world.person("ada"), change) == plain
+
+
+def test_a_rejected_change_has_a_packet_too(world: Any) -> None:
+    change = world.reviewed()
+    reject(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="not now")
+    report = verify_packet(export_packet(world.ctx, world.person("ada"), change["id"]), export_trust(world.ctx))
+    assert report.exit_code == 0, report.text()
+    assert detail(report, "approvals") == "not approved: rejected by owner"
+
+
+def test_what_is_not_decided_has_no_packet(world: Any) -> None:
+    change = world.reviewed()
+    with pytest.raises(WrongState):
+        export_packet(world.ctx, world.person("ada"), change["id"])
+    with pytest.raises(NotFound):
+        export_packet(world.ctx, world.person("ada"), "RC-999")
+
+
+def test_evidence_that_was_touched_or_lost_stops_the_export(world: Any) -> None:
+    change = approved(world)
+    with world.ctx.rows.session(write=True) as session:
+        file = session.exec(select(EvidenceFile).where(EvidenceFile.name == "verdict.json")).one()
+        file.body += b" "
+        session.add(file)
+    with pytest.raises(IntegrityError, match=r"verdict\.json"):
+        export_packet(world.ctx, world.person("ada"), change)
+    with world.ctx.rows.session(write=True) as session:
+        session.execute(text("DELETE FROM evidencefile WHERE name = 'verdict.json'"))
+    with pytest.raises(MissingEvidence, match=r"verdict\.json"):
+        export_packet(world.ctx, world.person("ada"), change)
+
+
+def test_rows_that_were_rewritten_make_a_packet_that_fails(world: Any) -> None:
+    """An administrator who edits the change's row cannot make a packet say so."""
+    change = approved(world)
+    with world.ctx.rows.session(write=True) as session:
+        row = session.get(Change, change)
+        request = json.loads(row.request)
+        request["candidate"]["model"] = "gpt-4o-mini"
+        row.request = canonical_json(request).decode()
+        session.add(row)
+    report = verify_packet(export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx))
+    assert report.exit_code == 1
+    assert "not that of this request" in detail(report, "binding")
+
+
+def test_the_log_checks_itself_and_proves_an_entry(world: Any) -> None:
+    approved(world)
+    found = verify_ledger(world.ctx)
+    assert found.ok, found.problems
+    assert found.checked == found.size > 10
+    assert verify_ledger(world.ctx, tail=3).checked == 3
+    checkpoint = parse_checkpoint(parse_note(current_checkpoint(world.ctx)).text)
+    entry = world.entries("change:propose")[0]["id"]
+    leaf, proof_text = prove_entry(world.ctx, entry)
+    proof = parse_proof(proof_text)
+    merkle.verify_inclusion(proof.index, checkpoint.size, merkle.leaf_hash(leaf), proof.hashes, checkpoint.root)
+    assert prove_entry(world.ctx, str(proof.index)) == (leaf, proof_text)
+    with pytest.raises(NotFound):
+        prove_entry(world.ctx, "999999")
+
+
+def test_no_personal_data_in_any_leaf(world: Any) -> None:
+    approved(world)
+    for entry in world.entries():
+        body = canonical_json(entry)
+        assert b"@acme.example" not in body, entry["type"]
+        assert b"same quality for less" not in body, entry["type"]
+    assert sha256_hex(export_trust(world.ctx).encode())
