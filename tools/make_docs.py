@@ -1,13 +1,15 @@
-"""Regenerate the generated pages: docs/commands.md, docs/settings.md, docs/calls.md."""
+"""Regenerate the generated pages: docs/commands.md, docs/settings.md, docs/calls.md, docs/schemas/*.json."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 import typer
 
 from governor.calls import COLUMN_GROUPS
+from governor.catalog import KINDS, json_schema
 from governor.cli import app
 from governor.settings import Settings
 
@@ -74,6 +76,9 @@ def main() -> None:
     for name, page in (("commands.md", commands_page()), ("settings.md", settings_page()), ("calls.md", calls_page())):
         (DOCS / name).write_text(page.rstrip() + "\n")
         print(f"docs/{name}")
+    for kind in KINDS:
+        (DOCS / "schemas" / f"{kind}.json").write_text(json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n")
+        print(f"docs/schemas/{kind}.json")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from governor.errors import Invalid, Refused
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
+from governor.shadow.plan import plain
 from governor.store.rows.changes import Change
 from governor.store.rows.people import Organization
 
@@ -77,9 +78,8 @@ def propose(
         "margins": dict(margins or {}),
         "budget_usd": budget_text(budget_usd),
         "reason": reason.strip(),
-        "options": dict(options or {}),
+        "options": plain(dict(options or {})),
     }
-    canonical_json(request)
     plan = plan_shadow(ctx, request)
     with ctx.transaction(actor) as tx:
         number = next_number(tx.session, ctx.org)

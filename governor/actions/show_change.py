@@ -58,7 +58,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         },
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
         "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
-        "verdict": {**found.verdict, "sentence": verdict_sentence(found.verdict)} if found.verdict else None,
+        "verdict": {"sentence": verdict_sentence(found.verdict), **found.verdict} if found.verdict else None,
         "evidence": [item.reference() for item in found.files],
         "approvals": [
             {

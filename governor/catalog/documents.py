@@ -38,7 +38,7 @@ class EndpointDocument(Document):
     @field_validator("base_url")
     @classmethod
     def is_http(cls, text: str) -> str:
-        if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#]*", text):
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
             raise ValueError("an http(s) URL without user, password, query or fragment")
         return text.rstrip("/")
 

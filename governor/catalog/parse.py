@@ -102,8 +102,9 @@ def json_schema(kind: str) -> dict[str, Any]:
 
 
 def _load(raw: bytes, filename: str) -> Iterator[Any]:
-    loader = _Loader(raw)
+    loader = None
     try:
+        loader = _Loader(raw)
         while loader.check_data():  # type: ignore[no-untyped-call]  # not typed by the stubs
             plain = loader.get_data()
             _measure(plain, filename)
@@ -115,7 +116,8 @@ def _load(raw: bytes, filename: str) -> Iterator[Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise Invalid(f"{filename}: not YAML: {str(error).splitlines()[0][:200]}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _measure(plain: Any, filename: str) -> None:

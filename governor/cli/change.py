@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import click
@@ -56,7 +57,7 @@ def propose(
         budget_usd=budget_usd,
         reason=reason,
         baseline=baseline,
-        options=pairs(option, "--option"),
+        options={name: value_of(text) for name, text in pairs(option, "--option").items()},
     )
     lines = [f"{made['id']} proposed; plan of {made['plan']['sample']} traces fixed ({made['plan']['digest'][:12]}..)"]
     lines += [f"  needs {need['role']}: {need['reason']}" for need in made["needs"]]
@@ -207,6 +208,16 @@ def pairs(words: list[str] | None, option: str) -> dict[str, str]:
             raise click.UsageError(f"{option} {word}: write NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
+
+
+def value_of(text: str) -> Any:
+    """JSON where it is an object, such as `params={"temperature": 0}`; else the text itself."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise click.UsageError(f"--option value {text!r} is not JSON") from None
 
 
 def print_change(shown: dict[str, Any]) -> None:

@@ -82,7 +82,10 @@ def test_a_month_is_cut_where_the_catalog_or_an_approval_changed(world: Any) -> 
     world.apply(WORKFLOW.format("CC-B") + "routes: [{id: current, provider: openai, model: gpt-4o, approved_until: 2026-11-20}]")
     start, end = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
     timeline = load_timeline(world.ctx, start, end)
-    assert [(epoch.start, epoch.catalog.workflows["fnol-triage"].cost_center) for epoch in timeline.epochs] == [(start, "CC-4100"), (at, "CC-B")]
+    assert [(epoch.start, epoch.catalog.workflows["fnol-triage"].cost_center) for epoch in timeline.epochs] == [
+        (start, "CC-4100"),
+        (at, "CC-B"),
+    ]
     assert timeline.boundaries == (at, datetime(2026, 11, 21, tzinfo=UTC)), "an approval until the 20th includes the 20th"
     assert timeline.at(at - timedelta(seconds=1)).workflows["fnol-triage"].cost_center == "CC-4100"
     today = load_timeline(world.ctx, start, end, as_of="now")

@@ -10,9 +10,9 @@ import pytest
 from governor.actions.judge import DecisionCache, judge, prepare
 from governor.errors import PolicyRefused
 from governor.policy.bundle import load_bundle
+from governor.policy.decision import EngineInfo
 from governor.policy.embedded import RegorusEngine
 from governor.policy.question import CallQuestion, WindowQuestion
-from governor.ports import EngineInfo
 
 ALLOW: dict[str, Any] = {"allow": True, "rules": ["a.b"], "violations": [], "waived": [], "warnings": [], "undecided": []}
 QUESTION = CallQuestion(

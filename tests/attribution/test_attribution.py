@@ -1,0 +1,102 @@
+"""Rules in order, the first match wins, no match is a state, unattributed traffic suggests rules."""
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governor.attribution import SEPARATOR, Rule, attribute, rule_fields, rules_of, suggestions
+from governor.catalog import AttributionDocument, Catalog, WorkflowDocument, parse_documents
+
+WORKFLOWS = """
+kind: workflow
+id: fnol
+owner: a@b
+match: [{metadata.workflow: fnol}, {api_key_alias: "c-*-fnol", environment: production}]
+---
+kind: workflow
+id: rest
+owner: a@b
+order: 5
+match: [{api_key_alias: "c-*"}, {tag: "workflow:rest"}]
+---
+kind: attribution
+id: legacy
+order: -1
+rules: [{workflow: rest, match: {api_key_alias: c-old-fnol}}]
+"""
+
+
+def catalog(text: str = WORKFLOWS) -> Catalog:
+    documents = parse_documents(text)
+    return Catalog(
+        workflows={one.id: one for one in documents if isinstance(one, WorkflowDocument)},
+        attributions={one.id: one for one in documents if isinstance(one, AttributionDocument)},
+        sequence={(one.kind, one.key): place for place, one in enumerate(documents)},
+    )
+
+
+def one(**key: str | None) -> tuple[str | None, str | None, str]:
+    found = attribute(rules_of(catalog()), [{name.replace("__", "."): value for name, value in key.items()}])[0]
+    return found.workflow_id, found.rule_id, found.trust
+
+
+def test_order_then_place_then_conditions_decide() -> None:
+    assert [rule.id for rule in rules_of(catalog())] == ["legacy#1", "fnol#1", "fnol#2", "rest#1", "rest#2"]
+    assert one(metadata__workflow="fnol", api_key_alias="c-x") == ("fnol", "fnol#1", "claim")
+    assert one(api_key_alias="c-claims-fnol", environment="production") == ("fnol", "fnol#2", "credential")
+    assert one(api_key_alias="c-claims-fnol", environment="test") == ("rest", "rest#1", "credential")
+    assert one(api_key_alias="c-old-fnol", environment="production") == ("rest", "legacy#1", "credential")
+
+
+def test_a_tag_matches_as_a_member() -> None:
+    assert one(tag=SEPARATOR.join(["team:x", "workflow:rest"])) == ("rest", "rest#2", "claim")
+    assert one(tag="workflow:rest2") == (None, None, "none")
+
+
+def test_no_match_says_why() -> None:
+    reasons = [found.reason for found in attribute(rules_of(catalog()), [{}, {"api_key_alias": None}, {"api_key_alias": "d"}])]
+    assert reasons == [
+        "the call carries none of the fields that rules ask for",
+        "the call carries none of the fields that rules ask for",
+        "no rule matches",
+    ]
+    assert attribute([], [{"app": "x"}])[0].reason == "no attribution rules are declared"
+
+
+def test_only_a_star_is_special() -> None:
+    rule = Rule("r", "w", (("app", "a[b]?.*x"),))
+    said = [found.workflow_id for found in attribute([rule], [{"app": value} for value in ("a[b]?.ZZx", "ab1.x", "a[b]?.x\n", "a[b]?_x")])]
+    assert said == ["w", None, None, None]
+    assert attribute([Rule("r", "w", (("app", "a*c"),))], [{"app": "a\nc"}])[0].workflow_id == "w"
+
+
+def test_fields_to_group_by_are_those_of_the_rules() -> None:
+    assert rule_fields(rules_of(catalog())) == ["api_key_alias", "environment", "metadata.workflow", "tag"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y*", "*"])), max_size=6), st.sampled_from(["x", "yy", "", "z"]))
+def test_the_answer_is_that_of_the_first_matching_rule(patterns: list[tuple[str, str]], value: str) -> None:
+    rules = [Rule(f"r{place}", f"w{place}", ((field, pattern),)) for place, (field, pattern) in enumerate(patterns)]
+    found = attribute(rules, [{"a": value, "b": None}])[0]
+    alone = [attribute([rule], [{"a": value, "b": None}])[0] for rule in rules]
+    first = next((answer for answer in alone if answer.workflow_id), None)
+    assert found.workflow_id == (first.workflow_id if first else None)
+    assert found.rule_id == (first.rule_id if first else None)
+
+
+def test_suggestions_are_ranked_by_spend_and_apply_as_they_are() -> None:
+    groups = [
+        ({"api_key_alias": "c-claims-fnol", "app": "x"}, 10, 5),
+        ({"api_key_alias": "c-claims-fnol", "app": "y"}, 10, 7),
+        ({"api_key_alias": None, "app": "new-thing"}, 1, 100),
+        ({"api_key_alias": None, "app": None}, 1000, 10**9),
+    ]
+    found = suggestions(groups, catalog())
+    assert [(one.match, one.workflow_id, one.calls, one.spend_pico) for one in found] == [
+        ("app: new-thing", None, 1, 100),
+        ("api_key_alias: c-claims-fnol", "fnol", 20, 12),
+    ]
+    parsed = parse_documents(found[1].yaml)[0]
+    assert isinstance(parsed, AttributionDocument)
+    assert parsed.rules[0].match == {"api_key_alias": "c-claims-fnol"}
+    assert yaml.safe_load(found[1].yaml)["rules"][0]["workflow"] == "fnol"
