@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from governor.chargeback.allocation import split_cents, to_cents
 from governor.chargeback.coverage import Coverage
-from governor.chargeback.lines import Line, UnpricedUse
+from governor.chargeback.lines import UNALLOCATED, Line, UnpricedUse
 from governor.prices.price import PICO
 
 SCHEMA: Final = "governor.statement/v1"
@@ -61,6 +61,7 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
             "usage_total": cents_text(sum(center["_usage_cents"] for center in centers)),
             "corrections_total": cents_text(sum(center["_correction_cents"] for center in centers)),
             "shadow_total": cents_text(sum(center["_shadow_cents"] for center in centers)),
+            "unallocated_total": cents_text(totals.get(UNALLOCATED, 0)),
             "currency": CURRENCY,
             "calls": sum(line.calls for line in given.lines) + sum(use.calls for use in given.unpriced) + _free(given.free_calls.values()),
             "lines": len(every),
@@ -73,6 +74,12 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
         else None,
         "cost_centers": _public(centers),
     }
+
+
+def for_cost_center(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The month's document as one cost center may see it: its own lines, everybody's totals."""
+    (center,) = [center for center in document["cost_centers"] if center["id"] == name]
+    return {key: value for key, value in document.items() if key != "cost_centers"} | {"cost_center": center}
 
 
 def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementInput) -> dict[str, Any]:

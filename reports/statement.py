@@ -1,0 +1,277 @@
+"""The monthly statement of one cost center: a PDF for the person who pays, and the same lines as CSV.
+
+Owns: the words, the order, the form of numbers, the page. Does not own: any amount (the statement document brings them, in cents that foot). Invariants: same document,
+same bytes: no clock, no random id; what is absent is named as absent; a negative amount stands in parentheses and is never only red; no chart without its table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports.charts import svg, workflow_spec
+from reports.table import csv_bytes
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+CHART_ROWS: Final = 12
+MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+METERS: Final = {
+    "input": "Input",
+    "cache_read": "Input, from cache",
+    "cache_write": "Input, written to cache",
+    "cache_write_1h": "Input, written to 1 h cache",
+    "output": "Output",
+    "reasoning": "Reasoning",
+    "audio_input": "Audio input",
+    "audio_output": "Audio output",
+    "image_input": "Image input",
+    "image_output": "Image output",
+    "request": "Requests",
+    "replay": "Shadow replays",
+}
+ROUTES: Final = {
+    "approved": "",
+    "waived": "under a waiver",
+    "unapproved": "route not approved",
+    "undecided": "approval undecided",
+}
+FREE: Final = {
+    "gateway_cache_hit": "answered from the gateway's cache, nothing charged",
+    "failed_without_usage": "failed without any usage reported, nothing charged",
+}
+COLUMNS: Final = (
+    ("statement", "text"), ("month", "exact"), ("kind", "exact"), ("charge_month", "exact"), ("cost_center", "text"), ("workflow", "text"),
+    ("owner", "text"), ("provider", "text"), ("model", "text"), ("service_tier", "text"), ("traffic_class", "exact"), ("route_status", "exact"),
+    ("meter", "text"), ("quantity", "exact"), ("unit", "exact"), ("list_unit_price", "exact"), ("contract_unit_price", "exact"), ("price_per", "exact"),
+    ("price_source", "exact"), ("list_cost", "number"), ("contracted_cost", "number"), ("amount", "exact"), ("currency", "exact"), ("calls", "exact"),
+    ("unpriced_reason", "exact"), ("line_id", "exact"), ("corrects_line_id", "exact"),
+)  # fmt: skip
+
+
+def render_csv(document: Mapping[str, Any]) -> bytes:
+    """document: one cost center's statement. The amounts of all rows sum to its total; unpriced use is listed with an empty amount."""
+    center = document["cost_center"]
+    common = {
+        "statement": document["statement_number"],
+        "month": document["month"],
+        "cost_center": center["id"],
+        "currency": document["currency"],
+    }
+    rows = [common | _csv_line(line, "correction" if line["corrects"] else "usage") for line in (*center["lines"], *center["corrections"])]
+    for use in center["unpriced"]:
+        counted = {"input": use["input_tokens"], "output": use["output_tokens"]}
+        quantities = [(meter, tokens, "Tokens") for meter, tokens in counted.items() if tokens is not None] or [
+            ("request", use["calls"], "Requests")
+        ]
+        for place, (meter, quantity, unit) in enumerate(quantities):
+            rows.append(
+                common
+                | {name: use[name] for name in ("workflow", "provider", "model")}
+                | {"kind": "unpriced", "charge_month": document["month"], "meter": meter, "quantity": quantity, "unit": unit}
+                | {
+                    "calls": use["calls"] if place == 0 else 0,
+                    "unpriced_reason": use["reason"],
+                    "price_source": "unpriced",
+                    "traffic_class": "production",
+                }
+            )
+    return csv_bytes(COLUMNS, rows)
+
+
+def _csv_line(line: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    listed, contracted = line["list_price"] or {}, line["contract_price"] or {}
+    return dict(line) | {
+        "kind": kind,
+        "list_unit_price": listed.get("amount"),
+        "contract_unit_price": contracted.get("amount"),
+        "price_per": contracted.get("per"),
+        "corrects_line_id": line["corrects"],
+    }
+
+
+def render_pdf(document: Mapping[str, Any]) -> bytes:
+    """PDF/A-3b of one cost center's statement with its CSV attached. Optional "paper": A4 (default) or Letter."""
+    from weasyprint import HTML, Attachment
+
+    identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest()[:16]
+    prepared = datetime.fromisoformat(document["prepared_at"])
+    data = Attachment(
+        string=render_csv(document).decode(),
+        name=f"statement-{document['month']}-{document['cost_center']['id']}.csv",
+        description="The lines of this statement",
+        created=prepared,
+        modified=prepared,
+        relationship="Data",
+    )
+    page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
+    made: bytes = page.write_pdf(
+        pdf_identifier=identifier, pdf_variant="pdf/a-3b", attachments=[data], full_fonts=False, optimize_images=False
+    )
+    return made
+
+
+def render_html(document: Mapping[str, Any]) -> str:
+    """The page before it is printed; tests and reviewers read it."""
+    return _environment().get_template("statement.html").render(view(document))
+
+
+@lru_cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(usd=usd, count=count, month=month_name, day=day, exact=exact)
+    return environment
+
+
+def view(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows, in the form it shows it."""
+    center = document["cost_center"]
+    production = [row for row in center["workflows"] if row["traffic_class"] == "production"]
+    other = [row for row in center["workflows"] if row["traffic_class"] != "production"]
+    unapproved = sum((Decimal(row["unapproved"]) for row in production), Decimal(0))
+    total, exact_cost = Decimal(center["total"]), Decimal(center["contracted_cost"])
+    return {
+        "doc": document,
+        "center": center,
+        "paper": document.get("paper", "A4"),
+        "unallocated": center["id"] == "UNALLOCATED",
+        "production": production,
+        "other": other,
+        "other_total": _total(other),
+        "unapproved": unapproved,
+        "over_budget": [row for row in production if row["budget"] and Decimal(row["amount"]) > Decimal(row["budget"])],
+        "change": _change(center),
+        "saving": Decimal(center["list_cost"]) - exact_cost,
+        "rounding": total - exact_cost,
+        "chart": _chart(production, document["previous"]),
+        "sections": _sections([line for line in center["lines"] if line["traffic_class"] == "production"]),
+        "other_sections": _sections([line for line in center["lines"] if line["traffic_class"] != "production"]),
+        "corrections": [
+            {"month": month, "sections": _sections(list(lines)), "total": _amounts(center["corrections"], month)}
+            for month, lines in groupby(
+                sorted(center["corrections"], key=lambda line: str(line["charge_month"])), key=lambda line: str(line["charge_month"])
+            )
+        ],
+        "unpriced_calls": sum(use["calls"] for use in center["unpriced"]),
+        "exposure": {
+            bound: sum((Decimal(use["exposure"][bound]) for use in center["unpriced"]), Decimal(0)) for bound in ("low", "middle", "high")
+        },
+        "free_words": FREE,
+        "line_count": len(center["lines"]) + len(center["corrections"]),
+        "tokens": sum(line["quantity"] for line in center["lines"] if line["unit"] == "Tokens"),
+    }
+
+
+def _change(center: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Against the previous closed month: usage with usage, because corrections belong to neither."""
+    if center["previous_total"] is None:
+        return None
+    before, now = Decimal(center["previous_total"]), Decimal(center["total"])
+    return {"amount": now - before, "percent": f"{(now - before) * 100 / before:+.1f} %" if before else None, "before": before}
+
+
+def _chart(rows: Sequence[Mapping[str, Any]], previous: Mapping[str, Any] | None) -> str | None:
+    """Bars by workflow; beyond a dozen the rest is one bar, as it is in words beside it."""
+    if not rows or all(Decimal(row["amount"]) <= 0 for row in rows):
+        return None
+    shown = [_bar(row["workflow"] or "unattributed", [row], previous) for row in rows[:CHART_ROWS]]
+    if len(rows) > CHART_ROWS:
+        shown.append(_bar(f"{len(rows) - CHART_ROWS} more", rows[CHART_ROWS:], previous))
+    return svg(workflow_spec(shown))
+
+
+def _bar(name: str, rows: Sequence[Mapping[str, Any]], previous: Mapping[str, Any] | None) -> dict[str, Any]:
+    before = [Decimal(row["previous"]) for row in rows if row["previous"] is not None]
+    # drawn only: a float has more digits than a bar has pixels
+    return {"workflow": name, "amount": float(_total(rows)), "previous": float(sum(before)) if previous and before else None}
+
+
+def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Lines under their workflow and model, dearest workflow first."""
+    by_workflow: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        by_workflow.setdefault(line["workflow"] or "", []).append(line)
+    sections = []
+    for workflow, members in by_workflow.items():
+        models: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+        for line in members:
+            models.setdefault(
+                (line["provider"], line["model"], line["service_tier"], line["route_status"], line["traffic_class"]), []
+            ).append(line)
+        sections.append(
+            {
+                "workflow": workflow or None,
+                "owner": next((line["owner"] for line in members if line["owner"]), None),
+                "amount": _total(members),
+                "list_cost": sum((Decimal(line["list_cost"]) for line in members), Decimal(0)),
+                "models": [
+                    {
+                        "name": f"{provider} / {model}",
+                        "tier": tier,
+                        "mark": ROUTES.get(route, route),
+                        "calls": sum(line["calls"] for line in found),
+                        "lines": [
+                            dict(line) | {"words": METERS.get(line["meter"], line["meter"]), "price": _price(line)} for line in found
+                        ],
+                    }
+                    for (provider, model, tier, route, _), found in models.items()
+                ],
+            }
+        )
+    return sorted(sections, key=lambda section: (-abs(section["amount"]), section["workflow"] or "~"))
+
+
+def _price(line: Mapping[str, Any]) -> dict[str, str | None]:
+    """What was paid per block, and the list price beside it where they differ."""
+    paid, listed = line["contract_price"], line["list_price"]
+    if paid is None:
+        return {"paid": "as measured", "listed": None}
+    per = "1M" if paid["per"] == 1_000_000 else f"{paid['per']:,}"  # noqa: PLR2004 - tokens are priced by the million
+    differs = listed is not None and (listed["amount"], listed["per"]) != (paid["amount"], paid["per"])
+    return {"paid": f"{paid['amount']} / {per}", "listed": f"list {listed['amount']}" if differs else None}
+
+
+def _amounts(lines: Sequence[Mapping[str, Any]], month: str) -> Decimal:
+    return sum((Decimal(line["amount"]) for line in lines if line["charge_month"] == month), Decimal(0))
+
+
+def _total(rows: Sequence[Mapping[str, Any]]) -> Decimal:
+    return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
+
+
+def usd(value: str | Decimal) -> str:
+    """$1,234.56; a negative amount in parentheses."""
+    amount = Decimal(value).quantize(Decimal("0.01"))
+    return f"(${-amount:,.2f})" if amount < 0 else f"${amount:,.2f}"
+
+
+def exact(value: str | Decimal) -> str:
+    """Every digit there is, at least two."""
+    amount = Decimal(value)
+    whole, _, places = f"{abs(amount):f}".partition(".")
+    text = f"${int(whole):,}.{places.rstrip('0').ljust(2, '0')}"
+    return f"({text})" if amount < 0 else text
+
+
+def count(value: int) -> str:
+    return f"({-value:,})" if value < 0 else f"{value:,}"
+
+
+def month_name(month: str) -> str:
+    """`2026-10` as October 2026."""
+    return f"{MONTHS[int(month[5:7]) - 1]} {month[:4]}"
+
+
+def day(moment: str) -> str:
+    """`2026-11-03...` as 3 November 2026."""
+    return f"{int(moment[8:10])} {month_name(moment)}"
