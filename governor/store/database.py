@@ -101,7 +101,6 @@ def libpq(url: str) -> str:
     return psycopg.conninfo.make_conninfo("", **{name: value for name, value in parts.items() if value is not None}, **options)
 
 
-
 def guarded_tables() -> list[tuple[str, str]]:
     """(table, column that names the organization), for every table of the rows database."""
     if not rows.__all__:

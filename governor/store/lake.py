@@ -1,0 +1,179 @@
+"""The lake of calls of one organization: DuckDB over Parquet with a transactional catalog (DuckLake).
+
+Owns: opening on first use, one door to everything the other lake_* modules do. Does not own: what a call is (governor.calls), who asks (actions).
+Invariants: every method is one transaction; ingest holds the lake's lock from its first look to its commit; a snapshot id can be re-read for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from governor.ports import Batch
+from governor.store import lake_facts, lake_ingest, lake_read, lake_tables
+from governor.store.lake_attach import Place, attach
+from governor.store.lake_ingest import BatchInfo, Counts
+from governor.store.lake_lock import ingest_lock, patiently
+
+__all__ = ["BatchInfo", "Counts", "Lake"]
+Result = TypeVar("Result")
+_NO_INFO: Final = BatchInfo()
+
+
+class Lake:
+    """catalog: a path (SQLite) or postgres:// URL; data: a directory or s3:// prefix; lock_dir: where the lock file and spill files live."""
+
+    def __init__(
+        self, catalog: str, data: str, org: str, *, lock_dir: Path | None = None, threads: int | None = None, memory: str | None = None
+    ) -> None:
+        folder = lock_dir or (Path.cwd() if "://" in catalog else Path(catalog).parent)
+        self.place = Place(catalog, data, org, scratch=folder / "scratch")
+        self._lock_folder = folder
+        self._threads, self._memory = threads, memory
+        self._opening = threading.Lock()
+        self._root: duckdb.DuckDBPyConnection | None = None
+
+    def ingest(
+        self,
+        batch_id: str,
+        batches: Iterable[Batch],
+        now: datetime,
+        *,
+        info: BatchInfo = _NO_INFO,
+        resolved: Sequence[str] = (),
+        patience: float = 600.0,
+    ) -> Counts:
+        """Store each call once. All of `batches` commits, or nothing. The same batch_id again answers what the first time did.
+
+        `batches` is drained before the lock is taken. Raises Unavailable when another writer keeps the lake for longer than `patience` seconds.
+        """
+        with self._cursor() as connection:
+            stage = lake_ingest.Stage(connection)
+            try:
+                stage.fill(batches, now)
+                with self._writing(patience):
+                    return patiently(lambda: lake_ingest.commit(connection, batch_id, info, now, resolved))
+            finally:
+                stage.drop()
+
+    def snapshot_id(self) -> int:
+        """The newest committed snapshot."""
+        return self._read(lake_read.snapshot_id)
+
+    def month_facts(
+        self,
+        start: datetime,
+        end: datetime,
+        keys: Sequence[str] = (),
+        boundaries: Sequence[datetime] = (),
+        snapshot: int | None = None,
+        *,
+        bands: Sequence[int] = (),
+        by_day: bool = False,
+    ) -> pa.Table:
+        """Sums of the cost-bearing calls in [start, end), one row per distinct way of using a model (lake_facts.py names the columns)."""
+        query = lake_facts.facts_query(keys, boundaries, bands, day=by_day, source=lake_read.calls_at(snapshot))
+        return self._read(lambda connection: lake_read.table(connection, query, {"start": start, "end": end}))
+
+    def latency_facts(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        labels: pa.Table,
+        boundaries: Sequence[datetime] = (),
+        snapshot: int | None = None,
+    ) -> pa.Table:
+        """Exact latency quantiles per label. `labels`: columns `epoch`, the attribution keys, and `label` (such as the workflow id)."""
+        return self._read(lambda connection: lake_facts.latency(connection, labels, boundaries, start, end, lake_read.calls_at(snapshot)))
+
+    def calls(self, record_ids: Sequence[str] | None = None, **filters: Any) -> pa.Table:
+        """Calls by id or filter, oldest first; see lake_read.CallFilter for the filters."""
+        found = lake_read.CallFilter(record_ids=None if record_ids is None else tuple(record_ids), **filters)
+        return self._read(lambda connection: lake_read.calls(connection, found))
+
+    def export_calls(self, path: Path, start: datetime, end: datetime, *, snapshot: int | None = None) -> int:
+        """Write the calls of [start, end), cost bearing or not, as one Parquet file with every canonical column. Returns how many."""
+        return self._read(lambda connection: lake_read.export_calls(connection, path, start, end, snapshot))
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Every committed batch, oldest first."""
+        return self._read(lambda connection: lake_read.rows(connection, "SELECT * FROM lake.batches ORDER BY committed_at, batch_id"))
+
+    def quarantine(
+        self, *, state: str | None = "open", source: str | None = None, ids: Sequence[str] = (), limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Rejected records with their reason, newest first."""
+        return self._read(lambda connection: lake_read.quarantine(connection, state, source, ids, limit))
+
+    def decide_quarantine(self, ids: Sequence[str], state: str, now: datetime) -> int:
+        """Mark open records `retried` or `discarded`. Returns how many were open."""
+        return self._write(lambda connection: lake_read.decide_quarantine(connection, ids, state, now))
+
+    def conflicts(self, *, limit: int = 1000) -> list[dict[str, Any]]:
+        """Payloads that arrived for a key that was stored with another payload, newest first."""
+        return self._read(lambda connection: lake_read.conflicts(connection, limit))
+
+    def totals(self) -> dict[str, int]:
+        """Rows per table."""
+        return self._read(lambda connection: {name: lake_read.count(connection, f"lake.{name}") for name in lake_tables.TABLES})
+
+    def compact(self) -> None:
+        """Merge small files; snapshots stay readable."""
+        self._write(lambda connection: connection.execute("CALL ducklake_merge_adjacent_files('lake')").fetchall())
+
+    def query(self, sql: str, parameters: dict[str, Any] | None = None, *, snapshot: int | None = None, **relations: pa.Table) -> pa.Table:
+        """A read-only SELECT in which `{calls}` stands for the calls at `snapshot` and `relations` are Arrow tables by name. For store and actions."""
+
+        def run(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+            for name, relation in relations.items():
+                connection.register(name, relation)
+            return lake_read.table(connection, sql.replace("{calls}", lake_read.calls_at(snapshot)), parameters or {})
+
+        return self._read(run)
+
+    def close(self) -> None:
+        with self._opening:
+            if self._root is not None:
+                self._root.close()
+                self._root = None
+
+    @contextmanager
+    def _writing(self, patience: float = 600.0) -> Iterator[None]:
+        with ingest_lock(self.place, self._lock_folder, patience=patience):
+            yield
+
+    def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        with self._cursor() as connection:
+            return patiently(lambda: work(connection))
+
+    def _write(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        with self._cursor() as connection, self._writing():
+            return patiently(lambda: work(connection))
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own: threads do not share one, and temporary tables stay apart."""
+        connection = self._open().cursor()
+        try:
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            yield connection
+        finally:
+            connection.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._root is None:
+                with self._writing():  # rivals that open a new lake at once must not both create it
+                    root = patiently(lambda: attach(self.place, threads=self._threads, memory=self._memory))
+                    if lake_tables.missing(root):
+                        lake_tables.build(root)
+                self._root = root
+            return self._root

@@ -1,0 +1,143 @@
+"""The month in sums: one row per distinct way of using a model, so that everything after it grows with ways and not with traffic.
+
+Owns: the grouping columns, the token classes derived where a source left them out, epochs and context bands.
+Does not own: what the sums cost or who owns them (nouns). Invariants: only cost-bearing calls; sums of unknown are null; exact integers and decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from governor.attribution import SEPARATOR, TAG
+from governor.calls import CALL_SCHEMA
+from governor.errors import Invalid
+from governor.store.lake_attach import literal
+
+DIMENSIONS: Final = {
+    "provider": "provider",
+    "model": "coalesce(response_model, routed_model, requested_model)",
+    "response_model": "response_model",
+    "routed_model": "routed_model",
+    "requested_model": "requested_model",
+    "region": "coalesce(inference_region, region)",
+    "service_tier": "service_tier",
+    "environment": "environment",
+    "data_class": "data_class",
+    "is_fallback": "coalesce(is_fallback, false)",
+    "fallback_from_model": "fallback_from_model",
+    "traffic_class": "coalesce(traffic_class, 'production')",
+    "status": "coalesce(status, 'ok')",
+    "gateway_cache": "gateway_cache",
+    "cost_currency": "cost_currency",
+    "cost_source": "cost_source",
+    "source_kind": "source_kind",
+}
+_UNKNOWN: Final = "input_tokens IS NULL AND output_tokens IS NULL AND coalesce(status, 'ok') = 'ok'"
+MEASURES: Final = {
+    "calls": "count(*)",
+    "input_tokens": "sum(input_tokens)",
+    "input_uncached_tokens": "sum(coalesce(input_uncached_tokens, input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0)))",
+    "cache_read_tokens": "sum(cache_read_tokens)",
+    "cache_write_tokens": "sum(cache_write_tokens)",
+    "cache_write_5m_tokens": "sum(cache_write_5m_tokens)",
+    "cache_write_1h_tokens": "sum(cache_write_1h_tokens)",
+    "output_tokens": "sum(output_tokens)",
+    "reasoning_tokens": "sum(reasoning_tokens)",
+    "audio_input_tokens": "sum(audio_input_tokens)",
+    "audio_output_tokens": "sum(audio_output_tokens)",
+    "image_input_tokens": "sum(image_input_tokens)",
+    "image_output_tokens": "sum(image_output_tokens)",
+    "cost_amount": "sum(cost_amount)",
+    "upstream_cost_amount": "sum(upstream_cost_amount)",
+    "gateway_fee_amount": "sum(gateway_fee_amount)",
+    "usage_unknown_calls": f"count(*) FILTER ({_UNKNOWN})",
+    "first_start_time": "min(start_time)",
+    "last_start_time": "max(start_time)",
+    "max_duration_ms": "max(duration_ms)",
+}
+_TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
+
+
+def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: bool, source: str) -> str:
+    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `day` (null unless day), each of `keys` by its own name, MEASURES, `examples`.
+
+    `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
+    Binds $start and $end.
+    """
+    columns = {
+        **DIMENSIONS,
+        "epoch": epoch_of(boundaries),
+        "context_band": _band_of(bands),
+        "day": "strftime(start_time, '%Y-%m-%d')" if day else "NULL::VARCHAR",
+    }
+    columns |= {name: key_expression(name) for name in keys if name not in columns}
+    chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
+    # sums of 64-bit integers are 128 bits wide; a month's tokens fit 64 and Arrow readers want those
+    sums = ", ".join(f"{expression}{'::BIGINT' if name in _TOKENS else ''} AS {name}" for name, expression in MEASURES.items())
+    return f"""SELECT {chosen}, {sums}, list_distinct([min(record_id), max(record_id), arg_max(record_id, (duration_ms, record_id))]) AS examples
+        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
+        GROUP BY {", ".join(str(place) for place in range(1, len(columns) + 1))}
+        ORDER BY {", ".join(str(place) for place in range(1, len(columns) + 1))}"""
+
+
+def latency(
+    connection: duckdb.DuckDBPyConnection, labels: pa.Table, boundaries: Sequence[datetime], start: datetime, end: datetime, source: str
+) -> pa.Table:
+    """label, provider, model, calls, p50_ms, p95_ms, p99_ms, max_ms over successful calls of known duration."""
+    keys = [name for name in labels.schema.names if name not in ("epoch", "label")]
+    columns = ", ".join(f'{key_expression(name)} AS "key_{number}"' for number, name in enumerate(keys))
+    match = " AND ".join(
+        ["l.epoch = c.epoch", *(f'l."{_safe(name)}" IS NOT DISTINCT FROM c."key_{number}"' for number, name in enumerate(keys))]
+    )
+    connection.register("labels", labels)
+    return connection.execute(
+        f"""WITH c AS (
+            SELECT {epoch_of(boundaries)} AS epoch, {DIMENSIONS["provider"]} AS provider, {DIMENSIONS["model"]} AS model, duration_ms{", " if columns else ""}{columns}
+            FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
+              AND coalesce(status, 'ok') = 'ok' AND duration_ms IS NOT NULL AND coalesce(traffic_class, 'production') = 'production'
+        )
+        SELECT l.label, provider, model, count(*) AS calls, quantile_disc(duration_ms, 0.5) AS p50_ms, quantile_disc(duration_ms, 0.95) AS p95_ms,
+               quantile_disc(duration_ms, 0.99) AS p99_ms, max(duration_ms) AS max_ms
+        FROM c JOIN labels l ON {match} GROUP BY ALL ORDER BY ALL""",
+        {"start": start, "end": end},
+    ).to_arrow_table()
+
+
+def key_expression(name: str) -> str:
+    """SQL of an attribution key: a column of the call, `metadata.<name>`, `tag` (all tags joined) or `source`. Raises Invalid for anything else."""
+    if name.startswith("metadata."):
+        return f"metadata[{literal(name.removeprefix('metadata.'))}]"
+    column = {TAG: "tags", "source": "source_instance"}.get(name, name)
+    if column not in CALL_SCHEMA.names:
+        raise Invalid(f"no call has a field {name!r}", hint="use a column of docs/calls.md, metadata.<name>, tag or source")
+    if pa.types.is_list(CALL_SCHEMA.field(column).type):
+        return f"array_to_string({column}, {literal(SEPARATOR)})"
+    return column if CALL_SCHEMA.field(column).type == pa.string() else f"{column}::VARCHAR"
+
+
+def epoch_of(boundaries: Sequence[datetime]) -> str:
+    """How many boundaries are at or before start_time, by halving."""
+    marks = sorted(boundaries)
+
+    def between(low: int, high: int) -> str:
+        if low == high:
+            return str(low)
+        middle = (low + high) // 2
+        return f"CASE WHEN start_time < TIMESTAMPTZ {literal(marks[middle].isoformat())} THEN {between(low, middle)} ELSE {between(middle + 1, high)} END"
+
+    return f"({between(0, len(marks))})::INTEGER"
+
+
+def _band_of(bands: Sequence[int]) -> str:
+    if not bands:
+        return "CASE WHEN input_tokens IS NOT NULL THEN 0 END"
+    return "(" + " + ".join(f"(input_tokens >= {int(band)})::INTEGER" for band in sorted(bands)) + ")"
+
+
+def _safe(name: str) -> str:
+    return name.replace('"', '""')

@@ -1,0 +1,269 @@
+"""Storing calls once: stage what connectors read, compare with what is stored, commit everything or nothing.
+
+Owns: the lake transaction of an ingest and its counts. Does not own: reading sources (connectors), the lock and retry (lake_lock.py),
+which witness bears the cost (lake_witness.py). Invariants: read = stored + duplicates + conflicts + quarantined; the same key with the same
+payload is stored once, with another payload it is a conflict and never overwrites; the batch row commits with its calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from governor.calls import CALL_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
+from governor.errors import Invalid
+from governor.ports import Batch
+from governor.store import lake_witness
+from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA
+
+EARLIEST: Final = "TIMESTAMPTZ '2022-01-01 00:00:00+00'"
+MAX_URIS: Final = 20
+_SEEN_TABLES: Final = ("seen", "stored", "fresh", "members", "touched", "found", "namers", "decisions")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of an ingest. `other_spans` counts structure without a model call, apart from `read`."""
+
+    read: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    quarantined: int = 0
+    other_spans: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BatchInfo:
+    """Where a batch came from; kept in the lake so that a crash before the rows commit loses nothing."""
+
+    source: str = ""
+    connector: str = ""
+    uris: Sequence[str] = ()
+    actor: str = ""
+    cursor: str = ""
+    started_at: datetime | None = None
+
+
+class Stage:
+    """Temporary tables that hold what was read, spilling to disk; filled outside the lock, used inside it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        for name, schema in {"in_calls": CALL_SCHEMA, "in_rejected": REJECT_SCHEMA, "in_spans": SPAN_SCHEMA}.items():
+            connection.register("shape", schema.empty_table())
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM shape")
+            connection.unregister("shape")
+
+    def fill(self, batches: Iterable[Batch], now: datetime) -> None:
+        for batch in batches:
+            self._add("in_calls", batch.calls, CALL_SCHEMA)
+            self._add("in_rejected", batch.rejected, REJECT_SCHEMA)
+            self._add("in_spans", batch.spans, SPAN_SCHEMA)
+        self._refuse_unusable(now)
+
+    def _add(self, name: str, table: pa.Table, schema: pa.Schema) -> None:
+        if table.num_rows == 0:
+            return
+        if table.schema.names != schema.names:
+            odd = sorted(set(table.schema.names) ^ set(schema.names))
+            raise Invalid(f"a connector returned other columns than {name[3:]} has: {', '.join(odd[:5]) or 'in another order'}")
+        self.connection.register("incoming", table)
+        self.connection.execute(f"INSERT INTO {name} FROM incoming")
+        self.connection.unregister("incoming")
+
+    def _refuse_unusable(self, now: datetime) -> None:
+        """A call without key, digest or believable time cannot be counted once or put in a month: it goes to quarantine."""
+        reason = f"""CASE WHEN record_id IS NULL THEN 'record_id: missing' WHEN raw_sha256 IS NULL THEN 'raw_sha256: missing'
+            WHEN start_time IS NULL THEN 'start_time: missing'
+            WHEN start_time < {EARLIEST} OR start_time > $limit THEN 'start_time: ' || start_time::VARCHAR || ' is not between 2022 and tomorrow' END"""
+        limit = {"limit": now + timedelta(days=1)}
+        bad = self.connection.execute(f"SELECT count(*) FROM in_calls WHERE {reason} IS NOT NULL", limit).fetchone()
+        if bad in (None, (0,)):
+            return
+        self.connection.execute(
+            f"""INSERT INTO in_rejected SELECT ingest_uri, ingest_row, {reason}, encode(to_json(in_calls)::VARCHAR)
+                FROM in_calls WHERE {reason} IS NOT NULL""",
+            limit,
+        )
+        self.connection.execute(f"DELETE FROM in_calls WHERE {reason} IS NOT NULL", limit)
+
+    def drop(self) -> None:
+        for name in ("in_calls", "in_rejected", "in_spans", *_SEEN_TABLES):
+            self.connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+
+
+def commit(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str] = ()) -> Counts:
+    """One lake transaction over the staged tables. The caller holds the ingest lock and may call again after a busy catalog.
+
+    `resolved`: quarantine ids that this batch answers; they become `retried` with it.
+    """
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        known = _recorded(connection, batch_id)
+        counts = known if known is not None else _store(connection, batch_id, info, now, resolved)
+        connection.execute("COMMIT")
+    except BaseException:
+        rollback(connection)
+        raise
+    return counts
+
+
+def rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave a transaction that may already be gone."""
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.Error:
+        return
+
+
+def _recorded(connection: duckdb.DuckDBPyConnection, batch_id: str) -> Counts | None:
+    """Counts of a batch that is in the lake already: the commit answered with an error but had happened."""
+    names = list(Counts.__dataclass_fields__)
+    row = connection.execute(f"SELECT {', '.join(names)} FROM lake.batches WHERE batch_id = ?", [batch_id]).fetchone()
+    return None if row is None else Counts(*row)
+
+
+def _store(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str]) -> Counts:
+    staged, rejected, spans = (_count(connection, name) for name in ("in_calls", "in_rejected", "in_spans"))
+    stored, duplicates, conflicts = _store_calls(connection, batch_id, now) if staged else (0, 0, 0)
+    if rejected:
+        _store_rejected(connection, batch_id, info, now)
+    if spans:
+        _store_spans(connection)
+    if resolved:
+        connection.execute(
+            "UPDATE lake.quarantine SET state = 'retried', decided_at = $now WHERE state = 'open' AND id IN (SELECT unnest($ids))",
+            {"now": now, "ids": list(resolved)},
+        )
+    counts = Counts(staged + rejected, stored, duplicates, conflicts, rejected, spans)
+    _record_batch(connection, batch_id, info, now, counts)
+    return counts
+
+
+def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime) -> tuple[int, int, int]:
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE seen AS
+        SELECT record_id, min(rowid) AS seq, arg_min(raw_sha256, rowid) AS raw_sha256, count(*) AS copies FROM in_calls GROUP BY record_id
+    """)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE stored AS SELECT record_id, raw_sha256 FROM lake.calls SEMI JOIN seen USING (record_id)"
+    )
+    staged, distinct, known = _count(connection, "in_calls"), _count(connection, "seen"), _count(connection, "stored")
+    if known < distinct:
+        _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged)
+    if known == 0 and distinct == staged:
+        return staged, 0, 0
+    # A row that is not the first of its key is measured against the payload that is kept: the stored one, else the first of this input.
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE found AS
+        SELECT c.rowid AS seq, coalesce(k.raw_sha256, s.raw_sha256) AS kept
+        FROM in_calls c JOIN seen s USING (record_id) LEFT JOIN stored k USING (record_id)
+        WHERE c.raw_sha256 <> coalesce(k.raw_sha256, s.raw_sha256)
+    """)
+    conflicts = _count(connection, "found")
+    if conflicts:
+        own = {"ingest_batch_id": "$batch", "ingested_at": "$now"}
+        columns = ", ".join(f"{own.get(name, f'c.{name}')} AS {name}" for name in CALL_SCHEMA.names)
+        connection.execute(
+            f"""INSERT INTO lake.conflicts BY NAME
+                SELECT {columns}, f.kept AS stored_raw_sha256, $now AS detected_at FROM in_calls c JOIN found f ON c.rowid = f.seq
+                ANTI JOIN lake.conflicts o ON o.record_id = c.record_id AND o.raw_sha256 = c.raw_sha256
+                QUALIFY row_number() OVER (PARTITION BY c.record_id, c.raw_sha256 ORDER BY c.rowid) = 1""",
+            {"now": now, "batch": batch_id},
+        )
+    stored = distinct - known
+    return stored, staged - stored - conflicts, conflicts
+
+
+def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime, *, all_new: bool) -> None:
+    if all_new:
+        fresh = "in_calls"
+    else:
+        connection.execute("CREATE OR REPLACE TEMP TABLE fresh AS SELECT seq FROM seen ANTI JOIN stored USING (record_id)")
+        fresh = "(SELECT c.* FROM in_calls c SEMI JOIN fresh ON c.rowid = fresh.seq)"
+    kept_out = lake_witness.SOURCE_EXCLUSION
+    reason, decided = kept_out, ""
+    if lake_witness.decide(connection, fresh):
+        _update_stored(connection)
+        decided = (
+            "LEFT JOIN (SELECT record_id AS decided_id, exclusion_reason AS decision FROM decisions WHERE is_new) ON record_id = decided_id"
+        )
+        reason = f"CASE WHEN decided_id IS NULL THEN {kept_out} ELSE decision END"
+    own = {"ingest_batch_id": "$batch", "ingested_at": "$now", "cost_bearing": f"({reason}) IS NULL", "exclusion_reason": reason}
+    columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in CALL_SCHEMA.names)
+    connection.execute(
+        f"INSERT INTO lake.calls BY NAME SELECT {columns}, {kept_out} AS source_exclusion FROM {fresh} {decided}",
+        {"batch": batch_id, "now": now},
+    )
+
+
+def _update_stored(connection: duckdb.DuckDBPyConnection) -> None:
+    """Rows already stored that a new witness beats, or that win now. The time bounds keep the scan to the months concerned."""
+    bounds = connection.execute("SELECT min(start_time)::VARCHAR, max(start_time)::VARCHAR FROM decisions WHERE NOT is_new").fetchone()
+    if bounds is None or bounds[0] is None:
+        return
+    connection.execute(
+        """UPDATE lake.calls SET cost_bearing = d.cost_bearing, exclusion_reason = d.exclusion_reason
+           FROM (SELECT * FROM decisions WHERE NOT is_new) d
+           WHERE calls.record_id = d.record_id AND calls.start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ""",
+        {"low": bounds[0], "high": bounds[1]},
+    )
+
+
+def _store_rejected(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime) -> None:
+    """Keep each bad record once, however often its file is read."""
+    connection.execute(
+        """INSERT INTO lake.quarantine BY NAME
+           WITH found AS (
+               SELECT sha256(sha256(coalesce(raw, ''::BLOB)) || '|' || coalesce(ingest_uri, '') || '|' || coalesce(ingest_row::VARCHAR, '')) AS id, *
+               FROM in_rejected
+           )
+           SELECT id, $batch AS batch_id, $connector AS connector, $source AS source, ingest_uri, ingest_row, reason, raw,
+                  'open' AS state, $now AS created_at, NULL::TIMESTAMPTZ AS decided_at
+           FROM found ANTI JOIN (SELECT id FROM lake.quarantine) USING (id)
+           QUALIFY row_number() OVER (PARTITION BY id) = 1""",
+        {"batch": batch_id, "connector": info.connector, "source": info.source, "now": now},
+    )
+
+
+def _store_spans(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        INSERT INTO lake.spans BY NAME
+        SELECT i.* FROM in_spans i
+        ANTI JOIN lake.spans s ON s.span_id IS NOT DISTINCT FROM i.span_id AND s.trace_id IS NOT DISTINCT FROM i.trace_id AND s.raw_sha256 = i.raw_sha256
+        QUALIFY row_number() OVER (PARTITION BY i.trace_id, i.span_id, i.raw_sha256) = 1
+    """)
+
+
+def _record_batch(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, counts: Counts) -> None:
+    row: dict[str, Any] = {
+        "batch_id": batch_id,
+        "source": info.source,
+        "connector": info.connector,
+        "uris": json.dumps(list(info.uris)[:MAX_URIS]),
+        "actor": info.actor,
+        "cursor": info.cursor,
+        **counts.as_dict(),
+        "started_at": info.started_at or now,
+        "committed_at": now,
+    }
+    names = ", ".join(BATCH_SCHEMA.names)
+    connection.execute(f"INSERT INTO lake.batches ({names}) VALUES ({', '.join(f'${name}' for name in BATCH_SCHEMA.names)})", row)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+assert set(CALL_SCHEMA.names) < set(CONFLICT_SCHEMA.names)  # noqa: S101 - conflicts hold whole calls

@@ -1,0 +1,88 @@
+"""One ingest at a time per lake, across processes and machines; and patience with a busy catalog.
+
+Owns: the ingest lock (advisory on Postgres, a locked file otherwise) and the retry of lake transactions.
+Does not own: what happens inside. Invariants: DuckLake checks nothing across overlapping transactions, so every writer of calls holds this lock
+from its first look to its commit; a process that dies lets go.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import duckdb
+import psycopg
+
+from governor.errors import Unavailable
+from governor.store.database import libpq
+from governor.store.lake_attach import Place
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+POLL_SECONDS: Final = 0.02
+ATTEMPTS: Final = 12
+_BUSY: Final = (
+    "database is locked",
+    "database table is locked",
+    "conflict",
+    "could not serialize",
+    "deadlock detected",
+    "Failed to commit",
+)
+
+
+@contextmanager
+def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Iterator[None]:
+    """Hold the lake's writer place. Raises Unavailable when it is not free within `patience` seconds."""
+    if place.on_postgres:
+        with _postgres_lock(place, patience):
+            yield
+        return
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "ingest.lock").open("a") as handle:
+        deadline = time.monotonic() + patience
+        while not _taken(handle.fileno()):
+            if time.monotonic() >= deadline:
+                raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored")
+            time.sleep(POLL_SECONDS)
+        yield  # closing the file lets go, also when the process dies
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _postgres_lock(place: Place, patience: float) -> Iterator[None]:
+    try:
+        with psycopg.connect(libpq(place.catalog), autocommit=True) as connection:
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{max(1, int(patience * 1000))}ms",))
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"governor-lake:{place.schema}",))
+            yield
+    except psycopg.errors.LockNotAvailable:
+        raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """Run a lake transaction again while the catalog is busy, waiting longer each time. `work` rolls back what it began."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return work()
+        except duckdb.Error as error:
+            if attempt == ATTEMPTS - 1 or not any(sign in str(error) for sign in _BUSY):
+                raise
+            pause = min(5.0, 0.05 * 2**attempt) * (0.5 + random.random())  # noqa: S311 - spreads rivals, guards nothing
+            log.debug("lake is busy, waiting %.2f s: %s", pause, error)
+            time.sleep(pause)
+    raise AssertionError("unreachable")  # pragma: no cover

@@ -1,0 +1,98 @@
+"""Which of several witnesses of one call carries its cost: the rule of governor/calls.py, applied to what is new and what it touches.
+
+Owns: finding the stored rows that new rows can change, and deciding all of them. Does not own: keys (connectors), ranks and the rule (calls.py).
+Invariants: the outcome depends only on the set of rows, never on the order in which they arrived; a row its source excluded never wins and names
+nobody; rows of a group that one witness calls shadow carry no production cost.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import duckdb
+
+from governor.calls import WITNESS_RANK
+from governor.store.lake_attach import literal
+
+UNRANKED: Final = 30  # a gateway we have no rank for: above tracing tools, below the gateways' own logs
+
+_RANK: Final = (
+    "CASE source_kind " + " ".join(f"WHEN {literal(kind)} THEN {rank}" for kind, rank in WITNESS_RANK.items()) + f" ELSE {UNRANKED} END"
+)
+_USAGE: Final = " + ".join(
+    f"({name} IS NOT NULL)::INTEGER"
+    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+)
+# Why the source itself keeps a row out of the count; null for a row that takes part. Kept beside the call, because exclusion_reason also
+# holds what we decide here, and that is decided afresh when another witness arrives.
+SOURCE_EXCLUSION: Final = """CASE WHEN exclusion_reason IS NOT NULL THEN exclusion_reason WHEN traffic_class = 'shadow' THEN 'shadow'
+    WHEN NOT cost_bearing THEN 'source_excluded' END"""
+_COLUMNS: Final = f"""record_id, start_time, dup_group_key, dup_alias_key, source_kind, split_part(source_kind, '.', 1) AS family, grain,
+    {_RANK} AS rank, coalesce(revision, 0) AS revision, {_USAGE} AS known, coalesce(traffic_class = 'shadow', false) AS shadow"""
+_NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM dup_group_key"
+
+
+def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
+    """Fill temp table `decisions` (record_id, start_time, is_new, cost_bearing, exclusion_reason) for the rows that `fresh` rows can change.
+
+    `fresh` names a relation of the new calls. False when none of them meets another witness: then each decides for itself alone.
+    """
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE members AS
+            SELECT {_COLUMNS}, {SOURCE_EXCLUSION} AS source_exclusion, true AS is_new, false AS was_bearing, '' AS was_reason
+            FROM {fresh} WHERE dup_group_key IS NOT NULL"""
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE touched AS
+        SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
+    """)
+    _add_stored(connection)
+    if not _meet(connection):
+        return False
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE decisions AS
+        WITH named AS (
+            SELECT dup_alias_key AS key, list(family) AS families, bool_or(shadow) AS by_shadow
+            FROM (FROM members UNION ALL BY NAME FROM namers) WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) GROUP BY 1
+        ),
+        placed AS (
+            SELECT *, row_number() OVER best AS place, first_value(family) OVER best AS winner,
+                bool_or(shadow) OVER (PARTITION BY dup_group_key) AS shadowed
+            FROM members SEMI JOIN touched ON members.dup_group_key = touched.key
+            WINDOW best AS (PARTITION BY dup_group_key ORDER BY source_exclusion IS NULL DESC, rank DESC, revision DESC, known DESC, record_id)
+        ),
+        said AS (
+            SELECT p.*, CASE
+                WHEN source_exclusion IS NOT NULL THEN source_exclusion
+                WHEN shadowed OR coalesce(by_shadow, false) THEN 'shadow'
+                WHEN place > 1 THEN CASE WHEN family = winner THEN 'duplicate_instrumentation' ELSE 'superseded' END
+                WHEN n.key IS NULL THEN NULL
+                WHEN NOT list_contains(families, family) THEN 'superseded'
+                WHEN grain = 'span_rollup' THEN 'parent_rollup' ELSE 'wrapper_span' END AS reason
+            FROM placed p LEFT JOIN named n ON n.key = p.dup_group_key
+        )
+        SELECT record_id, start_time, is_new, reason IS NULL AS cost_bearing, reason AS exclusion_reason FROM said
+        WHERE is_new OR was_reason IS DISTINCT FROM reason OR was_bearing IS DISTINCT FROM (reason IS NULL)
+    """)
+    return True
+
+
+def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
+    """Stored rows of touched groups join `members`; stored rows that name a touched group are the `namers`."""
+    stored = f"{_COLUMNS}, source_exclusion, false AS is_new, cost_bearing AS was_bearing, exclusion_reason AS was_reason"
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE found AS
+        SELECT {stored} FROM lake.calls WHERE dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched))
+    """)
+    connection.execute("INSERT INTO members FROM found SEMI JOIN touched ON found.dup_group_key = touched.key")
+    connection.execute("CREATE OR REPLACE TEMP TABLE namers AS FROM found ANTI JOIN touched ON found.dup_group_key = touched.key")
+
+
+def _meet(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any two rows at hand witness the same call."""
+    row = connection.execute(f"""
+        SELECT (SELECT count(*) FROM found) > 0
+            OR (SELECT count(DISTINCT dup_group_key) < count(*) FROM members)
+            OR EXISTS (SELECT 1 FROM members WHERE {_NAMING} AND dup_alias_key IN (SELECT dup_group_key FROM members))
+    """).fetchone()
+    return bool(row and row[0])

@@ -1,0 +1,203 @@
+"""The lake stores each call once, keeps what it cannot store, and can be re-read as of any snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from governor.calls import CALL_SCHEMA
+from governor.errors import Invalid, Unavailable
+from governor.ports import Batch
+from governor.store.lake import BatchInfo, Counts, Lake
+from governor.store.lake_lock import ingest_lock
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+OCTOBER = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+Make = Callable[..., Any]
+
+
+def contents(lake: Lake) -> list[dict[str, Any]]:
+    found = lake.calls()
+    return found.sort_by("record_id").to_pylist() if found.num_rows else []
+
+
+def test_the_same_input_three_times_is_stored_once(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    calls = [make_call(f"c{number}") for number in range(50)]
+    first = lake.ingest("b1", [make_batch(*calls[:30]), make_batch(*calls[30:])], NOW)
+    assert first == Counts(read=50, stored=50)
+    kept = contents(lake)
+    for again in ("b2", "b3"):
+        assert lake.ingest(again, [make_batch(*calls)], NOW + timedelta(hours=1)) == Counts(read=50, duplicates=50)
+    assert contents(lake) == kept
+    assert {row["ingest_batch_id"] for row in kept} == {"b1"}
+    assert {row["ingested_at"] for row in kept} == {NOW}
+
+
+def test_repeats_inside_one_input_are_duplicates(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    assert lake.ingest("b1", [make_batch(make_call("a"), make_call("a")), make_batch(make_call("a"))], NOW) == Counts(3, 1, 2)
+
+
+def test_another_payload_is_a_conflict_and_never_overwrites(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    lake.ingest("b1", [make_batch(make_call("a", input_tokens=1))], NOW)
+    other = make_call("a", input_tokens=999, raw_sha256="other")
+    inside = [make_call("b"), make_call("b", raw_sha256="other-b"), make_call("b")]
+    assert lake.ingest("b2", [make_batch(other, *inside)], NOW) == Counts(read=4, stored=1, duplicates=1, conflicts=2)
+    assert [row["input_tokens"] for row in contents(lake)] == [1, 100]
+    kept = [(row["record_id"], row["raw_sha256"], row["stored_raw_sha256"]) for row in lake.conflicts()]
+    assert sorted(kept) == [("a", "other", "raw-a"), ("b", "other-b", "raw-b")]
+    assert lake.ingest("b3", [make_batch(other)], NOW).conflicts == 1
+    assert len(lake.conflicts()) == 2
+
+
+def test_every_column_comes_back_as_it_went_in(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    odd = make_call(
+        "odd",
+        cost_amount="0.000000000001",
+        tags=["a", "b,c", ""],
+        metadata=[("workflow", "fnol"), ("naïve", "ü\n\"'"), ("empty", "")],
+        error_message="nul \x00 inside, emoji 🦉",
+        finish_reasons=[],
+        input_tokens=None,
+        http_status=200,
+        usage_raw='{"a": 1}',
+    )
+    from decimal import Decimal
+
+    odd["cost_amount"] = Decimal(odd["cost_amount"])
+    lake.ingest("b1", [make_batch(odd)], NOW)
+    [row] = contents(lake)
+    assert {name: row[name] for name in odd} == odd
+    assert {name for name in CALL_SCHEMA.names if row[name] is not None} - odd.keys() == {"ingest_batch_id", "ingested_at"}
+    assert lake.export_calls(tmp_path / "out" / "calls.parquet", *OCTOBER) == 1
+    exported = pq.read_table(tmp_path / "out" / "calls.parquet")
+    assert exported.schema.names == CALL_SCHEMA.names
+    assert exported.to_pylist() == [row]
+    assert [field.type for field in exported.schema] == [field.type for field in CALL_SCHEMA]
+
+
+def test_bad_records_are_kept_once_with_their_reason(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    bad = {"ingest_uri": "a.jsonl", "ingest_row": 7, "reason": "startTime: missing", "raw": b"{\xff"}
+    info = BatchInfo(source="prod", connector="litellm")
+    for number in range(3):
+        assert lake.ingest(f"b{number}", [make_batch(rejected=[bad])], NOW, info=info) == Counts(read=1, quarantined=1)
+    [kept] = lake.quarantine()
+    assert {name: kept[name] for name in bad} == bad
+    assert (kept["state"], kept["connector"], kept["source"], kept["batch_id"]) == ("open", "litellm", "prod", "b0")
+    assert lake.quarantine(ids=[kept["id"][:8]]) == [kept]
+    assert lake.ingest("b9", [make_batch(make_call("fixed"))], NOW, resolved=[kept["id"]]).stored == 1
+    assert lake.quarantine() == []
+    assert [row["state"] for row in lake.quarantine(state=None)] == ["retried"]
+    assert lake.decide_quarantine([kept["id"]], "discarded", NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"record_id": None}, "record_id: missing"),
+        ({"raw_sha256": None}, "raw_sha256: missing"),
+        ({"start_time": None}, "start_time: missing"),
+        ({"start_time": datetime(1970, 1, 21, tzinfo=UTC)}, "start_time: 1970-01-21"),
+        ({"start_time": NOW + timedelta(days=2)}, "start_time: 2026-11-23"),
+    ],
+)
+def test_a_call_that_cannot_be_counted_is_quarantined(
+    lake: Lake, make_call: Make, make_batch: Make, change: dict[str, Any], reason: str
+) -> None:
+    assert lake.ingest("b1", [make_batch(make_call("ok"), make_call("bad") | change)], NOW) == Counts(read=2, stored=1, quarantined=1)
+    [kept] = lake.quarantine()
+    assert kept["reason"].startswith(reason)
+    assert b"litellm.generic_api" in kept["raw"]
+
+
+def test_structure_spans_are_kept_once_and_not_counted_as_read(lake: Lake, make_batch: Make) -> None:
+    span = {"trace_id": "t", "span_id": "s", "name": "workflow", "kind": "workflow", "raw_sha256": "x"}
+    assert lake.ingest("b1", [make_batch(spans=[span, span])], NOW) == Counts(other_spans=2)
+    assert lake.ingest("b2", [make_batch(spans=[span])], NOW) == Counts(other_spans=1)
+    assert lake.totals()["spans"] == 1
+
+
+def test_a_batch_id_answers_the_same_again(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    info = BatchInfo(source="prod", connector="litellm", uris=["a"], actor="operator", cursor="42")
+    first = lake.ingest("b1", [make_batch(make_call("a"))], NOW, info=info)
+    assert lake.ingest("b1", [make_batch(make_call("a"))], NOW, info=info) == first == Counts(1, 1)
+    [kept] = lake.batches()
+    assert (kept["batch_id"], kept["cursor"], kept["read"], kept["stored"], kept["committed_at"]) == ("b1", "42", 1, 1, NOW)
+
+
+def test_a_connector_that_fails_midway_leaves_nothing(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    def broken() -> Any:
+        yield make_batch(make_call("a"))
+        raise Invalid("line 2 is cut")
+
+    before = lake.snapshot_id()
+    with pytest.raises(Invalid):
+        lake.ingest("b1", broken(), NOW)
+    assert lake.snapshot_id() == before
+    assert lake.ingest("b1", [make_batch(make_call("a"))], NOW).stored == 1
+
+
+def test_columns_of_another_shape_are_refused(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    good = make_batch(make_call("a"))
+    with pytest.raises(Invalid, match="record_id"):
+        lake.ingest("b1", [Batch(good.calls.drop(["record_id"]), good.rejected, good.spans, good.content)], NOW)
+
+
+def test_a_snapshot_can_be_read_for_ever(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    lake.ingest("b1", [make_batch(make_call("a", dup_group_key="k", source_kind="otlp.gen_ai"))], NOW)
+    then = lake.snapshot_id()
+    lake.ingest("b2", [make_batch(make_call("b", dup_group_key="k"), make_call("c"))], NOW)
+    lake.compact()
+    assert lake.calls(snapshot=then).to_pylist() == lake.calls(["a"], snapshot=then).to_pylist()
+    [before] = lake.month_facts(*OCTOBER, snapshot=then).to_pylist()
+    assert (before["calls"], before["source_kind"]) == (1, "otlp.gen_ai")
+    assert sum(lake.month_facts(*OCTOBER).column("calls").to_pylist()) == 2
+
+
+def test_listing_pages_through_everything_once(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    start = datetime(2026, 10, 5, tzinfo=UTC)
+    calls = [
+        make_call(f"c{number:02}", start_time=start + timedelta(seconds=number // 3), team_id=f"t{number % 2}") for number in range(20)
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    seen: list[str] = []
+    after = None
+    while page := lake.calls(limit=6, after=after, newest_first=True, columns=["record_id", "start_time"]).to_pylist():
+        seen += [row["record_id"] for row in page]
+        after = (page[-1]["start_time"], page[-1]["record_id"])
+    assert seen == [f"c{number:02}" for number in reversed(range(20))]
+    assert lake.calls(equal={"team_id": "t1"}, start=start, end=start + timedelta(seconds=2)).num_rows == 3
+    with pytest.raises(Invalid, match="no column"):
+        lake.calls(equal={"1=1; --": "x"})
+
+
+def test_a_taken_lock_is_reported_in_time(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    lake.snapshot_id()
+    with ingest_lock(lake.place, tmp_path / "lake"), pytest.raises(Unavailable, match="another process"):
+        lake.ingest("b1", [make_batch(make_call("a"))], NOW, patience=0.1)
+    assert lake.ingest("b1", [make_batch(make_call("a"))], NOW).stored == 1
+
+
+def test_a_moved_home_is_still_read(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    lake.ingest("b1", [make_batch(make_call("a"))], NOW)
+    lake.close()
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "lake").rename(moved)
+    again = Lake(str(moved / "catalog.sqlite"), str(moved / "data"), "default", lock_dir=moved)
+    assert again.calls().num_rows == 1
+    again.close()
+
+
+def test_new_columns_reach_an_old_lake(lake: Lake, make_call: Make, make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from governor.store import lake_tables
+
+    lake.ingest("b1", [make_batch(make_call("a"))], NOW)
+    lake.close()
+    grown = {**lake_tables.TABLES, "batches": lake_tables.BATCH_SCHEMA.append(pa.field("machine", pa.string()))}
+    monkeypatch.setattr(lake_tables, "TABLES", grown)
+    assert [row["machine"] for row in lake.batches()] == [None]
