@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from governor.policy.decision import EngineInfo
+
 
 @dataclass(frozen=True)
 class Payload:
@@ -67,12 +69,6 @@ class Connector(Protocol):
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
         """Pull since cursor; yields (batch, next cursor). Raises governor.errors.Invalid where the source has no pull."""
         ...
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    name: str  # regorus | opa
-    version: str
 
 
 class PolicyEngine(Protocol):

@@ -19,8 +19,8 @@ import httpx
 
 from governor.errors import Invalid, PolicyRefused, Unavailable
 from governor.policy.bundle import digest
+from governor.policy.decision import EngineInfo
 from governor.policy.syntax import parse
-from governor.ports import EngineInfo
 
 BATCH = 500  # OPA's `with` loop slows down far above this
 PREFIX = "governor/"

@@ -11,6 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 
+@dataclass(frozen=True)
+class EngineInfo:
+    """Which engine decided. name: regorus | opa."""
+
+    name: str
+    version: str
+
+
 @dataclass(frozen=True, order=True)
 class Violation:
     """One rule that says no. severity: critical | high | medium | low."""

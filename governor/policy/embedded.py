@@ -16,7 +16,7 @@ from typing import Any
 import regorus
 
 from governor.errors import Invalid, PolicyRefused
-from governor.ports import EngineInfo
+from governor.policy.decision import EngineInfo
 
 UNDEFINED = '"<undefined>"'
 NO_SUCH_RULE = "not a valid rule path"
