@@ -13,7 +13,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
-from governor.adapters.secrets import resolve_secret
+from governor.adapters.secrets import read_secret
 from governor.errors import NotFound
 from governor.ports import ReadOptions
 from governor.store.rows.ingest import SourceCursor
@@ -45,4 +45,4 @@ def sync(ctx: Context, actor: Actor, source: str = "", *, progress: Callable[[in
 
 def resolved(value: Any) -> Any:
     """A config value; references (env:NAME, file:PATH) become their secret."""
-    return resolve_secret(value) if isinstance(value, str) and value.startswith(("env:", "file:")) else value
+    return read_secret(value) if isinstance(value, str) and value.startswith(("env:", "file:")) else value
