@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, ChainableUndefined
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
@@ -128,10 +128,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     policy = document.get("policy") or {}
     allowed = policy.get("result") in {"allow", "allowed"}
     people = _People(document)
-    events = [
-        {**event, "words": EVENTS.get(event["type"], event["type"]), "who": people.of(event["actor"])}
-        for event in document.get("events", [])
-    ]
+    events = [{**event, "words": step(event), "who": people.of(event["actor"])} for event in document.get("events", [])]
     return {
         "change": change,
         "workflow": document.get("workflow") or {},
@@ -174,6 +171,13 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def step(event: Mapping[str, Any]) -> str:
+    """One ledger entry in words."""
+    if event["type"] == "change:shadow" and event.get("status") in {"planned", "running"}:
+        return "Shadow test started"
+    return EVENTS.get(event["type"], str(event["type"]))
+
+
 class _People:
     """How a person is shown: by name where the packet names people, else by role and a short reference."""
 
@@ -202,7 +206,8 @@ def route_rows(baseline: Any, candidate: Any) -> list[tuple[str, str, str]]:
     after = candidate if isinstance(candidate, Mapping) else {"route": candidate}
     order = ["provider", "model", "regions", "region"]
     names = [name for name in order if name in before or name in after]
-    names += sorted((before.keys() | after.keys()) - {*names, "id", "approved_until"})
+    names += sorted((before.keys() | after.keys()) - {*names, "id", "route", "approved_until"})
+    names = [name for name in names if before.get(name) is not None or after.get(name) is not None]
     return [(name.replace("_", " "), _plain(before.get(name)), _plain(after.get(name))) for name in names]
 
 
@@ -218,7 +223,8 @@ def counted(decisions: Sequence[Mapping[str, Any]]) -> str:
     """How many decisions bind the digest of the change, and by how many people."""
     people = [found["person"] for found in decisions if found["counts"]]
     different = len(set(people))
-    return f"{len(people)} by {different} {'person' if different == 1 else 'people'}"
+    who = f"{different} {'person' if different == 1 else 'people'}"
+    return who if len(people) == different else f"{len(people)} by {who}"
 
 
 def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -127,7 +127,12 @@ class Facts:
             "people": dict(self.people),
             "evidence": [item.reference() for item in self.evidence],
             "events": [
-                {**event_line(event), "recorded_at": entry.body["recorded_at"], "actor": entry.body["actor"]}
+                {
+                    **event_line(event),
+                    "recorded_at": entry.body["recorded_at"],
+                    "actor": entry.body["actor"],
+                    "status": entry.payload.get("status"),
+                }
                 for event, entry in zip(self.events, self.entries, strict=True)
             ],
         }

@@ -113,7 +113,7 @@ def test_it_says_what_an_auditor_asks(document: dict[str, Any], tmp_path: Path) 
         "RC-42: fnol-triage", "gpt-4o at openai", "claude-haiku-4-5 at anthropic", "Approved and cut over", "on 288 real calls",
         "Every role that policy asked for approved it", "Security the workflow's data is confidential", "\u22122.4 to +1.0", "8,412.55 USD",
         "20 November 2026, 15:02:11 UTC", "evidence read; severity field kept", "Position in the ledger", "governor packet verify",
-        "It does not prove", "12 not allowed by policy", document["change"]["digest"], document["evidence"][0]["sha256"],
+        "It does not prove", "12 not allowed by policy", "2 people", document["change"]["digest"], document["evidence"][0]["sha256"],
     ):  # fmt: skip
         assert words in text, words
 
