@@ -28,6 +28,7 @@ from governor.ports import ModelReply, ModelRequest
 RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 CHUNK: Final = 65_536
 ERROR_TEXT: Final = 300
+NOT_SENT: Final = "no connection"  # how an error begins that certainly cost nothing
 WIRES: Final[Mapping[str, Any]] = {"openai": openai_wire, "anthropic": anthropic_wire}
 
 
@@ -155,7 +156,7 @@ class HttpModelEndpoint:
         if isinstance(error, TimeoutError):
             status, words = "timeout", f"no answer in {request.timeout_s:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError):
-            words = f"no connection: {error.os_error}"
+            words = f"{NOT_SENT}: {error.os_error}"
             again = None if "is refused:" in words else 0.0
         elif isinstance(error, aiohttp.ClientError | OSError):
             words = f"connection lost: {type(error).__name__}"

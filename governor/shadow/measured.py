@@ -43,6 +43,8 @@ class Measured:
     def document(self, *, final: bool) -> dict[str, Any]:
         interval = tango_interval(self.counts)
         status = "fail" if self.harm_at is not None else "pass" if self.holds(final=final) else "inconclusive"
+        if not self.applies:
+            status = "not_applicable" if self.n else "inconclusive"  # nothing was measured: neither kept nor broken
         return {
             "name": self.metric.name,
             "kind": self.metric.kind,

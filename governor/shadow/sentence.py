@@ -23,7 +23,7 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
     if word in STOPPED:
         return STOPPED[word]
     pairs = f"{document['n_pairs']:,} replayed calls"
-    by_status: dict[str, list[str]] = {"fail": [], "inconclusive": [], "pass": []}
+    by_status: dict[str, list[str]] = {"fail": [], "inconclusive": [], "pass": [], "not_applicable": []}
     for metric in document["metrics"]:
         if metric["critical"]:
             by_status[metric["status"]].append(described(metric))

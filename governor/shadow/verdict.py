@@ -113,7 +113,7 @@ def decide(
     usable = sum(pair.baseline_usable for pair in prefix if pair.state == "done")
     no_baseline = done >= min(AA_LEAST, plan.n) and usable < Decimal(LEAST_USABLE) * done
     mostly_denied = bool(denied) and (not done or denied > Decimal(plan.max_excluded_share) * len(prefix))
-    critical = [found for found in measured if found.metric.critical]
+    critical = [found for found in measured if found.metric.critical and found.applies]
     holds = complete and bool(done) and bool(critical)
     ladder = (
         ((complete or out_of_budget) and mostly_denied, "aborted_policy", "excluded_policy"),
@@ -234,7 +234,7 @@ def latency_summary(plan: ReplayPlan, prefix: Sequence[Pair]) -> dict[str, Any]:
 
 def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Sequence[Pair], *, complete: bool) -> dict[str, Any]:
     """Forecast of the slowest open metric; usd at what a pair has cost so far."""
-    open_metrics = [found for found in measured if found.metric.critical and not found.holds(final=complete)]
+    open_metrics = [found for found in measured if found.metric.critical and found.applies and not found.holds(final=complete)]
     forecasts: list[tuple[str, Needed]] = [
         (
             found.metric.name,

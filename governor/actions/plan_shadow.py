@@ -1,0 +1,299 @@
+"""A route change request -> the replay plan, fixed before anything is sent.
+
+Owns: which calls are eligible and why others are not, defaults of a plan, what cannot be planned. Does not own: the draw and the arithmetic (governor.shadow),
+finding the workflow's calls (workflow_calls.py). Invariants: the same request on the same lake, catalog and price book gives the same plan, seed included,
+so nobody shops for a sample; an unpriced candidate is refused; every call of the window is eligible or counted under a reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from governor.actions.context import Context
+from governor.actions.import_prices import load_book
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.replay_price import PICO, Pricer
+from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflow_calls
+from governor.catalog import Catalog, WorkflowDocument
+from governor.errors import Invalid, Refused
+from governor.ledger.canonical import digest, timestamp
+from governor.shadow.judging import PROMPT_SHA256
+from governor.shadow.plan import LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain
+from governor.shadow.sampling import Candidate, draw
+from governor.shadow.statistics import least_pairs
+
+WINDOW_DAYS: Final = 31
+OPTIONS: Final = frozenset(
+    {
+        "since",
+        "until",
+        "seed",
+        "baseline_arm",
+        "aa_size",
+        "judge",
+        "max_output_tokens",
+        "timeout_s",
+        "concurrency",
+        "params",
+        "max_excluded_share",
+    }
+)
+FILTERS: Final = ("cost bearing", "production", "status ok or error", "not from a gateway cache", "baseline route", "chat", "content held")
+CHAT: Final = frozenset({None, "", "chat", "text_completion", "responses", "generate_content", "messages"})
+SENDABLE: Final = frozenset({"full", "redacted"})
+GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty")
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """Calls that may be drawn, the rows they came from, and how many others there were, by reason."""
+
+    candidates: list[Candidate]
+    rows: dict[str, dict[str, Any]]
+    excluded: Counter[str]
+    unpriced: int
+
+
+def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
+    """request: the document of actions/propose.py (workflow, baseline, candidate, endpoint, endpoint_model, sample, margins, budget_usd, options).
+
+    Raises Refused when the candidate has no price, the workflow has too few calls to replay, or the sample cannot decide; Invalid for a bad option.
+    """
+    options: Mapping[str, Any] = request.get("options") or {}
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        raise Invalid(f"no plan option {unknown[0]!r}", hint=f"options: {', '.join(sorted(OPTIONS))}")
+    catalog = catalog_as_of(ctx)
+    workflow, endpoint = catalog.workflow(str(request["workflow"])), catalog.endpoint(str(request["endpoint"]))
+    baseline, candidate = arms(request, endpoint.models)
+    book = load_book(ctx, catalog)
+    pricer = Pricer(book)
+    for arm, what in ((candidate, "candidate"), (baseline, "baseline")):
+        why = pricer.missing(arm, ctx.now())
+        if why:
+            raise Refused(
+                f"the {what} {arm.provider}/{arm.model} has no price ({why})",
+                hint="declare a contract_price, or run `governor prices import`",
+            )
+    size = whole(request.get("sample", 300), "sample", 1, LARGEST_SAMPLE)
+    found = window(ctx, workflow, options)
+    eligible = eligible_calls(ctx, workflow, baseline, found, pricer)
+    contract = workflow.output_contract.model_dump(mode="json") if workflow.output_contract else None
+    baseline_arm = str(options.get("baseline_arm", "replayed"))
+    if baseline_arm not in {"replayed", "recorded"}:
+        raise Invalid(f"baseline_arm is replayed or recorded, not {baseline_arm!r}")
+    metrics = choose_metrics(metric_names(workflow, contract, baseline_arm), request.get("margins") or {}, size)
+    refuse_too_few(eligible, max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
+    seed = str(options.get("seed") or digest({"request": plain(dict(request)), "snapshot": found.snapshot})[:32])
+    sample = draw(eligible.candidates, size, seed)
+    limit = whole(options.get("max_output_tokens", 4096), "max_output_tokens", 1, 200_000)
+    starts = [row["start_time"] for row in eligible.rows.values()]
+    span = max((max(starts) - min(starts)).total_seconds() / 86_400, 0)
+    return ReplayPlan(
+        workflow_id=workflow.id,
+        population=Population(
+            calls=len(eligible.candidates),
+            clusters=len({one.cluster for one in eligible.candidates}),
+            digest=sample.population_digest,
+            cost_pico=sum(one.cost_pico for one in eligible.candidates),
+            unpriced_calls=eligible.unpriced,
+            excluded=dict(sorted(eligible.excluded.items())),
+            since=timestamp(found.since),
+            until=timestamp(found.until),
+            days=max(-int(-span // 1), 1),
+            filters=FILTERS,
+            lake_snapshot=found.snapshot,
+        ),
+        seed=seed,
+        sample=sample.draws,
+        weight_cap=sample.weight_cap,
+        metrics=metrics,
+        baseline=baseline,
+        candidate=candidate,
+        endpoint=endpoint.id,
+        protocol=endpoint.protocol,
+        baseline_arm=baseline_arm,
+        aa_size=whole(options.get("aa_size", min(200, -(-size // 3)) if baseline_arm == "recorded" else size), "aa_size", 0, size),
+        budget_pico=budget_pico(request.get("budget_usd", "20")),
+        max_output_tokens=limit,
+        timeout_ms=whole(options.get("timeout_s", endpoint.timeout_s), "timeout_s", 1, 3600) * 1000,
+        concurrency=whole(options.get("concurrency", endpoint.concurrency), "concurrency", 1, 256),
+        price_book=book.digest,
+        params=plain(options.get("params") or {}),
+        data_class=workflow.data_class,
+        expected_spend_pico=expected_spend(
+            eligible, sample.draws, pricer, ctx.now(), baseline if baseline_arm == "replayed" else None, candidate
+        ),
+        contract=plain(contract),
+        latency_slo_us=workflow.latency_target_ms * 1000 if workflow.latency_target_ms and baseline_arm == "replayed" else None,
+        cost_ceiling_pico=int(Decimal(str(workflow.max_cost_per_call)) * PICO) if workflow.max_cost_per_call is not None else None,
+        judge=judge_of(options.get("judge"), catalog),
+        max_excluded_share=share(options.get("max_excluded_share", "0.5")),
+    )
+
+
+def arms(request: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Arm, Arm]:
+    """(baseline, candidate), each with the name the endpoint knows its model by."""
+    base, cand = request["baseline"], request["candidate"]
+    return (
+        Arm(base["provider"], base["model"], base.get("region") or "", names.get(base["model"], "")),
+        Arm(cand["provider"], cand["model"], cand.get("region") or "", str(request.get("endpoint_model") or names.get(cand["model"], ""))),
+    )
+
+
+def window(ctx: Context, workflow: WorkflowDocument, options: Mapping[str, Any]) -> WorkflowCalls:
+    """The named window, else the newest month the workflow has traffic for."""
+    since, until = (instant(options.get(name), name) for name in ("since", "until"))
+    if since is not None:
+        end = until or ctx.now()
+        if end <= since:
+            raise Invalid("until lies before since")
+        snapshot = ctx.lake.snapshot_id()
+        return WorkflowCalls(workflow_calls(ctx, workflow.id, since, end, snapshot=snapshot), since, end, snapshot)
+    found = newest_calls(ctx, workflow.id, days=WINDOW_DAYS, before=until)
+    if found is None:
+        raise Refused(f"workflow {workflow.id} has no calls to replay", hint="ingest its traffic first, with content")
+    return found
+
+
+def eligible_calls(ctx: Context, workflow: WorkflowDocument, baseline: Arm, found: WorkflowCalls, pricer: Pricer) -> Eligible:
+    excluded: Counter[str] = Counter()
+    unpriced = 0
+    candidates: list[Candidate] = []
+    rows: dict[str, dict[str, Any]] = {}
+    names = route_names(workflow, baseline)
+    for row in found.calls.to_pylist():
+        why = exclusion(ctx, row, names)
+        if why:
+            excluded[why] += 1
+            continue
+        cost = pricer.recorded(row)
+        unpriced += cost is None
+        rows[row["record_id"]] = row
+        candidates.append(Candidate(cost or 0, row["record_id"], row["cluster"]))
+    return Eligible(candidates, rows, excluded, unpriced)
+
+
+def exclusion(ctx: Context, row: Mapping[str, Any], names: frozenset[str]) -> str:
+    """Why a call cannot be drawn; empty when it can."""
+    state, address = row["content_state"], row["input_sha256"]
+    reasons = (
+        (row["traffic_class"] != "production", "not_production"),
+        (row["status"] not in {"ok", "error"}, "cancelled_or_blocked"),
+        (str(row["gateway_cache"] or "").startswith("hit"), "gateway_cache_hit"),
+        (row["operation"] not in CHAT, "not_chat"),
+        (not on_route(row, names), "other_route"),
+        (state not in SENDABLE or not address, "content_not_captured"),
+        (row["replayable"] is False, "not_replayable"),
+    )
+    why = next((reason for met, reason in reasons if met), "")
+    return why or ("" if ctx.content.exists(str(address)) else "content_not_held")
+
+
+def route_names(workflow: WorkflowDocument, baseline: Arm) -> frozenset[str]:
+    """Names under which gateways report the baseline's model."""
+    aliases = {
+        alias
+        for route in workflow.routes
+        if (route.provider, route.model) == (baseline.provider, baseline.model)
+        for alias in route.aliases
+    }
+    return frozenset({baseline.model, *aliases})
+
+
+def on_route(row: Mapping[str, Any], names: frozenset[str]) -> bool:
+    """Was the baseline asked for, routed to, or answering? A dated snapshot of a model is that model."""
+    said = [bare(row[name]) for name in ("requested_model", "routed_model", "response_model") if row[name]]
+    return any(one == bare(name) or one.startswith(f"{bare(name)}-20") for one in said for name in names)
+
+
+def bare(model: str) -> str:
+    """Without the provider prefix that gateways put before a model."""
+    return model.rpartition("/")[2]
+
+
+def metric_names(workflow: WorkflowDocument, contract: Mapping[str, Any] | None, baseline_arm: str) -> tuple[str, ...]:
+    """What can be measured for this workflow. Latency needs both arms on the same day."""
+    optional = {
+        "contract": contract is not None,
+        "tool_calls": True,
+        "latency": workflow.latency_target_ms is not None and baseline_arm == "replayed",
+        "cost_ceiling": workflow.max_cost_per_call is not None,
+    }
+    return (*GUARDS, *(name for name, there in optional.items() if there), "quality")
+
+
+def refuse_too_few(eligible: Eligible, needed: int, workflow_id: str) -> None:
+    if len(eligible.candidates) >= needed:
+        return
+    left_out = ", ".join(f"{count} {reason}" for reason, count in eligible.excluded.most_common(4))
+    raise Refused(
+        f"workflow {workflow_id} has {len(eligible.candidates)} calls that can be replayed and this claim needs {needed}"
+        + (f" (left out: {left_out})" if left_out else ""),
+        hint="capture content for the workflow (content_capture redacted or full), wait for more traffic, or widen the margins",
+    )
+
+
+def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime, baseline: Arm | None, candidate: Arm) -> int:
+    """What the replays will cost if they use the tokens that production used."""
+    return sum(
+        pricer.tokens(arm, now, input_tokens=row["input_tokens"] or 0, output_tokens=row["output_tokens"] or 0) or 0
+        for pick in draws
+        for row in (eligible.rows[pick.record_id],)
+        for arm in (baseline, candidate)
+        if arm is not None
+    )
+
+
+def judge_of(text: Any, catalog: Catalog) -> Judge | None:
+    """options.judge: {endpoint, provider, model}. A judge is a second opinion until it is calibrated against people."""
+    if not text:
+        return None
+    try:
+        found = Judge(endpoint=str(text["endpoint"]), model=str(text["model"]), provider=str(text["provider"]), prompt_sha256=PROMPT_SHA256)
+    except (KeyError, TypeError):
+        raise Invalid("a judge needs endpoint, provider and model") from None
+    catalog.endpoint(found.endpoint)
+    return found
+
+
+def whole(value: Any, name: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not str(value).isdecimal() or not least <= int(value) <= most:
+        raise Invalid(f"{name} is a whole number from {least} to {most}, not {value!r}")
+    return int(value)
+
+
+def share(value: Any) -> str:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        found = Decimal(-1)
+    if not 0 <= found <= 1:
+        raise Invalid(f"max_excluded_share is a share from 0 to 1, not {value!r}")
+    return format(found, "f")
+
+
+def budget_pico(value: Any) -> int:
+    try:
+        found = Decimal(str(value)) * PICO
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found < 1:
+        raise Invalid(f"budget {value!r} is no amount in USD")
+    return int(found)
+
+
+def instant(value: Any, name: str) -> datetime | None:
+    """An ISO date or instant; a day is its first moment in UTC."""
+    if value in (None, ""):
+        return None
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Invalid(f"{name} is an ISO date or instant, not {value!r}") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -1,0 +1,306 @@
+"""`replay`: carry out a shadow run, from wherever it stands to its end.
+
+Owns: the order of things: gate, measure production's replies, reserve, call, settle, stop, judge, finish. Does not own: each of them.
+Invariants: nothing is sent that policy denies; nothing is sent without a reservation; killed anywhere and run again it ends with one result per arm and position
+and every reservation accounted for; the verdict does not depend on the order in which replies came.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlmodel import select
+
+from governor.actions.context import Context
+from governor.actions.import_prices import load_book
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.replay_evidence import finish, pair_of
+from governor.actions.replay_gate import denied
+from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, recorded_reply, request_of
+from governor.actions.replay_price import Pricer
+from governor.actions.replay_rows import JUDGES, OPEN, Table, Task, Written, find_run, load, mark, reserve, settle, start, write_recorded
+from governor.actions.review import ensure_review
+from governor.actions.workflow_calls import calls_by_id
+from governor.adapters.model_endpoint import NOT_SENT, HttpModelEndpoint
+from governor.errors import IntegrityError, Unavailable
+from governor.ledger.canonical import canonical_json
+from governor.ports import ModelEndpoint, ModelReply, ModelRequest
+from governor.shadow import judging
+from governor.shadow.comparison import Pair
+from governor.shadow.measured import harmed_after
+from governor.shadow.plan import Arm, ReplayPlan
+from governor.shadow.verdict import AA_LEAST
+from governor.store.rows.changes import Change
+
+log = logging.getLogger(__name__)
+WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
+WAVES: Final = 50  # large runs look at their evidence about this often
+PATIENCE: Final = 120  # half seconds
+Endpoints = Callable[[Context, str], ModelEndpoint]
+
+
+def http_endpoint(ctx: Context, endpoint_id: str) -> ModelEndpoint:
+    """The endpoint of the catalog, over HTTP."""
+    found = catalog_as_of(ctx).endpoint(endpoint_id)
+    return HttpModelEndpoint(found.protocol, found.base_url, found.secret, allow_private=ctx.settings.allow_private_endpoints)
+
+
+@dataclass
+class Replay:
+    """What a run needs in memory. `calls` are the lake's rows of the sample by record id."""
+
+    ctx: Context
+    run_id: str
+    plan: ReplayPlan
+    pricer: Pricer
+    endpoints: Endpoints
+    calls: dict[str, dict[str, Any]]
+    table: Table = field(default_factory=dict)
+
+    def input_of(self, position: int) -> Input | None:
+        row = self.calls.get(self.plan.sample[position].record_id)
+        return read_input(self.ctx, row["input_sha256"]) if row else None
+
+    def route(self, arm: str) -> Arm:
+        return self.plan.candidate if arm == "candidate" else self.plan.baseline
+
+    def open_positions(self) -> list[int]:
+        """Positions with a call still to make (a judge's opinion is asked for later)."""
+        return [at for at in range(self.plan.n) if any(one.state in OPEN for name, one in self.table[at].items() if name not in JUDGES)]
+
+    def mark(self, states: Mapping[int, str]) -> None:
+        mark(self.ctx, self.run_id, states)
+        if states:
+            self.table = load(self.ctx, self.run_id)
+
+    def pairs(self) -> list[Pair]:
+        return [pair_of(self.plan, position, self.table[position]) for position in range(self.plan.n)]
+
+
+def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -> dict[str, Any]:
+    """{"run","status","verdict"}. Safe to run again at any time; a finished run answers what it found."""
+    with ctx.rows.session() as session:
+        run = find_run(session, ctx.org, run_id)
+        change = session.exec(select(Change).where(Change.org_id == ctx.org, Change.id == run.change_id)).one()
+    if run.status not in {"planned", "running"}:
+        ensure_review(ctx, change.id)
+        return {"run": run_id, "status": run.status, "verdict": json.loads(run.verdict) if run.verdict else None}
+    plan = ReplayPlan.parse(json.loads(change.plan))
+    if plan.digest != run.plan_digest:
+        raise IntegrityError(f"the plan of {change.id} is not the one run {run_id} was started with")
+    start(ctx, run_id, plan)
+    job = Replay(
+        ctx=ctx,
+        run_id=run_id,
+        plan=plan,
+        pricer=Pricer(load_book(ctx, catalog_as_of(ctx))),
+        endpoints=endpoints,
+        calls=calls_by_id(ctx, [pick.record_id for pick in plan.sample]),
+        table=load(ctx, run_id),
+    )
+    exclude(job, json.loads(change.request)["candidate"].get("retention_days"))
+    measure_recorded(job)
+    carry_out(job)
+    if plan.judge is not None:
+        ask_judge(job)
+    found = finish(ctx, run_id, plan, load(ctx, run_id))
+    with ctx.rows.session() as session:
+        return {"run": run_id, "status": find_run(session, ctx.org, run_id).status, "verdict": found}
+
+
+def exclude(job: Replay, retention_days: int | None) -> None:
+    """Policy and content, before anything is sent; every position that cannot be replayed gets its counted state."""
+    open_positions = job.open_positions()
+    refused = denied(
+        job.ctx,
+        job.plan,
+        retention_days,
+        {job.plan.sample[at].record_id: job.calls.get(job.plan.sample[at].record_id, NO_CALL) for at in open_positions},
+    )
+    states: dict[int, str] = {}
+    for position in open_positions:
+        record_id = job.plan.sample[position].record_id
+        if record_id in refused:
+            states[position] = "excluded_policy"
+        elif record_id not in job.calls or not job.ctx.content.exists(job.calls[record_id]["input_sha256"] or "0" * 64):
+            states[position] = "excluded_content"
+    job.mark(states)
+
+
+NO_CALL: Final[dict[str, Any]] = {"data_class": None, "content_state": None}
+
+
+def measure_recorded(job: Replay) -> None:
+    """Production's replies as facts. Where the output was not kept a replayed baseline can still be compared; a recorded one cannot."""
+    found: dict[int, Written] = {}
+    for position in range(job.plan.n):
+        if job.table[position]["recorded"].state != "planned":
+            continue
+        row, given = job.calls[job.plan.sample[position].record_id], job.input_of(position)
+        reply = recorded_reply(job.ctx, row)
+        if given is None:
+            continue  # found by build()
+        facts = measure_reply(reply, job.plan.output_contract, given) if reply is not None else None
+        state = "done" if facts is not None or job.plan.baseline_arm == "replayed" else "excluded_content"
+        found[position] = Written(state, facts, job.pricer.recorded(row), output_sha256=row["output_sha256"] or "")
+    write_recorded(job.ctx, job.run_id, found)
+    job.table = load(job.ctx, job.run_id)
+
+
+def carry_out(job: Replay) -> None:
+    """Waves of positions in the registered order, until all are final, the budget is gone or harm is certain."""
+    endpoint = job.endpoints(job.ctx, job.plan.endpoint)
+    size = max(job.plan.concurrency * WAVE // 2, job.plan.block, job.plan.n // WAVES)
+    idle = 0
+    while todo := job.open_positions():
+        if decided(job):
+            job.mark(dict.fromkeys(todo, "skipped_decided"))
+            break
+        groups, unusable = build(job, todo[:size])
+        job.mark(unusable)
+        granted = reserve(job.ctx, job.run_id, groups)
+        if groups and not granted and afford_nothing(job, groups[0]):
+            job.mark(dict.fromkeys(todo, "skipped_budget"))
+            break
+        send(job, endpoint, granted)
+        idle = 0 if granted or unusable else idle + 1
+        if idle > PATIENCE:
+            raise Unavailable(f"another worker holds positions of run {job.run_id} and does not finish them")
+        if idle:
+            time.sleep(0.5)
+            job.table = load(job.ctx, job.run_id)
+
+
+def afford_nothing(job: Replay, group: Sequence[Task]) -> bool:
+    """Nothing was granted: is it the budget, or another worker that was faster?"""
+    with job.ctx.rows.session() as session:
+        run = find_run(session, job.ctx.org, job.run_id)
+        return sum(task.worst_pico for task in group) > run.budget_pico - run.spent_pico - run.reserved_pico
+
+
+def decided(job: Replay) -> bool:
+    """Is there no point in sending more: harm is certain, or the baseline itself hardly works?"""
+    prefix = []
+    for pair in job.pairs():
+        if pair.state in OPEN:
+            break
+        prefix.append(pair)
+    done = [pair for pair in prefix if pair.state == "done"]
+    if len(done) >= AA_LEAST and sum(pair.baseline_usable for pair in done) * 10 < len(done):
+        return True
+    weights = [float(job.plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
+    return harmed_after(job.plan, prefix, weights) is not None
+
+
+def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict[int, str]]:
+    """(tasks per position, positions that turn out not to be replayable). Baseline and candidate stand next to each other in time."""
+    groups: list[list[Task]] = []
+    unusable: dict[int, str] = {}
+    now = job.ctx.now()
+    for position in positions:
+        given = job.input_of(position)
+        if given is None:
+            unusable[position] = "excluded_content"
+            continue
+        group: list[Task] = []
+        for arm in ("baseline", "candidate"):
+            if arm in job.table[position] and job.table[position][arm].state == "planned":
+                route = job.route(arm)
+                request = request_of(job.plan, job.run_id, position, arm, route, given)
+                worst = job.pricer.worst(route, now, request.messages, request.params, request.max_output_tokens)
+                group.append(Task(position, arm, request, route, worst))
+        if group:
+            groups.append(group)
+    return groups, unusable
+
+
+def send(job: Replay, endpoint: ModelEndpoint, tasks: Sequence[Task]) -> None:
+    for task, reply in answers(endpoint, tasks, job.plan.concurrency):
+        if reply.status == "refused_params":
+            job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, Written("excluded_params"))
+            continue
+        given = job.input_of(task.position)
+        facts = measure_reply(reply, job.plan.output_contract, given) if given is not None else None
+        address = keep_output(job.ctx, reply) if reply.status == "ok" else ""
+        written = Written("done" if facts else "excluded_content", facts, output_sha256=address)
+        job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
+
+
+def answers(endpoint: ModelEndpoint, tasks: Sequence[Task], concurrency: int) -> Iterator[tuple[Task, ModelReply]]:
+    by_key = {task.request.idempotency_key: task for task in tasks}
+    requests: list[ModelRequest] = [task.request for task in tasks]
+    if requests:
+        for request, reply in endpoint.call_many(requests, concurrency=concurrency):
+            yield by_key[request.idempotency_key], reply
+
+
+def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Written:
+    """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection) is spent in full as reserved; a plain refusal by the server costs nothing."""
+    cost = job.pricer.reply(task.route, job.ctx.now(), reply)
+    if cost is None and reply.status == "error" and (reply.http_status not in {0, 200} or reply.error.startswith(NOT_SENT)):
+        cost = 0
+    written.cost_pico = cost
+    written.unknown_cost = cost is None
+    return written
+
+
+def ask_judge(job: Replay) -> None:
+    """Both orders, for pairs whose answers differ. An opinion that could not be had is a tie."""
+    judge = job.plan.judge
+    if judge is None:
+        return
+    arm = Arm(judge.provider, judge.model)
+    endpoint = job.endpoints(job.ctx, judge.endpoint)
+    todo = [
+        pair.position
+        for pair in job.pairs()
+        if pair.equal == "no"
+        and any(name not in job.table[pair.position] or job.table[pair.position][name].state in OPEN for name in JUDGES)
+    ]
+    for at in range(0, len(todo), job.plan.concurrency * WAVE):
+        groups = [judge_tasks(job, position, arm) for position in todo[at : at + job.plan.concurrency * WAVE]]
+        granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True)
+        for task, reply in answers(endpoint, granted, job.plan.concurrency):
+            written = Written(
+                "done", output_sha256=keep_output(job.ctx, reply) if reply.status == "ok" else "", pick=judging.read(reply.text)
+            )
+            settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
+        if any(groups) and not granted:
+            log.warning("run %s: no budget left for the judge", job.run_id)
+            job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
+            break
+    job.table = load(job.ctx, job.run_id)
+
+
+def judge_tasks(job: Replay, position: int, judge: Arm) -> list[Task]:
+    given = job.input_of(position)
+    compared = "baseline" if job.plan.baseline_arm == "replayed" else "recorded"
+    texts = {name: read_document(job.ctx, job.table[position][name].output_sha256) for name in (compared, "candidate")}
+    if given is None or not all(isinstance(text, dict) for text in texts.values()):
+        return []
+    words = {
+        name: canonical_json(text["message"]).decode() if text["message"].get("tool_calls") else str(text["message"].get("content") or "")
+        for name, text in texts.items()
+    }
+    tasks = []
+    for name in JUDGES:
+        if name in job.table[position] and job.table[position][name].state not in OPEN:
+            continue
+        first, second = (words["candidate"], words[compared]) if name == "judge_ab" else (words[compared], words["candidate"])
+        request = ModelRequest(
+            idempotency_key=f"{job.run_id}-{position}-{name}",
+            model=judge.model,
+            messages=judging.messages(given.messages, first, second),
+            params=judging.PARAMS,
+            max_output_tokens=judging.OUTPUT_TOKENS,
+            timeout_s=job.plan.timeout_ms / 1000,
+            metadata={"run": job.run_id},
+        )
+        worst = job.pricer.worst(judge, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
+        tasks.append(Task(position, name, request, judge, worst))
+    return tasks

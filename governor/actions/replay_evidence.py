@@ -1,0 +1,119 @@
+"""The end of a shadow run: pair table, verdict, evidence files, ledger entry, the change's next state, in one transaction.
+
+Owns: rows -> pairs, the files and their names. Does not own: the decision rule (governor.shadow.verdict), review (review.py).
+Invariants: files are written as they were hashed; only a run that is done leaves evidence; the verdict is what `rederive(plan.json, pairs.jsonl)` gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import select
+
+from governor.actions.context import SYSTEM, Context
+from governor.actions.replay_rows import JUDGES, Result, Table, find_run
+from governor.actions.review import complete_shadow, ensure_review
+from governor.errors import Refused
+from governor.evidence import EvidenceItem, evidence_digest
+from governor.ledger.canonical import canonical_json
+from governor.shadow.comparison import Limits, Pair, compare
+from governor.shadow.judging import combine
+from governor.shadow.plan import ReplayPlan
+from governor.shadow.verdict import verdict
+from governor.store.rows.changes import Change, EvidenceFile
+
+DONE = frozenset({"pass", "fail", "inconclusive"})
+
+
+def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
+    """The pair row of a position; not final as long as an arm it needs is open."""
+    record_id = plan.sample[position].record_id
+    recorded, candidate = arms["recorded"], arms["candidate"]
+    baseline = arms.get("baseline")
+    compared = recorded if plan.baseline_arm == "recorded" else baseline
+    needed = [candidate, *([baseline] if baseline is not None else []), *([compared] if compared is not None else [])]
+    spend = sum(one.spend_pico for name, one in arms.items() if name != "recorded")
+    state = next((one.state for one in needed if one.state != "done"), "done")
+    if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in JUDGES if name in arms):
+        state = "reserved"
+    if state != "done" or compared is None or compared.facts is None or candidate.facts is None:
+        return Pair(position, record_id, state if state != "done" else "excluded_content", spend_pico=spend)
+    opinion = None
+    if all(name in arms and arms[name].pick is not None for name in JUDGES):
+        opinion = combine(arms["judge_ab"].pick or 0, arms["judge_ba"].pick or 0)
+    against = recorded.facts if baseline is not None and baseline.facts is not None and position < plan.aa_size else None
+    found = compare(
+        position,
+        record_id,
+        compared.facts,
+        candidate.facts,
+        limits=Limits(plan.latency_slo_us, plan.cost_ceiling_pico),
+        costs=(compared.cost_pico, candidate.cost_pico),
+        judge=opinion,
+        trust_judge=plan.judge is not None and plan.judge.calibrated,
+        spend_pico=spend,
+    )
+    if against is None or baseline is None or baseline.facts is None:
+        return found
+    drift = compare(position, record_id, against, baseline.facts, limits=Limits(), costs=(None, None))
+    return Pair(**{**found.__dict__, "aa": drift.d, "aa_equal": drift.equal})
+
+
+def pairs_of(plan: ReplayPlan, table: Table) -> list[Pair]:
+    return [pair_of(plan, position, table[position]) for position in range(plan.n) if position in table]
+
+
+def finish(ctx: Context, run_id: str, plan: ReplayPlan, table: Table) -> dict[str, Any]:
+    """The verdict; safe to call again. Raises Refused while a position is still open."""
+    pairs = pairs_of(plan, table)
+    open_positions = [pair.position for pair in pairs if pair.state in {"planned", "reserved"}]
+    if open_positions:
+        raise Refused(f"{len(open_positions)} positions of run {run_id} are still open")
+    found = verdict(plan, pairs)
+    files = evidence(plan, pairs, found)
+    with ctx.transaction(SYSTEM) as tx:
+        run = find_run(tx.session, ctx.org, run_id, lock=True)
+        if run.status not in {"planned", "running"}:
+            return found
+        change = tx.session.exec(select(Change).where(Change.org_id == ctx.org, Change.id == run.change_id).with_for_update()).one()
+        run.status = "done" if found["verdict"] in DONE else str(found["verdict"])
+        run.verdict = canonical_json(found).decode()
+        run.finished_at = tx.now
+        if run.status == "done":
+            run.evidence_digest = evidence_digest(files)
+            known = set(
+                tx.session.exec(
+                    select(EvidenceFile.name, EvidenceFile.sha256).where(
+                        EvidenceFile.org_id == ctx.org, EvidenceFile.change_id == change.id
+                    )
+                )
+            )
+            for item in files:
+                if (item.name, item.sha256) not in known:
+                    row = EvidenceFile(
+                        org_id=ctx.org,
+                        change_id=change.id,
+                        name=item.name,
+                        media_type=item.media_type,
+                        sha256=item.sha256,
+                        body=item.body,
+                        created_at=tx.now,
+                    )
+                    tx.session.add(row)
+        complete_shadow(ctx, tx, change, run)
+        change_id = change.id
+    ensure_review(ctx, change_id)
+    return found
+
+
+def evidence(plan: ReplayPlan, pairs: list[Pair], found: dict[str, Any]) -> list[EvidenceItem]:
+    sample = [
+        {"position": position, **{name: row[name] for name in ("record_id", "probability", "weight", "stratum")}}
+        for position, row in enumerate(plan.document()["sample"])
+    ]
+    return [
+        EvidenceItem("plan.json", "application/json", plan.canonical),
+        EvidenceItem("sample.json", "application/json", canonical_json(sample)),
+        EvidenceItem("pairs.jsonl", "application/jsonl", b"".join(canonical_json(pair.document()) + b"\n" for pair in pairs)),
+        EvidenceItem("verdict.json", "application/json", canonical_json(found)),
+    ]

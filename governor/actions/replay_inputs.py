@@ -1,0 +1,148 @@
+"""What is sent and what production answered: the content of a sampled call as requests and as measured facts.
+
+Owns: reading captured content, the request of an arm, facts of a reply. Does not own: whether it may be sent (replay_gate.py), sending, money.
+Invariants: both arms get the same messages and parameters; text is measured here and never stored in a row; content that is gone, or no chat, is an exclusion.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from governor.actions.context import Context
+from governor.errors import IntegrityError, NotFound
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ports import ModelReply, ModelRequest
+from governor.shadow.guards import Contract, Facts, canonical_answer, digest, indicators
+from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
+
+LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+LEAST_OUTPUT: Final = 16  # a recorded cap below this is a probe, not a limit worth keeping
+
+
+@dataclass(frozen=True)
+class Input:
+    """The captured request of a call."""
+
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    limit: int | None
+
+    @property
+    def tools(self) -> Sequence[Mapping[str, Any]]:
+        return self.params.get("tools") or ()
+
+    @property
+    def must_call(self) -> bool:
+        choice = self.params.get("tool_choice")
+        return choice == "required" or isinstance(choice, Mapping)
+
+
+def read_input(ctx: Context, sha256: str | None) -> Input | None:
+    """None when the content is not held any more or is no conversation."""
+    document = read_document(ctx, sha256)
+    messages = document.get("messages") if isinstance(document, Mapping) else None
+    if (
+        not isinstance(messages, list)
+        or not messages
+        or not all(isinstance(message, Mapping) and message.get("role") for message in messages)
+    ):
+        return None
+    params: dict[str, Any] = {**(document.get("params") or {})} if document is not None else {}
+    if document is not None and document.get("tools"):
+        params["tools"] = document["tools"]
+    limits = [params.pop(name) for name in LIMIT_NAMES if name in params]
+    limit = next((value for value in limits if isinstance(value, int) and value >= LEAST_OUTPUT), None)
+    return Input([dict(message) for message in messages], params, limit)
+
+
+def read_document(ctx: Context, sha256: str | None) -> Any:
+    if not sha256:
+        return None
+    try:
+        return json.loads(ctx.content.get(sha256))
+    except (NotFound, IntegrityError, ValueError):
+        return None
+
+
+def request_of(plan: ReplayPlan, run_id: str, position: int, arm: str, route: Arm, found: Input) -> ModelRequest:
+    """The idempotency key names run, position and arm, so that a retry after a crash is the same wish."""
+    return ModelRequest(
+        idempotency_key=f"{run_id}-{position}-{arm}",
+        model=route.asked_model,
+        messages=found.messages,
+        params={**found.params, **unplain(plan.params)},
+        max_output_tokens=min(found.limit or plan.max_output_tokens, plan.max_output_tokens),
+        timeout_s=plan.timeout_ms / 1000,
+        metadata={"run": run_id},
+    )
+
+
+def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
+    """Facts without text. An error is named by its kind only: an endpoint's message may repeat the prompt."""
+    guards = indicators(
+        status=reply.status,
+        text=reply.text,
+        tool_calls=reply.tool_calls,
+        finish_reason=reply.finish_reason,
+        contract=contract,
+        tools=found.tools,
+        must_call=found.must_call,
+    )
+    ok = reply.status == "ok"
+    return Facts(
+        status=reply.status,
+        guards=guards,
+        text=digest(canonical_answer(reply.text, reply.tool_calls, Contract())) if ok else "",
+        answer=digest(canonical_answer(reply.text, reply.tool_calls, contract)) if ok else "",
+        called=bool(reply.tool_calls),
+        http_status=reply.http_status,
+        finish_reason=reply.finish_reason,
+        response_model=reply.response_model,
+        error="" if ok else (f"http_{reply.http_status}" if reply.http_status else reply.status),
+        input_tokens=reply.input_tokens,
+        cache_read_tokens=reply.cache_read_tokens,
+        cache_write_tokens=reply.cache_write_tokens,
+        output_tokens=reply.output_tokens,
+        reasoning_tokens=reply.reasoning_tokens,
+        duration_us=round(reply.duration_ms * 1000),
+        ttft_us=None if reply.ttft_ms is None else round(reply.ttft_ms * 1000),
+        retries=reply.retries,
+        dropped_params=tuple(reply.dropped_params),
+    )
+
+
+def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:
+    """Production's reply as one of ours; None when the call succeeded and its output is not held."""
+    duration = float(row["duration_ms"] or 0)
+    if row["status"] != "ok":
+        return ModelReply("error", http_status=row["http_status"] or 0, duration_ms=duration)
+    document = read_document(ctx, row["output_sha256"])
+    if not isinstance(document, Mapping):
+        return None
+    message = document.get("message") or {}
+    content = message.get("content") if isinstance(message, Mapping) else str(message)
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    return ModelReply(
+        "ok",
+        text=str(content or ""),
+        tool_calls=tuple((message.get("tool_calls") or ()) if isinstance(message, Mapping) else ()),
+        finish_reason=str(document.get("finish_reason") or ""),
+        response_model=row["response_model"] or "",
+        input_tokens=row["input_tokens"],
+        cache_read_tokens=row["cache_read_tokens"],
+        output_tokens=row["output_tokens"],
+        duration_ms=duration,
+    )
+
+
+def keep_output(ctx: Context, reply: ModelReply) -> str:
+    """The reply's text into the content store; its address."""
+    message = {"role": "assistant", "content": reply.text, "tool_calls": [dict(call) for call in reply.tool_calls]}
+    body = canonical_json(plain({"message": message, "finish_reason": reply.finish_reason}))
+    address = sha256_hex(body)
+    ctx.content.put(address, body)
+    return address

@@ -1,0 +1,91 @@
+"""What a replayed or recorded call costs, in exact pico-USD at contracted prices, and the most one may cost before it is sent.
+
+Owns: usage -> rated -> pico-USD for shadow. Does not own: the price book. Invariants: unknown is None, never zero; the worst case bounds tokens by bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from governor.ledger.canonical import canonical_json
+from governor.ports import ModelReply
+from governor.prices.book import PriceBook
+from governor.prices.rate import Usage, rate_group
+from governor.shadow.plan import Arm, plain
+
+PICO: Final = Decimal(10**12)
+IMAGE_TOKENS: Final = 6000  # above what any provider counts for one picture
+TOKENS: Final = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
+    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens",
+)  # fmt: skip
+
+
+class Pricer:
+    """One book, with memory: calls alike are rated once."""
+
+    def __init__(self, book: PriceBook) -> None:
+        self._book = book
+        self._known: dict[tuple[Any, ...], int | None] = {}
+
+    def missing(self, arm: Arm, at: datetime) -> str:
+        """Why this route cannot be priced; empty when it can."""
+        rated = rate_group(self._book, arm.provider, arm.model, at, Usage(1000, 1000), region=arm.region or None)
+        return "" if rated.contracted_pico is not None else (rated.detail or rated.reason)
+
+    def tokens(self, arm: Arm, at: datetime, *, input_tokens: int, output_tokens: int) -> int | None:
+        return self._rate(arm.provider, arm.model, arm.region or None, None, at, Usage(input_tokens, output_tokens))
+
+    def reply(self, arm: Arm, at: datetime, reply: ModelReply) -> int | None:
+        """None where the endpoint gave no usage."""
+        if reply.input_tokens is None or reply.output_tokens is None:
+            return None
+        usage = Usage(
+            reply.input_tokens,
+            reply.output_tokens,
+            cache_read_tokens=reply.cache_read_tokens,
+            cache_write_tokens=reply.cache_write_tokens,
+            reasoning_tokens=reply.reasoning_tokens,
+        )
+        return self._rate(arm.provider, arm.model, arm.region or None, None, at, usage)
+
+    def recorded(self, row: Mapping[str, Any]) -> int | None:
+        """What production paid for a call, at the prices of its time."""
+        if row["status"] == "error" and row["input_tokens"] is None and row["output_tokens"] is None:
+            return 0
+        usage = Usage(**{name: row[name] for name in TOKENS})
+        return self._rate(row["provider"], row["model"], row["region"], row["service_tier"], row["start_time"], usage)
+
+    def worst(
+        self, arm: Arm, at: datetime, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], max_output_tokens: int
+    ) -> int:
+        """The most this call may cost: a token is at least a byte, and the answer may be as long as allowed."""
+        return self.tokens(arm, at, input_tokens=most_tokens(messages, params), output_tokens=max_output_tokens) or 0
+
+    def _rate(
+        self, provider: str | None, model: str | None, region: str | None, tier: str | None, at: datetime, usage: Usage
+    ) -> int | None:
+        key = (provider, model, region, tier, at.date(), usage)
+        if key not in self._known:
+            self._known[key] = rate_group(self._book, provider, model, at, usage, tier=tier, region=region).contracted_pico
+        return self._known[key]
+
+
+def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> int:
+    """An upper bound of the input's tokens. A picture's bytes are no text: it counts as one."""
+    pictures = 0
+
+    def strip(value: Any) -> Any:
+        nonlocal pictures
+        if isinstance(value, Mapping):
+            if value.get("type") in {"image_url", "image"}:
+                pictures += 1
+                return {}
+            return {key: strip(item) for key, item in value.items()}
+        return [strip(item) for item in value] if isinstance(value, list | tuple) else value
+
+    text = canonical_json(plain(strip({"messages": list(messages), "tools": params.get("tools") or []})))
+    return len(text) + 64 + pictures * IMAGE_TOKENS
