@@ -39,6 +39,15 @@ class Settings(BaseSettings):
     )
     approval_days: int = Field(default=14, description="Days an approval stays valid.")
 
+    key_passphrase: str = Field(
+        default="",
+        description="Reference (env:NAME or file:PATH) to the passphrase of the key files; empty means unencrypted files, mode 0600.",
+    )
+    log_domain: str = Field(
+        default="governor.local",
+        description="Domain in the ledger's name and the packet issuer's; choose your own before the first `governor init`.",
+    )
+
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'governor.db'}"

@@ -121,7 +121,7 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     home = settings.home
     if create:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = FileKeys(home)
+    keys = FileKeys(home, passphrase=settings.key_passphrase, domain=settings.log_domain)
     if create:
         keys.create(settings.org)
     rows = Database(settings.database, settings.org)

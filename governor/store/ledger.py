@@ -172,6 +172,8 @@ def sign_checkpoint(session: Session, org_id: str, signer: Signer, origin: str, 
 
 def _check_grown(session: Session, org_id: str, last: LedgerCheckpoint, size: int, key: VerifierKey) -> None:
     signed = parse_checkpoint(parse_note(last.note).text)
+    if signed.origin != key.name:
+        raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
     if (signed.size, signed.root) != (last.size, last.root):
         raise IntegrityError(f"the stored checkpoint of size {last.size} is not what its note says")
     if parse_note(last.note).signed_by(key) is False:

@@ -296,6 +296,14 @@ def test_a_shrunken_log_is_never_signed_again(tmp_path: Path, keys: FileKeys) ->
     database.close()
 
 
+def test_a_log_keeps_its_name(database: Database, keys: FileKeys) -> None:
+    write(database, keys, 0)
+    seal(database, keys)
+    renamed = FileKeys(keys.folder.parent, domain="acme.example")
+    with pytest.raises(IntegrityError, match="signed as governor.local/default"):
+        seal(database, renamed)
+
+
 def test_a_stranger_cannot_have_written_or_signed(database: Database, keys: FileKeys, tmp_path: Path) -> None:
     stranger = FileKeys(tmp_path / "other")
     stranger.create(ORG)
