@@ -21,7 +21,7 @@ import psycopg
 
 from governor.errors import Unavailable
 from governor.store.database import libpq
-from governor.store.lake_attach import Place
+from governor.store.lake_attach import Place, scrubbed
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -72,6 +72,8 @@ def _postgres_lock(place: Place, patience: float) -> Iterator[None]:
             yield
     except psycopg.errors.LockNotAvailable:
         raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
 
 
 def patiently(work: Callable[[], Result]) -> Result:

@@ -1,0 +1,147 @@
+"""Of all witnesses of one call exactly one carries its cost, whatever the order in which they arrive."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governor.store.lake import Lake
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+Make = Callable[..., Any]
+Verdicts = dict[str, tuple[bool, str | None]]
+
+
+def verdicts(lake: Lake) -> Verdicts:
+    rows = lake.calls(columns=["record_id", "cost_bearing", "exclusion_reason"]).to_pylist()
+    return {row["record_id"]: (row["cost_bearing"], row["exclusion_reason"]) for row in rows}
+
+
+def outcome(folder: Path, make_batch: Make, arrivals: list[list[dict[str, Any]]]) -> Verdicts:
+    lake = Lake(str(folder / "catalog.sqlite"), str(folder / "data"), "default", lock_dir=folder)
+    for number, calls in enumerate(arrivals):
+        lake.ingest(f"b{number}", [make_batch(*calls)], NOW)
+    found = verdicts(lake)
+    lake.close()
+    return found
+
+
+def group(make_call: Make) -> list[dict[str, Any]]:
+    key = {"dup_group_key": "response:r1"}
+    return [
+        make_call("spend", source_kind="litellm.spend_logs", **key),
+        make_call("log", source_kind="litellm.generic_api", **key),
+        make_call("span", source_kind="otlp.gen_ai", **key),
+        make_call("other-span", source_kind="otlp.openinference", **key),
+    ]
+
+
+def test_the_best_witness_wins_in_any_order(make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    expected = {
+        "spend": (True, None),
+        "log": (False, "duplicate_instrumentation"),
+        "span": (False, "superseded"),
+        "other-span": (False, "superseded"),
+    }
+    for number, order in enumerate(itertools.permutations(group(make_call))):
+        if number % 5 == 0:
+            assert outcome(tmp_path / f"one-by-one-{number}", make_batch, [[call] for call in order]) == expected
+    assert outcome(tmp_path / "together", make_batch, [group(make_call)]) == expected
+
+
+def test_usage_then_id_decide_among_equals(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    key = {"dup_group_key": "k", "source_kind": "otlp.gen_ai"}
+    blind = make_call("a", **key) | {"input_tokens": None, "output_tokens": None}
+    lake.ingest("b1", [make_batch(blind, make_call("c", **key))], NOW)
+    lake.ingest("b2", [make_batch(make_call("b", **key))], NOW)
+    assert verdicts(lake) == {"a": (False, "duplicate_instrumentation"), "b": (True, None), "c": (False, "duplicate_instrumentation")}
+
+
+def test_the_newest_revision_carries_the_cost(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    lake.ingest("b1", [make_batch(make_call("r1", revision=1, dup_group_key="k", input_tokens=7))], NOW)
+    lake.ingest("b2", [make_batch(make_call("r0", revision=0, dup_group_key="k"))], NOW)
+    assert verdicts(lake) == {"r0": (False, "duplicate_instrumentation"), "r1": (True, None)}
+
+
+def test_a_named_group_gives_way(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    """A gateway's row names the client's own span of the same call; a call names the agent span around it."""
+    rollup = make_call("agent", source_kind="otlp.gen_ai", grain="span_rollup", dup_group_key="span:t:p")
+    wrapper = make_call("wrapper", source_kind="otlp.gen_ai", dup_group_key="span:t:w")
+    client = make_call("client", source_kind="otlp.gen_ai", dup_group_key="response:r")
+    lake.ingest("b1", [make_batch(rollup, wrapper, client)], NOW)
+    assert set(verdicts(lake).values()) == {(True, None)}
+    inner = [
+        make_call("in-agent", source_kind="otlp.openinference", dup_group_key="span:t:c1", dup_alias_key="span:t:p"),
+        make_call("in-wrapper", source_kind="otlp.openinference", dup_group_key="span:t:c2", dup_alias_key="span:t:w"),
+        make_call("gateway", source_kind="litellm.generic_api", dup_group_key="litellm:1", dup_alias_key="response:r"),
+    ]
+    lake.ingest("b2", [make_batch(*inner)], NOW)
+    assert verdicts(lake) == {
+        "agent": (False, "parent_rollup"),
+        "wrapper": (False, "wrapper_span"),
+        "client": (False, "superseded"),
+        "in-agent": (True, None),
+        "in-wrapper": (True, None),
+        "gateway": (True, None),
+    }
+
+
+def test_what_the_source_excluded_stays_out_and_names_nobody(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    out = make_call("out", source_kind="litellm.spend_logs", dup_group_key="k", dup_alias_key="z", cost_bearing=False)
+    out |= {"exclusion_reason": "duplicate_instrumentation"}
+    lake.ingest("b1", [make_batch(out)], NOW)
+    lake.ingest("b2", [make_batch(make_call("in", source_kind="otlp.gen_ai", dup_group_key="k"), make_call("z", dup_group_key="z"))], NOW)
+    assert verdicts(lake) == {"out": (False, "duplicate_instrumentation"), "in": (True, None), "z": (True, None)}
+
+
+def test_shadow_traffic_never_bears_production_cost(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    """Also not through a witness that was not told that the call was ours."""
+    lake.ingest(
+        "b1", [make_batch(make_call("blind", source_kind="otlp.gen_ai", dup_group_key="k"), make_call("solo", traffic_class="shadow"))], NOW
+    )
+    lake.ingest("b2", [make_batch(make_call("told", dup_group_key="k", traffic_class="shadow"))], NOW)
+    assert verdicts(lake) == {"blind": (False, "shadow"), "solo": (False, "shadow"), "told": (False, "shadow")}
+
+
+def test_calls_without_a_key_stand_alone(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    lake.ingest("b1", [make_batch(make_call("a", dup_group_key=None), make_call("b", dup_group_key=None), make_call("c"))], NOW)
+    assert set(verdicts(lake).values()) == {(True, None)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_order_and_any_split_give_the_same_view(make_call: Make, make_batch: Make, tmp_path: Path, seed: int) -> None:
+    """Random groups with aliases between them; the reference is everything in one batch."""
+    dice = random.Random(seed)
+    keys = [f"k{number}" for number in range(12)]
+    kinds = ["litellm.spend_logs", "litellm.generic_api", "otlp.gen_ai", "otlp.openinference", "otlp.litellm", "portkey.export"]
+    calls = [
+        make_call(
+            f"c{number:02}",
+            dup_group_key=dice.choice(keys),
+            dup_alias_key=dice.choice([None, None, *keys]),
+            source_kind=dice.choice(kinds),
+            grain=dice.choice(["attempt", "attempt", "span_rollup"]),
+            input_tokens=dice.choice([None, 5]),
+            traffic_class=dice.choice(["production"] * 12 + ["shadow"]),
+            cost_bearing=(keep := dice.random() > 0.1),
+            exclusion_reason=None if keep else "duplicate_instrumentation",
+        )
+        for number in range(40)
+    ]
+    reference = outcome(tmp_path / "whole", make_batch, [calls])
+    bearing = [call["dup_group_key"] for call in calls if reference[call["record_id"]][0]]
+    assert len(bearing) == len(set(bearing))
+    for attempt in range(3):
+        shuffled = dice.sample(calls, len(calls))
+        arrivals = [[]]
+        for call in shuffled:
+            arrivals[-1].append(call)
+            if dice.random() < 0.25:
+                arrivals.append([])
+        assert outcome(tmp_path / f"split{attempt}", make_batch, [part for part in arrivals if part]) == reference
