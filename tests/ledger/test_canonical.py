@@ -117,6 +117,14 @@ def test_the_message_names_the_place() -> None:
         canonical_json({"totals": [{}, {"cost": 0.1}]})
 
 
+def test_everything_is_checked_even_behind_an_unusual_key() -> None:
+    """The fast path is chosen while checking; what follows the first non-ASCII key must still be checked."""
+    for bad in ([{"\u00e9": 1}, 0.5], {"\u00e9": 1, "b": [{"c": 0.5}]}, {"a": {"\u00e9": 1}, "z": 2**60}):
+        with pytest.raises(Invalid):
+            canonical_json(bad)
+    assert canonical_json({"\U0001f600": 1, "\ufb33": 2}) == '{"\U0001f600":1,"\ufb33":2}'.encode(), "UTF-16 order, not code point order"
+
+
 def test_timestamps_have_one_form() -> None:
     moment = datetime(2026, 11, 20, 17, 2, 11, tzinfo=timezone(timedelta(hours=1)))
     assert timestamp(moment) == "2026-11-20T16:02:11.000000Z"
