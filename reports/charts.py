@@ -19,14 +19,14 @@ def workflow_spec(rows: Sequence[Mapping[str, Any]], *, width: int = 430) -> dic
     import altair as alt
 
     order = [row["workflow"] for row in rows]
-    base = alt.Chart(alt.Data(values=[dict(row) for row in rows])).encode(
+    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows])).encode(
         y=alt.Y("workflow:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelLimit=150, labelPadding=6))
     )
     axis = alt.Axis(format="$,.0f", tickCount=5, gridColor=GRID, domain=False, ticks=False)
     bars = base.mark_bar(color=NOW, height=11).encode(x=alt.X("amount:Q", title=None, axis=axis))
     ticks = (
         base.transform_filter("datum.previous !== null")
-        .mark_tick(color=BEFORE, thickness=2.4, height=17)
+        .mark_tick(color=BEFORE, thickness=2.4, height=17, opacity=1)
         .encode(x=alt.X("previous:Q", title=None))
     )
     layered = alt.layer(bars, ticks).properties(width=width, height=alt.Step(20))

@@ -139,7 +139,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     production = [row for row in center["workflows"] if row["traffic_class"] == "production"]
     other = [row for row in center["workflows"] if row["traffic_class"] != "production"]
     unapproved = sum((Decimal(row["unapproved"]) for row in production), Decimal(0))
-    total, exact_cost = Decimal(center["total"]), Decimal(center["contracted_cost"])
+    usage = [line for line in center["lines"] if line["traffic_class"] == "production"]
     return {
         "doc": document,
         "center": center,
@@ -151,10 +151,10 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "unapproved": unapproved,
         "over_budget": [row for row in production if row["budget"] and Decimal(row["amount"]) > Decimal(row["budget"])],
         "change": _change(center),
-        "saving": Decimal(center["list_cost"]) - exact_cost,
-        "rounding": total - exact_cost,
+        "saving": sum((Decimal(line["list_cost"]) - Decimal(line["contracted_cost"]) for line in usage), Decimal(0)),
+        "rounding": Decimal(center["total"]) - Decimal(center["contracted_cost"]),
         "chart": _chart(production, document["previous"]),
-        "sections": _sections([line for line in center["lines"] if line["traffic_class"] == "production"]),
+        "sections": _sections(usage),
         "other_sections": _sections([line for line in center["lines"] if line["traffic_class"] != "production"]),
         "corrections": [
             {"month": month, "sections": _sections(list(lines)), "total": _amounts(center["corrections"], month)}
@@ -238,7 +238,12 @@ def _price(line: Mapping[str, Any]) -> dict[str, str | None]:
         return {"paid": "as measured", "listed": None}
     per = "1M" if paid["per"] == 1_000_000 else f"{paid['per']:,}"  # noqa: PLR2004 - tokens are priced by the million
     differs = listed is not None and (listed["amount"], listed["per"]) != (paid["amount"], paid["per"])
-    return {"paid": f"{paid['amount']} / {per}", "listed": f"list {listed['amount']}" if differs else None}
+    return {"paid": f"{_places(paid['amount'])} / {per}", "listed": f"list {_places(listed['amount'])}" if differs else None}
+
+
+def _places(amount: str) -> str:
+    whole, _, places = amount.partition(".")
+    return f"{whole}.{places.ljust(2, '0')}"
 
 
 def _amounts(lines: Sequence[Mapping[str, Any]], month: str) -> Decimal:

@@ -14,12 +14,15 @@ from sqlalchemy import and_, insert, or_, update
 from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
+from governor.actions.load_catalog import catalog_as_of
 from governor.catalog import Catalog
-from governor.errors import Invalid
+from governor.errors import Invalid, NotFound
+from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
-from governor.prices.book import PriceBook
+from governor.prices.book import PriceBook, Unpriced
 from governor.prices.contract import close_open_ends, contract_price
 from governor.prices.difference import Difference, by_entry, difference
+from governor.prices.names import canonical_provider
 from governor.prices.price import FIELD_NAMES, Price, price_of
 from governor.prices.seed import Seed, genai_seed
 from governor.store.rows.base import uuid7
@@ -139,3 +142,33 @@ def _replace(session: Session, org: str, version_id: str, seed: Seed, found: Dif
     for start in range(0, len(wanted), CHUNK):
         session.execute(insert(PriceRow), wanted[start : start + CHUNK])
     return len(wanted)
+
+
+def show_price(ctx: Context, model: str, *, at: datetime | None = None, tier: str = "", region: str = "") -> dict[str, Any]:
+    """Rates of `provider/model`, or of a model at every provider that has it. Raises NotFound when nobody does."""
+    instant = at or ctx.now()
+    book = load_book(ctx, catalog_as_of(ctx, instant))
+    prefix, slash, rest = model.partition("/")
+    provider = canonical_provider(prefix)
+    if slash and provider in book.providers:
+        pairs = [(provider, rest)]
+    else:
+        pairs = [(name, model) for name in book.providers if book.find(name, model) is not None or (name, model.lower()) in book.contracts]
+    if not pairs:
+        raise NotFound(f"no price of {model}", hint="write provider/model, such as openai/gpt-4o")
+    return {
+        "at": timestamp(instant),
+        "price_book": book.digest,
+        "prices": [_rates(book, name, asked, instant, tier, region) for name, asked in pairs],
+    }
+
+
+def _rates(book: PriceBook, provider: str, model: str, at: datetime, tier: str, region: str) -> dict[str, Any]:
+    found = book.lookup(provider, model, at, tier, region)
+    document: dict[str, Any] = {"provider": provider, "model": model, "entry": None, "unpriced": None, "rates": [], "notes": []}
+    if isinstance(found, Unpriced):
+        return document | {"unpriced": {"reason": found.reason, "detail": found.detail}}
+    tables = [price for table in (found.contracted, found.listed) for bands in table.values() for price in bands]
+    keys = ("kind", "meter", "amount", "per", "currency", "service_tier", "region", "context_min", "context_max", "valid_from", "valid_to")
+    rates = [{name: price.record()[name] for name in keys} for price in tables]
+    return document | {"entry": found.entry, "rates": rates, "notes": list(found.notes)}

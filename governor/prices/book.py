@@ -96,8 +96,13 @@ class PriceBook:
         return self._digest
 
     @property
+    def contracts(self) -> frozenset[tuple[str, str]]:
+        """(provider, model in lower case) of every contract."""
+        return frozenset(self._contracts)
+
+    @property
     def providers(self) -> list[str]:
-        return sorted({*self._entries, *(provider for provider, _ in self._contracts)})
+        return sorted({*self._entries, *(provider for provider, _ in self.contracts)})
 
     def entries(self, provider: str | None = None) -> list[tuple[str, Entry]]:
         """(provider, entry) of one provider or of all, in book order."""

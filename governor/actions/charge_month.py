@@ -1,0 +1,93 @@
+"""A month's charges: governed production usage and the shadow spend of its route changes, as exact lines.
+
+Owns: reading both into lines. Does not own: governing (govern.py), what a line is (chargeback/lines). Invariants: a pure function of (month, lake snapshot,
+knowledge time) and of replays that had ended by then; shadow spend is its own traffic class, charged to the workflow's cost center;
+reserved money that was lost counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from governor.actions.context import Context
+from governor.actions.govern import GovernedMonth, govern_month
+from governor.chargeback.lines import UNALLOCATED, Line, add_up, usage_lines
+from governor.store.rows.changes import Change, ReplayResult, ShadowRun
+
+
+@dataclass(frozen=True)
+class Charged:
+    """What a month comes to."""
+
+    month: str
+    governed: GovernedMonth
+    lines: list[Line]
+
+
+def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None) -> Charged:
+    """Compute, store nothing. Without `snapshot` and `known_at`: as things are now. Raises Invalid for a malformed month."""
+    governed = govern_month(ctx, month, snapshot=snapshot, known_at=known_at)
+    with ctx.rows.session() as session:
+        replays = shadow_lines(session, ctx.org, month, governed, known_at)
+    return Charged(month, governed, add_up([*usage_lines(governed.groups, month), *replays]))
+
+
+def shadow_lines(session: Session, org: str, month: str, governed: GovernedMonth, known_at: datetime | None) -> Iterable[Line]:
+    """Replays and judge calls that ended in the month, one line per change and arm."""
+    query = (
+        select(ReplayResult, Change)
+        .join(ShadowRun, col(ReplayResult.run_id) == col(ShadowRun.id))
+        .join(Change, col(ShadowRun.change_id) == col(Change.id))
+        .where(
+            ReplayResult.org_id == org,
+            col(ReplayResult.finished_at) >= governed.start,
+            col(ReplayResult.finished_at) < governed.end,
+            col(ReplayResult.cost_pico).is_not(None),
+        )
+        .order_by(col(ReplayResult.id))
+    )
+    if known_at is not None:
+        query = query.where(col(ReplayResult.finished_at) <= known_at)
+    plans: dict[str, dict[str, Any]] = {}
+    for result, change in session.exec(query):
+        if result.arm == "recorded":
+            continue  # measured from the production call: nothing was sent, nothing was spent
+        plan = plans.setdefault(change.id, json.loads(change.plan or "{}"))
+        spent = (result.cost_pico or 0) + int(json.loads(result.reply or "{}").get("lost_pico") or 0)
+        workflow = governed.timeline.at(governed.start if result.finished_at is None else result.finished_at).workflows.get(
+            change.workflow_id
+        )
+        provider, model = _route(plan, result.arm)
+        yield Line(
+            charge_month=month,
+            cost_center=(workflow.cost_center if workflow else "") or UNALLOCATED,
+            workflow_id=change.workflow_id,
+            owner=workflow.owner if workflow else None,
+            provider=provider,
+            model=model,
+            service_tier="",
+            traffic_class="shadow",
+            route_status="approved",
+            meter="replay",
+            list_amount=None,
+            list_per=None,
+            contract_amount=None,
+            contract_per=None,
+            price_source="measured",
+            quantity=1,
+            calls=1,
+            list_pico=spent,
+            contracted_pico=spent,
+        )
+
+
+def _route(plan: dict[str, Any], arm: str) -> tuple[str, str]:
+    """Whose model an arm called."""
+    side = plan.get("judge" if arm.startswith("judge") else arm) or {}
+    return str(side.get("provider") or "shadow"), str(side.get("model") or arm)

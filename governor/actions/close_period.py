@@ -1,0 +1,245 @@
+"""`period:close`: a month is computed from a pinned snapshot, printed, and sealed in one transaction. Also what stands in the way of it.
+
+Owns: the states open -> closing -> closed, the pin, the refusals, handing out the files. Does not own: the numbers (charge_month, correct), the files (statement_files).
+Invariants: a closed month never changes: closing it again hands out the same bytes; a crash leaves it open or closing, never half closed, and the next run
+computes the same bytes from the same pin; below 95% coverage only a signed exception in force lets it close.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from governor.actions.charge_month import charge_month
+from governor.actions.context import Actor, Context
+from governor.actions.correct import by_charge_month, pending_corrections
+from governor.actions.except_coverage import exception_in_force
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.statement_files import Computed, File, Pin, compute, print_files
+from governor.chargeback.lines import Line
+from governor.chargeback.period import month_bounds
+from governor.chargeback.statement import coverage_document, usd
+from governor.errors import CoverageTooLow, NotFound, WrongState
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.entry import EntryDraft
+from governor.store.rows.periods import Period, PeriodFile, PeriodLine
+
+ROLES: Final = ("finance", "admin")
+
+
+def status(ctx: Context, month: str) -> dict[str, Any]:
+    """What closing would do now, or what it did. Reads only; open months show the corrections they would carry."""
+    with ctx.rows.session() as session:
+        period = session.get(Period, (ctx.org, month))
+        if period is not None and period.state == "closed":
+            return stored(period)
+    start, end = bounds(ctx, month)
+    now = ctx.now()
+    charged = charge_month(ctx, month)
+    corrections = pending_corrections(ctx, month)
+    coverage = charged.governed.coverage
+    with ctx.rows.session() as session:
+        exception = exception_in_force(session, ctx.org, month, now)
+    reasons = [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
+    every = [*charged.lines, *corrections]
+    return {
+        "period": month,
+        "state": period.state if period else "open",
+        "snapshot": charged.governed.snapshot,
+        "totals": {
+            "list_cost": usd(sum(line.list_pico for line in every)),
+            "contracted_cost": usd(sum(line.contracted_pico for line in every)),
+            "corrections": usd(sum(line.contracted_pico for line in corrections)),
+            "currency": "USD",
+        },
+        "coverage": coverage_document(coverage),
+        "exception": exception,
+        "corrections": [
+            {"charge_month": name, "lines": len(lines), "contracted_cost": usd(sum(line.contracted_pico for line in lines))}
+            for name, lines in sorted(by_charge_month(corrections).items())
+        ],
+        "can_close": not reasons and now >= start,
+        "reasons": reasons if now >= start else [*reasons, "the month has not begun"],
+        "warnings": [running(month, now)] if start <= now < end else [],
+        "files": [],
+        "ledger_entry": None,
+    }
+
+
+def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> dict[str, Any]:
+    """Close the month and write its files to `out` (default: the home). Returns the document of DESIGN section 5.
+
+    Raises Unauthenticated or Forbidden without a person of finance, WrongState before the month begins, CoverageTooLow.
+    """
+    actor.require(*ROLES)
+    start, _ = bounds(ctx, month)
+    if ctx.now() < start:
+        raise WrongState(f"{month} has not begun", hint="close a month when it is over, or while it runs with a warning")
+    pin = take_pin(ctx, actor, month)
+    if pin is not None:
+        computed = compute(ctx, pin)
+        if not computed.charged.governed.coverage.sufficient and computed.document["exception"] is None:
+            release(ctx, actor, month)
+            found = computed.document["coverage"]
+            raise CoverageTooLow(f"{month}: {found['percent']}% of {found['total_spend']} USD is covered, 95% is needed")
+        finish(ctx, actor, pin, computed, print_files(computed.document))
+    ctx.seal()
+    return hand_out(ctx, month, out)
+
+
+def bounds(ctx: Context, month: str) -> tuple[datetime, datetime]:
+    return month_bounds(month, catalog_as_of(ctx).organization.billing_zone)
+
+
+def running(month: str, now: datetime) -> str:
+    return (
+        f"{month} is not over (now {now:%Y-%m-%d %H:%M} UTC): calls that come after the close appear as corrections in the next open month"
+    )
+
+
+def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
+    """Mark the month closing and remember what it is computed from; an earlier mark that was not finished is kept. None when it is closed."""
+    snapshot = ctx.lake.snapshot_id()
+    with ctx.transaction(actor) as tx:
+        period = locked(tx.session, ctx.org, month) or Period(org_id=ctx.org, month=month)
+        if period.state == "closed":
+            return None
+        if period.state == "open" or period.snapshot is None or period.catalog_as_of is None:
+            period.state, period.snapshot, period.catalog_as_of, period.closed_by = "closing", snapshot, tx.now, actor.email
+            tx.session.add(period)
+            tx.session.flush()
+        known_at = period.catalog_as_of
+        if period.snapshot is None or known_at is None:
+            raise WrongState(f"{month} has no pin")
+        return Pin(month, period.snapshot, known_at, period.closed_by)
+
+
+def release(ctx: Context, actor: Actor, month: str) -> None:
+    """A refused close leaves the month open."""
+    with ctx.transaction(actor) as tx:
+        period = locked(tx.session, ctx.org, month)
+        if period is not None and period.state == "closing":
+            period.state, period.snapshot, period.catalog_as_of, period.closed_by = "open", None, None, ""
+            tx.session.add(period)
+
+
+def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequence[File]) -> None:
+    """The one transaction that closes: state, files, lines, ledger entry. A rival that was first has written the same bytes."""
+    document = computed.document
+    manifest = files[-1]
+    with ctx.transaction(actor) as tx:
+        period = locked(tx.session, ctx.org, pin.month)
+        if period is None or period.state == "closed":
+            return
+        if (period.state, period.snapshot, period.catalog_as_of) != ("closing", pin.snapshot, pin.known_at):
+            raise WrongState(f"another close of {pin.month} began meanwhile", hint="run it again")
+        for file in files:
+            tx.session.add(
+                PeriodFile(org_id=ctx.org, month=pin.month, name=file.name, media_type=file.media_type, sha256=file.sha256, body=file.body)
+            )
+        for line in computed.lines:
+            tx.session.add(period_line(ctx.org, pin.month, line))
+        entry = tx.append(
+            EntryDraft(
+                type="period:close",
+                stream=f"period/{pin.month}",
+                payload={
+                    "month": pin.month,
+                    "snapshot": pin.snapshot,
+                    "price_book": document["provenance"]["price_book"],
+                    "catalog": document["provenance"]["catalog"],
+                    "policy_revision": document["provenance"]["policy_revision"],
+                    "totals": document["totals"],
+                    "coverage": document["coverage"],
+                    "exception": document["exception"]["id"] if document["exception"] else None,
+                    "corrected_months": sorted(by_charge_month(computed.corrections)),
+                    "closed_early": document["closed_early"],
+                    "files": len(files) - 1,
+                    "manifest_sha256": manifest.sha256,
+                },
+                actor=actor.ledger_ref(),
+                idem=f"period:close:{pin.month}",
+                occurred_at=pin.known_at,
+                evidence=[
+                    {"name": manifest.name, "sha256": manifest.sha256, "size": len(manifest.body), "media_type": manifest.media_type}
+                ],
+            )
+        )
+        result = {
+            "period": pin.month,
+            "state": "closed",
+            "snapshot": pin.snapshot,
+            "totals": document["totals"],
+            "coverage": document["coverage"],
+            "exception": document["exception"],
+            "corrections": correction_summary(document),
+            "warnings": document["warnings"],
+            "files": [file.describe() for file in files],
+            "ledger_entry": {"id": entry.id, "idx": entry.idx, "leaf_hash": entry.leaf_hash.hex()},
+        }
+        period.state, period.closed_at, period.price_book = "closed", tx.now, document["provenance"]["price_book"]
+        period.totals = canonical_json(result).decode()
+        tx.session.add(period)
+
+
+def period_line(org: str, month: str, line: Line) -> PeriodLine:
+    return PeriodLine(
+        org_id=org,
+        month=month,
+        line_id=line.line_id,
+        charge_month=line.charge_month,
+        body=canonical_json(line.record()).decode(),
+        contracted_pico=line.contracted_pico,
+    )
+
+
+def correction_summary(document: dict[str, Any]) -> list[dict[str, Any]]:
+    months: dict[str, int] = {}
+    for center in document["cost_centers"]:
+        for line in center["corrections"]:
+            months[line["charge_month"]] = months.get(line["charge_month"], 0) + 1
+    return [{"charge_month": month, "lines": lines} for month, lines in sorted(months.items())]
+
+
+def locked(session: Session, org: str, month: str) -> Period | None:
+    return session.exec(select(Period).where(Period.org_id == org, Period.month == month).with_for_update()).first()
+
+
+def stored(period: Period) -> dict[str, Any]:
+    """What the close of a month answered, from its row."""
+    result: dict[str, Any] = json.loads(period.totals)
+    return result
+
+
+def files_of(session: Session, org: str, month: str) -> list[PeriodFile]:
+    return list(session.exec(select(PeriodFile).where(PeriodFile.org_id == org, PeriodFile.month == month).order_by(col(PeriodFile.name))))
+
+
+def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any]:
+    """The files of a closed month on disk, each with its `.sha256`, and what its close answered. Raises NotFound for a month that is not closed."""
+    with ctx.rows.session() as session:
+        period = session.get(Period, (ctx.org, month))
+        if period is None or period.state != "closed":
+            raise NotFound(f"{month} is not closed", hint=f"`governor period close {month}`")
+        result, files = stored(period), files_of(session, ctx.org, month)
+    folder = out if out is not None else ctx.settings.home / "periods" / ctx.org / month
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if sha256_hex(file.body) != file.sha256:
+            raise WrongState(f"{file.name} of {month} does not hash to what was recorded")
+        write(folder / file.name, file.body)
+        write(folder / f"{file.name}.sha256", f"{file.sha256}  {file.name}\n".encode())
+    return result | {"out": str(folder)}
+
+
+def write(path: Path, body: bytes) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(body)
+    part.replace(path)

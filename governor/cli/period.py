@@ -1,0 +1,100 @@
+"""`governor period`: look at a month, close it, sign an exception, fetch its files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from governor.cli.session import session_of
+
+app = typer.Typer(help="Billing months: status, close, exceptions, files.", no_args_is_help=True)
+Month = Annotated[str, typer.Argument(help="Calendar month in the organization's billing zone, YYYY-MM.")]
+
+
+@app.command("status")
+def status(ctx: typer.Context, month: Month) -> None:
+    """What closing would do now: coverage, totals, corrections of earlier months; or what the close did."""
+    from governor.actions.close_period import status as period_status
+
+    session = session_of(ctx)
+    session.print(period_status(session.context(), month), show)
+
+
+@app.command("close")
+def close(
+    ctx: typer.Context,
+    month: Month,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory for the files; default: in the home.")] = None,
+) -> None:
+    """Close a month: statement CSV and PDF per cost center, FOCUS 1.2 CSV, journal CSV, sealed in the ledger.
+
+    Refused below 95% coverage unless an exception is in force (`governor period except`). Closing again hands out the same files.
+    """
+    from governor.actions.close_period import close as close_month
+
+    session = session_of(ctx)
+    closed = close_month(session.context(), session.actor(), month, out)
+    for warning in closed["warnings"]:
+        session.note(f"warning: {warning}")
+    session.print(closed, show)
+
+
+@app.command("except")
+def except_(
+    ctx: typer.Context,
+    month: Month,
+    reason: Annotated[str, typer.Option("--reason", help="Why the month may close below 95% coverage.")],
+    control: Annotated[str, typer.Option("--control", help="What is done instead, such as a manual review.")],
+    expires: Annotated[str, typer.Option("--expires", help="Last day it holds, YYYY-MM-DD; default: in 14 days.")] = "",
+) -> None:
+    """Sign that a month may close below the coverage limit. Goes on record under your name."""
+    from governor.actions.except_coverage import except_coverage
+    from governor.errors import Invalid
+
+    session = session_of(ctx)
+    try:
+        until = datetime.fromisoformat(expires).replace(hour=23, minute=59, second=59, tzinfo=UTC) if expires else None
+    except ValueError:
+        raise Invalid(f"--expires {expires!r} is not a day", hint="write YYYY-MM-DD") from None
+    made = except_coverage(session.context(), session.actor(), month, reason=reason, compensating_control=control, expires_at=until)
+    session.print(made, f"exception {made['id']} for {month}, until {made['expires_at']}")
+
+
+@app.command("files")
+def files(
+    ctx: typer.Context,
+    month: Month,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory for the files; default: in the home.")] = None,
+) -> None:
+    """Write the files of a closed month again, byte for byte."""
+    from governor.actions.close_period import hand_out
+
+    session = session_of(ctx)
+    session.print(hand_out(session.context(), month, out), show)
+
+
+def show(result: dict[str, Any]) -> None:
+    """The month in a few lines."""
+    coverage, totals = result["coverage"], result["totals"]
+    typer.echo(f"{result['period']}: {result['state']}, lake snapshot {result['snapshot']}")
+    typer.echo(
+        f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({'enough' if coverage['sufficient'] else 'below 95%'})"
+    )
+    for name, share in coverage["parts"].items():
+        typer.echo(f"    {name.replace('_', ' ')} {share}%")
+    typer.echo(
+        f"  {'statement' if 'statement_total' in totals else 'contracted cost so far'} {totals.get('statement_total', totals['contracted_cost'])} USD"
+    )
+    for found in result["corrections"]:
+        typer.echo(f"  corrections of {found['charge_month']}: {found['lines']} lines")
+    for reason in result.get("reasons", []):
+        typer.echo(f"  cannot close: {reason}")
+    for warning in result["warnings"] if result["state"] != "closed" else []:
+        typer.echo(f"  warning: {warning}")
+    for file in result["files"]:
+        typer.echo(f"  {file['name']}  {file['bytes']:,} bytes  {file['total'] or ''}")
+    if "out" in result:
+        typer.echo(f"written to {result['out']}")

@@ -1,0 +1,116 @@
+"""`governor prices`: import list prices, see what a model costs, compare before importing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from governor.cli.session import session_of
+
+if TYPE_CHECKING:
+    from governor.prices.seed import Seed
+
+app = typer.Typer(help="The price book: dated list prices; contract prices come from the catalog.", no_args_is_help=True)
+Source = Annotated[
+    str, typer.Argument(help="`genai-prices` for the installed package, or a file: LiteLLM's model map (JSON) or a price CSV.")
+]
+
+
+def read(source: str) -> Seed:
+    """The set of prices a source names. Raises NotFound or Invalid."""
+    from governor.errors import Invalid, NotFound
+    from governor.prices.formats import read_prices
+    from governor.prices.seed import genai_seed
+
+    if source == "genai-prices":
+        return genai_seed()
+    path = Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotFound(f"{source}: {error.strerror}", hint="give a file, or genai-prices") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{source} is not UTF-8 text") from None
+    return read_prices(text, path.name)
+
+
+@app.command("import")
+def import_(ctx: typer.Context, source: Source) -> None:
+    """Record a set of list prices. Entries it does not name stay; look first with `governor prices diff`."""
+    from governor.actions.import_prices import import_prices
+
+    session = session_of(ctx)
+    made = import_prices(session.context(), session.actor(), read(source))
+    for note in made["notes"]:
+        session.note(f"note: {note}")
+    session.print(
+        made,
+        f"{made['source']} {made['source_version']}: {made['added']} entries added, {made['changed']} changed, {made['unchanged']} unchanged, "
+        f"{made['missing_kept']} not named and kept; digest {made['digest'][:16]}",
+    )
+
+
+@app.command("diff")
+def diff(
+    ctx: typer.Context,
+    source: Source,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
+) -> None:
+    """What importing a set of list prices would change. Writes nothing."""
+    from governor.actions.import_prices import preview
+
+    session = session_of(ctx)
+    found = preview(session.context(), read(source))
+    session.print(found.document(limit), show_difference)
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="provider/model, or a model of any provider.")],
+    at: Annotated[str, typer.Option("--at", help="Instant or day the price is asked for; default: now.")] = "",
+    tier: Annotated[str, typer.Option("--tier", help="Service tier, such as batch or priority.")] = "",
+    region: Annotated[str, typer.Option("--region", help="Region, where prices differ by it.")] = "",
+) -> None:
+    """What a model costs at an instant: list and contract, per meter and context band."""
+    from governor.actions.import_prices import show_price
+
+    session = session_of(ctx)
+    session.print(show_price(session.context(), model, at=moment(at), tier=tier, region=region), show_prices)
+
+
+def moment(text: str) -> datetime | None:
+    from governor.catalog.moments import begins, moment_text
+    from governor.errors import Invalid
+
+    if not text:
+        return None
+    try:
+        return begins(moment_text(text))
+    except ValueError as error:
+        raise Invalid(f"--at {text!r}: {error}") from None
+
+
+def show_difference(found: dict[str, Any]) -> None:
+    typer.echo(
+        f"{found['added']} added, {found['changed']} changed, {found['unchanged']} unchanged, {found['missing_kept']} not named (they stay)"
+    )
+    for change in found["changes"]:
+        mark = " JUMP" if change["jump"] else ""
+        tier = f" {change['service_tier']}" if change["service_tier"] else ""
+        typer.echo(
+            f"  {change['provider']}/{change['model']} {change['meter']}{tier}: {change['before'] or '-'} -> {change['after'] or '-'}{mark}"
+        )
+
+
+def show_prices(found: dict[str, Any]) -> None:
+    for entry in found["prices"]:
+        typer.echo(f"{entry['provider']}/{entry['model']} at {found['at']}")
+        if entry["unpriced"]:
+            typer.echo(f"  unpriced: {entry['unpriced']['detail']}")
+        for row in entry["rates"]:
+            band = f" from {row['context_min']:,} input tokens" if row["context_min"] else ""
+            typer.echo(f"  {row['meter']:<16} {row['amount']:>12} USD per {row['per']:,}  {row['kind']}{band}")
