@@ -1,0 +1,19 @@
+"""`/healthz`: is this process able to answer from its database? Open to all, says nothing else."""
+
+from __future__ import annotations
+
+from litestar import get
+from sqlalchemy import text
+
+from governor.actions.context import Context
+
+
+@get("/healthz", sync_to_thread=True, tags=["health"])
+def health(ctx: Context) -> dict[str, str]:
+    """Alive and able to read its database."""
+    with ctx.rows.session() as session:
+        session.connection().execute(text("SELECT 1"))
+    return {"status": "ok"}
+
+
+ROUTES = [health]

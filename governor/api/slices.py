@@ -1,0 +1,44 @@
+"""Cursor pagination: `?limit=&cursor=`; the answer is {"items": [...], "next": cursor or null}.
+
+Invariants: a cursor is opaque and names the last item seen, so that new items neither repeat nor hide others.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+from litestar.params import Parameter
+
+from governor.errors import Invalid
+
+LARGEST: Final = 500
+Limit = Annotated[int, Parameter(query="limit", ge=1, le=LARGEST, default=100, description="Most items in the answer.")]
+Cursor = Annotated[str, Parameter(query="cursor", default="", description="`next` of the answer before.")]
+
+
+def encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (ValueError, binascii.Error) as error:
+        raise Invalid("unknown cursor", hint="give the `next` of an earlier answer") from error
+
+
+def slice_of(items: Sequence[Any], key: Callable[[Any], str], *, limit: int, cursor: str) -> dict[str, Any]:
+    """The items after the one the cursor names."""
+    start = 0
+    if cursor:
+        wanted = decode(cursor)
+        places = [place for place, item in enumerate(items) if key(item) == wanted]
+        if not places:
+            raise Invalid("unknown cursor", hint="start again without a cursor")
+        start = places[0] + 1
+    taken = items[start : start + limit]
+    more = start + limit < len(items)
+    return {"items": list(taken), "next": encode(key(taken[-1])) if more and taken else None}

@@ -1,0 +1,103 @@
+"""The web process: API, pages and an embedded worker, built from one visible list.
+
+Owns: what is served, the life of the opened organization and of the worker threads. Does not own: any route.
+Invariants: one process serves one organization; without a broker the jobs are done by threads of this process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+from anyio import to_thread
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+
+from governor.actions.context import Context, open_context
+from governor.actions.jobs import announce
+from governor.actions.workforce import Workforce
+from governor.api.problems import show_problem
+from governor.api.routes import ROUTERS as API_ROUTERS
+from governor.settings import Settings, load_settings
+from governor.web.attempts import Attempts
+from governor.web.headers import add_headers
+from governor.web.refusals import show_refusal
+from governor.web.routes import ROUTERS as WEB_ROUTERS
+
+# Everything that is served, in two lists: governor/api/routes.py and governor/web/routes.py.
+ROUTERS: Final = [*API_ROUTERS, *WEB_ROUTERS]
+MACHINE_PATHS: Final = ("/api/", "/v1/", "/ingest/", "/schema", "/healthz")
+
+
+def create_app(settings: Settings, *, context: Context | None = None, with_worker: bool = True) -> Litestar:
+    """The application of one organization. `context`: an organization that is open already and stays open (tests)."""
+
+    @asynccontextmanager
+    async def live(app: Litestar) -> AsyncIterator[None]:
+        opened = context or await to_thread.run_sync(open_context, settings)
+        app.state.context = opened
+        force = Workforce(settings) if with_worker and not settings.broker_url else None
+        if force is not None:
+            opened.after_commit.append(force.wake)
+            force.start()
+        elif settings.broker_url:
+            opened.after_commit.append(partial(announce, opened))
+        try:
+            yield
+        finally:
+            if force is not None:
+                await to_thread.run_sync(force.stop)
+            if context is None:
+                opened.close()
+
+    return Litestar(
+        route_handlers=ROUTERS,
+        lifespan=[live],
+        state=State({"attempts": Attempts(), "context": context}),
+        exception_handlers={Exception: show_failure},
+        before_send=[add_headers],
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=OpenAPIConfig(
+            title="Governor",
+            version="1",
+            description="A governance ledger over the LLM gateways a company already runs. Errors are problem documents (RFC 9457); "
+            "money is a decimal string in USD; every POST takes an Idempotency-Key.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type="application/json"), YamlRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+    )
+
+
+def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A problem document for machines, a page for people."""
+    return show_problem(request, error) if request.url.path.startswith(MACHINE_PATHS) else show_refusal(request, error)
+
+
+def build() -> Litestar:
+    """What the server process calls: settings come from the environment and the home's governor.toml."""
+    return create_app(load_settings())
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Blocks until stopped. One process: the rows database and the lake may have rivals, the embedded home needs none."""
+    os.environ["GOVERNOR_HOME"] = str(settings.home)
+    Granian(
+        "governor.asgi:build",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        websockets=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+    ).serve()

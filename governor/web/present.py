@@ -1,0 +1,106 @@
+"""How values are written for people: money, counts, times, digests. Template filters only.
+
+Invariants: an unknown value is an em dash, never 0; the exact amount stays in the title of what was rounded for reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from governor.web.states import state_label, state_tone
+
+DASH: Final = "—"
+MINUS: Final = "−"
+CENT: Final = Decimal("0.01")
+
+
+def money_text(value: Any, places: int | None = None) -> str:
+    """`$1,234.50`; small amounts keep enough digits to be told from zero."""
+    if value is None or value == "":
+        return DASH
+    amount = Decimal(str(value))
+    if places is None:
+        places = 2 if amount == 0 or abs(amount) >= 1 else min(12, max(2, 1 - amount.adjusted()))
+    rounded = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+    return f"{MINUS if rounded < 0 else ''}${abs(rounded):,}"
+
+
+def money(value: Any, places: int | None = None) -> Markup:
+    """Money for reading; the exact amount is the title."""
+    if value is None or value == "":
+        return Markup(DASH)  # noqa: S704 - constant text
+    return Markup('<span title="{} USD">{}</span>').format(str(value), money_text(value, places))
+
+
+def count(value: Any) -> str:
+    return DASH if value is None else f"{int(value):,}"
+
+
+def percent(value: Any, places: int = 1) -> str:
+    """A share between 0 and 1 as a percentage."""
+    return DASH if value is None else f"{Decimal(str(value)) * 100:.{places}f}%".replace("-", MINUS)
+
+
+def signed(value: Any, places: int = 3) -> str:
+    """A difference with its sign."""
+    return DASH if value is None else f"{Decimal(str(value)):+.{places}f}".replace("-", MINUS)
+
+
+def instant(value: datetime | str | None) -> datetime | None:
+    if not value:
+        return None
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def when(value: datetime | str | None) -> Markup:
+    """A moment, in UTC, as a <time> element."""
+    found = instant(value)
+    if found is None:
+        return Markup(DASH)  # noqa: S704 - constant text
+    return Markup('<time class="nowrap" datetime="{}">{} UTC</time>').format(found.isoformat(), f"{found:%Y-%m-%d %H:%M}")
+
+
+def day(value: datetime | str | None) -> Markup:
+    found = instant(value)
+    if found is None:
+        return Markup(DASH)  # noqa: S704 - constant text
+    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(found.date().isoformat(), found.date().isoformat())
+
+
+def digest(value: str | None, length: int = 12) -> Markup:
+    """The first digits of a digest, with the whole of it in the title."""
+    if not value:
+        return Markup(DASH)  # noqa: S704 - constant text
+    shown = value if len(value) <= length else value[:length] + "…"
+    return Markup('<span class="digest" title="{}">{}</span>').format(value, shown)
+
+
+def words(value: str | None) -> str:
+    """`in_review` -> `in review`."""
+    return (value or DASH).replace("_", " ")
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "money": money,
+    "money_text": money_text,
+    "count": count,
+    "percent": percent,
+    "signed": signed,
+    "when": when,
+    "day": day,
+    "digest": digest,
+    "words": words,
+    "plural": plural,
+    "tone": state_tone,
+    "state_label": state_label,
+}

@@ -1,0 +1,66 @@
+"""What a person sees when something is refused or fails: a page that says what and what to do next, never a trace."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect
+
+from governor.errors import GovernorError, Unauthenticated
+from governor.web.session import local_path, sign_in_path
+from governor.web.shell import render
+
+log = logging.getLogger(__name__)
+TITLES: Final = {
+    400: "That request is not valid",
+    403: "You may not do this",
+    404: "There is nothing here",
+    405: "That is not possible here",
+    409: "Refused",
+    413: "Too much at once",
+    422: "Something is missing or malformed",
+    429: "Too many tries",
+    503: "Not available right now",
+}
+HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 429: "too_many"}
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    status: int
+    code: str
+    title: str
+    message: str
+    hint: str = ""
+    back: str = ""
+
+
+def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    if isinstance(error, Unauthenticated):
+        return Redirect(sign_in_path(request), status_code=303)
+    if isinstance(error, GovernorError):
+        page = ErrorPage(error.status, error.code, TITLES.get(error.status, "Something went wrong"), sentence(error.message), sentence(error.hint), back(request))
+    elif isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
+        code = HTTP_CODES.get(error.status_code, "invalid")
+        detail = "No page has this address." if error.status_code == 404 else sentence(error.detail)  # noqa: PLR2004 - HTTP
+        page = ErrorPage(error.status_code, code, TITLES.get(error.status_code, "That request is not valid"), detail, "", back(request))
+    else:
+        log.error("page %s failed", request.url.path, exc_info=error)
+        page = ErrorPage(500, "internal", "Something went wrong", "The page could not be made. Nothing was changed.", "Try again; if it stays, look at the server's log.")
+    return render(request, "error.html", page, status=page.status)
+
+
+def sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}" + ("" if not text or text.endswith((".", "!", "?")) else ".")
+
+
+def back(request: Request[Any, Any, Any]) -> str:
+    """The page the form stood on, when it is one of ours."""
+    found = urlsplit(request.headers.get("referer", ""))
+    return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc == request.url.netloc else ""

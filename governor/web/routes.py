@@ -1,0 +1,37 @@
+"""Every page, one list of modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.static_files import create_static_files_router
+
+from governor.web import (
+    changes,
+    sign_in,
+)
+from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
+
+MODULES: Final = (
+    sign_in,
+    changes,
+)
+PAGES: Final = Router(
+    path="/",
+    route_handlers=[route for module in MODULES for route in module.ROUTES],
+    middleware=[SessionAuthentication],
+    before_request=check_csrf,
+    dependencies={
+        "ctx": Provide(provide_context, sync_to_thread=False),
+        "actor": Provide(provide_actor, sync_to_thread=False),
+        "form": Provide(read_form),
+    },
+    include_in_schema=False,
+)
+STATIC: Final = create_static_files_router(
+    path="/static", directories=[Path(__file__).parent / "static"], include_in_schema=False, name="static"
+)
+ROUTERS: Final = [PAGES, STATIC]

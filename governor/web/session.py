@@ -1,0 +1,126 @@
+"""Who is at the page: the session cookie, and the CSRF token every form must carry.
+
+Owns: cookie names and flags, the authentication of page requests, the CSRF check. Does not own: secrets and their lifetime (actions/sign_in.py).
+Invariants: a page without a session leads to sign-in; a POST whose form lacks the session's CSRF value does nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from anyio import to_thread
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from governor.actions.context import Actor, Context
+from governor.actions.sign_in import SESSION_HOURS, SignedIn, session_actor
+from governor.errors import Forbidden, Invalid, Unauthenticated
+from governor.settings import Settings
+
+OPEN: Final = "open_to_all"  # route option: no session needed
+BEFORE_SIGN_IN: Final = "governor_before"
+
+
+def secure(settings: Settings) -> bool:
+    return settings.public_url.startswith("https:")
+
+
+def session_cookie_name(settings: Settings) -> str:
+    """The __Host- prefix makes browsers refuse the cookie from anywhere but this host over TLS."""
+    return "__Host-governor_session" if secure(settings) else "governor_session"
+
+
+def session_cookie(settings: Settings, secret: str) -> Cookie:
+    return Cookie(
+        key=session_cookie_name(settings),
+        value=secret,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=secure(settings),
+        max_age=SESSION_HOURS * 3600,
+    )
+
+
+class SessionAuthentication(AbstractAuthenticationMiddleware):
+    """Puts SignedIn into `request.user`; None on open routes without a session."""
+
+    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
+        ctx: Context = connection.app.state.context
+        secret = connection.cookies.get(session_cookie_name(ctx.settings), "")
+        signed: SignedIn | None = None
+        if secret:
+            try:
+                signed = await to_thread.run_sync(session_actor, ctx, secret)
+            except Unauthenticated:
+                signed = None
+        if signed is None and not connection.route_handler.opt.get(OPEN):
+            raise Unauthenticated("sign in to see this page")
+        return AuthenticationResult(user=signed, auth=None)
+
+
+class Form:
+    """The fields of a posted form, as text."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self._fields = fields
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._fields.get(name, default).strip()
+
+    def secret(self, name: str) -> str:
+        """As typed: a password may begin with a space."""
+        return self._fields.get(name, "")
+
+    def need(self, name: str, label: str = "") -> str:
+        if not (found := self.text(name)):
+            raise Invalid(f"fill in: {label or name}")
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def items(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self._fields.items() if name != "csrf"]
+
+
+async def read_form(request: Request[Any, Any, Any]) -> Form:
+    data = await request.form()
+    return Form({name: value for name, value in data.items() if isinstance(value, str)})
+
+
+async def check_csrf(request: Request[Any, Any, Any]) -> None:
+    """Runs before every page route: a POST needs the session's value, or before sign-in the value of its own cookie."""
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    signed: SignedIn | None = request.scope.get("user")
+    expected = request.cookies.get(BEFORE_SIGN_IN, "") if signed is None or request.url.path == "/sign-in" else signed.csrf
+    sent = (await read_form(request)).text("csrf")
+    if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
+        raise Forbidden("this form is out of date", hint="go back, reload the page and send it again")
+
+
+def sign_in_path(request: Request[Any, Any, Any]) -> str:
+    """Where to sign in, coming back to the page that was asked for."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return "/sign-in" if request.method != "GET" or wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}"
+
+
+def local_path(text: str) -> str:
+    """A path on this host, or the inbox: a sign-in link must not lead elsewhere."""
+    inside = text.startswith("/") and not text.startswith(("//", "/\\")) and not any(ord(sign) < 0x20 for sign in text)
+    return text if inside else "/"
+
+
+def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:
+    return request.user.actor
+
+
+def provide_context(request: Request[Any, Any, Any]) -> Context:
+    found: Context = request.app.state.context
+    return found

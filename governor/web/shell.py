@@ -1,0 +1,127 @@
+"""The frame around every page: navigation, who is signed in, the CSRF value, the one-time message; and the template engine.
+
+Owns: `render`, Shell, Flash. Does not own: what a page shows. Templates are autoescaped and fail on an undefined name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+
+from governor.actions.context import Context
+from governor.actions.sign_in import SignedIn
+from governor.web.present import FILTERS
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+FLASH: Final = "governor_flash"
+# The table of contents of the people's door: path, label.
+NAVIGATION: Final = (
+    ("/", "Inbox"),
+    ("/changes", "Changes"),
+    ("/workflows", "Workflows"),
+    ("/spend", "Spend"),
+    ("/findings", "Findings"),
+    ("/periods", "Month end"),
+    ("/sources", "Sources"),
+    ("/ledger", "Ledger"),
+    ("/settings", "Settings"),
+)
+type_of_request = Request[SignedIn | None, None, Any]
+
+
+@dataclass(frozen=True)
+class NavItem:
+    path: str
+    label: str
+    badge: int = 0
+
+
+@dataclass(frozen=True)
+class Flash:
+    """Shown once on the next page. tone: good | warn | bad."""
+
+    tone: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Shell:
+    org: str
+    email: str
+    roles: list[str]
+    csrf: str
+    here: str
+    nav: list[NavItem]
+    waiting: int
+    flash: Flash | None
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(FILTERS)
+    return made
+
+
+def navigation(request: type_of_request, waiting: int) -> list[NavItem]:
+    served = {path for route in request.app.routes if (path := route.path)}
+    return [NavItem(path, label, waiting if path == "/" else 0) for path, label in NAVIGATION if path in served]
+
+
+def shell_of(request: type_of_request, signed: SignedIn, here: str, waiting: int = 0) -> Shell:
+    ctx: Context = request.app.state.context
+    return Shell(
+        org=ctx.org,
+        email=signed.actor.email,
+        roles=sorted(signed.actor.roles),
+        csrf=signed.csrf,
+        here=here,
+        nav=navigation(request, waiting),
+        waiting=waiting,
+        flash=read_flash(request.cookies),
+    )
+
+
+def render(request: type_of_request, template: str, page: Any, *, status: int = 200) -> Response[str]:
+    """A page inside the shell when somebody is signed in, else bare. `here` is the first path segment."""
+    signed: SignedIn | None = request.scope.get("user")
+    shell = None
+    if signed is not None:
+        segment = "/" + request.url.path.strip("/").split("/", maxsplit=1)[0]
+        waiting = request.app.state.get("waiting_for", lambda _actor: 0)(signed.actor)
+        shell = shell_of(request, signed, segment, waiting)
+    text = environment().get_template(template).render(page=page, shell=shell)
+    response: Response[str] = Response(text, media_type=MediaType.HTML, status_code=status, headers={"Cache-Control": "no-store"})
+    if shell is not None and shell.flash is not None:
+        response.delete_cookie(FLASH, path="/")
+    return response
+
+
+def go(path: str, flash: Flash | None = None, *, secure: bool = False) -> Redirect:
+    """See other, after a POST, with a message for the next page."""
+    response = Redirect(path, status_code=303)
+    if flash is not None:
+        text = base64.urlsafe_b64encode(json.dumps(asdict(flash)).encode()).decode()
+        response.set_cookie(Cookie(key=FLASH, value=text, path="/", httponly=True, samesite="lax", secure=secure, max_age=60))
+    return response
+
+
+def read_flash(cookies: Mapping[str, str]) -> Flash | None:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(cookies.get(FLASH, "")))
+        return Flash(tone=str(found["tone"]), title=str(found["title"])[:200], text=str(found["text"])[:1000])
+    except (ValueError, KeyError, TypeError):
+        return None

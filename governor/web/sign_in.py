@@ -1,0 +1,80 @@
+"""Sign-in and sign-out pages."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from governor.actions.context import Context
+from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out
+from governor.errors import GovernorError
+from governor.web.attempts import Attempts
+from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, local_path, secure, session_cookie, session_cookie_name
+from governor.web.shell import render, type_of_request
+
+
+@dataclass(frozen=True)
+class SignInPage:
+    org: str
+    csrf: str
+    next: str
+    email: str = ""
+    problem: str = ""
+    with_token: bool = False
+
+
+def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) -> Response[str]:
+    request.scope["user"] = None  # shown bare, even to somebody signed in
+    response = render(request, "sign_in.html", page, status=status)
+    settings = request.app.state.context.settings
+    response.set_cookie(
+        Cookie(key=BEFORE_SIGN_IN, value=page.csrf, path="/", httponly=True, samesite="lax", secure=secure(settings), max_age=3600)
+    )
+    return response
+
+
+@get("/sign-in", opt={OPEN: True}, sync_to_thread=True)
+def show_sign_in(request: type_of_request, ctx: Context, next_path: Annotated[str, Parameter(query="next")] = "/") -> Response[str]:
+    """Two sign-in pages may be open: the value of the first stays good."""
+    csrf = request.cookies.get(BEFORE_SIGN_IN) or secrets.token_urlsafe(32)
+    return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path)))
+
+
+@post("/sign-in", opt={OPEN: True}, sync_to_thread=True)
+def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[str] | Redirect:
+    attempts: Attempts = request.app.state.attempts
+    address = request.client.host if request.client else ""
+    token, email = form.secret("token").strip(), form.text("email")
+    page = SignInPage(org=ctx.org, csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
+    if wait := attempts.wait_seconds(email or "token", address, ctx.now()):
+        shown = SignInPage(**{**page.__dict__, "problem": f"Too many tries. Try again in {wait // 60 + 1} minutes."})
+        refused = sign_in_page(request, shown, 429)
+        refused.headers["Retry-After"] = str(wait)
+        return refused
+    try:
+        signed: SignedIn = sign_in_with_token(ctx, token) if token else sign_in(ctx, email=email, password=form.secret("password"))
+    except GovernorError as error:
+        attempts.failed(email or "token", address, ctx.now())
+        return sign_in_page(request, SignInPage(**{**page.__dict__, "problem": f"{error.message[:1].upper()}{error.message[1:]}."}), 401)
+    attempts.succeeded(email or "token")
+    response = Redirect(page.next, status_code=303)
+    response.set_cookie(session_cookie(ctx.settings, signed.secret))
+    response.delete_cookie(BEFORE_SIGN_IN, path="/")
+    return response
+
+
+@post("/sign-out", sync_to_thread=True)
+def do_sign_out(request: type_of_request, ctx: Context) -> Redirect:
+    sign_out(ctx, request.cookies.get(session_cookie_name(ctx.settings), ""))
+    response = Redirect("/sign-in", status_code=303)
+    response.delete_cookie(session_cookie_name(ctx.settings), path="/")
+    return response
+
+
+ROUTES = [show_sign_in, do_sign_in, do_sign_out]

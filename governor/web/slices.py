@@ -1,0 +1,39 @@
+"""One page of a long list, with links to its neighbours that keep the filters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+Item = TypeVar("Item")
+SIZE: Final = 50
+
+
+@dataclass(frozen=True)
+class Slice(Generic[Item]):
+    """previous and next are links, or empty."""
+
+    items: Sequence[Item]
+    caption: str
+    previous: str = ""
+    next: str = ""
+    total: int = 0
+
+
+def slice_of(rows: Sequence[Item], page: int, path: str, filters: Mapping[str, str], size: int = SIZE) -> Slice[Item]:
+    start = (page - 1) * size
+    items = rows[start : start + size]
+    kept = {name: value for name, value in filters.items() if value}
+
+    def link(number: int) -> str:
+        return f"{path}?{urlencode({**kept, 'page': str(number)})}"
+
+    return Slice(
+        items=items,
+        caption=f"{start + 1:,}–{start + len(items):,} of {len(rows):,}" if items else "",
+        previous=link(page - 1) if page > 1 else "",
+        next=link(page + 1) if start + size < len(rows) else "",
+        total=len(rows),
+    )

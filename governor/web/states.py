@@ -1,0 +1,65 @@
+"""Which words the product uses for its states, and in which tone a page shows them: good, warn, bad, live or plain."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TONES: Final[dict[str, frozenset[str]]] = {
+    "good": frozenset({"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active"}),
+    "warn": frozenset(
+        {
+            "inconclusive",
+            "waived",
+            "expiring",
+            "closing",
+            "undecided",
+            "unattributed",
+            "unpriced",
+            "warn",
+            "warning",
+            "medium",
+            "stale",
+            "provisional",
+            "excluded_policy",
+            "waiting",
+            "low_coverage",
+        }
+    ),
+    "bad": frozenset(
+        {
+            "rejected",
+            "reject",
+            "drifted",
+            "expired",
+            "fail",
+            "failed",
+            "unapproved",
+            "aborted_budget",
+            "aborted_policy",
+            "invalid_baseline",
+            "high",
+            "critical",
+            "revoked",
+            "denied",
+            "deny",
+            "disabled",
+            "lapsed",
+        }
+    ),
+    "live": frozenset({"shadowing", "in_review", "running", "planned", "cutover", "open", "draft"}),
+}
+LABELS: Final[dict[str, str]] = {
+    "in_review": "in review",
+    "aborted_budget": "stopped: budget",
+    "aborted_policy": "stopped: policy",
+    "invalid_baseline": "baseline not valid",
+    "cutover": "cut over",
+}
+
+
+def state_tone(state: str | None) -> str:
+    return next((tone for tone, states in TONES.items() if (state or "").lower() in states), "plain")
+
+
+def state_label(state: str | None) -> str:
+    return LABELS.get(state or "", (state or "—").replace("_", " "))

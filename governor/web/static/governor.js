@@ -1,0 +1,33 @@
+// Small comforts only: every page reads and decides without this file.
+"use strict";
+
+// Copy buttons beside digests and secrets.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  });
+}
+
+// A page that shows running work reloads itself; typing into a form stops that, so nothing is lost.
+const live = document.querySelector("[data-reload-seconds]");
+if (live) {
+  let touched = false;
+  document.addEventListener("input", () => { touched = true; });
+  setInterval(() => { if (!touched && !document.hidden) location.reload(); }, Number(live.dataset.reloadSeconds) * 1000);
+}
+
+// A form is sent once.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    setTimeout(() => { delete form.dataset.sent; }, 8000);
+  });
+}
+
+// Filters with one select apply themselves.
+for (const select of document.querySelectorAll("select[data-apply]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
