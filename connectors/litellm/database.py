@@ -18,6 +18,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from connectors.litellm.engine import convert, engine_for_json
 from connectors.litellm.shapes import SPEND, SPEND_CONTENT
 from connectors.payloads import Records
 from governor.errors import Invalid, Unavailable
@@ -37,8 +38,6 @@ def _moment(text: str, name: str) -> datetime:
 
 
 def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
-    from connectors.litellm.connector import read_records
-
     address = options.config.get("database")
     if not address:
         raise Invalid("the source has no `database`", hint="config: {database: env:LITELLM_DB} in the source document")
@@ -48,12 +47,12 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
     elif options.config.get("since"):
         start = _moment(str(options.config["since"]), "since")
     reached = _moment(cursor, "cursor") if cursor else None
-    for lines, last, row in _pages(str(address), start, options):
-        reached = last if reached is None else max(reached, last)
-        chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()))
-        batches = list(read_records("spend_logs", [chunk], options))
-        for batch in batches:
-            yield batch, reached.isoformat().replace("+00:00", "Z")
+    with engine_for_json() as engine:
+        for lines, last, row in _pages(str(address), start, options):
+            reached = last if reached is None else max(reached, last)
+            chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()))
+            for batch in convert(engine, "spend_logs", [chunk], options):
+                yield batch, reached.isoformat().replace("+00:00", "Z")
 
 
 def _pages(address: str, start: datetime | None, options: ReadOptions) -> Iterator[tuple[list[bytes], datetime, int]]:

@@ -1,0 +1,158 @@
+"""Runs the mapping: chunks of records in, batches out, two chunks at a time.
+
+Owns: the DuckDB engines, hashing, the shape of a batch. Does not own: the SQL (calls_sql), cutting files (payloads).
+Invariants: batches come out in the order of their chunks; memory holds as many chunks as there are workers, and one more;
+the engines are in memory and can neither fetch nor load an extension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice, pairwise
+from os import cpu_count
+from threading import local
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.batches import empty_batch, rejects, schema_table
+from connectors.litellm.calls_sql import KINDS, calls_query
+from connectors.payloads import Records
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA
+from governor.ports import Batch, ReadOptions
+
+_COLUMNS: Final = list(CALL_SCHEMA.names)
+_MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
+_WORKERS: Final = max(1, min(4, cpu_count() or 1))
+
+Work = tuple[str, list[Records]]  # a form and consecutive chunks of it
+
+
+def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    engine = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    if threads:
+        engine.execute(f"SET threads = {threads}")
+    engine.create_function("payload_sha256", digests, ["VARCHAR"], "VARCHAR", type="arrow", null_handling="special")  # type: ignore[arg-type]
+    return engine
+
+
+def digests(texts: Any) -> Any:
+    """sha256 of a column of texts, over slices of its one buffer: OpenSSL hashes three times as fast as DuckDB's own sha256."""
+    column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    column = column.cast(pa.large_string())
+    _, offsets, data = column.buffers()
+    edges = np.frombuffer(offsets, dtype=np.int64)[column.offset : column.offset + len(column) + 1].tolist()
+    view = memoryview(data) if data is not None else memoryview(b"")
+    found = pa.array([hashlib.sha256(view[start:end]).hexdigest() for start, end in pairwise(edges)], pa.string())
+    return pc.if_else(column.is_valid(), found, None) if column.null_count else found
+
+
+def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
+    """One engine with all threads for a small input; for a large one an engine per worker, each on a chunk of its own."""
+    source = iter(works)
+    first = list(islice(source, 2))
+    if len(first) < 2:  # noqa: PLR2004 - nothing to do side by side
+        with engine_for_json() as engine:
+            for form, chunks in first:
+                yield from convert(engine, form, chunks, options)
+        return
+    own = local()
+
+    def run(work: Work) -> list[Batch]:
+        if not hasattr(own, "engine"):
+            own.engine = engine_for_json(threads=1)
+        return list(convert(own.engine, *work, options))
+
+    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="litellm-read")
+    waiting: deque[Future[list[Batch]]] = deque()
+    try:
+        for work in chain(first, source):
+            waiting.append(pool.submit(run, work))
+            if len(waiting) > _WORKERS:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def convert(engine: duckdb.DuckDBPyConnection, form: str, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
+    """Records of one form -> batches of at most batch_rows."""
+    records, raw = _relation(chunks)
+    now = options.config.get("now")
+    latest = datetime(2100, 1, 1, tzinfo=UTC) if now is None else now + timedelta(days=1)
+    query = calls_query(form, _COLUMNS, content=options.with_content)
+    values = {"kind": KINDS[form], "instance": options.source_instance, "latest": int(latest.timestamp()) * 1_000_000}
+    engine.register("records", records)
+    try:
+        found = engine.execute(query, values).to_arrow_table()
+    finally:
+        engine.unregister("records")
+    for start in range(0, len(found), options.batch_rows):
+        yield _batch(found.slice(start, options.batch_rows), raw)
+
+
+def _relation(chunks: list[Records]) -> tuple[pa.Table, Any]:
+    batches, raws, position = [], [], 0
+    for chunk in chunks:
+        lines, faults = _text(chunk.values)
+        size = len(lines)
+        if chunk.cut:
+            faults = pa.concat_arrays([faults[: size - 1], pa.array([chunk.cut], pa.string())])
+        whole = pa.table(
+            {
+                "uri": pa.repeat(chunk.uri, size),
+                "row": np.arange(chunk.first_row, chunk.first_row + size),
+                "position": np.arange(position, position + size),
+                "fault": faults,
+                "line": lines,
+            }
+        )
+        batches += whole.to_batches(max_chunksize=_MORSEL)
+        raws.append(chunk.values)
+        position += size
+    return pa.Table.from_batches(batches), pa.chunked_array(raws)
+
+
+def _text(values: Any) -> tuple[Any, Any]:
+    """Binary to UTF-8; a record that is not UTF-8 becomes empty text with a fault."""
+    try:
+        return values.cast(pa.large_string()), pa.nulls(len(values), pa.string())
+    except pa.ArrowInvalid:
+        texts, faults = [], []
+        for value in values:
+            try:
+                texts.append(value.as_py().decode("utf-8"))
+                faults.append(None)
+            except UnicodeDecodeError:
+                texts.append("")
+                faults.append("invalid_utf8: the record is not UTF-8 text")
+        return pa.array(texts, pa.large_string()), pa.array(faults, pa.string())
+
+
+def _batch(found: pa.Table, raw: Any) -> Batch:
+    good = pc.is_null(found["reason"])
+    kept, bad = found.filter(good), found.filter(pc.invert(good))
+    nothing = empty_batch()
+    refused = nothing.rejected
+    if len(bad):
+        refused = rejects(bad["uri"], bad["row"], bad["reason"], raw.take(bad["position"]))
+    bodies = [_bodies(kept, kind) for kind in ("input", "output")]
+    content = schema_table(pa.concat_tables(bodies), CONTENT_SCHEMA) if "input_sha256" in kept.column_names else nothing.content
+    return Batch(calls=schema_table(kept, CALL_SCHEMA), rejected=refused, spans=nothing.spans, content=content)
+
+
+def _bodies(kept: pa.Table, kind: str) -> pa.Table:
+    if f"{kind}_sha256" not in kept.column_names:
+        return CONTENT_SCHEMA.empty_table()
+    there = kept.filter(pc.is_valid(kept[f"{kind}_body"]))
+    columns = [there["record_id"], pa.repeat(kind, len(there)), there[f"{kind}_sha256"], there[f"{kind}_body"].cast(pa.large_binary())]
+    return pa.table(columns, names=CONTENT_SCHEMA.names)
