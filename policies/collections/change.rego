@@ -8,7 +8,8 @@ import rego.v1
 
 import data.governor.lib.outcome.described
 
-rules := [data.governor.rules.change_candidate.rule_id, data.governor.rules.change_evidence.rule_id, data.governor.rules.change_needs.rule_id, data.governor.rules.owner_required.rule_id]
+# Literal, because each reference costs the embedded engine as much as a rule; tests/policy/test_library.py holds it to the denials below.
+rules := ["change.candidate", "change.evidence", "change.needs", "owner.required"]
 
 denials := union({data.governor.rules.change_candidate.deny, data.governor.rules.change_evidence.deny, data.governor.rules.change_needs.deny, data.governor.rules.owner_required.deny})
 

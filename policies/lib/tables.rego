@@ -5,10 +5,14 @@ package governor.lib.tables
 
 import rego.v1
 
-stated := object.get(data.catalog, "tables", {})
+data_classes := data.tables.data_classes if not data.catalog.tables.data_classes
 
-data_classes := object.union(data.tables.data_classes, object.get(stated, "data_classes", {}))
+data_classes := object.union(data.tables.data_classes, data.catalog.tables.data_classes)
 
-approval := object.union(data.tables.approval, object.get(stated, "approval", {}))
+approval := data.tables.approval if not data.catalog.tables.approval
 
-limits := object.union(data.tables.limits, object.get(stated, "limits", {}))
+approval := object.union(data.tables.approval, data.catalog.tables.approval)
+
+limits := data.tables.limits if not data.catalog.tables.limits
+
+limits := object.union(data.tables.limits, data.catalog.tables.limits)

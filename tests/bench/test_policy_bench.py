@@ -1,7 +1,8 @@
 """Policy over a million calls: group in DuckDB, decide each distinct question once, join back. Prints; asserts only that the answer is whole."""
 
+import os
 from dataclasses import fields
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import duckdb
@@ -67,11 +68,11 @@ def test_policy_over_a_million_calls() -> None:
     prepare(engine, load_bundle(), catalog())
     names = ", ".join(f'"{name}"' for name in COLUMNS)
 
-    started, busy = perf_counter(), process_time()
+    started = perf_counter()
     groups = connection.execute(f"SELECT {names} FROM calls GROUP BY ALL").to_arrow_table().to_pylist()
-    grouped = perf_counter()
+    grouped, busy = perf_counter(), sum(os.times()[:4])
     decisions = judge(engine, [CallQuestion(**group) for group in groups])
-    judged, evaluated = perf_counter(), process_time() - busy
+    judged, evaluated = perf_counter(), sum(os.times()[:4]) - busy
     answers = pa.table(
         {
             **{name: pa.array([group[name] for group in groups], pa.bool_() if name == "is_fallback" else pa.string()) for name in COLUMNS},

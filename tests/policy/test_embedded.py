@@ -9,6 +9,7 @@ import pytest
 
 from governor.errors import Invalid, PolicyRefused
 from governor.policy.embedded import RegorusEngine
+from governor.policy.processes import WORTH_IT
 
 VECTORS = Path(__file__).parents[2] / "../shared/data/policy"
 HEAD = "package demo\n\nimport rego.v1\n\n"
@@ -98,3 +99,16 @@ def test_many_threads_ask_one_engine_and_see_the_newest_load() -> None:
 def test_equal_inputs_are_answered_in_order() -> None:
     made = engine("x := input.n * 2\n")
     assert made.decide_many("demo/x", [{"n": 2}, {"n": 1}, {"n": 2}]) == [4, 2, 4]
+
+
+def test_many_distinct_questions_are_answered_by_several_processes_in_order() -> None:
+    made = engine("x := input.n * data.by if input.n % 7 != 0\n", {"by": 3})
+    count = WORTH_IT + 1
+    assert made.decide_many("demo/x", [{"n": n} for n in range(count)]) == [n * 3 if n % 7 else None for n in range(count)]
+
+
+def test_an_error_in_one_process_refuses_the_batch() -> None:
+    made = engine("x := time.parse_rfc3339_ns(input.at)\n")
+    inputs = [{"n": n, "at": "2026-10-01T00:00:00Z"} for n in range(WORTH_IT)] + [{"at": 1}]
+    with pytest.raises(PolicyRefused, match="string argument"):
+        made.decide_many("demo/x", inputs)
