@@ -234,7 +234,9 @@ def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def metric_row(metric: Mapping[str, Any], reach: float) -> dict[str, Any]:
-    word, tone = {"pass": ("holds", "good"), "fail": ("broken", "bad")}.get(str(metric.get("status")), ("open", "warn"))
+    word, tone = {"pass": ("holds", "good"), "fail": ("broken", "bad"), "not_applicable": ("no such call", "warn")}.get(
+        str(metric.get("status")), ("open", "warn")
+    )
     return {
         "label": METRICS.get(str(metric["name"]), str(metric["name"]).replace("_", " ")),
         "metric": metric,
