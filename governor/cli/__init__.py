@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, cast
 
 import click
 import pydantic
@@ -35,6 +35,9 @@ from governor.cli import (
 )
 from governor.cli.session import Session
 from governor.errors import GovernorError
+
+# Typer carries its own copy of click since 0.27 and raises that copy's errors; the base of BadParameter is the right UsageError in every version.
+UsageError: Final = cast("type[click.UsageError]", typer.BadParameter.__base__)
 
 app = typer.Typer(
     name="governor",
@@ -120,11 +123,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="governor", standalone_mode=False, obj=session)
         raise SystemExit(code if isinstance(code, int) else 0)
-    except click.Abort:
+    except (click.Abort, typer.Abort):
         fail("aborted", "stopped by the user", "")
-    except click.UsageError as wrong:
+    except UsageError as wrong:
         wrong.show(sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(64 if "packet verify" in " ".join(words) else 2) from None
     except GovernorError as error:
         fail(error.code, error.message, error.hint)
     except pydantic.ValidationError as error:
