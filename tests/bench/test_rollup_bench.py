@@ -29,7 +29,7 @@ MADE = {
     "cost_bearing": "i % 10 <> 9",
     "exclusion_reason": "CASE WHEN i % 10 = 9 THEN 'superseded' END",
     "dup_group_key": "'litellm:' || i // 2",
-    "start_time": "TIMESTAMPTZ '2026-10-01 00:00:00+00' + to_microseconds(i * (31 * 86400 * 1000000 // {rows}))",
+    "start_time": "TIMESTAMPTZ '2026-10-01 00:00:00+00' + to_microseconds(i * (2678400000000 // {rows}))",
     "duration_ms": "(hash(i) % 9000)::DOUBLE",
     "provider": "['openai', 'anthropic', 'aws.bedrock', 'azure.ai.openai'][1 + i % 4]",
     "requested_model": "'model-' || i % 12",
@@ -92,7 +92,7 @@ def test_month_roll_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert sum(facts.column("calls").to_pylist()) == sum(reference.column("calls").to_pylist()) == rows - rows // 10
     assert sum(facts.column("cost_amount").to_pylist()) == sum(reference.column("cost").to_pylist())
     with capsys.disabled():
-        print(
+        print(  # noqa: T201
             f"\nmonth roll-up of {rows:,} calls into {facts.num_rows:,} rows: {mine:.2f} s with 4 epochs and bands, {plain:.2f} s without;"
             f" bare GROUP BY {bare:.2f} s (ratio {mine / bare:.2f} and {plain / bare:.2f}, wanted at most 3)"
         )
