@@ -1,0 +1,77 @@
+"""The words and colours of the packet's report: every code the product stores, as a CFO reads it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATES: Final = {
+    "approved": ("Approved", "good"),
+    "cutover": ("Approved and cut over", "good"),
+    "verified": ("Approved, cut over, verified in traffic", "good"),
+    "drifted": ("Approved, but traffic drifted from it", "bad"),
+    "rejected": ("Rejected", "bad"),
+    "expired": ("Expired undecided", "warn"),
+}
+VERDICTS: Final = {
+    "pass": ("Pass", "good"),
+    "fail": ("Fail", "bad"),
+    "inconclusive": ("Inconclusive", "warn"),
+    "invalid_baseline": ("Invalid baseline", "warn"),
+    "aborted_budget": ("Stopped: budget", "warn"),
+    "aborted_policy": ("Stopped: policy", "warn"),
+}
+METRICS: Final = {
+    "quality": "Answers as good as before",
+    "error": "Calls without an error",
+    "timeout": "Calls answered in time",
+    "refusal": "Answers not refused",
+    "truncation": "Answers not cut off",
+    "empty": "Answers not empty",
+    "contract": "Answers that keep the output contract",
+    "tool_calls": "Valid tool calls",
+    "latency": "Calls within the latency target",
+    "cost_ceiling": "Calls under the cost ceiling",
+}
+LIMITATIONS: Final = {
+    "teacher_forced": "Each step was replayed from the recorded conversation; long multi-step effects are not measured.",
+    "content_not_judged": "Where the two answers differ, nobody judged which is better.",
+    "judge_uncalibrated": "A model judged the answers, and its judgement was not calibrated against people.",
+    "judge_self_preference_risk": "The judge is of the same family as one of the models it judged.",
+    "no_aa": "The current model was not compared with itself, so its own noise is unknown.",
+    "baseline_drift": "The current model no longer answers as it did when the traffic was recorded.",
+    "latency_not_measured": "Speed was not compared: the current side is a recording.",
+    "excluded_policy": "Some sampled calls were not replayed because policy forbids sending them.",
+    "excluded_other": "Some sampled calls could not be replayed.",
+    "unpriced_replies": "Some replies have no price; they are not in the cost figures.",
+    "small_population": "There were fewer calls than the sample asked for.",
+    "clustered_traces": "Some calls belong to the same conversation and are not independent.",
+    "short_window": "The sampled traffic covers less than a week.",
+}
+EXCLUDED: Final = {
+    "excluded_policy": "not allowed by policy",
+    "excluded_content": "without stored content",
+    "excluded_params": "with settings the candidate lacks",
+    "skipped_budget": "stopped by the spending limit",
+}
+COLOURS: Final = {"good": ("#5fa37f", "#17663c"), "warn": ("#d0a45c", "#7a4b00"), "bad": ("#cf7a72", "#9b1c1c")}  # bar, dot
+EVENTS: Final = {
+    "change:propose": "Change requested, test plan fixed",
+    "change:submit": "Handed in for review",
+    "change:shadow": "Shadow test ended",
+    "change:review": "Policy evaluated",
+    "change:approve": "Approved",
+    "change:reject": "Rejected",
+    "change:expire": "Expired",
+    "change:cutover": "Cut over (reported by the company)",
+    "change:verify": "Compared with later traffic",
+    "change:drift": "Drift found in later traffic",
+    "packet:issue": "Earlier packet issued",
+}
+OUTCOMES: Final = {
+    "pass": "The shadow test passed: on {n} real calls the candidate kept every promise that was fixed before the test.",
+    "fail": "The shadow test failed: on {n} real calls the candidate broke at least one promise that was fixed before the test.",
+    "inconclusive": "The shadow test did not decide: {n} real calls are not enough evidence either way.",
+    "invalid_baseline": "The shadow test is void: the current model does not answer as it did when the traffic was recorded.",
+    "aborted_budget": "The shadow test stopped after {n} calls because its spending limit was reached.",
+    "aborted_policy": "The shadow test stopped: policy forbids sending most of the sampled calls to the candidate.",
+}
