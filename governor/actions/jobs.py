@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, CursorResult, and_, or_, update
 from sqlmodel import col, select
 
 from governor.actions.context import Context
-from governor.errors import GovernorError, NotFound, Unavailable
+from governor.errors import GovernorError, NotFound, Refused, Unavailable
 from governor.store.rows.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ ACTORS: Final[dict[str, str]] = {
     "replay": "governor.actions.replay:replay",
 }
 LEASE_SECONDS: Final = 20.0
-MOST_ATTEMPTS: Final = 8
+MOST_FAILURES: Final = 8
+MOST_CLAIMS: Final = 1000  # a job that kills its worker every time must end; one whose workers are killed must not
 FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 ERROR_TEXT: Final = 500
@@ -46,6 +47,7 @@ class Claimed:
     actor: str
     args: dict[str, Any]
     attempt: int
+    failures: int
 
 
 def due(ctx: Context, *, limit: int = 50) -> list[tuple[str, str]]:
@@ -77,14 +79,15 @@ def claim(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) ->
         job = session.exec(select(Job).where(Job.org_id == ctx.org, Job.id == job_id)).first()
         if job is None:
             return None
+        attempt = job.attempts + 1  # before the update: it refreshes `job`
         taken = session.execute(
             update(Job)
-            .where(col(Job.id) == job_id, col(Job.attempts) == job.attempts, _claimable(now))
-            .values(state="running", attempts=job.attempts + 1, lease_until=now + timedelta(seconds=lease_seconds))
+            .where(col(Job.id) == job_id, col(Job.attempts) == attempt - 1, _claimable(now))
+            .values(state="running", attempts=attempt, lease_until=now + timedelta(seconds=lease_seconds))
         )
         if _touched(taken) != 1:
             return None
-        return Claimed(job.id, job.actor, json.loads(job.args), job.attempts + 1)
+        return Claimed(job.id, job.actor, json.loads(job.args), attempt)
 
 
 def run_one(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) -> str:
@@ -93,8 +96,8 @@ def run_one(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) 
     if job is None:
         return "not_mine"
     try:
-        if job.attempt > MOST_ATTEMPTS:
-            raise NotFound(f"given up after {MOST_ATTEMPTS} attempts that never finished")
+        if job.attempt > MOST_CLAIMS:
+            raise Refused(f"given up after {MOST_CLAIMS} attempts that never came to an end")
         with _renewing(ctx, job, lease_seconds):
             function_of(job.actor)(ctx, **job.args)
     except Exception as error:  # noqa: BLE001 - a worker outlives its jobs; the row keeps what went wrong
@@ -172,16 +175,18 @@ def _renewing(ctx: Context, job: Claimed, lease_seconds: float) -> Iterator[None
 def _put_back(ctx: Context, job: Claimed, error: Exception) -> str:
     """Business refusals are final; anything else may be better later, up to a number of attempts."""
     known = isinstance(error, GovernorError)
-    final = (known and not isinstance(error, Unavailable)) or job.attempt >= MOST_ATTEMPTS
+    final = (known and not isinstance(error, Unavailable)) or job.failures + 1 >= MOST_FAILURES
     text = f"{error.code}: {error.message}" if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
     log.log(
         logging.WARNING if known else logging.ERROR, "job %s (%s) attempt %d: %s", job.id, job.actor, job.attempt, text, exc_info=not known
     )
     if final:
-        _finish(ctx, job, state="failed", error=text[:ERROR_TEXT], finished_at=ctx.now())
+        _finish(ctx, job, state="failed", failures=job.failures + 1, error=text[:ERROR_TEXT], finished_at=ctx.now())
         return "failed"
-    pause = min(FIRST_PAUSE_SECONDS * 2 ** (job.attempt - 1), LONGEST_PAUSE_SECONDS)
-    _finish(ctx, job, state="waiting", error=text[:ERROR_TEXT], available_at=ctx.now() + timedelta(seconds=pause))
+    pause = min(FIRST_PAUSE_SECONDS * 2**job.failures, LONGEST_PAUSE_SECONDS)
+    _finish(
+        ctx, job, state="waiting", failures=job.failures + 1, error=text[:ERROR_TEXT], available_at=ctx.now() + timedelta(seconds=pause)
+    )
     return "waiting"
 
 
