@@ -44,11 +44,13 @@ def propose(
     budget_usd: str = "20",
     reason: str = "",
     baseline: str = "",
+    retention_days: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """{"id","digest","state","needs","violations","plan"}. candidate: provider/model[@region]; baseline: id of a route, by default the first in force.
 
-    options: further parameters of the plan (plan_shadow.py names them). Needs role requester, owner or admin.
+    retention_days: how long the candidate's provider keeps prompts, where a contract says; options: further parameters of the plan
+    (plan_shadow.py names them). Needs role requester, owner or admin.
     """
     from governor.actions.plan_shadow import plan_shadow
 
@@ -59,7 +61,7 @@ def propose(
     document = catalog.workflow(workflow)
     catalog.endpoint(endpoint)
     route = baseline_route(document, baseline, ctx)
-    arm = read_candidate(candidate)
+    arm = read_candidate(candidate) | ({} if retention_days is None else {"retention_days": retention_days})
     if (arm["provider"], arm["model"], arm["region"]) == (route.provider, route.model, first_region(route)):
         raise Invalid(f"the candidate {candidate} is the baseline route {route.id}")
     request: dict[str, Any] = {

@@ -27,6 +27,9 @@ def propose(
     reason: Reason,
     endpoint_model: Annotated[str, typer.Option("--endpoint-model", help="Name the endpoint knows the candidate by.")] = "",
     baseline: Annotated[str, typer.Option("--baseline", help="Id of the route to compare with; default: the first in force.")] = "",
+    retention_days: Annotated[
+        int | None, typer.Option("--retention-days", min=0, help="Days the candidate's provider keeps prompts, where agreed.")
+    ] = None,
     sample: Annotated[int, typer.Option("--sample", min=1, help="Traces to replay.")] = 300,
     margin: Annotated[
         list[str] | None, typer.Option("--margin", help="METRIC=SHARE the candidate may lose, such as quality=0.03; may be repeated.")
@@ -57,6 +60,7 @@ def propose(
         budget_usd=budget_usd,
         reason=reason,
         baseline=baseline,
+        retention_days=retention_days,
         options={name: value_of(text) for name, text in pairs(option, "--option").items()},
     )
     lines = [f"{made['id']} proposed; plan of {made['plan']['sample']} traces fixed ({made['plan']['digest'][:12]}..)"]
