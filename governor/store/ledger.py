@@ -40,10 +40,10 @@ def append(session: Session, org_id: str, draft: EntryDraft, recorded_at: dateti
     known = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.idem == draft.idem)).first()
     if known is not None:
         return known
-    last = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id).order_by(col(LedgerEntry.idx).desc()).limit(1)).first()
+    last = _newest(session, org_id)
     if last is not None and recorded_at < last.recorded_at:
         if last.recorded_at - recorded_at > CLOCK_TOLERANCE and draft.type != "clock:anomaly":
-            last = append(session, org_id, _anomaly(recorded_at, last), last.recorded_at, producer_signer)
+            append(session, org_id, _anomaly(recorded_at, last), last.recorded_at, producer_signer)
             last = _newest(session, org_id) or last
         recorded_at = last.recorded_at
     return _write(session, org_id, draft, recorded_at, 0 if last is None else last.idx + 1, producer_signer)
