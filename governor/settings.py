@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     lake_data: str = Field(default="", description="Where Parquet files live: a directory or s3:// prefix; empty means the home.")
     broker_url: str = Field(default="", description="redis:// URL of the job broker; empty means worker threads in this process.")
     opa_url: str = Field(default="", description="URL of a running OPA server; empty means the embedded engine.")
+    opa_token: str = Field(default="", repr=False, description="Bearer token the OPA server wants; empty sends none.")
     token: str = Field(default="", repr=False, description="API token of the person who acts; empty means the local operator.")
     org: str = Field(default="default", description="Organization this process serves; embedded mode holds one.")
     public_url: str = Field(default="http://127.0.0.1:8321", description="URL people use; fixes cookies and links.")

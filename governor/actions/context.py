@@ -84,7 +84,7 @@ class Context:
         if self.settings.opa_url:
             from governor.adapters.opa import OpaEngine
 
-            return OpaEngine(self.settings.opa_url)
+            return OpaEngine(self.settings.opa_url, token=self.settings.opa_token)
         from governor.policy.embedded import RegorusEngine
 
         return RegorusEngine()

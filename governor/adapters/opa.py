@@ -9,7 +9,6 @@ never read each other's catalog; anything but a complete answer of that revision
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
@@ -28,20 +27,19 @@ BATCHED = {f"governor/{name}/decision": f"governor/lib/batch/{name}" for name in
 
 
 class OpaEngine:
-    """`transport` is for tests. `token` is sent as a bearer token; its default is what GOVERNOR_OPA_TOKEN holds."""
+    """`token` is sent as a bearer token; `managed=False`: OPA pulls its bundle itself; `transport` is for tests."""
 
     def __init__(
         self,
         url: str,
         *,
-        token: str | None = None,
+        token: str = "",
         managed: bool = True,
         timeout_s: float = 30,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.info = EngineInfo("opa", "unknown")
         self.managed = managed
-        token = os.environ.get("GOVERNOR_OPA_TOKEN", "") if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
         self._revision = ""
@@ -56,8 +54,13 @@ class OpaEngine:
         if self.managed:
             self._put_modules()
             self._put_data()
-        provenance = self._data_api("governor_loaded", {"provenance": "true"}, {})
-        self.info = EngineInfo("opa", str(provenance.get("provenance", {}).get("version", "unknown")))
+        self.probe()
+
+    def probe(self) -> EngineInfo:
+        """Ask the server who it is. Raises Unavailable when it does not answer."""
+        said = self._data_api("governor_loaded", {"provenance": "true"}, {})
+        self.info = EngineInfo("opa", str(said.get("provenance", {}).get("version", "unknown")))
+        return self.info
 
     def decide_many(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
         if not self._revision:

@@ -213,6 +213,18 @@ def test_a_server_that_is_down_is_unavailable(server: StubServer) -> None:
         OpaEngine("http://opa.example").decide_many("governor/call/decision", [{}])
 
 
+def test_the_token_is_sent(server: StubServer) -> None:
+    seen: list[str] = []
+
+    def listen(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization", ""))
+        return server(request)
+
+    assert OpaEngine("http://opa.example", token="s3cret", transport=httpx.MockTransport(listen)).probe().version == "1.9.0"
+    OpaEngine("http://opa.example", transport=httpx.MockTransport(listen)).probe()
+    assert seen == ["Bearer s3cret", ""]
+
+
 def test_a_policy_opa_rejects_names_the_reason(server: StubServer) -> None:
     opa = client(server)
     source = "package governor.rules.x\n\nimport rego.v1\n\nimport data.governor.lib.gone.f\n\nx := f(1)\n"
@@ -237,7 +249,11 @@ def test_recorded_answers_of_a_real_server() -> None:
 
 @pytest.mark.skipif(not os.environ.get("GOVERNOR_OPA_URL"), reason="GOVERNOR_OPA_URL names no OPA server")
 def test_a_live_server_decides_as_the_embedded_engine_does() -> None:
-    bundle, opa, embedded = load_bundle(), OpaEngine(os.environ["GOVERNOR_OPA_URL"]), RegorusEngine()
+    bundle, opa, embedded = (
+        load_bundle(),
+        OpaEngine(os.environ["GOVERNOR_OPA_URL"], token=os.environ.get("GOVERNOR_OPA_TOKEN", "")),
+        RegorusEngine(),
+    )
     prepare(opa, bundle, CATALOG)
     prepare(embedded, bundle, CATALOG)
     assert judge(opa, mixed(600)) == judge(embedded, mixed(600))
