@@ -45,6 +45,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     if dry_run or not planned.changes:
         return planned
     with ctx.transaction(actor) as tx:
+        lock_catalog(tx.session, ctx.org)
         planned = plan_in(tx.session, ctx.org, documents, tx.now, prune=prune)  # again, now that nobody else writes
         if not planned.changes:
             return planned
@@ -74,6 +75,11 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
             )
         )
     return planned
+
+
+def lock_catalog(session: Session, org: str) -> None:
+    """One writer of catalog versions at a time: rivals wait on the organization's row (on SQLite the transaction itself is the lock)."""
+    session.exec(select(Organization.id).where(Organization.id == org).with_for_update()).first()
 
 
 def inline(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

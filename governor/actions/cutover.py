@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from governor.actions.apply import write
+from governor.actions.apply import lock_catalog, write
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.catalog_plan import Item, diff, later
 from governor.actions.context import Actor, Context
@@ -59,6 +59,7 @@ def refuse_moved(ctx: Context, change_id: str) -> None:
 def record(ctx: Context, actor: Actor, change_id: str, *, export: str, note: str, approved_until: str) -> dict[str, Any]:
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
+        lock_catalog(tx.session, ctx.org)
         state = move(change.state, State.CUTOVER, verb="be cut over")
         found = assess(ctx, tx.session, change, tx.now)
         if found.stale:

