@@ -30,8 +30,9 @@ DECLARED = (
 
 def make(path: Path, size: int) -> int:
     records = [json.loads(line) for line in FIXTURE.read_text().splitlines()]
-    for record in records:  # real payloads average 13 kB, the fixture's are cut: give them back their bulk
-        record["model_map_information"] = {"model_map_value": {f"price_per_token_above_{i}k": None for i in range(100)}}
+    prices = json.loads((FIXTURE.parent / "litellm_model_map.json").read_text())
+    for record in records:  # real payloads average 13 kB; the fixture's are cut, so they get back their price table and prompt
+        record["model_map_information"] = prices
         record["messages"] = [{"role": "user", "content": "Please read the following case notes. " * 120}]
     texts = [json.dumps(record) for record in records]
     written = count = 0
