@@ -79,7 +79,7 @@ def claim(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) ->
         job = session.exec(select(Job).where(Job.org_id == ctx.org, Job.id == job_id)).first()
         if job is None:
             return None
-        attempt = job.attempts + 1  # before the update: it refreshes `job`
+        attempt, failures = job.attempts + 1, job.failures  # before the update: it refreshes `job`
         taken = session.execute(
             update(Job)
             .where(col(Job.id) == job_id, col(Job.attempts) == attempt - 1, _claimable(now))
@@ -87,7 +87,7 @@ def claim(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) ->
         )
         if _touched(taken) != 1:
             return None
-        return Claimed(job.id, job.actor, json.loads(job.args), attempt)
+        return Claimed(job.id, job.actor, json.loads(job.args), attempt, failures)
 
 
 def run_one(ctx: Context, job_id: str, *, lease_seconds: float = LEASE_SECONDS) -> str:

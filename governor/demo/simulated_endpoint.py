@@ -76,6 +76,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away mid-answer is not worth a traceback on the console."""
+
 
 class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -15,7 +15,8 @@ class Job(OrgRow, table=True):
     args: str  # JSON object of ids
     dedupe: str = Field(unique=True)  # the same wish twice is one job
     state: str = Field(default="waiting", index=True)  # waiting | running | done | failed
-    attempts: int = 0
+    attempts: int = 0  # times it was claimed; a worker that was killed leaves one behind
+    failures: int = 0  # times it ended with an error that may pass
     available_at: datetime = instant()
     lease_until: datetime | None = instant(nullable=True)  # a running job whose lease ran out is waiting again
     created_at: datetime = instant()
