@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from governor.catalog import KINDS, Document, json_schema, parse_documents
@@ -36,7 +35,7 @@ def apply(
         typer.echo(json.dumps(json_schema(schema), indent=2, ensure_ascii=False))
         return
     if not files:
-        raise click.UsageError("give files with -f FILE (or - for standard input)")
+        raise typer.BadParameter("give files with -f FILE (or - for standard input)")
     documents = [document for path in files for document in read(path)]
     session = session_of(ctx)
     context, actor = session.context(), session.actor()

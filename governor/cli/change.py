@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-import click
 import typer
 
 from governor.cli.session import Session, session_of
@@ -209,7 +208,7 @@ def pairs(words: list[str] | None, option: str) -> dict[str, str]:
     for word in words or []:
         name, sign, value = word.partition("=")
         if not sign or not name or not value:
-            raise click.UsageError(f"{option} {word}: write NAME=VALUE")
+            raise typer.BadParameter(f"{option} {word}: write NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
 
@@ -221,7 +220,7 @@ def value_of(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise click.UsageError(f"--option value {text!r} is not JSON") from None
+        raise typer.BadParameter(f"--option value {text!r} is not JSON") from None
 
 
 def print_change(shown: dict[str, Any]) -> None:
