@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.ports import Batch
@@ -37,6 +36,7 @@ def rejects(uris: Any, rows: Any, reasons: Any, raw: Any) -> pa.Table:
     """raw: the records as received; a line keeps no newline, and no more than 1 MiB is kept."""
     if not len(rows):
         return REJECT_SCHEMA.empty_table()
-    cut = pa.array([value.as_py()[:_RAW_LIMIT].rstrip(b"\r\n") for value in raw], pa.binary())
-    table = pa.table({"ingest_uri": uris, "ingest_row": rows, "reason": pc.cast(reasons, pa.string()), "raw": cut})
+    received = raw.to_pylist() if isinstance(raw, (pa.Array, pa.ChunkedArray)) else raw
+    cut = pa.array([value[:_RAW_LIMIT].rstrip(b"\r\n") for value in received], pa.binary())
+    table = pa.table({"ingest_uri": uris, "ingest_row": rows, "reason": reasons, "raw": cut})
     return schema_table(table, REJECT_SCHEMA)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,7 @@ from governor.ports import Payload
 ERROR: Final = 2
 _STATUS: Final = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": ERROR}
 _TRACE_HEX, _SPAN_HEX = 32, 16
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(slots=True)
@@ -68,10 +70,11 @@ class Unread:
 
 
 def is_protobuf(head: bytes, content_type: str = "") -> bool:
-    """Field 1, length-delimited, is how every ExportTraceServiceRequest starts; JSON starts with a bracket."""
+    """Field 1, length-delimited, is how every ExportTraceServiceRequest starts; text can start so too, but has no control characters."""
     if "json" in content_type:
         return False
-    return "protobuf" in content_type or head_of(head)[:1] == b"\n"
+    text = head_of(head)
+    return "protobuf" in content_type or (text[:1] == b"\n" and _CONTROL.search(text[:256]) is not None)
 
 
 def spans_of(payload: Payload) -> Iterator[Span | Unread]:
