@@ -34,7 +34,7 @@ def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known
     """Compute, store nothing. Without `snapshot` and `known_at`: as things are now. Raises Invalid for a malformed month."""
     governed = govern_month(ctx, month, snapshot=snapshot, known_at=known_at)
     with ctx.rows.session() as session:
-        replays = shadow_lines(session, ctx.org, month, governed, known_at)
+        replays = list(shadow_lines(session, ctx.org, month, governed, known_at))
     return Charged(month, governed, add_up([*usage_lines(governed.groups, month), *replays]))
 
 
