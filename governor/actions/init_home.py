@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmodel import select
 
-from governor.actions.context import OPERATOR, Context
+from governor.actions.context import OPERATOR, SYSTEM, Context
 from governor.actions.import_prices import import_seed
 from governor.actions.people import create_first_admin
 from governor.errors import Invalid
@@ -38,7 +38,7 @@ def init_home(ctx: Context, *, email: str, name: str, billing_zone: str, note: C
                 )
             )
     note("importing list prices")
-    import_seed(ctx, OPERATOR)
+    import_seed(ctx, SYSTEM)
     token = create_first_admin(ctx, email=email, name=name)
     lines = [f"Governor home: {ctx.settings.home} (organization {ctx.org})"]
     if token is None:
