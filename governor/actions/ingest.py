@@ -7,6 +7,7 @@ the lake's batch id is the ledger entry's idempotency key, so completing twice w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,10 +23,11 @@ from governor.ledger.entry import EntryDraft
 from governor.ports import Batch, Connector, Payload, ReadOptions
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.rows.base import uuid7
-from governor.store.rows.ingest import IngestBatch
+from governor.store.rows.ingest import IngestBatch, SourceCursor
 from governor.store.transaction import Transaction
 
 Progress = Callable[[int], None]
+LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
 
@@ -68,11 +70,22 @@ def ingest_payloads(
     source: str,
     uris: Sequence[str] = (),
     progress: Progress = lambda _: None,
+    batch_id: str = "",
+    resolved: Sequence[str] = (),
+    patience: float = LOCK_PATIENCE,
 ) -> Counts:
-    """One batch: everything of `payloads` is committed together."""
-    options = ReadOptions(source_instance=source)
+    """One batch: everything of `payloads` is committed together. The same `batch_id` again stores nothing and answers the same."""
     return ingest_batches(
-        ctx, actor, connector.read(payloads, options), connector=connector.name, source=source, uris=uris, progress=progress
+        ctx,
+        actor,
+        connector.read(payloads, ReadOptions(source_instance=source)),
+        connector=connector.name,
+        source=source,
+        uris=uris,
+        progress=progress,
+        batch_id=batch_id,
+        resolved=resolved,
+        patience=patience,
     )
 
 
@@ -86,9 +99,12 @@ def ingest_batches(
     uris: Sequence[str] = (),
     cursor: str = "",
     progress: Progress = lambda _: None,
+    batch_id: str = "",
+    resolved: Sequence[str] = (),
+    patience: float = LOCK_PATIENCE,
 ) -> Counts:
-    """Batches of a connector into the lake, then the rows."""
-    batch_id, started = uuid7(), ctx.now()
+    """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch."""
+    batch_id, started = batch_id or uuid7(), ctx.now()
     keep = ContentCapture(ctx)
 
     def kept() -> Iterator[Batch]:
@@ -99,7 +115,7 @@ def ingest_batches(
             progress(done)
 
     info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
-    counts = ctx.lake.ingest(batch_id, kept(), started, info=info)
+    counts = ctx.lake.ingest(batch_id, kept(), started, info=info, resolved=resolved, patience=patience)
     with ctx.transaction(actor) as tx:
         record_batch(tx, actor, batch_id, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
     return counts
@@ -108,9 +124,11 @@ def ingest_batches(
 def record_batch(
     tx: Transaction, actor: Actor, batch_id: str, info: BatchInfo, counts: Counts, *, snapshot: int, committed_at: datetime
 ) -> None:
-    """The rows side of a lake batch: the batch row and its ledger entry. Writing it again changes nothing."""
+    """The rows side of a lake batch: the batch row, the pull cursor and the ledger entry. Writing it again changes nothing."""
     if tx.session.get(IngestBatch, batch_id) is not None:
         return
+    if info.cursor:
+        tx.session.merge(SourceCursor(org_id=tx.org, source=info.source, cursor=info.cursor, updated_at=committed_at))
     tx.session.add(
         IngestBatch(
             id=batch_id,
@@ -145,7 +163,12 @@ def complete_batches(ctx: Context) -> int:
     missing = [batch for batch in ctx.lake.batches() if batch["batch_id"] not in known]
     for batch in missing:
         info = BatchInfo(
-            source=batch["source"], connector=batch["connector"], uris=batch["uris"], actor=batch["actor"], started_at=batch["started_at"]
+            source=batch["source"],
+            connector=batch["connector"],
+            uris=json.loads(batch["uris"]),
+            actor=batch["actor"],
+            cursor=batch["cursor"],
+            started_at=batch["started_at"],
         )
         counts = Counts(**{name: batch[name] for name in COUNTS})
         with ctx.transaction(SYSTEM) as tx:
@@ -159,3 +182,8 @@ def may_ingest(actor: Actor, source: str) -> None:
         raise Invalid("name a source")
     if not actor.scopes & {"api", "ingest:*", f"ingest:{source}"}:
         raise Forbidden(f"this token may not ingest {source}", hint=f"make one with scope ingest:{source}")
+
+
+def compact(ctx: Context) -> None:
+    """Merge the lake's small files; every snapshot stays readable."""
+    ctx.lake.compact()

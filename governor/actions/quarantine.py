@@ -1,19 +1,21 @@
 """Another try for quarantined records: read again by their connector, from the bytes that were kept.
 
 Owns: which records are tried and what they become. Does not own: reading (connectors), storing (ingest).
-Invariants: a record that can now be read is stored like any other and marked retried; one that cannot stays open with its reason.
+Invariants: a record that can now be read is stored like any other and marked retried; in the same
+lake transaction; one that cannot stays open with its reason, and no second quarantine row is made of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from governor.actions.context import Actor, Context
-from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest
+from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.payloads import connector_named
 from governor.errors import Invalid
-from governor.ports import Payload
+from governor.ports import Payload, ReadOptions
 
 
 def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False) -> dict[str, int]:
@@ -21,18 +23,19 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
     if not ids and not every:
         raise Invalid("name the records to retry", hint="`governor quarantine list` shows their ids; --all takes every one")
     total = dict.fromkeys(COUNTS, 0)
-    by_origin: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
+    by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in ctx.lake.quarantine(ids=ids, limit=100_000):
         by_origin[row["connector"], row["source"]].append(row)
     for (connector, source), rows in by_origin.items():
         may_ingest(actor, source)
-        readable = []
+        reader = connector_named(connector)
         for row in rows:
-            payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))  # type: ignore[call-overload]  # binary column
-            counts = ingest_payloads(ctx, actor, connector_named(connector), [payload], source=source)
+            payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))
+            found = list(reader.read([payload], ReadOptions(source_instance=source)))
+            still_bad = not found or any(batch.rejected.num_rows for batch in found) or not any(batch.calls.num_rows for batch in found)
+            if still_bad:
+                total = {name: total[name] + int(name in ("read", "quarantined")) for name in COUNTS}
+                continue
+            counts = ingest_batches(ctx, actor, found, connector=connector, source=source, uris=[payload.uri], resolved=[str(row["id"])])
             total = {name: total[name] + getattr(counts, name) for name in COUNTS}
-            if counts.read and not counts.quarantined:
-                readable.append(str(row["id"]))
-        if readable:
-            ctx.lake.decide_quarantine(readable, "retried", ctx.now())
     return total

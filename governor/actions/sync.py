@@ -1,7 +1,7 @@
 """`governor sync`: pull from configured gateways since the last cursor.
 
 Owns: which sources are pulled and their cursors. Does not own: how a source is asked (connectors).
-Invariants: a cursor moves only after the batch it belongs to is committed; pulling again overlaps and stores nothing twice.
+Invariants: a cursor moves in the transaction that records its batch; pulling again overlaps and stores nothing twice.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ def sync(ctx: Context, actor: Actor, source: str = "", *, progress: Callable[[in
         for batch, following in connector_named(document.connector).fetch(cursor, options):
             counts = ingest_batches(ctx, actor, [batch], connector=document.connector, source=name, cursor=following, progress=progress)
             total = {key: total[key] + getattr(counts, key) for key in COUNTS}
-            with ctx.rows.session(write=True) as session:
-                session.merge(SourceCursor(org_id=ctx.org, source=name, cursor=following, updated_at=ctx.now()))
         done[name] = total
     return done
 

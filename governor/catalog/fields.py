@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from governor.catalog.moments import Moment
 
 DataClass = Literal["public", "internal", "confidential", "restricted"]
-Capture = Literal["off", "hashed", "redacted", "full"]
+Mode = Literal["off", "hashed", "redacted", "full"]
+# YAML 1.1 reads an unquoted `off` as false; people write it so
+Capture = Annotated[Mode, BeforeValidator(lambda value: "off" if value is False else value)]
 Role = Literal["requester", "owner", "security", "finance", "auditor", "admin"]
 
 # What is kept of prompts and outputs where a workflow does not say: nothing that could not be shown to everyone is kept readable.

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from governor.catalog.documents import ContractPriceDocument, EndpointDocument, SourceDocument, WaiverDocument
-from governor.catalog.fields import Capture
+from governor.catalog.fields import RETENTION_DEFAULTS, Capture
 from governor.catalog.moments import begins, ends
 from governor.catalog.organization import OrganizationDocument, PersonDocument
 from governor.catalog.workflow import AttributionDocument, Fallback, Route, WorkflowDocument
@@ -77,6 +77,12 @@ class Catalog:
         if workflow_id is None or workflow_id not in self.workflows:
             return self.organization.content_capture.get("confidential", "hashed")
         return self.workflows[workflow_id].capture(self.organization)
+
+    def retention_days(self, workflow_id: str | None) -> int:
+        """Days that content of this workflow's calls is kept; calls of no known workflow are treated as confidential."""
+        if workflow_id is None or workflow_id not in self.workflows:
+            return self.organization.content_retention_days.get("confidential", RETENTION_DEFAULTS["confidential"])
+        return self.workflows[workflow_id].retention_days(self.organization)
 
     def approval_instants(self, start: datetime, end: datetime) -> list[datetime]:
         """Instants in (start, end) at which an approval or a waiver begins or ends: decisions may differ on either side."""

@@ -1,0 +1,109 @@
+"""Erasing stored prompts and outputs: on request, and when their time is over. Hashes, calls and proofs stay.
+
+Owns: which objects a request names, the ledger entry, retention. Does not own: the objects (store/content.py).
+Invariants: the entry is recorded before the first object goes; an object that several calls share is erased for all of them, because what
+must not be readable must not be readable through another call; erasing again erases nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from governor.actions.context import SYSTEM, Actor, Context
+from governor.actions.load_catalog import catalog_as_of
+from governor.attribution import attribute, rule_fields, rules_of
+from governor.errors import Invalid
+from governor.ledger.canonical import digest
+from governor.ledger.entry import EntryDraft
+from governor.store.lake_facts import key_expression
+from governor.store.rows.base import uuid7
+
+
+def erase(
+    ctx: Context,
+    actor: Actor,
+    *,
+    record_ids: Sequence[str] = (),
+    end_user: str = "",
+    before: datetime | None = None,
+    reason: str,
+) -> dict[str, int]:
+    """Erase the bodies of calls named by id, end user or time (all given conditions must hold). Returns {"calls", "objects", "erased"}.
+
+    Needs a person with role admin or security. Raises Invalid when nothing narrows the request or no reason is given.
+    """
+    actor.require("admin", "security")
+    if not (record_ids or end_user or before):
+        raise Invalid("say what to erase: record ids, an end user, or everything before a time")
+    if not reason.strip():
+        raise Invalid("erasing needs a reason")
+    conditions, values = ["(input_sha256 IS NOT NULL OR output_sha256 IS NOT NULL)"], dict[str, Any]()
+    if record_ids:
+        conditions.append("record_id IN (SELECT unnest($ids))")
+        values["ids"] = list(record_ids)
+    if end_user:
+        conditions.append("end_user_id = $end_user")
+        values["end_user"] = end_user
+    if before:
+        conditions.append("start_time < $before")
+        values["before"] = before
+    sql = f"SELECT input_sha256, output_sha256 FROM {{calls}} WHERE {' AND '.join(conditions)}"  # noqa: S608 - values are bound
+    found = ctx.lake.query(sql, values).to_pylist()
+    addresses = sorted({address for row in found for address in row.values() if address})
+    selection = {"record_ids": len(record_ids), "before": before.isoformat() if before else None, "by_end_user": bool(end_user)}
+    personal = {"end_user": end_user} if end_user else {}
+    erased = _erase(ctx, actor, addresses, {"selection": selection, "calls": len(found), "reason": reason}, personal)
+    return {"calls": len(found), "objects": len(addresses), "erased": erased}
+
+
+def erase_expired(ctx: Context) -> int:
+    """Erase bodies held longer than their workflows allow, counted from their ingest. Returns how many went. Runs by the clock.
+
+    A body that a later call holds too stays until that call's time is over.
+    """
+    catalog = catalog_as_of(ctx)
+    rules = rules_of(catalog)
+    fields = rule_fields(rules)
+    keys = "".join(f', {key_expression(name)} AS "key_{number}"' for number, name in enumerate(fields))
+    held = "input_sha256 IS NOT NULL OR output_sha256 IS NOT NULL"
+    groups = ctx.lake.query(
+        f"SELECT DISTINCT date_trunc('day', ingested_at) AS day{keys} FROM {{calls}} WHERE {held}"  # noqa: S608 - names come from the schema
+    )
+    expired = []
+    for row in groups.to_pylist():
+        workflow = attribute(rules, [{name: row[f"key_{number}"] for number, name in enumerate(fields)}])[0].workflow_id
+        expired.append(row["day"] + timedelta(days=1 + catalog.retention_days(workflow)) <= ctx.now())
+    if not any(expired):
+        return 0
+    same = ["date_trunc('day', ingested_at) = e.day"]
+    same += [f'{key_expression(name)} IS NOT DISTINCT FROM e."key_{number}"' for number, name in enumerate(fields)]
+    found = ctx.lake.query(
+        f"""SELECT address FROM (
+                SELECT unnest([input_sha256, output_sha256]) AS address, e.over FROM {{calls}} AS calls JOIN expired e ON {" AND ".join(same)}
+            ) WHERE address IS NOT NULL GROUP BY address HAVING bool_and(over) ORDER BY address""",  # noqa: S608 - names come from the schema
+        {},
+        expired=groups.append_column("over", pa.array(expired, pa.bool_())),
+    )
+    addresses = [address for address in found["address"].to_pylist() if ctx.content.exists(address)]
+    return _erase(ctx, SYSTEM, addresses, {"selection": {"retention": True}, "reason": "retention"}, {}) if addresses else 0
+
+
+def _erase(ctx: Context, actor: Actor, addresses: Sequence[str], payload: Mapping[str, Any], personal: Mapping[str, Any]) -> int:
+    batch = uuid7()
+    with ctx.transaction(actor) as tx:
+        tx.append(
+            EntryDraft(
+                type="content:erase",
+                stream="content/store",
+                payload={**payload, "objects": len(addresses), "objects_sha256": digest(list(addresses))},
+                actor=actor.ledger_ref(),
+                idem=f"content:erase:{batch}",
+                occurred_at=tx.now,
+                personal=personal,
+            )
+        )
+    return sum(ctx.content.erase(address) for address in addresses)

@@ -1,0 +1,259 @@
+"""Ingest through the actions: two commits in order, every file found, bad records tried again, content kept as its workflow allows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from governor.actions import ingest as ingest_module
+from governor.actions.context import OPERATOR, Actor, Context
+from governor.actions.ingest import complete_batches, ingest
+from governor.actions.quarantine import retry
+from governor.actions.sync import sync
+from governor.errors import Forbidden, Invalid, NotFound
+from governor.ports import Batch, Payload, ReadOptions
+from governor.store.rows.ingest import IngestBatch, SourceCursor
+
+FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
+GENERIC = FIXTURES / "litellm_generic_api.jsonl"
+SPEND = FIXTURES / "litellm_spend_logs.jsonl"
+OTLP = FIXTURES / "otlp_litellm.pb"
+
+
+@pytest.fixture
+def ctx(world: Any) -> Context:
+    world.now = datetime(2026, 11, 22, tzinfo=UTC)
+    found: Context = world.ctx
+    return found
+
+
+def totals(ctx: Context) -> list[dict[str, Any]]:
+    sql = """SELECT source_kind, status, cost_bearing, exclusion_reason, count(*) AS calls, sum(input_tokens) AS input, sum(output_tokens) AS output,
+        sum(cost_amount) AS cost FROM {calls} GROUP BY ALL ORDER BY ALL"""
+    found: list[dict[str, Any]] = ctx.lake.query(sql).to_pylist()
+    return found
+
+
+def test_three_times_the_same_file_is_once(ctx: Context, world: Any) -> None:
+    lines = len(GENERIC.read_text().splitlines())
+    first = ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    assert (first["read"], first["stored"]) == (lines, lines)
+    kept = totals(ctx)
+    for _ in range(2):
+        again = ingest(ctx, OPERATOR, "auto", [str(GENERIC)])
+        assert (again["read"], again["stored"], again["duplicates"]) == (lines, 0, lines)
+    assert totals(ctx) == kept
+    with ctx.rows.session() as session:
+        batches = session.exec(select(IngestBatch)).all()
+    entries = world.entries("source:ingest")
+    assert sorted(entry["payload"]["batch"] for entry in entries) == sorted(batch.id for batch in batches)
+    assert [entry["payload"]["stored"] for entry in entries] == [lines, 0, 0]
+    assert all(batch.read == batch.stored + batch.duplicates + batch.conflicts + batch.quarantined for batch in batches)
+
+
+def test_witnesses_in_any_order_give_the_same_view(ctx: Context, world: Any, tmp_path: Path, opening: Callable[[Path], Any]) -> None:
+    for path in (GENERIC, SPEND, OTLP):
+        ingest(ctx, OPERATOR, "auto", [str(path)])
+    with opening(tmp_path / "other") as other:
+        for path in (OTLP, SPEND, GENERIC):
+            ingest(other, OPERATOR, "auto", [str(path)])
+        assert totals(other) == totals(ctx)
+    [row] = ctx.lake.query(
+        "SELECT count(*) AS rows, count(DISTINCT dup_group_key) AS groups FROM {calls} WHERE cost_bearing AND dup_group_key IS NOT NULL"
+    ).to_pylist()
+    assert row["rows"] == row["groups"] > 0
+
+
+def test_folders_globs_and_compressed_files_are_found(ctx: Context, tmp_path: Path) -> None:
+    folder = tmp_path / "logs" / "day=1"
+    folder.mkdir(parents=True)
+    lines = GENERIC.read_bytes().splitlines(keepends=True)
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(b"".join(lines[:10])))
+    (folder / "b.jsonl").write_bytes(b"".join(lines[10:]))
+    (folder / ".hidden").write_bytes(b"not ours")
+    assert ingest(ctx, OPERATOR, "litellm", [str(tmp_path / "logs")])["stored"] == len(lines)
+    assert ingest(ctx, OPERATOR, "litellm", [str(folder / "*.gz")])["duplicates"] == 10
+    with pytest.raises(NotFound, match=r"nothing\.jsonl"):
+        ingest(ctx, OPERATOR, "litellm", [str(folder / "nothing.jsonl")])
+    with pytest.raises(NotFound, match="fluentd"):
+        ingest(ctx, OPERATOR, "fluentd", [str(folder)])
+
+
+def test_auto_names_the_file_it_does_not_know(ctx: Context, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.bin"
+    odd.write_bytes(b"\x00\x01\x02 nothing of ours")
+    with pytest.raises(Invalid, match="odd"):
+        ingest(ctx, OPERATOR, "auto", [str(odd)])
+
+
+def test_objects_are_read_from_a_store(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    moto = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "ENDPOINT_URL": f"http://{host}:{port}",
+            "ACCESS_KEY_ID": "t",
+            "SECRET_ACCESS_KEY": "t",
+            "REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+        client.create_bucket(Bucket="logs")
+        client.put_object(Bucket="logs", Key="litellm/2026-11-20/a.jsonl", Body=GENERIC.read_bytes())
+        url = f"s3://logs/litellm?endpoint_override={host}:{port}&scheme=http"
+        assert ingest(ctx, OPERATOR, "litellm", [url])["stored"] == len(GENERIC.read_text().splitlines())
+        [row] = ctx.lake.query("SELECT DISTINCT ingest_uri FROM {calls}").to_pylist()
+        assert row["ingest_uri"] == "s3://logs/litellm/2026-11-20/a.jsonl"
+    finally:
+        server.stop()
+
+
+def test_a_crash_between_the_two_commits_is_completed(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_args: Any, **_more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest_module, "record_batch", crash)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    assert world.entries("source:ingest") == []
+    assert complete_batches(ctx) == 1
+    assert complete_batches(ctx) == 0
+    [entry] = world.entries("source:ingest")
+    with ctx.rows.session() as session:
+        batch = session.exec(select(IngestBatch)).one()
+    assert json.loads(batch.uris) == [str(GENERIC)]
+    assert (batch.stored, entry["payload"]["stored"]) == (len(GENERIC.read_text().splitlines()),) * 2
+
+
+def test_a_token_of_another_source_may_not_ingest(ctx: Context) -> None:
+    stranger = Actor(id="x", scopes=frozenset({"ingest:otlp"}))
+    with pytest.raises(Forbidden, match="litellm"):
+        ingest(ctx, stranger, "litellm", [str(GENERIC)])
+    assert ingest(ctx, stranger, "otlp", [str(OTLP)])["stored"] > 0
+
+
+def test_quarantined_records_are_tried_again(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    good = GENERIC.read_bytes().splitlines(keepends=True)[0]
+    path.write_bytes(good + b"{cut\n")
+    for _ in range(2):
+        counts = ingest(ctx, OPERATOR, "litellm", [str(path)])
+        assert (counts["read"], counts["quarantined"]) == (2, 1)
+    [bad] = ctx.lake.quarantine()
+    assert bad["raw"].startswith(b"{cut")
+    with pytest.raises(Invalid, match="name the records"):
+        retry(ctx, OPERATOR, [])
+    assert retry(ctx, OPERATOR, [bad["id"][:10]])["quarantined"] == 1
+    assert len(ctx.lake.quarantine(state=None)) == 1
+
+    repaired = GENERIC.read_bytes().splitlines(keepends=True)[1]
+    from connectors.litellm import connector
+
+    real = connector.read
+
+    def mended(_self: Any, _payloads: Any, options: ReadOptions) -> Iterator[Batch]:
+        return real([Payload(uri="a.jsonl", body=repaired)], options)
+
+    monkeypatch.setattr(type(connector), "read", mended)
+    assert retry(ctx, OPERATOR, [], every=True)["stored"] == 1
+    assert ctx.lake.quarantine() == []
+    assert [row["state"] for row in ctx.lake.quarantine(state=None)] == ["retried"]
+
+
+def test_sync_moves_the_cursor_with_its_batch(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply("kind: source\nid: prod\nconnector: litellm\nconfig: {}\n")
+    from connectors.litellm import connector
+
+    parts = [GENERIC.read_bytes().splitlines(keepends=True)[part::2] for part in (0, 1)]
+    asked: list[str | None] = []
+
+    def fetch(_self: Any, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
+        asked.append(cursor)
+        for number, lines in enumerate(parts):
+            if cursor is None or number >= int(cursor):
+                [batch] = connector.read([Payload(uri=f"pull:{number}", body=b"".join(lines))], options)
+                yield batch, str(number + 1)
+
+    monkeypatch.setattr(type(connector), "fetch", fetch)
+    done = sync(ctx, OPERATOR, "prod")
+    assert done["prod"]["stored"] == sum(len(lines) for lines in parts)
+    with ctx.rows.session() as session:
+        assert session.get(SourceCursor, (ctx.org, "prod")).cursor == "2"  # type: ignore[union-attr]
+    assert sync(ctx, OPERATOR)["prod"]["read"] == 0
+    assert asked == [None, "2"]
+    with pytest.raises(NotFound, match="nowhere"):
+        sync(ctx, OPERATOR, "nowhere")
+
+
+def test_content_is_kept_as_the_workflow_allows(ctx: Context, world: Any, tmp_path: Path) -> None:
+    """Nothing, the redacted bytes or all of it; calls of no known workflow are treated as confidential and keep a hash."""
+    record = json.loads(GENERIC.read_text().splitlines()[0])
+    record["messages"] = [{"role": "user", "content": "write to ana@acme.example, card 4111 1111 1111 1111"}]
+    path = tmp_path / "one.jsonl"
+    modes = {"fnol-off": "off", "fnol-full": "full", "fnol-redacted": "redacted", "unknown": None}
+    records = []
+    for number, (workflow, mode) in enumerate(modes.items()):
+        one = json.loads(
+            json.dumps(record).replace(record["id"], f"{record['id']}{number}").replace(record["litellm_call_id"], f"call-{number}")
+        )
+        one["metadata"]["spend_logs_metadata"] = {"workflow": workflow}
+        one["messages"][0]["content"] += f" for {workflow}"
+        records.append(one)
+        if mode:
+            world.apply(
+                f"kind: workflow\nid: {workflow}\nowner: dana@acme.example\ncontent_capture: {mode}\nmatch: [{{metadata.workflow: {workflow}}}]\n"
+            )
+    path.write_text("\n".join(json.dumps(one) for one in records) + "\n")
+    assert ingest(ctx, OPERATOR, "litellm", [str(path)])["stored"] == 4
+    rows = {dict(row["metadata"])["workflow"]: row for row in ctx.lake.calls().to_pylist()}
+    assert (rows["fnol-off"]["content_state"], rows["fnol-off"]["input_sha256"], rows["fnol-off"]["replayable"]) == ("absent", None, False)
+    assert b"ana@acme.example" in ctx.content.get(rows["fnol-full"]["input_sha256"])
+    body = ctx.content.get(rows["fnol-redacted"]["input_sha256"])
+    assert b"ana@" not in body
+    assert b"4111" not in body
+    assert rows["fnol-redacted"]["content_state"] == "redacted"
+    assert (rows["unknown"]["content_state"], rows["unknown"]["replayable"]) == ("hashed", False)
+    assert not ctx.content.exists(rows["unknown"]["input_sha256"])
+    everything = b"".join(path.read_bytes() for path in (ctx.settings.home / "content").rglob("*") if path.is_file())
+    assert b"acme.example" not in everything
+
+
+def test_the_captures_are_all_read(ctx: Context) -> None:
+    captures = Path(__file__).parents[2] / "../shared/data/captures/litellm"
+    if not captures.is_dir():
+        pytest.skip("the captures are not here (../shared/data/captures)")
+    assert ingest(ctx, OPERATOR, "litellm", [str(captures / "generic_api/raw")])["stored"] == 261
+    assert ingest(ctx, OPERATOR, "auto", [str(captures / "SpendLogs.jsonl")])["stored"] == 256
+    assert ingest(ctx, OPERATOR, "otlp", [str(captures / "litellm_otel/raw")])["quarantined"] == 0
+    [row] = ctx.lake.query(
+        "SELECT count(*) FILTER (status = 'ok') AS ok, sum(input_tokens) FILTER (status = 'ok') AS input FROM {calls} WHERE cost_bearing"
+    ).to_pylist()
+    assert (row["ok"], row["input"]) == (247, 676179)
+
+
+@pytest.fixture
+def opening(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
+    from contextlib import closing
+
+    from governor.actions.context import open_context
+    from governor.settings import load_settings
+
+    def run(home: Path) -> Any:
+        shutil.rmtree(home, ignore_errors=True)
+        made = open_context(load_settings(home=home), create=True)
+        made.now = lambda: datetime(2026, 11, 22, tzinfo=UTC)
+        return closing(made)
+
+    return run
