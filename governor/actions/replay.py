@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlmodel import select
@@ -19,67 +18,32 @@ from sqlmodel import select
 from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.replay_evidence import finish, pair_of
+from governor.actions.replay_calls import WAVE, Endpoints, Replay, answers, priced
+from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
-from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, recorded_reply, request_of
+from governor.actions.replay_inputs import keep_output, measure_reply, recorded_reply, request_of
+from governor.actions.replay_judge import ask_judge
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import JUDGES, OPEN, Table, Task, Written, find_run, load, mark, reserve, settle, start, write_recorded
+from governor.actions.replay_rows import OPEN, Task, Written, find_run, load, reserve, settle, start, write_recorded
 from governor.actions.review import ensure_review
 from governor.actions.workflow_calls import calls_by_id
-from governor.adapters.model_endpoint import NOT_SENT, HttpModelEndpoint
+from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.errors import IntegrityError, Unavailable
-from governor.ledger.canonical import canonical_json
-from governor.ports import ModelEndpoint, ModelReply, ModelRequest
-from governor.shadow import judging
-from governor.shadow.comparison import Pair
+from governor.ports import ModelEndpoint
 from governor.shadow.measured import harmed_after
-from governor.shadow.plan import Arm, ReplayPlan
+from governor.shadow.plan import ReplayPlan
 from governor.shadow.verdict import AA_LEAST
 from governor.store.rows.changes import Change
 
 log = logging.getLogger(__name__)
-WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
 WAVES: Final = 50  # large runs look at their evidence about this often
 PATIENCE: Final = 120  # half seconds
-Endpoints = Callable[[Context, str], ModelEndpoint]
 
 
 def http_endpoint(ctx: Context, endpoint_id: str) -> ModelEndpoint:
     """The endpoint of the catalog, over HTTP."""
     found = catalog_as_of(ctx).endpoint(endpoint_id)
     return HttpModelEndpoint(found.protocol, found.base_url, found.secret, allow_private=ctx.settings.allow_private_endpoints)
-
-
-@dataclass
-class Replay:
-    """What a run needs in memory. `calls` are the lake's rows of the sample by record id."""
-
-    ctx: Context
-    run_id: str
-    plan: ReplayPlan
-    pricer: Pricer
-    endpoints: Endpoints
-    calls: dict[str, dict[str, Any]]
-    table: Table = field(default_factory=dict)
-
-    def input_of(self, position: int) -> Input | None:
-        row = self.calls.get(self.plan.sample[position].record_id)
-        return read_input(self.ctx, row["input_sha256"]) if row else None
-
-    def route(self, arm: str) -> Arm:
-        return self.plan.candidate if arm == "candidate" else self.plan.baseline
-
-    def open_positions(self) -> list[int]:
-        """Positions with a call still to make (a judge's opinion is asked for later)."""
-        return [at for at in range(self.plan.n) if any(one.state in OPEN for name, one in self.table[at].items() if name not in JUDGES)]
-
-    def mark(self, states: Mapping[int, str]) -> None:
-        mark(self.ctx, self.run_id, states)
-        if states:
-            self.table = load(self.ctx, self.run_id)
-
-    def pairs(self) -> list[Pair]:
-        return [pair_of(self.plan, position, self.table[position]) for position in range(self.plan.n)]
 
 
 def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -> dict[str, Any]:
@@ -229,78 +193,3 @@ def send(job: Replay, endpoint: ModelEndpoint, tasks: Sequence[Task]) -> None:
         address = keep_output(job.ctx, reply) if reply.status == "ok" else ""
         written = Written("done" if facts else "excluded_content", facts, output_sha256=address)
         job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
-
-
-def answers(endpoint: ModelEndpoint, tasks: Sequence[Task], concurrency: int) -> Iterator[tuple[Task, ModelReply]]:
-    by_key = {task.request.idempotency_key: task for task in tasks}
-    requests: list[ModelRequest] = [task.request for task in tasks]
-    if requests:
-        for request, reply in endpoint.call_many(requests, concurrency=concurrency):
-            yield by_key[request.idempotency_key], reply
-
-
-def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Written:
-    """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection) is spent in full as reserved; a plain refusal by the server costs nothing."""
-    cost = job.pricer.reply(task.route, job.ctx.now(), reply)
-    if cost is None and reply.status == "error" and (reply.http_status not in {0, 200} or reply.error.startswith(NOT_SENT)):
-        cost = 0
-    written.cost_pico = cost
-    written.unknown_cost = cost is None
-    return written
-
-
-def ask_judge(job: Replay) -> None:
-    """Both orders, for pairs whose answers differ. An opinion that could not be had is a tie."""
-    judge = job.plan.judge
-    if judge is None:
-        return
-    arm = Arm(judge.provider, judge.model)
-    endpoint = job.endpoints(job.ctx, judge.endpoint)
-    todo = [
-        pair.position
-        for pair in job.pairs()
-        if pair.equal == "no"
-        and any(name not in job.table[pair.position] or job.table[pair.position][name].state in OPEN for name in JUDGES)
-    ]
-    for at in range(0, len(todo), job.plan.concurrency * WAVE):
-        groups = [judge_tasks(job, position, arm) for position in todo[at : at + job.plan.concurrency * WAVE]]
-        granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True)
-        for task, reply in answers(endpoint, granted, job.plan.concurrency):
-            written = Written(
-                "done", output_sha256=keep_output(job.ctx, reply) if reply.status == "ok" else "", pick=judging.read(reply.text)
-            )
-            settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
-        if any(groups) and not granted:
-            log.warning("run %s: no budget left for the judge", job.run_id)
-            job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
-            break
-    job.table = load(job.ctx, job.run_id)
-
-
-def judge_tasks(job: Replay, position: int, judge: Arm) -> list[Task]:
-    given = job.input_of(position)
-    compared = "baseline" if job.plan.baseline_arm == "replayed" else "recorded"
-    texts = {name: read_document(job.ctx, job.table[position][name].output_sha256) for name in (compared, "candidate")}
-    if given is None or not all(isinstance(text, dict) for text in texts.values()):
-        return []
-    words = {
-        name: canonical_json(text["message"]).decode() if text["message"].get("tool_calls") else str(text["message"].get("content") or "")
-        for name, text in texts.items()
-    }
-    tasks = []
-    for name in JUDGES:
-        if name in job.table[position] and job.table[position][name].state not in OPEN:
-            continue
-        first, second = (words["candidate"], words[compared]) if name == "judge_ab" else (words[compared], words["candidate"])
-        request = ModelRequest(
-            idempotency_key=f"{job.run_id}-{position}-{name}",
-            model=judge.model,
-            messages=judging.messages(given.messages, first, second),
-            params=judging.PARAMS,
-            max_output_tokens=judging.OUTPUT_TOKENS,
-            timeout_s=job.plan.timeout_ms / 1000,
-            metadata={"run": job.run_id},
-        )
-        worst = job.pricer.worst(judge, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
-        tasks.append(Task(position, name, request, judge, worst))
-    return tasks

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
@@ -282,7 +282,7 @@ def test_a_recorded_baseline_is_compared_without_paying_for_it(house: House) -> 
 
 def test_the_same_request_on_the_same_lake_is_the_same_plan(house: House) -> None:
     with house.ctx.rows.session() as session:
-        request = json.loads(session.exec(select(Change.request).order_by(Change.number).limit(1)).one())
+        request = json.loads(session.exec(select(Change.request).order_by(col(Change.number)).limit(1)).one())
     assert plan_shadow(house.ctx, request).digest == plan_shadow(house.ctx, request).digest
     other = plan_shadow(house.ctx, {**request, "reason": "another"})
     assert other.seed != plan_shadow(house.ctx, request).seed
@@ -290,7 +290,7 @@ def test_the_same_request_on_the_same_lake_is_the_same_plan(house: House) -> Non
 
 def test_every_call_of_the_window_is_drawn_from_or_counted_under_a_reason(house: House) -> None:
     with house.ctx.rows.session() as session:
-        request = json.loads(session.exec(select(Change.request).order_by(Change.number).limit(1)).one())
+        request = json.loads(session.exec(select(Change.request).order_by(col(Change.number)).limit(1)).one())
     plan = plan_shadow(house.ctx, request)
     from governor.actions.workflow_calls import workflow_calls
 
@@ -315,7 +315,7 @@ def test_every_call_of_the_window_is_drawn_from_or_counted_under_a_reason(house:
 )
 def test_what_cannot_be_decided_is_not_planned(house: House, changes: dict[str, Any], error: type[Exception], words: str) -> None:
     with house.ctx.rows.session() as session:
-        request = json.loads(session.exec(select(Change.request).order_by(Change.number).limit(1)).one())
+        request = json.loads(session.exec(select(Change.request).order_by(col(Change.number)).limit(1)).one())
     with pytest.raises(error, match=words):
         plan_shadow(house.ctx, {**request, **changes})
 

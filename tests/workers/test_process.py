@@ -91,14 +91,17 @@ def start(house: tuple[Context, Actor]) -> Iterator[Start]:
 
 def shadow(house: tuple[Context, Actor]) -> dict[str, str]:
     ctx, admin = house
-    words = {
-        "workflow": "fnol-triage",
-        "candidate": "openai/gpt-4.1-mini",
-        "endpoint": "gateway-shadow",
-        "endpoint_model": "sim-mini",
-        "reason": "cheaper",
-    }
-    change = propose(ctx, admin, **words, sample=60, margins={"quality": "0.2"})
+    change = propose(
+        ctx,
+        admin,
+        workflow="fnol-triage",
+        candidate="openai/gpt-4.1-mini",
+        endpoint="gateway-shadow",
+        endpoint_model="sim-mini",
+        reason="cheaper",
+        sample=60,
+        margins={"quality": "0.2"},
+    )
     return start_shadow(ctx, admin, change["id"])
 
 
