@@ -74,7 +74,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             }
             for vote in found.approvals
         ],
-        "you": standing_of(actor, found, now) if actor is not None else None,
+        "you": {**standing_of(actor, found, now), "may_reject": may_reject(actor, found, now)} if actor is not None else None,
         "created_at": change.created_at.isoformat(),
         "updated_at": change.updated_at.isoformat(),
         "submitted_at": change.submitted_at.isoformat() if change.submitted_at else None,
@@ -142,6 +142,15 @@ def standing_of(actor: Actor, found: Assessment, now: datetime) -> dict[str, Any
         problems = "; ".join(one.message for one in found.decision.violations) or "policy is undecided"
         return {"may_approve": False, "role": role, "why_not": f"policy does not allow it: {problems}", "code": "policy_refused"}
     return {"may_approve": True, "role": role, "why_not": None, "code": None}
+
+
+def may_reject(actor: Actor, found: Assessment, now: datetime) -> bool:
+    """Whoever answers a need may say no, also where policy would not let them say yes."""
+    try:
+        may_decide(Person(actor.id, actor.email, actor.roles), found.docket, digest=found.digest, decision="reject", now=now)
+    except GovernorError:
+        return False
+    return actor.kind == "person"
 
 
 def plan_document(plan: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

@@ -239,7 +239,9 @@ def test_the_page_tells_the_reader_why_not(world: Any) -> None:
         "role": "owner",
         "why_not": None,
         "code": None,
+        "may_reject": True,
     }
+    assert show_change(world.ctx, change["id"], world.person("rae"))["you"]["may_reject"] is False
 
 
 def test_cutover_approves_the_route_in_the_catalog_and_ends_it(world: Any) -> None:
