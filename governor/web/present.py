@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from governor.web.states import state_label, state_tone
+from governor.web.states import state_label, state_tone, verb_words
 
 DASH: Final = "—"
 MINUS: Final = "−"
@@ -35,6 +35,11 @@ def money(value: Any, places: int | None = None) -> Markup:
     if value is None or value == "":
         return Markup(DASH)  # noqa: S704 - constant text
     return Markup('<span title="{} USD">{}</span>').format(str(value), money_text(value, places))
+
+
+def pico(value: Any) -> Decimal | None:
+    """Pico-USD as an amount in USD."""
+    return None if value is None else Decimal(int(value)).scaleb(-12)
 
 
 def count(value: Any) -> str:
@@ -93,6 +98,7 @@ def plural(number: int, one: str, many: str = "") -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": money,
     "money_text": money_text,
+    "pico": pico,
     "count": count,
     "percent": percent,
     "signed": signed,
@@ -103,4 +109,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "plural": plural,
     "tone": state_tone,
     "state_label": state_label,
+    "verb": verb_words,
 }

@@ -10,13 +10,17 @@ from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
 from governor.web import (
+    change,
     changes,
+    inbox,
     sign_in,
 )
 from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
 
 MODULES: Final = (
     sign_in,
+    inbox,
+    change,
     changes,
 )
 PAGES: Final = Router(

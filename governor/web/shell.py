@@ -19,6 +19,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from governor.actions.context import Context
+from governor.actions.inbox import waiting_count
 from governor.actions.sign_in import SignedIn
 from governor.web.present import FILTERS
 
@@ -101,7 +102,7 @@ def render(request: type_of_request, template: str, page: Any, *, status: int = 
     shell = None
     if signed is not None:
         segment = "/" + request.url.path.strip("/").split("/", maxsplit=1)[0]
-        waiting = request.app.state.get("waiting_for", lambda _actor: 0)(signed.actor)
+        waiting = waiting_count(request.app.state.context, signed.actor)
         shell = shell_of(request, signed, segment, waiting)
     text = environment().get_template(template).render(page=page, shell=shell)
     response: Response[str] = Response(text, media_type=MediaType.HTML, status_code=status, headers={"Cache-Control": "no-store"})

@@ -63,3 +63,30 @@ def state_tone(state: str | None) -> str:
 
 def state_label(state: str | None) -> str:
     return LABELS.get(state or "", (state or "—").replace("_", " "))
+
+
+VERBS: Final[dict[str, str]] = {
+    "home:init": "Home made",
+    "catalog:apply": "Catalog applied",
+    "source:ingest": "Batch ingested",
+    "prices:import": "Prices imported",
+    "change:propose": "Proposed",
+    "change:shadow": "Shadow run",
+    "change:review": "Put to review",
+    "change:approve": "Approved",
+    "change:reject": "Rejected",
+    "change:expire": "Expired",
+    "change:cutover": "Cut over",
+    "change:verify": "Later traffic looked at",
+    "packet:issue": "Audit packet issued",
+    "period:close": "Month closed",
+    "period:except": "Exception signed",
+    "person:apply": "Person changed",
+    "token:create": "Token made",
+    "token:revoke": "Token revoked",
+}
+
+
+def verb_words(entry_type: str) -> str:
+    """An entry type in words; an unknown one as it is written."""
+    return VERBS.get(entry_type, entry_type.replace(":", ": ").replace("_", " "))

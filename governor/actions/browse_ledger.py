@@ -1,0 +1,156 @@
+"""Reading the log: entries newest first, streams, one entry with its proof, checkpoints.
+
+Owns: the documents of the ledger pages and of `/api/v1/ledger`. Does not own: the log (store/ledger.py), full verification (verify_ledger.py).
+Invariants: reads only (the newest checkpoint covers what is shown as sealed); people are named only while their disclosure was not erased.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from governor.actions.context import Context
+from governor.errors import NotFound
+from governor.ledger.canonical import sha256_hex
+from governor.ledger.merkle import verify_inclusion
+from governor.ledger.types import REGISTRY
+from governor.store import ledger
+from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
+from governor.store.rows.people import Person
+
+MOST: Final = 500
+STREAMS: Final = 200
+
+
+def entries_page(ctx: Context, *, stream: str = "", kind: str = "", before: int | None = None, limit: int = 50) -> dict[str, Any]:
+    """{"entries", "next", "size", "sealed"}: newest first, those with idx < before. `kind` is an entry type or its subject."""
+    with ctx.rows.session() as session:
+        query = select(LedgerEntry).where(LedgerEntry.org_id == ctx.org).order_by(col(LedgerEntry.idx).desc()).limit(min(limit, MOST) + 1)
+        if stream:
+            query = query.where(LedgerEntry.stream == stream)
+        if kind:
+            query = query.where(LedgerEntry.type == kind if ":" in kind else col(LedgerEntry.type).startswith(f"{kind}:", autoescape=True))
+        if before is not None:
+            query = query.where(col(LedgerEntry.idx) < before)
+        found = list(session.exec(query))
+        newest = ledger.latest_checkpoint(session, ctx.org)
+        rows = found[: min(limit, MOST)]
+        names = people(session, ctx.org)
+        return {
+            "entries": [entry_row(row, names) for row in rows],
+            "next": rows[-1].idx if len(found) > len(rows) else None,
+            "size": ledger.tree_size(session, ctx.org),
+            "sealed": newest.size if newest else 0,
+        }
+
+
+def stream_entries(ctx: Context, stream: str) -> list[dict[str, Any]]:
+    """Everything that happened in one stream, oldest first, with what was disclosed beside it."""
+    with ctx.rows.session() as session:
+        names = people(session, ctx.org)
+        found = ledger.entries(session, ctx.org, stream=stream, limit=MOST)
+        return [{**entry_row(row, names), "disclosed": disclosed(session, ctx.org, row)} for row in found]
+
+
+def streams(ctx: Context) -> list[dict[str, Any]]:
+    """{"stream", "entries", "last"} by newest entry."""
+    with ctx.rows.session() as session:
+        last = func.max(LedgerEntry.idx)
+        query = (
+            select(LedgerEntry.stream, func.count(), func.max(LedgerEntry.recorded_at))
+            .where(LedgerEntry.org_id == ctx.org)
+            .group_by(col(LedgerEntry.stream))
+            .order_by(last.desc())
+            .limit(STREAMS)
+        )
+        return [{"stream": stream, "entries": count, "last": at.isoformat()} for stream, count, at in session.exec(query)]
+
+
+def entry_document(ctx: Context, name: str) -> dict[str, Any]:
+    """One entry by id or index: what its bytes say, its hashes, and its inclusion proof under the newest checkpoint, checked here and now."""
+    with ctx.rows.session() as session:
+        row = find(session, ctx.org, name)
+        newest = ledger.latest_checkpoint(session, ctx.org)
+        body = ledger.parsed(row)
+        proof: dict[str, Any] | None = None
+        if newest is not None and row.idx < newest.size:
+            path = ledger.inclusion(session, ctx.org, row.idx, newest.size)
+            verify_inclusion(row.idx, newest.size, row.leaf_hash, path, newest.root)
+            proof = {"size": newest.size, "root": newest.root.hex(), "path": [node.hex() for node in path], "text": ledger.tlog_proof(session, ctx.org, row.idx, newest).text}
+        return {
+            **entry_row(row, people(session, ctx.org)),
+            "meaning": REGISTRY[row.type].meaning if row.type in REGISTRY else "",
+            "body": body,
+            "disclosed": disclosed(session, ctx.org, row),
+            "leaf_sha256": sha256_hex(row.leaf),
+            "leaf_bytes": len(row.leaf),
+            "proof": proof,
+            "neighbours": neighbours(session, ctx.org, row),
+        }
+
+
+def entry_leaf(ctx: Context, name: str) -> bytes:
+    """The bytes that are hashed, exactly."""
+    with ctx.rows.session() as session:
+        return find(session, ctx.org, name).leaf
+
+
+def checkpoints(ctx: Context, limit: int = 20) -> list[dict[str, Any]]:
+    """Newest first."""
+    with ctx.rows.session() as session:
+        query = (
+            select(LedgerCheckpoint)
+            .where(LedgerCheckpoint.org_id == ctx.org)
+            .order_by(col(LedgerCheckpoint.size).desc())
+            .limit(min(limit, MOST))
+        )
+        return [
+            {"size": row.size, "root": row.root.hex(), "created_at": row.created_at.isoformat(), "note": row.note}
+            for row in session.exec(query)
+        ]
+
+
+def find(session: Session, org: str, name: str) -> LedgerEntry:
+    if not name.isdecimal():
+        return ledger.entry_by_id(session, org, name)
+    found = ledger.entries(session, org, after=int(name) - 1, limit=1) if len(name) < 18 else []  # noqa: PLR2004 - fits 64 bits
+    if not found or found[0].idx != int(name):
+        raise NotFound(f"no ledger entry {name}")
+    return found[0]
+
+
+def neighbours(session: Session, org: str, row: LedgerEntry) -> dict[str, int | None]:
+    """Index of the entries before and after in the same stream."""
+
+    def at(seq: int) -> int | None:
+        query = select(LedgerEntry.idx).where(LedgerEntry.org_id == org, LedgerEntry.stream == row.stream, LedgerEntry.stream_seq == seq)
+        return session.exec(query).first()
+
+    return {"before": at(row.stream_seq - 1), "after": at(row.stream_seq + 1)}
+
+
+def people(session: Session, org: str) -> dict[str, str]:
+    return dict(session.exec(select(Person.id, Person.email).where(Person.org_id == org)).all())
+
+
+def disclosed(session: Session, org: str, row: LedgerEntry) -> dict[str, Any]:
+    return {one.name: one.value for one in ledger.disclosures(session, org, row.id)}
+
+
+def entry_row(row: LedgerEntry, names: dict[str, str]) -> dict[str, Any]:
+    body = ledger.parsed(row)
+    actor = body["actor"]
+    return {
+        "idx": row.idx,
+        "id": row.id,
+        "type": row.type,
+        "stream": row.stream,
+        "stream_seq": row.stream_seq,
+        "recorded_at": row.recorded_at.isoformat(),
+        "occurred_at": body["occurred_at"],
+        "actor": {"kind": actor["kind"], "ref": actor["ref"], "name": names.get(actor["ref"], actor["ref"]), "roles": actor.get("roles", [])},
+        "payload": body["payload"],
+        "leaf_hash": row.leaf_hash.hex(),
+    }

@@ -1,0 +1,95 @@
+"""Bodies that are not JSON: how OpenAPI shows them, and how compressed ones are unpacked without believing them.
+
+Owns: Content-Encoding, the limit after unpacking, binary answers. Does not own: what a body says (connectors, catalog, packets).
+Invariants: unpacking stops at the limit, whatever the archive claims; an archive inside an archive is refused.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+import zstandard
+from litestar import Response
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+
+from governor.errors import Invalid, TooLarge
+
+GZIP: Final = b"\x1f\x8b"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
+WINDOW: Final = 1 << 27
+
+
+class Malformed(Invalid):
+    """The bytes themselves are broken: nothing in them could be read."""
+
+    code = "malformed"
+    status = 400
+
+
+class UnsupportedMedia(Invalid):
+    code = "media_type"
+    status = 415
+
+
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its Content-Encoding; gzip and zstd are also known by their first bytes. Raises Malformed, TooLarge or UnsupportedMedia."""
+    named = encoding.strip().lower()
+    if named not in {"", "identity", "gzip", "x-gzip", "zstd"}:
+        raise UnsupportedMedia(f"Content-Encoding {encoding[:40]!r} is not known", hint="send gzip, zstd or identity")
+    if body.startswith(GZIP):
+        plain = gunzip(body, limit)
+    elif body.startswith(ZSTD):
+        plain = unzstd(body, limit)
+    elif named in {"", "identity"} or not body:
+        return body
+    else:
+        raise Malformed(f"the body is not {named}")
+    if plain.startswith((GZIP, ZSTD)):
+        raise Malformed("the body is an archive inside an archive")
+    return plain
+
+
+def gunzip(body: bytes, limit: int) -> bytes:
+    parts, size, rest = [], 0, body
+    try:
+        while rest:
+            member = zlib.decompressobj(wbits=31)
+            parts.append(member.decompress(rest, limit + 1 - size))
+            size += len(parts[-1])
+            if size > limit:
+                raise TooLarge(f"the body unpacks to more than {limit} bytes")
+            if not member.eof:
+                raise Malformed("the gzip body ends early")
+            rest = member.unused_data.lstrip(b"\x00")
+    except zlib.error as error:
+        raise Malformed(f"damaged gzip body: {error}") from None
+    return b"".join(parts)
+
+
+def unzstd(body: bytes, limit: int) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(body, read_across_frames=True) as reader:
+            plain = reader.read(limit + 1)
+    except zstandard.ZstdError as error:
+        raise Malformed(f"damaged zstd body: {error}") from None
+    if len(plain) > limit:
+        raise TooLarge(f"the body unpacks to more than {limit} bytes")
+    return plain
+
+
+def raw_body(*media_types: str) -> type[Operation]:
+    """An OpenAPI operation whose request body is bytes of these types."""
+    content = {name: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format="binary")) for name in media_types}
+
+    class RawBody(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = RequestBody(content=content, required=True)
+
+    return RawBody
+
+
+def download(body: bytes, media_type: str, name: str, **headers: str) -> Response[bytes]:
+    """Bytes as a file; `name` is our own, or made safe by the caller."""
+    shown: dict[str, Any] = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store", **headers}
+    return Response(body, media_type=media_type, headers=shown)

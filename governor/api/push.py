@@ -1,0 +1,92 @@
+"""Push receivers: `POST /v1/traces` (OTLP/HTTP) and `POST /ingest/SOURCE` (any other connector's bodies, such as LiteLLM's generic_api).
+
+Owns: HTTP of receiving (encodings, status codes, OTLP's own answers). Does not own: durability and storing (actions/push.py), reading (connectors).
+Invariants: success is answered only when the body is on disk or in the lake; a body nobody can read is refused whole (400, do not retry); a busy
+installation answers 503 with Retry-After; a record that cannot be read is quarantined and counted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from google.protobuf.json_format import MessageToJson
+from litestar import Request, Response, post
+from litestar.params import Parameter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from governor.actions.context import Actor, Context
+from governor.actions.ingest import may_ingest
+from governor.actions.push import push
+from governor.api.bearer import PUSH
+from governor.api.bodies import Malformed, UnsupportedMedia, raw_body, unpack
+from governor.errors import Invalid, TooLarge, Unavailable
+
+JSON: Final = "application/json"
+PROTOBUF: Final = "application/x-protobuf"
+OTLP: Final = "otlp"
+Source = Annotated[str, Parameter(description="Id of a configured source, or a connector's name; the token needs scope `ingest:SOURCE`.")]
+type_of_request = Request[Actor, Any, Any]
+
+
+@post(
+    ["/v1/traces", "/ingest/{source:str}/v1/traces"],
+    status_code=200,
+    opt={PUSH: True},
+    operation_class=raw_body(PROTOBUF, JSON),
+    sync_to_thread=True,
+    tags=["push"],
+)
+def receive_traces(
+    request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Annotated[str, Parameter(description="Default: otlp.")] = OTLP
+) -> Response[bytes]:
+    """OTLP/HTTP ExportTraceServiceRequest, protobuf or JSON, gzip or not; the answer comes in the same encoding.
+
+    Spans that claim a model call and cannot be read are in quarantine and named as partial success: do not send them again.
+    """
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in {JSON, PROTOBUF, "application/protobuf"}:
+        raise UnsupportedMedia(f"Content-Type {media[:80]!r} is not OTLP", hint=f"send {PROTOBUF} or {JSON}")
+    answer = ExportTraceServiceResponse()
+    if plain := unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes):
+        counts = take(ctx, actor, source, plain, media)
+        if counts["quarantined"]:
+            answer.partial_success.rejected_spans = counts["quarantined"]
+            answer.partial_success.error_message = f"{counts['quarantined']} spans or requests are in quarantine; see /api/v1/quarantine"
+    else:
+        may_ingest(actor, source)  # an empty request is a valid one
+    if media == JSON:
+        return Response(MessageToJson(answer, indent=None).encode(), media_type=JSON)
+    return Response(answer.SerializeToString(), media_type=PROTOBUF)
+
+
+@post(
+    "/ingest/{source:str}",
+    status_code=200,
+    opt={PUSH: True},
+    operation_class=raw_body(JSON, "application/x-ndjson"),
+    sync_to_thread=True,
+    tags=["push"],
+)
+def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Source) -> dict[str, Any]:
+    """Records as the gateway sends them: an array, one object, or one object per line.
+
+    `read` = stored + duplicates + conflicts + quarantined, unless `spooled`: then the body is safe on disk and will be counted when it is stored.
+    """
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return take(ctx, actor, source, unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes), media)
+
+
+def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> dict[str, Any]:
+    try:
+        return push(ctx, actor, source, body, media)
+    except TooLarge:
+        raise
+    except Invalid as error:
+        raise Malformed(error.message, hint=error.hint) from None
+    except OSError:  # disk full or gone: nothing was kept, so nothing is acknowledged
+        raise Unavailable("the body cannot be kept now", hint="send it again later") from None
+
+
+
+
+ROUTES = [receive_traces, receive]

@@ -1,0 +1,136 @@
+"""The page of one change: what changes, was it allowed, what did the shadow test show, who answers, decide.
+
+Owns: its view-model and its forms. Does not own: any rule: what may be done and why not comes from actions/show_change.py.
+Invariants: the decision form sends the digest that the page shows; a disabled button says who may act instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from governor.actions.browse_ledger import stream_entries
+from governor.actions.context import Actor, Context
+from governor.actions.cutover import cutover
+from governor.actions.decide import approve, reject
+from governor.actions.export_packet import export_packet
+from governor.actions.show_change import show_change
+from governor.actions.show_losses import losses_of
+from governor.actions.start_shadow import STARTERS, start_shadow
+from governor.actions.verify_change import verify_change
+from governor.changes import State
+from governor.ledger.types import change_stream
+from governor.web.change_facts import MetricRow, Tile, metric_rows, tiles
+from governor.web.session import Form
+from governor.web.shell import Flash, go, render, type_of_request
+
+STEPS: Final = ("draft", "shadowing", "in_review", "approved", "cutover", "verified")
+ENDS: Final = frozenset({"rejected", "expired", "drifted"})
+DECIDED: Final = frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.CUTOVER, State.VERIFIED, State.DRIFTED})
+RELOAD_SECONDS: Final = 4
+NEXT: Final = {
+    "draft": "Next: start the shadow run. Whoever starts it is the author of the evidence and cannot approve it.",
+    "shadowing": "The shadow run is under way.",
+    "in_review": "Next: everybody named under Decision answers.",
+    "approved": "Next: move the route in the gateway, then record the cutover here.",
+    "cutover": "Next: look at later traffic; the change is verified when calls take the approved route.",
+    "verified": "Later traffic takes the approved route.",
+    "drifted": "Later traffic does not take the approved route. Correct the gateway, then look again.",
+    "rejected": "This change was rejected. A new attempt is a new change.",
+    "expired": "Approvals ran out before the cutover. A new attempt is a new change.",
+}
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    change: dict[str, Any]
+    tiles: list[Tile]
+    metrics: list[MetricRow]
+    losses: dict[str, Any]
+    history: list[dict[str, Any]]
+    steps: list[tuple[str, str]]
+    reload_seconds: int
+    may_start: bool
+    may_reject: bool
+    may_move: bool
+    packet: bool
+    next: str
+
+
+def steps_of(state: str) -> list[tuple[str, str]]:
+    """(name, done | now | ahead); a change that ended otherwise shows where."""
+    path = [*STEPS[:3], state] if state in {"rejected", "expired"} else [*STEPS[:5], "drifted"] if state == "drifted" else list(STEPS)
+    now = path.index(state) if state in path else 0
+    return [(name, "done" if place < now else "now" if place == now else "ahead") for place, name in enumerate(path)]
+
+
+@get("/changes/{change_id:str}", sync_to_thread=True)
+def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -> Response[str]:
+    change = show_change(ctx, change_id, actor)
+    state = change["state"]
+    page = ChangePage(
+        change=change,
+        tiles=tiles(change),
+        metrics=metric_rows(change),
+        losses=losses_of(ctx, actor, change_id),
+        history=list(reversed(stream_entries(ctx, change_stream(change["id"])))),
+        steps=steps_of(state),
+        reload_seconds=RELOAD_SECONDS if state == State.SHADOWING else 0,
+        may_start=state in {State.DRAFT, State.IN_REVIEW} and bool(actor.roles & set(STARTERS)),
+        may_reject=state == State.IN_REVIEW and change["you"]["may_reject"],
+        may_move=bool(actor.roles & {"requester", "owner", "admin"}),
+        packet=state in DECIDED,
+        next=NEXT.get(state, change["next"]),
+    )
+    return render(request, "change.html", page)
+
+
+@post("/changes/{change_id:str}/shadow", sync_to_thread=True)
+def do_shadow(ctx: Context, actor: Actor, change_id: str) -> Redirect:
+    start_shadow(ctx, actor, change_id)
+    return go(f"/changes/{change_id}", Flash("good", "Shadow run started", "Sampled calls are replayed now; this page follows the run."))
+
+
+@post("/changes/{change_id:str}/decide", sync_to_thread=True)
+def do_decide(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirect:
+    """The button that was pressed says which decision; the digest is the one that was shown."""
+    verb = {"approve": approve, "reject": reject}.get(form.text("decision"))
+    if verb is None:
+        return go(f"/changes/{change_id}", Flash("bad", "Nothing was recorded", "Choose approve or reject."))
+    done = verb(ctx, actor, change_id, digest=form.need("digest"), reason=form.need("reason", "your reason"), role=form.text("role"))
+    waits = f"Still open: {', '.join(done['open'])}." if done["open"] else f"The change is {done['state']}."
+    return go(f"/changes/{change_id}", Flash("good", f"Your decision is on record: {done['decision']} as {done['role']}", waits))
+
+
+@post("/changes/{change_id:str}/cutover", sync_to_thread=True)
+def do_cutover(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirect:
+    done = cutover(ctx, actor, change_id, note=form.text("note"))
+    return go(f"/changes/{change_id}", Flash("good", "Cutover recorded", f"The new route is approved until {done['approved_until']}."))
+
+
+@post("/changes/{change_id:str}/verify", sync_to_thread=True)
+def do_verify(ctx: Context, actor: Actor, change_id: str) -> Redirect:
+    seen = verify_change(ctx, actor, change_id)
+    told = f"{seen['on_route']:,} of {seen['on_route'] + seen['elsewhere']:,} calls took the approved route."
+    tone = {"verified": "good", "drifted": "bad"}.get(seen["state"], "warn")
+    return go(f"/changes/{change_id}", Flash(tone, f"Looked at later traffic: {seen['state']}", told if seen["enough"] else f"{told} Too few calls to say."))
+
+
+@post("/changes/{change_id:str}/packet", sync_to_thread=True)
+def download_packet(ctx: Context, actor: Actor, change_id: str) -> Response[bytes]:
+    """A POST: issuing a packet is itself on record."""
+    body = export_packet(ctx, actor, change_id)
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", change_id)
+    return Response(
+        body,
+        media_type="application/zip",
+        status_code=200,
+        headers={"Content-Disposition": f'attachment; filename="{name}.govpacket"', "Cache-Control": "no-store"},
+    )
+
+
+ROUTES = [show, do_shadow, do_decide, do_cutover, do_verify, download_packet]
