@@ -72,7 +72,9 @@ def _names() -> Check:
     """Fails if another distribution owns one of our import names: both would then be half installed."""
     owners = importlib.metadata.packages_distributions()
     clashes = {name: owned for name in TOP_LEVEL if (owned := [dist for dist in owners.get(name, []) if dist != DISTRIBUTION])}
-    return Check("import names", not clashes, "ours alone" if not clashes else f"also owned by {clashes}: install Governor in its own environment")
+    return Check(
+        "import names", not clashes, "ours alone" if not clashes else f"also owned by {clashes}: install Governor in its own environment"
+    )
 
 
 def _pdf() -> str:
@@ -86,7 +88,7 @@ def _opa(settings: Settings) -> str:
         return "embedded engine (no GOVERNOR_OPA_URL)"
     from governor.adapters.opa import OpaEngine
 
-    return f"OPA {OpaEngine(settings.opa_url).info.version} at {settings.opa_url}"
+    return f"OPA {OpaEngine(settings.opa_url, token=settings.opa_token).probe().version} at {settings.opa_url}"
 
 
 def _broker(settings: Settings) -> str:

@@ -49,7 +49,7 @@ class Group:
     service_tier: str | None
     environment: str | None
     data_class: str | None
-    is_fallback: bool
+    is_fallback: bool | None
     fallback_from: str | None
     traffic_class: str
     status: str
@@ -85,7 +85,7 @@ class Group:
 
     @property
     def route_status(self) -> str:
-        """approved | waived | unapproved | undecided, as the route rules of policy said."""
+        """What the route rules of policy said: approved | waived | unapproved | undecided."""
         return self.decision.route_status
 
 
@@ -213,7 +213,7 @@ def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, bo
         service_tier=row["service_tier"],
         environment=row["environment"] or (workflow.environment if workflow else None),
         data_class=row["data_class"] or (workflow.data_class if workflow else None),
-        is_fallback=bool(row["is_fallback"]),
+        is_fallback=row["is_fallback"],
         fallback_from=row["fallback_from_model"],
         traffic_class=row["traffic_class"] or "production",
         status=row["status"] or "unknown",

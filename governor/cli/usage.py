@@ -56,14 +56,22 @@ def show(report: dict[str, Any]) -> None:
         return
     console.print(table)
     coverage = report["coverage"]
+    parts = coverage["parts"]
     console.print(
-        f"Mapped spend {coverage['mapped_spend']} of {coverage['total_spend']} USD ({coverage['percent']}%): "
-        f"workflow {coverage['parts']['workflow']}, owner {coverage['parts']['owner']}, approved policy {coverage['parts']['approved_policy']}. "
-        f"Unpriced calls: {coverage['unpriced_calls']}."
+        f"Mapped spend {money(coverage['mapped_spend'])} of {money(coverage['total_spend'])} USD ({coverage['percent']}%; closing needs 95%): "
+        f"workflow {parts['workflow']}%, owner {parts['owner']}%, approved policy {parts['approved_policy']}%.",
+        highlight=False,
     )
+    if coverage["unpriced_calls"]:
+        exposure = coverage["unpriced_exposure"]
+        console.print(
+            f"{coverage['unpriced_calls']:,} calls are unpriced; they may have cost {money(exposure['low'])} to {money(exposure['high'])} USD. "
+            "`--by pricing,provider,model` names them.",
+            highlight=False,
+        )
     for suggestion in report["suggestions"][:5]:
         console.print(
-            f"[yellow]unattributed[/]: {suggestion['calls']} calls, {suggestion['spend']} USD, try match: {suggestion['match']}",
+            f"[yellow]unattributed[/]: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}",
             highlight=False,
         )
 

@@ -41,7 +41,7 @@ class Guide:
         before = os.environ.pop("GOVERNOR_TOKEN", None)
         if person:
             os.environ["GOVERNOR_TOKEN"] = self.tokens[person]
-        session = Session()
+        session = Session(console=self.console if show else Console(quiet=True))
         out = io.StringIO()
         try:
             with contextlib.redirect_stdout(out):

@@ -19,6 +19,7 @@ from governor.errors import Refused
 WORKFLOW = "fnol-triage"
 CANDIDATE = "openai/gpt-4.1-mini"
 REQUESTER, OWNER, SECURITY, FINANCE = "rae@acme.example", "dana@acme.example", "sol@acme.example", "finn@acme.example"
+AUDITOR = "ada@acme.example"
 PASSWORD = "governor-demo"  # noqa: S105 - a demo account on this machine, printed to the person who made it
 
 
@@ -33,7 +34,10 @@ def run_demo(home: Path, *, calls: int, sample: int, console: Console) -> dict[s
     guide = Guide(home, console)
     month = last_month(datetime.now(UTC))
     out = home / "out"
-    console.print(f"[bold]Governor demo[/]: one month ({month}) of a made-up insurer, {calls:,} calls. Models and traffic are simulated.", highlight=False)
+    console.print(
+        f"[bold]Governor demo[/]: one month ({month}) of a made-up insurer, {calls:,} calls. Models and traffic are simulated.",
+        highlight=False,
+    )
 
     guide.chapter("1. A home: database, lake, keys, list prices, people")
     first = guide.do("init", "--admin", "admin@acme.example", "--name", "Admin")
@@ -51,8 +55,13 @@ def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, 
     catalog.write_text(catalog_yaml(endpoint_url, until))
     applied = guide.do("apply", "-f", str(catalog), person=admin)
     guide.say(f"{len(applied['changes'])} documents applied: people, twelve workflows with owners, routes, budgets, contract prices")
-    for email in (REQUESTER, OWNER, SECURITY, FINANCE):
-        guide.tokens[email] = guide.do("token", "create", email, "--name", "demo", person=admin, show=False)["token"]
+    secret = home / "password.txt"
+    secret.write_text(PASSWORD + "\n")
+    for email in (admin, REQUESTER, OWNER, SECURITY, FINANCE, AUDITOR):
+        guide.do("token", "password", email, "--file", str(secret), person=admin, show=False)
+        if email != admin:
+            guide.tokens[email] = guide.do("token", "create", email, "--name", "demo", person=admin, show=False)["token"]
+    secret.unlink()
 
     guide.chapter("2. Traffic in: nothing lost, nothing doubled")
     made = make_month(home / "traffic", month, calls=calls)
@@ -117,7 +126,8 @@ def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, 
             f"  statements  {out / 'close'}",
             "",
             "Look at it:",
-            f"  governor serve --home {home}        (or make serve-demo), then sign in as {OWNER} / {PASSWORD}",
+            f"  governor serve --home {home}   (or make serve-demo)",
+            f"      sign in as {OWNER}, {FINANCE} or {admin}, password {PASSWORD}",
             f"  governor packet verify {packet} --trust {trust}",
         ]
     )

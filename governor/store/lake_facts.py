@@ -28,7 +28,7 @@ DIMENSIONS: Final = {
     "service_tier": "service_tier",
     "environment": "environment",
     "data_class": "data_class",
-    "is_fallback": "coalesce(is_fallback, false)",
+    "is_fallback": "is_fallback",
     "fallback_from_model": "fallback_from_model",
     "traffic_class": "coalesce(traffic_class, 'production')",
     "status": "coalesce(status, 'ok')",

@@ -26,7 +26,7 @@ class UtcInstant(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -64,5 +64,6 @@ class OrgRow(SQLModel):
 def instant(**options: Any) -> Any:
     """A UTC instant column; nullable=True allows absence."""
     nullable = bool(options.pop("nullable", False))
-    default = {"default": None} if nullable else {}
-    return Field(sa_type=UtcInstant, nullable=nullable, **default, **options)
+    if nullable:
+        return Field(default=None, sa_type=UtcInstant, nullable=True, **options)
+    return Field(sa_type=UtcInstant, nullable=False, **options)
