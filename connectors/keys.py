@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 # user metadata is free text from clients; some of them put their whole request context there
-SECRET_KEY: Final = (
+HIDDEN_NAME: Final = (
     "(?i:^headers$|authorization|api[-_]?key$|secret|password|passwd|cookie|credential|private[-_]?key|access[-_]?token|^token$|bearer)"
 )
 

@@ -32,6 +32,7 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"
+_SHORT: Final = 64
 _BETWEEN: Final = _BLANK + b",[]"
 
 
@@ -176,7 +177,7 @@ def split_lines(data: bytes) -> Any:
     marks = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1
     ends = marks if len(marks) and marks[-1] == len(data) else np.append(marks, len(data))
     starts = np.concatenate(([0], ends[:-1]))
-    small = np.flatnonzero(ends - starts <= 64)  # only short lines can be blank; look at those alone
+    small = np.flatnonzero(ends - starts <= _SHORT)  # looking at long lines would cost time, and they are hardly blank
     blank = [i for i in small.tolist() if not data[starts[i] : ends[i]].strip(_BLANK)]
     if blank:
         # a blank line is given to the line before it, so that slices still touch

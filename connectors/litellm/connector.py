@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from connectors.litellm.calls_sql import KINDS
+from connectors.litellm.columns import KINDS
 from connectors.litellm.engine import Work, convert_all
 from connectors.payloads import HEAD, Records, head_of, records_of
 from governor.errors import Invalid

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.batches import empty_batch, rejects, schema_table
-from connectors.litellm.calls_sql import KINDS, calls_query
+from connectors.litellm.calls_sql import calls_query
+from connectors.litellm.columns import KINDS
 from connectors.payloads import Records
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA
 from governor.ports import Batch, ReadOptions
@@ -40,7 +41,7 @@ def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     if threads:
         engine.execute(f"SET threads = {threads}")
-    engine.create_function("payload_sha256", digests, ["VARCHAR"], "VARCHAR", type="arrow", null_handling="special")  # type: ignore[arg-type]
+    engine.create_function("payload_sha256", digests, ["VARCHAR"], "VARCHAR", type="arrow", null_handling="special")  # type: ignore[call-overload]
     return engine
 
 
@@ -127,7 +128,8 @@ def _text(values: Any) -> tuple[Any, Any]:
     try:
         return values.cast(pa.large_string()), pa.nulls(len(values), pa.string())
     except pa.ArrowInvalid:
-        texts, faults = [], []
+        texts: list[str] = []
+        faults: list[str | None] = []
         for value in values:
             try:
                 texts.append(value.as_py().decode("utf-8"))

@@ -43,15 +43,14 @@ _COST_PARTS: Final = {
 }
 _ERROR: Final = {"error_code": _V, "error_class": _V, "error_message": _V}
 
+_PAYLOAD_TEXTS: Final = (
+    "id", "litellm_call_id", "trace_id", "session_id", "call_type", "cache_hit", "stream", "status",
+    "custom_llm_provider", "saved_cache_cost", "startTime", "endTime", "completionStartTime", "model", "response_cost",
+    "prompt_tokens", "completion_tokens", "total_tokens", "end_user", "api_base", "model_group", "model_id",
+    "error_str",
+)  # fmt: skip
 PAYLOAD: Final[dict[str, Any]] = {
-    **dict.fromkeys(
-        (
-            "id litellm_call_id trace_id session_id call_type cache_hit stream status custom_llm_provider saved_cache_cost startTime"
-            " endTime completionStartTime model response_cost prompt_tokens completion_tokens total_tokens end_user api_base"
-            " model_group model_id error_str"
-        ).split(),
-        _V,
-    ),
+    **dict.fromkeys(_PAYLOAD_TEXTS, _V),
     "metadata": _IDENTITY_METADATA,
     "cost_breakdown": _COST_PARTS,
     "request_tags": _J,
@@ -67,14 +66,13 @@ PAYLOAD: Final[dict[str, Any]] = {
 PAYLOAD_RESPONSE: Final = {"model": _V, "choices": [{"finish_reason": _V}], "stop_reason": _V}
 PAYLOAD_CONTENT: Final = {"messages": _J, "response": _J}
 
-SPEND: Final[dict[str, Any]] = dict.fromkeys(
-    (
-        "request_id litellm_call_id call_type api_key spend total_tokens prompt_tokens completion_tokens startTime endTime"
-        " completionStartTime model model_id model_group custom_llm_provider api_base user cache_hit team_id organization_id end_user"
-        " session_id status"
-    ).split(),
-    _V,
-) | {"metadata": _J, "request_tags": _J}
+_SPEND_TEXTS: Final = (
+    "request_id", "litellm_call_id", "call_type", "api_key", "spend", "total_tokens", "prompt_tokens",
+    "completion_tokens", "startTime", "endTime", "completionStartTime", "model", "model_id", "model_group",
+    "custom_llm_provider", "api_base", "user", "cache_hit", "team_id", "organization_id", "end_user", "session_id",
+    "status",
+)  # fmt: skip
+SPEND: Final[dict[str, Any]] = dict.fromkeys(_SPEND_TEXTS, _V) | {"metadata": _J, "request_tags": _J}
 SPEND_CONTENT: Final = {"messages": _J, "response": _J, "proxy_server_request": _J}
 SPEND_METADATA: Final[dict[str, Any]] = {
     **_IDENTITY_METADATA,
@@ -104,14 +102,14 @@ USAGE: Final[dict[str, Any]] = {
     "completion_tokens_details": {"reasoning_tokens": _V, "audio_tokens": _V, "image_tokens": _V},
 }
 
-PARAMETERS: Final = dict.fromkeys(
-    (
-        "temperature top_p top_k max_tokens max_completion_tokens max_output_tokens stream stream_options n stop stop_sequences seed"
-        " presence_penalty frequency_penalty logit_bias logprobs top_logprobs response_format tool_choice parallel_tool_calls"
-        " reasoning_effort reasoning thinking service_tier encoding_format dimensions modalities verbosity text truncation"
-    ).split(),
-    _J,
-)
+_PARAMETER_NAMES: Final = (
+    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "stream",
+    "stream_options", "n", "stop", "stop_sequences", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
+    "logprobs", "top_logprobs", "response_format", "tool_choice", "parallel_tool_calls", "reasoning_effort",
+    "reasoning", "thinking", "service_tier", "encoding_format", "dimensions", "modalities", "verbosity", "text",
+    "truncation",
+)  # fmt: skip
+PARAMETERS: Final = dict.fromkeys(_PARAMETER_NAMES, _J)
 
 
 def spec(shape: dict[str, Any]) -> str:
@@ -126,6 +124,10 @@ def unstring(expression: str) -> str:
     return f"CASE WHEN json_type({expression}) = 'VARCHAR' THEN {inner} ELSE {expression} END"
 
 
+_UPSTREAM_ID: Final = """coalesce(r.hidden_params.additional_headers."llm_provider-x-request-id",
+    r.hidden_params.additional_headers."llm_provider-request-id", r.hidden_params.additional_headers."x-request-id")"""
+_FINISH: Final = """coalesce(list_filter(list_transform(p.choices, lambda c: c.finish_reason), lambda f: f IS NOT NULL),
+    CASE WHEN p.stop_reason IS NOT NULL THEN [p.stop_reason] END)"""
 # name -> (StandardLoggingPayload, SpendLogs); r is the record, m its metadata, p the response's frame
 FACTS: Final[dict[str, tuple[str, str]]] = {
     "native_id": ("r.id", "r.request_id"),
@@ -145,11 +147,7 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "model_group": ("r.model_group", "r.model_group"),
     "original_group": ("m.original_model_group", "m.original_model_group"),
     "response_model_text": ("p.model", "NULL"),
-    "finish": (
-        "coalesce(list_filter(list_transform(p.choices, lambda c: c.finish_reason), lambda f: f IS NOT NULL),"
-        " CASE WHEN p.stop_reason IS NOT NULL THEN [p.stop_reason] END)",
-        "NULL::VARCHAR[]",
-    ),
+    "finish": (_FINISH, "NULL::VARCHAR[]"),
     "model_id": ("r.model_id", "r.model_id"),
     "api_base": ("r.api_base", "r.api_base"),
     "prompt_text": ("r.prompt_tokens", "r.prompt_tokens"),
@@ -171,19 +169,17 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "requester_meta": (unstring("m.requester_metadata"), unstring("m.requester_metadata")),
     "key_meta": (unstring("m.user_api_key_auth_metadata"), unstring("m.user_api_key_auth_metadata")),
     "tags_json": (unstring("r.request_tags"), unstring("r.request_tags")),
-    "guardrails": ("coalesce(r.guardrail_information, m.guardrail_information, m.applied_guardrails)",)
-    + ("coalesce(m.guardrail_information, m.applied_guardrails)",),
+    "guardrails": (
+        "coalesce(r.guardrail_information, m.guardrail_information, m.applied_guardrails)",
+        "coalesce(m.guardrail_information, m.applied_guardrails)",
+    ),
     "prompt_template": ("m.prompt_management_metadata.prompt_id", "m.prompt_management_metadata.prompt_id"),
     "prompt_release": ("m.prompt_management_metadata.prompt_version", "m.prompt_management_metadata.prompt_version"),
     "retries": ("m.attempted_retries", "m.attempted_retries"),
     "fallbacks": ("m.attempted_fallbacks", "m.attempted_fallbacks"),
     "routing": ("m.routing_decision", "m.routing_decision"),
     "overhead": ("r.hidden_params.litellm_overhead_time_ms", "m.litellm_overhead_time_ms"),
-    "upstream_id": (
-        'coalesce(r.hidden_params.additional_headers."llm_provider-x-request-id",'
-        ' r.hidden_params.additional_headers."llm_provider-request-id", r.hidden_params.additional_headers."x-request-id")',
-        "NULL",
-    ),
+    "upstream_id": (_UPSTREAM_ID, "NULL"),
     "error": ("r.error_information", "m.error_information"),
     "error_str": ("r.error_str", "NULL"),
 }

@@ -89,8 +89,8 @@ def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
             continue
         parts = [part for part in item.get("parts") or [] if isinstance(part, dict)]
         message: dict[str, Any] = {"role": item.get("role", "user")}
-        for answer in (part for part in parts if part.get("type") == "tool_call_response"):
-            messages.append({"role": "tool", "tool_call_id": answer.get("id"), "content": answer.get("response", answer.get("result"))})
+        answers = [part for part in parts if part.get("type") == "tool_call_response"]
+        messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": a.get("response", a.get("result"))} for a in answers]
         calls = [part for part in parts if part.get("type") == "tool_call"]
         texts = [part for part in parts if part.get("type") == "text"]
         if calls:

@@ -15,11 +15,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from connectors.batches import empty_batch, rejects, schema_table
-from connectors.keys import SECRET_KEY
+from connectors.keys import HIDDEN_NAME
 from connectors.otlp.bodies import CONTENT_NAMES
-from connectors.otlp.calls import Unusable, add_content, call_row, instant
+from connectors.otlp.calls import add_content, call_row, instant
 from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, pick, structure_kind
 from connectors.otlp.links import Claim, link
+from connectors.otlp.usage import Unusable
 from connectors.otlp.wire import Span, Unread, is_protobuf, spans_of
 from connectors.payloads import head_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
@@ -27,7 +28,7 @@ from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 
 _WINDOW: Final = 100_000  # spans related to each other at once; about 300 MB of Python objects
-_SECRET: Final = re.compile(SECRET_KEY)
+_SECRET: Final = re.compile(HIDDEN_NAME)
 _REQUEST: Final = re.compile(rb'"(resourceSpans|resource_spans)"\s*:')
 _INHERITED: Final = ("workflow", "session", "user")
 _ANCESTORS: Final = 64
@@ -38,7 +39,7 @@ class Otlp:
 
     name = "otlp"
 
-    def detect(self, head: bytes, uri: str) -> float:
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - a trace request looks the same under any name
         text = head_of(head)
         if _REQUEST.search(text):
             return 0.95
@@ -56,7 +57,7 @@ class Otlp:
         if window:
             yield from _batches(window, options)
 
-    def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
+    def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:  # noqa: ARG002 - there is no pull
         raise Invalid("traces are pushed or read from files; there is nothing to pull", hint="point an OTLP exporter at /v1/traces")
 
 

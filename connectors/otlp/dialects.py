@@ -24,6 +24,7 @@ STRUCTURE_OPERATIONS: Final = {
 }  # fmt: skip
 _INFERENCE_KINDS: Final = {"LLM": "chat", "EMBEDDING": "embeddings", "RERANKER": "rerank"}
 _INFERENCE_STRUCTURE: Final = {"AGENT": "agent", "CHAIN": "workflow", "TOOL": "tool", "RETRIEVER": "tool"}
+_SYNONYMS: Final = {"chat_completion": "chat", "messages": "chat", "completion": "text_completion"}
 _REQUEST_TYPES: Final = {"chat": "chat", "completion": "text_completion", "embedding": "embeddings", "rerank": "rerank"}
 _VERCEL: Final = {"doGenerate": "chat", "doStream": "chat", "doEmbed": "embeddings"}
 _TRACELOOP_SCOPE: Final = re.compile(r"^(opentelemetry\.instrumentation\.[a-z]+(\.v\d+)?|@traceloop/.*)$")
@@ -110,27 +111,31 @@ def has_usage_names(attributes: dict[str, Any]) -> bool:
 
 
 def operation_of(span: Span, dialect: str) -> str | None:
-    """The model operation this span claims to be, or None. LiteLLM's own helper spans carry a model name but no operation."""
+    """The model operation this span claims to be, or None for a span that organises work or helps."""
     attributes = span.attributes
     if dialect == "openinference":
-        kind = str(attributes.get("openinference.span.kind", "")).upper()
-        return _INFERENCE_KINDS.get(kind)
+        return _INFERENCE_KINDS.get(str(attributes.get("openinference.span.kind", "")).upper())
     named = str(attributes.get("gen_ai.operation.name") or "")
     named = OPERATIONS.get(named, named)
     if named in MODEL_OPERATIONS:
-        return {"chat_completion": "chat", "messages": "chat", "completion": "text_completion"}.get(named, named)
-    if named in STRUCTURE_OPERATIONS or dialect == "litellm":
-        return named if named and dialect == "litellm" and named not in STRUCTURE_OPERATIONS else None
-    vercel = str(attributes.get("ai.operationId", "")).rpartition(".")[2]
+        return _SYNONYMS.get(named, named)
+    if dialect == "litellm":  # its helper spans carry a model name but no operation
+        return named or None
+    if named in STRUCTURE_OPERATIONS:
+        return None
+    return named_otherwise(attributes) if not named or "ai.operationId" in attributes else _unlisted(attributes, named)
+
+
+def named_otherwise(attributes: dict[str, Any]) -> str | None:
+    """Vercel's operation ids, OpenLLMetry's request types; before those, a model, a provider and token counts together were a claim."""
     if "ai.operationId" in attributes:
-        return _VERCEL.get(vercel)
+        return _VERCEL.get(str(attributes["ai.operationId"]).rpartition(".")[2])
     requested = _REQUEST_TYPES.get(str(attributes.get("llm.request.type", "")))
-    if requested:
-        return requested
-    # older instrumentations name no operation; a model, a provider and token counts together are a claim
-    if not named and pick(attributes, "provider") and pick(attributes, "requested_model") and has_usage_names(attributes):
-        return "chat"
-    return named if named and has_usage_names(attributes) and pick(attributes, "requested_model") else None
+    return requested or (_unlisted(attributes, "chat") if pick(attributes, "provider") else None)
+
+
+def _unlisted(attributes: dict[str, Any], named: str) -> str | None:
+    return named if has_usage_names(attributes) and pick(attributes, "requested_model") else None
 
 
 def structure_kind(span: Span) -> str:

@@ -62,7 +62,7 @@ def _group(claim: Claim) -> str:
         return own_key(span.trace_id, span.span_id)
     if row["source_kind"] == "otlp.litellm" and call:
         return f"litellm:{call}:ok:{answer or ''}" if row["status"] == "ok" else f"litellm:{call}:failed"
-    if answer and row["status"] == "ok":
+    if answer:
         return f"response:{answer}" if _STRONG.fullmatch(answer) else f"response:{span.trace_id}:{answer}"
     return own_key(span.trace_id, span.span_id)
 

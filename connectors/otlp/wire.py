@@ -122,9 +122,9 @@ def _from_protobuf(payload: Payload) -> Iterator[Span]:
                 yield Span(
                     uri=payload.uri,
                     row=row,
-                    trace_id=span.trace_id.hex(),
-                    span_id=span.span_id.hex(),
-                    parent_id=span.parent_span_id.hex(),
+                    trace_id=_bytes(span.trace_id, _TRACE_HEX),
+                    span_id=_bytes(span.span_id, _SPAN_HEX),
+                    parent_id=_bytes(span.parent_span_id, _SPAN_HEX),
                     name=span.name,
                     start=span.start_time_unix_nano,
                     end=span.end_time_unix_nano,
@@ -137,6 +137,10 @@ def _from_protobuf(payload: Payload) -> Iterator[Span]:
                     events=[(e.name, {i.key: _proto_value(i.value) for i in e.attributes}) for e in span.events],
                 )
                 row += 1
+
+
+def _bytes(value: bytes, length: int) -> str:
+    return value.hex() if len(value) * 2 == length and any(value) else ""
 
 
 def _proto_value(value: Any) -> Any:
@@ -195,41 +199,42 @@ def _attributes(items: Any) -> dict[str, Any]:
     return {item["key"]: _json_value(item.get("value")) for item in items or [] if isinstance(item, dict) and "key" in item}
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: Any) -> Any:  # noqa: PLR0911 - one arm per kind of value
+    """An AnyValue in either spelling. A number that is none stays as it came, and is refused where it is needed."""
     if not isinstance(value, dict):
         return value
-    for name, inner in value.items():
-        match name:
-            case "stringValue" | "string_value":
-                return str(inner)
-            case "boolValue" | "bool_value":
-                return inner if isinstance(inner, bool) else str(inner).lower() == "true"
-            case "intValue" | "int_value":
-                return int(inner)
-            case "doubleValue" | "double_value":
-                return float(inner)
-            case "arrayValue" | "array_value":
-                return [_json_value(item) for item in inner.get("values") or []]
-            case "kvlistValue" | "kvlist_value":
-                return _attributes(inner.get("values"))
-            case "bytesValue" | "bytes_value":
-                return str(inner)
-    return None
+    name: str
+    inner: Any
+    name, inner = next(iter(value.items()), ("", None))
+    match name.removesuffix("Value").removesuffix("_value"):
+        case "int":
+            return _number(int, inner)
+        case "double":
+            return _number(float, inner)
+        case "bool":
+            return inner if isinstance(inner, bool) else str(inner).lower() == "true"
+        case "array":
+            return [_json_value(item) for item in inner.get("values") or []]
+        case "kvlist":
+            return _attributes(inner.get("values"))
+    return None if inner is None else str(inner)
+
+
+def _number(kind: type[int | float], value: Any) -> Any:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _hex(value: Any, length: int) -> str:
-    """Hex as OTLP says; base64 as plain proto3 JSON would have it; anything else is no id."""
+    """Hex as OTLP says; base64 as plain proto3 JSON would have it; anything else, and all zeros, is no id."""
     text = str(value or "")
-    if len(text) == length:
-        try:
-            return bytes.fromhex(text).hex()
-        except ValueError:
-            return ""
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = bytes.fromhex(text) if len(text) == length else base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return ""
-    return raw.hex() if len(raw) * 2 == length else ""
+    return raw.hex() if len(raw) * 2 == length and any(raw) else ""
 
 
 def _nanos(value: Any) -> int:

@@ -71,7 +71,7 @@ def captures() -> Path:
 
 @pytest.fixture
 def read() -> Callable[..., Batch]:
-    """read(connector, *paths or bodies, **options) -> one Batch of everything."""
+    """One Batch of everything a connector makes of paths or bodies."""
 
     def run(connector: Any, *inputs: Path | bytes, content_type: str = "", **options: Any) -> Batch:
         payloads = [

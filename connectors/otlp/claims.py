@@ -1,0 +1,66 @@
+"""What a span's caller says about itself: user metadata and tags.
+
+Owns: telling a user's attributes from a convention's; reading nested metadata. Does not own: what a claim is worth (attribution).
+Invariants: names that look like secrets are never kept; nested text is read as literals only, nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any, Final
+
+from connectors.keys import HIDDEN_NAME
+from connectors.otlp.bodies import CONTENT_NAMES
+from connectors.otlp.dialects import NAMES, pick
+from connectors.otlp.wire import Span
+
+_SECRET: Final = re.compile(HIDDEN_NAME)
+_KNOWN: Final = frozenset(name for names in NAMES.values() for name in names)
+_STANDARD: Final = re.compile(
+    r"^(gen_ai\.|llm\.|litellm\.|openinference\.|ai\.|anthropic\.|openai\.|http\.|url\.|server\.|network\.|client\.|telemetry\.|otel\."
+    r"|process\.|host\.|os\.|service\.|code\.|thread\.|error\.|exception\.|db\.|rpc\.|input\.|output\.|embedding\.|metadata$|tag\.tags$)"
+)
+_PYTHON_LIMIT: Final = 16 << 10
+
+
+def _loose(value: Any) -> Any:
+    """LiteLLM writes nested metadata as Python's str(dict); literal_eval reads literals only and runs nothing."""
+    if not isinstance(value, str) or not value.startswith(("{", "[")) or len(value) > _PYTHON_LIMIT:
+        return value
+    for reader in (json.loads, ast.literal_eval):
+        try:
+            return reader(value)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return value
+
+
+def claims(span: Span) -> dict[str, str]:
+    """User metadata: whatever is not a convention's own attribute. Resource facts come first, the span's win."""
+    found: dict[str, Any] = {}
+    for source in (span.resource, span.attributes):
+        found |= {name: value for name, value in source.items() if _is_own(name)}
+    for nested in ("metadata", "metadata.requester_metadata", "metadata.spend_logs_metadata"):
+        given = _loose(span.attributes.get(nested))
+        if isinstance(given, dict):
+            found |= given
+    prefix = "traceloop.association.properties."
+    found |= {name.removeprefix(prefix): value for name, value in span.attributes.items() if name.startswith(prefix)}
+    if (workflow := pick(span.attributes, "workflow")) is not None:
+        found.setdefault("workflow", workflow)
+    return {str(k): _plain(v) for k, v in found.items() if v is not None and not _SECRET.search(str(k))}
+
+
+def _is_own(name: str) -> bool:
+    return not (_STANDARD.match(name) or name in _KNOWN or name.startswith("metadata.") or CONTENT_NAMES.match(name))
+
+
+def _plain(value: Any) -> str:
+    return value[:4000] if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)[:4000]
+
+
+def tags(span: Span) -> list[str] | None:
+    given = _loose(span.attributes.get("tag.tags"))
+    return [str(tag) for tag in given if not str(tag).startswith("User-Agent:")] if isinstance(given, list) else None

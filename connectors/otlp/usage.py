@@ -1,0 +1,115 @@
+"""Tokens and cost of one span.
+
+Owns: whole counts, inclusive totals, exact money; the verdict that a span cannot be used. Does not own: names (dialects).
+Invariants: a span that says nothing about usage has null tokens; a value of the wrong kind refuses the span, it is never zero.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+from connectors.otlp.dialects import USAGE_PREFIXES, pick
+from connectors.otlp.wire import Span
+
+_PICO: Final = Decimal("0.000000000001")
+
+
+class Unusable(Exception):
+    """The span claims a model call but cannot be a row; the message is the reject reason."""
+
+
+def _count(attributes: dict[str, Any], fact: str) -> int | None:
+    value = pick(attributes, fact)
+    if value is None:
+        return None
+    try:
+        number = Decimal(str(value)) if not isinstance(value, bool) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite() or number != number.to_integral_value() or abs(number) > 2**62:
+        raise Unusable(f"bad_tokens: {fact} is no whole number")
+    if number < 0:
+        raise Unusable(f"negative_tokens: {fact} is below zero")
+    return int(number)
+
+
+def money(attributes: dict[str, Any], fact: str) -> Decimal | None:
+    value = pick(attributes, fact)
+    if value is None:
+        return None
+    try:
+        amount = Decimal(str(value))
+        if amount < 0:
+            raise Unusable(f"negative_cost: {fact} is below zero")
+        return amount.quantize(_PICO, rounding=ROUND_HALF_EVEN)
+    except InvalidOperation as error:
+        raise Unusable(f"bad_cost: {fact} is no number") from error
+
+
+def tokens(span: Span) -> dict[str, Any]:
+    """Inclusive totals and their parts. All zero is how LiteLLM and others say that no usage came back."""
+    attributes = span.attributes
+    names = (
+        "input",
+        "output",
+        "total",
+        "cache_read",
+        "cache_write",
+        "cache_write_5m",
+        "cache_write_1h",
+        "reasoning",
+        "audio_in",
+        "audio_out",
+    )
+    count = {name: _count(attributes, name) for name in names}
+    raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
+    if not any(count[name] for name in ("input", "output", "total")):
+        return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": compact(raw) if raw else None}
+    cached = (count["cache_read"] or 0) + (count["cache_write"] or 0)
+    apart = count["input"] is not None and cached > count["input"]
+    given, made = count["input"], count["output"]
+    if apart and given is not None:
+        given += cached
+    thought_apart = made is not None and (count["reasoning"] or 0) > made
+    if thought_apart and made is not None:
+        made += count["reasoning"] or 0
+    knows_cache = count["cache_read"] is not None or count["cache_write"] is not None
+    return {
+        "input_tokens": given,
+        "output_tokens": made,
+        "input_uncached_tokens": given - cached if knows_cache and given is not None else None,
+        "cache_read_tokens": count["cache_read"],
+        "cache_write_tokens": count["cache_write"],
+        "cache_write_5m_tokens": count["cache_write_5m"],
+        "cache_write_1h_tokens": count["cache_write_1h"],
+        "reasoning_tokens": count["reasoning"],
+        "audio_input_tokens": count["audio_in"],
+        "audio_output_tokens": count["audio_out"],
+        "total_tokens_reported": count["total"],
+        "usage_source": "provider",
+        "usage_convention": "exclusive" if apart or thought_apart else "inclusive",
+        "usage_raw": compact(raw),
+    }
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def cost(span: Span, dialect: str, *, priced: bool) -> dict[str, Any]:
+    amount = money(span.attributes, "cost")
+    # LiteLLM writes 0.0 for a model it has no price for
+    if amount is None or (dialect == "litellm" and not amount and priced):
+        raw = pick(span.attributes, "cost")
+        return {"cost_source": "missing", "cost_raw": None if raw is None else str(raw)}
+    parts = ("cost_input", "cost_output", "cost_tools", "cost_cache_read", "cost_cache_write")
+    return {
+        "cost_amount": amount,
+        "cost_currency": "USD",
+        "cost_source": "gateway_estimate" if dialect == "litellm" else "tool_estimate",
+        "cost_raw": str(pick(span.attributes, "cost")),
+        "cost_raw_unit": "usd",
+        **{name: money(span.attributes, name) for name in parts},
+    }
