@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.replay_inputs import reply_addresses
 from governor.attribution import attribute, rule_fields, rules_of
 from governor.errors import Invalid
 from governor.ledger.canonical import digest
@@ -53,7 +54,8 @@ def erase(
         values["before"] = before
     sql = f"SELECT input_sha256, output_sha256 FROM {{calls}} WHERE {' AND '.join(conditions)}"  # noqa: S608 - values are bound
     found = ctx.lake.query(sql, values).to_pylist()
-    addresses = sorted({address for row in found for address in row.values() if address})
+    bodies = {address for row in found for address in row.values() if address}
+    addresses = sorted(bodies.union(reply_addresses(ctx, sorted(bodies))))
     selection = {"record_ids": len(record_ids), "before": before.isoformat() if before else None, "by_end_user": bool(end_user)}
     personal = {"end_user": end_user} if end_user else {}
     erased = _erase(ctx, actor, addresses, {"selection": selection, "calls": len(found), "reason": reason}, personal)
@@ -89,6 +91,7 @@ def erase_expired(ctx: Context) -> int:
         expired=groups.append_column("over", pa.array(expired, pa.bool_())),
     )
     addresses = [address for address in found["address"].to_pylist() if ctx.content.exists(address)]
+    addresses = sorted({*addresses, *reply_addresses(ctx, addresses)})
     return _erase(ctx, SYSTEM, addresses, {"selection": {"retention": True}, "reason": "retention"}, {}) if addresses else 0
 
 

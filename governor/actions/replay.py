@@ -58,11 +58,13 @@ def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -
     if plan.digest != run.plan_digest:
         raise IntegrityError(f"the plan of {change.id} is not the one run {run_id} was started with")
     start(ctx, run_id, plan)
+    catalog = catalog_as_of(ctx)
     job = Replay(
         ctx=ctx,
         run_id=run_id,
         plan=plan,
-        pricer=Pricer(load_book(ctx, catalog_as_of(ctx))),
+        pricer=Pricer(load_book(ctx, catalog)),
+        capture_mode=str(catalog.capture(plan.workflow_id)),
         endpoints=endpoints,
         calls=calls_by_id(ctx, [pick.record_id for pick in plan.sample]),
         table=load(ctx, run_id),
@@ -190,6 +192,6 @@ def send(job: Replay, endpoint: ModelEndpoint, tasks: Sequence[Task]) -> None:
             continue
         given = job.input_of(task.position)
         facts = measure_reply(reply, job.plan.output_contract, given) if given is not None else None
-        address = keep_output(job.ctx, reply) if reply.status == "ok" else ""
+        address = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
         written = Written("done" if facts else "excluded_content", facts, output_sha256=address)
         job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, priced(job, task, reply, written))

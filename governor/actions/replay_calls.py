@@ -34,6 +34,7 @@ class Replay:
     pricer: Pricer
     endpoints: Endpoints
     calls: dict[str, dict[str, Any]]
+    capture_mode: str = "full"
     table: Table = field(default_factory=dict)
 
     def input_of(self, position: int) -> Input | None:

@@ -11,12 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyarrow as pa
+from sqlmodel import col, select
+
 from governor.actions.context import Context
 from governor.errors import IntegrityError, NotFound
-from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
 from governor.shadow.guards import Contract, Facts, canonical_answer, digest, indicators
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
+from governor.store.capture import capture
+from governor.store.rows.changes import ReplayResult
 
 LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 LEAST_OUTPUT: Final = 16  # a recorded cap below this is a probe, not a limit worth keeping
@@ -139,10 +144,29 @@ def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:
     )
 
 
-def keep_output(ctx: Context, reply: ModelReply) -> str:
-    """The reply's text into the content store; its address."""
+def keep_output(ctx: Context, reply: ModelReply, mode: str) -> str:
+    """The reply's text into the content store, as the workflow's capture mode lets it; its address, empty where nothing may be kept."""
     message = {"role": "assistant", "content": reply.text, "tool_calls": [dict(call) for call in reply.tool_calls]}
-    body = canonical_json(plain({"message": message, "finish_reason": reply.finish_reason}))
-    address = sha256_hex(body)
-    ctx.content.put(address, body)
-    return address
+    kept = capture(mode, canonical_json(plain({"message": message, "finish_reason": reply.finish_reason})))
+    if kept.body is None or kept.sha256 is None:
+        return ""
+    ctx.content.put(kept.sha256, kept.body)
+    return kept.sha256
+
+
+def reply_addresses(ctx: Context, addresses: Sequence[str]) -> list[str]:
+    """Where replies to these captured inputs are kept: who erases a prompt erases what shadow runs answered to it."""
+    asked = pa.table({"address": pa.array(sorted(set(addresses)), pa.string())})
+    found = ctx.lake.query("SELECT DISTINCT c.record_id FROM {calls} AS c JOIN asked ON asked.address = c.input_sha256", {}, asked=asked)
+    records: list[str] = found["record_id"].to_pylist()
+    kept: set[str] = set()
+    with ctx.rows.session() as session:
+        for at in range(0, len(records), 500):
+            query = select(ReplayResult.output_sha256).where(
+                ReplayResult.org_id == ctx.org,
+                col(ReplayResult.record_id).in_(records[at : at + 500]),
+                ReplayResult.output_sha256 != "",
+                ReplayResult.arm != "recorded",
+            )
+            kept.update(session.exec(query))
+    return sorted(kept)

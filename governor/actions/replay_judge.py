@@ -37,7 +37,9 @@ def ask_judge(job: Replay) -> None:
         granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True)
         for task, reply in answers(endpoint, granted, job.plan.concurrency):
             written = Written(
-                "done", output_sha256=keep_output(job.ctx, reply) if reply.status == "ok" else "", pick=judging.read(reply.text)
+                "done",
+                output_sha256=keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else "",
+                pick=judging.read(reply.text),
             )
             settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
         if any(groups) and not granted:

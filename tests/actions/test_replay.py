@@ -19,6 +19,7 @@ from sqlmodel import col, select
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.erase import erase
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
 from governor.actions.people import authenticate, create_token
@@ -257,6 +258,14 @@ def house_plan(house: House, change: str) -> str:
         return session.exec(select(Change.plan).where(Change.id == change)).one()
 
 
+def test_who_erases_a_prompt_erases_what_shadow_runs_answered_to_it(house: House) -> None:
+    run, _ = house.run("sim-mini-forgotten")
+    row = next(row for row in house.results(run.id) if row.arm == "candidate" and row.output_sha256)
+    assert house.ctx.content.exists(row.output_sha256)
+    erase(house.ctx, house.admin, record_ids=[row.record_id], reason="asked by the customer")
+    assert not house.ctx.content.exists(row.output_sha256)
+
+
 def test_a_judge_is_asked_in_both_orders_and_decides_nothing_uncalibrated(house: House) -> None:
     house.endpoint.behaviours["sim-judged"] = Behaviour(differ=0.2)
     options = {"judge": {"endpoint": "gateway-shadow", "provider": "anthropic", "model": "claude-haiku-4-5"}}
@@ -323,6 +332,7 @@ def test_what_cannot_be_decided_is_not_planned(house: House, changes: dict[str, 
 WORKER = """
 import sys
 from pathlib import Path
+from governor.actions.erase import erase
 from governor.actions.context import open_context
 from governor.actions.jobs import wait_for
 from governor.settings import load_settings
