@@ -20,6 +20,7 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 
 from governor.actions.context import Context, open_context
 from governor.actions.jobs import announce
@@ -71,6 +72,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             description="A governance ledger over the LLM gateways a company already runs. Errors are problem documents (RFC 9457); "
             "money is a decimal string in USD; every POST takes an Idempotency-Key.",
             path="/schema",
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type="application/json"), YamlRenderPlugin()],
             use_handler_docstrings=True,
         ),

@@ -19,6 +19,7 @@ from governor.actions.people import authenticate
 from governor.errors import Forbidden, Unauthenticated
 
 PUSH: Final = "push"  # route option: the handler asks for an ingest scope itself
+ASKS: Final = "only_asks"  # route option: a POST that changes nothing, so scope `read` is enough
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 HINT: Final = "send `Authorization: Bearer TOKEN`; `governor token create EMAIL` makes one"
 
@@ -32,8 +33,9 @@ class BearerAuthentication(AbstractAuthenticationMiddleware):
         if kind.lower() != "bearer" or not token.strip():
             raise Unauthenticated("this needs a token", hint=HINT)
         actor = await to_thread.run_sync(authenticate, ctx, token)
-        if not connection.route_handler.opt.get(PUSH):
-            check_scope(actor, str(connection.scope.get("method", "")))
+        options = connection.route_handler.opt
+        if not options.get(PUSH):
+            check_scope(actor, "GET" if options.get(ASKS) else str(connection.scope.get("method", "")))
         return AuthenticationResult(user=actor, auth=None)
 
 

@@ -7,11 +7,12 @@ Invariants: unpacking stops at the limit, whatever the archive claims; an archiv
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import Any, Final
 
 import zstandard
 from litestar import Response
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from governor.errors import Invalid, TooLarge
 
@@ -80,8 +81,9 @@ def unzstd(body: bytes, limit: int) -> bytes:
 
 def raw_body(*media_types: str) -> type[Operation]:
     """An OpenAPI operation whose request body is bytes of these types."""
-    content = {name: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format="binary")) for name in media_types}
+    content = {name: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)) for name in media_types}
 
+    @dataclass
     class RawBody(Operation):
         def __post_init__(self) -> None:
             self.request_body = RequestBody(content=content, required=True)

@@ -24,6 +24,7 @@ from governor.store.rows.people import IdempotencyKey
 
 HEADER: Final = "idempotency-key"
 SECRET: Final = "answers_with_secret"  # noqa: S105 - a route option: the answer must not be stored
+REPEATABLE: Final = "repeatable"  # route option: doing it twice is doing it once, and the answer may be a file
 ABANDONED: Final = timedelta(minutes=2)
 LONGEST_KEY: Final = 200
 LARGEST_ANSWER: Final = 256 * 1024
@@ -42,7 +43,7 @@ class Idempotency(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         key = Headers.from_scope(scope).get(HEADER, "")
-        if scope["method"] != "POST" or not key:
+        if scope["method"] != "POST" or not key or scope["route_handler"].opt.get(REPEATABLE):
             await next_app(scope, receive, send)
             return
         if len(key) > LONGEST_KEY or not key.isprintable():

@@ -27,11 +27,21 @@ TITLES: Final = {
     500: "Internal error",
     503: "Unavailable",
 }
-CODES: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "media_type", 429: "too_many"}
+CODES: Final = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "media_type",
+    429: "too_many",
+}
 RETRY_SECONDS: Final = "2"
 
 
-def problem(status: int, code: str, detail: str, *, hint: str = "", headers: dict[str, str] | None = None, **more: Any) -> Response[dict[str, Any]]:
+def problem(
+    status: int, code: str, detail: str, *, hint: str = "", headers: dict[str, str] | None = None, **more: Any
+) -> Response[dict[str, Any]]:
     """`more` holds extension members, such as the list of wrong fields."""
     body: dict[str, Any] = {
         "type": f"urn:governor:error:{code}",
@@ -55,7 +65,9 @@ def show_problem(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, ValidationException):
         return problem(422, "invalid", error.detail, fields=fields_of(error))
     if isinstance(error, pydantic.ValidationError):
-        wrong = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors(include_input=False, include_url=False)]
+        wrong = [
+            {"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors(include_input=False, include_url=False)
+        ]
         return problem(422, "invalid", f"{wrong[0]['field']}: {wrong[0]['message']}", fields=wrong)
     if isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
         return problem(error.status_code, CODES.get(error.status_code, "invalid"), error.detail, headers=error.headers or {})

@@ -37,7 +37,11 @@ type_of_request = Request[Actor, Any, Any]
     tags=["push"],
 )
 def receive_traces(
-    request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Annotated[str, Parameter(description="Default: otlp.")] = OTLP
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    body: bytes,
+    source: Annotated[str, Parameter(description="Default: otlp.")] = OTLP,
 ) -> Response[bytes]:
     """OTLP/HTTP ExportTraceServiceRequest, protobuf or JSON, gzip or not; the answer comes in the same encoding.
 
@@ -46,14 +50,13 @@ def receive_traces(
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in {JSON, PROTOBUF, "application/protobuf"}:
         raise UnsupportedMedia(f"Content-Type {media[:80]!r} is not OTLP", hint=f"send {PROTOBUF} or {JSON}")
+    may_ingest(actor, source)
     answer = ExportTraceServiceResponse()
-    if plain := unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes):
-        counts = take(ctx, actor, source, plain, media)
-        if counts["quarantined"]:
-            answer.partial_success.rejected_spans = counts["quarantined"]
-            answer.partial_success.error_message = f"{counts['quarantined']} spans or requests are in quarantine; see /api/v1/quarantine"
-    else:
-        may_ingest(actor, source)  # an empty request is a valid one
+    plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
+    bad = take(ctx, actor, source, plain, media)["quarantined"] if plain else 0  # an empty request is a valid one
+    if bad:
+        answer.partial_success.rejected_spans = bad
+        answer.partial_success.error_message = f"{bad} spans or requests are in quarantine; see /api/v1/quarantine"
     if media == JSON:
         return Response(MessageToJson(answer, indent=None).encode(), media_type=JSON)
     return Response(answer.SerializeToString(), media_type=PROTOBUF)
@@ -72,6 +75,7 @@ def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, s
 
     `read` = stored + duplicates + conflicts + quarantined, unless `spooled`: then the body is safe on disk and will be counted when it is stored.
     """
+    may_ingest(actor, source)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return take(ctx, actor, source, unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes), media)
 
@@ -85,8 +89,6 @@ def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> di
         raise Malformed(error.message, hint=error.hint) from None
     except OSError:  # disk full or gone: nothing was kept, so nothing is acknowledged
         raise Unavailable("the body cannot be kept now", hint="send it again later") from None
-
-
 
 
 ROUTES = [receive_traces, receive]

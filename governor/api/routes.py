@@ -9,11 +9,33 @@ from litestar.di import Provide
 
 from governor.api import (
     health,
+    push,
+    v1_catalog,
+    v1_changes,
+    v1_ledger,
+    v1_packets,
+    v1_people,
+    v1_periods,
+    v1_policy,
+    v1_prices,
+    v1_sources,
+    v1_usage,
 )
 from governor.api.bearer import BearerAuthentication, provide_actor, provide_context
 from governor.api.idempotency import Idempotency
 
-MODULES: Final = ()
+MODULES: Final = (
+    v1_catalog,
+    v1_changes,
+    v1_ledger,
+    v1_packets,
+    v1_people,
+    v1_periods,
+    v1_policy,
+    v1_prices,
+    v1_sources,
+    v1_usage,
+)
 DEPENDENCIES: Final = {
     "ctx": Provide(provide_context, sync_to_thread=False),
     "actor": Provide(provide_actor, sync_to_thread=False),
@@ -25,5 +47,8 @@ API: Final = Router(
     dependencies=DEPENDENCIES,
     security=[{"token": []}],
 )
+PUSH: Final = Router(
+    path="/", route_handlers=[*push.ROUTES], middleware=[BearerAuthentication], dependencies=DEPENDENCIES, security=[{"token": []}]
+)
 OPEN: Final = Router(path="/", route_handlers=[*health.ROUTES], dependencies={"ctx": DEPENDENCIES["ctx"]})
-ROUTERS: Final = [API, OPEN]
+ROUTERS: Final = [API, PUSH, OPEN]

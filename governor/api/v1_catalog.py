@@ -1,0 +1,74 @@
+"""`/api/v1/catalog`: documents in force, their schemas, and `apply`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from litestar import get, post
+from litestar.params import Parameter
+
+from governor.actions.apply import apply, plan
+from governor.actions.browse_catalog import browse_catalog
+from governor.actions.context import Actor, Context
+from governor.api.bearer import ASKS
+from governor.api.bodies import raw_body
+from governor.api.idempotency import REPEATABLE
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.catalog import KINDS, json_schema, parse_documents
+from governor.errors import Invalid, NotFound
+
+YAML: Final = ("application/yaml", "application/json")
+Prune = Annotated[bool, Parameter(query="prune", description="Also remove documents that the body does not name (persons never).")]
+
+
+@get("/catalog", sync_to_thread=True, tags=["catalog"])
+def list_documents(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    kind: Annotated[str, Parameter(query="kind", description=f"Only this kind: {', '.join(KINDS)}.")] = "",
+    at: Annotated[datetime | None, Parameter(query="at", description="Instant; default: now.")] = None,
+) -> dict[str, Any]:
+    """Documents in force at an instant."""
+    if at is not None and at.tzinfo is None:
+        raise Invalid("at: give a time zone, such as 2026-10-01T00:00:00Z")
+    found = browse_catalog(ctx, kind=kind, at=at)
+    return {"digest": found["digest"], **slice_of(found["items"], lambda one: f"{one['kind']}/{one['key']}", limit=limit, cursor=cursor)}
+
+
+@get("/catalog/schemas/{kind:str}", sync_to_thread=False, tags=["catalog"])
+def show_schema(kind: str) -> dict[str, Any]:
+    """JSON Schema of a kind of document."""
+    if kind not in KINDS:
+        raise NotFound(f"no kind {kind!r}", hint=f"kinds are {', '.join(KINDS)}")
+    return json_schema(kind)
+
+
+@post(
+    "/catalog/plan",
+    status_code=200,
+    sync_to_thread=True,
+    tags=["catalog"],
+    operation_class=raw_body(*YAML),
+    opt={ASKS: True, REPEATABLE: True},
+)
+def show_plan(ctx: Context, body: bytes, prune: Prune = False) -> dict[str, Any]:
+    """What applying these documents would change, field by field. Changes nothing."""
+    return plan(ctx, parse_documents(body, "body"), prune=prune).as_dict()
+
+
+@post("/catalog/apply", status_code=200, sync_to_thread=True, tags=["catalog"], operation_class=raw_body(*YAML))
+def apply_documents(
+    ctx: Context,
+    actor: Actor,
+    body: bytes,
+    prune: Prune = False,
+    dry_run: Annotated[bool, Parameter(query="dry_run", description="Check permission and show the plan; change nothing.")] = False,
+) -> dict[str, Any]:
+    """YAML (or JSON) documents take effect, declaratively: all of them or none. What is already so is left alone."""
+    done = apply(ctx, actor, parse_documents(body, "body"), dry_run=dry_run, prune=prune)
+    return done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run}
+
+
+ROUTES = [list_documents, show_schema, show_plan, apply_documents]

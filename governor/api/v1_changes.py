@@ -1,0 +1,147 @@
+"""`/api/v1/changes`: a route change from proposal to verified cutover, and its audit packet."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+from msgspec import Struct, field
+
+from governor.actions.context import Actor, Context
+from governor.actions.cutover import cutover
+from governor.actions.decide import approve, reject
+from governor.actions.export_packet import export_packet
+from governor.actions.propose import propose
+from governor.actions.show_change import list_changes, show_change
+from governor.actions.start_shadow import start_shadow
+from governor.actions.verify_change import verify_change
+from governor.api.bodies import download
+from governor.api.idempotency import REPEATABLE
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.ledger.canonical import sha256_hex
+
+TAGS: Final = ["changes"]
+MEDIA_TYPE: Final = "application/zip"
+
+
+class Proposal(Struct, forbid_unknown_fields=True):
+    """margins: metric -> share the candidate may lose, such as {"quality": "0.03"}; options: of the evaluation plan (docs/changes.md)."""
+
+    workflow: str
+    candidate: str
+    endpoint: str
+    reason: str
+    endpoint_model: str = ""
+    baseline: str = ""
+    retention_days: int | None = None
+    sample: int = 300
+    margins: dict[str, str] = field(default_factory=dict)
+    budget_usd: str = "20"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Decided(Struct, forbid_unknown_fields=True):
+    """digest: what `GET /changes/ID` showed; you decide on exactly that. role: which need you answer, where you hold several roles."""
+
+    digest: str
+    reason: str
+    role: str = ""
+
+
+class Cutover(Struct, forbid_unknown_fields=True):
+    """export: litellm, portkey, kong, envoy or openrouter, for the route as that gateway writes it. approved_until: a date."""
+
+    export: str = ""
+    note: str = ""
+    approved_until: str = ""
+
+
+class Look(Struct, forbid_unknown_fields=True):
+    grace_hours: int = 0
+
+
+class Recipient(Struct, forbid_unknown_fields=True):
+    """recipient: name people in the packet, for this reader; without it people are opaque references."""
+
+    recipient: str = ""
+
+
+@get("/changes", sync_to_thread=True, tags=TAGS)
+def list_all(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    in_state: Annotated[str, Parameter(query="state", description="Only changes in this state.")] = "",
+    workflow: Annotated[str, Parameter(query="workflow")] = "",
+) -> dict[str, Any]:
+    """Changes, newest first."""
+    return slice_of(list_changes(ctx, state=in_state, workflow=workflow), lambda row: str(row["id"]), limit=limit, cursor=cursor)
+
+
+@get("/changes/{change_id:str}", sync_to_thread=True, tags=TAGS)
+def show(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+    """Digest, who must decide and why, evidence, verdict, decisions; `you` says what you may do."""
+    return show_change(ctx, change_id, actor)
+
+
+@post("/changes", sync_to_thread=True, tags=TAGS)
+def make(ctx: Context, actor: Actor, data: Proposal) -> dict[str, Any]:
+    """Propose a route change. The evaluation plan is fixed now, before anything is sent."""
+    return propose(
+        ctx,
+        actor,
+        workflow=data.workflow,
+        candidate=data.candidate,
+        endpoint=data.endpoint,
+        endpoint_model=data.endpoint_model,
+        sample=data.sample,
+        margins=data.margins,
+        budget_usd=data.budget_usd,
+        reason=data.reason,
+        baseline=data.baseline,
+        retention_days=data.retention_days,
+        options=data.options,
+    )
+
+
+@post("/changes/{change_id:str}/shadow", status_code=202, sync_to_thread=True, tags=TAGS)
+def shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+    """Ask for the shadow run; a worker does it. Whoever asks is the author of the evidence and cannot approve it."""
+    return start_shadow(ctx, actor, change_id)
+
+
+@post("/changes/{change_id:str}/approve", status_code=200, sync_to_thread=True, tags=TAGS)
+def say_yes(ctx: Context, actor: Actor, change_id: str, data: Decided) -> dict[str, Any]:
+    """Approve exactly what you were shown. Refused with separation_of_duties, stale_approval, missing_evidence or role_not_needed."""
+    return approve(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
+
+
+@post("/changes/{change_id:str}/reject", status_code=200, sync_to_thread=True, tags=TAGS)
+def say_no(ctx: Context, actor: Actor, change_id: str, data: Decided) -> dict[str, Any]:
+    """Reject; one rejection by a needed role ends the change."""
+    return reject(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
+
+
+@post("/changes/{change_id:str}/cutover", status_code=200, sync_to_thread=True, tags=TAGS)
+def moved(ctx: Context, actor: Actor, change_id: str, data: Cutover) -> dict[str, Any]:
+    """Record that you moved the route in your gateway. Governor changes no gateway."""
+    return cutover(ctx, actor, change_id, export=data.export, note=data.note, approved_until=data.approved_until)
+
+
+@post("/changes/{change_id:str}/verify", status_code=200, sync_to_thread=True, tags=TAGS)
+def verify(ctx: Context, actor: Actor, change_id: str, data: Look) -> dict[str, Any]:
+    """Look at later traffic: verified when it takes the approved route, drifted when it does not."""
+    return verify_change(ctx, actor, change_id, grace_hours=data.grace_hours)
+
+
+@post(
+    "/changes/{change_id:str}/packet", status_code=200, sync_to_thread=True, tags=["packets"], opt={REPEATABLE: True}, media_type=MEDIA_TYPE
+)
+def packet(ctx: Context, actor: Actor, change_id: str, data: Recipient) -> Response[bytes]:
+    """The audit packet of a decided change as a file. The same state gives the same bytes; issuing is itself on record."""
+    body = export_packet(ctx, actor, change_id, recipient=data.recipient)
+    return download(body, MEDIA_TYPE, f"{change_id}.govpacket", **{"Governor-SHA256": sha256_hex(body)})
+
+
+ROUTES = [list_all, show, make, shadow, say_yes, say_no, moved, verify, packet]

@@ -1,0 +1,94 @@
+"""`/api/v1/ledger`: entries, their exact bytes and proofs, checkpoints, full verification."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import MediaType, Response, get
+from litestar.params import Parameter
+
+from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
+from governor.actions.context import Context
+from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_ledger
+from governor.api.bodies import download
+from governor.api.slices import Cursor, Limit, decode, encode
+from governor.errors import Invalid
+from governor.ledger.checkpoint import parse_checkpoint
+from governor.ledger.note import parse_note
+
+TAGS = ["ledger"]
+
+
+@get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
+def show_checkpoint(ctx: Context) -> dict[str, Any]:
+    """The newest signed checkpoint; `note` is the C2SP signed note itself. Keep copies where the database's owner cannot reach them."""
+    note = current_checkpoint(ctx)
+    found = parse_checkpoint(parse_note(note).text)
+    return {"origin": found.origin, "size": found.size, "root": found.root.hex(), "note": note}
+
+
+@get("/ledger/checkpoints", sync_to_thread=True, tags=TAGS)
+def list_checkpoints(ctx: Context, limit: Annotated[int, Parameter(query="limit", ge=1, le=500)] = 20) -> dict[str, Any]:
+    """Newest first."""
+    return {"items": checkpoints(ctx, limit)}
+
+
+@get("/ledger/streams", sync_to_thread=True, tags=TAGS)
+def list_streams(ctx: Context) -> dict[str, Any]:
+    """Streams by newest entry."""
+    return {"items": streams(ctx)}
+
+
+@get("/ledger/entries", sync_to_thread=True, tags=TAGS)
+def list_entries(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    stream: Annotated[str, Parameter(query="stream", description="Only this stream, such as change/RC-1.")] = "",
+    kind: Annotated[str, Parameter(query="type", description="Only this type (change:approve) or subject (change).")] = "",
+) -> dict[str, Any]:
+    """Entries, newest first; `sealed` is the size that the newest checkpoint covers."""
+    before = decode(cursor) if cursor else ""
+    if cursor and not before.isdecimal():
+        raise Invalid("unknown cursor", hint="start again without a cursor")
+    page = entries_page(ctx, stream=stream, kind=kind, before=int(before) if before else None, limit=limit)
+    following = encode(str(page["next"])) if page["next"] is not None else None
+    return {"items": page["entries"], "next": following, "size": page["size"], "sealed": page["sealed"]}
+
+
+@get("/ledger/entries/{name:str}", sync_to_thread=True, tags=TAGS)
+def show_entry(ctx: Context, name: str) -> dict[str, Any]:
+    """One entry by id or index, with its inclusion proof, checked here and now."""
+    return entry_document(ctx, name)
+
+
+@get("/ledger/entries/{name:str}/leaf", sync_to_thread=True, tags=TAGS, media_type=MediaType.JSON)
+def show_leaf(ctx: Context, name: str) -> Response[bytes]:
+    """The bytes that are hashed, exactly."""
+    return download(entry_leaf(ctx, name), "application/json", "entry.json")
+
+
+@get("/ledger/entries/{name:str}/proof", sync_to_thread=True, tags=TAGS, media_type=MediaType.TEXT)
+def show_proof(ctx: Context, name: str) -> str:
+    """A c2sp.org/tlog-proof@v1 of the entry under the newest checkpoint."""
+    return prove_entry(ctx, name)[1]
+
+
+@get("/ledger/verify", sync_to_thread=True, tags=TAGS)
+def check(
+    ctx: Context, tail: Annotated[int, Parameter(query="tail", ge=1, le=1_000_000, description="Newest entries to check.")] = 10_000
+) -> dict[str, Any]:
+    """Recompute hashes, streams and signatures. `ok` is false when anything was changed, dropped or inserted."""
+    found = verify_ledger(ctx, tail=tail)
+    return {
+        "ok": found.ok,
+        "size": found.size,
+        "checked": found.checked,
+        "checkpoints": found.checkpoints,
+        "unsealed": found.unsealed,
+        "root": found.root,
+        "problems": found.problems,
+    }
+
+
+ROUTES = [show_checkpoint, list_checkpoints, list_streams, list_entries, show_entry, show_leaf, show_proof, check]

@@ -1,0 +1,71 @@
+"""`/api/v1/periods`: look at a month, close it, sign an exception, fetch its files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from governor.actions.close_period import close, files_of, status
+from governor.actions.context import Actor, Context
+from governor.actions.except_coverage import except_coverage
+from governor.api.bodies import download
+from governor.errors import Invalid, NotFound
+
+TAGS: Final = ["periods"]
+Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+
+
+class Exemption(Struct, forbid_unknown_fields=True):
+    """expires_at: an instant with a time zone; default: in 14 days."""
+
+    reason: str
+    compensating_control: str
+    expires_at: datetime | None = None
+
+
+@get("/periods/{month:str}", sync_to_thread=True, tags=TAGS)
+def show(ctx: Context, month: Month) -> dict[str, Any]:
+    """What closing would do now (coverage, totals, corrections, what stands in the way), or what the close did."""
+    return status(ctx, month)
+
+
+@post("/periods/{month:str}/close", status_code=200, sync_to_thread=True, tags=TAGS)
+def close_month(ctx: Context, actor: Actor, month: Month) -> dict[str, Any]:
+    """Close the month: statements, FOCUS, journal, sealed in the ledger. Closing again answers the same. Role finance or admin."""
+    done = close(ctx, actor, month)
+    return {name: value for name, value in done.items() if name != "out"}
+
+
+@post("/periods/{month:str}/exceptions", sync_to_thread=True, tags=TAGS)
+def make_exception(ctx: Context, actor: Actor, month: Month, data: Exemption) -> dict[str, Any]:
+    """Sign that the month may close below the coverage limit. Goes on record under your name."""
+    if data.expires_at is not None and data.expires_at.tzinfo is None:
+        raise Invalid("expires_at: give a time zone, such as 2026-11-15T23:59:59Z")
+    return except_coverage(
+        ctx, actor, month, reason=data.reason, compensating_control=data.compensating_control, expires_at=data.expires_at
+    )
+
+
+@get("/periods/{month:str}/files", sync_to_thread=True, tags=TAGS)
+def list_files(ctx: Context, month: Month) -> dict[str, Any]:
+    """Files of a closed month with their digests."""
+    with ctx.rows.session() as session:
+        files = files_of(session, ctx.org, month)
+    return {"items": [{"name": file.name, "media_type": file.media_type, "sha256": file.sha256, "bytes": len(file.body)} for file in files]}
+
+
+@get("/periods/{month:str}/files/{name:str}", sync_to_thread=True, tags=TAGS)
+def fetch_file(ctx: Context, month: Month, name: str) -> Response[bytes]:
+    """One file of a closed month, the same bytes for ever."""
+    with ctx.rows.session() as session:
+        found = next((file for file in files_of(session, ctx.org, month) if file.name == name), None)
+    if found is None:
+        raise NotFound(f"no file {name[:100]!r} of {month}", hint=f"GET /api/v1/periods/{month}/files")
+    return download(found.body, found.media_type, found.name, **{"Governor-SHA256": found.sha256, "ETag": f'"{found.sha256}"'})
+
+
+ROUTES = [show, close_month, make_exception, list_files, fetch_file]

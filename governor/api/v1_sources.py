@@ -1,0 +1,103 @@
+"""`/api/v1/sources`, `/connectors`, `/batches`, `/quarantine`, `/conflicts`: where traffic comes from and what became of it.
+
+Pushed bodies have receivers of their own (push.py): `POST /v1/traces` and `POST /ingest/SOURCE`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from litestar import get, post
+from litestar.params import Parameter
+from msgspec import Struct, field
+
+from governor.actions.context import Actor, Context
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.payloads import connectors
+from governor.actions.quarantine import retry
+from governor.actions.sync import sync
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.errors import Invalid
+
+TAGS: Final = ["sources"]
+MOST: Final = 10_000  # records looked through for one page
+QUARANTINED: Final = ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "state", "created_at")
+CONFLICTING: Final = ("record_id", "source_instance", "source_record_id", "ingest_uri", "ingest_row", "detected_at")
+STATES: Final = ("open", "retried", "discarded", "all")
+
+
+class Pull(Struct, forbid_unknown_fields=True):
+    """source: id of a configured source; empty pulls all of them."""
+
+    source: str = ""
+
+
+class Retry(Struct, forbid_unknown_fields=True):
+    """ids: of quarantined records, or their first characters; all: every open one."""
+
+    ids: list[str] = field(default_factory=list)
+    all: bool = False
+
+
+@get("/connectors", sync_to_thread=True, tags=TAGS)
+def list_connectors() -> dict[str, Any]:
+    """Installed connectors."""
+    return {"items": sorted(connectors())}
+
+
+@get("/sources", sync_to_thread=True, tags=TAGS)
+def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+    """Configured sources. Their configuration holds references to secrets, never secrets."""
+    found = [{"id": one.id, "connector": one.connector} for one in catalog_as_of(ctx).sources.values()]
+    return slice_of(found, lambda one: str(one["id"]), limit=limit, cursor=cursor)
+
+
+@post("/sources/sync", status_code=200, sync_to_thread=True, tags=TAGS)
+def pull(ctx: Context, actor: Actor, data: Pull) -> dict[str, Any]:
+    """Pull from configured gateways since their last cursor. Answers when it is done."""
+    return {"sources": sync(ctx, actor, data.source)}
+
+
+@get("/batches", sync_to_thread=True, tags=TAGS)
+def list_batches(
+    ctx: Context, limit: Limit, cursor: Cursor, source: Annotated[str, Parameter(query="source", description="Only this source.")] = ""
+) -> dict[str, Any]:
+    """Committed batches, newest first, with their six counts."""
+    found = [batch for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}]
+    return slice_of(found, lambda batch: str(batch["batch_id"]), limit=limit, cursor=cursor)
+
+
+@get("/quarantine", sync_to_thread=True, tags=TAGS)
+def list_quarantine(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
+    in_state: Annotated[str, Parameter(query="state", description=f"{', '.join(STATES)}.")] = "open",
+) -> dict[str, Any]:
+    """Records that could not be read, newest first, with the reason and where they came from; never their content."""
+    if in_state not in STATES:
+        raise Invalid(f"state is one of {', '.join(STATES)}")
+    found = ctx.lake.quarantine(state=None if in_state == "all" else in_state, source=source or None, limit=MOST)
+    return slice_of([{name: row[name] for name in QUARANTINED} for row in found], lambda row: str(row["id"]), limit=limit, cursor=cursor)
+
+
+@post("/quarantine/retry", status_code=200, sync_to_thread=True, tags=TAGS)
+def try_again(ctx: Context, actor: Actor, data: Retry) -> dict[str, Any]:
+    """Read quarantined records again, after a fix of the connector or the source."""
+    return dict(retry(ctx, actor, data.ids, every=data.all))
+
+
+@get("/conflicts", sync_to_thread=True, tags=TAGS)
+def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+    """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
+    found = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=MOST)]
+    return slice_of(
+        found,
+        lambda row: f"{row['record_id']}\x1f{row['ingest_uri']}\x1f{row['ingest_row']}\x1f{row['detected_at']}",
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+ROUTES = [list_connectors, list_sources, pull, list_batches, list_quarantine, try_again, list_conflicts]

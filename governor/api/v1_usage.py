@@ -1,0 +1,97 @@
+"""`/api/v1/usage`, `/findings`, `/calls`: what was used at what cost, what policy objects to, and the calls themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Annotated, Any, Final
+
+from litestar import get
+from litestar.background_tasks import BackgroundTask
+from litestar.params import Parameter
+from litestar.response import File
+
+from governor.actions.context import Actor, Context
+from governor.actions.export_calls import export_calls
+from governor.actions.findings import Finding, findings
+from governor.actions.usage import DIMENSIONS, usage_report
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.errors import NotFound
+
+Period = Annotated[str, Parameter(query="period", pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+AsOf = Annotated[
+    str,
+    Parameter(query="as_of", pattern="^(event|now)$", description="event: the catalog as it was when each call happened; now: today's."),
+]
+PARQUET: Final = "application/vnd.apache.parquet"
+
+
+@get("/usage", sync_to_thread=True, tags=["usage"])
+def show_usage(
+    ctx: Context,
+    period: Period,
+    by: Annotated[str, Parameter(query="by", description=f"Comma separated: {', '.join(DIMENSIONS)}.")] = "workflow",
+    as_of: AsOf = "event",
+) -> dict[str, Any]:
+    """Calls, inclusive token sums and exact cost of a month, with coverage and what would map the rest."""
+    return usage_report(ctx, period, [part.strip() for part in by.split(",") if part.strip()], as_of=as_of)
+
+
+@get("/findings", sync_to_thread=True, tags=["usage"])
+def list_findings(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    period: Annotated[str, Parameter(query="period", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; default: this month.")] = "",
+    workflow: Annotated[str, Parameter(query="workflow")] = "",
+    rule: Annotated[str, Parameter(query="rule", description="Such as model.approved.")] = "",
+    status: Annotated[str, Parameter(query="status", description="violation, undecided, waived or warning.")] = "",
+    as_of: AsOf = "event",
+) -> dict[str, Any]:
+    """Violations, what is undecided, waived or near a limit; with calls, cost at risk and example record ids."""
+    month = period or ctx.now().astimezone(UTC).strftime("%Y-%m")
+    found = [
+        one
+        for one in findings(ctx, month, as_of=as_of)
+        if workflow in {"", one.workflow} and rule in {"", one.rule} and status in {"", one.status}
+    ]
+    page = slice_of(found, key, limit=limit, cursor=cursor)
+    return {"period": month, "items": [one.document() for one in page["items"]], "next": page["next"]}
+
+
+def key(one: Finding) -> str:
+    return "\x1f".join(str(part) for part in (one.status, one.rule, one.workflow, one.message))
+
+
+@get("/calls/export", sync_to_thread=True, tags=["calls"], media_type=PARQUET)
+def export(ctx: Context, actor: Actor, period: Period) -> File:
+    """The month's canonical calls as a Parquet file, cost bearing or not, every column."""
+    scratch = ctx.settings.home / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with NamedTemporaryFile(dir=scratch, suffix=".parquet", delete=False) as file:
+        path = Path(file.name)
+    try:
+        rows = export_calls(ctx, actor, period, path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return File(
+        path,
+        filename=f"calls-{period}.parquet",
+        media_type=PARQUET,
+        headers={"Governor-Rows": str(rows), "Cache-Control": "no-store"},
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
+
+
+@get("/calls/{record_id:str}", sync_to_thread=True, tags=["calls"])
+def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
+    """One call with its canonical columns; prompts and outputs are never here."""
+    found: list[dict[str, Any]] = ctx.lake.calls([record_id]).to_pylist()
+    if not found:
+        raise NotFound(f"no call {record_id}")
+    return found[0]
+
+
+ROUTES = [show_usage, list_findings, export, show_call]
