@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 FONT: Final = "Liberation Sans, DejaVu Sans, sans-serif"
+WHOLE_DOLLARS: Final = 5  # below it, an axis in whole dollars would repeat itself
 NOW, BEFORE, INK, GRID = "#14566b", "#b87a1e", "#1c2126", "#d9ddd8"
 
 
@@ -22,7 +23,8 @@ def workflow_spec(rows: Sequence[Mapping[str, Any]], *, width: int = 430) -> dic
     base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows])).encode(
         y=alt.Y("workflow:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelLimit=150, labelPadding=6))
     )
-    axis = alt.Axis(format="$,.0f", tickCount=5, gridColor=GRID, domain=False, ticks=False)
+    largest = max((value for row in rows for value in (row["amount"], row["previous"]) if value is not None), default=0)
+    axis = alt.Axis(format="$,.0f" if largest >= WHOLE_DOLLARS else "$,.2f", tickCount=5, gridColor=GRID, domain=False, ticks=False)
     bars = base.mark_bar(color=NOW, height=11).encode(x=alt.X("amount:Q", title=None, axis=axis))
     ticks = (
         base.transform_filter("datum.previous !== null")

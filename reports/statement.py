@@ -152,7 +152,6 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "over_budget": [row for row in production if row["budget"] and Decimal(row["amount"]) > Decimal(row["budget"])],
         "change": _change(center),
         "saving": sum((Decimal(line["list_cost"]) - Decimal(line["contracted_cost"]) for line in usage), Decimal(0)),
-        "rounding": Decimal(center["total"]) - Decimal(center["contracted_cost"]),
         "chart": _chart(production, document["previous"]),
         "sections": _sections(usage),
         "other_sections": _sections([line for line in center["lines"] if line["traffic_class"] != "production"]),
@@ -167,9 +166,33 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
             bound: sum((Decimal(use["exposure"][bound]) for use in center["unpriced"]), Decimal(0)) for bound in ("low", "middle", "high")
         },
         "free_words": FREE,
-        "line_count": len(center["lines"]) + len(center["corrections"]),
-        "tokens": sum(line["quantity"] for line in center["lines"] if line["unit"] == "Tokens"),
+        "facts": _facts(document, center),
     }
+
+
+def _facts(document: Mapping[str, Any], center: Mapping[str, Any]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Control totals and method, in two columns."""
+    totals = document["totals"]
+    left = (
+        ("Lines", count(len(center["lines"]) + len(center["corrections"]))),
+        ("Model calls", count(center["calls"])),
+        ("Tokens", count(sum(line["quantity"] for line in center["lines"] if line["unit"] == "Tokens"))),
+        ("At list prices", exact(center["list_cost"])),
+        ("At contract prices", exact(center["contracted_cost"])),
+        ("Rounding to cents", exact(Decimal(center["total"]) - Decimal(center["contracted_cost"]))),
+    )
+    right = (
+        (
+            "Whole organization",
+            f"{usd(totals['statement_total'])} in {totals['cost_centers']} statement{'' if totals['cost_centers'] == 1 else 's'}",
+        ),
+        ("Period from", document["start"]),
+        ("until before", document["end"]),
+        ("Data cut-off", document["prepared_at"]),
+        ("Lake snapshot", str(document["provenance"]["snapshot"])),
+        ("Prepared by", document["prepared_by"]),
+    )
+    return list(zip(left, right, strict=True))
 
 
 def _change(center: Mapping[str, Any]) -> dict[str, Any] | None:

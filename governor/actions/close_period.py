@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from governor.actions.charge_month import charge_month
@@ -107,7 +108,7 @@ def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
     """Mark the month closing and remember what it is computed from; an earlier mark that was not finished is kept. None when it is closed."""
     snapshot = ctx.lake.snapshot_id()
     with ctx.transaction(actor) as tx:
-        period = locked(tx.session, ctx.org, month) or Period(org_id=ctx.org, month=month)
+        period = locked(tx.session, ctx.org, month) or begun(tx.session, ctx.org, month)
         if period.state == "closed":
             return None
         if period.state == "open" or period.snapshot is None or period.catalog_as_of is None:
@@ -205,6 +206,19 @@ def correction_summary(document: dict[str, Any]) -> list[dict[str, Any]]:
         for line in center["corrections"]:
             months[line["charge_month"]] = months.get(line["charge_month"], 0) + 1
     return [{"charge_month": month, "lines": lines} for month, lines in sorted(months.items())]
+
+
+def begun(session: Session, org: str, month: str) -> Period:
+    """The row of a month nobody touched yet; a rival may make it at the same moment."""
+    try:
+        with session.begin_nested():
+            session.add(Period(org_id=org, month=month))
+    except IntegrityError:
+        session.expire_all()
+    found = locked(session, org, month)
+    if found is None:
+        raise WrongState(f"{month} cannot be opened", hint="run it again")
+    return found
 
 
 def locked(session: Session, org: str, month: str) -> Period | None:

@@ -130,19 +130,20 @@ class PriceBook:
     def _look(self, provider: str, model: str, at: datetime, tier: str, region: str) -> Rates | Unpriced:
         entry = self.find(provider, model)
         contract_rows = self._contract_rows(provider, model, entry)
+        called = model_spellings(provider, model)[-1]
         if entry is None and not contract_rows:
             known = provider in self.providers
-            what = f"no price for model {model!r} of {provider}" if known else f"no prices of provider {provider!r}"
+            what = f"no price for model {called!r} of {provider}" if known else f"no prices of provider {provider!r}"
             return Unpriced("unknown_model" if known else "unknown_provider", what)
         listed = _holding(entry.rows if entry else (), at, tier, region)
         contracted = _holding(contract_rows, at, tier, region)
         if tier and not any(price.service_tier == tier for table in (listed, contracted) for bands in table.values() for price in bands):
-            return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{model} at {at:%Y-%m-%d}")
+            return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{called} at {at:%Y-%m-%d}")
         if not listed and not contracted:
-            return Unpriced("no_meter_price", f"no price of {provider}/{model} holds at {at:%Y-%m-%d}")
+            return Unpriced("no_meter_price", f"no price of {provider}/{called} holds at {at:%Y-%m-%d}")
         foreign = sorted({price.currency for table in (listed, contracted) for bands in table.values() for price in bands} - {"USD"})
         if foreign:
-            return Unpriced("currency", f"{provider}/{model} is priced in {', '.join(foreign)}; only USD is rated")
+            return Unpriced("currency", f"{provider}/{called} is priced in {', '.join(foreign)}; only USD is rated")
         notes = (entry.note,) if entry and entry.note else ()
         return Rates(provider, model, entry.model if entry else "", tier, listed, contracted, notes)
 

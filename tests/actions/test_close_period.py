@@ -384,3 +384,33 @@ def test_rivals_close_once(month: Any) -> None:
     assert [isinstance(result, dict) for result in results] == [True, True], results
     assert results[0]["files"] == results[1]["files"]
     assert len(month.entries("period:close")) == 1
+
+
+def test_on_postgres_organizations_close_apart_and_rivals_once(two_worlds: tuple[Any, Any]) -> None:
+    import threading
+
+    for world in two_worlds:
+        world.apply(MORE)
+        import_prices(world.ctx, world.person("finn"), prices())
+        world.now = AFTER
+    acme, globex = two_worlds
+    calls(acme, "fnol", count=3, tokens=(1_000_000, 0))
+    calls(globex, "fnol", count=5, tokens=(1_000_000, 0))
+    results: list[Any] = []
+    finn = acme.person("finn")
+
+    def one() -> None:
+        try:
+            results.append(close(acme.ctx, finn, OCTOBER))
+        except Exception as error:  # noqa: BLE001 - the assertion below shows it
+            results.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result["totals"]["statement_total"] for result in results if isinstance(result, dict)] == ["7.50", "7.50"], results
+    assert len(acme.entries("period:close")) == 1
+    assert status(globex.ctx, OCTOBER)["state"] == "open"
+    assert close(globex.ctx, globex.person("finn"), OCTOBER)["totals"]["statement_total"] == "12.50"

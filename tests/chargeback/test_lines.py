@@ -1,0 +1,156 @@
+"""Lines, corrections and the statement document."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governor.chargeback.corrections import correction_lines
+from governor.chargeback.coverage import coverage_of
+from governor.chargeback.lines import UNALLOCATED, Line, add_up, free_calls, line_of, unpriced_uses, usage_lines
+from governor.chargeback.statement import StatementInput, cents_text, for_cost_center, percent, previous_of, statement_document, usd
+from governor.prices.book import PriceBook
+from governor.prices.exposure import NOTHING, Exposure
+from governor.prices.rate import Rated, Usage, rate_group
+
+AT = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Group:
+    rated: Rated
+    workflow_id: str | None = "w"
+    owner: str | None = "o@acme.example"
+    cost_center: str | None = "CC-1"
+    provider: str | None = "openai"
+    model: str | None = "m"
+    service_tier: str | None = None
+    traffic_class: str = "production"
+    route_status: str = "approved"
+    calls: int = 1
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    exposure: Exposure = NOTHING
+
+
+def rated(tokens: tuple[int, int], amount: str = "2") -> Rated:
+    rows = [
+        {"kind": "list", "provider": "openai", "model": "m", "meter": meter, "amount": amount, "per": 1_000_000}
+        for meter in ("input", "output")
+    ]
+    return rate_group(PriceBook(rows), "openai", "m", AT, Usage(*tokens))
+
+
+def line(**changes: object) -> Line:
+    (found, _) = usage_lines([Group(rated((10, 5)))], "2026-10")
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def test_groups_that_are_alike_become_one_line_per_meter() -> None:
+    lines = usage_lines([Group(rated((10, 5)), calls=2), Group(rated((30, 1)), calls=3)], "2026-10")
+    assert [(one.meter, one.quantity, one.contracted_pico, one.calls) for one in lines] == [
+        ("input", 40, 80_000_000, 5),
+        ("output", 6, 12_000_000, 0),
+    ]
+
+
+def test_another_price_or_owner_or_route_is_another_line() -> None:
+    groups = [
+        Group(rated((10, 0))),
+        Group(rated((10, 0), "3")),
+        Group(rated((10, 0)), owner="p@acme.example"),
+        Group(rated((10, 0)), route_status="unapproved"),
+    ]
+    lines = usage_lines(groups, "2026-10")
+    assert len({one.line_id for one in lines}) == 4
+
+
+def test_spend_without_a_cost_center_is_unallocated_not_dropped() -> None:
+    (only,) = usage_lines([Group(rated((10, 0)), workflow_id=None, owner=None, cost_center=None)], "2026-10")
+    assert only.cost_center == UNALLOCATED
+
+
+def test_unpriced_and_free_calls_are_counted_by_reason() -> None:
+    groups = [
+        Group(Rated("unpriced", reason="unknown_model", detail="d"), calls=2, input_tokens=5, exposure=Exposure(1, 2, 3, 4)),
+        Group(Rated("unpriced", reason="unknown_model", detail="d"), calls=3, exposure=Exposure(1, 2, 3, 4)),
+        Group(Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), calls=7),
+    ]
+    (use,) = unpriced_uses(groups)
+    assert (use.calls, use.input_tokens, use.output_tokens, use.exposure_mid_pico) == (5, 5, None, 4)
+    assert free_calls(groups) == {"CC-1": {"gateway_cache_hit": 7}}
+
+
+def test_a_line_survives_its_record() -> None:
+    assert line_of(line(list_pico=10**30).record()) == line(list_pico=10**30)
+
+
+LINES = st.lists(st.tuples(st.sampled_from(["CC-1", "CC-2", "CC-3"]), st.sampled_from(["1", "2", "3"]), st.integers(1, 10**9)), max_size=12)
+
+
+def made(rows: list[tuple[str, str, int]]) -> list[Line]:
+    return add_up(
+        line(
+            cost_center=center,
+            list_amount=price,
+            contract_amount=price,
+            quantity=n,
+            list_pico=n * int(price),
+            contracted_pico=n * int(price),
+        )
+        for center, price, n in rows
+    )
+
+
+@given(LINES, LINES, LINES)
+def test_charged_plus_corrections_is_recomputed_and_never_twice(
+    first: list[tuple[str, str, int]], second: list[tuple[str, str, int]], third: list[tuple[str, str, int]]
+) -> None:
+    charged, now, later = made(first), made(second), made(third)
+    once = correction_lines(charged, now)
+    assert sum(one.contracted_pico for one in charged) + sum(one.contracted_pico for one in once) == sum(one.contracted_pico for one in now)
+    assert correction_lines([*charged, *once], now) == []
+    again = correction_lines([*charged, *once], later)
+    assert sum(one.contracted_pico for one in [*charged, *once, *again]) == sum(one.contracted_pico for one in later)
+    for one in [*once, *again]:
+        assert one.charge_month == "2026-10"
+        assert one.contracted_pico == one.quantity * int(one.contract_amount or 0), "a correction keeps quantity x price"
+
+
+@given(LINES, LINES)
+def test_a_statement_foots_whatever_is_in_it(usage: list[tuple[str, str, int]], before: list[tuple[str, str, int]]) -> None:
+    lines = made(usage)
+    corrections = correction_lines(made(before), lines)
+    document = statement_document(StatementInput({"month": "2026-11"}, lines, corrections, [], {}, coverage_of([])))
+    exact = sum(one.contracted_pico for one in [*lines, *corrections])
+    assert Decimal(document["totals"]["contracted_cost"]) == Decimal(exact) / 10**12
+    assert Decimal(document["totals"]["statement_total"]) == round(Decimal(exact) / 10**12, 2)
+    centers = document["cost_centers"]
+    assert sum(Decimal(center["total"]) for center in centers) == Decimal(document["totals"]["statement_total"])
+    for center in centers:
+        amounts = [Decimal(one["amount"]) for one in [*center["lines"], *center["corrections"]]]
+        assert sum(amounts) == Decimal(center["total"])
+        assert sum(Decimal(row["amount"]) for row in center["workflows"]) == Decimal(center["usage_total"])
+
+
+def test_a_cost_center_sees_its_own_lines_and_the_whole_total() -> None:
+    lines = made([("CC-1", "1", 10**12), ("CC-2", "1", 10**12)])
+    document = statement_document(StatementInput({"month": "2026-10"}, lines, [], [], {}, coverage_of([])))
+    own = for_cost_center(document, "CC-2")
+    assert own["cost_center"]["id"] == "CC-2"
+    assert "cost_centers" not in own
+    assert own["totals"]["statement_total"] == "2.00"
+
+
+def test_the_month_before_is_compared_by_workflow() -> None:
+    lines = made([("CC-1", "1", 3 * 10**12)])
+    found = previous_of("2026-09", lines)
+    assert found == {"month": "2026-09", "totals": {"CC-1": 300}, "workflows": {"CC-1": {"w": 300}}}
+
+
+def test_money_text() -> None:
+    assert [usd(value) for value in (0, 10**12, -5 * 10**11, 1, 123 * 10**10)] == ["0.00", "1.00", "-0.50", "0.000000000001", "1.23"]
+    assert [cents_text(value) for value in (0, -1, 12_345)] == ["0.00", "-0.01", "123.45"]
+    assert percent(94_999, 100_000) == "94.99"

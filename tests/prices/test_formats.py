@@ -1,0 +1,96 @@
+"""Price files: LiteLLM's map and CSV, exactly; and what they would change."""
+
+import csv
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from governor.errors import Invalid
+from governor.prices.book import PriceBook
+from governor.prices.difference import difference
+from governor.prices.formats import read_prices
+from governor.prices.rate import Usage, rate_group
+from governor.prices.seed import Seed
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+COMPARED = Path(__file__).parents[2] / "../shared/data/prices/price_compare_genai_vs_litellm.csv"
+MAP = {
+    "sample_spec": {"input_cost_per_token": 0, "litellm_provider": "one of"},
+    "gpt-4o": {"litellm_provider": "openai", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05, "cache_read_input_token_cost": 1.25e-06,
+               "input_cost_per_token_batches": 1.25e-06, "output_cost_per_token_batches": 5e-06, "search_context_cost_per_query": {"low": 0.03}},
+    "vertex_ai/gemini-2.5-pro": {"litellm_provider": "vertex_ai-language-models", "input_cost_per_token": 1.25e-06, "output_cost_per_token": 1e-05,
+                                 "input_cost_per_token_above_200k_tokens": 2.5e-06, "output_cost_per_token_above_200k_tokens": 1.5e-05},
+    "whisper-1": {"litellm_provider": "openai", "input_cost_per_second": 0.0001},
+}  # fmt: skip
+
+
+def test_litellm_numbers_are_read_exactly_with_tiers_and_bands() -> None:
+    seed = read_prices(json.dumps(MAP), "map.json")
+    book = PriceBook(seed.rows)
+    assert rate_group(book, "openai", "gpt-4o", AT, Usage(1_000_000, 0, 400_000)).list_pico == 600_000 * 2_500_000 + 400_000 * 1_250_000
+    assert rate_group(book, "openai", "gpt-4o", AT, Usage(1_000_000, 0), tier="batch").list_pico == 1_250_000_000_000
+    pro = [rate_group(book, "vertex_ai", "gemini-2.5-pro", AT, Usage(tokens, 0)).list_pico for tokens in (200_000, 200_001)]
+    assert pro == [200_000 * 1_250_000, 200_001 * 2_500_000]
+    assert any("input_cost_per_second" in note for note in seed.notes)
+
+
+def test_a_csv_of_prices() -> None:
+    text = "provider,model,meter,amount,per,valid_from\nazure,my-deployment,input,2.75,1000000,2026-10-01T00:00:00+00:00\nazure,my-deployment,output,11,1000000,\n"
+    book = PriceBook(read_prices(text, "own.csv").rows)
+    assert rate_group(book, "azure.openai", "my-deployment", AT, Usage(1_000_000, 0)).list_pico == 2_750_000_000_000
+    assert (
+        rate_group(book, "azure.openai", "my-deployment", datetime(2026, 9, 1, tzinfo=UTC), Usage(1_000_000, 0)).reason == "no_meter_price"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("provider,model,meter,amount,per\nopenai,m,input,abc,1\n", "line 2"),
+        ("provider,model,meter,amount,per\nopenai,m,input,1,\n", "line 2"),
+        ("provider,model,meter,amount,per\nopenai,m,input,1,x\n", "whole number"),
+        ("provider,model,meter,amount,per\nopenai,m,input,-1,1\n", "zero or more"),
+        ("hello", "neither"),
+        ("{not json", "not JSON"),
+    ],
+)
+def test_a_malformed_file_is_refused_by_place(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        read_prices(text, "file")
+
+
+def test_a_difference_names_changes_jumps_and_what_stays(seed: Seed) -> None:
+    new = read_prices("provider,model,meter,amount,per\nopenai,gpt-4o,input,5,1000000\nopenai,brand-new,input,1,1000000\n", "n.csv")
+    found = difference(seed.rows, new.rows)
+    assert (found.added, found.changed) == ([("openai", "brand-new")], [("openai", "gpt-4o")])
+    assert len(found.missing) > 2000
+    jump = next(change for change in found.changes if change.meter == "input" and change.service_tier == "")
+    assert (jump.before, jump.after, jump.jump) == ("2.5 per 1000000", "5 per 1000000", True)
+    assert difference(seed.rows, seed.rows).document()["changed"] == 0
+
+
+def test_our_list_prices_are_the_genai_side_of_the_published_comparison(book: PriceBook) -> None:
+    """The discrepancy report between price sources was made by hand once; our frozen rows must be its genai column."""
+    if not COMPARED.exists():
+        pytest.skip("../shared/data/prices is not here")
+    fields = {
+        "input_mtok": "input",
+        "output_mtok": "output",
+        "cache_read_mtok": "cache_read",
+        "cache_write_mtok": "cache_write",
+        "cache_write_1h_mtok": "cache_write_1h",
+    }
+    compared, wrong = 0, []
+    for row in csv.DictReader(COMPARED.open()):
+        if row["mode"] != "std" or row["field"] not in fields or row["genai_usd_per_mtok"] in {"", "None"}:
+            continue
+        rates = book.lookup(row["provider"], row["model"], AT)
+        price = None if not hasattr(rates, "price") else rates.price(fields[row["field"]], 0, contract=False)
+        compared += 1
+        if price is None or Decimal(price.amount) != Decimal(row["genai_usd_per_mtok"]):
+            wrong.append((row["provider"], row["model"], row["field"], row["genai_usd_per_mtok"], price and price.amount))
+    assert compared > 15
+    assert {provider for provider, *_ in wrong} <= {"deepseek"}, wrong  # its time-of-day prices are not modelled

@@ -1,0 +1,58 @@
+"""The journal: it balances, it equals the statement, posting it twice is recognised."""
+
+import csv
+import io
+from decimal import Decimal
+from typing import Any
+
+from reports.journal import render_csv
+
+
+def lines(month: dict[str, Any]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render_csv(month).decode())))
+
+
+def side(found: list[dict[str, str]], name: str) -> Decimal:
+    return sum((Decimal(line[name]) for line in found if line[name]), Decimal(0))
+
+
+def test_debits_equal_credits_and_the_clearing_line_is_the_total(month: dict[str, Any]) -> None:
+    found = lines(month)
+    assert side(found, "debit") == side(found, "credit")
+    assert found[-1]["account"] == "2150"
+    assert Decimal(found[-1]["credit"]) == Decimal(month["totals"]["statement_total"])
+
+
+def test_each_cost_center_owes_its_statement(month: dict[str, Any]) -> None:
+    found = lines(month)
+    for center in month["cost_centers"]:
+        own = [line for line in found if line["cost_center"] == center["id"]]
+        assert side(own, "debit") - side(own, "credit") == Decimal(center["total"])
+
+
+def test_shadow_corrections_and_unallocated_have_accounts_of_their_own(month: dict[str, Any]) -> None:
+    found = {(line["cost_center"], line["account"]): line for line in lines(month)}
+    assert found[("CC-4100", "5220")]["debit"] == "1.23"
+    assert found[("CC-5200", "5230")]["credit"] == "18.32"
+    assert ("UNALLOCATED", "5290") in found
+
+
+def test_no_amount_is_negative_and_no_line_has_both_sides(month: dict[str, Any]) -> None:
+    for line in lines(month):
+        assert bool(line["debit"]) != bool(line["credit"])
+        assert not (line["debit"] + line["credit"]).startswith("-")
+
+
+def test_external_ids_are_distinct_and_stable(month: dict[str, Any]) -> None:
+    ids = [line["external_id"] for line in lines(month)]
+    assert len(set(ids)) == len(ids)
+    assert ids == [line["external_id"] for line in lines(month)]
+
+
+def test_accounts_can_be_named(month: dict[str, Any]) -> None:
+    named = render_csv(month | {"accounts": {"clearing": ["2999", "Our clearing"]}})
+    assert b"2999,Our clearing" in named
+
+
+def test_a_month_that_charges_nothing_is_an_empty_journal(month: dict[str, Any]) -> None:
+    assert len(render_csv(month | {"cost_centers": []}).decode().splitlines()) == 1

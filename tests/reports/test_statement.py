@@ -1,0 +1,112 @@
+"""The statement: amounts that foot, text that cannot be run, the same bytes every time."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governor.chargeback.statement import for_cost_center
+from reports.statement import render_csv, render_html, render_pdf, usd
+from reports.table import safe_text
+
+CENTERS = ("CC-4100", "CC-5200", "UNALLOCATED")
+
+
+def rows(month: dict[str, Any], center: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render_csv(for_cost_center(month, center)).decode())))
+
+
+@pytest.mark.parametrize("center", CENTERS)
+def test_the_amounts_of_a_cost_center_sum_to_its_total(month: dict[str, Any], center: str) -> None:
+    document = for_cost_center(month, center)["cost_center"]
+    found = rows(month, center)
+    assert sum(Decimal(row["amount"] or 0) for row in found) == Decimal(document["total"])
+    assert sum(Decimal(row["contracted_cost"] or 0) for row in found) == Decimal(document["contracted_cost"])
+    production = sum((Decimal(row["amount"]) for row in document["workflows"]), Decimal(0))
+    assert production + Decimal(document["corrections_total"]) == Decimal(document["total"])
+
+
+def test_unpriced_use_is_listed_without_an_amount(month: dict[str, Any]) -> None:
+    found = [row for row in rows(month, "CC-5200") if row["kind"] == "unpriced"]
+    assert [(row["model"], row["meter"], row["quantity"], row["amount"]) for row in found] == [
+        ("mystery-x1", "input", "120000", ""), ("mystery-x1", "output", "31000", ""),
+    ]  # fmt: skip
+
+
+def test_a_formula_in_a_name_is_defused_and_negative_amounts_stay_numbers(month: dict[str, Any]) -> None:
+    found = rows(month, "CC-5200")
+    assert {row["workflow"] for row in found if "HYPERLINK" in row["workflow"]} == {"'=HYPERLINK(1)"}
+    assert any(row["amount"].startswith("-") for row in found)
+    page = render_html(for_cost_center(month, "CC-5200") | {"warnings": ["<script>alert(1)</script>"]})
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [("=1+1", "'=1+1"), (" +1", "' +1"), ("\t=1", "'\t=1"), ("@x", "'@x"), ("-1", "'-1"), ("＝1", "'＝1"), ("\u00a0=1", "'\u00a0=1"), ("a\n=1", "a\n'=1"),
+     ("a-b", "a-b")],
+)  # fmt: skip
+def test_cells_that_a_spreadsheet_would_run(text: str, safe: str) -> None:
+    assert safe_text(text) == safe
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1234567.5", "$1,234,567.50"), ("-0.01", "($0.01)"), ("0", "$0.00")])
+def test_money_is_shown_with_negatives_in_parentheses(value: str, shown: str) -> None:
+    assert usd(value) == shown
+
+
+def test_the_page_says_what_a_controller_asks(month: dict[str, Any]) -> None:
+    page = render_html(for_cost_center(month, "CC-4100"))
+    for words in (
+        "$431.43",
+        "+$252.93",
+        "route not approved",
+        "Shadow tests and evaluation",
+        "period:close",
+        "98.67 %",
+        "$6.69",
+        "line_id",
+        "cache, nothing charged",
+    ):
+        assert words in page, words
+    assert "Over budget: contract-review ($105.09 of $100.00)" in render_html(for_cost_center(month, "CC-5200"))
+    assert "under a waiver" in render_html(for_cost_center(month, "CC-5200"))
+
+
+def test_a_statement_without_anything_special_renders(month: dict[str, Any]) -> None:
+    document = for_cost_center(month, "UNALLOCATED") | {"previous": None}
+    document["cost_center"] = document["cost_center"] | {"previous_total": None}
+    page = render_html(document)
+    assert "no closed month before this one" in page
+    assert "nobody has been charged" in page
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_pdf_is_the_same_bytes_in_another_process(month: dict[str, Any], paper: str, tmp_path: Path) -> None:
+    document = for_cost_center(month, "CC-5200") | {"paper": paper}
+    (tmp_path / "document.json").write_text(json.dumps(document))
+    program = "import hashlib,json,sys; from reports.statement import render_pdf; print(hashlib.sha256(render_pdf(json.load(open(sys.argv[1])))).hexdigest())"
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    command = [sys.executable, "-c", program, str(tmp_path / "document.json")]
+    other = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment, cwd=Path(__file__).parents[2]
+    ).stdout.strip()
+    assert hashlib.sha256(render_pdf(document)).hexdigest() == other
+
+
+def test_the_csv_is_inside_the_pdf(month: dict[str, Any], tmp_path: Path) -> None:
+    if shutil.which("pdfdetach") is None:
+        pytest.skip("pdfdetach (poppler-utils) is not installed")
+    document = for_cost_center(month, "CC-4100")
+    (tmp_path / "s.pdf").write_bytes(render_pdf(document))
+    subprocess.run(["pdfdetach", "-save", "1", "-o", "inside.csv", "s.pdf"], cwd=tmp_path, check=True)
+    assert (tmp_path / "inside.csv").read_bytes() == render_csv(document)
