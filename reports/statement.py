@@ -18,12 +18,12 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from reports.amounts import count, day, exact, month_name, usd
 from reports.charts import svg, workflow_spec
 from reports.table import csv_bytes
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 CHART_ROWS: Final = 12
-MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 METERS: Final = {
     "input": "Input",
     "cache_read": "Input, from cache",
@@ -275,31 +275,3 @@ def _amounts(lines: Sequence[Mapping[str, Any]], month: str) -> Decimal:
 
 def _total(rows: Sequence[Mapping[str, Any]]) -> Decimal:
     return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
-
-
-def usd(value: str | Decimal) -> str:
-    """$1,234.56; a negative amount in parentheses."""
-    amount = Decimal(value).quantize(Decimal("0.01"))
-    return f"(${-amount:,.2f})" if amount < 0 else f"${amount:,.2f}"
-
-
-def exact(value: str | Decimal) -> str:
-    """Every digit there is, at least two."""
-    amount = Decimal(value)
-    whole, _, places = f"{abs(amount):f}".partition(".")
-    text = f"${int(whole):,}.{places.rstrip('0').ljust(2, '0')}"
-    return f"({text})" if amount < 0 else text
-
-
-def count(value: int) -> str:
-    return f"({-value:,})" if value < 0 else f"{value:,}"
-
-
-def month_name(month: str) -> str:
-    """`2026-10` as October 2026."""
-    return f"{MONTHS[int(month[5:7]) - 1]} {month[:4]}"
-
-
-def day(moment: str) -> str:
-    """`2026-11-03...` as 3 November 2026."""
-    return f"{int(moment[8:10])} {month_name(moment)}"

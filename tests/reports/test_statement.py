@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from governor.chargeback.statement import for_cost_center
-from reports.statement import render_csv, render_html, render_pdf, usd
+from reports.amounts import usd
+from reports.statement import render_csv, render_html, render_pdf
 from reports.table import safe_text
 
 CENTERS = ("CC-4100", "CC-5200", "UNALLOCATED")
