@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from governor.actions.findings import findings as find
 from governor.cli.session import session_of
 
 
@@ -25,6 +24,8 @@ def findings(
 
     `governor findings --period 2026-10 --status violation` is the list to work through before a month is closed.
     """
+    from governor.actions.findings import findings as find
+
     session = session_of(ctx)
     period = period or datetime.now(UTC).strftime("%Y-%m")
     found = [

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
-from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.errors import NotFound, Unauthenticated
-from governor.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # the stores are heavy; commands that need no home (packet verify) must not wait for them
+    from governor.actions.context import Actor, Context
+    from governor.settings import Settings
 
 
 @dataclass
@@ -27,11 +29,15 @@ class Session:
     _context: Context | None = None
 
     def settings(self) -> Settings:
+        from governor.settings import load_settings
+
         return load_settings(home=self.home)
 
     def context(self, *, create: bool = False) -> Context:
         """The organization of the home. Raises NotFound when it was never initialised."""
         if self._context is None:
+            from governor.actions.context import open_context
+
             settings = self.settings()
             if not create and settings.embedded and not (settings.home / "governor.db").exists():
                 raise NotFound(f"no Governor home at {settings.home}", hint="run `governor init` (or give --home DIR)")
@@ -47,6 +53,8 @@ class Session:
             return authenticate(self.context(), settings.token)
         if not settings.embedded:
             raise Unauthenticated("a shared installation needs a token for every command")
+        from governor.actions.context import OPERATOR
+
         return OPERATOR
 
     def print(self, data: Any, human: str | Callable[[Any], None] | None = None) -> None:

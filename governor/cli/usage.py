@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from governor.actions.usage import DIMENSIONS, usage_report
 from governor.cli.session import session_of
 
 
@@ -18,7 +17,7 @@ def usage(
         str,
         typer.Option("--period", help="Calendar month in the organization's billing zone, YYYY-MM.", show_default=False),
     ],
-    by: Annotated[str, typer.Option("--by", help=f"Comma separated: {', '.join(DIMENSIONS)}.")] = "workflow",
+    by: Annotated[str, typer.Option("--by", help="Comma separated: workflow, owner, cost_center, provider, model, status, day and more; a wrong name lists them all.")] = "workflow",
     as_of: Annotated[
         str, typer.Option("--as-of", help="event: the catalog as it was when each call happened; now: as it is today.")
     ] = "event",
@@ -28,12 +27,16 @@ def usage(
     `governor usage --period 2026-10 --by workflow,owner` shows who spent what;
     `--by status` and `--by provider,model` cut the same month differently. Money is exact, in USD.
     """
+    from governor.actions.usage import usage_report
+
     session = session_of(ctx)
     report = usage_report(session.context(), period, [part.strip() for part in by.split(",") if part.strip()], as_of=as_of)
     session.print(report, show)
 
 
 def show(report: dict[str, Any]) -> None:
+    from governor.actions.usage import DIMENSIONS
+
     console = Console()
     keys = [name for name in DIMENSIONS if report["rows"] and name in report["rows"][0]]
     table = Table(title=f"Usage {report['period']}", caption=f"lake snapshot {report['snapshot']}")
