@@ -21,6 +21,7 @@ from governor.store import lake_facts, lake_ingest, lake_read, lake_tables
 from governor.store.lake_attach import Place, attach
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
+from governor.store.lake_stage import Stage
 
 __all__ = ["BatchInfo", "Counts", "Lake"]
 Result = TypeVar("Result")
@@ -55,7 +56,7 @@ class Lake:
         `batches` is drained before the lock is taken. Raises Unavailable when another writer keeps the lake for longer than `patience` seconds.
         """
         with self._cursor() as connection:
-            stage = lake_ingest.Stage(connection)
+            stage = Stage(connection, self.place.scratch or self._lock_folder)
             try:
                 stage.fill(batches, now)
                 with self._writing(patience):
@@ -126,8 +127,12 @@ class Lake:
         return self._read(lambda connection: {name: lake_read.count(connection, f"lake.{name}") for name in lake_tables.TABLES})
 
     def compact(self) -> None:
-        """Merge small files; snapshots stay readable."""
-        self._write(lambda connection: connection.execute("CALL ducklake_merge_adjacent_files('lake')").fetchall())
+        """Merge small files, and remove what merges and killed ingests left behind a day ago. Every snapshot stays readable."""
+        for call in (
+            "ducklake_merge_adjacent_files('lake')",
+            *(f"{name}('lake', older_than => now() - INTERVAL 1 DAY)" for name in lake_tables.SWEEPS),
+        ):
+            self._write(lambda connection, call=call: connection.execute(f"CALL {call}").fetchall())  # type: ignore[misc]
 
     def query(self, sql: str, parameters: dict[str, Any] | None = None, *, snapshot: int | None = None, **relations: pa.Table) -> pa.Table:
         """A read-only SELECT in which `{calls}` stands for the calls at `snapshot` and `relations` are Arrow tables by name. For store and actions."""

@@ -1,30 +1,25 @@
 """Storing calls once: stage what connectors read, compare with what is stored, commit everything or nothing.
 
-Owns: the lake transaction of an ingest and its counts. Does not own: reading sources (connectors), the lock and retry (lake_lock.py),
-which witness bears the cost (lake_witness.py). Invariants: read = stored + duplicates + conflicts + quarantined; the same key with the same
-payload is stored once, with another payload it is a conflict and never overwrites; the batch row commits with its calls.
+Owns: the lake transaction of an ingest and its counts. Does not own: what waits to be stored (lake_stage.py), the lock and retry
+(lake_lock.py), which witness bears the cost (lake_witness.py). Invariants: read = stored + duplicates + conflicts + quarantined; the same key
+with the same payload is stored once, with another payload it is a conflict and never overwrites; the batch row commits with its calls.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import duckdb
-import pyarrow as pa
 
-from governor.calls import CALL_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import Invalid
-from governor.ports import Batch
+from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA
 
-EARLIEST: Final = "TIMESTAMPTZ '2022-01-01 00:00:00+00'"
 MAX_URIS: Final = 20
-_SEEN_TABLES: Final = ("seen", "stored", "fresh", "members", "touched", "found", "namers", "decisions")
 
 
 @dataclass(frozen=True)
@@ -52,54 +47,6 @@ class BatchInfo:
     actor: str = ""
     cursor: str = ""
     started_at: datetime | None = None
-
-
-class Stage:
-    """Temporary tables that hold what was read, spilling to disk; filled outside the lock, used inside it."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self.connection = connection
-        for name, schema in {"in_calls": CALL_SCHEMA, "in_rejected": REJECT_SCHEMA, "in_spans": SPAN_SCHEMA}.items():
-            connection.register("shape", schema.empty_table())
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM shape")
-            connection.unregister("shape")
-
-    def fill(self, batches: Iterable[Batch], now: datetime) -> None:
-        for batch in batches:
-            self._add("in_calls", batch.calls, CALL_SCHEMA)
-            self._add("in_rejected", batch.rejected, REJECT_SCHEMA)
-            self._add("in_spans", batch.spans, SPAN_SCHEMA)
-        self._refuse_unusable(now)
-
-    def _add(self, name: str, table: pa.Table, schema: pa.Schema) -> None:
-        if table.num_rows == 0:
-            return
-        if table.schema.names != schema.names:
-            odd = sorted(set(table.schema.names) ^ set(schema.names))
-            raise Invalid(f"a connector returned other columns than {name[3:]} has: {', '.join(odd[:5]) or 'in another order'}")
-        self.connection.register("incoming", table)
-        self.connection.execute(f"INSERT INTO {name} FROM incoming")
-        self.connection.unregister("incoming")
-
-    def _refuse_unusable(self, now: datetime) -> None:
-        """A call without key, digest or believable time cannot be counted once or put in a month: it goes to quarantine."""
-        reason = f"""CASE WHEN record_id IS NULL THEN 'record_id: missing' WHEN raw_sha256 IS NULL THEN 'raw_sha256: missing'
-            WHEN start_time IS NULL THEN 'start_time: missing'
-            WHEN start_time < {EARLIEST} OR start_time > $limit THEN 'start_time: ' || start_time::VARCHAR || ' is not between 2022 and tomorrow' END"""
-        limit = {"limit": now + timedelta(days=1)}
-        bad = self.connection.execute(f"SELECT count(*) FROM in_calls WHERE {reason} IS NOT NULL", limit).fetchone()
-        if bad in (None, (0,)):
-            return
-        self.connection.execute(
-            f"""INSERT INTO in_rejected SELECT ingest_uri, ingest_row, {reason}, encode(to_json(in_calls)::VARCHAR)
-                FROM in_calls WHERE {reason} IS NOT NULL""",
-            limit,
-        )
-        self.connection.execute(f"DELETE FROM in_calls WHERE {reason} IS NOT NULL", limit)
-
-    def drop(self) -> None:
-        for name in ("in_calls", "in_rejected", "in_spans", *_SEEN_TABLES):
-            self.connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def commit(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str] = ()) -> Counts:
@@ -153,7 +100,7 @@ def _store(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo
 def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime) -> tuple[int, int, int]:
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE seen AS
-        SELECT record_id, min(rowid) AS seq, arg_min(raw_sha256, rowid) AS raw_sha256, count(*) AS copies FROM in_calls GROUP BY record_id
+        SELECT record_id, min(seq) AS seq, arg_min(raw_sha256, seq) AS raw_sha256 FROM in_calls GROUP BY record_id
     """)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE stored AS SELECT record_id, raw_sha256 FROM lake.calls SEMI JOIN seen USING (record_id)"
@@ -166,7 +113,7 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
     # A row that is not the first of its key is measured against the payload that is kept: the stored one, else the first of this input.
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE found AS
-        SELECT c.rowid AS seq, coalesce(k.raw_sha256, s.raw_sha256) AS kept
+        SELECT c.seq, coalesce(k.raw_sha256, s.raw_sha256) AS kept
         FROM in_calls c JOIN seen s USING (record_id) LEFT JOIN stored k USING (record_id)
         WHERE c.raw_sha256 <> coalesce(k.raw_sha256, s.raw_sha256)
     """)
@@ -176,9 +123,9 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         columns = ", ".join(f"{own.get(name, f'c.{name}')} AS {name}" for name in CALL_SCHEMA.names)
         connection.execute(
             f"""INSERT INTO lake.conflicts BY NAME
-                SELECT {columns}, f.kept AS stored_raw_sha256, $now AS detected_at FROM in_calls c JOIN found f ON c.rowid = f.seq
+                SELECT {columns}, f.kept AS stored_raw_sha256, $now AS detected_at FROM in_calls c JOIN found f ON c.seq = f.seq
                 ANTI JOIN lake.conflicts o ON o.record_id = c.record_id AND o.raw_sha256 = c.raw_sha256
-                QUALIFY row_number() OVER (PARTITION BY c.record_id, c.raw_sha256 ORDER BY c.rowid) = 1""",
+                QUALIFY row_number() OVER (PARTITION BY c.record_id, c.raw_sha256 ORDER BY c.seq) = 1""",
             {"now": now, "batch": batch_id},
         )
     stored = distinct - known
@@ -190,7 +137,7 @@ def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datet
         fresh = "in_calls"
     else:
         connection.execute("CREATE OR REPLACE TEMP TABLE fresh AS SELECT seq FROM seen ANTI JOIN stored USING (record_id)")
-        fresh = "(SELECT c.* FROM in_calls c SEMI JOIN fresh ON c.rowid = fresh.seq)"
+        fresh = "(SELECT c.* FROM in_calls c SEMI JOIN fresh ON c.seq = fresh.seq)"
     kept_out = lake_witness.SOURCE_EXCLUSION
     reason, decided = kept_out, ""
     if lake_witness.decide(connection, fresh):

@@ -64,6 +64,10 @@ TABLES: Final = {
     "spans": SPAN_SCHEMA,
     "batches": BATCH_SCHEMA,
 }
+SWEEPS: Final = (
+    "ducklake_cleanup_old_files",
+    "ducklake_delete_orphaned_files",
+)  # files no snapshot uses; a running reader has a day to finish
 _INLINE_BATCHES: Final = 200
 
 

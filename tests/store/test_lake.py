@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,6 +143,18 @@ def test_a_connector_that_fails_midway_leaves_nothing(lake: Lake, make_call: Mak
     assert lake.ingest("b1", [make_batch(make_call("a"))], NOW).stored == 1
 
 
+def test_inputs_larger_than_memory_spill_and_leave_no_file(
+    lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from governor.store import lake_stage
+
+    monkeypatch.setattr(lake_stage, "SPILL_BYTES", 1000)
+    calls = [make_call(f"c{number:02}", tags=[str(number)], metadata=[("n", str(number))]) for number in range(30)]
+    assert lake.ingest("b1", [make_batch(*calls[start : start + 7]) for start in range(0, 30, 7)], NOW) == Counts(30, 30)
+    assert [row["tags"] for row in contents(lake)] == [[str(number)] for number in range(30)]
+    assert list(tmp_path.rglob("*.arrow")) == []
+
+
 def test_columns_of_another_shape_are_refused(lake: Lake, make_call: Make, make_batch: Make) -> None:
     good = make_batch(make_call("a"))
     with pytest.raises(Invalid, match="record_id"):
@@ -157,6 +170,32 @@ def test_a_snapshot_can_be_read_for_ever(lake: Lake, make_call: Make, make_batch
     [before] = lake.month_facts(*OCTOBER, snapshot=then).to_pylist()
     assert (before["calls"], before["source_kind"]) == (1, "otlp.gen_ai")
     assert sum(lake.month_facts(*OCTOBER).column("calls").to_pylist()) == 2
+
+
+def test_compaction_merges_files_and_removes_only_what_no_snapshot_uses(
+    lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path
+) -> None:
+    seen = {}
+    for number in range(6):
+        kind = ["otlp.gen_ai", "litellm.s3"][number % 2]
+        calls = [make_call(f"{number}-{place}", dup_group_key=f"k{place}", source_kind=kind) for place in range(4)]
+        lake.ingest(f"b{number}", [make_batch(*calls)], NOW)
+        seen[lake.snapshot_id()] = contents(lake)
+    files = sorted(tmp_path.rglob("calls/**/*.parquet"))
+    orphan = files[0].with_name("left-by-a-killed-ingest.parquet")
+    orphan.write_bytes(files[0].read_bytes())
+    recent = files[0].with_name("being-written.parquet")
+    recent.write_bytes(files[0].read_bytes())
+    os.utime(orphan, (0, 0))
+    lake.compact()
+    assert not orphan.exists()
+    assert recent.exists()
+    for snapshot, rows in seen.items():
+        assert lake.calls(snapshot=snapshot).sort_by("record_id").to_pylist() == rows
+    lake._write(lambda connection: connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall())
+    assert len(list(tmp_path.rglob("calls/**/*.parquet"))) < len(files)
+    for snapshot, rows in seen.items():
+        assert lake.calls(snapshot=snapshot).sort_by("record_id").to_pylist() == rows
 
 
 def test_listing_pages_through_everything_once(lake: Lake, make_call: Make, make_batch: Make) -> None:

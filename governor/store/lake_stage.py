@@ -1,0 +1,108 @@
+"""What connectors read, held as Arrow until the lake commits it: nothing is copied, and memory is bounded by spilling to disk.
+
+Owns: the relations in_calls (with `seq`, the place in the input), in_rejected and in_spans of one ingest. Does not own: storing them (lake_ingest.py).
+Invariants: filled outside the lock; a spilled file has no name any more, so that a process that dies leaves nothing behind; every call in
+in_calls has a key, a payload digest and a believable time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governor.calls import CALL_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
+from governor.errors import Invalid
+from governor.ports import Batch
+
+EARLIEST: Final = datetime(2022, 1, 1, tzinfo=UTC)
+SPILL_BYTES: Final = 256 << 20
+RELATIONS: Final = ("in_calls", "in_rejected", "in_spans")
+
+
+class Pile:
+    """Tables of one schema, in order. Beyond SPILL_BYTES they move to an unnamed file that is mapped back."""
+
+    def __init__(self, what: str, schema: pa.Schema, scratch: Path) -> None:
+        self._what, self._schema, self._scratch = what, schema, scratch
+        self._fresh: list[pa.Table] = []
+        self._spilled: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> None:
+        if table.num_rows == 0:
+            return
+        if table.schema.names != self._schema.names:
+            odd = sorted(set(table.schema.names) ^ set(self._schema.names))
+            raise Invalid(f"a connector returned other columns than {self._what} have: {', '.join(odd[:5]) or 'in another order'}")
+        self._fresh.append(table.cast(self._schema))
+        if sum(part.nbytes for part in self._fresh) > SPILL_BYTES:
+            self._spilled.append(self._spill(pa.concat_tables(self._fresh)))
+            self._fresh = []
+
+    def whole(self) -> pa.Table:
+        return pa.concat_tables([self._schema.empty_table(), *self._spilled, *self._fresh])
+
+    def _spill(self, table: pa.Table) -> pa.Table:
+        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=self._scratch, suffix=".arrow")
+        os.close(handle)
+        with pa.OSFile(name, "wb") as out, pa.ipc.new_file(out, self._schema) as writer:
+            writer.write_table(table)
+        mapped = pa.memory_map(name)
+        Path(name).unlink()  # the mapping keeps the bytes
+        return pa.ipc.open_file(mapped).read_all()
+
+
+class Stage:
+    """The three relations on one connection. Use `fill`, then read them by name, then `drop`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        self.connection = connection
+        self._calls = Pile("calls", CALL_SCHEMA, scratch)
+        self._rejected = Pile("rejected records", REJECT_SCHEMA, scratch)
+        self._spans = Pile("spans", SPAN_SCHEMA, scratch)
+
+    def fill(self, batches: Iterable[Batch], now: datetime) -> None:
+        """Raises Invalid when a connector returns tables of another shape."""
+        for batch in batches:
+            usable, refused = _usable(batch.calls, now)
+            self._calls.add(usable)
+            self._rejected.add(batch.rejected)
+            self._rejected.add(refused)
+            self._spans.add(batch.spans)
+        calls = self._calls.whole()
+        self.connection.register("in_calls", calls.append_column("seq", pa.array(np.arange(calls.num_rows, dtype=np.int64))))
+        self.connection.register("in_rejected", self._rejected.whole())
+        self.connection.register("in_spans", self._spans.whole())
+
+    def drop(self) -> None:
+        for name in RELATIONS:
+            self.connection.unregister(name)
+
+
+def _usable(calls: pa.Table, now: datetime) -> tuple[pa.Table, pa.Table]:
+    """(calls that can be counted once and put in a month, reject rows of the others)."""
+    empty = REJECT_SCHEMA.empty_table()
+    if calls.num_rows == 0 or not {"record_id", "raw_sha256", "start_time"} <= set(calls.schema.names):
+        return calls, empty  # another shape is refused where it is added
+    times = calls["start_time"]
+    late = now + timedelta(days=1)
+    within = pc.and_(pc.greater_equal(times, pa.scalar(EARLIEST, times.type)), pc.less_equal(times, pa.scalar(late, times.type)))
+    good = pc.and_(pc.fill_null(within, fill_value=False), pc.and_(pc.is_valid(calls["record_id"]), pc.is_valid(calls["raw_sha256"])))
+    if pc.all(good).as_py():
+        return calls, empty
+    with duckdb.connect() as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.register("refused", calls.filter(pc.invert(good)))
+        found = engine.execute("""SELECT ingest_uri, ingest_row, CASE WHEN record_id IS NULL THEN 'record_id: missing' WHEN raw_sha256 IS NULL THEN 'raw_sha256: missing'
+            WHEN start_time IS NULL THEN 'start_time: missing' ELSE 'start_time: ' || start_time::VARCHAR || ' is not between 2022 and tomorrow' END AS reason,
+            encode(to_json(refused)::VARCHAR) AS raw FROM refused""").to_arrow_table()
+    return calls.filter(good), found.cast(REJECT_SCHEMA)
