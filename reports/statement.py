@@ -23,6 +23,7 @@ from reports.charts import svg, workflow_spec
 from reports.table import csv_bytes
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+CENT: Final = Decimal("0.01")
 CHART_ROWS: Final = 12
 METERS: Final = {
     "input": "Input",
@@ -145,6 +146,8 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "center": center,
         "paper": document.get("paper", "A4"),
         "unallocated": center["id"] == "UNALLOCATED",
+        "total_words": "Total not allocated" if center["id"] == "UNALLOCATED" else "Total to be charged",
+        "cent": CENT,
         "production": production,
         "other": other,
         "other_total": _total(other),
@@ -205,8 +208,9 @@ def _change(center: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _chart(rows: Sequence[Mapping[str, Any]], previous: Mapping[str, Any] | None) -> str | None:
     """Bars by workflow; beyond a dozen the rest is one bar, as it is in words beside it."""
-    if not rows or all(Decimal(row["amount"]) <= 0 for row in rows):
-        return None
+    compared = len(rows) > 1 or any(row["previous"] is not None for row in rows)
+    if not compared or all(Decimal(row["amount"]) < CENT for row in rows):
+        return None  # one bar says no more than the number beside it
     shown = [_bar(row["workflow"] or "unattributed", [row], previous) for row in rows[:CHART_ROWS]]
     if len(rows) > CHART_ROWS:
         shown.append(_bar(f"{len(rows) - CHART_ROWS} more", rows[CHART_ROWS:], previous))
