@@ -140,8 +140,7 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
         elif first.startswith(_ZSTD):
             yield from _unzstd(chain(), guard)
         else:
-            yield first.removeprefix(_BOM)
-            yield from raw
+            yield from chain()
     except (zlib.error, zstandard.ZstdError) as error:
         if not guard.written:
             raise Invalid(f"{payload.uri}: damaged archive: {error}") from error
@@ -243,6 +242,7 @@ def records_of(payload: Payload) -> Iterator[Records]:
             rest = data
             continue
         if lines is None:
+            data = data.removeprefix(_BOM)
             lines = _is_lines(data)
         values, rest = _take(data, lines=lines, last=block is None)
         if len(rest) > MAX_RECORD:

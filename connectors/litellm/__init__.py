@@ -4,7 +4,7 @@ Owns: everything that knows LiteLLM's formats. Does not own: the lake, where fil
 Invariants: read-only; request headers, proxy_server_request, budgets and key values are never kept.
 """
 
-from connectors.litellm.connector import LiteLLM
+from connectors.litellm.reader import LiteLLM
 
 connector = LiteLLM()
 __all__ = ["LiteLLM", "connector"]

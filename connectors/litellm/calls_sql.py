@@ -1,7 +1,7 @@
 """The SQL that turns LiteLLM records into canonical calls: one pass over declared columns, no Python object per record.
 
 Owns: the checks that refuse a record, token and cost rules, record ids, witness keys. Does not own: field names of the source
-(shapes), reading bytes (payloads), running it (connector).
+(shapes), reading bytes (payloads), running it (engine).
 Invariants: a record ends either with a reason or as a call; unknown stays null; nothing is inferred from the order of records.
 
 Rules worth knowing

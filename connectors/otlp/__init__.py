@@ -16,7 +16,7 @@ What needs both spans in one read: an inner view without usage, or ancestors fur
 Not decidable: two sibling views of one call where one has neither id nor recorded response (content hidden) are two calls.
 """
 
-from connectors.otlp.connector import Otlp
+from connectors.otlp.reader import Otlp
 
 connector = Otlp()
 __all__ = ["Otlp", "connector"]

@@ -1,0 +1,313 @@
+"""What LiteLLM's records mean, rule by rule."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.litellm import connector
+from governor.errors import Invalid
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PAYLOADS = [json.loads(line) for line in (FIXTURES / "litellm_generic_api.jsonl").read_text().splitlines()]
+SPEND = [json.loads(line) for line in (FIXTURES / "litellm_spend_logs.jsonl").read_text().splitlines()]
+
+
+def first(**facts: Any) -> dict[str, Any]:
+    """A copy of the first fixture record with these facts."""
+    return json.loads(json.dumps(next(r for r in PAYLOADS if all(r[k] == v for k, v in facts.items()))))
+
+
+def body(*records: Any) -> bytes:
+    return b"\n".join(json.dumps(record).encode() for record in records)
+
+
+@pytest.fixture
+def row(read: Any) -> Any:
+    def of(record: Any, **options: Any) -> dict[str, Any]:
+        batch = read(connector, body(record), **options)
+        assert batch.rejected.to_pylist() == []
+        found: dict[str, Any] = batch.calls.to_pylist()[0]
+        return found
+
+    return of
+
+
+def test_cost_is_exact_from_the_characters(read: Any) -> None:
+    record = first(status="success", cache_hit=None)
+    texts = ("0.028597500000000005", "6.78e-05", "0.1", "1", "2.5e-8", "1234.123456789012", "1e-12")
+    lines = b"\n".join(
+        json.dumps(record | {"response_cost": "COST", "id": f"chatcmpl-{n}" + "x" * 20}).replace('"COST"', text).encode()
+        for n, text in enumerate(texts)
+    )
+    costs = read(connector, lines).calls["cost_amount"].to_pylist()
+    assert costs == [Decimal(text).quantize(Decimal("1e-12")) for text in texts]
+
+
+def test_an_unpriced_model_is_missing_not_free(row: Any) -> None:
+    record = first(status="success", cache_hit=None) | {"response_cost": 0.0}
+    found = row(record)
+    assert (found["cost_amount"], found["cost_source"], found["cost_raw"]) == (None, "missing", "0.0")
+
+
+def test_a_cache_hit_is_a_call_that_cost_nothing(row: Any) -> None:
+    found = row(first(cache_hit=True))
+    assert (found["gateway_cache"], found["cost_amount"]) == ("hit_exact", 0)
+    assert found["input_tokens"] > 0
+    assert "_cache_hit" in found["source_record_id"]
+    assert "_cache_hit" not in found["provider_response_id"]
+    assert found["dup_alias_key"] is None  # it must not fold into the call whose answer it repeats
+
+
+def test_a_cache_hit_is_one_call_in_every_sink(read: Any, merged: Any) -> None:
+    hits = [r for r in PAYLOADS if r["cache_hit"] is True]
+    ids = {r["litellm_call_id"] for r in hits}
+    spend = [r for r in SPEND if r["metadata"]["litellm_call_id"] in ids]
+    assert [h["id"] for h in hits] != [s["request_id"] for s in spend]
+    both = merged(read(connector, body(*hits)).calls, read(connector, body(*spend)).calls)
+    assert both["cost_bearing"].to_pylist().count(True) == len(ids)
+
+
+def test_a_failed_attempt_has_unknown_usage(row: Any) -> None:
+    found = row(first(status="failure"))
+    assert (found["status"], found["input_tokens"], found["output_tokens"], found["usage_source"]) == ("error", None, None, "missing")
+    assert found["error_type"]
+
+
+def test_a_guess_for_a_failed_prompt_is_not_usage(row: Any) -> None:
+    guess = next(r for r in SPEND if r["status"] == "failure" and r["prompt_tokens"])
+    found = row(guess)
+    assert (found["input_tokens"], found["usage_source"]) == (None, "missing")
+    assert str(guess["prompt_tokens"]) in found["usage_raw"]
+
+
+def test_usage_of_a_stream_that_broke_is_kept(row: Any) -> None:
+    record = first(status="failure")
+    record["metadata"]["usage_object"] = {"prompt_tokens": 40, "completion_tokens": 3, "total_tokens": 43}
+    found = row(record)
+    assert (found["status"], found["input_tokens"], found["output_tokens"]) == ("error", 40, 3)
+
+
+def test_retries_and_fallback_are_attempts_of_one_group(read: Any, merged: Any) -> None:
+    """Streams log every failed attempt under one id; SpendLogs has the last failure or the success; spans have one failure."""
+    base = first(status="failure")
+    call = base["litellm_call_id"]
+    attempts = [base | {"startTime": base["startTime"] + n, "endTime": base["endTime"] + n} for n in range(3)]
+    rows = read(connector, body(*attempts)).calls
+    assert len(set(rows["record_id"].to_pylist())) == 3
+    assert set(rows["call_group_id"].to_pylist()) == {call}
+    final = json.loads(json.dumps(next(r for r in SPEND if r["status"] == "failure")))
+    final["request_id"] = final["metadata"]["litellm_call_id"] = call
+    together = merged(rows, read(connector, body(final)).calls).to_pylist()
+    assert sorted(r["source_kind"] for r in together if r["cost_bearing"]) == ["litellm.generic_api"] * 3
+    assert [r["exclusion_reason"] for r in together if not r["cost_bearing"]] == ["wrapper_span"]
+    alone = merged(read(connector, body(final)).calls).to_pylist()
+    assert [r["cost_bearing"] for r in alone] == [True]
+
+
+def test_a_success_never_merges_with_the_failure_before_it(read: Any, merged: Any) -> None:
+    by_call: dict[str, list[Any]] = {}
+    for record in PAYLOADS:
+        by_call.setdefault(record["litellm_call_id"], []).append(record)
+    pairs = [pair for pair in by_call.values() if len(pair) == 2]
+    assert pairs
+    for pair in pairs:
+        rows = merged(read(connector, body(*pair)).calls).to_pylist()
+        assert [r["cost_bearing"] for r in rows] == [True, True]
+        assert {r["status"] for r in rows} == {"ok", "error"}
+
+
+def test_a_client_that_reuses_the_call_id_hides_nothing(read: Any, merged: Any) -> None:
+    """x-litellm-call-id is the client's to choose."""
+    one = first(status="success", cache_hit=None)
+    two = one | {"id": "chatcmpl-another-answer-of-the-model", "startTime": one["startTime"] + 5, "endTime": one["endTime"] + 5}
+    assert merged(read(connector, body(one, two)).calls)["cost_bearing"].to_pylist() == [True, True]
+
+
+def test_short_answer_ids_join_no_sources(row: Any) -> None:
+    assert row(first(status="success", cache_hit=None) | {"id": "chatcmpl-845"})["dup_alias_key"] is None
+    assert row(first(status="success", cache_hit=None))["dup_alias_key"].startswith("response:chatcmpl-")
+
+
+def test_objects_and_bodies_of_the_same_event_merge(read: Any, merged: Any) -> None:
+    served = [r for r in PAYLOADS if r["status"] == "success"]
+    posted = read(connector, body(*served)).calls
+    stored = read(connector, body(*served), config={"form": "s3"}).calls
+    rows = merged(posted, stored).to_pylist()
+    assert {r["source_kind"] for r in rows if r["cost_bearing"]} == {"litellm.s3"}
+    assert sum(r["cost_bearing"] for r in rows) == len(served)
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("s3/litellm/2026-11-21/time-02-02-32-803417_chatcmpl-d3e6.json", "litellm.s3"),
+        ("time-2026-11-21T02-02-32-803417_chatcmpl-d3e6.json.gz", "litellm.s3"),
+        ("2026-11-21/batch-1795226552803-0a1b2c3d.ndjson", "litellm.s3"),
+        ("s3://llm-logs/anything.json", "litellm.s3"),
+        ("generic_api/raw/000001.json", "litellm.generic_api"),
+        ("push", "litellm.generic_api"),
+    ],
+)
+def test_the_form_is_told_from_content_and_name(uri: str, kind: str) -> None:
+    from governor.ports import Payload, ReadOptions
+
+    batch = next(iter(connector.read([Payload(uri, body=body(PAYLOADS[0]))], ReadOptions("x"))))
+    assert batch.calls["source_kind"].to_pylist() == [kind]
+
+
+def test_an_unknown_form_is_refused(read: Any) -> None:
+    with pytest.raises(Invalid, match="csv"):
+        read(connector, b"{}", config={"form": "csv"})
+
+
+def test_json_columns_may_arrive_as_strings(read: Any) -> None:
+    """Drivers differ: the same row with JSON as text and naive or zoned times has the same id and digest."""
+    texts = [
+        row
+        | {
+            name: json.dumps(row[name])
+            for name in ("metadata", "request_tags", "messages", "response", "proxy_server_request")
+            if name in row
+        }
+        | {name: row[name].replace("T", " ") + "+00:00" for name in ("startTime", "endTime", "completionStartTime")}
+        for row in SPEND
+    ]
+    plain, stringed = read(connector, body(*SPEND)).calls, read(connector, body(*texts)).calls
+    same = [name for name in plain.column_names if name != "usage_raw"]
+    assert stringed.select(same).equals(plain.select(same))
+
+
+def test_naive_times_are_utc(row: Any) -> None:
+    found = row(SPEND[0] | {"startTime": "2026-10-31T23:59:59.999"})
+    assert found["start_time"] == datetime(2026, 10, 31, 23, 59, 59, 999000, tzinfo=UTC)
+
+
+def test_time_to_first_token_is_for_streams_only(row: Any) -> None:
+    streamed, whole = row(first(stream=True)), row(first(stream=None, status="success"))
+    assert 0 < streamed["ttft_ms"] <= streamed["duration_ms"]
+    assert whole["ttft_ms"] is None
+
+
+def test_cached_and_written_tokens_are_parts_of_the_input(row: Any) -> None:
+    record = next(r for r in PAYLOADS if (r["metadata"]["usage_object"] or {}).get("cache_read_input_tokens"))
+    found, usage = row(record), record["metadata"]["usage_object"]
+    assert found["input_tokens"] == usage["prompt_tokens"]
+    assert found["cache_read_tokens"] == usage["cache_read_input_tokens"]
+    assert found["usage_convention"] == "inclusive"
+
+
+def test_parts_larger_than_the_whole_were_counted_apart(row: Any) -> None:
+    record = first(status="success", cache_hit=None)
+    record |= {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    record["metadata"]["usage_object"] = {
+        "prompt_tokens": 100,
+        "completion_tokens": 10,
+        "total_tokens": 110,
+        "cache_read_input_tokens": 5000,
+        "cache_creation_input_tokens": 2000,
+        "completion_tokens_details": {"reasoning_tokens": 64},
+    }
+    found = row(record)
+    assert (found["input_tokens"], found["input_uncached_tokens"], found["output_tokens"]) == (7100, 100, 74)
+    assert found["usage_convention"] == "exclusive"
+
+
+def test_no_usage_at_all_is_unknown(row: Any) -> None:
+    record = first(status="success", cache_hit=None) | {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    record["metadata"]["usage_object"] = None
+    found = row(record)
+    assert (found["input_tokens"], found["usage_source"]) == (None, "missing")
+
+
+def test_claims_of_the_key_and_of_the_request_are_told_apart(row: Any) -> None:
+    record = first(status="success")
+    record["metadata"] |= {
+        "user_api_key_auth_metadata": {"workflow": "from-key", "cost_center": "CC-1"},
+        "requester_metadata": {"workflow": "from-request", "key.workflow": "forged", "nested": {"a": 1}},
+        "spend_logs_metadata": {"data_class": "internal"},
+    }
+    record["request_tags"] = ["User-Agent: curl", "env:staging", "feature:f3"]
+    found = row(record)
+    metadata = dict(found["metadata"])
+    assert metadata["key.workflow"] == "from-key"
+    assert (metadata["workflow"], metadata["cost_center"], metadata["nested"]) == ("from-request", "CC-1", '{"a":1}')
+    assert (found["workflow_id"], found["data_class"], found["environment"]) == ("from-request", "internal", "staging")
+    assert found["tags"] == ["env:staging", "feature:f3"]
+
+
+def test_repeated_and_strange_names_in_metadata_break_nothing(row: Any) -> None:
+    record = first(status="success")
+    record["metadata"]["requester_metadata"] = "MARK"
+    strange = '{"a": 1, "a": 2, "$x": 3, "/y": 4, "*": 5, "": 6, "n": null, "\\u0000z": 7}'
+    found = row(json.loads(json.dumps(record).replace('"MARK"', '{"MARK": 0}')))
+    assert "MARK" in dict(found["metadata"])
+    text = json.dumps(record).replace('"MARK"', strange).encode()
+    from governor.ports import Payload, ReadOptions
+
+    batch = next(iter(connector.read([Payload("x", body=text)], ReadOptions("x"))))
+    assert len(batch.calls) == 1
+    assert dict(batch.calls["metadata"].to_pylist()[0])["*"] == "5"
+
+
+def test_our_own_shadow_traffic_is_not_production(row: Any) -> None:
+    record = first(status="success")
+    record["metadata"]["requester_metadata"] = {"governor-shadow-run": "run-1"}
+    found = row(record)
+    assert (found["traffic_class"], found["cost_bearing"], found["exclusion_reason"]) == ("shadow", False, "shadow")
+
+
+def test_a_key_in_clear_is_never_kept(row: Any) -> None:
+    found = row(SPEND[0] | {"api_key": "sk-a-real-key-hunter2"})
+    assert len(found["api_key_id"]) == 64
+    assert "hunter2" not in str(found)
+
+
+def test_replay_input_is_complete(read: Any) -> None:
+    record = first(status="success", call_type="acompletion")
+    record["model_parameters"] = {"temperature": 0.2, "tools": [{"type": "function", "function": {"name": "f"}}], "extra_body": {"k": 1}}
+    batch = read(connector, body(record))
+    call = batch.calls.to_pylist()[0]
+    given = json.loads(next(c["body"] for c in batch.content.to_pylist() if c["kind"] == "input"))
+    assert given == {"messages": record["messages"], "params": {"temperature": 0.2}, "tools": record["model_parameters"]["tools"]}
+    assert (call["replayable"], call["replay_blockers"], call["content_state"]) == (True, [], "full")
+    record["messages"] = [{"role": "user", "content": "redacted-by-litellm"}]
+    hidden = read(connector, body(record)).calls.to_pylist()[0]
+    assert (hidden["content_state"], hidden["replayable"]) == ("redacted", False)
+
+
+def test_a_time_in_milliseconds_is_refused(read: Any) -> None:
+    record = first(status="success")
+    batch = read(connector, body(record | {"startTime": record["startTime"] * 1000}, record | {"startTime": 12}))
+    assert [r["reason"].split(":")[0] for r in batch.rejected.to_pylist()] == ["bad_time", "bad_time"]
+    later = read(connector, body(record), config={"now": datetime(2026, 10, 1, tzinfo=UTC)})
+    assert len(later.rejected) == 1
+
+
+@pytest.mark.parametrize("value", ["twelve", 1.5, {"a": 1}, [1], True])
+def test_token_counts_that_are_no_counts_are_refused(read: Any, value: Any) -> None:
+    batch = read(connector, body(first(status="success") | {"prompt_tokens": value}))
+    assert [r["reason"].split(":")[0] for r in batch.rejected.to_pylist()] == ["bad_tokens"]
+
+
+@pytest.mark.parametrize(("value", "reason"), [("much", "bad_cost"), (-0.5, "negative_cost")])
+def test_costs_that_are_no_costs_are_refused(read: Any, value: Any, reason: str) -> None:
+    batch = read(connector, body(first(status="success") | {"response_cost": value}))
+    assert [r["reason"].split(":")[0] for r in batch.rejected.to_pylist()] == [reason]
+
+
+def test_large_inputs_keep_order_and_rows(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side conversion: rows come in file order, each with its own number, whatever the workers do."""
+    monkeypatch.setattr("connectors.litellm.reader._FLUSH_BYTES", 1 << 16)
+    monkeypatch.setattr("connectors.payloads.CHUNK", 1 << 15)
+    records = [json.dumps(r | {"id": f"{n:030d}"}) for n, r in enumerate([first(status="success")] * 200)]
+    records[77] = "broken"
+    batch = read(connector, "\n".join(records).encode())
+    assert batch.calls["ingest_row"].to_pylist() == [n for n in range(200) if n != 77]
+    assert [int(i) for i in batch.calls["provider_response_id"].to_pylist()] == batch.calls["ingest_row"].to_pylist()
+    assert batch.rejected.select(["ingest_row", "raw"]).to_pylist() == [{"ingest_row": 77, "raw": b"broken"}]

@@ -1,0 +1,295 @@
+"""What spans mean, and which of several views of one call counts, span by span."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from connectors.litellm import connector as litellm
+from connectors.otlp import connector
+from governor.errors import Invalid
+
+FIXTURES = Path(__file__).parent / "fixtures"
+START = 1_795_228_000_000_000_000
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+USAGE = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
+ANSWER = {"gen_ai.response.id": "chatcmpl-0123456789abcdef"}
+
+
+def value(given: Any) -> dict[str, Any]:
+    if isinstance(given, bool):
+        return {"boolValue": given}
+    if isinstance(given, int):
+        return {"intValue": str(given)}
+    if isinstance(given, float):
+        return {"doubleValue": given}
+    if isinstance(given, list):
+        return {"arrayValue": {"values": [value(item) for item in given]}}
+    return {"stringValue": given}
+
+
+def span(number: int, parent: int | None = None, attributes: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
+    return {
+        "traceId": TRACE,
+        "spanId": f"{number:016x}",
+        "parentSpanId": f"{parent:016x}" if parent else "",
+        "name": "span",
+        "kind": 3,
+        "startTimeUnixNano": str(START + number * 1000),
+        "endTimeUnixNano": str(START + 10**9),
+        "attributes": [{"key": k, "value": value(v)} for k, v in (attributes or {}).items()],
+        **facts,
+    }
+
+
+def request(*spans: dict[str, Any], scope: str = "app", resource: dict[str, Any] | None = None) -> bytes:
+    attributes = [{"key": k, "value": value(v)} for k, v in (resource or {}).items()]
+    return json.dumps(
+        {"resourceSpans": [{"resource": {"attributes": attributes}, "scopeSpans": [{"scope": {"name": scope}, "spans": list(spans)}]}]}
+    ).encode()
+
+
+def verdicts(table: Any) -> dict[int, str]:
+    return {int(r["span_id"], 16): "counts" if r["cost_bearing"] else r["exclusion_reason"] for r in table.to_pylist()}
+
+
+@pytest.fixture
+def counted(read: Any, merged: Any) -> Any:
+    """Verdict per span, the same for every order of one-span requests as for one request with all."""
+
+    def of(*spans: dict[str, Any], together_only: bool = False) -> dict[int, str]:
+        together = verdicts(merged(read(connector, request(*spans)).calls))
+        if not together_only:
+            for order in itertools.permutations(spans):
+                assert verdicts(merged(*(read(connector, request(one)).calls for one in order))) == together
+        return together
+
+    return of
+
+
+def test_protobuf_and_both_json_spellings_are_the_same_spans(read: Any) -> None:
+    """Enums as numbers or names, ids as hex or base64, one request or many: same ids, same digests, same facts."""
+    raw = (FIXTURES / "otlp_litellm.pb").read_bytes()
+    message = ExportTraceServiceRequest.FromString(raw)
+    plain = json_format.MessageToDict(message)  # base64 ids, enum names
+
+    def hexed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [hexed(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        ids = ("traceId", "spanId", "parentSpanId")
+        return {k: base64.b64decode(v).hex() if k in ids else 2 if v == "STATUS_CODE_ERROR" else hexed(v) for k, v in node.items()}
+
+    pieces = [json.dumps({"resourceSpans": [group]}) for group in hexed(plain)["resourceSpans"]]
+    columns = [c for c in read(connector, raw).calls.column_names if c not in ("ingest_uri", "ingest_row")]
+    first = read(connector, raw).calls.select(columns).sort_by("record_id")
+    assert len(first) == 20
+    for form in (json.dumps(plain).encode(), json.dumps(hexed(plain)).encode(), "\n".join(pieces).encode(), raw + b""):
+        assert read(connector, form).calls.select(columns).sort_by("record_id").equals(first)
+    snake = json.dumps(json_format.MessageToDict(message, preserving_proto_field_name=True)).encode()
+    assert read(connector, snake).calls.select(columns).sort_by("record_id").equals(first)
+
+
+def test_a_body_that_is_no_request_is_invalid_or_rejected(read: Any) -> None:
+    with pytest.raises(Invalid, match="protobuf"):
+        read(connector, b"\n\xff\xff\xff\xff", content_type="application/x-protobuf")
+    assert [r["reason"].split(":")[0] for r in read(connector, b'{"resourceLogs": []}').rejected.to_pylist()] == ["bad_request"]
+    assert len(read(connector, b'{"resourceSpans": []}').rejected) == 0
+
+
+def test_one_bad_span_does_not_take_the_request_with_it(read: Any) -> None:
+    bad = span(2, attributes=CHAT | {"gen_ai.usage.input_tokens": "many"})
+    batch = read(connector, request(span(1, attributes=CHAT | USAGE), bad, span(3, attributes=CHAT | USAGE)))
+    assert len(batch.calls) == 2
+    assert [r["reason"] for r in batch.rejected.to_pylist()] == ["bad_tokens: input is no whole number"]
+
+
+def test_a_stream_without_usage_is_unknown(read: Any) -> None:
+    row = read(connector, request(span(1, attributes=CHAT | ANSWER | {"gen_ai.request.stream": True}))).calls.to_pylist()[0]
+    assert (row["input_tokens"], row["output_tokens"], row["usage_source"], row["status"]) == (None, None, "missing", "ok")
+
+
+def test_two_views_of_one_answer_count_once(counted: Any) -> None:
+    sibling = counted(span(1), span(2, 1, CHAT | USAGE | ANSWER), span(3, 1, CHAT | USAGE | ANSWER))
+    child = counted(span(2, 1, CHAT | USAGE | ANSWER), span(3, 2, CHAT | USAGE | ANSWER))
+    for found in (sibling, child):
+        assert sorted(found.values()) == ["counts", "duplicate_instrumentation"]
+
+
+def test_the_view_that_knows_more_wins_among_equals(read: Any, merged: Any) -> None:
+    known = USAGE | {"gen_ai.usage.cache_read.input_tokens": 50}
+    rows = merged(read(connector, request(span(2, 1, CHAT | USAGE | ANSWER), span(3, 1, CHAT | known | ANSWER))).calls)
+    assert [r["cache_read_tokens"] for r in rows.to_pylist() if r["cost_bearing"]] == [50]
+
+
+def test_a_wrapper_without_an_answer_id_gives_way_to_the_call_inside(counted: Any) -> None:
+    wrapper = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o",
+        "llm.token_count.prompt": 100,
+        "llm.token_count.completion": 10,
+    }
+    assert counted(span(1, None, wrapper), span(2, 1, CHAT | USAGE | ANSWER)) == {1: "wrapper_span", 2: "counts"}
+    assert counted(span(1, None, wrapper), span(2, 1, wrapper)) == {1: "wrapper_span", 2: "counts"}
+
+
+def test_calls_side_by_side_under_one_workflow_all_count(counted: Any) -> None:
+    """The parent they name claims no call, so nothing is pushed out; equal token counts do not make two calls one."""
+    anonymous = CHAT | USAGE
+    found = counted(span(1), span(2, 1, anonymous), span(3, 1, anonymous), span(4, 1, anonymous | ANSWER))
+    assert set(found.values()) == {"counts"}
+
+
+def test_an_agent_span_with_the_sum_of_its_calls(counted: Any) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 200, "gen_ai.usage.output_tokens": 20}
+    found = counted(span(1, None, agent), span(2, 1, CHAT | USAGE), span(3, 1, CHAT | USAGE))
+    assert found == {1: "parent_rollup", 2: "counts", 3: "counts"}
+
+
+def test_an_agent_span_further_up_in_the_same_window(counted: Any) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+    found = counted(span(1, None, agent), span(2, 1), span(3, 2), span(4, 3, CHAT | USAGE), together_only=True)
+    assert found == {1: "parent_rollup", 4: "counts"}
+
+
+def test_an_agent_span_alone_is_the_call(counted: Any) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+    assert counted(span(1, None, agent), span(2, 1)) == {1: "counts"}
+
+
+def test_calls_without_usage_inside_a_span_with_usage(counted: Any) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+    found = counted(span(1, None, agent), span(2, 1, CHAT), together_only=True)
+    assert found == {1: "counts", 2: "duplicate_instrumentation"}
+
+
+def test_a_tool_that_asks_a_model_is_a_call_of_its_own(counted: Any) -> None:
+    other = {"gen_ai.response.id": "chatcmpl-fedcba9876543210"}
+    assert counted(span(1, None, CHAT | USAGE | ANSWER), span(2, 1, CHAT | USAGE | other)) == {1: "counts", 2: "counts"}
+
+
+def test_short_answer_ids_join_only_inside_their_trace(read: Any, merged: Any) -> None:
+    local = {"gen_ai.response.id": "chatcmpl-845"}
+    one, two = span(1, None, CHAT | USAGE | local), span(2, None, CHAT | USAGE | local) | {"traceId": "f" * 32}
+    assert merged(read(connector, request(one, two)).calls)["cost_bearing"].to_pylist() == [True, True]
+
+
+def test_parents_in_a_circle_end(read: Any) -> None:
+    assert len(read(connector, request(span(1, 2, CHAT), span(2, 1), span(3, 3, CHAT | USAGE))).calls) == 2
+
+
+def test_the_gateways_own_record_outranks_the_clients_span(read: Any, merged: Any) -> None:
+    """App with an instrumented SDK -> LiteLLM: the answer's id joins them, in any order of arrival."""
+    payload = next(
+        json.loads(line)
+        for line in (FIXTURES / "litellm_generic_api.jsonl").read_text().splitlines()
+        if '"cache_hit": null' in line and '"status": "success"' in line
+    )
+    client = read(connector, request(span(1, None, CHAT | USAGE | {"gen_ai.response.id": payload["id"]}))).calls
+    gateway = read(litellm, json.dumps(payload).encode()).calls
+    for tables in ((client, gateway), (gateway, client)):
+        rows = merged(*tables).to_pylist()
+        assert {r["source_kind"]: r["exclusion_reason"] for r in rows} == {"otlp.gen_ai": "superseded", "litellm.generic_api": None}
+
+
+def test_gateway_spans_without_an_operation_are_structure(read: Any) -> None:
+    helper = {"gen_ai.request.model": "gpt-4o", "litellm.service.name": "postgres"}
+    batch = read(connector, request(span(1, None, helper), scope="litellm"))
+    assert (len(batch.calls), len(batch.spans)) == (0, 1)
+
+
+def test_a_gateway_span_that_flags_its_cache_hit(read: Any) -> None:
+    facts = CHAT | USAGE | ANSWER | {"litellm.call_id": "c1", "litellm.cache_hit": "True", "litellm.cost.total": 0.25}
+    row = read(connector, request(span(1, None, facts), scope="litellm")).calls.to_pylist()[0]
+    assert (row["gateway_cache"], row["dup_group_key"]) == ("hit_exact", "litellm:c1:ok:chatcmpl-0123456789abcdef")
+
+
+def test_older_names_still_mean_the_same(read: Any) -> None:
+    old = {
+        "gen_ai.system": "az.ai.openai",
+        "llm.request.type": "chat",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.prompt_tokens": 100,
+        "gen_ai.usage.completion_tokens": 10,
+        "gen_ai.prompt.0.role": "user",
+        "gen_ai.prompt.0.content": "hello",
+        "gen_ai.completion.0.role": "assistant",
+        "gen_ai.completion.0.content": "hi",
+        "gen_ai.completion.0.finish_reason": "stop",
+    }
+    batch = read(connector, request(span(1, None, old)))
+    row = batch.calls.to_pylist()[0]
+    assert (row["provider"], row["operation"], row["input_tokens"], row["output_tokens"]) == ("azure.ai.openai", "chat", 100, 10)
+    bodies = {c["kind"]: json.loads(c["body"]) for c in batch.content.to_pylist()}
+    assert bodies["input"]["messages"] == [{"role": "user", "content": "hello"}]
+    assert bodies["output"]["message"] == {"role": "assistant", "content": "hi"}
+
+
+def test_messages_with_tool_calls_become_what_a_replay_sends(read: Any) -> None:
+    given = [
+        {"role": "user", "parts": [{"type": "text", "content": "weather?"}]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "t1", "name": "w", "arguments": {"city": "Oslo"}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "rain"}]},
+    ]
+    facts = CHAT | {
+        "gen_ai.input.messages": json.dumps(given),
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "short"}]),
+    }
+    batch = read(connector, request(span(1, None, facts | {"gen_ai.request.temperature": 0.5})))
+    assert json.loads(batch.content.to_pylist()[0]["body"]) == {
+        "messages": [
+            {"role": "system", "content": "short"},
+            {"role": "user", "content": "weather?"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "w", "arguments": '{"city": "Oslo"}'}}],
+            },
+            {"role": "tool", "tool_call_id": "t1", "content": "rain"},
+        ],
+        "params": {"temperature": 0.5},
+        "tools": [],
+    }
+    assert batch.calls["replayable"].to_pylist() == [True]
+
+
+def test_workflow_session_and_user_come_from_the_spans_around(read: Any) -> None:
+    outer = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "fnol", "session.id": "s1", "user.id": "u1"}
+    row = read(connector, request(span(1, None, outer), span(2, 1), span(3, 2, CHAT | {"user.id": "own"}))).calls.to_pylist()[0]
+    assert (row["workflow_id"], row["session_id"], row["end_user_id"]) == ("fnol", "s1", "own")
+    assert dict(row["metadata"])["workflow"] == "fnol"
+
+
+def test_python_text_in_metadata_is_read_and_never_run(read: Any) -> None:
+    facts = CHAT | {"metadata.spend_logs_metadata": "{'workflow_id': 'wf-17'}", "metadata.requester_metadata": "__import__('os').abort()"}
+    row = read(connector, request(span(1, None, facts), scope="litellm")).calls.to_pylist()[0]
+    assert (row["workflow_id"], dict(row["metadata"])) == ("wf-17", {"workflow_id": "wf-17"})
+
+
+def test_structure_keeps_no_content(read: Any) -> None:
+    facts = {
+        "openinference.span.kind": "TOOL",
+        "input.value": "hunter2",
+        "output.value": "hunter2",
+        "tool.name": "lookup",
+        "secret": "hunter2",
+    }
+    found = read(connector, request(span(1, None, facts))).spans.to_pylist()[0]
+    assert (found["kind"], json.loads(found["attributes"])["tool.name"]) == ("tool", "lookup")
+    assert "hunter2" not in str(found)
+
+
+def test_failures_say_what_failed(read: Any) -> None:
+    event = {"name": "exception", "attributes": [{"key": "exception.type", "value": {"stringValue": "openai.RateLimitError"}}]}
+    failed = span(1, None, CHAT, status={"code": "STATUS_CODE_ERROR", "message": "Error code: 429 - slow down"}, events=[event])
+    row = read(connector, request(failed)).calls.to_pylist()[0]
+    assert (row["status"], row["http_status"], row["error_type"]) == ("error", 429, "openai.RateLimitError")
+    assert row["error_message"] == "Error code: 429 - slow down"

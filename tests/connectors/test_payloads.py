@@ -1,0 +1,109 @@
+"""From bytes to records: packaging, chunk edges, damage and bombs."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+import connectors.payloads as payloads
+from connectors.payloads import records_of, split_values
+from governor.errors import Invalid
+from governor.ports import Payload
+
+
+def values(body: bytes) -> list[bytes]:
+    return [value.as_py().strip() for chunk in records_of(Payload("x", body=body)) for value in chunk.values]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"a":1}\n{"a":2}', [b'{"a":1}', b'{"a":2}']),
+        (b'\n\n{"a":1}\r\n \r\n{"a":2}\r\n', [b'{"a":1}', b'{"a":2}']),
+        (b'[{"a":1}, {"a":2}]', [b'{"a":1}', b'{"a":2}']),
+        (b'[{"a":1}]\n[{"a":2}]\n', [b'{"a":1}', b'{"a":2}']),
+        (b'{\n "a": {\n  "b": [1, {"c": 2}]\n }\n}\n', [b'{\n "a": {\n  "b": [1, {"c": 2}]\n }\n}']),
+        (b'{\n "a": 1\n}\n{\n "a": 2\n}\n', [b'{\n "a": 1\n}', b'{\n "a": 2\n}']),
+        (b'[{"a": "}]{\\"["}]', [b'{"a": "}]{\\"["}']),
+        (b'[1, {"a":1}, "x", {"a":2}]', [b"1", b'{"a":1}', b'"x"', b'{"a":2}']),
+        (b'[{"a":1}, {"a":', [b'{"a":1}', b'{"a":']),
+        (b'\xef\xbb\xbf{"a":1}\n', [b'{"a":1}']),
+        (b"", []),
+        (b"[]", []),
+    ],
+)
+def test_records_of_every_packaging(body: bytes, expected: list[bytes]) -> None:
+    assert values(body) == expected
+    assert values(gzip.compress(body)) == expected
+    assert values(zstandard.compress(body)) == expected
+
+
+@pytest.mark.parametrize("size", [64, 100, 1000, 4096])
+@pytest.mark.parametrize("form", ["lines", "array", "pretty"])
+def test_chunk_edges_lose_and_repeat_nothing(size: int, form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(payloads, "CHUNK", size)
+    records = [{"n": n, "text": "x" * (n * 7 % 90)} for n in range(300)]
+    texts = {
+        "lines": "\n".join(map(json.dumps, records)),
+        "array": json.dumps(records),
+        "pretty": json.dumps(records, indent=3),
+    }
+    path = tmp_path / "records"
+    path.write_text(texts[form])
+    chunks = list(records_of(Payload("x", path=path)))
+    assert len(chunks) > 3
+    assert [json.loads(v.as_py()) for chunk in chunks for v in chunk.values] == records
+    assert [chunk.first_row for chunk in chunks] == [sum(len(c.values) for c in chunks[:i]) for i in range(len(chunks))]
+
+
+def test_members_and_frames_may_follow_one_another() -> None:
+    parts = [b'{"a":1}\n', b'{"a":2}\n', b'{"a":3}\n']
+    expected = [b'{"a":1}', b'{"a":2}', b'{"a":3}']
+    assert values(b"".join(map(gzip.compress, parts)) + b"\x00\x00") == expected
+    assert values(b"".join(zstandard.compress(p) for p in parts)) == expected
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_a_bomb_is_refused(compress: Any) -> None:
+    zeros = compress(b" " * (80 << 20))
+    with pytest.raises(Invalid, match="unpacks|a record of more than"):
+        values(zeros)
+
+
+def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payloads, "MAX_RECORD", 1 << 20)
+    monkeypatch.setattr(payloads, "CHUNK", 1 << 18)
+    with pytest.raises(Invalid, match="a record of more than"):
+        values(b'{"a": "' + b"x" * (3 << 20))
+
+
+def test_a_real_archive_of_repeats_is_no_bomb() -> None:
+    lines = b"".join(b'{"n": %d, "text": "the same text in every record"}\n' % n for n in range(2_000_000))
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1) as out:
+        out.write(lines)
+    assert sum(len(chunk.values) for chunk in records_of(Payload("x", body=buffer.getvalue()))) == 2_000_000
+
+
+def test_a_damaged_archive_keeps_what_came_before() -> None:
+    body = gzip.compress(b"".join(b'{"n": %d}\n' % n for n in range(1000)), compresslevel=0)
+    chunks = list(records_of(Payload("x", body=body[:5000])))
+    assert len(chunks[-1].values) > 100
+    assert chunks[-1].cut.startswith("truncated")
+
+
+def test_a_payload_has_a_path_or_a_body() -> None:
+    with pytest.raises(Invalid, match="neither"):
+        list(records_of(Payload("x")))
+
+
+def test_splitting_is_by_structure_not_by_text() -> None:
+    found, end = split_values(b'  {"a": [{"b": "{"}, "\\\\"]} tail')
+    assert [v.as_py() for v in found] == [b'{"a": [{"b": "{"}, "\\\\"]}']
+    assert end == 27
