@@ -1,0 +1,122 @@
+"""The month in sums: exact, grouped by what rules ask, cut at epochs and bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from governor.attribution import SEPARATOR
+from governor.errors import Invalid
+from governor.store.lake import Lake
+from governor.store.lake_facts import epoch_of
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+OCTOBER = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
+Make = Callable[..., Any]
+
+
+def test_only_cost_bearing_calls_of_the_month_are_summed(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    start, end = OCTOBER
+    calls = [
+        make_call("first", start_time=start, cost_amount=Decimal("0.000000000001")),
+        make_call("last", start_time=end - timedelta(microseconds=1), cost_amount=Decimal("123456789.000000000002")),
+        make_call("before", start_time=start - timedelta(microseconds=1)),
+        make_call("after", start_time=end),
+        make_call("shadow", traffic_class="shadow"),
+        make_call("loser", dup_group_key="response:first", source_kind="otlp.gen_ai"),
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    [row] = lake.month_facts(*OCTOBER).to_pylist()
+    assert (row["calls"], row["input_tokens"], row["output_tokens"]) == (2, 200, 40)
+    assert row["cost_amount"] == Decimal("123456789.000000000003")
+    assert (row["first_start_time"], row["last_start_time"]) == (start, end - timedelta(microseconds=1))
+    assert sorted(row["examples"]) == ["first", "last"]
+    assert (row["epoch"], row["context_band"], row["day"]) == (0, 0, None)
+
+
+def test_unknown_usage_is_null_and_counted(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    blind = {"input_tokens": None, "output_tokens": None}
+    lake.ingest("b1", [make_batch(make_call("a", **blind, team_id="x"), make_call("b", **blind, status="error", team_id="y"))], NOW)
+    rows = {row["team_id"]: row for row in lake.month_facts(*OCTOBER, keys=["team_id"]).to_pylist()}
+    assert (rows["x"]["input_tokens"], rows["x"]["cost_amount"], rows["x"]["usage_unknown_calls"]) == (None, None, 1)
+    assert (rows["y"]["status"], rows["y"]["usage_unknown_calls"]) == ("error", 0)
+
+
+def test_the_uncached_class_is_derived_where_the_source_left_it_out(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    calls = [
+        make_call("derived", input_tokens=100, cache_read_tokens=30, cache_write_tokens=20, cache_write_1h_tokens=5),
+        make_call("said", input_tokens=10, input_uncached_tokens=9, cache_read_tokens=1),
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    [row] = lake.month_facts(*OCTOBER).to_pylist()
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["cache_read_tokens"]) == (110, 59, 31)
+    assert (row["cache_write_tokens"], row["cache_write_1h_tokens"], row["cache_write_5m_tokens"]) == (20, 5, None)
+
+
+def test_keys_of_every_kind(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    odd = 'it\'s "odd"'
+    call = make_call("a", tags=["x", "y"], metadata=[(odd, "v"), ("workflow", "fnol")], team_id="t", attempt_count=2)
+    lake.ingest("b1", [make_batch(call, make_call("b"))], NOW)
+    names = ["tag", "source", "team_id", "metadata.workflow", f"metadata.{odd}", "attempt_count", "environment"]
+    rows = {row["team_id"]: row for row in lake.month_facts(*OCTOBER, keys=names).to_pylist()}
+    assert [rows["t"][name] for name in names] == [f"x{SEPARATOR}y", "prod", "t", "fnol", "v", "2", None]
+    assert [rows[None][name] for name in names] == [None, "prod", None, None, None, None, None]
+    with pytest.raises(Invalid, match="no call has"):
+        lake.month_facts(*OCTOBER, keys=["record_id); DROP TABLE lake.calls; --"])
+
+
+def test_epochs_bands_and_days_cut_the_month(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    boundary = datetime(2026, 10, 10, tzinfo=UTC)
+    calls = [
+        make_call("a", start_time=boundary - timedelta(microseconds=1), input_tokens=199),
+        make_call("b", start_time=boundary, input_tokens=200),
+        make_call("c", start_time=boundary, input_tokens=None, output_tokens=None),
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    rows = lake.month_facts(*OCTOBER, boundaries=[boundary], bands=[200], by_day=True).to_pylist()
+    assert [(row["epoch"], row["context_band"], row["day"], row["calls"]) for row in rows] == [
+        (0, 0, "2026-10-09", 1),
+        (1, 1, "2026-10-10", 1),
+        (1, None, "2026-10-10", 1),
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 40])
+def test_an_epoch_counts_the_boundaries_passed(count: int) -> None:
+    marks = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(hours=7 * number) for number in range(count)]
+    probes = [mark + shift for mark in marks for shift in (timedelta(microseconds=-1), timedelta(0))] + [datetime(2026, 12, 1, tzinfo=UTC)]
+    with duckdb.connect() as engine:
+        engine.execute("SET TimeZone = 'UTC'")
+        engine.register("probes", pa.table({"start_time": pa.array(probes, pa.timestamp("us", tz="UTC"))}))
+        found = engine.execute(f"SELECT {epoch_of(marks)} FROM probes").fetchall()
+    assert [row[0] for row in found] == [sum(mark <= probe for mark in marks) for probe in probes]
+
+
+def test_the_sums_do_not_depend_on_how_the_calls_came(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    calls = [make_call(f"c{number:03}", cost_amount=Decimal(number) / 7, team_id=f"t{number % 3}") for number in range(90)]
+    for call in calls:
+        call["cost_amount"] = call["cost_amount"].quantize(Decimal("0.000000000001"))
+    lake.ingest("b0", [make_batch(*calls[:10])], NOW)
+    once = lake.snapshot_id()
+    lake.ingest("b1", [make_batch(*calls[5:60])], NOW)
+    lake.ingest("b2", [make_batch(*reversed(calls))], NOW)
+    facts = lake.month_facts(*OCTOBER, keys=["team_id"]).to_pylist()
+    assert [row["calls"] for row in facts] == [30, 30, 30]
+    assert sum(row["cost_amount"] for row in facts) == sum(call["cost_amount"] for call in calls)
+    assert sum(row["calls"] for row in lake.month_facts(*OCTOBER, keys=["team_id"], snapshot=once).to_pylist()) == 10
+
+
+def test_latency_is_exact_per_label(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    calls = [make_call(f"c{number:03}", duration_ms=float(number), team_id="a" if number <= 100 else "b") for number in range(1, 111)]
+    calls += [make_call("failed", status="error", duration_ms=9e9, team_id="a"), make_call("unknown", duration_ms=None, team_id="a")]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    labels = pa.table({"epoch": pa.array([0, 0], pa.int32()), "team_id": ["a", "b"], "label": ["fnol", "other"]})
+    rows = {row["label"]: row for row in lake.latency_facts(*OCTOBER, labels=labels).to_pylist()}
+    assert (rows["fnol"]["calls"], rows["fnol"]["p50_ms"], rows["fnol"]["p95_ms"], rows["fnol"]["max_ms"]) == (100, 50.0, 95.0, 100.0)
+    assert rows["other"]["calls"] == 10
