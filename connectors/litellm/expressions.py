@@ -18,7 +18,8 @@ def choose(subject: str, table: dict[str, str], other: str) -> str:
 
 def money(text: str) -> str:
     """Exact to the last of twelve places, from the characters of the number (JSON readers hold 17 digits: enough for any call below
-    1,000 USD). A narrow decimal first: DuckDB's cast of text to more than 18 digits is 40 times slower."""
+    1,000 USD). A narrow decimal first: DuckDB's cast of text to more than 18 digits is 40 times slower.
+    """
     return f"coalesce(TRY_CAST({text} AS DECIMAL(18, 12))::DECIMAL(24, 12), TRY_CAST({text} AS DECIMAL(24, 12)))"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zstandard
 
-import connectors.payloads as payloads
+from connectors import payloads
 from connectors.payloads import records_of, split_values
 from governor.errors import Invalid
 from governor.ports import Payload
@@ -72,7 +72,7 @@ def test_members_and_frames_may_follow_one_another() -> None:
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
 def test_a_bomb_is_refused(compress: Any) -> None:
     zeros = compress(b" " * (80 << 20))
-    with pytest.raises(Invalid, match="unpacks|a record of more than"):
+    with pytest.raises(Invalid, match=r"unpacks|a record of more than"):
         values(zeros)
 
 
