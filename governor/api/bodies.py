@@ -6,6 +6,8 @@ Invariants: unpacking stops at the limit, whatever the archive claims; an archiv
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,20 +54,14 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def gunzip(body: bytes, limit: int) -> bytes:
-    parts, size, rest = [], 0, body
     try:
-        while rest:
-            member = zlib.decompressobj(wbits=31)
-            parts.append(member.decompress(rest, limit + 1 - size))
-            size += len(parts[-1])
-            if size > limit:
-                raise TooLarge(f"the body unpacks to more than {limit} bytes")
-            if not member.eof:
-                raise Malformed("the gzip body ends early")
-            rest = member.unused_data.lstrip(b"\x00")
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:
+            plain = reader.read(limit + 1)
+    except EOFError:
+        raise Malformed("the gzip body ends early") from None
+    except (OSError, zlib.error) as error:
         raise Malformed(f"damaged gzip body: {error}") from None
-    return b"".join(parts)
+    return within(plain, limit)
 
 
 def unzstd(body: bytes, limit: int) -> bytes:
@@ -74,6 +70,10 @@ def unzstd(body: bytes, limit: int) -> bytes:
             plain = reader.read(limit + 1)
     except zstandard.ZstdError as error:
         raise Malformed(f"damaged zstd body: {error}") from None
+    return within(plain, limit)
+
+
+def within(plain: bytes, limit: int) -> bytes:
     if len(plain) > limit:
         raise TooLarge(f"the body unpacks to more than {limit} bytes")
     return plain

@@ -28,32 +28,36 @@ Source = Annotated[str, Parameter(description="Id of a configured source, or a c
 type_of_request = Request[Actor, Any, Any]
 
 
+@post("/v1/traces", status_code=200, opt={PUSH: True}, operation_class=raw_body(PROTOBUF, JSON), sync_to_thread=True, tags=["push"])
+def receive_traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes) -> Response[bytes]:
+    """OTLP/HTTP ExportTraceServiceRequest of source `otlp`, protobuf or JSON, gzip or not; the answer comes in the same encoding.
+
+    Spans that claim a model call and cannot be read are in quarantine and named as partial success: do not send them again.
+    """
+    return traces(request, ctx, actor, body, OTLP)
+
+
 @post(
-    ["/v1/traces", "/ingest/{source:str}/v1/traces"],
+    "/ingest/{source:str}/v1/traces",
     status_code=200,
     opt={PUSH: True},
     operation_class=raw_body(PROTOBUF, JSON),
     sync_to_thread=True,
     tags=["push"],
 )
-def receive_traces(
-    request: type_of_request,
-    ctx: Context,
-    actor: Actor,
-    body: bytes,
-    source: Annotated[str, Parameter(description="Default: otlp.")] = OTLP,
-) -> Response[bytes]:
-    """OTLP/HTTP ExportTraceServiceRequest, protobuf or JSON, gzip or not; the answer comes in the same encoding.
+def receive_traces_of(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Source) -> Response[bytes]:
+    """The same for a configured source: point an exporter's OTEL_EXPORTER_OTLP_ENDPOINT at `/ingest/SOURCE`."""
+    return traces(request, ctx, actor, body, source)
 
-    Spans that claim a model call and cannot be read are in quarantine and named as partial success: do not send them again.
-    """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+def traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: str) -> Response[bytes]:
+    media = media_type(request)
     if media not in {JSON, PROTOBUF, "application/protobuf"}:
         raise UnsupportedMedia(f"Content-Type {media[:80]!r} is not OTLP", hint=f"send {PROTOBUF} or {JSON}")
     may_ingest(actor, source)
-    answer = ExportTraceServiceResponse()
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
     bad = take(ctx, actor, source, plain, media)["quarantined"] if plain else 0  # an empty request is a valid one
+    answer = ExportTraceServiceResponse()
     if bad:
         answer.partial_success.rejected_spans = bad
         answer.partial_success.error_message = f"{bad} spans or requests are in quarantine; see /api/v1/quarantine"
@@ -76,8 +80,12 @@ def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, s
     `read` = stored + duplicates + conflicts + quarantined, unless `spooled`: then the body is safe on disk and will be counted when it is stored.
     """
     may_ingest(actor, source)
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return take(ctx, actor, source, unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes), media)
+    plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
+    return take(ctx, actor, source, plain, media_type(request))
+
+
+def media_type(request: type_of_request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> dict[str, Any]:
@@ -91,4 +99,4 @@ def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> di
         raise Unavailable("the body cannot be kept now", hint="send it again later") from None
 
 
-ROUTES = [receive_traces, receive]
+ROUTES = [receive_traces, receive_traces_of, receive]

@@ -1,0 +1,208 @@
+"""Every route: who may pass, what is documented, what a repeated or an oversized request does."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from litestar.handlers import HTTPRouteHandler
+
+from governor.api.bearer import ASKS, PUSH
+from governor.asgi import MACHINE_PATHS, create_app
+from governor.settings import load_settings
+
+PROBLEM = "application/problem+json"
+OPEN = ("/healthz", "/schema")
+
+
+def routes() -> list[tuple[str, str, dict[str, Any]]]:
+    """(method, path with every parameter filled in, route options) of every machine route of the application."""
+    found = []
+    for route in create_app(load_settings()).routes:
+        for handler in getattr(route, "route_handlers", []):
+            if isinstance(handler, HTTPRouteHandler) and route.path.startswith(MACHINE_PATHS):
+                path = re.sub(r"\{[^}]+\}", "2026-10", route.path)
+                found += [(method, path, dict(handler.opt)) for method in sorted(handler.http_methods)]
+    return found
+
+
+ROUTES = [one for one in routes() if one[0] != "OPTIONS" and not one[1].startswith(OPEN)]
+WRITES = [one for one in ROUTES if one[0] != "GET" and not one[2].get(ASKS)]
+
+
+def test_the_walk_finds_the_routes() -> None:
+    assert len(ROUTES) > 45
+    assert ("POST", "/v1/traces") in {(method, path) for method, path, _ in ROUTES}
+    assert len(WRITES) > 15
+
+
+@pytest.mark.parametrize(("method", "path"), [one[:2] for one in ROUTES])
+def test_no_route_answers_without_a_token(door: Any, method: str, path: str) -> None:
+    for headers in (
+        {},
+        {"Authorization": "Bearer gov_wrong"},
+        {"Authorization": "Basic YTpi"},
+        {"Cookie": f"governor_session={door.token('admin@acme.example')}"},
+    ):
+        answer = door.client.request(method, path, headers=headers)
+        assert answer.status_code == 401, (headers, answer.text)
+        assert answer.headers["content-type"] == PROBLEM
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize(("method", "path"), [one[:2] for one in WRITES])
+def test_a_reading_token_writes_nothing(door: Any, method: str, path: str) -> None:
+    door.token("admin@acme.example", "read")
+    before = door.get("/api/v1/ledger/entries").json()["size"]
+    answer = door.call(method, path, scope="read", json={})
+    assert answer.status_code == 403, answer.text
+    assert answer.json()["code"] == "forbidden"
+    assert door.get("/api/v1/ledger/entries").json()["size"] == before
+
+
+@pytest.mark.parametrize(("method", "path"), [one[:2] for one in ROUTES if not one[2].get(PUSH)])
+def test_a_pushing_token_only_pushes(door: Any, method: str, path: str) -> None:
+    assert door.call(method, path, scope="ingest:*").status_code == 403
+
+
+def test_a_revoked_token_proves_nothing(door: Any) -> None:
+    made = door.post("/api/v1/tokens", json={"name": "short lived"}).json()
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    assert door.client.get("/api/v1/me", headers=headers).status_code == 200
+    assert door.post(f"/api/v1/tokens/{made['id']}/revoke").status_code == 200
+    assert door.client.get("/api/v1/me", headers=headers).status_code == 401
+
+
+def test_openapi_lists_every_route(door: Any) -> None:
+    document = door.client.get("/schema/openapi.json").json()
+    listed = {(method.upper(), re.sub(r"\{[^}]+\}", "2026-10", path)) for path, methods in document["paths"].items() for method in methods}
+    assert {one[:2] for one in ROUTES} <= listed
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            if path != "/healthz":
+                assert operation["security"] == [{"token": []}], (method, path)
+    proposal = document["paths"]["/api/v1/changes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    name = proposal["$ref"].rsplit("/", 1)[-1]
+    assert {"workflow", "candidate", "endpoint", "reason"} <= set(document["components"]["schemas"][name]["required"])
+    assert set(document["paths"]["/v1/traces"]["post"]["requestBody"]["content"]) == {"application/x-protobuf", "application/json"}
+
+
+def test_the_same_key_does_the_work_once(door: Any) -> None:
+    key, body = {"Idempotency-Key": "exception-1"}, {"reason": "late invoices", "compensating_control": "manual review"}
+    first = door.post("/api/v1/periods/2026-09/exceptions", headers=key, json=body)
+    again = door.post("/api/v1/periods/2026-09/exceptions", headers=key, json=body)
+    assert first.status_code == again.status_code == 201, first.text
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replay"] == "true"
+    entries = door.get("/api/v1/ledger/entries", params={"type": "period:except"}).json()["items"]
+    assert len(entries) == 1
+
+    other = door.post("/api/v1/periods/2026-09/exceptions", headers=key, json=body | {"reason": "another"})
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
+def test_a_key_belongs_to_its_person_and_a_refusal_is_not_remembered(door: Any) -> None:
+    key = {"Idempotency-Key": "exception-2"}
+    wrong = door.post("/api/v1/periods/2026-08/exceptions", headers=key, json={"reason": "", "compensating_control": ""})
+    assert wrong.status_code == 422
+    body = {"reason": "late invoices", "compensating_control": "manual review"}
+    assert door.post("/api/v1/periods/2026-08/exceptions", headers=key, json=body).status_code == 201
+    finance = door.post("/api/v1/periods/2026-08/exceptions", "finn@acme.example", headers=key, json=body)
+    assert finance.status_code == 201
+    assert "idempotent-replay" not in finance.headers
+
+
+def test_a_secret_is_answered_once(door: Any) -> None:
+    key = {"Idempotency-Key": "token-1"}
+    made = door.post("/api/v1/tokens", headers=key, json={})
+    assert made.status_code == 201
+    again = door.post("/api/v1/tokens", headers=key, json={})
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency_conflict")
+    assert made.json()["token"] not in again.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/v1/changes", {"workflow": "fnol-triage"}, "candidate"),
+        ("/api/v1/changes", {"workflow": 7, "candidate": "a/b", "endpoint": "e", "reason": "r"}, "workflow"),
+        ("/api/v1/changes/RC-1/approve", {"digest": "0", "reason": "r", "as": "owner"}, "as"),
+        ("/api/v1/policy/decision", {"keys": {"api_key_alias": 1}}, "keys"),
+    ],
+)
+def test_a_wrong_body_is_told_by_field(door: Any, path: str, body: dict[str, Any], field: str) -> None:
+    answer = door.post(path, json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    assert field in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/changes", "/api/v1/tokens"])
+def test_broken_json_is_400(door: Any, path: str) -> None:
+    answer = door.post(path, content=b'{"a": ', headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/changes/RC-404",
+        "/api/v1/ledger/entries/99999",
+        "/api/v1/calls/none",
+        "/api/v1/nothing",
+        "/api/v1/periods/2026-01/files/x.csv",
+    ],
+)
+def test_what_is_not_there_is_404(door: Any, path: str) -> None:
+    answer = door.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, PROBLEM), answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/usage?period=october",
+        "/api/v1/usage?period=2026-13",
+        "/api/v1/usage?period=2026-10&by=colour",
+        "/api/v1/usage?period=2026-10&as_of=then",
+        "/api/v1/findings?period=2026-1",
+        "/api/v1/catalog?cursor=abc",
+        "/api/v1/catalog?cursor=%ff",
+        "/api/v1/catalog?limit=0",
+        "/api/v1/catalog?limit=501",
+        "/api/v1/catalog?at=2026-10-01T00:00:00",
+        "/api/v1/ledger/entries?cursor=abc",
+        "/api/v1/periods/2026-1",
+        "/api/v1/quarantine?state=lost",
+    ],
+)
+def test_a_wrong_question_is_422(door: Any, path: str) -> None:
+    answer = door.get(path)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"]
+
+
+def test_a_large_body_is_413_with_and_without_an_idempotency_key(open_door: Any, tmp_path: Any) -> None:
+    with open_door(tmp_path / "home", max_body_bytes=2000) as door:
+        body = b"# " + b"x" * 3000
+        for headers in ({}, {"Idempotency-Key": "big"}):
+            for path in ("/api/v1/catalog/apply", "/api/v1/prices/import", "/ingest/litellm"):
+                answer = door.post(path, content=body, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (413, "too_large"), path
+
+
+def test_cursors_walk_the_whole_catalog_once(door: Any) -> None:
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = door.get("/api/v1/catalog", params={"limit": 7, "cursor": cursor}).json()
+        assert len(page["items"]) <= 7
+        seen += [(one["kind"], one["key"]) for one in page["items"]]
+        cursor = page["next"]
+    every = door.get("/api/v1/catalog", params={"limit": 500}).json()["items"]
+    assert seen == [(one["kind"], one["key"]) for one in every]
+    assert len(set(seen)) == len(seen)
+    assert ("workflow", "fnol-triage") in seen
