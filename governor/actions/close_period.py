@@ -17,12 +17,11 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from governor.actions.charge_month import charge_month
 from governor.actions.context import Actor, Context
-from governor.actions.correct import by_charge_month, pending_corrections
+from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.statement_files import Computed, File, Pin, compute, print_files
+from governor.actions.statement_files import Computed, File, Pin, compute, planned_files, print_files
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document, usd
@@ -42,13 +41,13 @@ def status(ctx: Context, month: str) -> dict[str, Any]:
             return stored(period)
     start, end = bounds(ctx, month)
     now = ctx.now()
-    charged = charge_month(ctx, month)
-    corrections = pending_corrections(ctx, month)
+    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), now, ""))
+    charged, corrections = computed.charged, computed.corrections
     coverage = charged.governed.coverage
     with ctx.rows.session() as session:
         exception = exception_in_force(session, ctx.org, month, now)
     reasons = [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
-    every = [*charged.lines, *corrections]
+    every = computed.lines
     return {
         "period": month,
         "state": period.state if period else "open",
@@ -65,6 +64,7 @@ def status(ctx: Context, month: str) -> dict[str, Any]:
             {"charge_month": name, "lines": len(lines), "contracted_cost": usd(sum(line.contracted_pico for line in lines))}
             for name, lines in sorted(by_charge_month(corrections).items())
         ],
+        "would_write": planned_files(computed.document),
         "can_close": not reasons and now >= start,
         "reasons": reasons if now >= start else [*reasons, "the month has not begun"],
         "warnings": [running(month, now)] if start <= now < end else [],

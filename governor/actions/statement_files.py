@@ -154,6 +154,26 @@ def print_files(document: dict[str, Any]) -> list[File]:
     return [*files, File("manifest.json", "application/json", canonical_json(manifest))]
 
 
+def planned_files(document: dict[str, Any]) -> dict[str, Any]:
+    """What print_files will make of the document, without printing: cost centers with their total and files, and the files of the whole month."""
+    month, centers = document["month"], document["cost_centers"]
+    names = file_names([center["id"] for center in centers])
+    return {
+        "total": document["totals"]["statement_total"],
+        "cost_centers": [
+            {
+                "cost_center": center["id"],
+                "total": center["total"],
+                "previous_total": center["previous_total"],
+                "workflows": len({row["workflow"] for row in center["workflows"]}),
+                "files": [f"statement-{month}-{name}.csv", f"statement-{month}-{name}.pdf"],
+            }
+            for center, name in zip(centers, names, strict=True)
+        ],
+        "month": [f"focus-{month}.csv", f"journal-{month}.csv", f"statement-{month}.json", "manifest.json"],
+    }
+
+
 def file_names(cost_centers: Sequence[str]) -> list[str]:
     """A safe part of a file name for each cost center, distinct even where the safe forms collide."""
     safe = [re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "cost-center" for name in cost_centers]

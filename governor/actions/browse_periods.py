@@ -1,0 +1,103 @@
+"""Billing months as people look at them: which there are, what one would write or wrote, its exceptions, its files.
+
+Owns: the list of months and the document of one. Does not own: closing (close_period), exceptions (except_coverage), any sum.
+Invariants: reads only; a file is handed out only when its bytes still hash to what the close recorded; an open month is computed with the numbers
+a close at this moment would seal.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, cast
+
+from sqlmodel import col, select
+
+from governor.actions.close_period import files_of, status
+from governor.actions.context import Context
+from governor.actions.except_coverage import document as exception_document
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.month_view import month_frame, remembered
+from governor.chargeback.period import month_bounds, month_of, next_month
+from governor.errors import NotFound, WrongState
+from governor.ledger.canonical import sha256_hex
+from governor.store.lake_facts import epoch_of
+from governor.store.rows.periods import CoverageException, Period, PeriodFile
+
+IN_DETAIL: Final = 2  # open months of the list that are computed; older ones show their numbers on their own page
+
+
+def list_periods(ctx: Context) -> list[dict[str, Any]]:
+    """Months with calls or with a state, newest first: {"month","state","calls","closed_at","closed_by","status"}.
+
+    `status` is what close_period says; null for older open months.
+    """
+    calls = cast(dict[str, int], remembered(ctx, "calls by month", lambda: calls_by_month(ctx)))
+    with ctx.rows.session() as session:
+        known = {row.month: row for row in session.exec(select(Period).where(Period.org_id == ctx.org))}
+    rows: list[dict[str, Any]] = []
+    computed = 0
+    for month in sorted({*calls, *known}, reverse=True):
+        period = known.get(month)
+        state = period.state if period else "open"
+        computed += state != "closed"
+        rows.append(
+            {
+                "month": month,
+                "state": state,
+                "calls": calls.get(month, 0),
+                "closed_at": period.closed_at if period else None,
+                "closed_by": period.closed_by if period and period.state == "closed" else "",
+                "status": month_status(ctx, month) if state == "closed" or computed <= IN_DETAIL else None,
+            }
+        )
+    return rows
+
+
+def calls_by_month(ctx: Context) -> dict[str, int]:
+    """Cost-bearing calls of every month that has some, by the billing zone."""
+    zone = catalog_as_of(ctx).organization.billing_zone
+    [span] = ctx.lake.query("SELECT min(start_time) AS first, max(start_time) AS last FROM {calls} AS c WHERE cost_bearing").to_pylist()
+    if span["first"] is None:
+        return {}
+    months = [month_of(span["first"], zone)]
+    while months[-1] < month_of(span["last"], zone):
+        months.append(next_month(months[-1]))
+    boundaries = [month_bounds(month, zone)[0] for month in months[1:]]
+    sql = f"SELECT {epoch_of(boundaries)} AS place, count(*) AS calls FROM {{calls}} AS c WHERE cost_bearing GROUP BY 1"  # noqa: S608 - instants of our own
+    return {months[row["place"]]: row["calls"] for row in ctx.lake.query(sql).to_pylist()}
+
+
+def month_status(ctx: Context, month: str) -> dict[str, Any]:
+    """What closing would do now or did; computed once per state of the records. An exception may lapse meanwhile: closing looks again."""
+    return cast(dict[str, Any], remembered(ctx, f"period/{month}", lambda: status(ctx, month)))
+
+
+def show_period(ctx: Context, month: str) -> dict[str, Any]:
+    """Status, frame, every exception ever signed, and who closed it. Raises Invalid for a malformed month."""
+    frame = month_frame(ctx, month)
+    with ctx.rows.session() as session:
+        period = session.get(Period, (ctx.org, month))
+        query = select(CoverageException).where(CoverageException.org_id == ctx.org, CoverageException.month == month)
+        signed = [exception_document(row) for row in session.exec(query.order_by(col(CoverageException.id).desc()))]
+        document = next((row for row in files_of(session, ctx.org, month) if row.name == f"statement-{month}.json"), None)
+    return {
+        **frame,
+        **month_status(ctx, month),
+        "exceptions": signed,
+        "closed_at": period.closed_at if period else None,
+        "closed_by": period.closed_by if period else "",
+        "pinned_at": period.catalog_as_of if period else None,
+        "provenance": json.loads(document.body)["provenance"] if document else None,
+    }
+
+
+def period_file(ctx: Context, month: str, name: str) -> PeriodFile:
+    """One file of a closed month. Raises NotFound, WrongState when its bytes are not what was recorded."""
+    with ctx.rows.session() as session:
+        query = select(PeriodFile).where(PeriodFile.org_id == ctx.org, PeriodFile.month == month, PeriodFile.name == name)
+        found = session.exec(query).first()
+    if found is None:
+        raise NotFound(f"{month} has no file of that name", hint="files are there once the month is closed")
+    if sha256_hex(found.body) != found.sha256:
+        raise WrongState(f"{found.name} of {month} does not hash to what was recorded")
+    return found
