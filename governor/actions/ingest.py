@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import select
+from sqlalchemy import text
+from sqlmodel import col, select
 
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import SYSTEM, Actor, Context
@@ -28,6 +29,7 @@ from governor.store.transaction import Transaction
 
 Progress = Callable[[int], None]
 LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
+RECENT = 100  # batches looked at before each ingest
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
 
@@ -46,6 +48,7 @@ def ingest(
     Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read.
     """
     may_ingest(actor, connector)
+    complete_batches(ctx, newest=RECENT)
     names = files_of(words)
     known = connectors()
     plan = detect(names, known) if connector == "auto" else {connector: names}
@@ -125,6 +128,8 @@ def record_batch(
     tx: Transaction, actor: Actor, batch_id: str, info: BatchInfo, counts: Counts, *, snapshot: int, committed_at: datetime
 ) -> None:
     """The rows side of a lake batch: the batch row, the pull cursor and the ledger entry. Writing it again changes nothing."""
+    if tx.session.get_bind().dialect.name == "postgresql":  # its writer and a completer may meet; SQLite's write transactions queue anyway
+        tx.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:batch, 0))"), {"batch": f"governor-batch:{batch_id}"})
     if tx.session.get(IngestBatch, batch_id) is not None:
         return
     if info.cursor:
@@ -156,11 +161,17 @@ def record_batch(
     )
 
 
-def complete_batches(ctx: Context) -> int:
-    """Lake batches that a crash left without their rows get them now. Returns how many. Runs at start-up and nightly."""
+def complete_batches(ctx: Context, *, newest: int | None = None) -> int:
+    """Lake batches that a crash left without their rows get them now. Returns how many. Runs at start-up, by the clock and, over the
+    `newest` ones, before each ingest.
+    """
+    found = ctx.lake.batches(newest=newest)
     with ctx.rows.session() as session:
-        known = set(session.exec(select(IngestBatch.id).where(IngestBatch.org_id == ctx.org)))
-    missing = [batch for batch in ctx.lake.batches() if batch["batch_id"] not in known]
+        wanted = select(IngestBatch.id).where(IngestBatch.org_id == ctx.org)
+        if newest is not None:
+            wanted = wanted.where(col(IngestBatch.id).in_([batch["batch_id"] for batch in found]))
+        known = set(session.exec(wanted))
+    missing = [batch for batch in found if batch["batch_id"] not in known]
     for batch in missing:
         info = BatchInfo(
             source=batch["source"],

@@ -104,9 +104,9 @@ class Lake:
         """Write the calls of [start, end), cost bearing or not, as one Parquet file with every canonical column. Returns how many."""
         return self._read(lambda connection: lake_read.export_calls(connection, path, start, end, snapshot))
 
-    def batches(self) -> list[dict[str, Any]]:
-        """Every committed batch, oldest first."""
-        return self._read(lambda connection: lake_read.rows(connection, "SELECT * FROM lake.batches ORDER BY committed_at, batch_id"))
+    def batches(self, *, newest: int | None = None) -> list[dict[str, Any]]:
+        """Committed batches, oldest first; only the `newest` so many where given."""
+        return self._read(lambda connection: lake_read.batches(connection, newest))
 
     def quarantine(
         self, *, state: str | None = "open", source: str | None = None, ids: Sequence[str] = (), limit: int = 1000

@@ -102,6 +102,12 @@ def table_relation(_connection: duckdb.DuckDBPyConnection, source: str, _start: 
     return f"SELECT {', '.join(CALL_SCHEMA.names)} FROM {source} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
 
 
+def batches(connection: duckdb.DuckDBPyConnection, newest: int | None) -> list[dict[str, Any]]:
+    limit = "" if newest is None else f"LIMIT {int(newest)}"
+    sql = f"SELECT * FROM (FROM lake.batches ORDER BY committed_at DESC, batch_id DESC {limit}) ORDER BY committed_at, batch_id"
+    return rows(connection, sql)
+
+
 def quarantine(
     connection: duckdb.DuckDBPyConnection, state: str | None, source: str | None, ids: Sequence[str], limit: int
 ) -> list[dict[str, Any]]:
