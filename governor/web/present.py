@@ -6,7 +6,7 @@ Invariants: an unknown value is an em dash, never 0; the exact amount stays in t
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ def money_text(value: Any, places: int | None = None) -> str:
         return DASH
     amount = Decimal(str(value))
     if places is None:
-        places = 2 if amount == 0 or abs(amount) >= 1 else min(12, max(2, 1 - amount.adjusted()))
+        places = 2 if amount == 0 or abs(amount) >= CENT else min(12, max(2, 1 - amount.adjusted()))
     rounded = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
     return f"{MINUS if rounded < 0 else ''}${abs(rounded):,}"
 
@@ -78,6 +78,17 @@ def day(value: datetime | str | None) -> Markup:
     return Markup('<time class="nowrap" datetime="{}">{}</time>').format(found.date().isoformat(), found.date().isoformat())
 
 
+def last_day(value: datetime | str | None) -> Markup:
+    """The last day of a span whose end is exclusive."""
+    found = instant(value)
+    return day(None if found is None else found - timedelta(microseconds=1))
+
+
+def model_name(model: str | None, provider: str | None) -> str:
+    """The model without the provider's name in front of it, which stands beside it."""
+    return (model or "unknown model").removeprefix(f"{provider}/")
+
+
 def digest(value: str | None, length: int = 12) -> Markup:
     """The first digits of a digest, with the whole of it in the title."""
     if not value:
@@ -104,6 +115,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "signed": signed,
     "when": when,
     "day": day,
+    "last_day": last_day,
+    "model_name": model_name,
     "digest": digest,
     "words": words,
     "plural": plural,

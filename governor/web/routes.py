@@ -12,16 +12,32 @@ from litestar.static_files import create_static_files_router
 from governor.web import (
     change,
     changes,
+    findings,
     inbox,
+    ledger,
+    periods,
+    propose,
+    settings,
     sign_in,
+    sources,
+    spend,
+    workflows,
 )
 from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
 
 MODULES: Final = (
     sign_in,
     inbox,
+    propose,
     change,
     changes,
+    workflows,
+    spend,
+    findings,
+    periods,
+    sources,
+    ledger,
+    settings,
 )
 PAGES: Final = Router(
     path="/",

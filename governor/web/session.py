@@ -113,7 +113,7 @@ def sign_in_path(request: Request[Any, Any, Any]) -> str:
 
 def local_path(text: str) -> str:
     """A path on this host, or the inbox: a sign-in link must not lead elsewhere."""
-    inside = text.startswith("/") and not text.startswith(("//", "/\\")) and not any(ord(sign) < 0x20 for sign in text)
+    inside = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
     return text if inside else "/"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TONES: Final[dict[str, frozenset[str]]] = {
-    "good": frozenset({"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active"}),
+    "good": frozenset({"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active", "governed", "allowed"}),
     "warn": frozenset(
         {
             "inconclusive",
@@ -44,6 +44,10 @@ TONES: Final[dict[str, frozenset[str]]] = {
             "deny",
             "disabled",
             "lapsed",
+            "no_route",
+            "error",
+            "timeout",
+            "violation",
         }
     ),
     "live": frozenset({"shadowing", "in_review", "running", "planned", "cutover", "open", "draft"}),

@@ -1,0 +1,98 @@
+"""Sources as people read them: configured sources, batches, quarantined records with their reason, conflicts.
+
+Owns: these documents. Does not own: ingest, retry (quarantine.py), the lake. Invariants: reads only; a raw record is shown cut, and only its text;
+what a source's configuration refers to as a secret stays a reference.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from sqlmodel import col, select
+
+from governor.actions.context import Context
+from governor.actions.load_catalog import catalog_as_of
+from governor.store.rows.ingest import IngestBatch, SourceCursor
+
+MOST: Final = 1000
+RAW_SHOWN: Final = 1500
+
+
+def sources(ctx: Context) -> list[dict[str, Any]]:
+    """Every source that is configured or ever sent something: {"id","connector","configured","cursor","batches","read","stored","last"}."""
+    found: dict[str, dict[str, Any]] = {}
+    for document in catalog_as_of(ctx).sources.values():
+        found[document.id] = row(document.id, document.connector, configured=True)
+    with ctx.rows.session() as session:
+        for batch in session.exec(select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id))):
+            one = found.setdefault(batch.source, row(batch.source, batch.connector, configured=False))
+            one["batches"] += 1
+            for name in ("read", "stored", "quarantined", "conflicts"):
+                one[name] += getattr(batch, name)
+            one["last"] = batch.committed_at.isoformat()
+        for cursor in session.exec(select(SourceCursor).where(SourceCursor.org_id == ctx.org)):
+            if cursor.source in found:
+                found[cursor.source]["synced_at"] = cursor.updated_at.isoformat()
+    return sorted(found.values(), key=lambda one: str(one["id"]))
+
+
+def row(name: str, connector: str, *, configured: bool) -> dict[str, Any]:
+    counts = dict.fromkeys(("batches", "read", "stored", "quarantined", "conflicts"), 0)
+    return {"id": name, "connector": connector, "configured": configured, "last": None, "synced_at": None, **counts}
+
+
+def batches(ctx: Context, *, source: str = "", limit: int = MOST) -> list[dict[str, Any]]:
+    """Newest first."""
+    with ctx.rows.session() as session:
+        query = select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id).desc()).limit(limit)
+        if source:
+            query = query.where(IngestBatch.source == source)
+        return [
+            {
+                "id": batch.id,
+                "source": batch.source,
+                "connector": batch.connector,
+                "uris": json.loads(batch.uris or "[]"),
+                "read": batch.read,
+                "stored": batch.stored,
+                "duplicates": batch.duplicates,
+                "conflicts": batch.conflicts,
+                "quarantined": batch.quarantined,
+                "other_spans": batch.other_spans,
+                "snapshot": batch.lake_snapshot,
+                "committed_at": batch.committed_at.isoformat(),
+            }
+            for batch in session.exec(query)
+        ]
+
+
+def quarantined(ctx: Context, *, state: str = "open", limit: int = MOST) -> list[dict[str, Any]]:
+    """Rejected records, newest first."""
+    return [
+        {
+            "id": str(one["id"]),
+            "source": one["source"],
+            "connector": one["connector"],
+            "reason": one["reason"],
+            "uri": one["ingest_uri"],
+            "row": one["ingest_row"],
+            "state": one["state"],
+            "created_at": one["created_at"].isoformat(),
+            "raw": shown(one["raw"]),
+        }
+        for one in ctx.lake.quarantine(state=state or None, limit=limit)
+    ]
+
+
+def conflicts(ctx: Context, *, limit: int = MOST) -> list[dict[str, Any]]:
+    """Records that arrived again under a known key with other content; the first stays, both are on record."""
+    return [
+        {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in one.items()}
+        for one in ctx.lake.conflicts(limit=limit)
+    ]
+
+
+def shown(raw: Any) -> str:
+    text = bytes(raw or b"").decode("utf-8", errors="replace")
+    return text if len(text) <= RAW_SHOWN else f"{text[:RAW_SHOWN]}\n[{len(text) - RAW_SHOWN:,} more characters]"

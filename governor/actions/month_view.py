@@ -1,0 +1,137 @@
+"""A governed month for people who look at it again and again: computed once per state of the records, then remembered.
+
+Owns: the memory, the default month, the documents of the spend page. Does not own: any number (govern.py, usage.py, findings.py).
+Invariants: the memory's key names everything a month depends on (lake snapshot, length of the log, which every change of catalog or prices
+lengthens); nothing remembered is older than KEPT.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Final, cast
+
+from governor.actions.context import Context
+from governor.actions.findings import Finding, findings_of
+from governor.actions.govern import GovernedMonth, Group, govern_month
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.usage import coverage_document, suggestion_document, usage_rows, usd
+from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
+from governor.store import ledger
+
+KEPT: Final = timedelta(minutes=5)
+REMEMBERED: Final = 24
+LARGEST_SERIES: Final = 7  # workflows or providers with a colour of their own; the rest is one
+_memory: OrderedDict[tuple[Any, ...], tuple[datetime, Any]] = OrderedDict()
+_lock = Lock()
+
+
+def remembered(ctx: Context, name: str, compute: Callable[[], Any]) -> Any:
+    """What `compute` gave for the same state of the records, or its answer now."""
+    with ctx.rows.session() as session:
+        size = ledger.tree_size(session, ctx.org)
+    key = (ctx.settings.database, ctx.org, name, ctx.lake.snapshot_id(), size)
+    now = ctx.now()
+    with _lock:
+        known = _memory.get(key)
+    if known is not None and timedelta(0) <= now - known[0] < KEPT:
+        return known[1]
+    found = compute()
+    with _lock:
+        _memory[key] = (now, found)
+        _memory.move_to_end(key)
+        while len(_memory) > REMEMBERED:
+            _memory.popitem(last=False)
+    return found
+
+
+def month_view(ctx: Context, period: str) -> GovernedMonth:
+    """The month by day. Raises Invalid for a malformed period."""
+    return cast(GovernedMonth, remembered(ctx, f"month/{period}", lambda: govern_month(ctx, period, by_day=True)))
+
+
+def month_findings(ctx: Context, period: str) -> list[Finding]:
+    return cast(list[Finding], remembered(ctx, f"findings/{period}", lambda: findings_of(ctx, govern_month(ctx, period), period)))
+
+
+def newest_month(ctx: Context) -> str:
+    """The month of the newest cost-bearing call, else the current one, in the billing zone."""
+
+    def compute() -> str:
+        zone = catalog_as_of(ctx).organization.billing_zone
+        [row] = ctx.lake.query("SELECT max(start_time) AS last FROM {calls} AS c WHERE cost_bearing").to_pylist()
+        return month_of(min(row["last"], ctx.now()) if row["last"] is not None else ctx.now(), zone)
+
+    return cast(str, remembered(ctx, "newest", compute))
+
+
+def month_frame(ctx: Context, period: str) -> dict[str, Any]:
+    """{"period","before","after","start","end","running"}. Raises Invalid for a malformed period."""
+    start, end = month_bounds(period, catalog_as_of(ctx).organization.billing_zone)
+    return {
+        "period": period,
+        "before": previous_month(period),
+        "after": next_month(period),
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "running": ctx.now() < end,
+    }
+
+
+def spend_view(ctx: Context, period: str, *, workflow: str = "", provider: str = "") -> dict[str, Any]:
+    """The spend page: coverage first, then what has no price, then who spent what. Filters narrow the tables, never the coverage."""
+    month = month_view(ctx, period)
+    groups = [one for one in month.groups if matches(one, workflow, provider)]
+    return {
+        **month_frame(ctx, period),
+        "coverage": coverage_document(month),
+        "unpriced": unpriced_rows(month.groups),
+        "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
+        "unattributed": usage_rows([one for one in groups if one.workflow_id is None], []),
+        "totals": next(iter(usage_rows(groups, [])), None),
+        "by_workflow": usage_rows(groups, ["workflow", "owner", "cost_center"]),
+        "by_model": usage_rows(groups, ["provider", "model"]),
+        "by_status": usage_rows(groups, ["status"]),
+        "by_route": usage_rows(groups, ["route"]),
+        "provenance": {
+            "snapshot": month.snapshot,
+            "price_book": month.price_book,
+            "policy": month.policy_revision,
+            "catalog": month.catalog_digest,
+        },
+    }
+
+
+def daily(ctx: Context, period: str, by: str, *, workflow: str = "", provider: str = "") -> list[dict[str, Any]]:
+    """{"day","name","cost"} for a chart over days; the smaller names are one, `others`."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for group in month_view(ctx, period).groups:
+        if matches(group, workflow, provider) and group.day is not None:
+            sums[(group.day, (group.workflow_id if by == "workflow" else group.provider) or f"no {by}")] += group.contracted_pico
+    totals: dict[str, int] = defaultdict(int)
+    for (_, name), pico in sums.items():
+        totals[name] += pico
+    largest = sorted(totals, key=lambda name: (-totals[name], name))[:LARGEST_SERIES]
+    folded: dict[tuple[str, str], int] = defaultdict(int)
+    for (day, name), pico in sums.items():
+        folded[(day, name if name in largest else "others")] += pico
+    return [{"day": day, "name": name, "cost": usd(pico)} for (day, name), pico in sorted(folded.items())]
+
+
+def matches(group: Group, workflow: str, provider: str) -> bool:
+    return (not workflow or (group.workflow_id or "-") == workflow) and (not provider or (group.provider or "-") == provider)
+
+
+def unpriced_rows(groups: list[Group]) -> list[dict[str, Any]]:
+    """Calls without a price, by model and reason, with what they could cost."""
+    bins: dict[tuple[str, str, str], list[Group]] = defaultdict(list)
+    for group in groups:
+        if group.price_status == "unpriced":
+            bins[(group.provider or "-", group.model or group.requested_model or "-", group.rated.reason)].append(group)
+    rows = [
+        {"provider": provider, "model": model, "reason": reason, "calls": sum(one.calls for one in members), "detail": members[0].rated.detail}
+        for (provider, model, reason), members in bins.items()
+    ]
+    return sorted(rows, key=lambda row: -cast(int, row["calls"]))

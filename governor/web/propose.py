@@ -1,0 +1,88 @@
+"""The form that asks for a route change. What was typed stays when the action refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+from litestar.response import Redirect
+
+from governor.actions.context import Actor, Context
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.month_view import month_view, newest_month
+from governor.actions.propose import PROPOSERS, propose
+from governor.actions.registry import route_name
+from governor.errors import GovernorError, Invalid
+from governor.web.session import Form
+from governor.web.shell import Flash, go, render, type_of_request
+
+DEFAULTS = {"sample": "300", "quality": "0.03", "budget": "20"}
+
+
+@dataclass(frozen=True)
+class ProposePage:
+    workflows: list[dict[str, Any]]
+    endpoints: list[str]
+    models: list[str]
+    may: bool
+    roles: tuple[str, ...]
+    values: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    hint: str = ""
+
+
+def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: GovernorError | None = None) -> ProposePage:
+    catalog = catalog_as_of(ctx)
+    seen = {route_name(group.provider, group.model) for group in month_view(ctx, newest_month(ctx)).groups if group.price_status == "priced"}
+    return ProposePage(
+        workflows=[
+            {"id": one.id, "owner": one.owner, "routes": [route_name(route.provider, route.model) for route in one.routes]}
+            for one in sorted(catalog.workflows.values(), key=lambda one: one.id)
+        ],
+        endpoints=sorted(catalog.endpoints),
+        models=sorted(seen),
+        may=bool(actor.roles & set(PROPOSERS)),
+        roles=PROPOSERS,
+        values={**DEFAULTS, **values},
+        problem=error.message if error else "",
+        hint=error.hint if error else "",
+    )
+
+
+@get("/changes/new", sync_to_thread=True)
+def show_form(request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = "") -> Response[str]:
+    return render(request, "propose.html", propose_page(ctx, actor, {"workflow": workflow}))
+
+
+@post("/changes/new", sync_to_thread=True)
+def do_propose(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Response[str] | Redirect:
+    try:
+        made = propose(
+            ctx,
+            actor,
+            workflow=form.need("workflow"),
+            candidate=form.need("candidate"),
+            endpoint=form.need("endpoint"),
+            endpoint_model=form.text("endpoint_model"),
+            sample=whole(form.need("sample"), "sample"),
+            margins={"quality": form.text("quality")} if form.text("quality") else {},
+            budget_usd=form.need("budget", "most the replay may cost"),
+            reason=form.need("reason"),
+            baseline=form.text("baseline"),
+        )
+    except GovernorError as error:
+        return render(request, "propose.html", propose_page(ctx, actor, dict(form.items()), error), status=error.status)
+    needs = ", ".join(need["role"] for need in made["needs"])
+    told = f"The plan of {made['plan']['sample']} calls is fixed. Policy wants: {needs or 'nobody'}."
+    return go(f"/changes/{made['id']}", Flash("good", f"{made['id']} proposed", told))
+
+
+def whole(text: str, name: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - more calls than any sample
+        raise Invalid(f"{name} is a whole number")
+    return int(text)
+
+
+ROUTES = [show_form, do_propose]
