@@ -31,7 +31,7 @@ from governor.ports import Batch, ReadOptions
 
 _COLUMNS: Final = list(CALL_SCHEMA.names)
 _MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
-_WORKERS: Final = max(1, min(4, cpu_count() or 1))
+_WORKERS: Final = min(2, cpu_count() or 1)  # each holds a chunk of up to 96 MiB
 
 Work = tuple[str, list[Records]]  # a form and consecutive chunks of it
 

@@ -21,7 +21,7 @@ _PAYLOAD: Final = re.compile(rb'"(litellm_call_id|response_cost|startTime|call_t
 _MARKS: Final = 3  # this many of the payload's names make it LiteLLM's
 # s3_v2 writes time-..._<id>.json, the GCS logger batch-<ms>-<hex>.ndjson
 _OBJECT_NAME: Final = re.compile(r"(^|/)(time-[0-9T-]+_[^/]*\.jsonl?|batch-\d+-[0-9a-f]{8}\.(nd)?jsonl?)(\.(gz|zst))?$")
-_FLUSH_BYTES: Final = 48 << 20
+_FLUSH_BYTES: Final = 96 << 20  # planning a query costs as much as reading 5 MB
 
 
 def form_of(head: bytes, uri: str) -> str | None:
