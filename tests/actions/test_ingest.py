@@ -257,3 +257,30 @@ def opening(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
         return closing(made)
 
     return run
+
+
+def test_two_organizations_share_a_postgres_and_see_nothing_of_each_other(postgres: str, tmp_path: Path) -> None:
+    """Rows, ledger, lake catalog and data prefix on shared servers, as a role that row-level security binds."""
+    from governor.actions.context import open_context
+    from governor.settings import load_settings
+
+    worlds = {}
+    for org in ("north", "south"):
+        settings = load_settings(
+            home=tmp_path / org, org=org, database_url=postgres, lake_catalog=postgres, lake_data=str(tmp_path / "data")
+        )
+        worlds[org] = open_context(settings, create=True)
+        worlds[org].now = lambda: datetime(2026, 11, 22, tzinfo=UTC)
+    north, south = worlds["north"], worlds["south"]
+    north.rows.check_isolation()
+    lines = len(GENERIC.read_text().splitlines())
+    assert ingest(north, OPERATOR, "litellm", [str(GENERIC)])["stored"] == lines
+    assert (south.lake.totals()["calls"], south.lake.batches(), complete_batches(south)) == (0, [], 0)
+    with south.rows.session() as session:
+        assert session.exec(select(IngestBatch)).all() == []
+    assert ingest(south, OPERATOR, "litellm", [str(GENERIC)])["stored"] == lines
+    assert ingest(north, OPERATOR, "litellm", [str(GENERIC)])["duplicates"] == lines
+    files = {path.relative_to(tmp_path / "data").parts[0] for path in (tmp_path / "data").rglob("*.parquet")}
+    assert len(files) == 2
+    for ctx in worlds.values():
+        ctx.close()
