@@ -9,11 +9,13 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
+from governor.actions.browse_periods import list_periods, period_file
 from governor.actions.close_period import close, files_of, status
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.api.bodies import download
-from governor.errors import Invalid, NotFound
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
 Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
@@ -25,6 +27,12 @@ class Exemption(Struct, forbid_unknown_fields=True):
     reason: str
     compensating_control: str
     expires_at: datetime | None = None
+
+
+@get("/periods", sync_to_thread=True, tags=TAGS)
+def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+    """Months with calls or with a state, newest first."""
+    return slice_of(list_periods(ctx), lambda one: str(one["month"]), limit=limit, cursor=cursor)
 
 
 @get("/periods/{month:str}", sync_to_thread=True, tags=TAGS)
@@ -61,11 +69,8 @@ def list_files(ctx: Context, month: Month) -> dict[str, Any]:
 @get("/periods/{month:str}/files/{name:str}", sync_to_thread=True, tags=TAGS)
 def fetch_file(ctx: Context, month: Month, name: str) -> Response[bytes]:
     """One file of a closed month, the same bytes for ever."""
-    with ctx.rows.session() as session:
-        found = next((file for file in files_of(session, ctx.org, month) if file.name == name), None)
-    if found is None:
-        raise NotFound(f"no file {name[:100]!r} of {month}", hint=f"GET /api/v1/periods/{month}/files")
+    found = period_file(ctx, month, name)
     return download(found.body, found.media_type, found.name, **{"Governor-SHA256": found.sha256, "ETag": f'"{found.sha256}"'})
 
 
-ROUTES = [show, close_month, make_exception, list_files, fetch_file]
+ROUTES = [list_all, show, close_month, make_exception, list_files, fetch_file]

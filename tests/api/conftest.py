@@ -83,7 +83,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_door() -> Any:
-    """A context manager that opens another home: `with open_door(path, max_body_bytes=1000) as door`."""
+    """For another home: `with open_door(path, max_body_bytes=1000) as door`; yields a Door."""
     return opened

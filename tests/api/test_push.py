@@ -50,7 +50,7 @@ def fresh(open_door: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def read_from_files(open_door: Any, tmp_path: Path) -> Any:
-    """usage after reading files the ordinary way, in another home."""
+    """What usage says after reading files the ordinary way, in another home."""
 
     def run(connector: str, *files: Path) -> Any:
         with open_door(tmp_path / f"files-{connector}") as door:
