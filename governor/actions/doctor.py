@@ -63,7 +63,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
 def _guard(name: str, probe: Callable[[], str], *, needed: bool = True) -> Check:
     try:
         return Check(name, ok=True, detail=probe(), needed=needed)
-    except Exception as error:  # a probe may fail in any way; the line says which
+    except Exception as error:  # noqa: BLE001 - a probe may fail in any way; the line says which
         hint = getattr(error, "hint", "")
         return Check(name, ok=not needed, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
 

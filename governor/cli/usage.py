@@ -17,7 +17,9 @@ def usage(
         str,
         typer.Option("--period", help="Calendar month in the organization's billing zone, YYYY-MM.", show_default=False),
     ],
-    by: Annotated[str, typer.Option("--by", help="Comma separated: workflow, owner, cost_center, provider, model, status, day and more; a wrong name lists them all.")] = "workflow",
+    by: Annotated[
+        str, typer.Option("--by", help="Comma separated: workflow, owner, provider, model, status, day ...; a wrong name lists all.")
+    ] = "workflow",
     as_of: Annotated[
         str, typer.Option("--as-of", help="event: the catalog as it was when each call happened; now: as it is today.")
     ] = "event",

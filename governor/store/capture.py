@@ -57,7 +57,6 @@ def redact(body: bytes) -> bytes:
 def _luhn(digits: bytes) -> bool:
     """ISO/IEC 7812-1 check digit."""
     numbers = [byte - 48 for byte in digits if 48 <= byte <= 57]  # noqa: PLR2004 - ASCII 0 to 9
-    doubled = [
-        number if place % 2 == 0 else (number * 2 - 9 if number > 4 else number * 2) for place, number in enumerate(reversed(numbers))
-    ]  # noqa: PLR2004
-    return sum(doubled) % 10 == 0
+    odd = numbers[-1::-2]
+    even = [sum(divmod(number * 2, 10)) for number in numbers[-2::-2]]
+    return (sum(odd) + sum(even)) % 10 == 0

@@ -34,7 +34,8 @@ def test_every_command_is_documented_and_explains_itself() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     broken = []
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
-            if not target.startswith(("http:", "https:", "mailto:")) and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} -> {target}")
+        targets = [
+            found for found in re.findall(r"\]\(([^)#\s]+)", page.read_text()) if not found.startswith(("http:", "https:", "mailto:"))
+        ]
+        broken += [f"{page.relative_to(ROOT)} -> {target}" for target in targets if not (page.parent / target).exists()]
     assert not broken
