@@ -43,7 +43,7 @@ class Idempotency(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         key = Headers.from_scope(scope).get(HEADER, "")
-        if scope["method"] != "POST" or not key or scope["route_handler"].opt.get(REPEATABLE):
+        if scope.get("method") != "POST" or not key or scope["route_handler"].opt.get(REPEATABLE):
             await next_app(scope, receive, send)
             return
         if len(key) > LONGEST_KEY or not key.isprintable():
@@ -72,7 +72,7 @@ async def call(scope: Scope, body: bytes, send: Send, next_app: ASGIApp) -> tupl
     """Run the request on the body that was read; returns status and text of the answer, which is also sent."""
     status, pieces, size, done = 0, [], 0, False
 
-    async def replay() -> Message:
+    async def replay() -> Any:
         nonlocal done
         if done:
             return {"type": "http.disconnect"}

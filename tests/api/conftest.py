@@ -85,5 +85,5 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 @pytest.fixture(scope="session")
 def open_door() -> Any:
-    """For another home: `with open_door(path, max_body_bytes=1000) as door`; yields a Door."""
+    """Another home, as a context manager that yields its Door; knobs are settings."""
     return opened
