@@ -25,7 +25,7 @@ serve-demo: setup ## open the demo's pages (after make demo)
 	@$(RUN)governor serve --home "$(DEMO_HOME)" --port $(PORT)
 
 test: setup ## all tests (browser, Postgres and Redis tests start the real thing themselves)
-	@$(RUN)pytest -m "not bench" $(TESTS)
+	@$(RUN)pytest -n auto --dist loadfile -m "not bench" $(TESTS)
 
 lint: setup ## style
 	@$(RUN)ruff check . && $(RUN)ruff format --check .
