@@ -83,6 +83,7 @@ def show_period(ctx: Context, month: str) -> dict[str, Any]:
     return {
         **frame,
         **month_status(ctx, month),
+        "state": period.state if period else "open",
         "exceptions": signed,
         "closed_at": period.closed_at if period else None,
         "closed_by": period.closed_by if period else "",

@@ -1,6 +1,6 @@
 """A governed month for people who look at it again and again: computed once per state of the records, then remembered.
 
-Owns: the memory, the default month, the documents of the spend page. Does not own: any number (govern.py, usage.py, findings.py).
+Owns: the memory, the default month, the series over days. Does not own: any number (govern.py, usage.py, findings.py), the spend page (show_spend.py).
 Invariants: the memory's key names everything a month depends on (lake snapshot, length of the log, which every change of catalog or prices
 lengthens); nothing remembered is older than KEPT.
 """
@@ -8,7 +8,7 @@ lengthens); nothing remembered is older than KEPT.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final, cast
@@ -17,13 +17,14 @@ from governor.actions.context import Context
 from governor.actions.findings import Finding, findings_of
 from governor.actions.govern import GovernedMonth, Group, govern_month
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.usage import coverage_document, suggestion_document, usage_rows, usd
+from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
 from governor.store import ledger
 
 KEPT: Final = timedelta(minutes=5)
 REMEMBERED: Final = 24
 LARGEST_SERIES: Final = 7  # workflows or providers with a colour of their own; the rest is one
+OTHERS: Final = "others"
 _memory: OrderedDict[tuple[Any, ...], tuple[datetime, Any]] = OrderedDict()
 _lock = Lock()
 
@@ -80,58 +81,24 @@ def month_frame(ctx: Context, period: str) -> dict[str, Any]:
     }
 
 
-def spend_view(ctx: Context, period: str, *, workflow: str = "", provider: str = "") -> dict[str, Any]:
-    """The spend page: coverage first, then what has no price, then who spent what. Filters narrow the tables, never the coverage."""
-    month = month_view(ctx, period)
-    groups = [one for one in month.groups if matches(one, workflow, provider)]
-    return {
-        **month_frame(ctx, period),
-        "coverage": coverage_document(month),
-        "unpriced": unpriced_rows(month.groups),
-        "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
-        "unattributed": usage_rows([one for one in groups if one.workflow_id is None], []),
-        "totals": next(iter(usage_rows(groups, [])), None),
-        "by_workflow": usage_rows(groups, ["workflow", "owner", "cost_center"]),
-        "by_model": usage_rows(groups, ["provider", "model"]),
-        "by_status": usage_rows(groups, ["status"]),
-        "by_route": usage_rows(groups, ["route"]),
-        "provenance": {
-            "snapshot": month.snapshot,
-            "price_book": month.price_book,
-            "policy": month.policy_revision,
-            "catalog": month.catalog_digest,
-        },
-    }
-
-
-def daily(ctx: Context, period: str, by: str, *, workflow: str = "", provider: str = "") -> list[dict[str, Any]]:
-    """{"day","name","cost"} for a chart over days; the smaller names are one, `others`."""
+def daily(ctx: Context, period: str, by: str, *, only: Mapping[str, str] | None = None, workflow: str = "") -> list[dict[str, Any]]:
+    """{"day","name","cost"} for a chart over days; the smaller names are one, `others`. only: dimension -> value, `-` for none."""
+    wanted = {**(only or {}), **({"workflow": workflow} if workflow else {})}
+    read = DIMENSION_READERS[by]
     sums: dict[tuple[str, str], int] = defaultdict(int)
     for group in month_view(ctx, period).groups:
-        if matches(group, workflow, provider) and group.day is not None:
-            sums[(group.day, (group.workflow_id if by == "workflow" else group.provider) or f"no {by}")] += group.contracted_pico
+        if matches(group, wanted) and group.day is not None:
+            sums[(group.day, read(group) or f"no {by}")] += group.contracted_pico
     totals: dict[str, int] = defaultdict(int)
     for (_, name), pico in sums.items():
         totals[name] += pico
     largest = sorted(totals, key=lambda name: (-totals[name], name))[:LARGEST_SERIES]
+    place = {name: rank for rank, name in enumerate([*largest, OTHERS])}
     folded: dict[tuple[str, str], int] = defaultdict(int)
     for (day, name), pico in sums.items():
-        folded[(day, name if name in largest else "others")] += pico
-    return [{"day": day, "name": name, "cost": usd(pico)} for (day, name), pico in sorted(folded.items())]
+        folded[(day, name if name in place else OTHERS)] += pico
+    return [{"day": day, "name": name, "cost": usd(pico)} for (day, name), pico in sorted(folded.items(), key=lambda one: (place[one[0][1]], one[0][0]))]
 
 
-def matches(group: Group, workflow: str, provider: str) -> bool:
-    return (not workflow or (group.workflow_id or "-") == workflow) and (not provider or (group.provider or "-") == provider)
-
-
-def unpriced_rows(groups: list[Group]) -> list[dict[str, Any]]:
-    """Calls without a price, by model and reason, with what they could cost."""
-    bins: dict[tuple[str, str, str], list[Group]] = defaultdict(list)
-    for group in groups:
-        if group.price_status == "unpriced":
-            bins[(group.provider or "-", group.model or group.requested_model or "-", group.rated.reason)].append(group)
-    rows = [
-        {"provider": provider, "model": model, "reason": reason, "calls": sum(one.calls for one in members), "detail": members[0].rated.detail}
-        for (provider, model, reason), members in bins.items()
-    ]
-    return sorted(rows, key=lambda row: -cast(int, row["calls"]))
+def matches(group: Group, only: Mapping[str, str]) -> bool:
+    return all((DIMENSION_READERS[name](group) or "-") == value for name, value in only.items())

@@ -7,49 +7,76 @@ rendering; drawing may use floats, no number shown as text comes from here.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import vl_convert
 
-PALETTE: Final = ["#14566b", "#cf9a2b", "#5b8c5a", "#a3544a", "#6f6aa8", "#3f9aae", "#8a6d3b", "#9aa49e"]
+PALETTE: Final = ["#14566b", "#cf9a2b", "#5b8c5a", "#a3544a", "#6f6aa8", "#3f9aae", "#8a6d3b", "#b6beb8"]
+REST: Final = "others"
+REST_COLOUR: Final = "#b6beb8"
 NARROW: Final = 400  # pixels; a phone
 FONT: Final = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
 
 
-def daily_spec(rows: list[dict[str, Any]], by: str, *, width: int = 480, height: int = 220) -> dict[str, Any]:
-    """Stacked bars, a day each. rows: {"day","name","cost"}."""
-    order = list(dict.fromkeys(row["name"] for row in sorted(rows, key=lambda row: row["name"] == "others")))
+def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], *, width: int, height: int) -> dict[str, Any]:
+    """Stacked bars, a bar for each of `days`, with calls or without. rows: {"day","name","cost"}, series in drawing order. Outer size in pixels."""
+    order = list(dict.fromkeys(row["name"] for row in rows))
+    narrow = width <= NARROW
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width,
         "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "padding": {"left": 0, "top": 6, "right": 4, "bottom": 0},
         "background": None,
-        "data": {"values": [{"day": row["day"], "name": row["name"], "cost": float(row["cost"])} for row in rows]},
-        "mark": {"type": "bar", "width": {"band": 0.78}},
+        "data": {"values": [{"day": row["day"], "name": row["name"], "cost": float(row["cost"]), "place": order.index(row["name"])} for row in rows]},
+        "mark": {"type": "bar", "width": {"band": 0.8}},
         "encoding": {
             "x": {
                 "field": "day",
                 "type": "ordinal",
-                "axis": {"title": None, "labelExpr": "substring(datum.value, 8)", "labelAngle": 0, "labelOverlap": True},
+                "scale": {"domain": list(days)},
+                "axis": {
+                    "title": None,
+                    "labelExpr": "substring(datum.value, 8)",
+                    "labelAngle": 0,
+                    "values": [day for place, day in enumerate(days) if not narrow or place % 5 == 0],
+                },
             },
-            "y": {"field": "cost", "type": "quantitative", "stack": True, "axis": {"title": "USD a day", "tickCount": 4, "format": "$,.2~f"}},
+            "y": {
+                "field": "cost",
+                "type": "quantitative",
+                "stack": True,
+                "axis": {"title": None if narrow else "USD a day", "tickCount": 4, "format": "$,.2~f" if _small(rows) else "$,.3~s"},
+            },
+            "order": {"field": "place", "type": "quantitative"},
             "color": {
                 "field": "name",
                 "type": "nominal",
                 "sort": order,
-                "scale": {"domain": order, "range": PALETTE},
-                "legend": {"title": by, "orient": "bottom", "columns": 3 if width > NARROW else 2, "labelLimit": 200},
+                "scale": {"domain": order, "range": [PALETTE[place] if name != REST else REST_COLOUR for place, name in enumerate(order)]},
+                "legend": {"title": by.replace("_", " "), "orient": "bottom", "columns": 2 if narrow else 8, "labelLimit": 130, "symbolSize": 90},
             },
         },
         "config": {
             "font": FONT,
             "view": {"stroke": None},
-            "axis": {"grid": True, "gridColor": "#e4e8e3", "domain": False, "ticks": False, "labelColor": "#4a545e", "titleColor": "#4a545e"},
+            "axis": {"grid": True, "gridColor": "#e4e8e3", "domain": False, "ticks": False, "labelColor": "#4a545e", "titleColor": "#4a545e", "labelFontSize": 11},
             "axisX": {"grid": False},
-            "legend": {"labelColor": "#1c2126", "titleColor": "#4a545e", "symbolType": "square"},
+            "legend": {"labelColor": "#1c2126", "titleColor": "#4a545e", "symbolType": "square", "labelFontSize": 11},
         },
     }
+
+
+def _small(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Below a thousand dollars a day the axis counts dollars, above it thousands."""
+    totals: dict[str, float] = defaultdict(float)
+    for row in rows:
+        totals[row["day"]] += float(row["cost"])
+    return max(totals.values(), default=0.0) < 1000  # noqa: PLR2004 - see above
 
 
 @lru_cache(maxsize=64)

@@ -1,24 +1,32 @@
-"""Month end: where each month stands, what closing would do, closing it, its files."""
+"""Month end: where each month stands, what closing would write, closing it, its exceptions, its files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+from urllib.parse import quote
 
 from litestar import Response, get, post
 from litestar.response import Redirect
-from markupsafe import Markup
 
-from governor.actions.browse_periods import list_periods, period_file
-from governor.actions.browse_periods import show_period as period_document
+from governor.actions.browse_periods import list_periods, period_file, show_period
 from governor.actions.close_period import ROLES, close
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.errors import Invalid
+from governor.web.coverage import Gate, gate_of
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
-from governor.web.spend import PARTS, Part, bar_of
+
+KINDS: Final = (  # how a file is named -> what it is for
+    ("statement-", ".pdf", "Statement, to send"),
+    ("statement-", ".csv", "Statement, every line"),
+    ("focus-", ".csv", "FOCUS 1.2, for the cost platform"),
+    ("journal-", ".csv", "Journal, to post"),
+    ("statement-", ".json", "The whole month as one document"),
+    ("manifest", ".json", "Digests of all files; its own digest is in the ledger"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,56 +35,89 @@ class PeriodsPage:
 
 
 @dataclass(frozen=True)
+class FileRow:
+    facts: dict[str, Any]
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True)
 class PeriodPage:
+    """may_close: the reader holds a role for it; whether the month allows it is in `period`."""
+
     period: dict[str, Any]
-    parts: list[Part]
-    coverage_bar: Markup
+    gate: Gate
     may_close: bool
     roles: tuple[str, ...]
+    files: list[FileRow]
+    exception_in_force: dict[str, Any] | None
 
 
 @get("/periods", sync_to_thread=True)
-def show_periods(request: type_of_request, ctx: Context) -> Response[str]:
+def show_all(request: type_of_request, ctx: Context) -> Response[str]:
     return render(request, "periods.html", PeriodsPage(list_periods(ctx)))
 
 
 @get("/periods/{month:str}", sync_to_thread=True)
-def show_period(request: type_of_request, ctx: Context, actor: Actor, month: str) -> Response[str]:
-    period = period_document(ctx, month)
-    coverage = period["coverage"]
+def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -> Response[str]:
+    period = show_period(ctx, month)
     page = PeriodPage(
         period=period,
-        parts=[Part(label, coverage["parts"][name], bar_of(coverage["parts"][name], label)) for name, label in PARTS],
-        coverage_bar=bar_of(coverage["percent"], "mapped spend"),
+        gate=gate_of(period["coverage"]),
         may_close=bool(actor.roles & set(ROLES)),
         roles=ROLES,
+        files=[FileRow(file, kind_of(file["name"]), f"/periods/{month}/files/{quote(file['name'], safe='')}") for file in period["files"]],
+        exception_in_force=period["exception"],
     )
     return render(request, "period.html", page)
 
 
 @post("/periods/{month:str}/close", sync_to_thread=True)
-def do_close(ctx: Context, actor: Actor, month: str) -> Redirect:
+def do_close(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
+    actor.require(*ROLES)
+    if form.text("confirm") != month:
+        return go(f"/periods/{month}", Flash("bad", "Nothing was closed", f"To close the month, type {month} into the field above the button."))
     done = close(ctx, actor, month)
-    return go(f"/periods/{month}", Flash("good", f"{month} is closed", f"{len(done['files'])} files, sealed in the ledger. It will never change."))
+    text = f"{len(done['files'])} files were written and their digests are in the ledger. The month never changes again."
+    return go(f"/periods/{month}", Flash("good", f"{month} is closed", text))
 
 
 @post("/periods/{month:str}/except", sync_to_thread=True)
 def do_except(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
-    until = form.text("expires")
-    try:
-        expires = datetime.fromisoformat(until).replace(hour=23, minute=59, second=59, tzinfo=UTC) if until else None
-    except ValueError:
-        raise Invalid(f"{until!r} is not a day") from None
-    except_coverage(ctx, actor, month, reason=form.need("reason"), compensating_control=form.need("control"), expires_at=expires)
-    return go(f"/periods/{month}", Flash("good", "Exception signed", "It is on record under your name."))
+    actor.require(*ROLES)
+    made = except_coverage(
+        ctx,
+        actor,
+        month,
+        reason=form.need("reason", "why it may close"),
+        compensating_control=form.need("control", "what is done instead"),
+        expires_at=end_of(form.text("expires")),
+    )
+    return go(f"/periods/{month}", Flash("good", "Exception signed", f"It is in the ledger under your name and holds until {made['expires_at'][:10]}."))
 
 
 @get("/periods/{month:str}/files/{name:str}", sync_to_thread=True)
 def download(ctx: Context, month: str, name: str) -> Response[bytes]:
+    """The bytes the close recorded. Names of files are made of safe signs when a month is closed."""
     file = period_file(ctx, month, name)
-    safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "-" for sign in file.name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Cache-Control": "private, no-store"}
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Cache-Control": "private, no-store",
+        "Governor-SHA256": file.sha256,
+    }
     return Response(file.body, media_type=file.media_type, headers=headers)
 
 
-ROUTES = [show_periods, show_period, do_close, do_except, download]
+def kind_of(name: str) -> str:
+    return next((words for begin, end, words in KINDS if name.startswith(begin) and name.endswith(end)), "")
+
+
+def end_of(day: str) -> datetime | None:
+    """The last second of a day, in UTC. Raises Invalid."""
+    try:
+        return datetime.combine(date.fromisoformat(day), time(23, 59, 59), UTC) if day else None
+    except ValueError:
+        raise Invalid(f"{day[:40]!r} is not a day", hint="write YYYY-MM-DD") from None
+
+
+ROUTES = [show_all, show_one, do_close, do_except, download]

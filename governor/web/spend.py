@@ -1,82 +1,122 @@
-"""The spend page: how much of the month is explained, what has no price, who spent what, and where it went day by day."""
+"""The spend page: how much of the month is explained, what has no price or owner, who spent what, and where it went day by day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Response, get
 from litestar.params import Parameter
 from markupsafe import Markup
 
 from governor.actions.context import Context
-from governor.actions.month_view import daily, newest_month, spend_view
+from governor.actions.month_view import daily, month_frame, newest_month
+from governor.actions.show_spend import CUTS, show_spend
 from governor.web.charts import daily_spec, svg
+from governor.web.coverage import Gate, gate_of
 from governor.web.plots import share_bar
+from governor.web.present import percent
 from governor.web.shell import render, type_of_request
 
-NEEDED: Final = Decimal("0.95")
-PARTS: Final = (("workflow", "belongs to a workflow"), ("owner", "has an owner"), ("approved_policy", "took an approved route"))
+STACKS: Final = ("workflow", "provider")
+CUT_LABELS: Final = {name: name.replace("_", " ") for name in CUTS}
+NOBODY: Final = {"workflow": "unattributed", "owner": "nobody", "cost_center": "unallocated", "model": "unknown model"}
+SIZES: Final = {"wide": (1060, 300), "narrow": (350, 300)}
 Period = Annotated[str, Parameter(query="period")]
-Workflow = Annotated[str, Parameter(query="workflow")]
-Provider = Annotated[str, Parameter(query="provider")]
 
 
 @dataclass(frozen=True)
-class Part:
+class Row:
+    """label, link and bar of one row of the table; facts: its sums."""
+
     label: str
-    percent: str
+    link: str
     bar: Markup
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class SpendPage:
     month: dict[str, Any]
-    parts: list[Part]
-    coverage_bar: Markup
-    workflow: str
-    provider: str
-    filters: str
-    charts: list[tuple[str, str]]
-
-
-def bar_of(percent: str, label: str) -> Markup:
-    share = Decimal(percent) / 100
-    return share_bar(share, "good" if share >= NEEDED else "warn", f"{label}: {percent}%", mark=NEEDED)
+    gate: Gate
+    rows: list[Row]
+    only: dict[str, str]
+    stack: str
+    stacks: list[tuple[str, str]]
+    cuts: list[tuple[str, str, str]]
+    chart: str
+    kept: dict[str, str]
 
 
 @get("/spend", sync_to_thread=True)
-def show_spend(request: type_of_request, ctx: Context, period: Period = "", workflow: Workflow = "", provider: Provider = "") -> Response[str]:
+def show(
+    request: type_of_request,
+    ctx: Context,
+    period: Period = "",
+    by: Annotated[str, Parameter(query="by")] = "workflow",
+    stack: Annotated[str, Parameter(query="stack")] = "workflow",
+) -> Response[str]:
     period = period or newest_month(ctx)
-    month = spend_view(ctx, period, workflow=workflow, provider=provider)
-    coverage = month["coverage"]
-    filters = {name: value for name, value in (("workflow", workflow), ("provider", provider)) if value}
-    query = urlencode({"period": period, **filters})
+    only = filters(request)
+    month = show_spend(ctx, period, by=by, only=only)
+    stack = stack if stack in STACKS else STACKS[0]
+    state = {"period": period, "by": by, "stack": stack, **only}
     page = SpendPage(
         month=month,
-        parts=[Part(label, coverage["parts"][name], bar_of(coverage["parts"][name], label)) for name, label in PARTS],
-        coverage_bar=bar_of(coverage["percent"], "mapped spend"),
-        workflow=workflow,
-        provider=provider,
-        filters=urlencode(filters),
-        charts=[(by, f"/spend/chart/{by}?{query}") for by in ("workflow", "provider")],
+        gate=gate_of(month["coverage"]),
+        rows=[row_of(found, by, state) for found in month["rows"]],
+        only=only,
+        stack=stack,
+        stacks=[(name, link(state, stack=name)) for name in STACKS],
+        cuts=[(name, label, link(state, by=name)) for name, label in CUT_LABELS.items()],
+        chart=f"/spend/chart.svg?{urlencode({'period': period, 'stack': stack, **only})}",
+        kept={"by": by, "stack": stack, **only},
     )
     return render(request, "spend.html", page)
 
 
-@get("/spend/chart/{by:str}", sync_to_thread=True)
+@get("/spend/chart.svg", sync_to_thread=True)
 def chart(
+    request: type_of_request,
     ctx: Context,
-    by: str,
     period: Period,
-    workflow: Workflow = "",
-    provider: Provider = "",
-    width: Annotated[int, Parameter(query="width", ge=200, le=1600)] = 480,
+    stack: Annotated[str, Parameter(query="stack", pattern=f"^({'|'.join(STACKS)})$")] = "workflow",
+    size: Annotated[str, Parameter(query="size", pattern=f"^({'|'.join(SIZES)})$")] = "wide",
 ) -> Response[str]:
-    rows = daily(ctx, period, "provider" if by == "provider" else "workflow", workflow=workflow, provider=provider)
-    return Response(svg(daily_spec(rows, by, width=width)), media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=60"})
+    width, height = SIZES[size]
+    rows = daily(ctx, period, stack, only=filters(request))
+    image = svg(daily_spec(rows, stack, days_of(month_frame(ctx, period), rows), width=width, height=height))
+    return Response(image, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=60"})
 
 
-ROUTES = [show_spend, chart]
+def filters(request: type_of_request) -> dict[str, str]:
+    """What the page is narrowed to, from the address: dimension -> value, `-` for none."""
+    return {name: value for name in CUTS if (value := request.query_params.get(name, ""))}
+
+
+def link(state: dict[str, str], **changed: str) -> str:
+    return f"/spend?{urlencode({**state, **changed})}"
+
+
+def row_of(found: dict[str, Any], by: str, state: dict[str, str]) -> Row:
+    """A workflow leads to its page; anything else narrows this page to itself, cut by workflow (or by model)."""
+    value = found[by]
+    narrowed = link(state, by="model" if by == "workflow" else "workflow", **{by: value or "-"})
+    return Row(
+        label=value or NOBODY.get(by, "unknown"),
+        link=f"/workflows/{quote(value, safe='')}" if by == "workflow" and value else narrowed,
+        bar=share_bar(found["share"], "plain", f"{percent(found['share'])} of the contracted cost shown"),
+        facts=found,
+    )
+
+
+def days_of(frame: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    """Every day of the month, with calls or without."""
+    first, end = datetime.fromisoformat(frame["start"]), datetime.fromisoformat(frame["end"])
+    every = {(first + timedelta(days=place)).date().isoformat() for place in range((end - first).days)}
+    return sorted(every | {row["day"] for row in rows})
+
+
+ROUTES = [show, chart]

@@ -1,0 +1,105 @@
+"""A month's spend as people read it: how much of it is explained, what has no price or no owner, who spent what.
+
+Owns: the document of the spend page. Does not own: any number (govern.py, usage.py), the memory of a month (month_view.py).
+Invariants: filters narrow the table and the chart, never the coverage; shares are of the filtered whole; what has no price is not zero;
+a closed month says what its statement charged, beside what the records say today.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from governor.actions.context import Context
+from governor.actions.govern import Group
+from governor.actions.month_view import matches, month_frame, month_view
+from governor.actions.usage import DIMENSION_READERS, coverage_document, suggestion_document, usage_rows, usd
+from governor.errors import Invalid
+from governor.store.rows.periods import Period
+
+# What the table can be cut by -> the dimensions of a row, the naming one first.
+CUTS: Final[dict[str, tuple[str, ...]]] = {
+    "workflow": ("workflow", "owner", "cost_center"),
+    "owner": ("owner",),
+    "cost_center": ("cost_center",),
+    "provider": ("provider",),
+    "model": ("model", "provider"),
+    "route": ("route",),
+    "status": ("status",),
+}
+
+
+def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The document of the page. only: dimension -> value, `-` for none. Raises Invalid for a malformed period or an unknown cut."""
+    only = only or {}
+    for name in (by, *only):
+        if name not in CUTS:
+            raise Invalid(f"spend cannot be cut by {name[:40]!r}", hint=f"choose from {', '.join(CUTS)}")
+    frame = month_frame(ctx, period)
+    month = month_view(ctx, period)
+    groups = [group for group in month.groups if matches(group, only)]
+    totals = next(iter(usage_rows(groups, [])), None)
+    orphans = [group for group in month.groups if group.workflow_id is None]
+    return {
+        **frame,
+        "coverage": coverage_document(month),
+        "closed": closed_total(ctx, period),
+        "unattributed": next(iter(usage_rows(orphans, [])), None),
+        "unattributed_models": len({group.model for group in orphans}),
+        "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
+        "unpriced": unpriced_rows(month.groups),
+        "by": by,
+        "totals": totals,
+        "rows": [{**row, "share": share(row, totals)} for row in usage_rows(groups, CUTS[by])],
+        "days": by_day(groups),
+        "provenance": {
+            "snapshot": month.snapshot,
+            "price_book": month.price_book,
+            "policy": month.policy_revision,
+            "catalog": month.catalog_digest,
+        },
+    }
+
+
+def share(row: Mapping[str, Any], totals: Mapping[str, Any] | None) -> Decimal:
+    whole = Decimal(totals["contracted_cost"]) if totals else Decimal(0)
+    return Decimal(row["contracted_cost"]) / whole if whole else Decimal(0)
+
+
+def by_day(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Calls and contracted cost of every day that has calls."""
+    return sorted(usage_rows(groups, ["day"]), key=lambda row: str(row["day"]))
+
+
+def closed_total(ctx: Context, period: str) -> dict[str, Any] | None:
+    """What the statement of a closed month charged, and from which snapshot."""
+    with ctx.rows.session() as session:
+        row = session.get(Period, (ctx.org, period))
+        if row is None or row.state != "closed":
+            return None
+        return {"total": json.loads(row.totals)["totals"]["statement_total"], "snapshot": row.snapshot, "closed_at": row.closed_at}
+
+
+def unpriced_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Production calls without a price, by model and reason, with what they could cost; most possible cost first."""
+    bins: dict[tuple[str, str, str], list[Group]] = defaultdict(list)
+    for group in groups:
+        if group.price_status == "unpriced" and group.traffic_class == "production":
+            bins[(group.provider or "-", group.model or group.requested_model or "-", group.rated.reason)].append(group)
+    rows = [
+        {
+            "provider": provider,
+            "model": model,
+            "reason": reason,
+            "detail": members[0].rated.detail,
+            "workflows": sorted({DIMENSION_READERS["workflow"](one) or "-" for one in members}),
+            "calls": sum(one.calls for one in members),
+            "low": usd(sum(one.exposure.low_pico for one in members)),
+            "high": usd(sum(one.exposure.high_pico for one in members)),
+        }
+        for (provider, model, reason), members in bins.items()
+    ]
+    return sorted(rows, key=lambda row: (-Decimal(str(row["high"])), str(row["model"]), str(row["reason"])))
