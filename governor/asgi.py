@@ -16,7 +16,7 @@ from anyio import to_thread
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
-from litestar import Litestar, Request, Response
+from litestar import Litestar, MediaType, Request, Response
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
@@ -43,7 +43,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
 
     @asynccontextmanager
     async def live(app: Litestar) -> AsyncIterator[None]:
-        opened = context or await to_thread.run_sync(open_context, settings)
+        opened: Context = context if context is not None else await to_thread.run_sync(open_context, settings)
         app.state.context = opened
         force = Workforce(settings) if with_worker and not settings.broker_url else None
         if force is not None:
@@ -73,7 +73,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             "money is a decimal string in USD; every POST takes an Idempotency-Key.",
             path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type="application/json"), YamlRenderPlugin()],
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON), YamlRenderPlugin()],
             use_handler_docstrings=True,
         ),
         logging_config=None,

@@ -78,7 +78,8 @@ def entry_document(ctx: Context, name: str) -> dict[str, Any]:
         if newest is not None and row.idx < newest.size:
             path = ledger.inclusion(session, ctx.org, row.idx, newest.size)
             verify_inclusion(row.idx, newest.size, row.leaf_hash, path, newest.root)
-            proof = {"size": newest.size, "root": newest.root.hex(), "path": [node.hex() for node in path], "text": ledger.tlog_proof(session, ctx.org, row.idx, newest).text}
+            text = ledger.tlog_proof(session, ctx.org, row.idx, newest).text
+            proof = {"size": newest.size, "root": newest.root.hex(), "path": [node.hex() for node in path], "text": text}
         return {
             **entry_row(row, people(session, ctx.org)),
             "meaning": REGISTRY[row.type].meaning if row.type in REGISTRY else "",

@@ -37,7 +37,8 @@ def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
             continue
         if row["state"] != State.IN_REVIEW:
             mine = bool(actor.roles & {"requester", "owner", "admin"}) and (row["requester"] == actor.email or row["workflow"] in owned)
-            found["act" if mine and row["state"] != State.SHADOWING else "watch"].append({**row, "why": NEXT_STEP.get(row["state"], ""), "verdict": None, "monthly_change": None})
+            item = {**row, "why": NEXT_STEP.get(row["state"], ""), "verdict": None, "monthly_change": None}
+            found["act" if mine and row["state"] != State.SHADOWING else "watch"].append(item)
             continue
         full = show_change(ctx, row["id"], actor)
         item = {**row, "why": reason_for(full), "verdict": full["verdict"], "monthly_change": monthly_change(full), "digest": full["digest"]}

@@ -27,7 +27,7 @@ def money_text(value: Any, places: int | None = None) -> str:
     if places is None:
         places = 2 if amount == 0 or abs(amount) >= CENT else min(12, max(2, 1 - amount.adjusted()))
     rounded = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
-    return f"{MINUS if rounded < 0 else ''}${abs(rounded):,}"
+    return f"{MINUS if rounded < 0 else ''}${abs(rounded):,f}"
 
 
 def money(value: Any, places: int | None = None) -> Markup:

@@ -1,0 +1,160 @@
+"""Every page: who may pass, what a form must carry, what browsers are told."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from litestar.handlers import HTTPRouteHandler
+
+from governor.actions.people import create_token, revoke_token
+from governor.actions.verify_ledger import verify_ledger
+from governor.asgi import MACHINE_PATHS, create_app
+from governor.settings import load_settings
+from governor.web.headers import HEADERS
+from governor.web.session import OPEN
+
+WHO = "dana@acme.example"
+FILL = {"month": "2026-10", "period": "2026-10", "change_id": "RC-1", "workflow_id": "fnol-triage", "by": "workflow"}
+
+
+def routes() -> list[tuple[str, str, bool]]:
+    """(method, path with parameters filled in, open to all) of every page route."""
+    found = []
+    for route in create_app(load_settings()).routes:
+        for handler in getattr(route, "route_handlers", []):
+            if isinstance(handler, HTTPRouteHandler) and not route.path.startswith((*MACHINE_PATHS, "/static")):
+                path = re.sub(r"\{([^}:]+)[^}]*\}", lambda hit: FILL.get(hit[1], "1"), route.path)
+                found += [(method, path, bool(handler.opt.get(OPEN))) for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"})]
+    return found
+
+
+ROUTES = routes()
+SHUT = [(method, path) for method, path, is_open in ROUTES if not is_open]
+READS = [path for method, path in SHUT if method == "GET"]
+WRITES = [path for method, path in SHUT if method == "POST"]
+
+
+def test_the_walk_finds_the_pages() -> None:
+    assert {"/", "/changes/RC-1", "/spend", "/periods/2026-10"} <= set(READS)
+    assert {"/changes/RC-1/decide", "/periods/2026-10/close", "/sign-out"} <= set(WRITES)
+    assert [path for _, path, is_open in ROUTES if is_open] == ["/sign-in", "/sign-in"]
+
+
+@pytest.mark.parametrize("path", READS)
+def test_no_page_without_a_session(site: Any, path: str) -> None:
+    with site.visitor() as visitor:
+        for cookie in ("", "governor_session=wrong", f"governor_session={site.token}"):
+            answer = visitor.get(path, headers={"Cookie": cookie, "Authorization": f"Bearer {site.token}"})
+            assert answer.status_code == 303, cookie
+            assert answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_no_form_without_a_session(site: Any, path: str) -> None:
+    before = verify_ledger(site.ctx).size
+    with site.visitor() as visitor:
+        answer = visitor.client.post(path, data={"csrf": visitor.csrf("/sign-in")}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert verify_ledger(site.ctx).size == before
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_no_form_without_its_csrf_value(site: Any, path: str) -> None:
+    before = verify_ledger(site.ctx).size
+    with site.at("admin@acme.example") as admin, site.at(WHO) as other:
+        foreign = other.csrf("/")
+        for fields in ({}, {"csrf": ""}, {"csrf": "x"}, {"csrf": foreign}):
+            answer = admin.client.post(path, data=fields, follow_redirects=False)
+            assert answer.status_code == 403, (fields, answer.text)
+            assert "out of date" in answer.text
+        as_json = admin.client.post(path, json={"csrf": admin.csrf("/")}, follow_redirects=False)
+        assert as_json.status_code in {400, 403}
+    assert verify_ledger(site.ctx).size == before
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/nothing", "/static/governor.css", "/healthz", "/api/v1/me", "/schema"])
+def test_browsers_are_told_to_distrust_everything_else(site: Any, path: str) -> None:
+    with site.at(WHO) as dana:
+        headers = dana.get(path).headers
+    for name, value in HEADERS.items():
+        assert headers[name] == value, path
+    assert "'unsafe" not in headers["content-security-policy"]
+    assert "strict-transport-security" not in headers
+
+
+def test_the_session_cookie_is_for_this_host_only(site: Any, open_site: Any, tmp_path: Any) -> None:
+    with site.visitor() as visitor:
+        plain = [text for text in visitor.sign_in(WHO).headers.get_list("set-cookie") if text.startswith("governor_session=")]
+    assert len(plain) == 1
+    for part in ("HttpOnly", "SameSite=lax", "Path=/"):
+        assert part in plain[0]
+    assert "Secure" not in plain[0]
+    with open_site(tmp_path / "tls", public_url="https://governor.example") as tls, tls.visitor() as visitor:
+        visitor.client.base_url = visitor.client.base_url.copy_with(scheme="https")
+        answer = visitor.sign_in("admin@acme.example")
+        [kept] = [text for text in answer.headers.get_list("set-cookie") if "governor_session=" in text]
+        assert kept.startswith("__Host-governor_session=")
+        assert "Secure" in kept
+        assert "strict-transport-security" in answer.headers
+
+
+def test_a_session_proves_nothing_to_machines(site: Any) -> None:
+    with site.at(WHO) as dana:
+        assert dana.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nSet-Cookie: x=y"]
+)
+def test_sign_in_leads_nowhere_else(site: Any, wanted: str) -> None:
+    with site.visitor() as visitor:
+        assert visitor.sign_in(WHO, next=wanted).headers["location"] == "/"
+
+
+def test_sign_in_comes_back_to_the_page_that_was_asked_for(site: Any) -> None:
+    with site.visitor() as visitor:
+        asked = visitor.get("/findings?period=2026-10")
+        assert asked.headers["location"] == "/sign-in?next=%2Ffindings%3Fperiod%3D2026-10"
+        shown = visitor.get(asked.headers["location"]).text
+        assert 'name="next" value="/findings?period=2026-10"' in shown
+        assert visitor.sign_in(WHO, next="/findings?period=2026-10").headers["location"] == "/findings?period=2026-10"
+
+
+def test_a_wrong_password_says_no_more_than_that(site: Any) -> None:
+    with site.visitor() as visitor:
+        known, unknown = visitor.sign_in(WHO, "not the password"), visitor.sign_in("nobody@acme.example", "not the password")
+    assert known.status_code == unknown.status_code == 401
+    assert "E-mail or password is wrong" in known.text
+    assert known.text.replace(WHO, "X") == re.sub("nobody@acme.example", "X", unknown.text)
+    assert "governor_session" not in str(known.headers.get_list("set-cookie"))
+
+
+def test_a_token_signs_in_and_ends_with_sign_out(site: Any) -> None:
+    with site.visitor() as visitor:
+        answer = visitor.post("/sign-in", {"token": site.token}, page="/sign-in")
+        assert answer.status_code == 303
+        cookie = visitor.client.cookies["governor_session"]
+        assert visitor.get("/").status_code == 200
+        assert visitor.post("/sign-out").headers["location"] == "/sign-in"
+        assert visitor.get("/", headers={"Cookie": f"governor_session={cookie}"}).status_code == 303
+
+
+def test_a_pushing_or_revoked_token_does_not_sign_in(site: Any) -> None:
+    pushing = create_token(site.ctx, site.admin, email=WHO, scopes=["ingest:litellm"])
+    revoked = create_token(site.ctx, site.admin, email=WHO)
+    revoke_token(site.ctx, site.admin, revoked["id"])
+    with site.visitor() as visitor:
+        for token in (pushing["token"], revoked["token"], "gov_nothing"):
+            assert visitor.post("/sign-in", {"token": token}, page="/sign-in").status_code == 401
+
+
+def test_guessing_is_slowed_down(open_site: Any, tmp_path: Any) -> None:
+    with open_site(tmp_path / "guessed") as site, site.visitor() as visitor:
+        answers = [visitor.sign_in("admin@acme.example", f"guess {number} of many").status_code for number in range(10)]
+        assert answers == [401] * 8 + [429] * 2
+        right = visitor.sign_in("admin@acme.example")
+        assert right.status_code == 429
+        assert int(right.headers["retry-after"]) > 0
+        assert visitor.post("/sign-in", {"token": site.token}, page="/sign-in").status_code == 303

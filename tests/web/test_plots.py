@@ -1,0 +1,42 @@
+"""Small plots: where things are drawn."""
+
+import re
+from decimal import Decimal
+
+from governor.web.plots import WIDTH, Interval, interval_plot, reach, share_bar, spark
+
+
+def interval(estimate: str, low: str, high: str, margin: str = "0.03", status: str = "pass") -> Interval:
+    return Interval(Decimal(estimate), Decimal(low), Decimal(high), Decimal(margin), status)
+
+
+def test_zero_is_in_the_middle_and_order_is_kept() -> None:
+    svg = interval_plot(interval("0", "-0.02", "0.02"), Decimal("0.1"))
+    assert f'cx="{WIDTH / 2:.1f}"' in svg
+    zero, margin = re.findall(r'class="plot-(?:axis|margin)" d="M([\d.]+)', svg)
+    low, high = re.findall(r'class="plot-range" d="M([\d.]+) \d+H([\d.]+)', svg)[0]
+    assert float(margin) < float(low) < float(zero) < float(high)
+    assert 'aria-label="+0.000, interval -0.020 to +0.020' in svg
+
+
+def test_what_leaves_the_axis_is_drawn_at_its_end() -> None:
+    svg = interval_plot(interval("0.5", "-0.9", "0.9"), Decimal("0.1"))
+    places = [float(text) for text in re.findall(r'(?:cx="|M|H)([\d.]+)', svg)]
+    assert all(0 <= place <= WIDTH for place in places)
+
+
+def test_every_interval_fits_the_shared_axis() -> None:
+    every = [interval("0", "-0.2", "0.1"), interval("0", "-0.01", "0.01", margin="0.4")]
+    assert reach(every) > Decimal("0.4")
+    assert reach([]) > 0
+
+
+def test_a_bar_never_leaves_its_ground() -> None:
+    assert 'width="100.00"' in share_bar(Decimal("1.7"), "bad", "over")
+    assert 'width="0.00"' in share_bar(Decimal(-1), "bad", "under")
+    assert "&lt;b&gt;" in share_bar(Decimal(0), "good", "<b>")
+
+
+def test_one_value_is_no_line() -> None:
+    assert spark([Decimal(1)], "x") == ""
+    assert "NaN" not in spark([Decimal(0), Decimal(0)], "nothing spent")

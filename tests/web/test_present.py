@@ -1,0 +1,52 @@
+"""How values are written for people."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from governor.web import present
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("1234.5", "$1,234.50"),
+        ("-4180.004", "−$4,180.00"),
+        ("0", "$0.00"),
+        ("0.056", "$0.06"),
+        ("0.00123", "$0.0012"),
+        ("0.000000000001", "$0.000000000001"),
+        (None, "—"),
+        ("", "—"),
+    ],
+)
+def test_money_is_rounded_for_reading_but_never_to_nothing(value: str | None, shown: str) -> None:
+    assert present.money_text(value) == shown
+
+
+def test_the_exact_amount_stays_in_the_title() -> None:
+    assert 'title="255.08512345678 USD"' in present.money("255.08512345678")
+
+
+def test_unknown_is_a_dash_and_zero_is_zero() -> None:
+    assert (present.count(None), present.count(0), present.percent(None)) == ("—", "0", "—")
+    assert (present.when(None), present.digest("")) == ("—", "—")
+
+
+def test_times_are_utc_and_the_last_day_is_inclusive() -> None:
+    assert "2026-10-31 23:30 UTC" in present.when("2026-11-01T00:30:00+01:00")
+    assert ">2026-10-31<" in present.last_day(datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def test_text_in_a_title_is_escaped() -> None:
+    assert "<b>" not in present.digest('"><b>x</b>' * 4)
+
+
+def test_pico_and_plural() -> None:
+    assert str(present.pico("3024917500000")) == "3.024917500000"
+    assert (present.plural(1, "call"), present.plural(2, "call"), present.plural(2, "entry", "entries")) == (
+        "1 call",
+        "2 calls",
+        "2 entries",
+    )
+    assert present.model_name("openai/gpt-4o", "openai") == "gpt-4o"
