@@ -1,6 +1,6 @@
 """The web process: API, pages and an embedded worker, built from one visible list.
 
-Owns: what is served, the life of the opened organization and of the worker threads. Does not own: any route.
+Owns: what is served, the life of the opened organization, of the worker threads and of the spool's drainer. Does not own: any route.
 Invariants: one process serves one organization; without a broker the jobs are done by threads of this process.
 """
 
@@ -23,6 +23,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from governor.actions.context import Context, open_context
+from governor.actions.drain import Drainer
 from governor.actions.jobs import announce
 from governor.actions.workforce import Workforce
 from governor.api.problems import show_problem
@@ -51,9 +52,14 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             force.start()
         elif settings.broker_url:
             opened.after_commit.append(partial(announce, opened))
+        drainer = Drainer(opened) if with_worker else None
+        if drainer is not None:
+            drainer.start()
         try:
             yield
         finally:
+            if drainer is not None:
+                await to_thread.run_sync(drainer.stop)
             if force is not None:
                 await to_thread.run_sync(force.stop)
             if context is None:

@@ -18,6 +18,7 @@ from governor.actions import push as push_module
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.ingest import ingest
 from governor.actions.push import drain_spool, push
+from governor.actions.spool import put
 from governor.errors import Forbidden, Invalid, NotFound, TooLarge
 from governor.store.lake_lock import ingest_lock
 
@@ -86,7 +87,7 @@ def test_what_nobody_can_read_is_refused_or_quarantined_whole(ctx: Context) -> N
         push(ctx, OPERATOR, "otlp", junk, "application/x-protobuf")
     assert spool(ctx) == []
     note = {"source": "otlp", "connector": "otlp", "content_type": "application/x-protobuf", "actor": "gateway"}
-    push_module._spool(ctx, note, junk)  # what a receiver leaves that dies before it has looked inside
+    put(ctx, note, junk)  # what a receiver leaves that dies before it has looked inside
     assert drain_spool(ctx) == 1
     [row] = ctx.lake.quarantine()
     assert (row["raw"], row["source"]) == (junk, "otlp")

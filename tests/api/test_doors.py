@@ -24,7 +24,7 @@ def routes() -> list[tuple[str, str, dict[str, Any]]]:
             if isinstance(handler, HTTPRouteHandler) and route.path.startswith(MACHINE_PATHS):
                 path = re.sub(r"\{[^}]+\}", "2026-10", route.path)
                 found += [(method, path, dict(handler.opt)) for method in sorted(handler.http_methods)]
-    return found
+    return sorted(found, key=lambda one: one[:2])
 
 
 ROUTES = [one for one in routes() if one[0] != "OPTIONS" and not one[1].startswith(OPEN)]

@@ -167,6 +167,7 @@ def test_spans_that_cannot_be_read_are_a_partial_success(fresh: Any) -> None:
         ({"Content-Type": "text/plain"}, b"{}", 415, "media_type"),
         ({}, b"{}", 415, "media_type"),
     ],
+    ids=["protobuf", "no archive", "cut archive", "archive in archive", "brotli", "text", "no type"],
 )
 def test_a_body_nobody_can_read_is_refused_whole(door: Any, headers: dict[str, str], body: bytes, status: int, code: str) -> None:
     answer = door.post("/v1/traces", content=body, headers=headers)
@@ -195,7 +196,9 @@ def test_a_bomb_is_refused_before_it_goes_off(open_door: Any, tmp_path: Path, pa
 
 
 @pytest.mark.parametrize(
-    "body", [gzip.compress(b" " * 1001), gzip.compress(b" " * 1000) + gzip.compress(b" "), zstandard.compress(b" " * 1001)]
+    "body",
+    [gzip.compress(b" " * 1001), gzip.compress(b" " * 1000) + gzip.compress(b" "), zstandard.compress(b" " * 1001)],
+    ids=["gzip", "two gzip members", "zstd"],
 )
 def test_the_limit_is_exact(body: bytes) -> None:
     with pytest.raises(TooLarge):
@@ -226,7 +229,7 @@ def test_a_body_that_cannot_be_kept_is_not_acknowledged(fresh: Any, monkeypatch:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pushing, "_spool", full)
+    monkeypatch.setattr(pushing, "put", full)
     answer = fresh.post("/ingest/litellm", content=(FIXTURES / "litellm_generic_api.jsonl").read_bytes())
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
@@ -263,7 +266,7 @@ def test_an_app_that_dies_between_disk_and_lake_loses_nothing(fresh: Any, monkey
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pushing, "_store", dies)
+        patch.setattr(pushing, "store", dies)
         client: TestClient[Any] = fresh.client
         assert (
             client.post(

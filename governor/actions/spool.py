@@ -1,0 +1,90 @@
+"""Pushed bodies on disk, between the receiver's answer and the lake.
+
+Owns: the files of the spool: how they are written, claimed, read. Does not own: when they are drained (drain.py), what a body says (connectors).
+Invariants: a body is synced, and so is its folder, before `put` returns; a claim dies with its process; only who has the claim reads or removes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from governor.actions.context import Context
+from governor.store.rows.base import uuid7
+
+BODY = ".push"
+GROUP = ".group"
+
+
+def folder_of(ctx: Context) -> Path:
+    folder = ctx.settings.home / "spool" / hashlib.sha256(ctx.org.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def put(ctx: Context, note: Mapping[str, str], body: bytes) -> Path:
+    """A body with its note (source, connector, content_type, actor), under a name that sorts by time."""
+    return write(folder_of(ctx) / f"{uuid7()}{BODY}", json.dumps(dict(note)).encode() + b"\n" + body)
+
+
+def put_group(ctx: Context, members: list[Path]) -> Path:
+    """Which bodies become one batch; the group's name is the batch id."""
+    return write(folder_of(ctx) / f"{uuid7()}{GROUP}", "\n".join(path.name for path in members).encode())
+
+
+def members_of(group: Path) -> list[Path]:
+    """The bodies of a group that are still there."""
+    return [path for name in group.read_text().split("\n") if (path := group.with_name(name)).exists()]
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Whole and synced, or not at all."""
+    partial = path.with_suffix(".part")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.rename(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def note_of(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        found: dict[str, str] = json.loads(file.readline())
+    return found
+
+
+def body_of(path: Path) -> bytes:
+    return path.read_bytes().partition(b"\n")[2]
+
+
+def uri_of(note: Mapping[str, str], body: bytes) -> str:
+    """Named after the bytes: a bad record pushed twice is quarantined once."""
+    return f"push:{note['source']}/{hashlib.sha256(body).hexdigest()[:16]}"
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Whether this process alone has the file; a process that dies lets go of it."""
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError:
+        yield False
+        return
+    with handle:
+        try:
+            fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield path.exists()
