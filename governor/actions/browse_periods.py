@@ -27,7 +27,7 @@ IN_DETAIL: Final = 2  # open months of the list that are computed; older ones sh
 
 
 def list_periods(ctx: Context) -> list[dict[str, Any]]:
-    """Months with calls or with a state, newest first: {"month","state","calls","closed_at","closed_by","status"}.
+    """Months with calls or with a state, and the running one, newest first: {"month","state","calls","closed_at","closed_by","status"}.
 
     `status` is what close_period says; null for older open months.
     """
@@ -36,7 +36,8 @@ def list_periods(ctx: Context) -> list[dict[str, Any]]:
         known = {row.month: row for row in session.exec(select(Period).where(Period.org_id == ctx.org))}
     rows: list[dict[str, Any]] = []
     computed = 0
-    for month in sorted({*calls, *known}, reverse=True):
+    running = {month_of(ctx.now(), catalog_as_of(ctx).organization.billing_zone)} if calls or known else set()
+    for month in sorted({*calls, *known, *running}, reverse=True):
         period = known.get(month)
         state = period.state if period else "open"
         computed += state != "closed"

@@ -22,7 +22,7 @@ SEVERITY_WEIGHT = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 @dataclass(frozen=True)
 class Finding:
-    """status: violation | undecided | waived | warning. cost_at_risk_pico: contracted cost of the calls concerned; what is unpriced is not in it."""
+    """status: violation | undecided | waived | warning. cost_at_risk_pico: contracted cost of the calls concerned, without the unpriced_calls among them."""
 
     rule: str
     workflow: str | None
@@ -35,6 +35,7 @@ class Finding:
     example_record_ids: tuple[str, ...] = ()
     waiver: str | None = None
     window: str | None = None
+    unpriced_calls: int = 0
 
     def document(self) -> dict[str, Any]:
         from governor.actions.usage import usd
@@ -53,6 +54,8 @@ class Judged(Protocol):
     @property
     def contracted_pico(self) -> int: ...
     @property
+    def unpriced_calls(self) -> int: ...
+    @property
     def examples(self) -> tuple[str, ...]: ...
     @property
     def decision(self) -> Decision: ...
@@ -65,6 +68,7 @@ class _Sum:
     waiver: str | None
     calls: int = 0
     pico: int = 0
+    unpriced: int = 0
     examples: list[str] = field(default_factory=list)
 
 
@@ -86,9 +90,22 @@ def call_findings(groups: Iterable[Judged]) -> list[Finding]:
             one = sums.setdefault((status, rule, group.workflow_id, message), _Sum(severity, solution, waiver))
             one.calls += group.calls
             one.pico += group.contracted_pico
+            one.unpriced += group.unpriced_calls
             one.examples += group.examples[: EXAMPLES - len(one.examples)]
     return [
-        Finding(rule, workflow, one.severity, status, message, one.solution, one.calls, one.pico, tuple(one.examples), one.waiver)
+        Finding(
+            rule,
+            workflow,
+            one.severity,
+            status,
+            message,
+            one.solution,
+            one.calls,
+            one.pico,
+            tuple(one.examples),
+            one.waiver,
+            unpriced_calls=one.unpriced,
+        )
         for (status, rule, workflow, message), one in sums.items()
     ]
 
@@ -97,7 +114,18 @@ def window_findings(windows: Sequence[tuple[Window, Decision]]) -> list[Finding]
     """What a workflow did over a day or month as a whole."""
     return [
         Finding(
-            rule, window.workflow_id, severity, status, message, solution, window.calls, window.contracted_pico, (), waiver, window.name
+            rule,
+            window.workflow_id,
+            severity,
+            status,
+            message,
+            solution,
+            window.calls,
+            window.contracted_pico,
+            (),
+            waiver,
+            window.name,
+            window.unpriced_calls,
         )
         for window, decision in windows
         for status, rule, message, severity, solution, waiver in objections(decision)

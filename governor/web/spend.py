@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -34,6 +35,7 @@ class Row:
     label: str
     link: str
     bar: Markup
+    share: str
     facts: dict[str, Any]
 
 
@@ -107,9 +109,15 @@ def row_of(found: dict[str, Any], by: str, state: dict[str, str]) -> Row:
     return Row(
         label=value or NOBODY.get(by, "unknown"),
         link=f"/workflows/{quote(value, safe='')}" if by == "workflow" and value else narrowed,
-        bar=share_bar(found["share"], "plain", f"{percent(found['share'])} of the contracted cost shown"),
+        bar=share_bar(found["share"], "plain", f"{share_text(found['share'])} of the contracted cost shown"),
+        share=share_text(found["share"]),
         facts=found,
     )
+
+
+def share_text(share: Decimal) -> str:
+    """A share that is there is never written as none."""
+    return "<0.1%" if 0 < share < Decimal("0.0005") else percent(share)
 
 
 def days_of(frame: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
