@@ -51,6 +51,13 @@ class Unavailable(GovernorError):
     status = 503
 
 
+class Misconfigured(GovernorError):
+    """A knob of the installation itself is wrong; nothing was tried with it."""
+
+    code = "settings"
+    hint = "see docs/settings.md"
+
+
 class TooLarge(GovernorError):
     code = "too_large"
     status = 413

@@ -7,12 +7,15 @@ Read from the environment (`GOVERNOR_*`), then `governor.toml` in the home. Secr
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from governor.errors import Misconfigured
 
 
 def default_home() -> Path:
@@ -71,5 +74,8 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from overrides, environment and the home's governor.toml. Raises pydantic.ValidationError naming the knob."""
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    """Settings from overrides, environment and the home's governor.toml. Raises pydantic.ValidationError naming the knob, or Misconfigured."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"governor.toml: {error}") from None

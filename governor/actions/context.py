@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from governor.adapters.keys import FileKeys
-from governor.errors import Forbidden, Unauthenticated
+from governor.errors import Forbidden, Misconfigured, Unauthenticated
 from governor.policy.bundle import Bundle, load_bundle
 from governor.ports import PolicyEngine
 from governor.settings import Settings
@@ -47,6 +48,8 @@ class Actor:
         """Raise unless this is a person who holds one of `roles`. The operator holds none."""
         if self.kind != "person":
             raise Unauthenticated(f"this needs a person with role {' or '.join(roles)}")
+        if "api" not in self.scopes:
+            raise Forbidden("this token lacks scope api", hint="make one with `governor token create --scope api`")
         if not self.roles & set(roles):
             raise Forbidden(f"this needs role {' or '.join(roles)}; you hold {', '.join(sorted(self.roles)) or 'none'}")
 
@@ -113,6 +116,13 @@ class Context:
         self.rows.close()
 
 
+def make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Misconfigured(f"{home} cannot be a home: {error.strerror}", hint="give a directory that may be written with --home") from None
+
+
 def open_context(settings: Settings, *, create: bool = False) -> Context:
     """Open the organization of `settings`; `create` makes home, keys, tables and lake where missing.
 
@@ -120,7 +130,7 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     """
     home = settings.home
     if create:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_home(home)
     keys = FileKeys(home, passphrase=settings.key_passphrase, domain=settings.log_domain)
     if create:
         keys.create(settings.org)

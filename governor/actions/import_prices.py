@@ -8,6 +8,7 @@ import twice changes nothing and writes nothing; a book as known at an earlier i
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 from sqlalchemy import and_, insert, or_, update
@@ -155,7 +156,8 @@ def show_price(ctx: Context, model: str, *, at: datetime | None = None, tier: st
     else:
         pairs = [(name, model) for name in book.providers if book.find(name, model) is not None or (name, model.lower()) in book.contracts]
     if not pairs:
-        raise NotFound(f"no price of {model}", hint="write provider/model, such as openai/gpt-4o")
+        near = alike(book, rest if slash else model) or ["openai/gpt-4o"]
+        raise NotFound(f"no price of {model}", hint=f"write provider/model, such as {near[0]}")
     return {
         "at": timestamp(instant),
         "price_book": book.digest,
@@ -163,11 +165,19 @@ def show_price(ctx: Context, model: str, *, at: datetime | None = None, tier: st
     }
 
 
+def alike(book: PriceBook, model: str, provider: str | None = None) -> list[str]:
+    """provider/model names of the book that are spelled nearly so, nearest first."""
+    names: dict[str, str] = {}
+    for found, entry in book.entries(provider):
+        names.setdefault(entry.model.lower(), f"{found}/{entry.model}")
+    return [names[name] for name in get_close_matches(model.lower(), names, n=3)]
+
+
 def _rates(book: PriceBook, provider: str, model: str, at: datetime, tier: str, region: str) -> dict[str, Any]:
     found = book.lookup(provider, model, at, tier, region)
     document: dict[str, Any] = {"provider": provider, "model": model, "entry": None, "unpriced": None, "rates": [], "notes": []}
     if isinstance(found, Unpriced):
-        return document | {"unpriced": {"reason": found.reason, "detail": found.detail}}
+        return document | {"unpriced": {"reason": found.reason, "detail": found.detail, "alike": alike(book, model, provider)}}
     tables = [price for table in (found.contracted, found.listed) for bands in table.values() for price in bands]
     keys = ("kind", "meter", "amount", "per", "currency", "service_tier", "region", "context_min", "context_max", "valid_from", "valid_to")
     rates = [{name: price.record()[name] for name in keys} for price in tables]

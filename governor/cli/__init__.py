@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, cast
 
@@ -113,11 +114,10 @@ def global_options_first(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `governor` command."""
-    logging.basicConfig(
-        level=os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper(),
-        stream=sys.stderr,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    level = os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper()
+    if level not in logging.getLevelNamesMapping():
+        fail("settings", f"GOVERNOR_LOG_LEVEL {level.lower()!r} is not a level", "use debug, info, warning or error")
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     words = global_options_first(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     try:
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
         fail("aborted", "stopped by the user", "")
     except UsageError as wrong:
         wrong.show(sys.stderr)
-        raise SystemExit(64 if "packet verify" in " ".join(words) else 2) from None
+        raise SystemExit(64 if ("packet", "verify") in pairwise(words) else 2) from None
     except GovernorError as error:
         fail(error.code, error.message, error.hint)
     except pydantic.ValidationError as error:

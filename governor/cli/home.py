@@ -51,7 +51,7 @@ def serve(
     from governor.asgi import serve as serve_asgi
 
     session = session_of(ctx)
-    session.context()  # fail early, with a hint, when there is no home
+    session.context(process=True)  # fail early, with a hint, when there is no home
     session.close()
     session.note(f"Governor on http://{host}:{port}  (home {session.settings().home}; stop with Ctrl-C)")
     serve_asgi(session.settings(), host=host, port=port)

@@ -57,7 +57,8 @@ class watching:  # noqa: N801 - reads as a verb where it is used
             TextColumn("{task.completed:,.0f} records"),
             TimeElapsedColumn(),
         )
-        self._progress = Progress(*columns, TextColumn("{task.fields[rate]}"), console=session.console, transient=True)
+        rate, console = TextColumn("{task.fields[rate]}"), session.console
+        self._progress = Progress(*columns, rate, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task(what, total=None, rate="")
 
     def __enter__(self) -> Any:

@@ -110,7 +110,8 @@ def show_prices(found: dict[str, Any]) -> None:
     for entry in found["prices"]:
         typer.echo(f"{entry['provider']}/{entry['model']} at {found['at']}")
         if entry["unpriced"]:
-            typer.echo(f"  unpriced: {entry['unpriced']['detail']}")
+            near = ", ".join(entry["unpriced"]["alike"])
+            typer.echo(f"  unpriced: {entry['unpriced']['detail']}{f'; did you mean {near}?' if near else ''}")
         for row in entry["rates"]:
             band = f" from {row['context_min']:,} input tokens" if row["context_min"] else ""
             typer.echo(f"  {row['meter']:<16} {row['amount']:>12} USD per {row['per']:,}  {row['kind']}{band}")

@@ -33,8 +33,11 @@ class Session:
 
         return load_settings(home=self.home)
 
-    def context(self, *, create: bool = False) -> Context:
-        """The organization of the home. Raises NotFound when it was never initialised."""
+    def context(self, *, create: bool = False, process: bool = False) -> Context:
+        """The organization of the home, opened by somebody who may. Raises NotFound when it was never initialised, Unauthenticated for a wrong token.
+
+        `create` and `process` ask nobody: the first makes the home and its first person, the second runs for everybody (serve, worker).
+        """
         if self._context is None:
             from governor.actions.context import open_context
 
@@ -42,6 +45,8 @@ class Session:
             if not create and settings.embedded and not (settings.home / "governor.db").exists():
                 raise NotFound(f"no Governor home at {settings.home}", hint="run `governor init` (or give --home DIR)")
             self._context = open_context(settings, create=create)
+            if not create and not process:
+                self.actor()
         return self._context
 
     def actor(self) -> Actor:

@@ -17,7 +17,7 @@ def worker(
 ) -> None:
     """Do jobs: from Redis where GOVERNOR_BROKER_URL is set, else by polling the database. Stop with Ctrl-C or SIGTERM."""
     session = session_of(ctx)
-    session.context()  # fail early, with a hint, when there is no home
+    session.context(process=True)  # fail early, with a hint, when there is no home
     session.close()
     settings = session.settings()
     found = next(iter(entry_points(group="governor.workers", name="process")), None)

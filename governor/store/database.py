@@ -7,6 +7,7 @@ Invariants: a session is one transaction; on Postgres every transaction names it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Any, Final
 import psycopg.conninfo
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel
 
-from governor.errors import Refused, Unavailable
+from governor.errors import Misconfigured, Refused, Unavailable
 from governor.store import rows
 
+log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
@@ -37,7 +40,7 @@ class Database:
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
-        with self.engine.connect() as plain:
+        with self._connect() as plain:
             connection = plain.execution_options(governor_write=write)
             with connection.begin():
                 if not self.embedded:
@@ -55,12 +58,23 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.connect() as plain, plain.execution_options(governor_write=True).begin():
+        with self._connect() as plain, plain.execution_options(governor_write=True).begin():
             connection = plain.execution_options(governor_write=True)
             if not self.embedded:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _connect(self) -> Connection:
+        """Raises Unavailable when there is no way in, without the words of the driver: they may hold what the URL held."""
+        try:
+            return self.engine.connect()
+        except OperationalError as error:
+            log.debug("cannot connect", exc_info=error)
+            raise Unavailable(
+                f"the rows database {self.engine.url.render_as_string(hide_password=True)} does not answer",
+                hint="check GOVERNOR_DATABASE_URL and that the server is up; GOVERNOR_LOG_LEVEL=debug shows the cause",
+            ) from None
 
     def revision(self) -> str | None:
         """The schema version the database is at; None when it was never migrated."""
@@ -90,6 +104,8 @@ def engine_url(url: str) -> str:
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
+    if not url.startswith(("sqlite:", "postgresql+psycopg:")):
+        raise Misconfigured("GOVERNOR_DATABASE_URL is neither a postgresql:// nor a sqlite:/// URL")
     return url
 
 

@@ -1,0 +1,69 @@
+"""What a person sees when the installation itself is wrong: one line that names the knob, exit 1, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENTRY = "from governor.cli import main; main()"
+
+
+def governor(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNOR_")}
+    return subprocess.run([sys.executable, "-c", ENTRY, *words], env=clean | environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("settings") / "home"
+    assert governor("--home", str(made), "init", "--admin", "a@acme.example").returncode == 0
+    return made
+
+
+@pytest.mark.parametrize(
+    ("environment", "code", "named"),
+    [
+        ({"GOVERNOR_LOG_LEVEL": "loud"}, "settings", "GOVERNOR_LOG_LEVEL"),
+        ({"GOVERNOR_APPROVAL_DAYS": "many"}, "settings", "approval_days"),
+        ({"GOVERNOR_DATABASE_URL": "garbage"}, "settings", "GOVERNOR_DATABASE_URL"),
+        ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x", "GOVERNOR_TOKEN": "t"}, "unavailable", "127.0.0.1"),
+        ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"}, "unauthenticated", "token"),
+        ({"GOVERNOR_TOKEN": "gov_wrong"}, "unauthenticated", "token"),
+    ],
+)
+def test_a_wrong_knob_is_one_line(home: Path, environment: dict[str, str], code: str, named: str) -> None:
+    done = governor("usage", "--period", "2026-10", "--home", str(home), "--json", **environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error[{code}]: ")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_broken_settings_file_is_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "governor.toml").write_text("broken [")
+    done = governor("usage", "--period", "2026-10", "--home", str(tmp_path))
+    assert done.stderr.startswith("error[settings]: governor.toml")
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = governor("init", "--admin", "a@acme.example", "--home", str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert "error[settings]: " in done.stderr
+
+
+def test_progress_is_silent_where_nobody_watches(home: Path) -> None:
+    done = governor("ingest", "litellm", str(home / "nothing-here"), "--home", str(home))
+    assert done.stderr.startswith("error[not_found]: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_model_names_those_spelled_nearly_so(home: Path) -> None:
+    done = governor("prices", "show", "openai/gpt-4oo", "--home", str(home), "--json")
+    assert "openai/gpt-4o" in json.loads(done.stdout)["prices"][0]["unpriced"]["alike"]
