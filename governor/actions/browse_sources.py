@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlmodel import col, select
 
 from governor.actions.context import Context
+from governor.actions.ingest import COUNTS
 from governor.actions.load_catalog import catalog_as_of
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
@@ -20,7 +21,7 @@ RAW_SHOWN: Final = 1500
 
 
 def sources(ctx: Context) -> list[dict[str, Any]]:
-    """Every source that is configured or ever sent something: {"id","connector","configured","cursor","batches","read","stored","last"}."""
+    """Every source that is configured or ever sent something: {"id","connector","configured","cursor","batches", the six counts, "last", "synced_at"}."""
     found: dict[str, dict[str, Any]] = {}
     for document in catalog_as_of(ctx).sources.values():
         found[document.id] = row(document.id, document.connector, configured=True)
@@ -28,7 +29,7 @@ def sources(ctx: Context) -> list[dict[str, Any]]:
         for batch in session.exec(select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id))):
             one = found.setdefault(batch.source, row(batch.source, batch.connector, configured=False))
             one["batches"] += 1
-            for name in ("read", "stored", "quarantined", "conflicts"):
+            for name in COUNTS:
                 one[name] += getattr(batch, name)
             one["last"] = batch.committed_at.isoformat()
         for cursor in session.exec(select(SourceCursor).where(SourceCursor.org_id == ctx.org)):
@@ -38,7 +39,7 @@ def sources(ctx: Context) -> list[dict[str, Any]]:
 
 
 def row(name: str, connector: str, *, configured: bool) -> dict[str, Any]:
-    counts = dict.fromkeys(("batches", "read", "stored", "quarantined", "conflicts"), 0)
+    counts = dict.fromkeys(("batches", *COUNTS), 0)
     return {"id": name, "connector": connector, "configured": configured, "last": None, "synced_at": None, **counts}
 
 
@@ -83,6 +84,13 @@ def quarantined(ctx: Context, *, state: str = "open", limit: int = MOST) -> list
         }
         for one in ctx.lake.quarantine(state=state or None, limit=limit)
     ]
+
+
+def waiting(ctx: Context) -> dict[str, int]:
+    """How many records are in open quarantine and in conflict; counted, not listed."""
+    sql = "SELECT (SELECT count(*) FROM lake.quarantine WHERE state = 'open') AS quarantine, (SELECT count(*) FROM lake.conflicts) AS conflicts"
+    found: dict[str, int] = ctx.lake.query(sql).to_pylist()[0]
+    return found
 
 
 def conflicts(ctx: Context, *, limit: int = MOST) -> list[dict[str, Any]]:

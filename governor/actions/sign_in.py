@@ -19,7 +19,7 @@ from sqlmodel import col, delete, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.people import actor_of, authenticate, find_person, person_entry, sha256
-from governor.errors import Invalid, Unauthenticated
+from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.store.rows.people import Person, WebSession
 
 SESSION_HOURS: Final = 12
@@ -57,16 +57,29 @@ def set_password(ctx: Context, actor: Actor, *, email: str, password: str) -> No
         tx.append(person_entry(ctx, actor, row, password="changed"))  # noqa: S106 - says that, never what
 
 
+def change_password(ctx: Context, actor: Actor, *, current: str, password: str) -> SignedIn:
+    """One's own, by somebody who knows the present one (where there is one). Every session ends; the answer is a new one."""
+    with ctx.rows.session() as session:
+        row = find_person(session, ctx.org, actor.email)
+    if row.password_hash and not matches(row.password_hash, current):
+        raise Forbidden("the present password is wrong")
+    set_password(ctx, actor, email=actor.email, password=password)
+    return open_session(ctx, actor_of(row, frozenset({"api"}), "password"))
+
+
+def matches(held: str, password: str) -> bool:
+    try:
+        return HASHER.verify(held, password[:LONGEST])
+    except (VerificationError, InvalidHashError):
+        return False
+
+
 def sign_in(ctx: Context, *, email: str, password: str) -> SignedIn:
     """Raises Unauthenticated without saying whether e-mail or password was wrong."""
     with ctx.rows.session() as session:
         row = session.exec(select(Person).where(Person.org_id == ctx.org, Person.email == email.strip().lower())).first()
     held = row.password_hash if row is not None and row.password_hash else decoy()
-    try:
-        matches: bool = HASHER.verify(held, password[:LONGEST])
-    except (VerificationError, InvalidHashError):
-        matches = False
-    if not matches or row is None or row.disabled or not row.password_hash:
+    if not matches(held, password) or row is None or row.disabled or not row.password_hash:
         raise Unauthenticated("e-mail or password is wrong", hint="an admin sets a password with `governor token password EMAIL`")
     return open_session(ctx, actor_of(row, frozenset({"api"}), "password"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from litestar import Response, get, post
@@ -12,76 +12,166 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
-from governor.actions.context import Actor, Context
+from governor.actions.browse_people import list_people
+from governor.actions.check_entry import EntryCheck, check_entry
+from governor.actions.context import Context
 from governor.actions.export_trust import export_trust
 from governor.actions.verify_ledger import verify_ledger
+from governor.errors import GovernorError, NotFound
+from governor.ledger.types import REGISTRY
+from governor.store.fsck import Findings
 from governor.web.shell import Flash, go, render, type_of_request
+from governor.web.slices import SIZE
 
-TEXT = "text/plain; charset=utf-8"
+TEXT: Final = "text/plain; charset=utf-8"
+STREAMS_SHOWN: Final = 8
 
 
 @dataclass(frozen=True)
 class LedgerPage:
+    """problem: why the entries cannot be listed; findings: of a check that found something wrong."""
+
     found: dict[str, Any]
+    problem: str
     stream: str
     kind: str
+    types: list[str]
+    newest: str
+    newer: str
     older: str
-    filtered: bool
-    checkpoints: list[dict[str, Any]]
+    checkpoint: dict[str, Any] | None
     streams: list[dict[str, Any]]
+    streams_shown: int
+    names: dict[str, str]
+    findings: Findings | None = None
 
 
 @dataclass(frozen=True)
 class EntryPage:
-    entry: dict[str, Any]
+    entry: dict[str, Any] | None
+    name: str
+    problem: str
     body: str
+    checks: list[EntryCheck]
+    sound: bool
+    sealed: bool
+    stream: str
+
+
+def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | None = None, findings: Findings | None = None) -> LedgerPage:
+    found, problem = read_entries(ctx, stream, kind, before)
+    filters = {name: value for name, value in (("stream", stream), ("type", kind)) if value}
+
+    def link(index: int | None) -> str:
+        return "/ledger" + (
+            f"?{urlencode({**filters, **({'before': index} if index is not None else {})})}" if filters or index is not None else ""
+        )
+
+    newer = ""
+    if before is not None and not filters:  # without a filter the index says where the page before begins
+        newer = link(before + SIZE if before + SIZE < found["size"] else None)
+    newest = checkpoints(ctx, 1)
+    return LedgerPage(
+        found=found,
+        problem=problem,
+        stream=stream,
+        kind=kind,
+        types=sorted(REGISTRY),
+        newest=link(None) if before is not None else "",
+        newer=newer,
+        older=link(found["next"]) if found["next"] is not None else "",
+        checkpoint=with_origin(newest[0]) if newest else None,
+        streams=named_streams(ctx),
+        streams_shown=STREAMS_SHOWN,
+        names=stream_names(ctx),
+        findings=findings,
+    )
+
+
+def read_entries(ctx: Context, stream: str, kind: str, before: int | None) -> tuple[dict[str, Any], str]:
+    """A log that was tampered with must still lead to the button that says so."""
+    try:
+        return entries_page(ctx, stream=stream, kind=kind, before=before, limit=SIZE), ""
+    except GovernorError as error:
+        return {"entries": [], "next": None, "size": 0, "sealed": 0}, error.message
+
+
+def with_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return {**checkpoint, "origin": str(checkpoint["note"]).split("\n", 1)[0]}
+
+
+def stream_names(ctx: Context) -> dict[str, str]:
+    """Streams of people carry an opaque reference; signed-in readers see whom it means."""
+    return {f"person/{one['id']}": f"person/{one['email']}" for one in list_people(ctx)}
+
+
+def named_streams(ctx: Context) -> list[dict[str, Any]]:
+    names = stream_names(ctx)
+    return [{**one, "label": names.get(one["stream"], one["stream"])} for one in streams(ctx)]
 
 
 @get("/ledger", sync_to_thread=True)
 def show_ledger(
     request: type_of_request,
     ctx: Context,
-    stream: Annotated[str, Parameter(query="stream")] = "",
-    kind: Annotated[str, Parameter(query="type")] = "",
-    before: Annotated[int | None, Parameter(query="before", ge=0)] = None,
+    stream: Annotated[str, Parameter(query="stream", max_length=300)] = "",
+    kind: Annotated[str, Parameter(query="type", max_length=100)] = "",
+    before: Annotated[int | None, Parameter(query="before", ge=0, lt=2**62)] = None,
 ) -> Response[str]:
-    found = entries_page(ctx, stream=stream, kind=kind, before=before)
-    filters = {name: value for name, value in (("stream", stream), ("type", kind)) if value}
-    page = LedgerPage(
-        found=found,
-        stream=stream,
-        kind=kind,
-        older=f"/ledger?{urlencode({**filters, 'before': found['next']})}" if found["next"] is not None else "",
-        filtered=bool(filters) or before is not None,
-        checkpoints=checkpoints(ctx, 5),
-        streams=streams(ctx),
-    )
-    return render(request, "ledger.html", page)
+    return render(request, "ledger.html", ledger_page(ctx, stream, kind, before))
 
 
 @get("/ledger/entries/{name:str}", sync_to_thread=True)
 def show_entry(request: type_of_request, ctx: Context, name: str) -> Response[str]:
-    entry = entry_document(ctx, name)
-    return render(request, "entry.html", EntryPage(entry, json.dumps(entry["body"], indent=2, ensure_ascii=False, sort_keys=True)))
+    checks = check_entry(ctx, name)
+    entry, problem = None, ""
+    try:
+        entry = entry_document(ctx, name)
+    except NotFound:
+        raise
+    except GovernorError as error:
+        problem = error.message
+    page = EntryPage(
+        entry=entry,
+        name=name,
+        problem=problem,
+        body=json.dumps(entry["body"], indent=2, ensure_ascii=False, sort_keys=True) if entry else "",
+        checks=checks,
+        sound=not problem and all(check.status != "fail" for check in checks),
+        sealed=all(check.status != "waiting" for check in checks),
+        stream=stream_names(ctx).get(entry["stream"], entry["stream"]) if entry else "",
+    )
+    return render(request, "entry.html", page)
 
 
 @get("/ledger/entries/{name:str}/leaf", sync_to_thread=True)
 def download_leaf(ctx: Context, name: str) -> Response[bytes]:
     """The exact bytes that were hashed."""
-    return Response(entry_leaf(ctx, name), media_type="application/json", headers={"Content-Disposition": 'attachment; filename="entry.json"'})
+    headers = {"Content-Disposition": f'attachment; filename="entry-{safe(name)}.json"'}
+    return Response(entry_leaf(ctx, name), media_type="application/json", headers=headers)
 
 
 @get("/ledger/entries/{name:str}/proof", sync_to_thread=True)
 def download_proof(ctx: Context, name: str) -> Response[str]:
     """C2SP tlog-proof."""
     proof = entry_document(ctx, name)["proof"]
-    return Response(proof["text"] if proof else "not sealed yet\n", media_type=TEXT)
+    if proof is None:
+        raise NotFound(f"entry {name} is not sealed yet", hint="the next checkpoint will cover it")
+    headers = {"Content-Disposition": f'attachment; filename="entry-{safe(name)}.tlog-proof"'}
+    return Response(proof["text"], media_type=TEXT, headers=headers)
+
+
+def safe(name: str) -> str:
+    return "".join(sign for sign in name if sign.isascii() and (sign.isalnum() or sign == "-"))[:64]
 
 
 @get("/ledger/checkpoint", sync_to_thread=True)
 def download_checkpoint(ctx: Context) -> Response[str]:
+    """The newest signed note, as text."""
     newest = checkpoints(ctx, 1)
-    return Response(newest[0]["note"] if newest else "the log is empty\n", media_type=TEXT)
+    if not newest:
+        raise NotFound("the log is empty")
+    return Response(newest[0]["note"], media_type=TEXT)
 
 
 @get("/ledger/trust", sync_to_thread=True)
@@ -91,12 +181,20 @@ def download_trust(ctx: Context) -> Response[str]:
 
 
 @post("/ledger/verify", sync_to_thread=True)
-def do_verify(ctx: Context, actor: Actor) -> Redirect:  # noqa: ARG001 - any signed-in person may look
+def do_verify(request: type_of_request, ctx: Context) -> Response[str] | Redirect:
+    """Any signed-in person may look. A sound log says so and goes back; anything wrong is listed, every line of it."""
     found = verify_ledger(ctx)
-    problems = list(found.problems)
-    if problems:
-        return go("/ledger", Flash("bad", f"The ledger does not verify: {len(problems)} problems", "; ".join(str(one) for one in problems[:3])))
-    return go("/ledger", Flash("good", "The ledger verifies", f"{found.checked:,} entries: hashes, streams, tree and signatures were recomputed."))
+    if found.ok:
+        told = f"{found.checked:,} entries and {found.checkpoints:,} checkpoints: every hash, stream, tree node and signature was computed again."
+        return go(
+            "/ledger",
+            Flash(
+                "good",
+                "The ledger verifies",
+                told + (f" {found.unsealed:,} entries wait for the next checkpoint." if found.unsealed else ""),
+            ),
+        )
+    return render(request, "ledger.html", ledger_page(ctx, findings=found))
 
 
 ROUTES = [show_ledger, show_entry, download_leaf, download_proof, download_checkpoint, download_trust, do_verify]

@@ -1,8 +1,10 @@
-"""Settings: people, tokens, endpoints, waivers, and what works on this installation."""
+"""Settings: people, tokens, what is connected, what this installation is made of and what works."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, get_args
 
 from litestar import Response, get, post
@@ -12,14 +14,21 @@ from governor.actions.browse_catalog import browse_catalog
 from governor.actions.browse_people import list_people
 from governor.actions.context import Actor, Context
 from governor.actions.doctor import examine
+from governor.actions.installation import installation
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
-from governor.actions.sign_in import SHORTEST, set_password
+from governor.actions.sign_in import SHORTEST, change_password, set_password
 from governor.catalog import Role
+from governor.errors import Forbidden
+from governor.web.attempts import Attempts
+from governor.web.present import instant
 from governor.web.propose import whole
-from governor.web.session import Form
+from governor.web.session import Form, session_cookie
 from governor.web.shell import Flash, go, render, type_of_request
 
 ROLES: Final[tuple[str, ...]] = get_args(Role)
+LIFETIMES: Final = ((30, "30 days"), (90, "90 days"), (365, "a year"))
+REFERENCE: Final = re.compile(r"(env|file|[a-z][a-z0-9+.-]*kms):.*")
+SECRET_WORD: Final = re.compile(r"secret|password|token|key|credential|dsn", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,14 @@ class SettingsPage:
     people: list[dict[str, Any]]
     tokens: list[dict[str, Any]]
     endpoints: list[dict[str, Any]]
+    sources: list[dict[str, Any]]
     waivers: list[dict[str, Any]]
+    installation: dict[str, Any]
     admin: bool
     me: str
+    has_password: bool
     roles: tuple[str, ...]
+    lifetimes: tuple[tuple[int, str], ...]
     shortest: int
     secret: dict[str, Any] | None = None
 
@@ -43,22 +56,52 @@ class DoctorPage:
 
 def settings_page(ctx: Context, actor: Actor, secret: dict[str, Any] | None = None) -> SettingsPage:
     admin = "admin" in actor.roles
+    people = list_people(ctx)
     return SettingsPage(
-        people=list_people(ctx),
-        tokens=list_tokens(ctx, actor, email="" if admin else actor.email),
-        endpoints=[item["document"] for item in browse_catalog(ctx, kind="endpoint")["items"]],
-        waivers=[item["document"] for item in browse_catalog(ctx, kind="waiver")["items"]],
+        people=people,
+        tokens=[with_state(one, ctx.now()) for one in reversed(list_tokens(ctx, actor, email="" if admin else actor.email))],
+        endpoints=documents(ctx, "endpoint"),
+        sources=[{**one, "config": shown_config(one.get("config", {}))} for one in documents(ctx, "source")],
+        waivers=documents(ctx, "waiver"),
+        installation=installation(ctx),
         admin=admin,
         me=actor.email,
+        has_password=any(one["signs_in"] for one in people if one["id"] == actor.id),
         roles=ROLES,
+        lifetimes=LIFETIMES,
         shortest=SHORTEST,
         secret=secret,
     )
 
 
+def documents(ctx: Context, kind: str) -> list[dict[str, Any]]:
+    return [item["document"] for item in browse_catalog(ctx, kind=kind)["items"]]
+
+
+def shown_config(config: dict[str, Any]) -> dict[str, str]:
+    """References as they are written; a value that could hold a secret, or that is nested, is not shown."""
+    shown = {}
+    for name, value in config.items():
+        text = value if isinstance(value, str) else ""
+        plain = isinstance(value, bool | int) or (text and not SECRET_WORD.search(name) and "@" not in text)
+        shown[name] = text if REFERENCE.fullmatch(text) else str(value) if plain else "not shown"
+    return shown
+
+
+def with_state(token: dict[str, Any], now: datetime) -> dict[str, Any]:
+    expires = instant(token["expires_at"])
+    return {**token, "state": "revoked" if token["revoked_at"] else "expired" if expires is not None and expires <= now else "active"}
+
+
 @get("/settings", sync_to_thread=True)
 def show_settings(request: type_of_request, ctx: Context, actor: Actor) -> Response[str]:
     return render(request, "settings.html", settings_page(ctx, actor))
+
+
+@get("/settings/tokens", sync_to_thread=False)
+def leave_secret() -> Redirect:
+    """The address of the page that showed a secret, asked for again."""
+    return Redirect("/settings", status_code=303)
 
 
 @post("/settings/tokens", sync_to_thread=True)
@@ -69,8 +112,8 @@ def do_create_token(request: type_of_request, ctx: Context, actor: Actor, form: 
         ctx,
         actor,
         email=form.text("email") or actor.email,
-        scopes=form.text("scopes", "api").split(),
-        name=form.text("name"),
+        scopes=form.text("scopes", "api").replace(",", " ").split(),
+        name=form.text("name")[:100],
         days=whole(days, "days") if days else None,
     )
     return render(request, "settings.html", settings_page(ctx, actor, made), status=201)
@@ -79,7 +122,7 @@ def do_create_token(request: type_of_request, ctx: Context, actor: Actor, form: 
 @post("/settings/tokens/{token_id:str}/revoke", sync_to_thread=True)
 def do_revoke_token(ctx: Context, actor: Actor, token_id: str) -> Redirect:
     revoke_token(ctx, actor, token_id)
-    return go("/settings", Flash("good", "Token revoked", "It proves nothing any more."))
+    return go("/settings#tokens", Flash("good", "Token revoked", "It proves nothing any more."))
 
 
 @post("/settings/people", sync_to_thread=True)
@@ -90,10 +133,25 @@ def do_create_person(ctx: Context, actor: Actor, form: Form) -> Redirect:
 
 
 @post("/settings/password", sync_to_thread=True)
-def do_set_password(ctx: Context, actor: Actor, form: Form) -> Redirect:
-    email = form.text("email") or actor.email
-    set_password(ctx, actor, email=email, password=form.secret("password"))
-    return go("/settings", Flash("good", f"Password of {email} is set", "Their open sessions ended."))
+def do_set_password(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Redirect:
+    """One's own needs the present one, which cannot be guessed at leisure; an admin sets anybody else's."""
+    email = form.text("email").lower() or actor.email
+    if email != actor.email:
+        set_password(ctx, actor, email=email, password=form.secret("password"))
+        return go("/settings", Flash("good", f"Password of {email} is set", "Their open sessions ended."))
+    attempts: Attempts = request.app.state.attempts
+    address = request.client.host if request.client else ""
+    if wait := attempts.wait_seconds(email, address, ctx.now()):
+        return go("/settings", Flash("bad", "Too many tries", f"Try again in {wait // 60 + 1} minutes."))
+    try:
+        signed = change_password(ctx, actor, current=form.secret("current"), password=form.secret("password"))
+    except Forbidden:
+        attempts.failed(email, address, ctx.now())
+        return go("/settings#password", Flash("bad", "The password was not changed", "The present password is wrong."))
+    attempts.succeeded(email)
+    response = go("/settings", Flash("good", "Your password is changed", "Your other sessions ended."))
+    response.set_cookie(session_cookie(ctx.settings, signed.secret))
+    return response
 
 
 @get("/settings/doctor", sync_to_thread=True)
@@ -104,4 +162,4 @@ def show_doctor(request: type_of_request, ctx: Context) -> Response[str]:
     )
 
 
-ROUTES = [show_settings, do_create_token, do_revoke_token, do_create_person, do_set_password, show_doctor]
+ROUTES = [show_settings, leave_secret, do_create_token, do_revoke_token, do_create_person, do_set_password, show_doctor]

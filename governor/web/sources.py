@@ -1,20 +1,29 @@
-"""Sources: what came in, what could not be read and why, what contradicts itself."""
+"""Sources: what came in, what could not be read and why, what contradicts itself; and a file by hand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
+from anyio import to_thread
 from litestar import Response, get, post
+from litestar.datastructures import UploadFile
 from litestar.params import Parameter
 from litestar.response import Redirect
 
-from governor.actions.browse_sources import batches, conflicts, quarantined, sources
+from governor.actions.browse_sources import batches, conflicts, quarantined, sources, waiting
 from governor.actions.context import Actor, Context
+from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload
+from governor.actions.payloads import connectors
 from governor.actions.quarantine import retry
+from governor.errors import Invalid
+from governor.web.present import plural
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
+
+STATES: Final = ("open", "retried", "discarded", "all")
 
 
 @dataclass(frozen=True)
@@ -22,14 +31,22 @@ class SourcesPage:
     sources: list[dict[str, Any]]
     batches: Slice[dict[str, Any]]
     source: str
-    quarantined: int
-    conflicts: int
+    waiting: dict[str, int]
+    may_upload: bool
+    connectors: list[str]
+    limit_mib: int
+    url: str
 
 
 @dataclass(frozen=True)
 class QuarantinePage:
+    """raw: whether the reader may see the records themselves, which may hold prompts."""
+
     slice: Slice[dict[str, Any]]
     state: str
+    states: tuple[str, ...]
+    raw: bool
+    may_retry: bool
 
 
 @dataclass(frozen=True)
@@ -41,32 +58,86 @@ Page = Annotated[int, Parameter(query="page", ge=1)]
 
 
 @get("/sources", sync_to_thread=True)
-def show_sources(request: type_of_request, ctx: Context, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1) -> Response[str]:
+def show_sources(
+    request: type_of_request, ctx: Context, actor: Actor, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1
+) -> Response[str]:
     shown = SourcesPage(
         sources=sources(ctx),
         batches=slice_of(batches(ctx, source=source), page, "/sources", {"source": source}),
         source=source,
-        quarantined=len(quarantined(ctx)),
-        conflicts=len(conflicts(ctx)),
+        waiting=waiting(ctx),
+        may_upload=may_upload(actor),
+        connectors=sorted(connectors()),
+        limit_mib=ctx.settings.max_body_bytes >> 20,
+        url=ctx.settings.public_url.rstrip("/"),
     )
     return render(request, "sources.html", shown)
 
 
+@post("/sources/upload")
+async def do_upload(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Redirect:
+    """A file by hand. The size limit is that of every request body."""
+    file = (await request.form()).get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise Invalid("choose a file")
+    only_detect = form.text("do") == "detect"
+    work = partial(
+        ingest_upload,
+        ctx,
+        actor,
+        file.filename,
+        file.file,
+        connector=form.text("connector") or AUTO,
+        source=form.text("source"),
+        only_detect=only_detect,
+    )
+    done = await to_thread.run_sync(work)
+    if done["counts"] is None:
+        return go(
+            "/sources#upload",
+            Flash("good", f"{done['connector']} reads {done['file']}", "Nothing was stored yet. Choose the file again to ingest it."),
+        )
+    counts = done["counts"]
+    wrong = counts["quarantined"] or counts["conflicts"] or not counts["read"]
+    return go("/sources", Flash("warn" if wrong else "good", f"{done['file']} was read by {done['connector']}", told(counts)))
+
+
+def told(counts: dict[str, int]) -> str:
+    others = f"; {plural(counts['other_spans'], 'span')} without a model call" if counts["other_spans"] else ""
+    return (
+        f"{plural(counts['read'], 'record')} read: {counts['stored']:,} stored, {counts['duplicates']:,} known already, "
+        f"{counts['conflicts']:,} in conflict, {counts['quarantined']:,} quarantined{others}."
+    )
+
+
 @get("/sources/quarantine", sync_to_thread=True)
 def show_quarantine(
-    request: type_of_request, ctx: Context, in_state: Annotated[str, Parameter(query="state")] = "open", page: Page = 1
+    request: type_of_request, ctx: Context, actor: Actor, in_state: Annotated[str, Parameter(query="state")] = "open", page: Page = 1
 ) -> Response[str]:
+    if in_state not in STATES:
+        raise Invalid(f"no state {in_state!r}", hint=f"states: {', '.join(STATES)}")
     rows = quarantined(ctx, state="" if in_state == "all" else in_state)
-    return render(request, "quarantine.html", QuarantinePage(slice_of(rows, page, "/sources/quarantine", {"state": in_state}), in_state))
+    shown = QuarantinePage(
+        slice_of(rows, page, "/sources/quarantine", {"state": in_state}),
+        in_state,
+        STATES,
+        raw="admin" in actor.roles,
+        may_retry=may_upload(actor),
+    )
+    return render(request, "quarantine.html", shown)
 
 
 @post("/sources/quarantine/retry", sync_to_thread=True)
 def do_retry(ctx: Context, actor: Actor, form: Form) -> Redirect:
     one = form.text("id")
+    if not one and form.text("every") != "yes":
+        raise Invalid("name the record to retry, or all of them")
     counts = retry(ctx, actor, [one] if one else [], every=not one)
-    tone = "good" if counts["stored"] or counts["duplicates"] else "warn"
-    told = f"{counts['stored']} stored, {counts['duplicates']} known already, {counts['quarantined']} still cannot be read."
-    return go("/sources/quarantine", Flash(tone, "Retried", told))
+    if not counts["read"]:
+        return go("/sources/quarantine", Flash("warn", "Nothing to retry", "No open record was left."))
+    good = not counts["quarantined"]
+    text = f"{counts['stored']:,} stored, {counts['duplicates']:,} known already, {counts['quarantined']:,} still cannot be read and stay open."
+    return go("/sources/quarantine", Flash("good" if good else "warn", f"{plural(counts['read'], 'record')} tried again", text))
 
 
 @get("/sources/conflicts", sync_to_thread=True)
@@ -74,4 +145,4 @@ def show_conflicts(request: type_of_request, ctx: Context, page: Page = 1) -> Re
     return render(request, "conflicts.html", ConflictsPage(slice_of(conflicts(ctx), page, "/sources/conflicts", {})))
 
 
-ROUTES = [show_sources, show_quarantine, do_retry, show_conflicts]
+ROUTES = [show_sources, do_upload, show_quarantine, do_retry, show_conflicts]
