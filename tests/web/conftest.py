@@ -122,5 +122,5 @@ def bare_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def open_site() -> Any:
-    """For another home: `with open_site(path, public_url=...) as site`."""
+    """What opens another home: a folder and settings in, a context manager out."""
     return opened
