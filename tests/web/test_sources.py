@@ -1,0 +1,146 @@
+"""Sources: a file by hand, what was refused and tried again, what contradicts itself, and who may."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from governor.actions.context import OPERATOR
+from governor.actions.ingest import ingest
+from governor.actions.people import create_person
+from governor.actions.sign_in import set_password
+
+PASSWORD = "a long enough password"
+RECORD = {
+    "id": "call-1",
+    "litellm_call_id": "call-1",
+    "call_type": "acompletion",
+    "status": "success",
+    "model": "gpt-4o",
+    "custom_llm_provider": "openai",
+    "startTime": 1793000000.0,
+    "endTime": 1793000001.0,
+    "prompt_tokens": 10,
+    "completion_tokens": 5,
+    "total_tokens": 15,
+    "metadata": {"user_api_key_alias": "k"},
+}
+
+
+@pytest.fixture(scope="module")
+def own(open_site: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_site(tmp_path_factory.mktemp("sources"), max_body_bytes=64 * 1024) as made:
+        for email, roles in (("rae@acme.example", ["requester"]), ("ada@acme.example", ["auditor"])):
+            create_person(made.ctx, made.admin, email=email, roles=roles)
+            set_password(made.ctx, made.admin, email=email, password=PASSWORD)
+        yield made
+
+
+def lines(*records: Any) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def upload(person: Any, name: str, body: bytes, **fields: str) -> Any:
+    data = {"csrf": person.csrf("/settings"), "connector": "auto", "do": "ingest", **fields}
+    return person.client.post("/sources/upload", data=data, files={"file": (name, body)}, follow_redirects=False)
+
+
+def test_an_empty_home_teaches_the_three_ways_in(own: Any) -> None:
+    if own.ctx.lake.totals()["batches"]:
+        pytest.fail("runs first")
+    with own.at("rae@acme.example") as rae:
+        page = rae.get("/sources").text
+    for command in ("governor ingest auto", "/v1/traces", "/ingest/litellm", "governor sync litellm-prod", "--scope ingest:otlp"):
+        assert command in page, command
+
+
+def test_asking_for_the_connector_stores_nothing(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        answer = upload(rae, "month.ndjson", lines(RECORD), do="detect")
+        assert answer.status_code == 303
+        assert "litellm reads month.ndjson" in rae.get("/sources").text
+    assert own.ctx.lake.totals()["batches"] == 0
+
+
+def test_an_uploaded_file_is_stored_once_and_its_folders_are_forgotten(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        for stored, known, body, name in (
+            (1, 0, lines(RECORD), "../../etc/month one.ndjson"),
+            (0, 1, gzip.compress(lines(RECORD)), "month.ndjson.gz"),
+        ):
+            assert upload(rae, name, body).headers["location"] == "/sources"
+            page = rae.get("/sources").text
+            assert "was read by litellm" in page
+            assert f"1 record read: {stored} stored, {known} known already" in page
+    assert [json.loads(batch["uris"]) for batch in own.ctx.lake.batches()] == [["upload:month one.ndjson"], ["upload:month.ndjson.gz"]]
+    assert list((own.ctx.settings.home / "scratch").iterdir()) == []
+
+
+def test_a_file_nobody_reads_is_refused_and_says_what_could(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        answer = upload(rae, "holiday.bin", b"\x00\x01 nothing we know")
+        assert answer.status_code == 422
+        assert "No connector recognises holiday.bin" in answer.text
+        assert str(own.ctx.settings.home) not in answer.text
+        assert upload(rae, "empty.ndjson", b"").status_code == 422
+        missing = rae.post("/sources/upload", {"do": "ingest"}, page="/settings")
+        assert missing.status_code == 422
+
+
+def test_a_file_above_the_limit_is_refused(own: Any) -> None:
+    before = own.ctx.lake.totals()["batches"]
+    with own.at("rae@acme.example") as rae:
+        answer = upload(rae, "big.ndjson", lines(RECORD) * 400)
+        assert answer.status_code == 413
+        assert "Too much at once" in answer.text
+    assert own.ctx.lake.totals()["batches"] == before
+
+
+def test_an_auditor_reads_and_does_not_ingest(own: Any) -> None:
+    before = own.ctx.lake.totals()["batches"]
+    with own.at("ada@acme.example") as ada:
+        assert "/sources/upload" not in ada.get("/sources").text
+        assert upload(ada, "month.ndjson", lines({**RECORD, "id": "call-9", "litellm_call_id": "call-9"})).status_code == 403
+    assert own.ctx.lake.totals()["batches"] == before
+
+
+def test_a_refused_record_is_shown_with_its_reason_and_tried_again(own: Any, tmp_path: Any) -> None:
+    bad = tmp_path / "bad.ndjson"
+    bad.write_bytes(lines({"model": "gpt-4o", "messages": "the secret prompt"}, {"model": "gpt-4o", "x": 2}))
+    ingest(own.ctx, OPERATOR, "litellm", [str(bad)])
+    [first, _] = own.ctx.lake.quarantine()
+    with own.at("ada@acme.example") as ada, own.at("admin@acme.example") as admin:
+        theirs, mine = ada.get("/sources/quarantine").text, admin.get("/sources/quarantine").text
+        for page in (theirs, mine):
+            assert first["reason"].split("'")[0][:20] in page
+            assert "bad.ndjson" in page
+        assert "the secret prompt" not in theirs
+        assert "the secret prompt" in mine
+        assert '<div class="big">2</div>' in ada.get("/sources").text
+        one = admin.post("/sources/quarantine/retry", {"id": first["id"]}, page="/sources/quarantine")
+        assert one.status_code == 303
+        assert "1 record tried again" in admin.get("/sources/quarantine").text
+        every = admin.post("/sources/quarantine/retry", {"every": "yes"}, page="/sources/quarantine")
+        assert every.status_code == 303
+        assert "2 records tried again" in admin.get("/sources/quarantine").text
+        assert admin.post("/sources/quarantine/retry", page="/sources/quarantine").status_code == 422
+    assert len(own.ctx.lake.quarantine()) == 2
+
+
+def test_the_same_key_with_other_content_is_listed(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        upload(rae, "changed.ndjson", lines({**RECORD, "completion_tokens": 6, "total_tokens": 16}))
+        assert "1 in conflict" in rae.get("/sources").text
+        page = rae.get("/sources/conflicts").text
+    assert "call-1" in page
+    assert "changed.ndjson" in page
+
+
+def test_a_wrong_state_is_answered_as_such(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        assert rae.get("/sources/quarantine?state=lost").status_code == 422
+        assert rae.get("/sources/quarantine?state=retried").status_code == 200
