@@ -151,7 +151,12 @@ def entry_row(row: LedgerEntry, names: dict[str, str]) -> dict[str, Any]:
         "stream_seq": row.stream_seq,
         "recorded_at": row.recorded_at.isoformat(),
         "occurred_at": body["occurred_at"],
-        "actor": {"kind": actor["kind"], "ref": actor["ref"], "name": names.get(actor["ref"], actor["ref"]), "roles": actor.get("roles", [])},
+        "actor": {
+            "kind": actor["kind"],
+            "ref": actor["ref"],
+            "name": names.get(actor["ref"], actor["ref"]),
+            "roles": actor.get("roles", []),
+        },
         "payload": body["payload"],
         "leaf_hash": row.leaf_hash.hex(),
     }

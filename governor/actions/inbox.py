@@ -41,7 +41,13 @@ def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
             found["act" if mine and row["state"] != State.SHADOWING else "watch"].append(item)
             continue
         full = show_change(ctx, row["id"], actor)
-        item = {**row, "why": reason_for(full), "verdict": full["verdict"], "monthly_change": monthly_change(full), "digest": full["digest"]}
+        item = {
+            **row,
+            "why": reason_for(full),
+            "verdict": full["verdict"],
+            "monthly_change": monthly_change(full),
+            "digest": full["digest"],
+        }
         can = full["you"]["may_approve"] or full["you"]["may_reject"]
         found["decide" if can else "watch"].append(item)
     found["decide"].sort(key=lambda item: item["updated_at"])
@@ -110,7 +116,13 @@ def expiring_routes(ctx: Context) -> list[dict[str, Any]]:
     """Approved routes that end within SOON or ended while still declared, soonest first."""
     now: datetime = ctx.now()
     found = [
-        {"workflow": workflow.id, "route": route.id, "model": f"{route.provider}/{route.model}", "until": end.isoformat(), "lapsed": end <= now}
+        {
+            "workflow": workflow.id,
+            "route": route.id,
+            "model": f"{route.provider}/{route.model}",
+            "until": end.isoformat(),
+            "lapsed": end <= now,
+        }
         for workflow in catalog_as_of(ctx).workflows.values()
         for route in workflow.routes
         if (end := ends(route.approved_until)) <= now + SOON

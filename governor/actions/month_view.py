@@ -97,7 +97,10 @@ def daily(ctx: Context, period: str, by: str, *, only: Mapping[str, str] | None 
     folded: dict[tuple[str, str], int] = defaultdict(int)
     for (day, name), pico in sums.items():
         folded[(day, name if name in place else OTHERS)] += pico
-    return [{"day": day, "name": name, "cost": usd(pico)} for (day, name), pico in sorted(folded.items(), key=lambda one: (place[one[0][1]], one[0][0]))]
+    return [
+        {"day": day, "name": name, "cost": usd(pico)}
+        for (day, name), pico in sorted(folded.items(), key=lambda one: (place[one[0][1]], one[0][0]))
+    ]
 
 
 def matches(group: Group, only: Mapping[str, str]) -> bool:

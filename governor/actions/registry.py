@@ -22,7 +22,9 @@ from governor.errors import NotFound
 ENDED: Final = frozenset({"rejected", "expired", "verified"})
 
 
-def workflows_list(ctx: Context, period: str, *, search: str = "", owner: str = "", risk: str = "", state: str = "") -> list[dict[str, Any]]:
+def workflows_list(
+    ctx: Context, period: str, *, search: str = "", owner: str = "", risk: str = "", state: str = ""
+) -> list[dict[str, Any]]:
     """Rows in order of name; `search` looks at id, name, owner, cost center and models; `state`: governed | unapproved | lapsed | no_route."""
     month = month_view(ctx, period)
     spend = {row["workflow"]: row for row in usage_rows(month.groups, ["workflow"])}
@@ -131,7 +133,9 @@ def state_of(routes: list[dict[str, Any]], unapproved: bool) -> str:
 
 
 def fits(row: dict[str, Any], search: str, owner: str, risk: str, state: str) -> bool:
-    text = " ".join([row["id"], row["owner"], row["cost_center"], row["grc_id"], *row["served"], *[route["model"] for route in row["routes"]]])
+    text = " ".join(
+        [row["id"], row["owner"], row["cost_center"], row["grc_id"], *row["served"], *[route["model"] for route in row["routes"]]]
+    )
     return (
         all(word in text.lower() for word in search.lower().split())
         and (not owner or row["owner"] == owner)

@@ -117,7 +117,10 @@ def do_verify(ctx: Context, actor: Actor, change_id: str) -> Redirect:
     seen = verify_change(ctx, actor, change_id)
     told = f"{seen['on_route']:,} of {seen['on_route'] + seen['elsewhere']:,} calls took the approved route."
     tone = {"verified": "good", "drifted": "bad"}.get(seen["state"], "warn")
-    return go(f"/changes/{change_id}", Flash(tone, f"Looked at later traffic: {seen['state']}", told if seen["enough"] else f"{told} Too few calls to say."))
+    return go(
+        f"/changes/{change_id}",
+        Flash(tone, f"Looked at later traffic: {seen['state']}", told if seen["enough"] else f"{told} Too few calls to say."),
+    )
 
 
 @post("/changes/{change_id:str}/packet", sync_to_thread=True)

@@ -62,7 +62,9 @@ def policy_tile(change: dict[str, Any]) -> Tile:
     if wrong:
         return Tile("Policy", "bad", "not allowed", plural(wrong, "objection"), policy["violations"][0]["message"])
     if not policy["allow"] or policy["undecided"]:
-        return Tile("Policy", "warn", "undecided", plural(max(1, len(policy["undecided"])), "open question"), "; ".join(policy["undecided"][:2]))
+        return Tile(
+            "Policy", "warn", "undecided", plural(max(1, len(policy["undecided"])), "open question"), "; ".join(policy["undecided"][:2])
+        )
     return Tile("Policy", "good", "allowed", "No objection", f"bundle {policy['bundle'][:12]}")
 
 

@@ -32,7 +32,11 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
         "autosize": {"type": "fit", "contains": "padding"},
         "padding": {"left": 0, "top": 6, "right": 4, "bottom": 0},
         "background": None,
-        "data": {"values": [{"day": row["day"], "name": row["name"], "cost": float(row["cost"]), "place": order.index(row["name"])} for row in rows]},
+        "data": {
+            "values": [
+                {"day": row["day"], "name": row["name"], "cost": float(row["cost"]), "place": order.index(row["name"])} for row in rows
+            ]
+        },
         "mark": {"type": "bar", "width": {"band": 0.8}},
         "encoding": {
             "x": {
@@ -58,13 +62,27 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
                 "type": "nominal",
                 "sort": order,
                 "scale": {"domain": order, "range": [PALETTE[place] if name != REST else REST_COLOUR for place, name in enumerate(order)]},
-                "legend": {"title": by.replace("_", " "), "orient": "bottom", "columns": 2 if narrow else 8, "labelLimit": 130, "symbolSize": 90},
+                "legend": {
+                    "title": by.replace("_", " "),
+                    "orient": "bottom",
+                    "columns": 2 if narrow else 8,
+                    "labelLimit": 130,
+                    "symbolSize": 90,
+                },
             },
         },
         "config": {
             "font": FONT,
             "view": {"stroke": None},
-            "axis": {"grid": True, "gridColor": "#e4e8e3", "domain": False, "ticks": False, "labelColor": "#4a545e", "titleColor": "#4a545e", "labelFontSize": 11},
+            "axis": {
+                "grid": True,
+                "gridColor": "#e4e8e3",
+                "domain": False,
+                "ticks": False,
+                "labelColor": "#4a545e",
+                "titleColor": "#4a545e",
+                "labelFontSize": 11,
+            },
             "axisX": {"grid": False},
             "legend": {"labelColor": "#1c2126", "titleColor": "#4a545e", "symbolType": "square", "labelFontSize": 11},
         },

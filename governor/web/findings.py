@@ -33,7 +33,12 @@ class Kind:
 
 
 KINDS: Final = (
-    Kind("violation", "Violations", "bad", "What policy does not allow. Each goes away by changing the traffic or the catalog, or by a signed waiver."),
+    Kind(
+        "violation",
+        "Violations",
+        "bad",
+        "What policy does not allow. Each goes away by changing the traffic or the catalog, or by a signed waiver.",
+    ),
     Kind("undecided", "Undecided", "warn", "Policy could not say yes or no, because a fact is missing. That is never taken for a yes."),
     Kind("warning", "Close to a limit", "plain", "Allowed, but not for long."),
     Kind("waived", "Waived", "plain", "Violations somebody signed for, until the waiver ends. They count as approved while it holds."),

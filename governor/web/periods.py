@@ -76,7 +76,9 @@ def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -
 def do_close(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
     actor.require(*ROLES)
     if form.text("confirm") != month:
-        return go(f"/periods/{month}", Flash("bad", "Nothing was closed", f"To close the month, type {month} into the field above the button."))
+        return go(
+            f"/periods/{month}", Flash("bad", "Nothing was closed", f"To close the month, type {month} into the field above the button.")
+        )
     done = close(ctx, actor, month)
     text = f"{len(done['files'])} files were written and their digests are in the ledger. The month never changes again."
     return go(f"/periods/{month}", Flash("good", f"{month} is closed", text))
@@ -93,7 +95,10 @@ def do_except(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
         compensating_control=form.need("control", "what is done instead"),
         expires_at=end_of(form.text("expires")),
     )
-    return go(f"/periods/{month}", Flash("good", "Exception signed", f"It is in the ledger under your name and holds until {made['expires_at'][:10]}."))
+    return go(
+        f"/periods/{month}",
+        Flash("good", "Exception signed", f"It is in the ledger under your name and holds until {made['expires_at'][:10]}."),
+    )
 
 
 @get("/periods/{month:str}/files/{name:str}", sync_to_thread=True)

@@ -69,9 +69,7 @@ def spark(values: Sequence[Decimal], label: str) -> Markup:
     if len(values) < 2:  # noqa: PLR2004 - one point is no line
         return Markup("")
     top = max(values) or Decimal(1)
-    points = [
-        f"{Decimal(place) * 110 / (len(values) - 1):.1f} {Decimal(26) - value / top * 24:.1f}" for place, value in enumerate(values)
-    ]
+    points = [f"{Decimal(place) * 110 / (len(values) - 1):.1f} {Decimal(26) - value / top * 24:.1f}" for place, value in enumerate(values)]
     line = "L".join(points)
     return Markup(  # noqa: S704 - numbers of our own and escaped text
         f'<svg class="spark" viewBox="0 0 110 28" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">'

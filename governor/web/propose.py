@@ -35,7 +35,9 @@ class ProposePage:
 
 def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: GovernorError | None = None) -> ProposePage:
     catalog = catalog_as_of(ctx)
-    seen = {route_name(group.provider, group.model) for group in month_view(ctx, newest_month(ctx)).groups if group.price_status == "priced"}
+    seen = {
+        route_name(group.provider, group.model) for group in month_view(ctx, newest_month(ctx)).groups if group.price_status == "priced"
+    }
     return ProposePage(
         workflows=[
             {"id": one.id, "owner": one.owner, "routes": [route_name(route.provider, route.model) for route in one.routes]}
@@ -52,7 +54,9 @@ def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: Gove
 
 
 @get("/changes/new", sync_to_thread=True)
-def show_form(request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = "") -> Response[str]:
+def show_form(
+    request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = ""
+) -> Response[str]:
     return render(request, "propose.html", propose_page(ctx, actor, {"workflow": workflow}))
 
 

@@ -44,14 +44,27 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, Unauthenticated):
         return Redirect(sign_in_path(request), status_code=303)
     if isinstance(error, GovernorError):
-        page = ErrorPage(error.status, error.code, TITLES.get(error.status, "Something went wrong"), sentence(error.message), sentence(error.hint), back(request))
+        page = ErrorPage(
+            error.status,
+            error.code,
+            TITLES.get(error.status, "Something went wrong"),
+            sentence(error.message),
+            sentence(error.hint),
+            back(request),
+        )
     elif isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
         code = HTTP_CODES.get(error.status_code, "invalid")
         detail = "No page has this address." if error.status_code == 404 else sentence(error.detail)  # noqa: PLR2004 - HTTP
         page = ErrorPage(error.status_code, code, TITLES.get(error.status_code, "That request is not valid"), detail, "", back(request))
     else:
         log.error("page %s failed", request.url.path, exc_info=error)
-        page = ErrorPage(500, "internal", "Something went wrong", "The page could not be made. Nothing was changed.", "Try again; if it stays, look at the server's log.")
+        page = ErrorPage(
+            500,
+            "internal",
+            "Something went wrong",
+            "The page could not be made. Nothing was changed.",
+            "Try again; if it stays, look at the server's log.",
+        )
     return render(request, "error.html", page, status=page.status)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 TONES: Final[dict[str, frozenset[str]]] = {
-    "good": frozenset({"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active", "governed", "allowed"}),
+    "good": frozenset(
+        {"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active", "governed", "allowed"}
+    ),
     "warn": frozenset(
         {
             "inconclusive",

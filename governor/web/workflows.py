@@ -18,7 +18,13 @@ from governor.web.plots import share_bar, spark
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
 
-STATES: Final = (("", "any state"), ("governed", "governed"), ("unapproved", "unapproved calls"), ("lapsed", "approval lapsed"), ("no_route", "no route"))
+STATES: Final = (
+    ("", "any state"),
+    ("governed", "governed"),
+    ("unapproved", "unapproved calls"),
+    ("lapsed", "approval lapsed"),
+    ("no_route", "no route"),
+)
 RISKS: Final = ("high", "medium", "low")
 
 
@@ -57,7 +63,9 @@ def show_workflows(
 ) -> Response[str]:
     period = newest_month(ctx)
     every = workflows_list(ctx, period)
-    rows = workflows_list(ctx, period, search=search, owner=owner, risk=risk, state=in_state) if search or owner or risk or in_state else every
+    rows = (
+        workflows_list(ctx, period, search=search, owner=owner, risk=risk, state=in_state) if search or owner or risk or in_state else every
+    )
     return render(
         request,
         "workflows.html",

@@ -18,7 +18,12 @@ from governor.store.rows.jobs import Job
     [
         ("anthropic/claude-haiku-4-5@us-east-1", "anthropic", "claude-haiku-4-5", "us-east-1"),
         ("openai/gpt-4o", "openai", "gpt-4o", ""),
-        ("aws.bedrock/anthropic.claude-3-5-haiku-20241022-v1:0@eu-central-1", "aws.bedrock", "anthropic.claude-3-5-haiku-20241022-v1:0", "eu-central-1"),
+        (
+            "aws.bedrock/anthropic.claude-3-5-haiku-20241022-v1:0@eu-central-1",
+            "aws.bedrock",
+            "anthropic.claude-3-5-haiku-20241022-v1:0",
+            "eu-central-1",
+        ),
         ("gcp.vertex_ai/claude-sonnet-4@20250514@europe-west1", "gcp.vertex_ai", "claude-sonnet-4@20250514", "europe-west1"),
         ("gcp.vertex_ai/claude-sonnet-4@20250514", "gcp.vertex_ai", "claude-sonnet-4@20250514", ""),
         ("openrouter/meta-llama/llama-4", "openrouter", "meta-llama/llama-4", ""),

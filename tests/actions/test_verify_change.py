@@ -40,7 +40,9 @@ def group(calls: int, model: str | None = "gpt-4.1-mini", provider: str | None =
 )
 def test_where_a_call_counts(seen: Any, where: str) -> None:
     found = verify_change.observe([seen], CANDIDATE)
-    assert {name: found[name] for name in ("on_route", "fallback", "elsewhere")} == {"on_route": 0, "fallback": 0, "elsewhere": 0} | {where: 1}
+    assert {name: found[name] for name in ("on_route", "fallback", "elsewhere")} == {"on_route": 0, "fallback": 0, "elsewhere": 0} | {
+        where: 1
+    }
 
 
 def cut_over(world: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ ADMIN = "admin@acme.example"
 PASSWORD = "a long enough password"
 PEOPLE = (ADMIN, "dana@acme.example", "rae@acme.example", "sol@acme.example", "finn@acme.example", "ada@acme.example")
 MONTH = "2026-10"
+CANARY = "the claimant said that"
 
 
 @dataclass
@@ -74,6 +76,24 @@ class Visitor:
         return self.post("/sign-in", {"email": who, "password": password, **fields}, page="/sign-in")
 
 
+def add_oddities(path: Path) -> None:
+    """Five calls of a model that has no price, and one whose provider quoted the prompt in its error."""
+    first = json.loads(path.read_text().splitlines()[0])
+    with path.open("a") as out:
+        for number in range(6):
+            ids = {name: f"{first[name]}-odd-{number}" for name in ("id", "litellm_call_id", "trace_id")}
+            odd = {
+                **first,
+                **ids,
+                "model": "openai/acme-finetune-7b",
+                "response": {**first["response"], "id": ids["id"], "model": "acme-finetune-7b"},
+            }
+            if number == 5:
+                quoted = {"error_code": "400", "error_class": "BadRequestError", "error_message": f"cannot answer: {CANARY}"}
+                odd |= {"status": "failure", "error_information": quoted, "error_str": quoted["error_message"]}
+            out.write(json.dumps(odd, separators=(",", ":")) + "\n")
+
+
 @contextlib.contextmanager
 def opened(home: Path, *, traffic: Path | None = None, **knobs: Any) -> Iterator[Site]:
     ctx = open_context(load_settings(home=home, **knobs), create=True)
@@ -88,6 +108,7 @@ def opened(home: Path, *, traffic: Path | None = None, **knobs: Any) -> Iterator
             for email in PEOPLE:
                 set_password(ctx, admin, email=email, password=PASSWORD)
             month = make_month(traffic, MONTH, calls=1500)
+            add_oddities(month.files[0])
             ingest(ctx, OPERATOR, "litellm", [str(path) for path in month.files])
         yield Site(ctx, create_app(ctx.settings, context=ctx, with_worker=False), admin, token)
     finally:
