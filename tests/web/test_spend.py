@@ -1,0 +1,164 @@
+"""The spend page: coverage before anything else, exact sums under every cut, nothing without a price shown as free."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from governor.actions.month_view import daily
+from governor.actions.show_spend import CUTS, show_spend
+from governor.actions.usage import usage_report
+from governor.catalog import parse_documents
+from governor.web.present import money_text
+from governor.web.spend import days_of, share_text
+
+MONTH = "2026-10"
+FINN = "finn@acme.example"
+
+
+def plain(text: str) -> str:
+    """What a reader sees."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
+
+
+def copied(text: str, kind: str) -> list[str]:
+    return [found for found in map(html.unescape, re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)) if f"kind: {kind}" in found]
+
+
+def test_coverage_and_what_is_missing_come_before_the_sums(site: Any) -> None:
+    report = usage_report(site.ctx, MONTH, ["workflow"])
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}").text
+    places = [text.index(mark) for mark in ("Mapped spend", "Without a price", "Without a workflow", "Spend per day", 'id="table"')]
+    assert places == sorted(places)
+    seen = plain(text)
+    assert f"Mapped spend {report['coverage']['percent']}%" in seen
+    for part in report["coverage"]["parts"].values():
+        assert f"{part}%" in seen
+    exposure = report["coverage"]["unpriced_exposure"]
+    assert f"May cost {money_text(exposure['low'])} to {money_text(exposure['high'])}" in seen
+    for digest in ("price_book", "policy_revision", "catalog"):
+        assert f'title="{report[digest]}"' in text
+
+
+@pytest.mark.parametrize("by", CUTS)
+def test_every_cut_adds_up_to_the_month(site: Any, by: str) -> None:
+    whole = usage_report(site.ctx, MONTH, [])["rows"][0]
+    page = show_spend(site.ctx, MONTH, by=by)
+    assert sum(Decimal(row["contracted_cost"]) for row in page["rows"]) == Decimal(whole["contracted_cost"])
+    assert sum(row["calls"] for row in page["rows"]) == whole["calls"]
+    assert abs(sum(row["share"] for row in page["rows"]) - 1) < Decimal("1e-20")
+    with site.at(FINN) as finn:
+        seen = plain(finn.get(f"/spend?period={MONTH}&by={by}").text)
+    assert f"{whole['calls']:,}" in seen
+    assert money_text(whole["contracted_cost"]) in seen
+
+
+def test_the_days_add_up_whatever_they_are_stacked_by(site: Any) -> None:
+    whole = Decimal(usage_report(site.ctx, MONTH, [])["rows"][0]["contracted_cost"])
+    for by in ("workflow", "provider"):
+        rows = daily(site.ctx, MONTH, by)
+        assert sum(Decimal(row["cost"]) for row in rows) == whole
+        assert len({row["name"] for row in rows}) <= 8
+    assert [row["name"] for row in daily(site.ctx, MONTH, "workflow")][-1] == "others"
+    one = daily(site.ctx, MONTH, "provider", only={"workflow": "fnol-triage"})
+    [row] = [row for row in usage_report(site.ctx, MONTH, ["workflow"])["rows"] if row["workflow"] == "fnol-triage"]
+    assert sum(Decimal(day["cost"]) for day in one) == Decimal(row["contracted_cost"])
+
+
+def test_a_filter_narrows_the_table_and_never_the_coverage(site: Any) -> None:
+    whole = show_spend(site.ctx, MONTH)
+    narrow = show_spend(site.ctx, MONTH, by="model", only={"workflow": "-"})
+    assert narrow["coverage"] == whole["coverage"]
+    assert 0 < narrow["totals"]["calls"] < whole["totals"]["calls"]
+    assert narrow["totals"] == whole["unattributed"]
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}&by=model&workflow=-").text
+        assert "Only workflow none" in plain(text)
+        assert f"/spend/chart.svg?period={MONTH}&amp;stack=workflow&amp;workflow=-" in text
+        assert "No calls match" in finn.get(f"/spend?period={MONTH}&provider=nobody").text
+
+
+def test_rows_lead_on(site: Any) -> None:
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}").text
+        assert '<a href="/workflows/fnol-triage">fnol-triage</a>' in text
+        for by in ("owner", "provider", "model", "status"):
+            page = finn.get(f"/spend?period={MONTH}&by={by}").text
+            links = [html.unescape(link) for link in re.findall(r'<th scope="row"><a href="(/spend[^"]+)"', page)]
+            assert links
+            assert f"by=workflow&stack=workflow&{by}=" in links[0]
+            assert finn.get(links[0]).status_code == 200
+
+
+def test_what_has_no_price_is_not_free(site: Any) -> None:
+    page = show_spend(site.ctx, MONTH, by="model")
+    [fine] = [row for row in page["rows"] if "acme-finetune" in (row["model"] or "")]
+    assert fine["unpriced_calls"] == fine["calls"] > 0
+    assert [row["calls"] for row in page["unpriced"] if "acme-finetune" in row["model"]] == [fine["calls"]]
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}&by=model").text
+    row = plain(text[text.index("acme-finetune", text.index('id="table"')) :].split("</tr>")[0])
+    assert "unpriced" in row
+    assert "$0.00" not in row
+
+
+def test_what_the_page_offers_to_copy_can_be_applied(site: Any) -> None:
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}").text
+    [rule] = copied(text, "attribution")
+    assert parse_documents(rule.replace("WORKFLOW-ID", "fnol-triage"))
+    [price] = copied(text, "contract_price")
+    assert [document.meter for document in parse_documents(price.replace("AMOUNT", "1.25"))] == ["input", "output"]
+
+
+@pytest.mark.parametrize("query", ["stack=workflow", "stack=provider", "stack=workflow&size=narrow", "stack=provider&workflow=fnol-triage"])
+def test_the_chart_shows_every_day(site: Any, query: str) -> None:
+    with site.at(FINN) as finn:
+        image = finn.get(f"/spend/chart.svg?period={MONTH}&{query}")
+        again = finn.get(f"/spend/chart.svg?period={MONTH}&{query}")
+    assert image.headers["content-type"].startswith("image/svg+xml")
+    assert image.text == again.text
+    width = int(re.search(r'<svg[^>]* width="(\d+)', image.text)[1])  # type: ignore[index]
+    assert width == (350 if "narrow" in query else 1060)
+    labels = re.findall(r">(\d\d)</text>", image.text)
+    assert labels == [f"{number:02d}" for number in range(1, 32, 5 if "narrow" in query else 1)]
+    assert "<script" not in image.text
+    assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", image.text)
+
+
+def test_wrong_addresses_are_refused(site: Any) -> None:
+    with site.at(FINN) as finn:
+        for path in (
+            f"/spend?period={MONTH}&by=mood",
+            f"/spend/chart.svg?period={MONTH}&stack=mood",
+            "/spend/chart.svg",
+            "/spend?period=2026-13",
+        ):
+            assert finn.get(path).status_code in {400, 422}, path
+
+
+def test_an_empty_month_teaches(site: Any) -> None:
+    with site.at(FINN) as finn:
+        text = finn.get("/spend?period=2031-02").text
+    assert "No calls in 2031-02" in text
+    assert "governor ingest" in text
+    assert "Mapped spend" not in text
+
+
+def test_days_of_a_leap_february() -> None:
+    frame = {"start": "2028-02-01T00:00:00+00:00", "end": "2028-03-01T00:00:00+00:00"}
+    days = days_of(frame, [])
+    assert (days[0], days[-1], len(days)) == ("2028-02-01", "2028-02-29", 29)
+    assert all(date.fromisoformat(day) for day in days)
+
+
+def test_a_small_share_is_not_written_as_none() -> None:
+    assert share_text(Decimal("0.0004")) == "<0.1%"
+    assert share_text(Decimal(0)) == "0.0%"
+    assert share_text(Decimal("0.338")) == "33.8%"
