@@ -17,7 +17,7 @@ from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
-from governor.attribution import Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
+from governor.attribution import SUGGESTION_FIELDS, Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
 from governor.catalog import Catalog
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
 from governor.chargeback.period import month_bounds
@@ -130,7 +130,8 @@ def govern(
     snapshot = ctx.lake.snapshot_id() if snapshot is None else snapshot
     boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
     epochs = [start, *boundaries]
-    names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)})
+    asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
+    names = sorted(asked or SUGGESTION_FIELDS)  # without a single rule: what the first ones could hold on to
     facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), by_day=by_day)
     rows: list[dict[str, Any]] = [part for row in facts.to_pylist() for part in split_unknown(row)]
     found = attribute_rows(timeline, rows, names, epochs)

@@ -30,6 +30,7 @@ CUTS: Final[dict[str, tuple[str, ...]]] = {
     "route": ("route",),
     "status": ("status",),
 }
+EXAMPLES: Final = 3
 
 
 def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         "closed": closed_total(ctx, period),
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),
+        "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
         "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
         "unpriced": unpriced_rows(month.groups),
         "by": by,

@@ -6,14 +6,18 @@ import html
 import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from governor.actions.context import OPERATOR
+from governor.actions.ingest import ingest
 from governor.actions.month_view import daily
 from governor.actions.show_spend import CUTS, show_spend
 from governor.actions.usage import usage_report
 from governor.catalog import parse_documents
+from governor.demo.traffic import make_month
 from governor.web.present import money_text
 from governor.web.spend import days_of, share_text
 
@@ -162,3 +166,17 @@ def test_a_small_share_is_not_written_as_none() -> None:
     assert share_text(Decimal("0.0004")) == "<0.1%"
     assert share_text(Decimal(0)) == "0.0%"
     assert share_text(Decimal("0.338")) == "33.8%"
+
+
+def test_without_a_single_rule_the_page_says_which_to_begin_with(open_site: Any, tmp_path: Path) -> None:
+    with open_site(tmp_path / "home") as site:
+        ingest(site.ctx, OPERATOR, "litellm", [str(path) for path in make_month(tmp_path / "traffic", MONTH, calls=60).files])
+        page = show_spend(site.ctx, MONTH)
+        assert page["unattributed"]["calls"] == page["totals"]["calls"] == sum(one["calls"] for one in page["suggestions"])
+        with site.at("admin@acme.example") as admin:
+            text = admin.get(f"/spend?period={MONTH}").text
+        rules = copied(text, "attribution")
+        assert len(rules) == len(page["suggestions"]) > 3
+        assert all("api_key_alias" in rule for rule in rules)
+        assert f"{page['coverage']['percent']}%" == "0.00%"
+        assert "provisional: below the gate" in text
