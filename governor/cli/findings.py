@@ -6,11 +6,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from governor.cli.session import session_of
+from governor.cli.tables import cell, results, table
 
 
 def findings(
@@ -37,22 +35,18 @@ def findings(
 
 
 def show(report: dict[str, Any]) -> None:
-    console = Console()
+    console = results()
     if not report["findings"]:
         console.print(f"No findings in {report['period']}.")
         return
-    table = Table(title=f"Findings {report['period']}")
-    for name in ("status", "severity", "rule", "workflow", "what"):
-        table.add_column(name)
-    for name in ("calls", "USD at risk"):
-        table.add_column(name, justify="right")
-    table.add_column("example")
+    words = ("status", "severity", "rule", "workflow", "what", "example")
+    made = table(words, ("calls", "USD at risk"), title=f"Findings {report['period']}")
     for one in report["findings"]:
         example = one["example_record_ids"][0][:12] if one["example_record_ids"] else "-"
-        words = escape(one["message"]) + (f" (waiver {escape(one['waiver'])})" if one["waiver"] else "")
-        cells = (one["status"], one["severity"], one["rule"], escape(one["workflow"] or "-"), words)
-        table.add_row(*cells, f"{one['calls']:,}", one["cost_at_risk"], example)
-    console.print(table)
+        what = one["message"] + (f" (waiver {one['waiver']})" if one["waiver"] else "")
+        cells = (one["status"], one["severity"], one["rule"], one["workflow"], what, example)
+        made.add_row(*map(cell, cells), f"{one['calls']:,}", one["cost_at_risk"])
+    console.print(made)
     shown = {one["rule"]: one["solution"] for one in report["findings"] if one["status"] == "violation" and one["solution"]}
     for name, solution in sorted(shown.items()):
-        console.print(f"[bold]{name}[/]: {escape(solution)}", highlight=False)
+        console.print(cell(f"{name}: {solution}"))

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from governor.cli.session import Session, session_of
+from governor.cli.tables import cell, results, table
 
 calls_app = typer.Typer(help="The canonical calls: one row per attempt as one source saw it.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Records that could not be read: why, and another try.", no_args_is_help=True)
@@ -136,14 +135,14 @@ def list_quarantine(
 
 
 def show_quarantine(data: dict[str, Any]) -> None:
-    console = Console()
+    console = results()
     if not data["quarantine"]:
         console.print("Nothing is in quarantine.")
         return
-    table = Table("id", "source", "where", "reason")
+    made = table(("id", "source", "where", "reason"), ())
     for row in data["quarantine"]:
-        table.add_row(row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])
-    console.print(table)
+        made.add_row(*map(cell, (row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])))
+    console.print(made)
     console.print("`governor quarantine retry ID...` reads them again, `--all` for every one.")
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from governor.cli.session import session_of
+from governor.cli.tables import cell, results, table
 from governor.errors import Invalid
 from governor.policy.bundle import archive, load_bundle
 from governor.policy.catalog_data import catalog_data
@@ -146,14 +145,12 @@ def backtest(
 
 
 def show_flips(report: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(title=f"{report['flipped_calls']:,} of {report['calls']:,} calls of {report['period']} would be decided otherwise")
-    for name in ("workflow", "model", "before", "after", "new objections", "gone"):
-        table.add_column(name)
-    for name in ("calls", "USD"):
-        table.add_column(name, justify="right")
+    words = ("workflow", "model", "before", "after", "new objections", "gone")
+    title = f"{report['flipped_calls']:,} of {report['calls']:,} calls of {report['period']} would be decided otherwise"
+    made = table(words, ("calls", "USD"), title=title)
     for flip in report["flips"]:
         model = f"{flip['provider'] or '?'}/{flip['model'] or '?'}"
         rules = (", ".join(flip["gained"]) or "-", ", ".join(flip["lost"]) or "-")
-        table.add_row(flip["workflow"] or "-", model, flip["before"], flip["after"], *rules, f"{flip['calls']:,}", flip["contracted_cost"])
-    console.print(table)
+        cells = (flip["workflow"], model, flip["before"], flip["after"], *rules)
+        made.add_row(*map(cell, cells), f"{flip['calls']:,}", flip["contracted_cost"])
+    results().print(made)

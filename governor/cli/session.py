@@ -73,7 +73,7 @@ class Session:
 
     def note(self, text: str) -> None:
         """Words beside the result, never on stdout."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         if self._context is not None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from governor.cli.session import session_of
+from governor.cli.tables import cell, results, table
 
 
 def usage(
@@ -39,19 +38,16 @@ def usage(
 def show(report: dict[str, Any]) -> None:
     from governor.actions.usage import DIMENSIONS
 
-    console = Console()
+    console = results()
     keys = [name for name in DIMENSIONS if report["rows"] and name in report["rows"][0]]
-    table = Table(title=f"Usage {report['period']}", caption=f"lake snapshot {report['snapshot']}")
-    for name in keys:
-        table.add_column(name)
-    for name in ("calls", "input", "output", "list USD", "contracted USD", "unpriced"):
-        table.add_column(name, justify="right")
+    numbers = ("calls", "input", "output", "list USD", "contracted USD", "unpriced")
+    shown = table(tuple(keys), numbers, title=f"Usage {report['period']}", caption=f"lake snapshot {report['snapshot']}")
     for row in report["rows"]:
-        table.add_row(
-            *[str(row[name] if row[name] is not None else "-") for name in keys],
+        shown.add_row(
+            *[cell(row[name]) for name in keys],
             f"{row['calls']:,}",
-            f"{row['input_tokens'] or 0:,}",
-            f"{row['output_tokens'] or 0:,}",
+            count(row["input_tokens"]),
+            count(row["output_tokens"]),
             money(row["list_cost"]),
             money(row["contracted_cost"]),
             str(row["unpriced_calls"] or "-"),
@@ -59,7 +55,7 @@ def show(report: dict[str, Any]) -> None:
     if not report["rows"]:
         console.print(f"No calls in {report['period']}. Ingest some with `governor ingest auto FILE`, or look at another month.")
         return
-    console.print(table)
+    console.print(shown)
     coverage = report["coverage"]
     parts = coverage["parts"]
     console.print(
@@ -76,9 +72,13 @@ def show(report: dict[str, Any]) -> None:
         )
     for suggestion in report["suggestions"][:5]:
         console.print(
-            f"[yellow]unattributed[/]: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}",
-            highlight=False,
+            cell(f"unattributed: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}")
         )
+
+
+def count(tokens: int | None) -> str:
+    """Unknown is not zero."""
+    return "-" if tokens is None else f"{tokens:,}"
 
 
 def money(text: str) -> str:
