@@ -14,7 +14,7 @@ from typing import Any
 from governor.actions.context import Actor, Context
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.payloads import connector_named
-from governor.errors import Invalid
+from governor.errors import Invalid, NotFound
 from governor.ports import Payload, ReadOptions
 
 
@@ -24,7 +24,11 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
         raise Invalid("name the records to retry", hint="`governor quarantine list` shows their ids; --all takes every one")
     total = dict.fromkeys(COUNTS, 0)
     by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in ctx.lake.quarantine(ids=ids, limit=100_000):
+    held = ctx.lake.quarantine(ids=ids, limit=100_000)
+    unknown = [wanted for wanted in ids if not any(str(row["id"]).startswith(wanted) for row in held)]
+    if unknown:
+        raise NotFound(f"not in quarantine: {', '.join(unknown)}", hint="`governor quarantine list` shows the ids")
+    for row in held:
         by_origin[row["connector"], row["source"]].append(row)
     for (connector, source), rows in by_origin.items():
         may_ingest(actor, source)

@@ -155,6 +155,8 @@ def test_quarantined_records_are_tried_again(ctx: Context, tmp_path: Path, monke
     assert bad["raw"].startswith(b"{cut")
     with pytest.raises(Invalid, match="name the records"):
         retry(ctx, OPERATOR, [])
+    with pytest.raises(NotFound, match="not in quarantine: zzzz"):
+        retry(ctx, OPERATOR, [bad["id"], "zzzz"])
     assert retry(ctx, OPERATOR, [bad["id"][:10]])["quarantined"] == 1
     assert len(ctx.lake.quarantine(state=None)) == 1
 
@@ -284,3 +286,18 @@ def test_two_organizations_share_a_postgres_and_see_nothing_of_each_other(postgr
     assert len(files) == 2
     for ctx in worlds.values():
         ctx.close()
+
+
+def test_a_source_that_fails_keeps_no_other_from_being_pulled(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply("kind: source\nid: a-typo\nconnector: litelm\n---\nkind: source\nid: prod\nconnector: litellm\nconfig: {}\n")
+    from connectors.litellm import connector
+
+    def fetch(_self: Any, _cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
+        [batch] = connector.read([Payload(uri="pull:0", body=GENERIC.read_bytes())], options)
+        yield batch, "1"
+
+    monkeypatch.setattr(type(connector), "fetch", fetch)
+    with pytest.raises(NotFound, match=r"a-typo: no connector 'litelm' \(the others were pulled: prod stored [1-9]"):
+        sync(ctx, OPERATOR)
+    with ctx.rows.session() as session:
+        assert session.get(SourceCursor, (ctx.org, "prod")) is not None
