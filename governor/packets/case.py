@@ -19,6 +19,10 @@ class Undecided(GovernorError):
     code = "undecided"
 
 
+class NotChecked(IntegrityError):
+    """A check had no ground to stand on, because an earlier one failed or could not decide."""
+
+
 @dataclass
 class Case:
     """What the checks have established so far."""
@@ -38,13 +42,13 @@ class Case:
     def change(self) -> dict[str, Any]:
         found = self.predicate.get("change")
         if not isinstance(found, dict):
-            raise IntegrityError("not checked: the statement did not verify")
+            raise NotChecked("not checked: the statement did not verify")
         return found
 
 
 def need(condition: object, why: str) -> None:
     if not condition:
-        raise IntegrityError(f"not checked: {why}")
+        raise NotChecked(f"not checked: {why}")
 
 
 def text(data: bytes) -> str:

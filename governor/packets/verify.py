@@ -18,7 +18,7 @@ from governor.ledger.trust import parse_trust
 from governor.packets import container
 from governor.packets.approvals import APPROVED, check_approvals
 from governor.packets.binding import check_binding
-from governor.packets.case import Case, Undecided, need, text
+from governor.packets.case import Case, NotChecked, Undecided, need, text
 from governor.packets.history import check_checkpoint, check_events, check_policy, check_redactions
 from governor.packets.report import Check, Report
 from governor.packets.statement import UnknownKey, open_envelope, unverified_predicate
@@ -44,13 +44,16 @@ def verify_packet(packet: bytes, trust: bytes | str | None) -> Report:
         return report
     case = Case(files, believed)
     for name, check in CHECKS:
-        report.checks.append(_run(name, check, case))
+        report.checks.append(_run(name, check, case, {earlier.status for earlier in report.checks}))
     return report
 
 
-def _run(name: str, check: Callable[[Case], Check], case: Case) -> Check:
+def _run(name: str, check: Callable[[Case], Check], case: Case, earlier: set[str]) -> Check:
+    """A check without ground is no finding of its own where the only cause is a key the trust file does not name."""
     try:
         return check(case)
+    except NotChecked as error:
+        return Check(name, "undecided" if "undecided" in earlier and "fail" not in earlier else "fail", error.message)
     except (Undecided, UnknownKey) as error:
         return Check(name, "undecided", error.message)
     except GovernorError as error:

@@ -85,6 +85,20 @@ def test_an_unknown_issuer_is_undecided_not_wrong(story: Any) -> None:
     assert "trust file does not name" in report.checks[0].detail
 
 
+def test_a_packet_of_another_house_is_undecided_and_a_maimed_one_is_not(story: Any) -> None:
+    """A trust file that names none of its keys can say nothing; one that names them sees the change."""
+    strangers = {name: type(story.issuer)(f"other {name}") for name in ("issuer", "ledger")}
+    trust = story.trust.decode()
+    for name, own in (("issuer", story.issuer), ("ledger", story.log)):
+        trust = trust.replace(vkey(f"acme.example/{name}", own.public_key), vkey(f"acme.example/{name}", strangers[name].public_key))
+    report = verify_packet(story.packet(), trust)
+    assert "fail" not in states(report).values()
+    assert (report.exit_code, report.verdict) == (2, "UNDECIDED")
+    packet = story.packet()
+    middle = len(packet) // 2
+    assert verify_packet(packet[:middle] + bytes([packet[middle] ^ 1]) + packet[middle + 1 :], trust).exit_code == 1
+
+
 def test_an_unknown_log_is_undecided(story: Any) -> None:
     other = type(story.log)("another log")
     trust = story.trust.decode().replace(vkey("acme.example/ledger", story.log.public_key), vkey("acme.example/ledger", other.public_key))
