@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from governor.actions.context import Context
 from governor.errors import NotFound
+from governor.ledger.merkle import verify_inclusion
 from governor.store import ledger
 from governor.store.fsck import Findings, fsck, verify_tail
 
@@ -30,7 +31,10 @@ def current_checkpoint(ctx: Context) -> str:
 
 
 def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
-    """(leaf bytes, tlog-proof text) of an entry named by index or id, under the newest checkpoint."""
+    """(leaf bytes, tlog-proof text) of an entry named by index or id, under the newest checkpoint.
+
+    Raises IntegrityError rather than hand out a proof that does not lead from those bytes to that checkpoint.
+    """
     current_checkpoint(ctx)
     with ctx.rows.session() as session:
         if entry.isdecimal():
@@ -41,4 +45,6 @@ def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
         newest = ledger.latest_checkpoint(session, ctx.org)
         if row is None or newest is None or (entry.isdecimal() and row.idx != int(entry)):
             raise NotFound(f"no ledger entry {entry}")
-        return row.leaf, ledger.tlog_proof(session, ctx.org, row.idx, newest).text
+        leaf, proof = ledger.leaf_of(row), ledger.tlog_proof(session, ctx.org, row.idx, newest)
+        verify_inclusion(row.idx, newest.size, row.leaf_hash, proof.hashes, newest.root)
+        return leaf, proof.text

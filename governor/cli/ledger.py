@@ -61,7 +61,9 @@ def entries(
     session = session_of(ctx)
     context = session.context()
     with context.rows.session() as rows:
-        found = [(row.idx, json.loads(row.leaf)) for row in ledger.entries(rows, context.org, stream=stream, after=after, limit=limit)]
+        found = [
+            (row.idx, json.loads(ledger.leaf_of(row))) for row in ledger.entries(rows, context.org, stream=stream, after=after, limit=limit)
+        ]
     session.print(
         {"entries": [{"idx": idx, **body} for idx, body in found]},
         "\n".join(

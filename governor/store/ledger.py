@@ -220,6 +220,13 @@ def range_proof(session: Session, org_id: str, begin: int, end: int, size: int) 
     return with_nodes(session, org_id, lambda reader: merkle.range_proof(reader, begin, end, size))
 
 
+def leaf_of(row: LedgerEntry) -> bytes:
+    """The bytes of an entry. Raises IntegrityError when they are not those that were recorded."""
+    if merkle.leaf_hash(row.leaf) != row.leaf_hash:
+        raise IntegrityError(f"ledger entry {row.idx} does not hash to what was recorded")
+    return row.leaf
+
+
 def tlog_proof(session: Session, org_id: str, idx: int, checkpoint: LedgerCheckpoint) -> TlogProof:
     """The proof file of one entry under one checkpoint."""
     return TlogProof(idx, tuple(inclusion(session, org_id, idx, checkpoint.size)), checkpoint.note)

@@ -1,6 +1,7 @@
 """`governor ledger` and `governor trust` on a fresh home, through their command line."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from governor.actions.context import OPERATOR, open_context
 from governor.cli import ledger, trust
 from governor.cli.session import Session
+from governor.errors import IntegrityError
 from governor.ledger import merkle
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import EntryDraft
@@ -62,3 +64,16 @@ def test_words_for_people(session: Session) -> None:
     session.json = False
     assert run(ledger.app, session, "verify").stdout.startswith("OK: 5 of 5 entries checked")
     assert run(ledger.app, session, "checkpoint").stdout.startswith("governor.local/default\n5\n")
+
+
+def test_an_entry_that_was_changed_is_neither_proven_nor_listed(session: Session) -> None:
+    with sqlite3.connect(str(session.home) + "/governor.db") as rows:
+        for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            rows.execute(f'DROP TRIGGER "{name}"')
+        rows.execute('UPDATE ledgerentry SET leaf = CAST(replace(leaf, \'"batch":"2"\', \'"batch":"7"\') AS BLOB) WHERE idx = 2')
+    for words in (["proof", "2"], ["entries"]):
+        done = run(ledger.app, session, *words)
+        assert isinstance(done.exception, IntegrityError), done
+        assert "entry 2" in done.exception.message
+    assert run(ledger.app, session, "proof", "3").exit_code == 0
+    assert run(ledger.app, session, "verify").exit_code == 1
