@@ -34,7 +34,7 @@ IDENTITY: Final = [
     _field("ingest_uri", _S, "file, object or topic it came from"),
     _field("ingest_row", _I, "0-based record number in that file"),
     _field("ingested_at", UTC_MICROS, "when it was stored"),
-    _field("raw_sha256", _S, "hex sha256 of the record's payload; the same key with another payload is a conflict"),
+    _field("raw_sha256", _S, "hex sha256 of the record as received; the same key with a payload that says something else is a conflict"),
     _field("raw_ref", _S, "pointer to an archived raw record, where kept"),
 ]
 COUNTING: Final = [

@@ -38,6 +38,8 @@ from connectors.litellm.shapes import (
 )
 from connectors.providers import PROVIDERS
 
+_BLANKS: Final = "' ' || chr(9) || chr(10) || chr(13)"
+
 
 def _parsed(form: str, content: bool) -> str:
     """A line -> record struct r, its metadata m, the response's frame p."""
@@ -54,13 +56,13 @@ def _parsed(form: str, content: bool) -> str:
         frame = f"json_transform(r.response, {spec(PAYLOAD_RESPONSE)})"
     else:
         frame = "r.response"
-    # SpendLogs rows are hashed over their checked fields: drivers give JSON columns as text or as JSON, and times in two spellings
-    payload = "NULL" if spend else "payload_sha256(line)"
+    # one parse does it all: what json_transform cannot read is null, and only then does it matter what the line is
     return f"""
-    texts AS (SELECT uri, row, position, fault, CASE WHEN fault IS NULL THEN TRY(json(line)) END AS line FROM records),
-    structs AS (SELECT uri, row, position, fault, line IS NOT NULL AS valid, starts_with(line, '{{') AS is_object, {payload} AS payload_sha256,
-        json_transform(line, {spec(shape)}) AS r FROM texts),
-    parsed AS (SELECT *, {metadata} AS m, {frame} AS p FROM structs)"""
+    structs AS (SELECT uri, row, position, fault, payload_sha256, line,
+        CASE WHEN fault IS NULL THEN TRY(json_transform(line, {spec(shape)})) END AS r FROM records),
+    judgeable AS (SELECT * EXCLUDE line, r IS NOT NULL OR coalesce(json_valid(line), false) AS valid,
+        starts_with(ltrim(line, {_BLANKS}), '{{') AS is_object FROM structs),
+    parsed AS (SELECT *, {metadata} AS m, {frame} AS p FROM judgeable)"""
 
 
 def _facts(form: str, content: bool) -> str:
@@ -138,11 +140,12 @@ _IDENTIFIED: Final = f"""
 
 
 def calls_query(form: str, columns: list[str], *, content: bool) -> str:
-    """One statement over the relation `records(uri, row, position, fault, line)`: the canonical columns, then reason and the two bodies.
+    """One statement over the relation `records(uri, row, position, fault, payload_sha256, line)`: the canonical columns, then reason and the two bodies.
 
     A refused record keeps its reason and its place; its other columns are not to be read.
     """
     expressions = dict(COLUMNS) | (CONTENT_COLUMNS if content else BARE_COLUMNS)
+    # spend rows are hashed over their checked fields: drivers give JSON columns as text or as JSON, and times in two spellings
     expressions["raw_sha256"] = SPEND_PAYLOAD if form == "spend_logs" else "payload_sha256"
     expressions["record_id"] = "sha256(concat_ws(chr(10), $kind, source_record_id, coalesce(call, ''), '0'))"
     selected = ", ".join(f"{expressions[name]} AS {name}" for name in columns if name in expressions)

@@ -2,7 +2,7 @@
 
 Owns: the lake transaction of an ingest and its counts. Does not own: what waits to be stored (lake_stage.py), the lock and retry
 (lake_lock.py), which witness bears the cost (lake_witness.py). Invariants: read = stored + duplicates + conflicts + quarantined; the same key
-with the same payload is stored once, with another payload it is a conflict and never overwrites; the batch row commits with its calls.
+is stored once; with a payload that says something else it is a conflict and never overwrites; the batch row commits with its calls.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from governor.store import lake_witness
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA
 
 MAX_URIS: Final = 20
+# Where a row came from and what was decided about it; everything else is what the source says.
+PROVENANCE: Final = frozenset({
+    "source_instance", "ingest_batch_id", "ingest_uri", "ingest_row", "ingested_at", "raw_sha256", "raw_ref", "cost_bearing",
+    "exclusion_reason", "cost_raw",
+})  # fmt: skip
+FACTS: Final = [name for name in CALL_SCHEMA.names if name not in PROVENANCE]
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         FROM in_calls c JOIN seen s USING (record_id) LEFT JOIN stored k USING (record_id)
         WHERE c.raw_sha256 <> coalesce(k.raw_sha256, s.raw_sha256)
     """)
+    if _count(connection, "found"):
+        _keep_other_facts(connection)
     conflicts = _count(connection, "found")
     if conflicts:
         own = {"ingest_batch_id": "$batch", "ingested_at": "$now"}
@@ -130,6 +138,24 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         )
     stored = distinct - known
     return stored, staged - stored - conflicts, conflicts
+
+
+def _keep_other_facts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Narrow `found` to payloads that say something else. A record written anew (other white space, another driver) repeats the facts
+    in other bytes: that is a duplicate.
+    """
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE kept AS
+        WITH wanted AS (SELECT DISTINCT record_id FROM in_calls SEMI JOIN found USING (seq))
+        SELECT * EXCLUDE source_exclusion FROM lake.calls SEMI JOIN wanted USING (record_id)
+        UNION ALL BY NAME
+        SELECT c.* EXCLUDE seq FROM in_calls c SEMI JOIN seen USING (seq) SEMI JOIN wanted USING (record_id) ANTI JOIN stored USING (record_id)
+    """)
+    said, held = (", ".join(f"{side}.{name}" for name in FACTS) for side in ("c", "k"))
+    connection.execute(f"""
+        DELETE FROM found WHERE seq IN (SELECT c.seq FROM in_calls c SEMI JOIN found USING (seq) JOIN kept k USING (record_id)
+            WHERE ({said}) IS NOT DISTINCT FROM ({held}))
+    """)
 
 
 def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime, *, all_new: bool) -> None:

@@ -47,13 +47,23 @@ def test_repeats_inside_one_input_are_duplicates(lake: Lake, make_call: Make, ma
 def test_another_payload_is_a_conflict_and_never_overwrites(lake: Lake, make_call: Make, make_batch: Make) -> None:
     lake.ingest("b1", [make_batch(make_call("a", input_tokens=1))], NOW)
     other = make_call("a", input_tokens=999, raw_sha256="other")
-    inside = [make_call("b"), make_call("b", raw_sha256="other-b"), make_call("b")]
+    inside = [make_call("b"), make_call("b", output_tokens=7, raw_sha256="other-b"), make_call("b")]
     assert lake.ingest("b2", [make_batch(other, *inside)], NOW) == Counts(read=4, stored=1, duplicates=1, conflicts=2)
     assert [row["input_tokens"] for row in contents(lake)] == [1, 100]
     kept = [(row["record_id"], row["raw_sha256"], row["stored_raw_sha256"]) for row in lake.conflicts()]
     assert sorted(kept) == [("a", "other", "raw-a"), ("b", "other-b", "raw-b")]
     assert lake.ingest("b3", [make_batch(other)], NOW).conflicts == 1
     assert len(lake.conflicts()) == 2
+
+
+def test_the_same_facts_in_other_bytes_are_a_duplicate(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    """Pretty-printed, by another driver, from another file: no conflict, whether stored or in the same input."""
+    first = make_call("a", metadata=[("workflow", "fnol")], tags=["x"])
+    again = first | {"raw_sha256": "rewritten", "ingest_uri": "other.jsonl", "ingest_row": 9, "source_instance": "elsewhere"}
+    assert lake.ingest("b1", [make_batch(first, again)], NOW) == Counts(read=2, stored=1, duplicates=1)
+    assert lake.ingest("b2", [make_batch(again)], NOW) == Counts(read=1, duplicates=1)
+    assert lake.ingest("b3", [make_batch(again | {"tags": ["y"]})], NOW) == Counts(read=1, conflicts=1)
+    assert [row["raw_sha256"] for row in contents(lake)] == ["raw-a"]
 
 
 def test_every_column_comes_back_as_it_went_in(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
