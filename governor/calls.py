@@ -153,6 +153,7 @@ ATTRIBUTION: Final = [
     _field("api_key_alias", _S, "name of the key"),
     _field("tags", STRINGS, "tags, injected User-Agent entries removed"),
     _field("metadata", pa.map_(_S, _S), "flattened user metadata"),
+    _field("filled_columns", STRINGS, "columns that this source left out and another witness of the same call supplied"),
 ]
 GOVERNANCE: Final = [
     _field("traffic_class", _S, "production | shadow | eval | test"),

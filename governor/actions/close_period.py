@@ -8,7 +8,6 @@ computes the same bytes from the same pin; below 95% coverage only a signed exce
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from governor.chargeback.statement import coverage_document, usd
 from governor.errors import CoverageTooLow, NotFound, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
+from governor.store.rows.base import uuid7
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine
 
 ROLES: Final = ("finance", "admin")
@@ -253,7 +253,7 @@ def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any
 
 
 def write(path: Path, body: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    """Whole or not at all, also when two hand out the same file at once."""
+    part = path.with_name(f".{path.name}.{uuid7()}")
     part.write_bytes(body)
     part.replace(path)

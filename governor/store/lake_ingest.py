@@ -147,7 +147,7 @@ def _keep_other_facts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE kept AS
         WITH wanted AS (SELECT DISTINCT record_id FROM in_calls SEMI JOIN found USING (seq))
-        SELECT * EXCLUDE source_exclusion FROM lake.calls SEMI JOIN wanted USING (record_id)
+        SELECT * EXCLUDE (source_exclusion, filled) FROM lake.calls SEMI JOIN wanted USING (record_id)
         UNION ALL BY NAME
         SELECT c.* EXCLUDE seq FROM in_calls c SEMI JOIN seen USING (seq) SEMI JOIN wanted USING (record_id) ANTI JOIN stored USING (record_id)
     """)
@@ -165,17 +165,16 @@ def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datet
         connection.execute("CREATE OR REPLACE TEMP TABLE fresh AS SELECT seq FROM seen ANTI JOIN stored USING (record_id)")
         fresh = "(SELECT c.* FROM in_calls c SEMI JOIN fresh ON c.seq = fresh.seq)"
     kept_out = lake_witness.SOURCE_EXCLUSION
-    reason, decided = kept_out, ""
+    reason, decided, filled = kept_out, "", ""
     if lake_witness.decide(connection, fresh):
         _update_stored(connection)
-        decided = (
-            "LEFT JOIN (SELECT record_id AS decided_id, exclusion_reason AS decision FROM decisions WHERE is_new) ON record_id = decided_id"
-        )
+        decided = "LEFT JOIN (SELECT record_id AS decided_id, exclusion_reason AS decision, filled FROM decisions WHERE is_new) ON record_id = decided_id"
+        filled = ", filled"
         reason = f"CASE WHEN decided_id IS NULL THEN {kept_out} ELSE decision END"
     own = {"ingest_batch_id": "$batch", "ingested_at": "$now", "cost_bearing": f"({reason}) IS NULL", "exclusion_reason": reason}
     columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in CALL_SCHEMA.names)
     connection.execute(
-        f"INSERT INTO lake.calls BY NAME SELECT {columns}, {kept_out} AS source_exclusion FROM {fresh} {decided}",
+        f"INSERT INTO lake.calls BY NAME SELECT {columns}, {kept_out} AS source_exclusion {filled} FROM {fresh} {decided}",
         {"batch": batch_id, "now": now},
     )
 
@@ -186,7 +185,7 @@ def _update_stored(connection: duckdb.DuckDBPyConnection) -> None:
     if bounds is None or bounds[0] is None:
         return
     connection.execute(
-        """UPDATE lake.calls SET cost_bearing = d.cost_bearing, exclusion_reason = d.exclusion_reason
+        """UPDATE lake.calls SET cost_bearing = d.cost_bearing, exclusion_reason = d.exclusion_reason, filled = d.filled
            FROM (SELECT * FROM decisions WHERE NOT is_new) d
            WHERE calls.record_id = d.record_id AND calls.start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ""",
         {"low": bounds[0], "high": bounds[1]},

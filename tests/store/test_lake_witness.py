@@ -16,6 +16,23 @@ from governor.store.lake import Lake
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 Make = Callable[..., Any]
 Verdicts = dict[str, tuple[bool, str | None]]
+CLAIMED = [
+    "record_id",
+    "workflow_id",
+    "environment",
+    "response_model",
+    "data_class",
+    "data_class_source",
+    "tags",
+    "metadata",
+    "filled_columns",
+]
+
+
+def claims(lake: Lake) -> dict[str, dict[str, Any]]:
+    """What is seen of each call: its own claims and those of its other witnesses."""
+    rows = lake.calls(columns=CLAIMED).to_pylist()
+    return {row["record_id"]: row | {"metadata": dict(row["metadata"] or [])} for row in rows}
 
 
 def verdicts(lake: Lake) -> Verdicts:
@@ -24,10 +41,14 @@ def verdicts(lake: Lake) -> Verdicts:
 
 
 def outcome(folder: Path, make_batch: Make, arrivals: list[list[dict[str, Any]]]) -> Verdicts:
+    return both(folder, make_batch, arrivals)[0]
+
+
+def both(folder: Path, make_batch: Make, arrivals: list[list[dict[str, Any]]]) -> tuple[Verdicts, dict[str, dict[str, Any]]]:
     lake = Lake(str(folder / "catalog.sqlite"), str(folder / "data"), "default", lock_dir=folder)
     for number, calls in enumerate(arrivals):
         lake.ingest(f"b{number}", [make_batch(*calls)], NOW)
-    found = verdicts(lake)
+    found = verdicts(lake), claims(lake)
     lake.close()
     return found
 
@@ -53,6 +74,48 @@ def test_the_best_witness_wins_in_any_order(make_call: Make, make_batch: Make, t
         if number % 5 == 0:
             assert outcome(tmp_path / f"one-by-one-{number}", make_batch, [[call] for call in order]) == expected
     assert outcome(tmp_path / "together", make_batch, [group(make_call)]) == expected
+
+
+def test_the_winner_is_filled_with_what_only_others_say(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    """The spend row bears the cost; the log knows the workflow and the model, the client's own span the environment."""
+    spend = make_call(
+        "spend",
+        source_kind="litellm.spend_logs",
+        dup_group_key="litellm:1",
+        dup_alias_key="response:r",
+        input_tokens=None,
+        response_model=None,
+    )
+    spend |= {"metadata": [("team", "claims")], "data_class": None, "data_class_source": "unknown", "tags": []}
+    log = make_call(
+        "log", source_kind="litellm.generic_api", dup_group_key="litellm:1", workflow_id="fnol", response_model="m-2", tags=["t"]
+    )
+    log |= {"metadata": [("team", "other"), ("case", "7")], "data_class": "internal", "data_class_source": "metadata"}
+    span = make_call(
+        "span", source_kind="otlp.gen_ai", dup_group_key="response:r", workflow_id="late", environment="prod", response_model="alias"
+    )
+    for number, call in enumerate((span, spend, log)):
+        lake.ingest(f"b{number}", [make_batch(call)], NOW)
+    assert [key for key, (bears, _) in verdicts(lake).items() if bears] == ["spend"]
+    seen = claims(lake)
+    assert seen["spend"] == {
+        "record_id": "spend", "workflow_id": "fnol", "environment": "prod", "response_model": "m-2", "data_class": "internal",
+        "data_class_source": "metadata", "tags": ["t"], "metadata": {"team": "claims", "case": "7"},
+        "filled_columns": ["workflow_id", "environment", "data_class", "response_model", "tags", "metadata"],
+    }  # fmt: skip
+    assert seen["log"]["filled_columns"] is None
+    assert lake.calls(["spend"], columns=["input_tokens"]).to_pylist() == [{"input_tokens": None}]  # usage is the winner's alone
+    assert lake.ingest("again", [make_batch(spend)], NOW).duplicates == 1  # compared with what its own source said
+
+
+def test_a_row_that_loses_gives_back_what_it_was_filled_with(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    key = {"dup_group_key": "k"}
+    lake.ingest("b1", [make_batch(make_call("span", source_kind="otlp.gen_ai", workflow_id="fnol", **key), make_call("log", **key))], NOW)
+    assert claims(lake)["log"]["workflow_id"] == "fnol"
+    lake.ingest("b2", [make_batch(make_call("spend", source_kind="litellm.spend_logs", **key))], NOW)
+    seen = claims(lake)
+    assert (seen["log"]["workflow_id"], seen["log"]["filled_columns"]) == (None, None)
+    assert (seen["spend"]["workflow_id"], seen["spend"]["filled_columns"]) == ("fnol", ["workflow_id"])
 
 
 def test_usage_then_id_decide_among_equals(lake: Lake, make_call: Make, make_batch: Make) -> None:
@@ -124,17 +187,25 @@ def test_any_order_and_any_split_give_the_same_view(make_call: Make, make_batch:
         make_call(
             f"c{number:02}",
             dup_group_key=dice.choice(keys),
-            dup_alias_key=dice.choice([None, None, *keys]),
+            dup_alias_key=dice.choice([None] * 24 + keys),
             source_kind=dice.choice(kinds),
             grain=dice.choice(["attempt", "attempt", "span_rollup"]),
             input_tokens=dice.choice([None, 5]),
             traffic_class=dice.choice(["production"] * 12 + ["shadow"]),
             cost_bearing=(keep := dice.random() > 0.1),
             exclusion_reason=None if keep else "duplicate_instrumentation",
+            workflow_id=dice.choice([None, None, "fnol", "triage"]),
+            response_model=dice.choice([None, "m-1", "m-2"]),
+            data_class=(data_class := dice.choice([None, "internal"])),
+            data_class_source="metadata" if data_class else "unknown",
+            tags=dice.choice([None, [], ["a"], ["b"]]),
+            metadata=dice.choice([None, [], [("x", f"x{number}")], [("x", f"x{number}"), ("y", f"y{number}")], [("z", "z")]]),
         )
         for number in range(40)
     ]
-    reference = outcome(tmp_path / "whole", make_batch, [calls])
+    reference, seen = both(tmp_path / "whole", make_batch, [calls])
+    assert any(row["filled_columns"] for row in seen.values())
+    assert not any(row["filled_columns"] for key, row in seen.items() if not reference[key][0])
     bearing = [call["dup_group_key"] for call in calls if reference[call["record_id"]][0]]
     assert len(bearing) == len(set(bearing))
     for attempt in range(3):
@@ -144,4 +215,4 @@ def test_any_order_and_any_split_give_the_same_view(make_call: Make, make_batch:
             arrivals[-1].append(call)
             if dice.random() < 0.25:
                 arrivals.append([])
-        assert outcome(tmp_path / f"split{attempt}", make_batch, [part for part in arrivals if part]) == reference
+        assert both(tmp_path / f"split{attempt}", make_batch, [part for part in arrivals if part]) == (reference, seen)
