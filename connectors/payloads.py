@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ MAX_RATIO: Final = 1000  # real logs compress 5 to 100 times; a bomb of zeros ex
 RATIO_FLOOR: Final = 64 << 20  # below this a high ratio harms nobody
 MAX_TOTAL: Final = 256 << 30
 HEAD: Final = 64 << 10
+FLUSH_BYTES: Final = 96 << 20  # planning a query costs as much as reading 5 MB
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -252,6 +253,37 @@ def records_of(payload: Payload) -> Iterator[Records]:
             row += len(values)
         if block is None:
             return
+
+
+def head_text(values: Any) -> bytes:
+    """The first records again as text, no more than HEAD bytes."""
+    parts: list[bytes] = []
+    for value in values[:64]:
+        parts.append(value.as_py()[:HEAD])
+        if sum(map(len, parts)) >= HEAD:
+            break
+    return b"\n".join(parts)[:HEAD]
+
+
+def gather(
+    payloads: Iterable[Payload],
+    form_of: Callable[[Records], str],
+    batch_rows: int,
+    records: Callable[[Payload], Iterator[Records]] | None = None,
+) -> Iterator[tuple[str, list[Records]]]:
+    """Chunks gathered per form, so that thousands of small objects are not thousands of queries. The first chunk of a payload names its form."""
+    waiting: dict[str, list[Records]] = {}
+    sizes: dict[str, int] = {}
+    for payload in payloads:
+        form = None
+        for chunk in (records or records_of)(payload):
+            form = form or form_of(chunk)
+            waiting.setdefault(form, []).append(chunk)
+            sizes[form] = sizes.get(form, 0) + chunk.values.nbytes
+            if sizes[form] >= FLUSH_BYTES or sum(len(c.values) for c in waiting[form]) >= batch_rows:
+                yield form, waiting.pop(form)
+                del sizes[form]
+    yield from waiting.items()
 
 
 def _take(data: bytes, *, lines: bool, last: bool) -> tuple[Any, bytes]:

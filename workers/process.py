@@ -6,6 +6,7 @@ Owns: start, signals, stop. Does not own: jobs and chores. Invariants: SIGTERM a
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from typing import Any
@@ -26,8 +27,7 @@ def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS
     """Serve jobs until a signal says stop."""
     stop = threading.Event()
 
-    def leave(number: int, _frame: Any) -> None:
-        log.info("signal %d: finishing", number)
+    def leave(_number: int, _frame: Any) -> None:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,8 +35,12 @@ def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS
     if settings.broker_url:
         serve_broker(settings, stop, threads=threads, sweep_s=sweep_s)
     else:
-        with Workforce(settings, threads=threads):
-            stop.wait()
+        workforce = Workforce(settings, threads=threads)
+        workforce.start()
+        stop.wait()
+        if not workforce.stop():
+            log.warning("a job did not finish in time; it comes back when its lease runs out")
+            os._exit(0)  # a thread inside the database would keep the interpreter from ending
 
 
 def serve_broker(settings: Settings, stop: threading.Event, *, threads: int, sweep_s: float) -> None:

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.litellm.columns import BARE_COLUMNS, BODIES, COLUMNS, CONTENT_COLUMNS, SPEND_PAYLOAD
-from connectors.litellm.expressions import EMPTY_MAP, choose, kept, members, money, seconds, whole
+from connectors.engine import Plan, latest
+from connectors.expressions import EMPTY_MAP, choose, kept, members, money, seconds, whole
+from connectors.litellm.columns import BARE_COLUMNS, BODIES, COLUMNS, CONTENT_COLUMNS, KINDS, SPEND_PAYLOAD
 from connectors.litellm.shapes import (
     CONTENT_FACTS,
     FACTS,
@@ -33,10 +34,12 @@ from connectors.litellm.shapes import (
     SPEND_CONTENT,
     SPEND_METADATA,
     USAGE,
-    spec,
     unstring,
 )
+from connectors.parameters import spec
 from connectors.providers import PROVIDERS
+from governor.calls import CALL_SCHEMA
+from governor.ports import ReadOptions
 
 _BLANKS: Final = "' ' || chr(9) || chr(10) || chr(13)"
 
@@ -153,3 +156,8 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     steps = [_parsed(form, content), facts, _CHECKED, _RATED, _IDENTIFIED] + ([BODIES] if content else [])
     bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
     return f"WITH {', '.join(steps)} SELECT {selected}, uri, row, position, reason, {bodies} FROM {'written' if content else 'keyed'}"
+
+
+def plan_of(form: str, options: ReadOptions) -> Plan:
+    values = {"kind": KINDS[form], "instance": options.source_instance, "latest": latest(options)}
+    return Plan(calls_query(form, CALL_SCHEMA.names, content=options.with_content), values, hashed=form != "spend_logs")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.expressions import choose, claim, money, tag, whole
 from connectors.keys import STRONG_ID
-from connectors.litellm.expressions import choose, claim, money, tag, whole
-from connectors.litellm.shapes import PARAMETERS, spec
+from connectors.parameters import PARAMETERS, spec
 from connectors.providers import OPERATIONS
 
 KINDS: Final = {"generic_api": "litellm.generic_api", "s3": "litellm.s3", "spend_logs": "litellm.spend_logs"}

@@ -18,7 +18,8 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from connectors.litellm.engine import convert, engine_for_json
+from connectors.engine import convert, engine_for_json
+from connectors.litellm.calls_sql import plan_of
 from connectors.litellm.shapes import SPEND, SPEND_CONTENT
 from connectors.payloads import Records
 from governor.errors import Invalid, Unavailable
@@ -51,7 +52,7 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
         for lines, last, row in _pages(str(address), start, options):
             reached = last if reached is None else max(reached, last)
             chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()))
-            for batch in convert(engine, "spend_logs", [chunk], options):
+            for batch in convert(engine, plan_of("spend_logs", options), [chunk], options):
                 yield batch, reached.isoformat().replace("+00:00", "Z")
 
 

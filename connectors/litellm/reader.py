@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
+from connectors.engine import convert_all
+from connectors.litellm.calls_sql import plan_of
 from connectors.litellm.columns import KINDS
-from connectors.litellm.engine import Work, convert_all
-from connectors.payloads import HEAD, Records, head_of, records_of
+from connectors.payloads import gather, head_of, head_text
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 
@@ -21,7 +22,6 @@ _PAYLOAD: Final = re.compile(rb'"(litellm_call_id|response_cost|startTime|call_t
 _MARKS: Final = 3  # this many of the payload's names make it LiteLLM's
 # s3_v2 writes time-..._<id>.json, the GCS logger batch-<ms>-<hex>.ndjson
 _OBJECT_NAME: Final = re.compile(r"(^|/)(time-[0-9T-]+_[^/]*\.jsonl?|batch-\d+-[0-9a-f]{8}\.(nd)?jsonl?)(\.(gz|zst))?$")
-_FLUSH_BYTES: Final = 96 << 20  # planning a query costs as much as reading 5 MB
 
 
 def form_of(head: bytes, uri: str) -> str | None:
@@ -48,35 +48,10 @@ class LiteLLM:
         fixed = options.config.get("form")
         if fixed is not None and fixed not in KINDS:
             raise Invalid(f"form {fixed!r} is none of {', '.join(KINDS)}")
-        return convert_all(_works(payloads, fixed, options.batch_rows), options)
+        works = gather(payloads, lambda chunk: fixed or form_of(head_text(chunk.values), chunk.uri) or "generic_api", options.batch_rows)
+        return convert_all(((plan_of(form, options), chunks) for form, chunks in works), options)
 
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
         from connectors.litellm.database import pull
 
         return pull(cursor, options)
-
-
-def _works(payloads: Iterable[Payload], fixed: str | None, batch_rows: int) -> Iterator[Work]:
-    """Chunks gathered per form, so that thousands of small objects are not thousands of queries."""
-    waiting: dict[str, list[Records]] = {}
-    sizes: dict[str, int] = {}
-    for payload in payloads:
-        form = fixed
-        for chunk in records_of(payload):
-            if form is None:
-                form = form_of(_head(chunk.values), payload.uri) or "generic_api"
-            waiting.setdefault(form, []).append(chunk)
-            sizes[form] = sizes.get(form, 0) + chunk.values.nbytes
-            if sizes[form] >= _FLUSH_BYTES or sum(len(c.values) for c in waiting[form]) >= batch_rows:
-                yield form, waiting.pop(form)
-                del sizes[form]
-    yield from waiting.items()
-
-
-def _head(values: Any) -> bytes:
-    parts: list[bytes] = []
-    for value in values[:64]:
-        parts.append(value.as_py()[:HEAD])
-        if sum(map(len, parts)) >= HEAD:
-            break
-    return b"\n".join(parts)[:HEAD]

@@ -7,7 +7,6 @@ Invariants: both forms give exactly the names of FACTS; a wrong type gives null 
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 _V, _J = "VARCHAR", "JSON"
@@ -101,20 +100,6 @@ USAGE: Final[dict[str, Any]] = {
     },
     "completion_tokens_details": {"reasoning_tokens": _V, "audio_tokens": _V, "image_tokens": _V},
 }
-
-_PARAMETER_NAMES: Final = (
-    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens", "stream",
-    "stream_options", "n", "stop", "stop_sequences", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
-    "logprobs", "top_logprobs", "response_format", "tool_choice", "parallel_tool_calls", "reasoning_effort",
-    "reasoning", "thinking", "service_tier", "encoding_format", "dimensions", "modalities", "verbosity", "text",
-    "truncation",
-)  # fmt: skip
-PARAMETERS: Final = dict.fromkeys(_PARAMETER_NAMES, _J)
-
-
-def spec(shape: dict[str, Any]) -> str:
-    """A shape as the string literal that json_transform takes."""
-    return "'" + json.dumps(shape) + "'"
 
 
 def unstring(expression: str) -> str:

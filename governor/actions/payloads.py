@@ -18,6 +18,7 @@ from governor.ports import Connector, Payload
 
 HEAD_BYTES = 64 * 1024
 SURE = 0.5
+MAPPING = "mapping:"
 
 
 def connectors() -> dict[str, Connector]:
@@ -26,9 +27,13 @@ def connectors() -> dict[str, Connector]:
 
 
 def connector_named(name: str) -> Connector:
+    """An installed connector, or `mapping:FILE.yaml`. Raises NotFound, and Invalid naming what is wrong in a mapping file."""
     known = connectors()
+    if name.startswith(MAPPING) and "mapping" in known:
+        made: Connector = known["mapping"].with_file(Path(name.removeprefix(MAPPING)))  # type: ignore[attr-defined]
+        return made
     if name not in known:
-        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; or `auto` to detect")
+        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; `mapping:FILE.yaml`, or `auto` to detect")
     return known[name]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Self
 
 from governor.actions.chores import Clock
@@ -32,11 +33,14 @@ class Workforce:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout_s: float = 10.0) -> None:
+    def stop(self, timeout_s: float = 10.0) -> bool:
+        """Whether every thread finished in time."""
         self._stop.set()
         self._wake.set()
+        deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout=timeout_s)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def wake(self, _job_ids: list[str] | None = None) -> None:
         """There is a new job; fits `Context.after_commit`."""

@@ -15,10 +15,12 @@ from governor.calls import WITNESS_RANK
 from governor.store import lake_claims
 from governor.store.lake_attach import literal
 
-UNRANKED: Final = 30  # a gateway we have no rank for: above tracing tools, below the gateways' own logs
+# Kinds without a rank of their own: who was charged comes first, a gateway's log before a tracing tool.
+_UNRANKED: Final = f"""CASE cost_source WHEN 'provider_billed' THEN {WITNESS_RANK["provider_bill"]} WHEN 'gateway_billed' THEN {WITNESS_RANK["gateway_bill"]}
+    ELSE CASE WHEN gateway_kind IS NOT NULL THEN 30 ELSE 12 END END"""
 
 _RANK: Final = (
-    "CASE source_kind " + " ".join(f"WHEN {literal(kind)} THEN {rank}" for kind, rank in WITNESS_RANK.items()) + f" ELSE {UNRANKED} END"
+    "CASE source_kind " + " ".join(f"WHEN {literal(kind)} THEN {rank}" for kind, rank in WITNESS_RANK.items()) + f" ELSE ({_UNRANKED}) END"
 )
 _USAGE: Final = " + ".join(
     f"({name} IS NOT NULL)::INTEGER"

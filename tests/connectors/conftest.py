@@ -16,6 +16,8 @@ from governor.ports import Batch, Payload, ReadOptions
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/captures"
 _RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for kind, rank in WITNESS_RANK.items())
+_RANKS += """ ELSE CASE cost_source WHEN 'provider_billed' THEN 60 WHEN 'gateway_billed' THEN 50
+    ELSE CASE WHEN gateway_kind IS NULL THEN 12 ELSE 30 END END"""
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 # the rule of governor/calls.py, written once more and independently of the lake
 _MERGE = f"""

@@ -303,7 +303,7 @@ def test_costs_that_are_no_costs_are_refused(read: Any, value: Any, reason: str)
 
 def test_large_inputs_keep_order_and_rows(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Side by side conversion: rows come in file order, each with its own number, whatever the workers do."""
-    monkeypatch.setattr("connectors.litellm.reader._FLUSH_BYTES", 1 << 16)
+    monkeypatch.setattr("connectors.payloads.FLUSH_BYTES", 1 << 16)
     monkeypatch.setattr("connectors.payloads.CHUNK", 1 << 15)
     records = [json.dumps(r | {"id": f"{n:030d}"}) for n, r in enumerate([first(status="success")] * 200)]
     records[77] = "broken"

@@ -32,6 +32,25 @@ def seconds(text: str) -> str:
     )
 
 
+def instant(text: str, unit: str = "auto") -> str:
+    """ISO 8601 (a naive time is UTC), RFC 1123, or a number in `unit`; `auto` tells s, ms, us and ns apart by size (2001 to 2286)."""
+    number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
+    scale = {"s": "1000000", "ms": "1000", "us": "1", "ns": "0.001"}
+    if unit == "ticks":  # of 100 ns since the year 1
+        counted = f"({number} - 621355968000000000) * 0.1"
+    elif unit in scale:
+        counted = f"{number} * {scale[unit]}"
+    else:
+        counted = (
+            f"{number} * CASE WHEN {number} < 100000000000 THEN 1000000 WHEN {number} < 100000000000000 THEN 1000"
+            f" WHEN {number} < 100000000000000000 THEN 1 ELSE 0.001 END"
+        )
+    return (
+        f"CASE WHEN {number} IS NOT NULL THEN CASE WHEN {number} > 0 THEN make_timestamptz(TRY_CAST(trunc({counted}) AS BIGINT)) END"
+        f" ELSE coalesce(TRY_CAST({text} AS TIMESTAMPTZ), TRY_STRPTIME({text}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ) END"
+    )
+
+
 def whole(text: str) -> str:
     number = f"TRY_CAST({text} AS BIGINT)"
     return f"CASE WHEN {number} = TRY_CAST({text} AS DOUBLE) THEN {number} END"

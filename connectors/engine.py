@@ -1,6 +1,6 @@
-"""Runs the mapping: chunks of records in, batches out, two chunks at a time.
+"""Runs a connector's SQL: chunks of records in, batches out, two chunks at a time.
 
-Owns: the DuckDB engines, hashing, the shape of a batch. Does not own: the SQL (calls_sql), cutting files (payloads).
+Owns: the DuckDB engines, hashing, the shape of a batch. Does not own: the SQL (each connector), cutting files (payloads).
 Invariants: batches come out in the order of their chunks; memory holds as many chunks as there are workers, and one more;
 the engines are in memory and can neither fetch nor load an extension.
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, pairwise
 from os import cpu_count
@@ -23,18 +24,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.batches import empty_batch, rejects, schema_table
-from connectors.litellm.calls_sql import calls_query
-from connectors.litellm.columns import KINDS
 from connectors.payloads import Records
-from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
 from governor.ports import Batch, ReadOptions
 
-_COLUMNS: Final = list(CALL_SCHEMA.names)
 _SPACE: Final = frozenset(b" \t\r\n")
 _MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
 _WORKERS: Final = min(2, cpu_count() or 1)  # each holds a chunk of up to 96 MiB
 
-Work = tuple[str, list[Records]]  # a form and consecutive chunks of it
+
+@dataclass(frozen=True)
+class Plan:
+    """One statement over `records(uri, row, position, fault, payload_sha256, line)` and its values.
+
+    It answers canonical columns, `uri`, `row`, `position`, `reason` (null for a call) and, where content is wanted, `input_body` and
+    `output_body`. It may answer `raw` (what a refused record is, when it is only a part of the line) and `kind` (`span` for structure
+    without a model call, else null). hashed: whether it reads `payload_sha256`, the digest of the record as received.
+    """
+
+    sql: str
+    values: Mapping[str, Any]
+    hashed: bool = True
+
+
+Work = tuple[Plan, list[Records]]  # consecutive chunks of one form
+
+
+def latest(options: ReadOptions) -> int:
+    """Microseconds since 1970 after which no start time is believed."""
+    now = options.config.get("now")
+    bound = datetime(2100, 1, 1, tzinfo=UTC) if now is None else now + timedelta(days=1)
+    return int(bound.timestamp()) * 1_000_000
 
 
 def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -67,8 +87,8 @@ def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
     first = list(islice(source, 2))
     if len(first) < 2:  # noqa: PLR2004 - nothing to do side by side
         with engine_for_json() as engine:
-            for form, chunks in first:
-                yield from convert(engine, form, chunks, options)
+            for plan, chunks in first:
+                yield from convert(engine, plan, chunks, options)
         return
     own = local()
 
@@ -77,7 +97,7 @@ def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
             own.engine = engine_for_json(threads=1)
         return list(convert(own.engine, *work, options))
 
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="litellm-read")
+    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="connector-read")
     waiting: deque[Future[list[Batch]]] = deque()
     try:
         for work in chain(first, source):
@@ -90,16 +110,12 @@ def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def convert(engine: duckdb.DuckDBPyConnection, form: str, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
+def convert(engine: duckdb.DuckDBPyConnection, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
     """Records of one form -> batches of at most batch_rows."""
-    records, raw = _relation(chunks, hashed=form != "spend_logs")
-    now = options.config.get("now")
-    latest = datetime(2100, 1, 1, tzinfo=UTC) if now is None else now + timedelta(days=1)
-    query = calls_query(form, _COLUMNS, content=options.with_content)
-    values = {"kind": KINDS[form], "instance": options.source_instance, "latest": int(latest.timestamp()) * 1_000_000}
+    records, raw = _relation(chunks, hashed=plan.hashed)
     engine.register("records", records)
     try:
-        found = engine.execute(query, values).to_arrow_table()
+        found = engine.execute(plan.sql, dict(plan.values)).to_arrow_table()
     finally:
         engine.unregister("records")
     for start in range(0, len(found), options.batch_rows):
@@ -147,15 +163,21 @@ def _text(values: Any) -> tuple[Any, Any]:
 
 
 def _batch(found: pa.Table, raw: Any) -> Batch:
+    nothing = empty_batch()
+    spans = nothing.spans
+    if "kind" in found.column_names:
+        calls = pc.is_null(found["kind"])
+        spans = schema_table(found.filter(pc.invert(calls)), SPAN_SCHEMA)
+        found = found.filter(calls)
     good = pc.is_null(found["reason"])
     kept, bad = found.filter(good), found.filter(pc.invert(good))
-    nothing = empty_batch()
     refused = nothing.rejected
     if len(bad):
-        refused = rejects(bad["uri"], bad["row"], bad["reason"], raw.take(bad["position"]))
+        received = bad["raw"].cast(pa.binary()) if "raw" in bad.column_names else raw.take(bad["position"])
+        refused = rejects(bad["uri"], bad["row"], bad["reason"], received)
     bodies = [_bodies(kept, kind) for kind in ("input", "output")]
     content = schema_table(pa.concat_tables(bodies), CONTENT_SCHEMA) if "input_sha256" in kept.column_names else nothing.content
-    return Batch(calls=schema_table(kept, CALL_SCHEMA), rejected=refused, spans=nothing.spans, content=content)
+    return Batch(calls=schema_table(kept, CALL_SCHEMA), rejected=refused, spans=spans, content=content)
 
 
 def _bodies(kept: pa.Table, kind: str) -> pa.Table:

@@ -1,0 +1,408 @@
+"""A mapping as one SQL statement: every path of a record is read in one parse, then checked, counted and keyed.
+
+Owns: the SQL of a mapping. Does not own: the document (document.py), running it (connectors/engine.py).
+Invariants: text of a mapping reaches SQL only as quoted literals; a record ends as a call, as structure or with a reason; unknown stays null.
+
+Keys of one call seen by several sources (the rule is in governor/calls.py): a gateway's row stands for itself and names `response:<id>`, the key of
+the client's own span; a tracer's or provider's row with a strong response id is `response:<id>`, else its span, and it names the span around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from connectors.engine import Plan, latest
+from connectors.expressions import EMPTY_MAP, choose, claim, instant, kept, members, money, tag, whole
+from connectors.keys import STRONG_ID
+from connectors.mapping.document import Mapping, Take, kind_of, pointer
+from connectors.parameters import PARAMETERS, spec
+from connectors.providers import PROVIDERS
+from governor.calls import CALL_SCHEMA
+from governor.ports import ReadOptions
+
+SCALE: Final = {"usd": "1", "usd_cents": "0.01", "micro_usd": "0.000001", "nano_usd": "0.000000001"}
+MILLISECONDS: Final = {"s": "1000.0", "ms": "1.0", "us": "0.001", "ns": "0.000001", "auto": "1.0", "ticks": "0.0001"}
+TOKENS: Final = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens",
+    "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "total_tokens_reported",
+)  # fmt: skip
+CLAIMED: Final = {
+    "app": ("app", "application"),
+    "workflow_id": ("workflow_id", "workflow"),
+    "workflow_version": ("workflow_version",),
+    "workflow_step": ("workflow_step", "step"),
+    "environment": ("environment", "env"),
+    "data_class": ("data_class",),
+}
+TAGGED: Final = {"workflow_id": "workflow", "environment": "env", "data_class": "data_class"}
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Paths:
+    """The paths of a mapping and the place of each in the one list that is read."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+
+    def text(self, path: str) -> str:
+        """The value at a path as text; an empty string is nothing."""
+        place = self.places.setdefault(pointer(path), len(self.places) + 1)
+        return f"nullif(v[{place}], '')"
+
+    def first(self, paths: Sequence[str]) -> str:
+        found = [self.text(path) for path in paths]
+        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
+
+    def listed(self) -> str:
+        return "[" + ", ".join(quoted(path) for path in self.places) + "]"
+
+
+def plan_of(mapping: Mapping, options: ReadOptions) -> Plan:
+    values = {"kind": mapping.name, "instance": options.source_instance, "latest": latest(options)}
+    return Plan(_statement(mapping.model_dump_json(), content=options.with_content), values)
+
+
+@lru_cache(maxsize=64)
+def _statement(document: str, *, content: bool) -> str:
+    return statement(Mapping.model_validate_json(document), content=content)
+
+
+def statement(mapping: Mapping, *, content: bool) -> str:
+    paths = Paths()
+    taken = {name: _text(take, paths) for name, take in mapping.columns.items()}
+    facts = {f"{name}_text": text for name, text in taken.items()}
+    facts["usage_given"] = _raw_usage(mapping, paths)
+    facts["exclusive"] = _exclusive(mapping, paths)
+    facts["currency_text"] = _text(mapping.cost.currency, paths) if mapping.cost and mapping.cost.currency else "'USD'"
+    facts["is_call"] = _is_call(mapping, paths)
+    facts["metadata_found"] = _metadata(mapping, paths)
+    facts["tags_found"] = _tags(mapping, paths)
+    if content:
+        facts |= _content_facts(mapping, paths)
+    for name in CALL_SCHEMA.names:
+        if name not in taken:
+            facts[f"{name}_text"] = "NULL::VARCHAR"
+    chosen = ", ".join(f"{text} AS {name}" for name, text in facts.items())
+    typed = ", ".join(f"{_typed(name, mapping)} AS {name}_n" for name in CALL_SCHEMA.names if kind_of(name) != "text")
+    steps = [
+        _lines(mapping),
+        f"""opened AS (SELECT *, TRY(json_extract_string(line, {paths.listed()})) AS v FROM lines)""",
+        f"facts AS (SELECT uri, row, position, fault, payload_sha256, line, v IS NOT NULL AND json_valid(line) AS valid, {chosen} FROM opened)",
+        f"typed AS (SELECT *, {typed} FROM facts)",
+        _judged(mapping),
+        _counted(mapping),
+        _named(mapping),
+        _keyed(mapping),
+    ]
+    if content:
+        steps.append(_written())
+    columns = _columns(mapping, content=content)
+    selected = ", ".join(f"{columns.get(name, _plain(name))} AS {name}" for name in CALL_SCHEMA.names if name in columns or name in taken)
+    bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
+    span = "coalesce(workflow_step_text, operation_text, '') AS name, CASE WHEN reason IS NULL AND NOT is_call THEN 'other' END AS kind, '{}' AS attributes"
+    return (
+        f"WITH {', '.join(steps)} SELECT {selected}, uri, row, position, reason, {span}, "
+        f"CASE WHEN reason IS NOT NULL THEN encode(line) END AS raw, {bodies} FROM {'written' if content else 'keyed'}"
+    )
+
+
+def _lines(mapping: Mapping) -> str:
+    """Records out of documents that hold a list of them; each record of a document has a digest of its own."""
+    if not mapping.records:
+        return "lines AS (SELECT uri, row, position, fault, payload_sha256, line FROM records)"
+    lists = ", ".join(
+        f"CASE WHEN json_type(line, {quoted(pointer(path))}) = 'ARRAY' THEN from_json(json_extract(line, {quoted(pointer(path))}), '[\"JSON\"]') END"
+        for path in mapping.records
+    )
+    return f"""
+        split AS (SELECT uri, row, position, fault, payload_sha256, line, CASE WHEN fault IS NULL AND json_valid(line) THEN coalesce({lists}) END AS parts
+            FROM records),
+        lines AS (
+            SELECT uri, row, position, fault, payload_sha256, line FROM split WHERE parts IS NULL
+            UNION ALL
+            SELECT uri, row, position, NULL, sha256(part), part FROM (
+                SELECT uri, row, position, CASE WHEN json_type(p) = 'VARCHAR' THEN p ->> '$' ELSE p::VARCHAR END AS part
+                FROM (SELECT uri, row, position, unnest(parts) AS p FROM split WHERE parts IS NOT NULL)))"""
+
+
+def _text(take: Take, paths: Paths) -> str:
+    found = paths.first(take.paths)
+    if take.value is not None:
+        found = f"coalesce({found}, {quoted(take.value)})" if take.paths else quoted(take.value)
+    if take.split is not None:
+        found = f"nullif(split_part({found}, {quoted(take.split)}, {take.piece}), '')"
+    if take.lower:
+        found = f"lower({found})"
+    if take.names or take.otherwise is not None:
+        arms = " ".join(f"WHEN {quoted(said)} THEN {quoted(meant)}" for said, meant in take.names.items())
+        other = quoted(take.otherwise) if take.otherwise is not None else found
+        named = f"CASE {found} {arms} ELSE {other} END" if arms else other
+        found = f"CASE WHEN {found} IS NOT NULL THEN {named} END"
+    return found
+
+
+def _typed(name: str, mapping: Mapping) -> str:
+    take = mapping.columns.get(name)
+    text, kind, unit = f"{name}_text", kind_of(name), take.unit if take else None
+    if kind == "time":
+        return instant(text, unit if unit in MILLISECONDS else "auto")
+    if kind == "money":
+        return (
+            f"TRY_CAST({money(text)} * {SCALE[unit if unit in SCALE else mapping.cost.unit if mapping.cost else 'usd']} AS DECIMAL(24, 12))"
+        )
+    if kind == "whole":
+        return whole(text)
+    if kind == "number":
+        return f"TRY_CAST({text} AS DOUBLE) * {MILLISECONDS.get(unit or 'ms', '1.0')}"
+    if kind == "bool":
+        return f"CASE WHEN lower({text}) IN ('true', '1', '1.0', 'yes') THEN true WHEN lower({text}) IN ('false', '0', '0.0', 'no') THEN false END"
+    return f"""CASE WHEN json_valid({text}) AND json_type({text}) = 'ARRAY' THEN from_json({text}, '["VARCHAR"]')
+        WHEN {text} IS NOT NULL THEN [{text}] END"""
+
+
+def _raw_usage(mapping: Mapping, paths: Paths) -> str:
+    if mapping.usage.raw:
+        return paths.first(mapping.usage.raw)
+    named = [name for name in TOKENS if name in mapping.columns]
+    pairs = ", ".join(f"'{name}', {_text(mapping.columns[name], paths)}" for name in named)
+    return f"json_merge_patch('{{}}', json_object({pairs}))::VARCHAR" if named else "NULL::VARCHAR"
+
+
+def _exclusive(mapping: Mapping, paths: Paths) -> str:
+    if mapping.usage.cache != "auto":
+        return "true" if mapping.usage.cache == "exclusive" else "false"
+    said = [f"{paths.text(path)} IN ({', '.join(map(quoted, values))})" for path, values in mapping.usage.exclusive_when.items()]
+    return f"coalesce({' OR '.join(said)}, false)" if said else "false"
+
+
+def _is_call(mapping: Mapping, paths: Paths) -> str:
+    tests = [f"coalesce({paths.text(path)} IN ({', '.join(map(quoted, values))}), false)" for path, values in mapping.only.items()]
+    if mapping.has:
+        tests.append("(" + " OR ".join(f"{paths.text(path)} IS NOT NULL" for path in mapping.has) + ")")
+    return " AND ".join(tests) or "true"
+
+
+def _metadata(mapping: Mapping, paths: Paths) -> str:
+    """A map of the user's metadata, secrets left out."""
+    objects = [f"coalesce({members(_object(paths.text(path)))}, {EMPTY_MAP})" for path in mapping.metadata]
+    found = f"map_concat({EMPTY_MAP}, {', '.join(objects)})" if objects else EMPTY_MAP
+    if mapping.metadata_pairs:
+        keys, values = (_list(paths.text(path)) for path in (mapping.metadata_pairs.keys, mapping.metadata_pairs.values))
+        named = f"list_filter(list_zip({keys}, {values}), lambda e: e[1] IS NOT NULL)"
+        pairs = f"map_concat({EMPTY_MAP}, map_from_entries(list_transform({named}, lambda e: {{'k': e[1], 'v': e[2]}})))"
+        found = f"CASE WHEN {keys} IS NOT NULL THEN {pairs} ELSE {found} END"
+    return f"map_from_entries({kept(f'map_entries({found})')})"
+
+
+def _object(text: str) -> str:
+    """Metadata arrives as an object or as a string of one."""
+    return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'OBJECT' THEN {text}::JSON END"
+
+
+def _list(text: str) -> str:
+    return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'ARRAY' THEN from_json({text}, '[\"VARCHAR\"]') END"
+
+
+def _tags(mapping: Mapping, paths: Paths) -> str:
+    lists = [f"coalesce({_list(paths.text(path))}, [])" for path in mapping.tags]
+    found = " || ".join(lists) if lists else "[]::VARCHAR[]"
+    return f"list_filter({found}, lambda t: t IS NOT NULL)"
+
+
+def _judged(mapping: Mapping) -> str:
+    """Reasons, in the words that every connector uses."""
+    tokens = [name for name in TOKENS if name in mapping.columns]
+    odd = " OR ".join(f"({name}_text IS NOT NULL AND {name}_n IS NULL)" for name in tokens) or "false"
+    below = f"least({', '.join(f'{name}_n' for name in tokens)}) < 0" if len(tokens) > 1 else f"{tokens[0]}_n < 0" if tokens else "false"
+    bad_cost = "cost_amount_text IS NOT NULL AND cost_amount_n IS NULL" if "cost_amount" in mapping.columns else "false"
+    return f"""judged AS (SELECT *, CASE
+        WHEN fault IS NOT NULL THEN fault
+        WHEN NOT coalesce(valid, false) THEN 'invalid_json: the record is not valid JSON'
+        WHEN json_type(line) <> 'OBJECT' THEN 'not_an_object: the record is not a JSON object'
+        WHEN source_record_id_text IS NULL THEN 'missing_id: no source_record_id'
+        WHEN start_time_n IS NULL THEN 'bad_time: start_time is missing or is no time'
+        WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= $latest THEN 'bad_time: start_time is out of range'
+        WHEN NOT is_call THEN NULL
+        WHEN {odd} THEN 'bad_tokens: a token count is no whole number'
+        WHEN {below} THEN 'negative_tokens: a token count is below zero'
+        WHEN {bad_cost} THEN 'bad_cost: the cost is no number'
+        WHEN cost_amount_n < 0 THEN 'negative_cost: the cost is below zero'
+        END AS reason FROM typed)"""
+
+
+def _counted(mapping: Mapping) -> str:
+    usage = mapping.usage
+    unknown = (
+        "coalesce(input_tokens_n, 0) + coalesce(output_tokens_n, 0) = 0"
+        if usage.zero_is_unknown
+        else "coalesce(input_tokens_n, output_tokens_n) IS NULL"
+    )
+    apart = "coalesce(cache_read_tokens_n, 0) + coalesce(cache_write_n, 0)"
+    proof = f"({apart}) > input_tokens_n OR (({apart}) > 0 AND total_tokens_reported_n = input_tokens_n + output_tokens_n + {apart})"
+    cache = f"exclusive OR coalesce({proof}, false)" if usage.cache == "auto" else "exclusive"
+    thoughts = "reasoning_tokens_n > 0 AND total_tokens_reported_n = input_tokens_n + output_tokens_n + reasoning_tokens_n"
+    thought = {
+        "auto": f"coalesce(reasoning_tokens_n > output_tokens_n OR ({thoughts}), false)",
+        "inside": "false",
+        "outside": "true",
+    }[usage.reasoning]
+    free = "coalesce(cost_amount_n, 0) = 0" if mapping.cost and mapping.cost.zero_is_unknown else "cost_amount_n IS NULL"
+    return f"""
+        written_cache AS (SELECT *, coalesce(cache_write_tokens_n, cache_write_5m_tokens_n + cache_write_1h_tokens_n,
+            cache_write_5m_tokens_n, cache_write_1h_tokens_n) AS cache_write_n FROM judged),
+        proven AS (SELECT *, NOT ({unknown}) AS has_usage, {cache} AS cache_apart, {thought} AS reasoning_apart, NOT ({free}) AS has_cost,
+            {_status()} AS status_said FROM written_cache),
+        counted AS (SELECT *,
+            CASE WHEN has_usage THEN input_tokens_n + CASE WHEN cache_apart THEN {apart} ELSE 0 END END AS input_total,
+            CASE WHEN has_usage THEN output_tokens_n + CASE WHEN reasoning_apart THEN coalesce(reasoning_tokens_n, 0) ELSE 0 END END AS output_total,
+            coalesce(map_contains(metadata, 'governor-shadow-run') OR map_contains(metadata, 'governor_shadow_run'), false)
+                OR len(list_filter(tags, lambda t: starts_with(t, 'governor-shadow-run'))) > 0 AS is_shadow
+            FROM (SELECT *, metadata_found AS metadata, tags_found AS tags FROM proven))"""
+
+
+def _status() -> str:
+    """The status the mapping names; else from the HTTP status or the error; else ok."""
+    return """CASE WHEN status_text IN ('ok', 'error', 'cancelled', 'blocked') THEN status_text
+        WHEN http_status_n = 499 THEN 'cancelled' WHEN http_status_n >= 400 OR http_status_n = 0 THEN 'error'
+        WHEN status_text IS NOT NULL THEN 'error'
+        WHEN http_status_n BETWEEN 200 AND 399 THEN 'ok'
+        WHEN coalesce(error_type_text, error_code_text, error_message_text) IS NOT NULL THEN 'error' ELSE 'ok' END"""
+
+
+def _named(mapping: Mapping) -> str:
+    prefix = "CASE WHEN contains(requested_model_text, '/') THEN split_part(requested_model_text, '/', 1) END"
+    provider = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "NULL")}, {choose("lower(provider_raw_text)", PROVIDERS, "nullif(lower(provider_raw_text), '')")},
+        provider_text, {choose(prefix, PROVIDERS, "NULL")})"""
+    family = mapping.name.split(".")[0]
+    return f"""named AS (SELECT *, {provider} AS provider_name, coalesce(revision_n, 0) AS revision_said, lower(coalesce(trace_id_text, trace_id_raw_text)) AS hex_trace,
+        status_said = 'ok' AND coalesce(gateway_cache_text, 'none') NOT LIKE 'hit%' AND regexp_full_match(provider_response_id_text, {quoted(STRONG_ID)}) AS strong,
+        {quoted(family + "-row:")} || source_record_id_text AS own_key,
+        'span:' || coalesce(trace_id_raw_text, trace_id_text) || ':' || span_id_text AS span_key,
+        'span:' || coalesce(trace_id_raw_text, trace_id_text) || ':' || parent_span_id_text AS outer_key FROM counted)"""
+
+
+def _keyed(mapping: Mapping) -> str:
+    answer = "CASE WHEN strong THEN 'response:' || provider_response_id_text END"
+    if mapping.witness == "gateway":
+        group, alias = "own_key", answer
+    else:
+        group, alias = f"coalesce({answer}, span_key, own_key)", "outer_key"
+    return f"""keyed AS (SELECT *, {group} AS group_key, {alias} AS alias_key,
+        sha256(concat_ws(chr(10), $kind, source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""
+
+
+def _content_facts(mapping: Mapping, paths: Paths) -> dict[str, str]:
+    content = mapping.content
+    return {
+        f"{name}_body": paths.first(getattr(content, name))
+        for name in ("messages", "system", "prompt", "message", "text", "params", "tools")
+    }
+
+
+def _json(text: str) -> str:
+    """Text that is JSON as JSON, other text as a JSON string."""
+    return f"CASE WHEN json_valid({text}) THEN {text}::JSON WHEN {text} IS NOT NULL THEN to_json({text}) END"
+
+
+def _written() -> str:
+    said = _json("messages_body")
+    return f"""
+        asked AS (SELECT *, CASE WHEN json_type({said}) = 'ARRAY' THEN {said}
+                WHEN messages_body IS NOT NULL THEN json_array(json_object('role', 'user', 'content', {said}))
+                WHEN prompt_body IS NOT NULL THEN json_array(json_object('role', 'user', 'content', {_json("prompt_body")})) END AS bare,
+            CASE WHEN json_type({_json("params_body")}) = 'OBJECT'
+                THEN json_merge_patch('{{}}', to_json(json_transform({_json("params_body")}, {spec(PARAMETERS)}))) ELSE '{{}}'::JSON END AS params,
+            CASE WHEN json_type({_json("tools_body")}) = 'ARRAY' THEN {_json("tools_body")} ELSE '[]'::JSON END AS tools,
+            CASE WHEN json_type({_json("message_body")}) = 'OBJECT' THEN {_json("message_body")}
+                WHEN message_body IS NOT NULL THEN json_object('role', 'assistant', 'content', {_json("message_body")})
+                WHEN text_body IS NOT NULL THEN json_object('role', 'assistant', 'content', {_json("text_body")}) END AS answered
+            FROM keyed),
+        written AS (SELECT *, CASE WHEN bare IS NOT NULL THEN json_object('messages', CASE WHEN system_body IS NOT NULL THEN
+                to_json(list_concat([json_object('role', 'system', 'content', {_json("system_body")})], from_json(bare, '["JSON"]'))) ELSE bare END,
+                'params', params, 'tools', tools)::VARCHAR END AS input_body,
+            CASE WHEN answered IS NOT NULL THEN json_object('finish_reason', finish_reasons_n[1], 'message', answered)::VARCHAR END AS output_body
+            FROM asked)"""
+
+
+def _plain(name: str) -> str:
+    return f"{name}_text" if kind_of(name) == "text" else f"{name}_n"
+
+
+def _columns(mapping: Mapping, *, content: bool) -> dict[str, str]:
+    """Columns that are more than what was found at a path."""
+    cost = mapping.cost
+    claims = {
+        name: f"coalesce({name}_text, {claim(*keys)}{', ' + tag(TAGGED[name]) if name in TAGGED else ''})" for name, keys in CLAIMED.items()
+    }
+    found = {
+        "record_id": "record_key",
+        "revision": "revision_said",
+        "source_kind": "$kind",
+        "source_instance": "$instance",
+        "ingest_uri": "uri",
+        "ingest_row": "row",
+        "raw_sha256": "payload_sha256",
+        "grain": "'attempt'",
+        "cost_bearing": "NOT is_shadow",
+        "exclusion_reason": "CASE WHEN is_shadow THEN 'shadow' END",
+        "dup_group_key": "group_key",
+        "dup_alias_key": "CASE WHEN alias_key IS DISTINCT FROM group_key THEN alias_key END",
+        "sample_rate": "1.0",
+        "trace_id": "CASE WHEN regexp_full_match(hex_trace, '[0-9a-f]{32}') THEN hex_trace END",
+        "trace_id_raw": "coalesce(trace_id_raw_text, trace_id_text)",
+        "time_basis": quoted(mapping.time_basis),
+        "time_precision": quoted(mapping.time_precision),
+        "end_time": "end_time_n",
+        "duration_ms": """coalesce(CASE WHEN duration_ms_n >= 0 THEN duration_ms_n END,
+            CASE WHEN end_time_n >= start_time_n THEN (epoch_us(end_time_n) - epoch_us(start_time_n)) / 1000.0 END)""",
+        "ttft_ms": "CASE WHEN ttft_ms_n >= 0 THEN ttft_ms_n END",
+        "duration_basis": "coalesce(duration_basis_text, CASE WHEN duration_ms_n >= 0 OR end_time_n >= start_time_n THEN 'total' ELSE 'missing' END)",
+        "gateway_kind": quoted(mapping.gateway) if mapping.gateway else "NULL",
+        "provider": "provider_name",
+        "provider_raw": "coalesce(provider_raw_text, provider_text)",
+        "input_tokens": "input_total",
+        "input_uncached_tokens": """CASE WHEN coalesce(cache_read_tokens_n, cache_write_n) IS NOT NULL
+            THEN input_total - coalesce(cache_read_tokens_n, 0) - coalesce(cache_write_n, 0) END""",
+        "cache_write_tokens": "cache_write_n",
+        "output_tokens": "output_total",
+        "usage_source": f"CASE WHEN has_usage THEN {quoted(mapping.usage.source)} ELSE 'missing' END",
+        "usage_convention": "CASE WHEN NOT has_usage THEN 'unknown' WHEN cache_apart OR reasoning_apart THEN 'exclusive' ELSE 'inclusive' END",
+        "usage_raw": "usage_given",
+        "cost_amount": "CASE WHEN has_cost THEN cost_amount_n END",
+        "cost_currency": "CASE WHEN has_cost THEN upper(currency_text) END",
+        "cost_source": f"CASE WHEN has_cost THEN {quoted(cost.source) if cost else 'NULL'} ELSE 'missing' END",
+        "cost_raw": "cost_amount_text",
+        "cost_raw_unit": f"CASE WHEN cost_amount_text IS NOT NULL THEN {quoted(cost.unit if cost else 'usd')} END",
+        "price_book_source": f"CASE WHEN has_cost THEN coalesce(price_book_source_text, {quoted(mapping.name.split('.')[0])}) END",
+        **claims,
+        "tags": "tags",
+        "metadata": "metadata",
+        "traffic_class": """CASE WHEN is_shadow THEN 'shadow' ELSE coalesce(traffic_class_text,
+            CASE WHEN metadata['traffic_class'] IN ('eval', 'test') THEN metadata['traffic_class'] END, 'production') END""",
+        "data_class_source": f"""CASE WHEN data_class_text IS NOT NULL OR {claim("data_class")} IS NOT NULL THEN 'metadata'
+            WHEN {tag("data_class")} IS NOT NULL THEN 'tag' ELSE 'unknown' END""",
+        "status": "status_said",
+        "error_message": "left(error_message_text, 2000)",
+        "gateway_cache": "coalesce(gateway_cache_text, 'unknown')",
+    }
+    if content:
+        found |= {
+            "content_state": "CASE WHEN input_body IS NULL THEN 'absent' ELSE 'full' END",
+            "input_sha256": "sha256(input_body)",
+            "output_sha256": "sha256(output_body)",
+            "input_bytes": "octet_length(encode(input_body))",
+            "output_bytes": "octet_length(encode(output_body))",
+            "request_params": "nullif(params::VARCHAR, '{}')",
+            "tools_sha256": "CASE WHEN json_array_length(tools) > 0 THEN sha256(tools::VARCHAR) END",
+            "replayable": "input_body IS NOT NULL AND coalesce(operation_text, 'chat') IN ('chat', 'responses', 'text_completion')",
+            "replay_blockers": """list_filter([CASE WHEN coalesce(operation_text, 'chat') NOT IN ('chat', 'responses', 'text_completion') THEN 'not_chat' END,
+                CASE WHEN input_body IS NULL THEN 'no_content' END], lambda b: b IS NOT NULL)""",
+        }
+    else:
+        found |= {"content_state": "'absent'", "replayable": "false", "replay_blockers": "['no_content']"}
+    return found

@@ -1,0 +1,182 @@
+"""Reads files with mappings: tells which mapping a file is for, and brings CSV and Parquet rows into the one form that is mapped.
+
+Owns: detection, rows of CSV and Parquet as JSON records. Does not own: the mapping (document.py, compile.py), cutting JSON (connectors/payloads.py).
+Invariants: every record is in exactly one of calls, rejected and spans; memory is bounded by a chunk; a file is only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from connectors.engine import Work, convert_all, engine_for_json
+from connectors.mapping.compile import plan_of
+from connectors.mapping.document import Mapping, load, parse, pointer
+from connectors.payloads import Records, blocks_of, gather, head_of, head_text, records_of, split_values
+from governor.errors import Invalid
+from governor.ports import Batch, Payload, ReadOptions
+
+_SURE: Final = 0.9
+_ROWS: Final = 2048
+_CSV: Final = """read_csv(?, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"', max_line_size = 16777216,
+    ignore_errors = true, store_rejects = true)"""
+
+
+class MappedConnector:
+    """A connector that is one or several mappings. The first whose marks a record carries reads it."""
+
+    def __init__(self, name: str, mappings: Sequence[Mapping]) -> None:
+        self.name = name
+        self.mappings = tuple(mappings)
+
+    def with_file(self, path: Path) -> MappedConnector:
+        """The connector for a person's own mapping file. Raises Invalid naming the field that is wrong."""
+        return MappedConnector(self.name, [load(path)])
+
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - a mapping looks at records alone
+        return _SURE if self._mapping_of(head_of(head)) is not None else 0.0
+
+    def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
+        """Raises Invalid where no mapping was given."""
+        if not self.mappings:
+            raise Invalid("name the mapping file", hint="governor ingest mapping:FILE.yaml DATA")
+        return convert_all(self._works(payloads, options), options)
+
+    def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:  # noqa: ARG002 - there is no pull
+        raise Invalid(f"{self.name} has no pull", hint="ingest its files, or push them")
+
+    def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
+        by_name = {mapping.name: mapping for mapping in self.mappings}
+        for form, chunks in gather(payloads, self._form_of, options.batch_rows, self._records):
+            yield plan_of(by_name[form], options), chunks
+
+    def _form_of(self, chunk: Records) -> str:
+        found = self._mapping_of(head_text(chunk.values)) if len(self.mappings) > 1 else None
+        return (found or self.mappings[0]).name
+
+    def _records(self, payload: Payload) -> Iterator[Records]:
+        """JSON records as they are, rows of a table as JSON records."""
+        formats = {mapping.format for mapping in self.mappings}
+        head = _head(payload)
+        if "parquet" in formats and head.startswith(b"PAR1"):
+            return _table_rows(payload, "read_parquet(?)")
+        if "csv" in formats and head.lstrip()[:1] not in (b"{", b"["):
+            return _table_rows(payload, _CSV)
+        return records_of(payload)
+
+    def _mapping_of(self, text: bytes) -> Mapping | None:
+        record = _first(text)
+        header = _header(text) if record is None else frozenset()
+        for mapping in self.mappings:
+            if record is not None:
+                if any(_has(one, mapping) for one in _inside(record, mapping)):
+                    return mapping
+            elif mapping.format == "csv" and header >= set(mapping.finds) and not header & set(mapping.not_with):
+                return mapping
+        return None
+
+
+@cache
+def shipped(name: str) -> Mapping:
+    """A mapping of connectors/mappings/."""
+    return parse((files("connectors") / "mappings" / f"{name}.yaml").read_text(encoding="utf-8"), name)
+
+
+def _head(payload: Payload) -> bytes:
+    if payload.body is not None:
+        return head_of(payload.body[: 64 << 10])
+    if payload.path is None:
+        raise Invalid(f"{payload.uri}: neither a path nor a body")
+    with payload.path.open("rb") as file:
+        return head_of(file.read(64 << 10))
+
+
+def _first(text: bytes) -> Any:
+    """The first JSON record of the head, complete or as far as it goes; None when this is no JSON."""
+    if text.lstrip()[:1] not in (b"{", b"["):
+        return None
+    values, _ = split_values(text)
+    if len(values):
+        try:
+            return json.loads(values[0].as_py())
+        except ValueError:
+            return None
+    return None
+
+
+def _header(text: bytes) -> frozenset[str]:
+    try:
+        line = text.split(b"\n", 1)[0].decode("utf-8")
+        return frozenset(next(csv.reader(io.StringIO(line)), []))
+    except (UnicodeDecodeError, csv.Error):
+        return frozenset()
+
+
+def _inside(record: Any, mapping: Mapping) -> list[Any]:
+    """The record, or the first of the records that a document lists."""
+    for path in mapping.records:
+        found = _at(record, path)
+        if isinstance(found, list):
+            return [json.loads(one) if isinstance(one, str) and one.startswith("{") else one for one in found[:5]]
+    return [record]
+
+
+def _has(record: Any, mapping: Mapping) -> bool:
+    return all(_at(record, path) is not _NOTHING for path in mapping.finds) and all(
+        _at(record, path) is _NOTHING for path in mapping.not_with
+    )
+
+
+_NOTHING: Final = object()
+
+
+def _at(record: Any, path: str) -> Any:
+    found = record
+    for step in pointer(path)[1:].split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        elif isinstance(found, dict) and name in found:
+            found = found[name]
+        else:
+            return _NOTHING
+    return found
+
+
+def _table_rows(payload: Payload, source: str) -> Iterator[Records]:
+    """Rows of a CSV or Parquet file as JSON records; a row that cannot be read is one bad record with its reason."""
+    with tempfile.TemporaryDirectory() as scratch, engine_for_json() as engine:
+        path = payload.path
+        if path is None or path.suffix in (".gz", ".zst"):
+            path = Path(scratch) / "table"
+            try:
+                with path.open("wb") as out:
+                    out.writelines(blocks_of(payload))
+            except EOFError:
+                pass  # what could be unpacked is read
+        row = 0
+        try:
+            reader = engine.execute(f"SELECT to_json(t)::VARCHAR FROM {source} AS t", [str(path)]).to_arrow_reader(_ROWS)
+            for batch in reader:
+                values = batch.column(0).cast(pa.large_binary())
+                if len(values):
+                    yield Records(payload.uri, row, values)
+                    row += len(values)
+            if "read_csv" in source:
+                for line, number, fault in engine.execute(
+                    "SELECT csv_line, line, error_message FROM reject_errors ORDER BY line"
+                ).fetchall():
+                    reason = " ".join(str(fault).split("\n", 1)[0].split())
+                    yield Records(payload.uri, number - 2, pa.array([str(line or "").encode()], pa.large_binary()), f"bad_row: {reason}")
+        except duckdb.Error as error:
+            raise Invalid(f"{payload.uri}: {str(error).splitlines()[0]}") from error
