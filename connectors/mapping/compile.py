@@ -9,15 +9,16 @@ the client's own span; a tracer's or provider's row with a strong response id is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import EMPTY_MAP, choose, claim, instant, kept, members, money, tag, whole
+from connectors.expressions import EMPTY_MAP, choose, instant, kept, members, money, whole
 from connectors.keys import STRONG_ID
+from connectors.mapping.bodies import content_facts, written
+from connectors.mapping.columns import columns_of, plain
 from connectors.mapping.document import Mapping, Take, kind_of, pointer
-from connectors.parameters import PARAMETERS, spec
+from connectors.mapping.text import Paths, quoted
 from connectors.providers import PROVIDERS
 from governor.calls import CALL_SCHEMA
 from governor.ports import ReadOptions
@@ -28,38 +29,6 @@ TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens",
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "total_tokens_reported",
 )  # fmt: skip
-CLAIMED: Final = {
-    "app": ("app", "application"),
-    "workflow_id": ("workflow_id", "workflow"),
-    "workflow_version": ("workflow_version",),
-    "workflow_step": ("workflow_step", "step"),
-    "environment": ("environment", "env"),
-    "data_class": ("data_class",),
-}
-TAGGED: Final = {"workflow_id": "workflow", "environment": "env", "data_class": "data_class"}
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-class Paths:
-    """The paths of a mapping and the place of each in the one list that is read."""
-
-    def __init__(self) -> None:
-        self.places: dict[str, int] = {}
-
-    def text(self, path: str) -> str:
-        """The value at a path as text; an empty string is nothing."""
-        place = self.places.setdefault(pointer(path), len(self.places) + 1)
-        return f"nullif(v[{place}], '')"
-
-    def first(self, paths: Sequence[str]) -> str:
-        found = [self.text(path) for path in paths]
-        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
-
-    def listed(self) -> str:
-        return "[" + ", ".join(quoted(path) for path in self.places) + "]"
 
 
 def plan_of(mapping: Mapping, options: ReadOptions) -> Plan:
@@ -83,7 +52,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     facts["metadata_found"] = _metadata(mapping, paths)
     facts["tags_found"] = _tags(mapping, paths)
     if content:
-        facts |= _content_facts(mapping, paths)
+        facts |= content_facts(mapping, paths)
     for name in CALL_SCHEMA.names:
         if name not in taken:
             facts[f"{name}_text"] = "NULL::VARCHAR"
@@ -100,9 +69,9 @@ def statement(mapping: Mapping, *, content: bool) -> str:
         _keyed(mapping),
     ]
     if content:
-        steps.append(_written())
-    columns = _columns(mapping, content=content)
-    selected = ", ".join(f"{columns.get(name, _plain(name))} AS {name}" for name in CALL_SCHEMA.names if name in columns or name in taken)
+        steps.append(written())
+    columns = columns_of(mapping, content=content)
+    selected = ", ".join(f"{columns.get(name, plain(name))} AS {name}" for name in CALL_SCHEMA.names if name in columns or name in taken)
     bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
     span = "coalesce(workflow_step_text, operation_text, '') AS name, CASE WHEN reason IS NULL AND NOT is_call THEN 'other' END AS kind, '{}' AS attributes"
     return (
@@ -294,115 +263,3 @@ def _keyed(mapping: Mapping) -> str:
         group, alias = f"coalesce({answer}, span_key, own_key)", "outer_key"
     return f"""keyed AS (SELECT *, {group} AS group_key, {alias} AS alias_key,
         sha256(concat_ws(chr(10), $kind, source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""
-
-
-def _content_facts(mapping: Mapping, paths: Paths) -> dict[str, str]:
-    content = mapping.content
-    return {
-        f"{name}_body": paths.first(getattr(content, name))
-        for name in ("messages", "system", "prompt", "message", "text", "params", "tools")
-    }
-
-
-def _json(text: str) -> str:
-    """Text that is JSON as JSON, other text as a JSON string."""
-    return f"CASE WHEN json_valid({text}) THEN {text}::JSON WHEN {text} IS NOT NULL THEN to_json({text}) END"
-
-
-def _written() -> str:
-    said = _json("messages_body")
-    return f"""
-        asked AS (SELECT *, CASE WHEN json_type({said}) = 'ARRAY' THEN {said}
-                WHEN messages_body IS NOT NULL THEN json_array(json_object('role', 'user', 'content', {said}))
-                WHEN prompt_body IS NOT NULL THEN json_array(json_object('role', 'user', 'content', {_json("prompt_body")})) END AS bare,
-            CASE WHEN json_type({_json("params_body")}) = 'OBJECT'
-                THEN json_merge_patch('{{}}', to_json(json_transform({_json("params_body")}, {spec(PARAMETERS)}))) ELSE '{{}}'::JSON END AS params,
-            CASE WHEN json_type({_json("tools_body")}) = 'ARRAY' THEN {_json("tools_body")} ELSE '[]'::JSON END AS tools,
-            CASE WHEN json_type({_json("message_body")}) = 'OBJECT' THEN {_json("message_body")}
-                WHEN message_body IS NOT NULL THEN json_object('role', 'assistant', 'content', {_json("message_body")})
-                WHEN text_body IS NOT NULL THEN json_object('role', 'assistant', 'content', {_json("text_body")}) END AS answered
-            FROM keyed),
-        written AS (SELECT *, CASE WHEN bare IS NOT NULL THEN json_object('messages', CASE WHEN system_body IS NOT NULL THEN
-                to_json(list_concat([json_object('role', 'system', 'content', {_json("system_body")})], from_json(bare, '["JSON"]'))) ELSE bare END,
-                'params', params, 'tools', tools)::VARCHAR END AS input_body,
-            CASE WHEN answered IS NOT NULL THEN json_object('finish_reason', finish_reasons_n[1], 'message', answered)::VARCHAR END AS output_body
-            FROM asked)"""
-
-
-def _plain(name: str) -> str:
-    return f"{name}_text" if kind_of(name) == "text" else f"{name}_n"
-
-
-def _columns(mapping: Mapping, *, content: bool) -> dict[str, str]:
-    """Columns that are more than what was found at a path."""
-    cost = mapping.cost
-    claims = {
-        name: f"coalesce({name}_text, {claim(*keys)}{', ' + tag(TAGGED[name]) if name in TAGGED else ''})" for name, keys in CLAIMED.items()
-    }
-    found = {
-        "record_id": "record_key",
-        "revision": "revision_said",
-        "source_kind": "$kind",
-        "source_instance": "$instance",
-        "ingest_uri": "uri",
-        "ingest_row": "row",
-        "raw_sha256": "payload_sha256",
-        "grain": "'attempt'",
-        "cost_bearing": "NOT is_shadow",
-        "exclusion_reason": "CASE WHEN is_shadow THEN 'shadow' END",
-        "dup_group_key": "group_key",
-        "dup_alias_key": "CASE WHEN alias_key IS DISTINCT FROM group_key THEN alias_key END",
-        "sample_rate": "1.0",
-        "trace_id": "CASE WHEN regexp_full_match(hex_trace, '[0-9a-f]{32}') THEN hex_trace END",
-        "trace_id_raw": "coalesce(trace_id_raw_text, trace_id_text)",
-        "time_basis": quoted(mapping.time_basis),
-        "time_precision": quoted(mapping.time_precision),
-        "end_time": "end_time_n",
-        "duration_ms": """coalesce(CASE WHEN duration_ms_n >= 0 THEN duration_ms_n END,
-            CASE WHEN end_time_n >= start_time_n THEN (epoch_us(end_time_n) - epoch_us(start_time_n)) / 1000.0 END)""",
-        "ttft_ms": "CASE WHEN ttft_ms_n >= 0 THEN ttft_ms_n END",
-        "duration_basis": "coalesce(duration_basis_text, CASE WHEN duration_ms_n >= 0 OR end_time_n >= start_time_n THEN 'total' ELSE 'missing' END)",
-        "gateway_kind": quoted(mapping.gateway) if mapping.gateway else "NULL",
-        "provider": "provider_name",
-        "provider_raw": "coalesce(provider_raw_text, provider_text)",
-        "input_tokens": "input_total",
-        "input_uncached_tokens": """CASE WHEN coalesce(cache_read_tokens_n, cache_write_n) IS NOT NULL
-            THEN input_total - coalesce(cache_read_tokens_n, 0) - coalesce(cache_write_n, 0) END""",
-        "cache_write_tokens": "cache_write_n",
-        "output_tokens": "output_total",
-        "usage_source": f"CASE WHEN has_usage THEN {quoted(mapping.usage.source)} ELSE 'missing' END",
-        "usage_convention": "CASE WHEN NOT has_usage THEN 'unknown' WHEN cache_apart OR reasoning_apart THEN 'exclusive' ELSE 'inclusive' END",
-        "usage_raw": "usage_given",
-        "cost_amount": "CASE WHEN has_cost THEN cost_amount_n END",
-        "cost_currency": "CASE WHEN has_cost THEN upper(currency_text) END",
-        "cost_source": f"CASE WHEN has_cost THEN {quoted(cost.source) if cost else 'NULL'} ELSE 'missing' END",
-        "cost_raw": "cost_amount_text",
-        "cost_raw_unit": f"CASE WHEN cost_amount_text IS NOT NULL THEN {quoted(cost.unit if cost else 'usd')} END",
-        "price_book_source": f"CASE WHEN has_cost THEN coalesce(price_book_source_text, {quoted(mapping.name.split('.')[0])}) END",
-        **claims,
-        "tags": "tags",
-        "metadata": "metadata",
-        "traffic_class": """CASE WHEN is_shadow THEN 'shadow' ELSE coalesce(traffic_class_text,
-            CASE WHEN metadata['traffic_class'] IN ('eval', 'test') THEN metadata['traffic_class'] END, 'production') END""",
-        "data_class_source": f"""CASE WHEN data_class_text IS NOT NULL OR {claim("data_class")} IS NOT NULL THEN 'metadata'
-            WHEN {tag("data_class")} IS NOT NULL THEN 'tag' ELSE 'unknown' END""",
-        "status": "status_said",
-        "error_message": "left(error_message_text, 2000)",
-        "gateway_cache": "coalesce(gateway_cache_text, 'unknown')",
-    }
-    if content:
-        found |= {
-            "content_state": "CASE WHEN input_body IS NULL THEN 'absent' ELSE 'full' END",
-            "input_sha256": "sha256(input_body)",
-            "output_sha256": "sha256(output_body)",
-            "input_bytes": "octet_length(encode(input_body))",
-            "output_bytes": "octet_length(encode(output_body))",
-            "request_params": "nullif(params::VARCHAR, '{}')",
-            "tools_sha256": "CASE WHEN json_array_length(tools) > 0 THEN sha256(tools::VARCHAR) END",
-            "replayable": "input_body IS NOT NULL AND coalesce(operation_text, 'chat') IN ('chat', 'responses', 'text_completion')",
-            "replay_blockers": """list_filter([CASE WHEN coalesce(operation_text, 'chat') NOT IN ('chat', 'responses', 'text_completion') THEN 'not_chat' END,
-                CASE WHEN input_body IS NULL THEN 'no_content' END], lambda b: b IS NOT NULL)""",
-        }
-    else:
-        found |= {"content_state": "'absent'", "replayable": "false", "replay_blockers": "['no_content']"}
-    return found

@@ -40,8 +40,13 @@ class MappedConnector:
         self.mappings = tuple(mappings)
 
     def with_file(self, path: Path) -> MappedConnector:
-        """The connector for a person's own mapping file. Raises Invalid naming the field that is wrong."""
-        return MappedConnector(self.name, [load(path)])
+        """The connector for a person's own mapping file, or for a shipped one by its bare name. Raises Invalid naming the field that is wrong."""
+        if path.suffix or path.exists():
+            return MappedConnector(self.name, [load(path)])
+        names = sorted(one.name.removesuffix(".yaml") for one in (files("connectors") / "mappings").iterdir() if one.name.endswith(".yaml"))
+        if str(path) not in names:
+            raise Invalid(f"{path}: no such mapping file", hint=f"shipped: {', '.join(names)}")
+        return MappedConnector(self.name, [shipped(str(path))])
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - a mapping looks at records alone
         return _SURE if self._mapping_of(head_of(head)) is not None else 0.0

@@ -5,6 +5,7 @@ Invariant: importing this module and running `packet verify` touches no store; h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,25 @@ def verify(
     else:
         typer.echo(report.text(Path(trust).name if trust else ""))
     raise typer.Exit(report.exit_code)
+
+
+@app.command("verifier")
+def verifier(
+    ctx: typer.Context,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the program.")] = Path("verify.py"),
+) -> None:
+    """Write verify.py: one file that checks packets with Python alone, for people who do not want to trust our program."""
+    from importlib.resources import files
+
+    body = (files("governor.packets") / "standalone_verifier.py").read_bytes()
+    output.write_bytes(body)
+    found = {"path": str(output), "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    if getattr(ctx.find_root().obj, "json", False):
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo(
+            f"{output}  sha256 {found['sha256']}\nCompare the digest with docs/verify-a-packet.md, then: python3 {output} FILE --trust FILE"
+        )
 
 
 def _read(path: str) -> bytes:

@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import zstandard
-from connector_samples import SAMPLES
-from connector_samples.sample import Sample
+from connector_samples.sample import Sample, all_samples
 
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA, WITNESS_RANK
 from governor.store.lake_ingest import FACTS
 
+SAMPLES = all_samples()
 CONNECTORS = {point.name: point for point in entry_points(group="governor.connectors")}
 
 

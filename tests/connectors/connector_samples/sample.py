@@ -1,7 +1,11 @@
-"""What a connector gives the conformance suite: bodies of real records, how to break one, and where its facts sit."""
+"""What a connector gives the conformance suite: bodies of real records, how to break one, and where its facts sit.
+
+One module per connector stands beside this one; each has SAMPLES. A connector joins the suite by adding its module.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,3 +37,11 @@ def both(*changes: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]
             one(record)
 
     return change
+
+
+def all_samples() -> dict[str, Sample]:
+    found: dict[str, Sample] = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name != Path(__file__).name:
+            found |= importlib.import_module(f"connector_samples.{path.stem}").SAMPLES
+    return found
