@@ -1,7 +1,8 @@
 """The month in sums: one row per distinct way of using a model, so that everything after it grows with ways and not with traffic.
 
 Owns: the grouping columns, the token classes derived where a source left them out, epochs and context bands.
-Does not own: what the sums cost or who owns them (nouns). Invariants: only cost-bearing calls; sums of unknown are null; exact integers and decimals.
+Does not own: what the sums cost or who owns them (nouns). Invariants: only cost-bearing calls; sums of unknown are null; calls that know their input or their output are
+never summed with calls that do not; exact integers and decimals.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ DIMENSIONS: Final = {
     "cost_source": "cost_source",
     "source_kind": "source_kind",
 }
-_UNKNOWN: Final = "input_tokens IS NULL AND output_tokens IS NULL AND coalesce(status, 'ok') = 'ok'"
+_UNKNOWN: Final = "(input_tokens IS NULL OR output_tokens IS NULL) AND coalesce(status, 'ok') = 'ok'"
 MEASURES: Final = {
     "calls": "count(*)",
     "input_tokens": "sum(input_tokens)",
@@ -64,7 +65,7 @@ _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: bool, source: str) -> str:
-    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `day` (null unless day), each of `keys` by its own name, MEASURES, `examples`.
+    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null unless day), each of `keys` by its own name, MEASURES, `examples`.
 
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.
@@ -73,6 +74,7 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
         **DIMENSIONS,
         "epoch": epoch_of(boundaries),
         "context_band": _band_of(bands),
+        "output_known": "output_tokens IS NOT NULL",
         "day": "strftime(start_time, '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns}

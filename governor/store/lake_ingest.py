@@ -17,7 +17,7 @@ import duckdb
 
 from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
-from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA
+from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
 # Where a row came from and what was decided about it; everything else is what the source says.
@@ -108,9 +108,7 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         CREATE OR REPLACE TEMP TABLE seen AS
         SELECT record_id, min(seq) AS seq, arg_min(raw_sha256, seq) AS raw_sha256 FROM in_calls GROUP BY record_id
     """)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE stored AS SELECT record_id, raw_sha256 FROM lake.calls SEMI JOIN seen USING (record_id)"
-    )
+    _find_stored(connection)
     staged, distinct, known = _count(connection, "in_calls"), _count(connection, "seen"), _count(connection, "stored")
     if known < distinct:
         _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged)
@@ -140,6 +138,26 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
     return stored, staged - stored - conflicts, conflicts
 
 
+def _find_stored(connection: duckdb.DuckDBPyConnection) -> None:
+    """Temp table `stored`: rows of the lake with a key of this input. First by hash over all months, then the keys where a hash was met."""
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE met AS
+        SELECT record_hash, start_time FROM lake.calls WHERE record_hash IN (SELECT {RECORD_HASH} FROM seen)
+    """)
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE stored AS
+        SELECT record_id, raw_sha256, start_time FROM lake.calls SEMI JOIN seen USING (record_id)
+        WHERE record_hash IN (SELECT record_hash FROM met)
+            AND start_time BETWEEN (SELECT min(start_time) FROM met) AND (SELECT max(start_time) FROM met)
+    """
+        if _count(connection, "met")
+        else """
+        CREATE OR REPLACE TEMP TABLE stored AS SELECT record_id, raw_sha256, start_time FROM in_calls LIMIT 0
+    """
+    )
+
+
 def _keep_other_facts(connection: duckdb.DuckDBPyConnection) -> None:
     """Narrow `found` to payloads that say something else. A record written anew (other white space, another driver) repeats the facts
     in other bytes: that is a duplicate.
@@ -147,7 +165,8 @@ def _keep_other_facts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE kept AS
         WITH wanted AS (SELECT DISTINCT record_id FROM in_calls SEMI JOIN found USING (seq))
-        SELECT * EXCLUDE (source_exclusion, filled) FROM lake.calls SEMI JOIN wanted USING (record_id)
+        SELECT * EXCLUDE (source_exclusion, filled, record_hash) FROM lake.calls SEMI JOIN wanted USING (record_id)
+        WHERE start_time BETWEEN (SELECT min(start_time) FROM stored) AND (SELECT max(start_time) FROM stored)
         UNION ALL BY NAME
         SELECT c.* EXCLUDE seq FROM in_calls c SEMI JOIN seen USING (seq) SEMI JOIN wanted USING (record_id) ANTI JOIN stored USING (record_id)
     """)
@@ -174,7 +193,7 @@ def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datet
     own = {"ingest_batch_id": "$batch", "ingested_at": "$now", "cost_bearing": f"({reason}) IS NULL", "exclusion_reason": reason}
     columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in CALL_SCHEMA.names)
     connection.execute(
-        f"INSERT INTO lake.calls BY NAME SELECT {columns}, {kept_out} AS source_exclusion {filled} FROM {fresh} {decided}",
+        f"INSERT INTO lake.calls BY NAME SELECT {columns}, {kept_out} AS source_exclusion, {RECORD_HASH} AS record_hash {filled} FROM {fresh} {decided}",
         {"batch": batch_id, "now": now},
     )
 

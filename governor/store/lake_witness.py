@@ -82,31 +82,33 @@ def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
 def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
     """All stored rows that are tied to the new ones, by group or by naming, directly or through one another, join `members`.
 
-    Witnesses of one call are close in time: after the first look the search stays within a day of what was found.
+    Witnesses of one call are close in time: each look stays within two days of what is at hand.
     """
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE touched AS
         SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
     """)
     stored = f"{_COLUMNS}, source_exclusion, false AS is_new, cost_bearing AS was_bearing, exclusion_reason AS was_reason"
-    near = ""
     while True:
-        connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE found AS
-            SELECT {stored} FROM lake.calls
-            WHERE (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched))) {near}
-        """)
+        bounds = connection.execute(
+            "SELECT (min(start_time) - INTERVAL 2 DAY)::VARCHAR, (max(start_time) + INTERVAL 2 DAY)::VARCHAR FROM members"
+        ).fetchone()
+        if bounds is None or bounds[0] is None:
+            return
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE found AS
+                SELECT {stored} FROM lake.calls WHERE start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ
+                    AND (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched)))""",
+            {"low": bounds[0], "high": bounds[1]},
+        )
         connection.execute("INSERT INTO members FROM found ANTI JOIN members USING (record_id)")
         connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE further AS
             (SELECT dup_group_key AS key FROM found UNION SELECT dup_alias_key FROM found WHERE {_NAMING}) EXCEPT FROM touched
         """)
-        row = connection.execute(
-            "SELECT count(*), (SELECT min(start_time) - INTERVAL 1 DAY FROM found)::VARCHAR, (SELECT max(start_time) + INTERVAL 1 DAY FROM found)::VARCHAR FROM further"
-        ).fetchone()
+        row = connection.execute("SELECT count(*) FROM further").fetchone()
         if row is None or not row[0]:
             return
-        near = f"AND start_time BETWEEN {literal(row[1])}::TIMESTAMPTZ AND {literal(row[2])}::TIMESTAMPTZ"
         connection.execute("INSERT INTO touched FROM further")
 
 

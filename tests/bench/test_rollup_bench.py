@@ -23,6 +23,7 @@ OCTOBER = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
 KEYS = ["api_key_alias", "metadata.workflow", "team_id"]
 MADE = {
     "record_id": "sha256(i::VARCHAR)",
+    "record_hash": "md5_number_lower(sha256(i::VARCHAR))",
     "raw_sha256": "sha256('raw' || i)",
     "source_kind": "'litellm.spend_logs'",
     "ingest_batch_id": "'bench'",

@@ -56,6 +56,16 @@ def test_another_payload_is_a_conflict_and_never_overwrites(lake: Lake, make_cal
     assert len(lake.conflicts()) == 2
 
 
+def test_a_key_is_known_in_whatever_month_it_comes_back(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    """A clock that jumped half a year makes a conflict, not a second call."""
+    first = make_call("a")
+    lake.ingest("b1", [make_batch(first, make_call("b"))], NOW)
+    late = first | {"start_time": first["start_time"] - timedelta(days=180), "raw_sha256": "late"}
+    assert lake.ingest("b2", [make_batch(late, make_call("c"))], NOW) == Counts(read=2, stored=1, conflicts=1)
+    assert lake.ingest("b3", [make_batch(late | {"record_id": "d"})], NOW).stored == 1
+    assert [row["record_id"] for row in contents(lake)] == ["d", "a", "b", "c"]
+
+
 def test_the_same_facts_in_other_bytes_are_a_duplicate(lake: Lake, make_call: Make, make_batch: Make) -> None:
     """Pretty-printed, by another driver, from another file: no conflict, whether stored or in the same input."""
     first = make_call("a", metadata=[("workflow", "fnol")], tags=["x"])
