@@ -63,7 +63,7 @@ def test_a_key_is_known_in_whatever_month_it_comes_back(lake: Lake, make_call: M
     late = first | {"start_time": first["start_time"] - timedelta(days=180), "raw_sha256": "late"}
     assert lake.ingest("b2", [make_batch(late, make_call("c"))], NOW) == Counts(read=2, stored=1, conflicts=1)
     assert lake.ingest("b3", [make_batch(late | {"record_id": "d"})], NOW).stored == 1
-    assert [row["record_id"] for row in contents(lake)] == ["d", "a", "b", "c"]
+    assert [row["record_id"] for row in contents(lake)] == ["a", "b", "c", "d"]
 
 
 def test_the_same_facts_in_other_bytes_are_a_duplicate(lake: Lake, make_call: Make, make_batch: Make) -> None:

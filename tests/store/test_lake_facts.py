@@ -48,6 +48,18 @@ def test_unknown_usage_is_null_and_counted(lake: Lake, make_call: Make, make_bat
     assert (rows["y"]["status"], rows["y"]["usage_unknown_calls"]) == ("error", 0)
 
 
+def test_calls_that_know_half_of_their_usage_are_unknown_and_summed_apart(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    calls = [
+        make_call("whole", input_tokens=100, output_tokens=10),
+        make_call("in", input_tokens=70, output_tokens=None),
+        make_call("out", input_tokens=None, output_tokens=7),
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    rows = lake.month_facts(*OCTOBER).to_pylist()
+    found = {(row["input_tokens"], row["output_tokens"]): (row["calls"], row["usage_unknown_calls"]) for row in rows}
+    assert found == {(100, 10): (1, 0), (70, None): (1, 1), (None, 7): (1, 1)}
+
+
 def test_the_uncached_class_is_derived_where_the_source_left_it_out(lake: Lake, make_call: Make, make_batch: Make) -> None:
     calls = [
         make_call("derived", input_tokens=100, cache_read_tokens=30, cache_write_tokens=20, cache_write_1h_tokens=5),
