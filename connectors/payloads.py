@@ -30,6 +30,7 @@ HEAD: Final = 64 << 10
 FLUSH_BYTES: Final = 96 << 20  # planning a query costs as much as reading 5 MB
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+ARCHIVES: Final = (_GZIP, _ZSTD)
 _BOM: Final = b"\xef\xbb\xbf"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"

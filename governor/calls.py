@@ -24,7 +24,7 @@ def _field(name: str, kind: Any, doc: str) -> Any:
 _S, _I, _B, _D = pa.string(), pa.int64(), pa.bool_(), pa.float64()
 
 IDENTITY: Final = [
-    _field("record_id", _S, "hex sha256 of source kind family, source_record_id and revision; the dedupe key"),
+    _field("record_id", _S, "hex sha256 of source_kind, source_record_id and revision; the dedupe key"),
     _field("revision", pa.int32(), "0, or higher for a later correction by the source; the newest wins"),
     _field("source_kind", _S, "connector and form, such as litellm.generic_api or otlp.gen_ai"),
     _field("source_instance", _S, "configured source id"),

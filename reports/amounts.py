@@ -14,7 +14,8 @@ MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July",
 def usd(value: str | Decimal) -> str:
     """$1,234.56; a negative amount in parentheses."""
     amount = Decimal(value).quantize(Decimal("0.01"))
-    return f"(${-amount:,.2f})" if amount < 0 else f"${amount:,.2f}"
+    text = f"${abs(amount):,.2f}"  # what rounds to zero has no sign
+    return f"({text})" if amount < 0 else text
 
 
 def exact(value: str | Decimal) -> str:

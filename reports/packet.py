@@ -221,7 +221,7 @@ def percent(value: Any) -> str:
 
 def usd(value: Any) -> str:
     number = _decimal(value)
-    return "\u2013" if number is None else f"{number.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,} USD".replace("-", "\u2212")
+    return "\u2013" if number is None else f"{number.quantize(Decimal('0.01'), ROUND_HALF_EVEN) + 0:,} USD".replace("-", "\u2212")
 
 
 def usd_of_pico(value: Any) -> str:

@@ -20,6 +20,10 @@ CLAIMED: Final = {
     "environment": ("environment", "env"),
     "data_class": ("data_class",),
 }
+PARTS: Final = (
+    "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens", "audio_output_tokens",
+    "image_input_tokens", "image_output_tokens", "total_tokens_reported",
+)  # fmt: skip
 TAGGED: Final = {"workflow_id": "workflow", "environment": "env", "data_class": "data_class"}
 
 
@@ -60,10 +64,11 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         "provider": "provider_name",
         "provider_raw": "coalesce(provider_raw_text, provider_text)",
         "input_tokens": "input_total",
-        "input_uncached_tokens": """CASE WHEN coalesce(cache_read_tokens_n, cache_write_n) IS NOT NULL
+        "input_uncached_tokens": """CASE WHEN has_usage AND coalesce(cache_read_tokens_n, cache_write_n) IS NOT NULL
             THEN input_total - coalesce(cache_read_tokens_n, 0) - coalesce(cache_write_n, 0) END""",
-        "cache_write_tokens": "cache_write_n",
+        "cache_write_tokens": "CASE WHEN has_usage THEN cache_write_n END",
         "output_tokens": "output_total",
+        **{name: f"CASE WHEN has_usage THEN {name}_n END" for name in PARTS},
         "usage_source": f"CASE WHEN has_usage THEN {quoted(mapping.usage.source)} ELSE 'missing' END",
         "usage_convention": "CASE WHEN NOT has_usage THEN 'unknown' WHEN cache_apart OR reasoning_apart THEN 'exclusive' ELSE 'inclusive' END",
         "usage_raw": "usage_given",

@@ -95,7 +95,7 @@ def _lines(mapping: Mapping) -> str:
             SELECT uri, row, position, fault, payload_sha256, line FROM split WHERE parts IS NULL
             UNION ALL
             SELECT uri, row, position, NULL, sha256(part), part FROM (
-                SELECT uri, row, position, CASE WHEN json_type(p) = 'VARCHAR' THEN p ->> '$' ELSE p::VARCHAR END AS part
+                SELECT uri, row, position, coalesce(CASE WHEN json_type(p) = 'VARCHAR' THEN p ->> '$' ELSE p::VARCHAR END, 'null') AS part
                 FROM (SELECT uri, row, position, unnest(parts) AS p FROM split WHERE parts IS NOT NULL)))"""
 
 
@@ -135,11 +135,11 @@ def _typed(name: str, mapping: Mapping) -> str:
 
 
 def _raw_usage(mapping: Mapping, paths: Paths) -> str:
-    if mapping.usage.raw:
-        return paths.first(mapping.usage.raw)
+    """What the source said of usage, as it said it; where the mapping's `raw` is not there, the counts it maps."""
     named = [name for name in TOKENS if name in mapping.columns]
     pairs = ", ".join(f"'{name}', {_text(mapping.columns[name], paths)}" for name in named)
-    return f"json_merge_patch('{{}}', json_object({pairs}))::VARCHAR" if named else "NULL::VARCHAR"
+    said = f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')" if named else "NULL::VARCHAR"
+    return f"coalesce({paths.first(mapping.usage.raw)}, {said})" if mapping.usage.raw else said
 
 
 def _exclusive(mapping: Mapping, paths: Paths) -> str:
@@ -212,9 +212,11 @@ def _counted(mapping: Mapping) -> str:
         else "coalesce(input_tokens_n, output_tokens_n) IS NULL"
     )
     apart = "coalesce(cache_read_tokens_n, 0) + coalesce(cache_write_n, 0)"
-    proof = f"({apart}) > input_tokens_n OR (({apart}) > 0 AND total_tokens_reported_n = input_tokens_n + output_tokens_n + {apart})"
+    # the total may leave out neither, one, or both of them
+    plain, thinking = "total_tokens_reported_n - input_tokens_n - output_tokens_n", "coalesce(reasoning_tokens_n, 0)"
+    proof = f"({apart}) > input_tokens_n OR (({apart}) > 0 AND {plain} IN ({apart}, {apart} + {thinking}))"
     cache = f"exclusive OR coalesce({proof}, false)" if usage.cache == "auto" else "exclusive"
-    thoughts = "reasoning_tokens_n > 0 AND total_tokens_reported_n = input_tokens_n + output_tokens_n + reasoning_tokens_n"
+    thoughts = f"reasoning_tokens_n > 0 AND {plain} IN (reasoning_tokens_n, reasoning_tokens_n + {apart})"
     thought = {
         "auto": f"coalesce(reasoning_tokens_n > output_tokens_n OR ({thoughts}), false)",
         "inside": "false",
@@ -245,8 +247,8 @@ def _status() -> str:
 
 def _named(mapping: Mapping) -> str:
     prefix = "CASE WHEN contains(requested_model_text, '/') THEN split_part(requested_model_text, '/', 1) END"
-    provider = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "NULL")}, {choose("lower(provider_raw_text)", PROVIDERS, "nullif(lower(provider_raw_text), '')")},
-        provider_text, {choose(prefix, PROVIDERS, "NULL")})"""
+    raw = choose("lower(provider_raw_text)", PROVIDERS, "nullif(lower(provider_raw_text), '')")
+    provider = f"coalesce({choose('lower(provider_text)', PROVIDERS, 'provider_text')}, {raw}, {choose(prefix, PROVIDERS, 'NULL')})"
     family = mapping.name.split(".")[0]
     return f"""named AS (SELECT *, {provider} AS provider_name, coalesce(revision_n, 0) AS revision_said, lower(coalesce(trace_id_text, trace_id_raw_text)) AS hex_trace,
         status_said = 'ok' AND coalesce(gateway_cache_text, 'none') NOT LIKE 'hit%' AND regexp_full_match(provider_response_id_text, {quoted(STRONG_ID)}) AS strong,
@@ -260,6 +262,7 @@ def _keyed(mapping: Mapping) -> str:
     if mapping.witness == "gateway":
         group, alias = "own_key", answer
     else:
-        group, alias = f"coalesce({answer}, span_key, own_key)", "outer_key"
+        # a call that says nothing of usage leaves the count to the span around it
+        group, alias = f"coalesce({answer}, span_key, own_key)", "CASE WHEN has_usage OR status_said <> 'ok' THEN outer_key END"
     return f"""keyed AS (SELECT *, {group} AS group_key, {alias} AS alias_key,
         sha256(concat_ws(chr(10), $kind, source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""

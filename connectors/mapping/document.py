@@ -174,7 +174,7 @@ def parse(text: str, where: str) -> Mapping:
     """A mapping from YAML. Raises Invalid naming the field."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise Invalid(f"{where}: no YAML: {error}") from error
     if not isinstance(document, dict):
         raise Invalid(f"{where}: a mapping is a YAML object")
@@ -192,4 +192,8 @@ def load(path: Path) -> Mapping:
         raise Invalid(f"{path}: no such mapping file")
     if path.stat().st_size > 1 << 20:
         raise Invalid(f"{path}: larger than 1 MiB")
-    return parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path}: not UTF-8 text (byte {error.start})") from error
+    return parse(text, str(path))

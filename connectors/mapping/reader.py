@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -22,11 +23,12 @@ import pyarrow as pa
 from connectors.engine import Work, convert_all, engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.document import Mapping, load, parse, pointer
-from connectors.payloads import Records, blocks_of, gather, head_of, head_text, records_of, split_values
+from connectors.payloads import ARCHIVES, Records, blocks_of, gather, head_of, head_text, records_of, split_values
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 
 _SURE: Final = 0.9
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _ROWS: Final = 2048
 _CSV: Final = """read_csv(?, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"', max_line_size = 16777216,
     ignore_errors = true, store_rejects = true)"""
@@ -40,13 +42,16 @@ class MappedConnector:
         self.mappings = tuple(mappings)
 
     def with_file(self, path: Path) -> MappedConnector:
-        """The connector for a person's own mapping file, or for a shipped one by its bare name. Raises Invalid naming the field that is wrong."""
+        """The connector for a person's own mapping file, or for a shipped one by its bare name. Raises Invalid naming the field that is wrong.
+
+        Its name finds the file again: a retry from quarantine knows nothing else.
+        """
         if path.suffix or path.exists():
-            return MappedConnector(self.name, [load(path)])
+            return MappedConnector(f"{self.name}:{path.resolve()}", [load(path)])
         names = sorted(one.name.removesuffix(".yaml") for one in (files("connectors") / "mappings").iterdir() if one.name.endswith(".yaml"))
         if str(path) not in names:
             raise Invalid(f"{path}: no such mapping file", hint=f"shipped: {', '.join(names)}")
-        return MappedConnector(self.name, [shipped(str(path))])
+        return MappedConnector(f"{self.name}:{path}", [shipped(str(path))])
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - a mapping looks at records alone
         return _SURE if self._mapping_of(head_of(head)) is not None else 0.0
@@ -75,7 +80,7 @@ class MappedConnector:
         head = _head(payload)
         if "parquet" in formats and head.startswith(b"PAR1"):
             return _table_rows(payload, "read_parquet(?)")
-        if "csv" in formats and head.lstrip()[:1] not in (b"{", b"["):
+        if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
             return _table_rows(payload, _CSV)
         return records_of(payload)
 
@@ -107,16 +112,30 @@ def _head(payload: Payload) -> bytes:
 
 
 def _first(text: bytes) -> Any:
-    """The first JSON record of the head, complete or as far as it goes; None when this is no JSON."""
+    """The first JSON record of the head; of one that is longer than the head, what can be told from its beginning. None when this is no JSON."""
     if text.lstrip()[:1] not in (b"{", b"["):
         return None
     values, _ = split_values(text)
-    if len(values):
-        try:
-            return json.loads(values[0].as_py())
-        except ValueError:
-            return None
-    return None
+    try:
+        return json.loads(values[0].as_py()) if len(values) else _begun(text)
+    except ValueError:
+        return None
+
+
+def _begun(text: bytes) -> Any:
+    """A JSON document that was cut: everything up to the last member that is whole, its open brackets closed."""
+    open_brackets: list[str] = []
+    safe, closing = 0, ""
+    for token in _TOKENS.finditer(text):
+        sign = chr(text[token.start()])
+        if sign in "{[":
+            open_brackets.append("}" if sign == "{" else "]")
+        elif sign in "}]" and open_brackets:
+            open_brackets.pop()
+        elif sign == ",":
+            safe, closing = token.start(), "".join(reversed(open_brackets))
+    found = json.loads(text[:safe] + closing.encode()) if safe else None
+    return found[0] if isinstance(found, list) and found else found
 
 
 def _header(text: bytes) -> frozenset[str]:
@@ -161,14 +180,7 @@ def _at(record: Any, path: str) -> Any:
 def _table_rows(payload: Payload, source: str) -> Iterator[Records]:
     """Rows of a CSV or Parquet file as JSON records; a row that cannot be read is one bad record with its reason."""
     with tempfile.TemporaryDirectory() as scratch, engine_for_json() as engine:
-        path = payload.path
-        if path is None or path.suffix in (".gz", ".zst"):
-            path = Path(scratch) / "table"
-            try:
-                with path.open("wb") as out:
-                    out.writelines(blocks_of(payload))
-            except EOFError:
-                pass  # what could be unpacked is read
+        path, cut = _unpacked(payload, Path(scratch) / "table")
         row = 0
         try:
             reader = engine.execute(f"SELECT to_json(t)::VARCHAR FROM {source} AS t", [str(path)]).to_arrow_reader(_ROWS)
@@ -179,9 +191,29 @@ def _table_rows(payload: Payload, source: str) -> Iterator[Records]:
                     row += len(values)
             if "read_csv" in source:
                 for line, number, fault in engine.execute(
-                    "SELECT csv_line, line, error_message FROM reject_errors ORDER BY line"
+                    "SELECT any_value(csv_line), line, min(error_message) FROM reject_errors GROUP BY line ORDER BY line"
                 ).fetchall():
                     reason = " ".join(str(fault).split("\n", 1)[0].split())
                     yield Records(payload.uri, number - 2, pa.array([str(line or "").encode()], pa.large_binary()), f"bad_row: {reason}")
         except duckdb.Error as error:
             raise Invalid(f"{payload.uri}: {str(error).splitlines()[0]}") from error
+        if cut is not None:
+            yield Records(payload.uri, row, pa.array([cut], pa.large_binary()), "truncated: the archive ends early")
+
+
+def _unpacked(payload: Payload, target: Path) -> tuple[Path, bytes | None]:
+    """The table as a plain file; and of an archive that ends early the row that was cut."""
+    if payload.path is not None:
+        with payload.path.open("rb") as file:
+            if not file.read(4).startswith(ARCHIVES):
+                return payload.path, None
+    try:
+        with target.open("wb") as out:
+            out.writelines(blocks_of(payload))
+    except EOFError:
+        body = target.read_bytes()
+        edge = body.rfind(b"\n") + 1
+        with target.open("r+b") as cut:
+            cut.truncate(edge)
+        return target, body[edge:]
+    return target, None

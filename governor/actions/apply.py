@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
-from governor.catalog import Document, OrganizationDocument, PersonDocument, WaiverDocument, document_digest, ends
+from governor.actions.payloads import MAPPING, connectors
+from governor.catalog import Document, OrganizationDocument, PersonDocument, SourceDocument, WaiverDocument, document_digest, ends
 from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
@@ -42,6 +43,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     planned = plan(ctx, documents, prune=prune)
     may_apply(ctx, actor, planned)
     check_waivers(planned, ctx.now())
+    check_sources(planned)
     if dry_run or not planned.changes:
         return planned
     with ctx.transaction(actor) as tx:
@@ -117,6 +119,17 @@ def check_waivers(planned: Plan, now: datetime) -> None:
     for item in planned.changes:
         if isinstance(item.document, WaiverDocument) and ends(item.document.expires) <= now:
             raise Invalid(f"waiver {item.key} expired on {item.document.expires} already")
+
+
+def check_sources(planned: Plan) -> None:
+    """A source that no connector reads would only be found out when traffic is lost."""
+    sources = [item.document for item in planned.changes if isinstance(item.document, SourceDocument)]
+    known = connectors() if sources else {}
+    for source in sources:
+        if source.connector not in known and not source.connector.startswith(MAPPING):
+            raise Invalid(
+                f"source {source.id}: no connector {source.connector!r}", hint=f"installed: {', '.join(known)}; or {MAPPING}FILE.yaml"
+            )
 
 
 def write(session: Session, org: str, item: Item, actor: Actor, now: datetime, place: int) -> dict[str, Any]:

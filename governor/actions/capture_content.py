@@ -61,7 +61,8 @@ class ContentCapture:
             return [dict(pairs).get(wanted) if pairs else None for pairs in calls["metadata"].to_pylist()]
         if name == TAG:
             return [SEPARATOR.join(tags) if tags else None for tags in calls["tags"].to_pylist()]
-        return [None if value is None else str(value) for value in calls["source_instance" if name == "source" else name].to_pylist()]
+        found = calls["source_instance" if name == "source" else name].to_pylist()
+        return [None if value is None else str(value).lower() if isinstance(value, bool) else str(value) for value in found]
 
 
 def _described(calls: pa.Table, kept: dict[str, dict[str, Captured]]) -> pa.Table:

@@ -235,13 +235,18 @@ def files_of(session: Session, org: str, month: str) -> list[PeriodFile]:
     return list(session.exec(select(PeriodFile).where(PeriodFile.org_id == org, PeriodFile.month == month).order_by(col(PeriodFile.name))))
 
 
-def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any]:
-    """The files of a closed month on disk, each with its `.sha256`, and what its close answered. Raises NotFound for a month that is not closed."""
+def closed_files(ctx: Context, month: str) -> tuple[dict[str, Any], list[PeriodFile]]:
+    """What the close of a month answered, and its files. Raises NotFound for a month that is not closed."""
     with ctx.rows.session() as session:
         period = session.get(Period, (ctx.org, month))
         if period is None or period.state != "closed":
             raise NotFound(f"{month} is not closed", hint=f"`governor period close {month}`")
-        result, files = stored(period), files_of(session, ctx.org, month)
+        return stored(period), files_of(session, ctx.org, month)
+
+
+def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any]:
+    """The files of a closed month on disk, each with its `.sha256`, and what its close answered. Raises NotFound for a month that is not closed."""
+    result, files = closed_files(ctx, month)
     folder = out if out is not None else ctx.settings.home / "periods" / ctx.org / month
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:

@@ -133,7 +133,7 @@ def govern(
     asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
     names = sorted(asked or SUGGESTION_FIELDS)  # without a single rule: what the first ones could hold on to
     facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), by_day=by_day)
-    rows: list[dict[str, Any]] = [part for row in facts.to_pylist() for part in split_unknown(row)]
+    rows: list[dict[str, Any]] = facts.to_pylist()
     found = attribute_rows(timeline, rows, names, epochs)
     groups = [
         group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names)
@@ -154,15 +154,6 @@ def govern(
         book=book,
         timeline=timeline,
     )
-
-
-def split_unknown(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Calls of a group whose usage nobody reported become a group of their own, so that known sums are priced and unknown ones stay unknown."""
-    unknown = row["usage_unknown_calls"]
-    if not unknown or unknown == row["calls"]:
-        return [row]
-    known = row | {"calls": row["calls"] - unknown, "usage_unknown_calls": 0}
-    return [known, row | {"calls": unknown} | dict.fromkeys(TOKENS)]
 
 
 TOKENS = (

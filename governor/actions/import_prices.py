@@ -1,7 +1,7 @@
 """`prices:import`: a new set of list prices enters the book, and the book is read back for rating.
 
 Owns: versions and rows of the price book, supersession, the ledger entry. Does not own: reading a price source (prices/seed, prices/formats), contract prices
-(catalog documents). Invariants: append only; an entry (provider, model) is replaced as a whole, never edited; what an import does not name stays; the same
+(catalog documents). Invariants: append only; an entry (provider, model) is superseded, never edited; what an import does not name stays (prices/merge); the same
 import twice changes nothing and writes nothing; a book as known at an earlier instant can be read for ever.
 """
 
@@ -22,7 +22,7 @@ from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
 from governor.prices.book import PriceBook, Unpriced
 from governor.prices.contract import close_open_ends, contract_price
-from governor.prices.difference import Difference, by_entry, difference
+from governor.prices.difference import Difference, difference
 from governor.prices.names import canonical_provider
 from governor.prices.price import FIELD_NAMES, Price, price_of
 from governor.prices.seed import Seed, genai_seed
@@ -66,9 +66,10 @@ def import_prices(ctx: Context, actor: Actor, seed: Seed) -> dict[str, Any]:
         )
         tx.session.add(version)
         tx.session.flush()
-        result |= {"version": version.id, "stored": _replace(tx.session, ctx.org, version.id, seed, found, tx.now)}
+        result |= {"version": version.id, "stored": _replace(tx.session, ctx.org, version.id, found, tx.now)}
         payload = {
-            name: result[name] for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "version")
+            name: result[name]
+            for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "prices_kept", "version")
         }
         tx.append(
             EntryDraft(
@@ -119,7 +120,7 @@ def _list_rows(session: Session, org: str, known_at: datetime | None) -> tuple[P
     return tuple(price_of(dict(zip(FIELD_NAMES, row, strict=True))) for row in session.execute(query))
 
 
-def _replace(session: Session, org: str, version_id: str, seed: Seed, found: Difference, now: datetime) -> int:
+def _replace(session: Session, org: str, version_id: str, found: Difference, now: datetime) -> int:
     """Supersede the entries that changed, store the new ones; returns how many rows were stored."""
     for provider, model in found.changed:
         session.execute(
@@ -133,12 +134,11 @@ def _replace(session: Session, org: str, version_id: str, seed: Seed, found: Dif
             )
             .values(superseded_at=now)
         )
-    rows = by_entry(seed.rows)
     columns = {"org_id": org, "version_id": version_id, "recorded_at": now, "superseded_at": None}
     wanted = [
         {name: getattr(row, name) for name in FIELD_NAMES} | columns | {"id": uuid7()}
         for key in [*found.added, *found.changed]
-        for row in rows[key]
+        for row in found.entries[key]
     ]
     for start in range(0, len(wanted), CHUNK):
         session.execute(insert(PriceRow), wanted[start : start + CHUNK])

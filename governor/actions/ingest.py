@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import SYSTEM, Actor, Context
-from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of
+from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after
 from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
@@ -47,7 +47,7 @@ def ingest(
 
     Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read.
     """
-    may_ingest(actor, connector)
+    may_ingest(actor, connector.partition(":")[0])
     complete_batches(ctx, newest=RECENT)
     names = files_of(words)
     known = connectors()
@@ -58,7 +58,13 @@ def ingest(
     for name, files in plan.items():
         chosen(name, files)
         counts = ingest_payloads(
-            ctx, actor, connector_named(name), payloads_of(files, scratch), source=source or name, uris=files, progress=progress
+            ctx,
+            actor,
+            connector_named(name),
+            payloads_of(files, scratch),
+            source=source or source_named_after(name),
+            uris=files,
+            progress=progress,
         )
         total = {key: total[key] + getattr(counts, key) for key in COUNTS}
     return total

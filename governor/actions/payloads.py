@@ -28,13 +28,19 @@ def connectors() -> dict[str, Connector]:
 
 def connector_named(name: str) -> Connector:
     """An installed connector, or `mapping:FILE.yaml`. Raises NotFound, and Invalid naming what is wrong in a mapping file."""
-    known = connectors()
+    known = {found.name: found for found in entry_points(group="governor.connectors")}
     if name.startswith(MAPPING) and "mapping" in known:
-        made: Connector = known["mapping"].with_file(Path(name.removeprefix(MAPPING)))  # type: ignore[attr-defined]
+        made: Connector = known["mapping"].load().with_file(Path(name.removeprefix(MAPPING)))
         return made
     if name not in known:
-        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; `mapping:FILE.yaml`, or `auto` to detect")
-    return known[name]
+        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(sorted(known))}; `mapping:FILE.yaml`, or `auto` to detect")
+    found: Connector = known[name].load()
+    return found
+
+
+def source_named_after(connector: str) -> str:
+    """The source id of an ingest that names none: the connector's name, of a mapping its file's."""
+    return Path(connector.removeprefix(MAPPING)).stem if connector.startswith(MAPPING) else connector
 
 
 def files_of(words: Sequence[str]) -> list[str]:
@@ -94,6 +100,15 @@ def _objects(url: str, scratch: Path) -> Iterator[Payload]:
 
 def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[str]]:
     """Which connector reads which local file: {connector: files}. Raises Invalid naming the files nobody knows."""
+    chosen, unknown = recognised(names, known)
+    if unknown:  # reading the others and saying nothing would lose these
+        more = f" and {len(unknown) - 1} more files" if len(unknown) > 1 else ""
+        raise Invalid(f"no connector recognises {unknown[0]}{more}", hint=f"leave them out, or name the connector: {', '.join(known)}")
+    return chosen
+
+
+def recognised(names: Sequence[str], known: dict[str, Connector]) -> tuple[dict[str, list[str]], list[str]]:
+    """({connector: local files}, files nobody knows)."""
     chosen: dict[str, list[str]] = {}
     unknown = []
     for name in names:
@@ -109,6 +124,4 @@ def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[
             unknown.append(name)
         else:
             chosen.setdefault(best, []).append(name)
-    if unknown and not chosen:
-        raise Invalid(f"no connector recognises {unknown[0]}", hint=f"name one: {', '.join(known)}")
-    return chosen
+    return chosen, unknown

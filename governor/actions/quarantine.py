@@ -1,6 +1,6 @@
 """Another try for quarantined records: read again by their connector, from the bytes that were kept.
 
-Owns: which records are tried and what they become. Does not own: reading (connectors), storing (ingest).
+Owns: which records are tried and what they become, who may decide on quarantined records. Does not own: reading (connectors), storing (ingest).
 Invariants: a record that can now be read is stored like any other and marked retried; in the same
 lake transaction; one that cannot stays open with its reason, and no second quarantine row is made of it.
 """
@@ -9,29 +9,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from governor.actions.context import Actor, Context
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
+from governor.actions.ingest_upload import MAY_UPLOAD
 from governor.actions.payloads import connector_named
-from governor.errors import Invalid, NotFound
+from governor.errors import Forbidden, Invalid, NotFound
 from governor.ports import Payload, ReadOptions
+
+MOST: Final = 100_000
 
 
 def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False) -> dict[str, int]:
-    """Retry the named records (or their id prefixes), or all open ones. Returns the six counts of the new reading."""
+    """Retry the named records (or their id prefixes), or all open ones. Returns the six counts of the new reading.
+
+    Raises Invalid without any, NotFound, Forbidden for auditors and for a token without the scope.
+    """
     if not ids and not every:
         raise Invalid("name the records to retry", hint="`governor quarantine list` shows their ids; --all takes every one")
+    may_decide(actor)
     total = dict.fromkeys(COUNTS, 0)
     by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    held = ctx.lake.quarantine(ids=ids, limit=100_000)
-    unknown = [wanted for wanted in ids if not any(str(row["id"]).startswith(wanted) for row in held)]
-    if unknown:
-        raise NotFound(f"not in quarantine: {', '.join(unknown)}", hint="`governor quarantine list` shows the ids")
-    for row in held:
+    for row in held(ctx, actor, ids):
         by_origin[row["connector"], row["source"]].append(row)
     for (connector, source), rows in by_origin.items():
-        may_ingest(actor, source)
         reader = connector_named(connector)
         for row in rows:
             payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))
@@ -43,3 +45,20 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
             counts = ingest_batches(ctx, actor, found, connector=connector, source=source, uris=[payload.uri], resolved=[str(row["id"])])
             total = {name: total[name] + getattr(counts, name) for name in COUNTS}
     return total
+
+
+def held(ctx: Context, actor: Actor, ids: Sequence[str], *, state: str | None = "open") -> list[dict[str, Any]]:
+    """Quarantined records by id or prefix; without ids, all of the state. Raises NotFound for one that is not there, Forbidden without its source's scope."""
+    found = ctx.lake.quarantine(state=state, ids=ids, limit=MOST)
+    unknown = [wanted for wanted in ids if not any(str(row["id"]).startswith(wanted) for row in found)]
+    if unknown:
+        raise NotFound(f"not in quarantine: {', '.join(unknown)}", hint="`governor quarantine list` shows the ids")
+    for source in sorted({str(row["source"]) for row in found}):
+        may_ingest(actor, source)
+    return found
+
+
+def may_decide(actor: Actor) -> None:
+    """Whoever may bring a file in: auditors read. Raises Forbidden."""
+    if actor.kind == "person" and not actor.roles & set(MAY_UPLOAD):
+        raise Forbidden(f"this needs role {' or '.join(MAY_UPLOAD)}; you hold {', '.join(sorted(actor.roles)) or 'none'}")

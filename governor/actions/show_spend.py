@@ -16,7 +16,8 @@ from typing import Any, Final
 from governor.actions.context import Context
 from governor.actions.govern import Group
 from governor.actions.month_view import matches, month_frame, month_view
-from governor.actions.usage import DIMENSION_READERS, coverage_document, suggestion_document, usage_rows, usd
+from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
+from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
 from governor.store.rows.periods import Period
 
@@ -46,7 +47,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
     orphans = [group for group in month.groups if group.workflow_id is None]
     return {
         **frame,
-        "coverage": coverage_document(month),
+        "coverage": coverage_document(month.coverage),
         "closed": closed_total(ctx, period),
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),

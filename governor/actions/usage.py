@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.context import Context
-from governor.actions.govern import GovernedMonth, Group, govern_month
+from governor.actions.govern import Group, govern_month
+from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
 
 PICO: Final = Decimal(10) ** 12
@@ -50,7 +51,7 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
         "policy_revision": month.policy_revision,
         "catalog": month.catalog_digest,
         "rows": usage_rows(month.groups, by),
-        "coverage": coverage_document(month),
+        "coverage": coverage_document(month.coverage),
         "suggestions": [suggestion_document(found) for found in month.suggestions],
     }
 
@@ -79,29 +80,6 @@ def add_known(values: Any) -> int | None:
     return sum(known) if known else None
 
 
-def coverage_document(month: GovernedMonth) -> dict[str, Any]:
-    coverage = month.coverage
-    return {
-        "mapped_spend": usd(coverage.mapped_pico),
-        "total_spend": usd(coverage.denominator_pico),
-        "percent": percent(coverage.mapped_pico, coverage.denominator_pico),
-        "sufficient": coverage.sufficient,
-        "parts": {
-            "workflow": percent(coverage.workflow_pico, coverage.denominator_pico),
-            "owner": percent(coverage.owner_pico, coverage.denominator_pico),
-            "approved_policy": percent(coverage.approved_pico, coverage.denominator_pico),
-        },
-        "mapped_calls": coverage.mapped_calls,
-        "calls": coverage.calls,
-        "unpriced_calls": coverage.unpriced_calls,
-        "unpriced_exposure": {
-            "low": usd(coverage.exposure_low_pico),
-            "middle": usd(coverage.exposure_mid_pico),
-            "high": usd(coverage.exposure_high_pico),
-        },
-    }
-
-
 def suggestion_document(found: Any) -> dict[str, Any]:
     return {"match": found.match, "calls": found.calls, "spend": usd(found.spend_pico), "looks_like": found.workflow_id}
 
@@ -112,8 +90,3 @@ def usd(pico: int) -> str:
     text = f"{value:f}"
     whole, _, cents = text.partition(".")
     return f"{whole}.{cents.ljust(2, '0')}"
-
-
-def percent(part: int, whole: int) -> str:
-    """Percentage text with two decimals, rounded down so that 95.00 is never shown for less."""
-    return "0.00" if not whole else f"{Decimal(part * 10_000 // whole) / 100:.2f}"

@@ -15,8 +15,9 @@ from typing import Any, Final
 from governor.actions.assess import find_change
 from governor.actions.context import Actor, Context
 from governor.actions.govern import Group, govern
-from governor.actions.usage import percent, usd
+from governor.actions.usage import usd
 from governor.changes import State, move
+from governor.chargeback.statement import percent
 from governor.errors import WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from governor.actions.browse_periods import list_periods, period_file
-from governor.actions.close_period import close, files_of, status
+from governor.actions.close_period import close, closed_files, status
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.api.bodies import download
@@ -60,9 +60,8 @@ def make_exception(ctx: Context, actor: Actor, month: Month, data: Exemption) ->
 
 @get("/periods/{month:str}/files", sync_to_thread=True, tags=TAGS)
 def list_files(ctx: Context, month: Month) -> dict[str, Any]:
-    """Files of a closed month with their digests."""
-    with ctx.rows.session() as session:
-        files = files_of(session, ctx.org, month)
+    """Files of a closed month with their digests; 404 while it is open."""
+    _, files = closed_files(ctx, month)
     return {"items": [{"name": file.name, "media_type": file.media_type, "sha256": file.sha256, "bytes": len(file.body)} for file in files]}
 
 

@@ -12,6 +12,7 @@ from litestar.params import Parameter
 from msgspec import Struct, field
 
 from governor.actions.context import Actor, Context
+from governor.actions.discard import discard
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connectors
 from governor.actions.quarantine import retry
@@ -37,6 +38,13 @@ class Retry(Struct, forbid_unknown_fields=True):
 
     ids: list[str] = field(default_factory=list)
     all: bool = False
+
+
+class Discard(Struct, forbid_unknown_fields=True):
+    """ids: of quarantined records, or their first characters, each of one record; reason: why they can never be read."""
+
+    ids: list[str]
+    reason: str
 
 
 @get("/connectors", sync_to_thread=True, tags=TAGS)
@@ -88,6 +96,12 @@ def try_again(ctx: Context, actor: Actor, data: Retry) -> dict[str, Any]:
     return dict(retry(ctx, actor, data.ids, every=data.all))
 
 
+@post("/quarantine/discard", status_code=200, sync_to_thread=True, tags=TAGS)
+def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
+    """Give up quarantined records that can never be read. The reason goes into the ledger; their bytes stay."""
+    return dict(discard(ctx, actor, data.ids, reason=data.reason))
+
+
 @get("/conflicts", sync_to_thread=True, tags=TAGS)
 def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
     """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
@@ -100,4 +114,4 @@ def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]
     )
 
 
-ROUTES = [list_connectors, list_sources, pull, list_batches, list_quarantine, try_again, list_conflicts]
+ROUTES = [list_connectors, list_sources, pull, list_batches, list_quarantine, try_again, give_up, list_conflicts]

@@ -1,7 +1,8 @@
 """Coverage: how much of the month's spend is explained, and whether that is enough to close.
 
 Owns: the 95% rule, compared exactly as integers, and its three parts. Does not own: what an unpriced call could have cost (prices/exposure), what is approved (policy).
-Invariants: an unpriced call counts in the denominator at the middle of its exposure and is never mapped; a month of which nothing is priced is never covered.
+Invariants: an unpriced call counts in the denominator at the middle of its exposure and is never mapped; a month of which nothing is priced is never covered;
+a month without spend has nothing to cover, which is said and closes.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ class Coverage:
     exposure_low_pico: int
     exposure_mid_pico: int
     exposure_high_pico: int
+
+    @property
+    def nothing(self) -> bool:
+        """There is no spend to cover: no calls, or only calls that cost nothing."""
+        return self.denominator_pico == 0 and not self.unpriced_calls
 
     @property
     def sufficient(self) -> bool:

@@ -188,17 +188,21 @@ def _unpriced(use: UnpricedUse) -> dict[str, Any]:
 
 
 def coverage_document(coverage: Coverage) -> dict[str, Any]:
-    """Coverage with its three parts; percentages are cut, never rounded up, so that 95.00 is not shown for less."""
-    whole = coverage.denominator_pico
+    """Coverage with its three parts; percentages are cut, never rounded up, so that 95.00 is not shown for less. Of nothing they are 100."""
+
+    def share(part: int) -> str:
+        return "100.00" if coverage.nothing else percent(part, coverage.denominator_pico)
+
     return {
         "mapped_spend": usd(coverage.mapped_pico),
-        "total_spend": usd(whole),
-        "percent": percent(coverage.mapped_pico, whole),
+        "total_spend": usd(coverage.denominator_pico),
+        "percent": share(coverage.mapped_pico),
         "sufficient": coverage.sufficient,
+        "nothing_to_cover": coverage.nothing,
         "parts": {
-            "workflow": percent(coverage.workflow_pico, whole),
-            "owner": percent(coverage.owner_pico, whole),
-            "approved_policy": percent(coverage.approved_pico, whole),
+            "workflow": share(coverage.workflow_pico),
+            "owner": share(coverage.owner_pico),
+            "approved_policy": share(coverage.approved_pico),
         },
         "calls": coverage.calls,
         "mapped_calls": coverage.mapped_calls,

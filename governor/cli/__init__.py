@@ -29,6 +29,7 @@ from governor.cli import (
     period,
     policy,
     prices,
+    sources,
     token,
     trust,
     usage,
@@ -88,6 +89,7 @@ app.add_typer(trust.app, name="trust")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
+app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
 
 

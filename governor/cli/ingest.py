@@ -12,7 +12,7 @@ from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
 
 calls_app = typer.Typer(help="The canonical calls: one row per attempt as one source saw it.", no_args_is_help=True)
-quarantine_app = typer.Typer(help="Records that could not be read: why, and another try.", no_args_is_help=True)
+quarantine_app = typer.Typer(help="Records that could not be read: why, another try, or none.", no_args_is_help=True)
 
 
 def ingest(
@@ -143,7 +143,7 @@ def show_quarantine(data: dict[str, Any]) -> None:
     for row in data["quarantine"]:
         made.add_row(*map(cell, (row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])))
     console.print(made)
-    console.print("`governor quarantine retry ID...` reads them again, `--all` for every one.")
+    console.print("`governor quarantine retry ID...` reads them again, `--all` for every one; `discard` gives up what can never be read.")
 
 
 @quarantine_app.command("retry")
@@ -158,3 +158,17 @@ def retry(
     session = session_of(ctx)
     counts = run(session.context(), session.actor(), ids or [], every=every)
     session.print(counts, "tried {read}: stored {stored}, still quarantined {quarantined}".format(**counts))
+
+
+@quarantine_app.command("discard")
+def discard(
+    ctx: typer.Context,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their first characters, each of one record.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why they can never be read; it goes into the ledger.")],
+) -> None:
+    """Give up records that can never be read. They are open no longer; their bytes stay. Discarding again changes nothing."""
+    from governor.actions.discard import discard as run
+
+    session = session_of(ctx)
+    done = run(session.context(), session.actor(), ids, reason=reason)
+    session.print(done, "discarded {discarded}, discarded before {already}".format(**done))

@@ -80,11 +80,13 @@ def show(result: dict[str, Any]) -> None:
     """The month in a few lines."""
     coverage, totals = result["coverage"], result["totals"]
     typer.echo(f"{result['period']}: {result['state']}, lake snapshot {result['snapshot']}")
-    typer.echo(
-        f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({'enough' if coverage['sufficient'] else 'below 95%'})"
-    )
-    for name, share in coverage["parts"].items():
-        typer.echo(f"    {name.replace('_', ' ')} {share}%")
+    if coverage.get("nothing_to_cover"):  # a month closed by an earlier version does not say
+        typer.echo(f"  nothing to cover: no spend in {coverage['calls']:,} calls (100% of nothing)")
+    else:
+        enough = "enough" if coverage["sufficient"] else "below 95%"
+        typer.echo(f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({enough})")
+        for name, share in coverage["parts"].items():
+            typer.echo(f"    {name.replace('_', ' ')} {share}%")
     typer.echo(
         f"  {'statement' if 'statement_total' in totals else 'contracted cost so far'} {totals.get('statement_total', totals['contracted_cost'])} USD"
     )

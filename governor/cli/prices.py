@@ -39,7 +39,10 @@ def read(source: str) -> Seed:
 
 @app.command("import")
 def import_(ctx: typer.Context, source: Source) -> None:
-    """Record a set of list prices. Entries it does not name stay; look first with `governor prices diff`."""
+    """Record a set of list prices. What it does not name stays; look first with `governor prices diff`.
+
+    Who may: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
+    """
     from governor.actions.import_prices import import_prices
 
     session = session_of(ctx)
@@ -49,7 +52,7 @@ def import_(ctx: typer.Context, source: Source) -> None:
     session.print(
         made,
         f"{made['source']} {made['source_version']}: {made['added']} entries added, {made['changed']} changed, {made['unchanged']} unchanged, "
-        f"{made['missing_kept']} not named and kept; digest {made['digest'][:16]}",
+        f"{made['missing_kept']} not named and kept, {made['prices_kept']} prices inside named entries that it lacks and kept; digest {made['digest'][:16]}",
     )
 
 
@@ -96,7 +99,8 @@ def moment(text: str) -> datetime | None:
 
 def show_difference(found: dict[str, Any]) -> None:
     typer.echo(
-        f"{found['added']} added, {found['changed']} changed, {found['unchanged']} unchanged, {found['missing_kept']} not named (they stay)"
+        f"{found['added']} added, {found['changed']} changed, {found['unchanged']} unchanged, {found['missing_kept']} not named (they stay), "
+        f"{found['prices_kept']} prices inside named entries that this source lacks (they stay)"
     )
     for change in found["changes"]:
         mark = " JUMP" if change["jump"] else ""

@@ -52,7 +52,7 @@ class Month:
 
 def make_month(folder: Path, month: str, *, calls: int = 50_000, seed: int = 20261) -> Month:
     """Write the month's NDJSON files under `folder`. The same arguments make the same bytes."""
-    rng = random.Random(seed)
+    rng = random.Random(f"{seed} {month}")  # two months of one seed share no call id
     year, number = (int(part) for part in month.split("-"))
     first = datetime(year, number, 1, tzinfo=UTC)
     days = calendar.monthrange(year, number)[1]

@@ -89,6 +89,7 @@ _ALL: Final = (
     _type("token:revoke", "An API token was revoked."),
     _type("content:erase", "Stored prompts or outputs were erased; their digests remain."),
     _type("quarantine:retry", "Quarantined records were read again."),
+    _type("quarantine:discard", "Quarantined records were given up as never readable; their bytes stay.", reason=_TEXT, ids_sha256=_SHA),
     _type("clock:anomaly", "The server clock stepped back; recorded_at was held.", clock=_TEXT, held_at=_TEXT),
     _type("ledger:restore", "The database was restored behind an anchor; a person decided to go on."),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from governor.prices.price import Price, price_of
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
 EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+BY_NAME: Final = -1  # before every rank of a list: an entry by its own name wins over a clause that also means it
 Bands = tuple[Price, ...]  # one meter's prices, ascending by context_min
 
 
@@ -151,21 +152,27 @@ class PriceBook:
         """The list entry a pair means. Decided once per pair; snapshot dates match with and without dashes."""
         pair = (canonical_provider(provider), (model or "").strip())
         if pair not in self._found:
-            self._found[pair] = self._match(*pair)
+            self._found[pair] = next(self._matching(*pair), None)
         return self._found[pair]
 
-    def _match(self, provider: str, model: str) -> Entry | None:
+    def _matching(self, provider: str, model: str) -> Iterator[Entry]:
         for spelling in model_spellings(provider, model) if model else []:
             reference = spelling.lower()
             for form in dict.fromkeys((reference, dashed_dates(reference))):
                 for entry in self._entries.get(provider, []):
                     if matches(entry.clause, form):
-                        return entry
-        return None
+                        yield entry
+
+    def _family(self, provider: str, model: str, entry: Entry | None) -> Entry | None:
+        """The entry that would speak for a snapshot without a price entry of its own."""
+        if entry is None or entry.rank != BY_NAME:
+            return None
+        return next((found for found in self._matching(provider, model) if found.rank != BY_NAME), None)
 
     def _contract_rows(self, provider: str, model: str, entry: Entry | None) -> list[Price]:
         """Contract rows written for the model as called; meters they lack come from a contract written for the list entry's own name."""
-        names = [name.lower() for name in model_spellings(provider, model)] + ([entry.model.lower()] if entry else [])
+        entries = [found for found in (entry, self._family(provider, model, entry)) if found]
+        names = [name.lower() for name in (*model_spellings(provider, model), *(found.model for found in entries))]
         rows: list[Price] = []
         for name in dict.fromkeys(names):
             meters = {row.meter for row in rows}
@@ -174,10 +181,14 @@ class PriceBook:
 
 
 def _entry(model: str, match: str, members: list[Price]) -> Entry:
-    rule: dict[str, Any] = json.loads(match) if match else {"rank": 0, "clause": {"equals": model}}
+    rule: dict[str, Any] = json.loads(match) if match else {"clause": {"equals": model}}
     if not isinstance(rule.get("clause"), dict):
         raise Invalid(f"price row of {model}: match needs a clause")
-    return Entry(int(rule.get("rank", 0)), model, rule["clause"], str(rule.get("note", "")), tuple(members))
+    return Entry(rank_of(match), model, rule["clause"], str(rule.get("note", "")), tuple(members))
+
+
+def rank_of(match: str) -> int:
+    return int(json.loads(match).get("rank", 0)) if match else BY_NAME
 
 
 def _holding(rows: Iterable[Price], at: datetime, tier: str, region: str) -> dict[str, Bands]:

@@ -1,26 +1,27 @@
 """What a new set of list prices would change, entry by entry, before anybody accepts it.
 
-Owns: added, changed, removed, jumps beyond 20%. Does not own: recording (actions/import_prices). Invariants: an entry is (provider, model); an entry missing from
-the new set is reported and kept: absence in an import never deletes a price.
+Owns: added, changed, kept, jumps beyond 20%. Does not own: what becomes of an entry (merge.py), recording (actions/import_prices). Invariants: an entry is
+(provider, model); what is compared is what the book would hold; a model that gets an entry of its own is compared with the entry that spoke for it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
+from governor.prices.book import PriceBook
+from governor.prices.merge import EntryKey, by_entry, merged
 from governor.prices.price import Price
 
 JUMP: Final = Fraction(1, 5)
-EntryKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One price of an entry that exists on both sides; None where one side has none."""
+    """One price that changes; None where one side has none."""
 
     provider: str
     model: str
@@ -34,11 +35,15 @@ class Change:
 
 @dataclass
 class Difference:
+    """kept: prices of named entries that the new set has none for. entries: what the book is to hold of the entries it names."""
+
     added: list[EntryKey] = field(default_factory=list)
     changed: list[EntryKey] = field(default_factory=list)
     missing: list[EntryKey] = field(default_factory=list)
     unchanged: int = 0
+    kept: int = 0
     changes: list[Change] = field(default_factory=list)
+    entries: dict[EntryKey, list[Price]] = field(default_factory=dict)
 
     def document(self, limit: int = 200) -> dict[str, Any]:
         """Counts, and the first changes, jumps first."""
@@ -48,26 +53,23 @@ class Difference:
             "changed": len(self.changed),
             "missing_kept": len(self.missing),
             "unchanged": self.unchanged,
+            "prices_kept": self.kept,
             "jumps_over_20_percent": sum(change.jump for change in self.changes),
             "changes": [change.__dict__ for change in first],
         }
 
 
-def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
-    found: dict[EntryKey, list[Price]] = defaultdict(list)
-    for row in rows:
-        found[(row.provider, row.model)].append(row)
-    return found
-
-
 def difference(before: Iterable[Price], after: Iterable[Price]) -> Difference:
     """Compare list rows; contracts are not the importer's business and are ignored."""
-    old = by_entry(row for row in before if row.kind == "list")
-    new = by_entry(row for row in after if row.kind == "list")
-    result = Difference(missing=sorted(old.keys() - new.keys()))
+    held, named = [row for row in before if row.kind == "list"], [row for row in after if row.kind == "list"]
+    old, book = by_entry(held), PriceBook(held)
+    new = by_entry(merged(held, named))
+    result = Difference(missing=sorted(old.keys() - new.keys()), entries=new, kept=_kept(new, by_entry(named)))
     for key in sorted(new):
         if key not in old:
             result.added.append(key)
+            spoke = book.find(*key)
+            result.changes.extend(_changes(key, spoke.rows, new[key]) if spoke else [])
         elif {row.digest for row in old[key]} == {row.digest for row in new[key]}:
             result.unchanged += 1
         else:
@@ -76,9 +78,18 @@ def difference(before: Iterable[Price], after: Iterable[Price]) -> Difference:
     return result
 
 
-def _changes(key: EntryKey, old: list[Price], new: list[Price]) -> list[Change]:
+def _kept(new: Mapping[EntryKey, Sequence[Price]], named: Mapping[EntryKey, Sequence[Price]]) -> int:
+    """Prices of the entries that their source has none for."""
+    return sum(len({_point(row) for row in rows} - {_point(row) for row in named[key]}) for key, rows in new.items())
+
+
+def _point(row: Price) -> tuple[str, str, str, int, datetime | None]:
+    return row.meter, row.service_tier, row.region, row.context_min, row.valid_from
+
+
+def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[Change]:
     """Amounts that differ, place by place (meter, tier, band, start)."""
-    left, right = ({(row.meter, row.service_tier, row.region, row.context_min, row.valid_from): row for row in rows} for rows in (old, new))
+    left, right = ({_point(row): row for row in rows} for rows in (old, new))
     found = []
     for place in sorted(left.keys() | right.keys(), key=str):
         before, after = left.get(place), right.get(place)

@@ -14,6 +14,7 @@ from litestar.response import Redirect
 
 from governor.actions.browse_sources import batches, conflicts, quarantined, sources, waiting
 from governor.actions.context import Actor, Context
+from governor.actions.discard import discard
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload
 from governor.actions.payloads import connectors
 from governor.actions.quarantine import retry
@@ -46,7 +47,7 @@ class QuarantinePage:
     state: str
     states: tuple[str, ...]
     raw: bool
-    may_retry: bool
+    may_decide: bool
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def show_quarantine(
         in_state,
         STATES,
         raw="admin" in actor.roles,
-        may_retry=may_upload(actor),
+        may_decide=may_upload(actor),
     )
     return render(request, "quarantine.html", shown)
 
@@ -140,9 +141,21 @@ def do_retry(ctx: Context, actor: Actor, form: Form) -> Redirect:
     return go("/sources/quarantine", Flash("good" if good else "warn", f"{plural(counts['read'], 'record')} tried again", text))
 
 
+@post("/sources/quarantine/discard", sync_to_thread=True)
+def do_discard(ctx: Context, actor: Actor, form: Form) -> Redirect:
+    reason = form.need("reason", "why it can never be read")
+    if form.text("confirm") != "yes":
+        return go("/sources/quarantine", Flash("bad", "Nothing was discarded", "Tick the box to say that the record is to be given up."))
+    done = discard(ctx, actor, [form.need("id", "the record to discard")], reason=reason)
+    told = (
+        "It can no longer be retried; its bytes and your reason stay on record." if done["discarded"] else "It had been discarded before."
+    )
+    return go("/sources/quarantine", Flash("good", "Record discarded", told))
+
+
 @get("/sources/conflicts", sync_to_thread=True)
 def show_conflicts(request: type_of_request, ctx: Context, page: Page = 1) -> Response[str]:
     return render(request, "conflicts.html", ConflictsPage(slice_of(conflicts(ctx), page, "/sources/conflicts", {})))
 
 
-ROUTES = [show_sources, do_upload, show_quarantine, do_retry, show_conflicts]
+ROUTES = [show_sources, do_upload, show_quarantine, do_retry, do_discard, show_conflicts]

@@ -76,6 +76,7 @@ VERBS: Final[dict[str, str]] = {
     "catalog:apply": "Catalog applied",
     "source:ingest": "Batch ingested",
     "prices:import": "Prices imported",
+    "quarantine:discard": "Quarantined records discarded",
     "change:propose": "Proposed",
     "change:shadow": "Shadow run",
     "change:review": "Put to review",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from governor.actions.apply import plan
+from governor.actions.apply import apply, plan
 from governor.actions.context import OPERATOR
 from governor.actions.load_catalog import catalog_as_of, load_timeline
 from governor.attribution import rules_of
@@ -182,3 +182,12 @@ def test_what_is_planned_is_what_is_done(world: Any) -> None:
     documents = parse_documents(WORKFLOW.format("CC-P") + "---\n" + "kind: source\nid: s\nconnector: litellm")
     planned = plan(world.ctx, documents).as_dict()
     assert world.apply(WORKFLOW.format("CC-P") + "---\n" + "kind: source\nid: s\nconnector: litellm").as_dict() == planned
+
+
+def test_a_source_whose_connector_is_not_installed_is_refused(world: Any) -> None:
+    for dry_run in (True, False):
+        with pytest.raises(Invalid, match="source s: no connector 'litelm'") as refused:
+            apply(world.ctx, world.admin, parse_documents("kind: source\nid: s\nconnector: litelm"), dry_run=dry_run)
+        assert "litellm" in refused.value.hint
+    assert "s" not in catalog_as_of(world.ctx).sources
+    assert world.apply("kind: source\nid: s\nconnector: mapping:gateway.yaml").counts["create"] == 1

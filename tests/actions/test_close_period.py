@@ -24,6 +24,7 @@ from governor.actions.except_coverage import except_coverage
 from governor.actions.import_prices import import_prices
 from governor.actions.statement_files import Pin, compute, file_names, print_files
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
+from governor.cli.period import show
 from governor.errors import CoverageTooLow, Forbidden, Invalid, NotFound, PeriodClosed, Unauthenticated, WrongState
 from governor.ports import Batch
 from governor.prices.price import price_of
@@ -208,6 +209,25 @@ def test_exactly_95_percent_closes_and_one_token_less_does_not(month: Any) -> No
     again = status(month.ctx, OCTOBER)
     assert (again["state"], again["can_close"]) == ("open", False)
     assert month.entries("period:close") == []
+
+
+def test_an_empty_month_says_that_there_is_nothing_to_cover_and_closes(month: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = status(month.ctx, "2026-09")
+    assert (found["coverage"]["nothing_to_cover"], found["coverage"]["calls"], found["can_close"]) == (True, 0, True)
+    show(found)
+    printed = capsys.readouterr().out
+    assert "nothing to cover: no spend in 0 calls (100% of nothing)" in printed
+    assert "enough" not in printed
+    assert close(month.ctx, month.person("finn"), "2026-09")["coverage"] == found["coverage"]
+    assert status(month.ctx, OCTOBER)["coverage"]["nothing_to_cover"] is False
+
+
+def test_a_call_that_knows_half_of_its_usage_is_unpriced_among_calls_that_know_all(month: Any) -> None:
+    before = status(month.ctx, OCTOBER)
+    calls(month, "half", count=2, tokens=(10_007, 0), output_tokens=None)
+    after = status(month.ctx, OCTOBER)
+    assert (before["coverage"]["unpriced_calls"], after["coverage"]["unpriced_calls"]) == (0, 2)
+    assert after["totals"]["contracted_cost"] == before["totals"]["contracted_cost"], "half a call is never charged as a whole one"
 
 
 def test_a_signed_exception_lets_it_close_and_stands_on_the_statement(month: Any) -> None:

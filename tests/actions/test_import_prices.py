@@ -12,7 +12,7 @@ from governor.errors import Forbidden, Invalid, NotFound
 from governor.prices.book import PriceBook
 from governor.prices.formats import read_prices
 from governor.prices.rate import Usage, rate_group
-from governor.prices.seed import Seed
+from governor.prices.seed import Seed, genai_seed
 
 HEAD = "provider,model,meter,amount,per\n"
 FIRST = read_prices(f"{HEAD}openai,gpt-4o,input,2.5,1000000\nopenai,gpt-4o,output,10,1000000\nopenai,old,input,1,1000000\n", "1.csv")
@@ -77,3 +77,17 @@ def test_show_names_list_and_contract(world: Any) -> None:
         ("contract", "input", "2.1"), ("list", "input", "2.5"), ("list", "output", "10"),
     ]  # fmt: skip
     assert show_price(world.ctx, "openai/nothing")["prices"][0]["unpriced"]["reason"] == "unknown_model"
+
+
+def test_a_list_of_names_takes_no_price_from_a_snapshot_that_an_earlier_one_covered(world: Any) -> None:
+    import_prices(world.ctx, OPERATOR, genai_seed())
+    snapshots = ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20", "chatgpt-4o-latest")
+    had = {name: cost(read(world), name) for name in snapshots}
+    named = read_prices(
+        '{"gpt-4o": {"litellm_provider": "openai", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}}', "map"
+    )
+    made = import_prices(world.ctx, OPERATOR, named)
+    assert (made["changed"] + made["unchanged"], made["prices_kept"] > 0) == (1, True)
+    assert {name: cost(read(world), name) for name in snapshots} == had
+    assert None not in had.values()
+    assert import_prices(world.ctx, OPERATOR, named)["version"] is None, "the same again writes nothing"

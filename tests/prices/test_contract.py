@@ -9,6 +9,7 @@ from governor.catalog.documents import ContractPriceDocument
 from governor.errors import Invalid
 from governor.prices.book import PriceBook, Rates
 from governor.prices.contract import close_open_ends, contract_price
+from governor.prices.price import price_of
 from governor.prices.rate import Usage, rate_usage
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -89,3 +90,11 @@ def test_aliases_of_the_provider_are_one_provider(book: PriceBook) -> None:
     both = PriceBook([*book.rows, contract_price(document(provider="azure"))])
     rated = rate_usage(both.lookup("azure.openai", "gpt-4o", START), Usage(1_000_000, 0))
     assert rated.contracted_pico == 2_100_000_000_000
+
+
+def test_a_contract_for_the_model_holds_for_a_snapshot_that_the_list_names_on_its_own(book: PriceBook) -> None:
+    own = price_of(
+        {"kind": "list", "provider": "openai", "model": "gpt-4o-2024-08-06", "meter": "input", "amount": "2.5", "per": 1_000_000}
+    )
+    both = with_contract(PriceBook([*book.rows, own]), document())
+    assert cost(both, "gpt-4o-2024-08-06", START, Usage(1_000_000, None)) == (2_500_000_000_000, 2_100_000_000_000)

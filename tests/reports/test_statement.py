@@ -16,6 +16,7 @@ import pytest
 
 from governor.chargeback.statement import for_cost_center
 from reports.amounts import usd
+from reports.packet import usd as packet_usd
 from reports.statement import render_csv, render_html, render_pdf
 from reports.table import safe_text
 
@@ -111,3 +112,14 @@ def test_the_csv_is_inside_the_pdf(month: dict[str, Any], tmp_path: Path) -> Non
     (tmp_path / "s.pdf").write_bytes(render_pdf(document))
     subprocess.run(["pdfdetach", "-save", "1", "-o", "inside.csv", "s.pdf"], cwd=tmp_path, check=True)
     assert (tmp_path / "inside.csv").read_bytes() == render_csv(document)
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("-0.004", "$0.00"), ("0.004", "$0.00"), ("-0.006", "($0.01)"), ("-1234.5", "($1,234.50)"), ("0", "$0.00")]
+)
+def test_what_rounds_to_zero_has_no_sign(amount: str, shown: str) -> None:
+    assert usd(amount) == shown
+    assert (
+        packet_usd(amount).replace("\u2212", "-")
+        == str(shown.replace("$", "").strip("()") if "(" not in shown else f"-{shown[2:-1]}") + " USD"
+    )

@@ -144,3 +144,28 @@ def test_a_wrong_state_is_answered_as_such(own: Any) -> None:
     with own.at("rae@acme.example") as rae:
         assert rae.get("/sources/quarantine?state=lost").status_code == 422
         assert rae.get("/sources/quarantine?state=retried").status_code == 200
+
+
+def test_an_auditor_decides_on_no_record_by_a_direct_post(own: Any) -> None:
+    before = [row["id"] for row in own.ctx.lake.quarantine()]
+    with own.at("ada@acme.example") as ada:
+        assert "/sources/quarantine/retry" not in ada.get("/sources/quarantine").text
+        fields = {"id": before[0], "reason": "noise", "confirm": "yes"}
+        for path in ("/sources/quarantine/retry", "/sources/quarantine/discard"):
+            assert ada.post(path, fields, page="/settings").status_code == 403, path
+        assert ada.post("/sources/quarantine/retry", {"every": "yes"}, page="/settings").status_code == 403
+    assert [row["id"] for row in own.ctx.lake.quarantine()] == before
+
+
+def test_a_record_is_discarded_with_a_reason_and_a_tick(own: Any) -> None:
+    page = "/sources/quarantine"
+    first, second = (str(row["id"]) for row in own.ctx.lake.quarantine())
+    with own.at("rae@acme.example") as rae:
+        assert f'name="id" value="{first}"' in rae.get(page).text
+        assert rae.post(f"{page}/discard", {"id": first, "confirm": "yes"}, page=page).status_code == 422
+        assert rae.post(f"{page}/discard", {"id": first, "reason": "half a line"}, page=page).status_code == 303
+        assert "Nothing was discarded" in rae.get(page).text
+        assert rae.post(f"{page}/discard", {"id": first, "reason": "half a line", "confirm": "yes"}, page=page).status_code == 303
+        assert "Record discarded" in rae.get(page).text
+        assert first[:12] in rae.get(f"{page}?state=discarded").text
+    assert [str(row["id"]) for row in own.ctx.lake.quarantine()] == [second]

@@ -180,3 +180,12 @@ def test_without_a_single_rule_the_page_says_which_to_begin_with(open_site: Any,
         assert all("api_key_alias" in rule for rule in rules)
         assert f"{page['coverage']['percent']}%" == "0.00%"
         assert "provisional: below the gate" in text
+
+
+def test_a_month_without_calls_has_nothing_to_cover(bare_site: Any) -> None:
+    with bare_site.at("admin@acme.example") as admin:
+        spend, period = (plain(admin.get(path).text) for path in (f"/spend?period={MONTH}", f"/periods/{MONTH}"))
+    assert "Nothing to cover" in spend
+    assert "enough to close" not in spend
+    assert "nothing to cover" in period
+    assert "at least 95% mapped" not in period

@@ -1,0 +1,105 @@
+"""Kong AI Gateway: what its logging plugins write (http-log, file-log and their kin), mapping `kong`.
+
+Owns: finding the model calls inside a record, whatever version wrote it, and opening the bodies, which are text. Does not own: the mapping.
+Invariants: a record of traffic that met no model is structure; a call made by a transformer plugin is a call of its own;
+text that a sanitizer found is never kept.
+
+Up to 3.9 every AI plugin wrote its own block (`ai.ai-proxy.usage.prompt_token`), since then there is one (`ai.proxy.usage.prompt_tokens`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from connectors.mapping import shipped
+from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, listed, named, opened, unknown_fields
+
+_MAIN: Final = ("proxy", "ai-proxy", "ai-proxy-advanced")
+_OUTER: Final = frozenset({
+    "ai", "authenticated_entity", "client_ip", "consumer", "consumer_groups", "latencies", "request", "response", "route", "service",
+    "source", "started_at", "tries", "trace_id", "upstream_status", "upstream_uri", "workspace", "workspace_name", "threats", "call",
+})  # fmt: skip
+
+
+class KongConnector(ReshapedConnector):
+    def parts(self, record: dict[str, Any]) -> Parts | None:
+        ai = named(record.get("ai"))
+        blocks = {name: block for name, block in ai.items() if isinstance(block, dict) and _ran(block)}
+        if _ran(ai):  # some versions leave the plugin's name out
+            blocks["proxy"] = ai
+        if not blocks:
+            return None
+        outer = {name: value for name, value in record.items() if name != "ai"}
+        return {self.mappings[0].name: [outer | {"call": _call(record, ai, name, block)} for name, block in blocks.items()]}
+
+
+def _ran(block: dict[str, Any]) -> bool:
+    return isinstance(block.get("meta"), dict) or isinstance(block.get("usage"), dict)
+
+
+def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str, Any]) -> dict[str, Any]:
+    request, meta, usage = named(record.get("request")), named(block.get("meta")), named(block.get("usage"))
+    identity = request.get("id") or named(named(record.get("response")).get("headers")).get("x-kong-request-id")
+    targets = [target for target in listed(block.get("tried_targets") or block.get("tries")) if isinstance(target, dict)]
+    payload, shared = named(block.get("payload")), named(ai.get("payload"))
+    guards = _guards(ai, block)
+    latency = named(record.get("latencies")).get("request") if name in _MAIN else None  # a transformer's call is a part of the request
+    duration = latency if latency is not None else meta.get("llm_latency")
+    said = {key: value for key, value in meta.items() if value != "UNSPECIFIED"}
+    return {
+        "id": identity if name in _MAIN or not identity else f"{identity}:{name}",
+        "plugin": name,
+        "meta": said,
+        "usage": usage,
+        "ttft": usage.get("time_to_first_token") if meta.get("request_mode") == "stream" else None,
+        "cache": _cache(block),
+        "targets": targets or None,
+        "attempts": len(targets) or None,
+        "route_type": targets[-1].get("route_type") if targets else None,
+        "duration": duration,
+        "basis": "provider_only" if duration is not None and duration is not latency else None,
+        "fell_back_from": targets[0].get("model") if len(targets) > 1 and targets[0].get("model") != targets[-1].get("model") else None,
+        "fell_back": len(targets) > 1 if targets else None,
+        "guards": guards or None,
+        "blocked": "blocked" if _stopped(guards) and (_status(record) or 0) >= 400 else None,  # noqa: PLR2004
+        "request": opened(payload.get("request") or shared.get("request")),
+        "response": opened(payload.get("response") or shared.get("response")),
+        "metadata": unknown_fields(record, _OUTER) | client_claims(request.get("headers"), OURS) | _consumer(record),
+    }
+
+
+def _cache(block: dict[str, Any]) -> str | None:
+    cache = named(block.get("cache"))
+    status = str(cache.get("cache_status") or "").lower()
+    if status == "hit":  # only a semantic hit says what made the embedding
+        return "hit_semantic" if cache.get("embeddings_provider") or cache.get("embeddings_model") else "hit_exact"
+    return "none" if status in ("miss", "bypass", "refresh") else None
+
+
+def _guards(ai: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
+    found = {name: value for part in (ai, block) for name, value in part.items() if "guard" in name or name in ("sanitizer", "audit")}
+    return {
+        name: {key: one for key, one in value.items() if key != "sanitized_items"} if isinstance(value, dict) else value
+        for name, value in found.items()
+    }
+
+
+def _stopped(guards: dict[str, Any]) -> bool:
+    blocks = [named(value) for value in guards.values()]
+    return any(
+        block.get("guards_triggered_count") or any(value for name, value in block.items() if name.endswith("block_reason"))
+        for block in blocks
+    )
+
+
+def _status(record: dict[str, Any]) -> int | None:
+    status = named(record.get("response")).get("status")
+    return status if isinstance(status, int) else None
+
+
+def _consumer(record: dict[str, Any]) -> dict[str, Any]:
+    consumer = named(record.get("consumer"))
+    return {f"consumer.{name}": consumer[name] for name in ("custom_id", "username") if isinstance(consumer.get(name), str)}
+
+
+connector = KongConnector("kong", [shipped("kong")])

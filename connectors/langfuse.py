@@ -1,0 +1,97 @@
+"""Langfuse: observations of the blob export and of the public API (shipped mappings `langfuse_export` and `langfuse_api`).
+
+Owns: what a mapping cannot say of Langfuse: which of its counting conventions a record uses, and what the OpenTelemetry attributes in its
+metadata tell. Does not own: where the fields are (the mappings).
+
+Buckets of usage are apart (input without cached, output without reasoning) in newer SDKs and inclusive in older ones, even in one project.
+They are apart where their sum is the total. `prompt_details.` and `completion_details.` are inclusive by name and never summed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from connectors.mapping import shipped
+from connectors.noted import NotedConnector, chat, listed, message, stage
+
+_PATHS: Final[dict[str, str | tuple[str, ...]]] = {
+    "kind": "type",
+    "parent": ("parent_observation_id", "parentObservationId"),
+    "level": "level",
+    "usage": ("usage_details", "usageDetails"),
+    "costs": ("cost_details", "costDetails"),
+    "total_cost": ("total_cost", "totalCost"),
+    "updated": ("updated_at", "updatedAt"),
+    "started": ("start_time", "startTime"),
+    "ended": ("end_time", "endTime"),
+    "first_token": ("completion_start_time", "completionStartTime"),
+    "meta": "metadata",
+}
+_ATTRIBUTES: Final[dict[str, str | tuple[str, ...]]] = {
+    "provider": ("/gen_ai.provider.name", "/gen_ai.system", "/llm.provider", "/llm.system"),
+    "request_model": "/gen_ai.request.model",
+    "response_model": "/gen_ai.response.model",
+    "response_id": "/gen_ai.response.id",
+    "finish_reasons": "/gen_ai.response.finish_reasons",
+}
+_INPUT: Final = "^(input|prompt)|cache"
+_OUTPUT: Final = "^(output|completion|candidates|reasoning|thought)"
+_WRITE: Final = "cache.*(creat|write)|(creat|write).*cache"
+
+
+def _sum(condition: str) -> str:
+    return f"list_sum(list_transform(list_filter(buckets, lambda e: {condition}), lambda e: e.value))::BIGINT"
+
+
+def _content(content: bool) -> str:
+    if not content:
+        return "talked AS (SELECT *, NULL AS messages, NULL AS prompt, NULL AS answer, NULL AS tools FROM counted)"
+    return f"""
+        {stage("counted", "bodies", "line", {"asked": "input", "said": "output"})},
+        {stage("bodies", "asked_parts", "asked", {"turns": "messages", "tools": "tools"})},
+        {stage("asked_parts", "parts", "said", {"said_role": "role", "said_message": ("message", "choices.0.message"), "said_first": "0"})},
+        chosen AS (SELECT *, {listed("coalesce(turns, asked)")} AS given_messages,
+            CASE WHEN said_role IS NOT NULL THEN said ELSE coalesce(said_message, said_first) END AS candidate FROM parts),
+        talked AS (SELECT *, {chat("given_messages")} AS messages, asked AS prompt,
+            CASE WHEN TRY(json_type(candidate)) = 'OBJECT' THEN {message("candidate::JSON")} END AS answer FROM chosen)"""
+
+
+def _note(content: bool) -> str:
+    return f"""
+        {stage("given", "named", "line", _PATHS)},
+        {stage("named", "described", "meta", {"attributes": "attributes", "ls_provider": "ls_provider"})},
+        {stage("described", "traced", "attributes", _ATTRIBUTES)},
+        mapped AS (SELECT *, TRY(json_transform(usage, '"MAP(VARCHAR, BIGINT)"')) AS m FROM traced),
+        bucketed AS (SELECT *, list_filter(map_entries(m),
+            lambda e: e.value IS NOT NULL AND e.key <> 'total' AND NOT contains(e.key, '.')) AS buckets FROM mapped),
+        summed AS (SELECT *, coalesce({_sum(f"regexp_matches(e.key, '{_INPUT}')")}, 0) AS input_all,
+            coalesce({_sum(f"regexp_matches(e.key, '{_OUTPUT}')")}, 0) AS output_all,
+            {_sum(f"contains(e.key, 'cache') AND NOT regexp_matches(e.key, '{_WRITE}')")} AS read_all,
+            {_sum(f"regexp_matches(e.key, '{_WRITE}')")} AS write_all FROM bucketed),
+        counted AS (SELECT *, coalesce(input_all + output_all = m['total']
+            AND (input_all <> coalesce(m['input'], 0) OR output_all <> coalesce(m['output'], 0)), false) AS apart FROM summed),
+        {_content(content)},
+        noted AS (SELECT uri, row, position, fault, payload_sha256, line, sound, json_merge_patch('{{}}', json_object(
+            'apart', CASE WHEN apart THEN 'true' END,
+            'input', CASE WHEN apart THEN input_all - coalesce(read_all, 0) - coalesce(write_all, 0) END,
+            'output', CASE WHEN apart THEN output_all END,
+            'cache_read', CASE WHEN apart THEN read_all END,
+            'cache_write', CASE WHEN apart THEN write_all END,
+            -- a total of 0 without parts is how an unpriced model looks
+            'cost', coalesce(json_extract_string(costs, '/total'),
+                CASE WHEN coalesce(costs, '{{}}') <> '{{}}' OR coalesce(TRY_CAST(total_cost AS DOUBLE), 1) <> 0 THEN total_cost END),
+            'revision', coalesce(greatest(epoch_us(TRY_CAST(updated AS TIMESTAMPTZ)) // 1000000 - 1577836800, 0),
+                CASE WHEN ended IS NOT NULL THEN 1 END),
+            'ttft_ms', (epoch_us(TRY_CAST(first_token AS TIMESTAMPTZ)) - epoch_us(TRY_CAST(started AS TIMESTAMPTZ))) / 1000.0,
+            -- a call that counted nothing must not take the place of a parent that did
+            'parent', CASE WHEN kind NOT IN ('GENERATION', 'EMBEDDING') OR level = 'ERROR' OR len(buckets) > 0 THEN parent END,
+            'provider', coalesce(provider, ls_provider), 'request_model', request_model,
+            'response_model', response_model, 'response_id', response_id,
+            'finish_reasons', finish_reasons,
+            -- the span's attributes repeat prompt and answer
+            'metadata', CASE WHEN TRY(json_type(meta)) = 'OBJECT'
+                THEN json_merge_patch(meta, '{{"attributes":null,"resourceAttributes":null,"scope":null}}') END,
+            'messages', messages, 'prompt', prompt, 'tools', tools::JSON, 'message', answer))::VARCHAR AS note FROM talked)"""
+
+
+connector = NotedConnector("langfuse", [shipped("langfuse_export"), shipped("langfuse_api")], _note)

@@ -1,0 +1,104 @@
+"""A mapped connector that first works out, from each record, what its mapping cannot express, and hands it to the mapping as one member.
+
+Owns: the member `governor` in front of a record, its removal from what is refused. Does not own: what is worked out (each connector's SQL).
+Invariants: a record is hashed and refused as it was received; a record that is no JSON object passes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from connectors.engine import Work
+from connectors.mapping import MappedConnector
+from connectors.mapping.document import Mapping, pointer
+from connectors.payloads import split_values
+from governor.ports import Payload, ReadOptions
+
+_MARK: Final = '{"governor":'
+_END: Final = ',"/governor":0,'
+
+
+class NotedConnector(MappedConnector):
+    """`note` gives CTEs from `given` (records, lists opened) to `noted` (the same columns and `note`, a JSON object or null)."""
+
+    def __init__(self, name: str, mappings: Sequence[Mapping], note: Callable[[bool], str]) -> None:
+        super().__init__(name, mappings)
+        self._note = note
+        self._lists = tuple(dict.fromkeys(pointer(path) for mapping in mappings for path in mapping.records))
+
+    def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
+        for plan, chunks in super()._works(payloads, options):
+            yield replace(plan, sql=self._statement(plan.sql, content=options.with_content)), chunks
+
+    def _mapping_of(self, text: bytes) -> Mapping | None:
+        """Also of a document that is longer than what is looked at: by the first records of its list."""
+        found = super()._mapping_of(text)
+        for path in self._lists if found is None else ():
+            name = path[1:].encode()
+            start = re.search(rb'"' + name + rb'"\s*:\s*\[', text)
+            values = split_values(text[start.end() :])[0] if start else []
+            if len(values):
+                found = found or super()._mapping_of(b'{"' + name + b'": [' + values[0].as_py() + b"]}")
+        return found
+
+    def _statement(self, mapped: str, *, content: bool) -> str:
+        lists = ", ".join(
+            f"CASE WHEN json_type(line, '{path}') = 'ARRAY' THEN from_json(json_extract(line, '{path}'), '[\"JSON\"]') END"
+            for path in self._lists
+        )
+        # `records` is the engine's registered table (in the schema temp) and, for the mapped statement, the CTE of that name
+        return f"""WITH
+            cut AS (SELECT *, CASE WHEN fault IS NULL AND json_valid(line) THEN coalesce({lists}, NULL) END AS parts FROM temp.records),
+            parted AS (
+                SELECT uri, row, position, fault, payload_sha256, line FROM cut WHERE parts IS NULL
+                UNION ALL
+                SELECT uri, row, position, NULL, sha256(part), part FROM (
+                    SELECT uri, row, position, p::VARCHAR AS part
+                    FROM (SELECT uri, row, position, unnest(parts) AS p FROM cut WHERE parts IS NOT NULL))),
+            given AS (SELECT *, fault IS NULL AND coalesce(TRY(json_type(line)) = 'OBJECT', false)
+                AND NOT regexp_full_match(line, '\\s*\\{{\\s*\\}}\\s*') AS sound FROM parted),
+            {self._note(content)},
+            records AS (SELECT uri, row, position, fault, payload_sha256, CASE WHEN sound AND note IS NOT NULL
+                THEN '{_MARK}' || note || '{_END}' || line[instr(line, '{{') + 1:] ELSE line END AS line FROM noted)
+            SELECT * REPLACE (CASE WHEN starts_with(decode(raw), '{_MARK}')
+                THEN encode('{{' || decode(raw)[instr(decode(raw), '{_END}') + {len(_END)}:]) ELSE raw END AS raw)
+            FROM ({mapped})"""
+
+
+def stage(source: str, target: str, column: str, names: dict[str, str | tuple[str, ...]]) -> str:
+    """CTEs `source` -> `target`, which has a text column more for each name: the first of its paths in `column`, read in one parse."""
+    places: list[str] = []
+    fields = []
+    for name, given in names.items():
+        paths = (given,) if isinstance(given, str) else given
+        places += [f"'{pointer(path)}'" for path in paths]
+        found = ", ".join(f"nullif(v[{len(places) - len(paths) + place}], '')" for place in range(1, len(paths) + 1))
+        fields.append(f"coalesce({found}, NULL) AS {name}")
+    return f"""{target}_read AS (SELECT *, TRY(json_extract_string({column}, [{", ".join(places)}])) AS v FROM {source}),
+        {target} AS (SELECT * EXCLUDE (v), {", ".join(fields)} FROM {target}_read)"""
+
+
+def listed(text: str) -> str:
+    """Text as a list of JSON; null where it is none."""
+    return f"CASE WHEN TRY(json_type({text})) = 'ARRAY' THEN from_json({text}, '[\"JSON\"]') END"
+
+
+def chat(messages: str) -> str:
+    """A list of messages as a conversation: null unless each of them has a role."""
+    found = f"list_transform({messages}, lambda m: {message('m')})"
+    return f"CASE WHEN len({messages}) > 0 AND len(list_filter({found}, lambda m: m IS NULL)) = 0 THEN to_json({found}) END"
+
+
+def message(m: str) -> str:
+    """One message as role and content: OpenAI's form stays, LangChain's (constructor, data, type) is renamed; else null."""
+    kinds = ", ".join(f"json_extract_string({m}, '{path}')" for path in ("/kwargs/type", "/type", "/id/3"))
+    role = f"""CASE regexp_replace(lower(coalesce({kinds}, '')), 'message(chunk)?$', '')
+        WHEN 'human' THEN 'user' WHEN 'user' THEN 'user' WHEN 'ai' THEN 'assistant' WHEN 'system' THEN 'system' WHEN 'tool' THEN 'tool' END"""
+    inner = f"coalesce(json_extract({m}, '/kwargs'), json_extract({m}, '/data'), {m})"
+    return f"""CASE WHEN json_type({m}) <> 'OBJECT' THEN NULL WHEN json_extract_string({m}, '/role') IS NOT NULL THEN {m}
+        WHEN {role} IS NOT NULL THEN json_merge_patch('{{}}', json_object('role', {role}, 'content', json_extract({inner}, '/content'),
+            'tool_calls', nullif(json_extract({inner}, '/additional_kwargs/tool_calls'), '[]'),
+            'tool_call_id', json_extract({inner}, '/tool_call_id'))) END"""

@@ -1,0 +1,76 @@
+"""What the book holds of an entry once a source has named it: the source's prices, and what the source left open.
+
+Owns: which references the entry speaks for then, and the prices of places (meter, tier, region) that the source has none for. Does not own: who may import.
+Invariants: absence never deletes a price or a match; a source that says which references it means is believed; merging the same source again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from governor.prices.book import EVER, PriceBook, rank_of
+from governor.prices.price import Price
+
+EntryKey = tuple[str, str]
+
+
+def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
+    found: dict[EntryKey, list[Price]] = defaultdict(list)
+    for row in rows:
+        found[(row.provider, row.model)].append(row)
+    return found
+
+
+def merged(before: Iterable[Price], after: Iterable[Price]) -> list[Price]:
+    """The rows of every entry that `after` names, as they are to be stored; both are list rows."""
+    held = list(before)
+    old, book = by_entry(held), PriceBook(held)
+    return [row for key, rows in by_entry(after).items() for row in _entry(rows, old.get(key) or _spoke_for(book, key, rows))]
+
+
+def _spoke_for(book: PriceBook, key: EntryKey, rows: Sequence[Price]) -> list[Price]:
+    """The prices of a model that is new by its own name only: those of the older entry that spoke for it, such as a snapshot's model."""
+    entry = book.find(*key) if not any(row.match for row in rows) else None
+    return [replace(row, model=key[1], match="") for row in entry.rows] if entry else []
+
+
+def _entry(rows: Sequence[Price], held: Sequence[Price]) -> list[Price]:
+    """Two entries of one name are told apart by their clauses (a reseller's own and its fallback), so each is merged by itself."""
+    older = _by_match(held)
+    newer = _by_match(rows)
+    if set(newer) == {""}:
+        return [row for match, group in (older or newer).items() for row in _overlaid(rows, group if older else (), match)]
+    groups: dict[str, list[Price]] = {match: [] for match in newer}
+    for place, group in enumerate(older.values()):  # ranks, and with them clauses, differ between versions of a list
+        groups[list(newer)[min(place, len(newer) - 1)]] += group
+    return [row for match, group in groups.items() for row in _overlaid(newer[match], group, match)]
+
+
+def _by_match(rows: Iterable[Price]) -> dict[str, list[Price]]:
+    found: dict[str, list[Price]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: rank_of(row.match)):
+        found[row.match].append(row)
+    return found
+
+
+def _overlaid(rows: Sequence[Price], held: Sequence[Price], match: str) -> list[Price]:
+    """`rows` with what they leave open: places they do not name, and the time before the first price of a place."""
+    begins: dict[tuple[str, str, str], datetime] = {}
+    for row in rows:
+        place, start = place_of(row), row.valid_from or EVER
+        begins[place] = min(start, begins.get(place, start))
+    currencies = {row.currency for row in rows}  # two currencies in one entry would leave it without any price
+    kept = []
+    for row in held:
+        ends = begins.get(place_of(row))
+        if row.currency not in currencies or (ends is not None and (row.valid_from or EVER) >= ends):
+            continue
+        kept.append(row if ends is None or (row.valid_to is not None and row.valid_to <= ends) else replace(row, valid_to=ends))
+    return [row if row.match == match else replace(row, match=match) for row in (*rows, *kept)]
+
+
+def place_of(row: Price) -> tuple[str, str, str]:
+    return row.meter, row.service_tier, row.region

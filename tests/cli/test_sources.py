@@ -1,0 +1,61 @@
+"""`governor sources preview` through its command line: words for people, JSON, one clear line when it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from governor.cli import main
+
+EVENTS = Path(__file__).parents[1] / "connectors/fixtures/mapping_llm_usage_events.csv"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    said = capsys.readouterr()
+    return int(stopped.value.code or 0), said.out, said.err
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GOVERNOR_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_preview_needs_no_home_and_makes_none(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, _ = run(capsys, "sources", "preview", str(EVENTS), "--connector", "mapping:llm_usage_events")
+    assert code == 0
+    assert "llm_usage_events.row 4" in out
+    assert "gpt-4o-mini" in out
+    assert "claims fnol-triage" in out
+    assert "Of 4 records: 4 calls (1 without tokens, 1 without a cost), 0 structure, 0 would be refused. Nothing was stored." in out
+    assert not home.exists()
+
+
+def test_refused_records_are_shown_with_their_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    torn = tmp_path / "torn.csv"
+    torn.write_text(EVENTS.read_text() + "evt-9,not a time,acme,u,f,,t,\x1b[31mred,openai,1,0,1,,,ok,,\n")
+    code, out, _ = run(capsys, "sources", "preview", str(torn), "--connector", "mapping:llm_usage_events")
+    assert code == 0
+    assert "1 would be refused" in out
+    assert "1 x bad_time: start_time is missing or is no time (first: record 4 of" in out
+    assert "\x1b" not in out
+
+
+def test_as_json_with_a_home(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "init", "--admin", "admin@acme.example")[0] == 0
+    code, out, _ = run(capsys, "sources", "preview", str(EVENTS), "--connector", "mapping:llm_usage_events", "--json")
+    said = json.loads(out)
+    assert (code, said["calls"], said["attribution"]) == (0, 4, "rules of the catalog")
+    assert said["first"][0]["reason"] == "no attribution rules are declared"
+    code, out, _ = run(capsys, "usage", "--period", "2026-10", "--json")
+    assert json.loads(out)["rows"] == []
+
+
+def test_one_clear_line_when_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "sources", "preview", str(EVENTS), "--connector", "mapping:gone")
+    assert code == 1
+    assert err.startswith("error[invalid]: gone: no such mapping file. hint: shipped: ")

@@ -1,0 +1,160 @@
+"""Kong: what its records say exactly, the older form, and what must not be kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from connector_samples.sample import FIXTURES
+
+from connectors.kong import connector
+
+FILE = FIXTURES / "kong_file_log.jsonl"
+
+
+@pytest.fixture
+def records() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in FILE.read_text().splitlines()]
+
+
+@pytest.fixture
+def rows(read: Any) -> list[dict[str, Any]]:
+    return read(connector, FILE).calls.to_pylist()
+
+
+def one(read: Any, record: dict[str, Any]) -> dict[str, Any]:
+    return read(connector, json.dumps(record).encode()).calls.to_pylist()[0]
+
+
+def test_a_call_with_everything(rows: list[dict[str, Any]]) -> None:
+    row = rows[0]
+    assert row["source_record_id"] == "k0ng" + "0" * 28
+    assert row["dup_group_key"] == "kong-row:k0ng" + "0" * 28
+    assert row["dup_alias_key"] == "response:chatcmpl-KongFixture0001abcdef"
+    assert row["start_time"] == datetime(2026, 10, 1, 10, 0, 1, 250_000, tzinfo=UTC)
+    assert (row["duration_ms"], row["gateway_overhead_ms"], row["duration_basis"], row["ttft_ms"]) == (1201, 21, "total", None)
+    assert (row["input_tokens"], row["cache_read_tokens"], row["input_uncached_tokens"]) == (1200, 1024, 176)
+    assert (row["output_tokens"], row["reasoning_tokens"], row["total_tokens_reported"]) == (80, 64, 1280)
+    assert (row["cost_amount"], row["cost_currency"], row["cost_source"]) == (Decimal("0.000395"), "USD", "gateway_estimate")
+    assert (row["requested_model"], row["response_model"], row["provider"]) == ("gpt-5-mini", "gpt-5-mini-2025-08-07", "openai")
+    assert (row["operation"], row["stream"], row["is_fallback"], row["attempt_count"]) == ("chat", False, False, 1)
+    assert (row["status"], row["http_status"], row["finish_reasons"]) == ("ok", 200, ["stop"])
+    assert (row["principal"], row["api_key_id"]) == ("claims-app", "9d1e0c1e-0000-4000-8000-00000000000e")
+    assert (row["workspace_id"], row["route_id"], row["workflow_id"]) == ("claims", "claims-chat", "fnol-triage")
+    assert dict(row["metadata"]) == {
+        "cost_center": "cc-4711",
+        "workflow": "fnol-triage",
+        "consumer.custom_id": "team-claims",
+        "consumer.username": "claims-app",
+    }
+    assert (row["content_state"], row["replayable"], json.loads(row["request_params"])) == ("full", True, {"temperature": 0.2})
+
+
+def test_bodies_are_text_and_are_opened(read: Any, records: list[dict[str, Any]]) -> None:
+    bodies = {body["kind"]: json.loads(body["body"]) for body in read(connector, json.dumps(records[0]).encode()).content.to_pylist()}
+    assert bodies["input"]["messages"] == [{"role": "user", "content": "Sort claim 1."}]
+    assert bodies["output"]["message"] == {"role": "assistant", "content": "water damage"}
+
+
+def test_anthropic_counts_leave_the_cache_out(rows: list[dict[str, Any]]) -> None:
+    row = rows[1]
+    assert (row["input_tokens"], row["cache_read_tokens"], row["usage_convention"]) == (1020, 1000, "exclusive")
+    assert (row["stream"], row["ttft_ms"]) == (True, 583)
+
+
+def test_no_price_is_no_cost(rows: list[dict[str, Any]]) -> None:
+    assert (rows[1]["cost_amount"], rows[1]["cost_source"], rows[1]["cost_raw"]) == (None, "missing", "0")
+
+
+def test_a_failed_call_has_no_usage(rows: list[dict[str, Any]]) -> None:
+    row = rows[2]
+    assert (row["status"], row["http_status"], row["error_type"], row["error_message"]) == ("error", 429, "requests", "Rate limit reached")
+    assert (row["input_tokens"], row["usage_source"], row["dup_alias_key"]) == (None, "missing", None)
+
+
+def test_a_semantic_hit_after_a_fallback(rows: list[dict[str, Any]]) -> None:
+    row = rows[3]
+    assert (row["gateway_cache"], row["is_fallback"], row["fallback_from_model"], row["attempt_count"]) == (
+        "hit_semantic",
+        True,
+        "gpt-5-mini",
+        2,
+    )
+    assert (row["deployment_id"], row["provider"]) == ("gpt-41-claims", "azure.ai.openai")
+    assert [target["provider"] for target in json.loads(row["routing_detail"])] == ["openai", "azure"]
+
+
+def test_what_a_sanitizer_found_is_not_kept(rows: list[dict[str, Any]]) -> None:
+    assert json.loads(rows[3]["guardrail_results"])["sanitizer"] == {"pii_identified": 1, "pii_sanitized": 1, "duration": 6}
+    assert "jo@example.com" not in str(rows)
+
+
+def test_the_block_of_older_versions(rows: list[dict[str, Any]]) -> None:
+    row = rows[4]
+    assert (row["input_tokens"], row["output_tokens"], row["cost_amount"]) == (28, 20, Decimal("0.0038"))
+    assert (row["requested_model"], row["provider"], row["api_method"]) == ("mistral-small", "mistral_ai", "ai-proxy")
+
+
+def test_traffic_without_a_model_is_structure(read: Any, records: list[dict[str, Any]]) -> None:
+    tool = records[5] | {"ai": {"mcp": {"mcp_session_id": "s", "rpc": [{"method": "tools/call"}]}}}
+    batch = read(connector, json.dumps(records[5]).encode(), json.dumps(tool).encode())
+    assert (len(batch.calls), len(batch.rejected), len(batch.spans)) == (0, 0, 2)
+    assert connector.detect(json.dumps(records[5]).encode(), "kong.log") > 0.8
+
+
+def test_a_transformers_call_is_a_call_of_its_own(read: Any, records: list[dict[str, Any]]) -> None:
+    record = records[4]
+    meta = {"provider_name": "openai", "request_model": "gpt-5-nano", "response_model": "gpt-5-nano", "llm_latency": 300}
+    record["ai"]["ai-request-transformer"] = {"meta": meta, "usage": {"prompt_token": 5, "completion_token": 6, "total_tokens": 11}}
+    rows = sorted(read(connector, json.dumps(record).encode()).calls.to_pylist(), key=lambda row: row["source_record_id"])
+    identity = "k0ng" + f"{4:028d}"
+    assert [row["source_record_id"] for row in rows] == [identity, f"{identity}:ai-request-transformer"]
+    assert [(row["duration_ms"], row["duration_basis"]) for row in rows] == [(1205, "total"), (300, "provider_only")]
+    assert len({row["record_id"] for row in rows}) == len({row["dup_group_key"] for row in rows}) == 2
+
+
+def test_an_unspecified_provider_is_none(read: Any, records: list[dict[str, Any]]) -> None:
+    records[1]["ai"]["proxy"]["meta"].update(provider_name="UNSPECIFIED", request_model="UNSPECIFIED")
+    row = one(read, records[1])
+    assert (row["provider"], row["provider_raw"], row["requested_model"]) == (None, None, None)
+
+
+def test_a_guard_that_stopped_the_call(read: Any, records: list[dict[str, Any]]) -> None:
+    records[3]["ai"]["proxy"]["aws-guardrails"]["guards_triggered_count"] = 1
+    assert one(read, records[3])["status"] == "ok"  # it only watched
+    records[3]["response"]["status"] = 400
+    assert one(read, records[3])["status"] == "blocked"
+
+
+@pytest.mark.parametrize("headers", [{"x-governor-traffic": "shadow"}, {"X-LiteLLM-Tags": "governor-shadow-run,governor-shadow-run:7"}])
+def test_our_own_replay_is_shadow(read: Any, records: list[dict[str, Any]], headers: dict[str, str]) -> None:
+    records[0]["request"]["headers"].update(headers)
+    row = one(read, records[0])
+    assert (row["traffic_class"], row["cost_bearing"], row["exclusion_reason"]) == ("shadow", False, "shadow")
+
+
+def test_a_batch_of_http_log_is_an_array(read: Any, records: list[dict[str, Any]]) -> None:
+    batch = read(connector, json.dumps(records).encode())
+    assert (len(batch.calls), len(batch.spans)) == (5, 1)
+    assert sorted(batch.calls["ingest_row"].to_pylist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("cost", ["NaN", "1e999"])
+def test_a_cost_that_is_no_number_is_unknown(read: Any, records: list[dict[str, Any]], cost: str) -> None:
+    row = read(connector, json.dumps(records[0]).replace("0.000395", cost).encode()).calls.to_pylist()[0]
+    assert (row["cost_amount"], row["input_tokens"]) == (None, 1200)
+
+
+@pytest.mark.parametrize("cost", ["nan", "9" * 5000, "[" * 5000 + "]" * 5000])
+def test_a_record_that_cannot_be_opened_is_refused(read: Any, records: list[dict[str, Any]], cost: str) -> None:
+    batch = read(connector, json.dumps(records[1]).encode(), json.dumps(records[0]).replace("0.000395", cost).encode())
+    assert (len(batch.calls), len(batch.spans)) == (1, 0)
+    assert [reason.split(":")[0] for reason in batch.rejected["reason"].to_pylist()] == ["invalid_json"]
+
+
+def test_a_log_field_of_the_name_of_ours_is_only_a_field(read: Any, records: list[dict[str, Any]]) -> None:
+    row = one(read, records[0] | {"governor_parts": [{"started_at": 1}]})
+    assert (row["source_record_id"], row["input_tokens"]) == ("k0ng" + "0" * 28, 1200)

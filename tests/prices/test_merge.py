@@ -1,0 +1,89 @@
+"""An import never loses a price: what its source leaves open stays as it was."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from governor.prices.book import PriceBook, Rates
+from governor.prices.difference import difference
+from governor.prices.formats import read_csv, read_litellm
+from governor.prices.merge import merged
+from governor.prices.price import Price
+from governor.prices.rate import Usage, rate_group
+from governor.prices.seed import Seed
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+MAP = {
+    name: {"litellm_provider": "openai", "input_cost_per_token": 0.000003, "output_cost_per_token": 0.00001}
+    for name in ("gpt-4o", "gpt-4o-2024-05-13")
+}
+LITELLM = read_litellm(json.dumps(MAP), "map")
+
+
+def imported(before: tuple[Price, ...], after: tuple[Price, ...]) -> PriceBook:
+    """The book as import_prices leaves it."""
+    named = {(row.provider, row.model) for row in after}
+    return PriceBook([*(row for row in before if (row.provider, row.model) not in named), *merged(before, after)])
+
+
+def cost(book: PriceBook, model: str, at: datetime = AT, tier: str = "") -> int | None:
+    return rate_group(book, "openai", model, at, Usage(1_000_000, 0), tier=tier).list_pico
+
+
+@pytest.mark.parametrize("snapshot", ["gpt-4o-2024-08-06", "gpt-4o-20240806", "openai/gpt-4o-2024-11-20"])
+def test_a_snapshot_that_the_new_list_does_not_name_keeps_its_price(seed: Seed, snapshot: str) -> None:
+    assert cost(PriceBook(seed.rows), snapshot) == 2_500_000_000_000
+    assert cost(imported(seed.rows, LITELLM.rows), snapshot) == 3_000_000_000_000, "the model's new price"
+
+
+def test_every_name_that_had_a_price_has_one_after_any_import(seed: Seed) -> None:
+    before, after = PriceBook(seed.rows), imported(seed.rows, LITELLM.rows)
+    names = [entry.model for _, entry in before.entries("openai")] + [row.model for row in LITELLM.rows]
+    for name in names:
+        for tier in ("", "batch", "priority", "flex"):
+            had, has = before.lookup("openai", name, AT, tier), after.lookup("openai", name, AT, tier)
+            if isinstance(had, Rates):
+                assert isinstance(has, Rates), (name, tier)
+                assert had.listed.keys() <= has.listed.keys(), (name, tier)
+
+
+def test_a_snapshot_with_an_entry_of_its_own_is_compared_with_what_it_cost(seed: Seed) -> None:
+    own = read_csv("provider,model,meter,amount,per\nopenai,gpt-4o-2024-08-06,input,5,1000000\n", "own")
+    found = difference(seed.rows, own.rows)
+    assert found.added == [("openai", "gpt-4o-2024-08-06")]
+    [change] = found.changes
+    assert (change.meter, change.before, change.after, change.jump) == ("input", "2.5 per 1000000", "5 per 1000000", True)
+    assert found.document()["prices_kept"] > 0
+    book = imported(seed.rows, own.rows)
+    assert (cost(book, "gpt-4o-2024-08-06"), cost(book, "gpt-4o")) == (5_000_000_000_000, 2_500_000_000_000)
+    assert cost(book, "gpt-4o-2024-08-06", tier="priority") == cost(PriceBook(seed.rows), "gpt-4o", tier="priority")
+
+
+def test_a_dated_price_leaves_the_time_before_it_as_it_was(seed: Seed) -> None:
+    dated = read_csv("provider,model,meter,amount,per,valid_from\nopenai,gpt-4o,input,3,1000000,2026-11-01T00:00:00+00:00\n", "dated")
+    book = imported(seed.rows, dated.rows)
+    assert cost(book, "gpt-4o", datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)) == 2_500_000_000_000
+    assert cost(book, "gpt-4o") == 3_000_000_000_000
+
+
+def test_the_same_source_again_changes_nothing(seed: Seed) -> None:
+    for source in (
+        LITELLM,
+        read_csv("provider,model,meter,amount,per,valid_from\nopenai,gpt-4o,input,3,1000000,2026-11-01T00:00:00+00:00\n", "d"),
+    ):
+        again = difference(imported(seed.rows, source.rows).rows, source.rows)
+        assert (again.added, again.changed, again.changes) == ([], [], [])
+
+
+def test_a_list_that_says_which_names_it_means_is_believed(seed: Seed) -> None:
+    clause = '{"clause":{"equals":"gpt-4o"},"rank":3}'
+    row = Price("list", "openai", "gpt-4o", "input", "3", 1_000_000, match=clause)
+    assert {found.match for found in merged(seed.rows, [row])} == {clause}
+
+
+def test_a_price_in_another_currency_does_not_unprice_the_entry(seed: Seed) -> None:
+    row = Price("list", "openai", "gpt-4o", "input", "3", 1_000_000, currency="EUR")
+    euro = merged(seed.rows, [row])
+    assert {found.currency for found in euro} == {"EUR"}
+    assert cost(PriceBook(merged(euro, [Price("list", "openai", "gpt-4o", "input", "3", 1_000_000)])), "gpt-4o") == 3_000_000_000_000
