@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from connectors.archives import head_of
 from connectors.mapping import shipped
-from connectors.payloads import head_of
 from connectors.reshaped import Parts, ReshapedConnector, client_claims, first_of, listed, named, opened, text_of
 
 _LLM: Final = "azure_apim.llm_log"

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
-from connectors.payloads import Records, head_of
+from connectors.payloads import Records
 from governor.ports import Payload
 
 _BETWEEN_ROWS: Final = re.compile(rb"\}\s*,\s*\{")

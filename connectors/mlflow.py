@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
-from connectors.payloads import Records, head_of
+from connectors.payloads import Records
 from governor.ports import Payload
 
 _MARKS: Final = (b'"trace_location"', b'"trace_metadata"', b'"mlflow.traceRequestId"')

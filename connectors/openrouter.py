@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from connectors.archives import HEAD, head_of
 from connectors.mapping import shipped
-from connectors.payloads import HEAD, Records, head_of, records_of
+from connectors.payloads import Records, records_of
 from connectors.spliced import SplicedConnector, numbers, others
 from governor.ports import Payload
 

@@ -1,37 +1,28 @@
-"""From a payload to its records as Arrow columns: decompression, lines, JSON arrays. Shared by every connector.
+"""From a payload to its records as Arrow columns: lines, JSON arrays. Shared by every connector.
 
-Owns: gzip and zstd with limits, cutting on line boundaries, splitting arrays, the offset-based Arrow arrays of records.
-Does not own: what a record means (each connector), fetching from object stores (the ingest action).
+Owns: cutting on line boundaries, splitting arrays, the offset-based Arrow arrays of records.
+Does not own: decompression (archives.py), what a record means (each connector), fetching from object stores (the ingest action).
 Invariants: memory is bounded by one chunk whatever the file; every record is yielded once, good or bad; blank lines are no records;
 only a payload that is no text at all, or a decompression bomb, raises Invalid.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
+from connectors.archives import ARCHIVES, BOM, CHUNK, HEAD, blocks_of
 from governor.errors import Invalid
 from governor.ports import Payload
 
-CHUNK: Final = 4 << 20
 MAX_RECORD: Final = 64 << 20
-MAX_RATIO: Final = 1000  # real logs compress 5 to 100 times; a bomb of zeros exceeds 1000
-RATIO_FLOOR: Final = 64 << 20  # below this a high ratio harms nobody
-MAX_TOTAL: Final = 256 << 30
-HEAD: Final = 64 << 10
 FLUSH_BYTES: Final = 96 << 20  # planning a query costs as much as reading 5 MB
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-ARCHIVES: Final = (_GZIP, _ZSTD)
-_BOM: Final = b"\xef\xbb\xbf"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"
 _SHORT: Final = 64
@@ -48,121 +39,6 @@ class Records:
     cut: str = ""
 
 
-def head_of(head: bytes) -> bytes:
-    """The first bytes as text, looking through compression; never raises."""
-    if head.startswith(_GZIP):
-        try:
-            return zlib.decompressobj(wbits=31).decompress(head, HEAD)
-        except zlib.error:
-            return b""
-    if head.startswith(_ZSTD):
-        try:
-            return zstandard.ZstdDecompressor().decompressobj().decompress(head)[:HEAD]
-        except zstandard.ZstdError:
-            return b""
-    return head.removeprefix(_BOM)[:HEAD]
-
-
-def _raw_blocks(payload: Payload) -> Iterator[bytes]:
-    if payload.body is not None:
-        view = memoryview(payload.body)
-        for start in range(0, len(view), CHUNK):
-            yield bytes(view[start : start + CHUNK])
-        return
-    if payload.path is None:
-        raise Invalid(f"{payload.uri}: neither a path nor a body")
-    with payload.path.open("rb") as file:
-        while block := file.read(CHUNK):
-            yield block
-
-
-class _Guard:
-    """Stops an archive that unpacks to far more than it holds."""
-
-    def __init__(self, uri: str) -> None:
-        self.uri, self.read, self.written = uri, 0, 0
-
-    def grew(self, size: int) -> None:
-        self.written += size
-        if self.written > MAX_TOTAL or (self.written > RATIO_FLOOR and self.written > MAX_RATIO * max(1, self.read)):
-            raise Invalid(f"{self.uri}: unpacks to more than {MAX_RATIO} times its size", hint="unpack it by hand if it is genuine")
-
-
-def _gunzip(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
-    unpack = zlib.decompressobj(wbits=31)
-    for block in blocks:
-        guard.read += len(block)
-        data = block
-        while data:
-            if unpack.eof:  # members may follow one another, and padding may follow the last
-                data = data.lstrip(b"\x00")
-                if not data.startswith(_GZIP[: len(data)]):
-                    return
-                unpack = zlib.decompressobj(wbits=31)
-            out = unpack.decompress(data, CHUNK)
-            guard.grew(len(out))
-            yield out
-            data = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
-    if not unpack.eof:
-        raise EOFError
-
-
-def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
-    factory = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    unpack = factory.decompressobj()
-    for block in blocks:
-        data = block
-        while data:
-            if unpack.eof:
-                unpack = factory.decompressobj()
-            # small steps: one call unpacks all it is given, so its output is bounded by its input
-            step, data = data[: 64 << 10], data[64 << 10 :]
-            guard.read += len(step)
-            out = unpack.decompress(step)
-            guard.grew(len(out))
-            yield out
-            data = unpack.unused_data + data if unpack.eof else data
-    if not unpack.eof:
-        raise EOFError
-
-
-def blocks_of(payload: Payload) -> Iterator[bytes]:
-    """Unpacked bytes. A damaged archive raises EOFError after what could be read."""
-    raw = _raw_blocks(payload)
-    first = next(raw, b"")
-
-    def chain() -> Iterator[bytes]:
-        yield first
-        yield from raw
-
-    guard = _Guard(payload.uri)
-    try:
-        if first.startswith(_GZIP):
-            yield from _gunzip(chain(), guard)
-        elif first.startswith(_ZSTD):
-            yield from _unzstd(chain(), guard)
-        else:
-            yield from chain()
-    except (zlib.error, zstandard.ZstdError) as error:
-        if not guard.written:
-            raise Invalid(f"{payload.uri}: damaged archive: {error}") from error
-        raise EOFError from error
-
-
-def body_of(payload: Payload, limit: int = 512 << 20) -> bytes:
-    """The whole payload, for formats that cannot be cut (protobuf)."""
-    parts, size = [], 0
-    try:
-        for block in blocks_of(payload):
-            size += len(block)
-            if size > limit:
-                raise Invalid(f"{payload.uri}: larger than {limit >> 20} MiB unpacked")
-            parts.append(block)
-    except EOFError as error:
-        raise Invalid(f"{payload.uri}: archive ends early") from error
-    return b"".join(parts)
-
-
 def binary_array(data: bytes, starts: Any, ends: Any) -> Any:
     """Arrow binary over slices of `data`. One buffer and offsets when slices touch, else a copy."""
     if len(starts) == 0:
@@ -173,11 +49,18 @@ def binary_array(data: bytes, starts: Any, ends: Any) -> Any:
     return pa.array([data[s:e] for s, e in zip(starts.tolist(), ends.tolist(), strict=True)], pa.large_binary())
 
 
-def split_lines(data: bytes) -> Any:
-    """Lines that are not blank. The newline stays with its line: JSON readers ignore it, and nothing is copied."""
-    marks = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n")) + 1
-    ends = marks if len(marks) and marks[-1] == len(data) else np.append(marks, len(data))
-    starts = np.concatenate(([0], ends[:-1]))
+def split_lines(data: bytes, stop: int | None = None) -> Any:
+    """Lines of data[:stop] that are not blank. The newline stays with its line: JSON readers ignore it, and nothing is copied."""
+    end = len(data) if stop is None else stop
+    marks = []  # `find` is faster than an array of comparisons, and touches no new memory
+    at = data.find(b"\n", 0, end) + 1
+    while at:
+        marks.append(at)
+        at = data.find(b"\n", at, end) + 1
+    if end and (not marks or marks[-1] != end):
+        marks.append(end)
+    ends = np.array(marks, np.int64)
+    starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1]))
     small = np.flatnonzero(ends - starts <= _SHORT)  # looking at long lines would cost time, and they are hardly blank
     blank = [i for i in small.tolist() if not data[starts[i] : ends[i]].strip(_BLANK)]
     if blank:
@@ -232,6 +115,9 @@ def _is_lines(data: bytes) -> bool:
 
 def records_of(payload: Payload) -> Iterator[Records]:
     """The payload's records, a bounded chunk at a time."""
+    if _plain_lines(payload):
+        yield from _lines_of_file(payload)
+        return
     row, rest, lines, cut = 0, b"", None, ""
     blocks = blocks_of(payload)
     while True:
@@ -244,7 +130,7 @@ def records_of(payload: Payload) -> Iterator[Records]:
             rest = data
             continue
         if lines is None:
-            data = data.removeprefix(_BOM)
+            data = data.removeprefix(BOM)
             lines = _is_lines(data)
         values, rest = _take(data, lines=lines, last=block is None)
         if len(rest) > MAX_RECORD:
@@ -285,6 +171,35 @@ def gather(
                 yield form, waiting.pop(form)
                 del sizes[form]
     yield from waiting.items()
+
+
+def _plain_lines(payload: Payload) -> bool:
+    """A local file of lines, not packed: the bulk path."""
+    if payload.path is None or not payload.path.is_file():  # a pipe can be read once only
+        return False
+    with payload.path.open("rb") as file:
+        head = file.read(CHUNK)
+    return not head.startswith((*ARCHIVES, BOM)) and _is_lines(head)
+
+
+def _lines_of_file(payload: Payload) -> Iterator[Records]:
+    """Each chunk is read to where its last line ends, and the next read begins there, so that no chunk is put together."""
+    row, offset, size = 0, 0, CHUNK
+    assert payload.path is not None  # noqa: S101 - asked by _plain_lines
+    with payload.path.open("rb", buffering=0) as file:
+        while data := os.pread(file.fileno(), size, offset):
+            ended = len(data) < size and not os.pread(file.fileno(), 1, offset + len(data))
+            edge = len(data) if ended else data.rfind(b"\n") + 1
+            if not edge:
+                size *= 2
+                if size > 2 * MAX_RECORD:
+                    raise Invalid(f"{payload.uri}: a record of more than {MAX_RECORD >> 20} MiB")
+                continue
+            values = split_lines(data, edge)
+            if len(values):
+                yield Records(payload.uri, row, values)
+                row += len(values)
+            offset, size = offset + edge, CHUNK
 
 
 def _take(data: bytes, *, lines: bool, last: bool) -> tuple[Any, bytes]:

@@ -18,10 +18,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.archives import head_of
 from connectors.engine import engine_for_json
 from connectors.mapping import MappedConnector
 from connectors.mapping.document import Mapping
-from connectors.payloads import Records, head_of, split_values
+from connectors.payloads import Records, split_values
 from governor.ports import Payload
 
 _OWN: Final = threading.local()  # an engine costs 15 ms, and a source may give one record per file

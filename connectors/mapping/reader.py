@@ -20,10 +20,11 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from connectors.archives import ARCHIVES, blocks_of, head_of
 from connectors.engine import Work, convert_all, engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.document import Mapping, load, parse, pointer
-from connectors.payloads import ARCHIVES, Records, blocks_of, gather, head_of, head_text, records_of, split_values
+from connectors.payloads import Records, gather, head_text, records_of, split_values
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 

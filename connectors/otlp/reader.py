@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from connectors.archives import head_of
 from connectors.batches import empty_batch, rejects, schema_table
 from connectors.keys import HIDDEN_NAME
 from connectors.otlp.bodies import CONTENT_NAMES
@@ -22,7 +23,6 @@ from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, 
 from connectors.otlp.links import Claim, link
 from connectors.otlp.usage import Unusable
 from connectors.otlp.wire import Span, Unread, is_protobuf, spans_of
-from connectors.payloads import head_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions

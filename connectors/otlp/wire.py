@@ -19,7 +19,8 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from connectors.payloads import HEAD, body_of, head_of, records_of
+from connectors.archives import HEAD, body_of, head_of
+from connectors.payloads import records_of
 from governor.errors import Invalid
 from governor.ports import Payload
 

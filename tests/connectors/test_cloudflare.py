@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from connectors.archives import HEAD
 from connectors.cloudflare import connector
-from connectors.payloads import HEAD
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

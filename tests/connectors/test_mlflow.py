@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from connectors.archives import HEAD
 from connectors.mlflow import connector
-from connectors.payloads import HEAD
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TRACE = "9f26f2b804a873ae6a966d6bab0d5c00"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from connectors import payloads
+from connectors import archives, payloads
 from connectors.payloads import records_of, split_values
 from governor.errors import Invalid
 from governor.ports import Payload
@@ -47,6 +47,7 @@ def test_records_of_every_packaging(body: bytes, expected: list[bytes]) -> None:
 @pytest.mark.parametrize("size", [64, 100, 1000, 4096])
 @pytest.mark.parametrize("form", ["lines", "array", "pretty"])
 def test_chunk_edges_lose_and_repeat_nothing(size: int, form: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(archives, "CHUNK", size)
     monkeypatch.setattr(payloads, "CHUNK", size)
     records = [{"n": n, "text": "x" * (n * 7 % 90)} for n in range(300)]
     texts = {
@@ -78,6 +79,7 @@ def test_a_bomb_is_refused(compress: Any) -> None:
 
 def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payloads, "MAX_RECORD", 1 << 20)
+    monkeypatch.setattr(archives, "CHUNK", 1 << 18)
     monkeypatch.setattr(payloads, "CHUNK", 1 << 18)
     with pytest.raises(Invalid, match="a record of more than"):
         values(b'{"a": "' + b"x" * (3 << 20))

@@ -1,0 +1,141 @@
+"""What stands in an archive or a plain file, block by block: gzip and zstd with limits.
+
+Owns: decompression, the guard against bombs. Does not own: records (payloads.py). Invariants: memory is bounded by a block whatever the file;
+a damaged archive gives what could be read before it says so.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+import zstandard
+
+from governor.errors import Invalid
+from governor.ports import Payload
+
+CHUNK: Final = 4 << 20
+MAX_RATIO: Final = 1000  # real logs compress 5 to 100 times; a bomb of zeros exceeds 1000
+RATIO_FLOOR: Final = 64 << 20  # below this a high ratio harms nobody
+MAX_TOTAL: Final = 256 << 30
+HEAD: Final = 64 << 10
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+ARCHIVES: Final = (_GZIP, _ZSTD)
+BOM: Final = b"\xef\xbb\xbf"
+
+
+def head_of(head: bytes) -> bytes:
+    """The first bytes as text, looking through compression; never raises."""
+    if head.startswith(_GZIP):
+        try:
+            return zlib.decompressobj(wbits=31).decompress(head, HEAD)
+        except zlib.error:
+            return b""
+    if head.startswith(_ZSTD):
+        try:
+            return zstandard.ZstdDecompressor().decompressobj().decompress(head)[:HEAD]
+        except zstandard.ZstdError:
+            return b""
+    return head.removeprefix(BOM)[:HEAD]
+
+
+def _raw_blocks(payload: Payload) -> Iterator[bytes]:
+    if payload.body is not None:
+        view = memoryview(payload.body)
+        for start in range(0, len(view), CHUNK):
+            yield bytes(view[start : start + CHUNK])
+        return
+    if payload.path is None:
+        raise Invalid(f"{payload.uri}: neither a path nor a body")
+    with payload.path.open("rb") as file:
+        while block := file.read(CHUNK):
+            yield block
+
+
+class _Guard:
+    """Stops an archive that unpacks to far more than it holds."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri, self.read, self.written = uri, 0, 0
+
+    def grew(self, size: int) -> None:
+        self.written += size
+        if self.written > MAX_TOTAL or (self.written > RATIO_FLOOR and self.written > MAX_RATIO * max(1, self.read)):
+            raise Invalid(f"{self.uri}: unpacks to more than {MAX_RATIO} times its size", hint="unpack it by hand if it is genuine")
+
+
+def _gunzip(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
+    unpack = zlib.decompressobj(wbits=31)
+    for block in blocks:
+        guard.read += len(block)
+        data = block
+        while data:
+            if unpack.eof:  # members may follow one another, and padding may follow the last
+                data = data.lstrip(b"\x00")
+                if not data.startswith(_GZIP[: len(data)]):
+                    return
+                unpack = zlib.decompressobj(wbits=31)
+            out = unpack.decompress(data, CHUNK)
+            guard.grew(len(out))
+            yield out
+            data = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+    if not unpack.eof:
+        raise EOFError
+
+
+def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
+    factory = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    unpack = factory.decompressobj()
+    for block in blocks:
+        data = block
+        while data:
+            if unpack.eof:
+                unpack = factory.decompressobj()
+            # small steps: one call unpacks all it is given, so its output is bounded by its input
+            step, data = data[: 64 << 10], data[64 << 10 :]
+            guard.read += len(step)
+            out = unpack.decompress(step)
+            guard.grew(len(out))
+            yield out
+            data = unpack.unused_data + data if unpack.eof else data
+    if not unpack.eof:
+        raise EOFError
+
+
+def blocks_of(payload: Payload) -> Iterator[bytes]:
+    """Unpacked bytes. A damaged archive raises EOFError after what could be read."""
+    raw = _raw_blocks(payload)
+    first = next(raw, b"")
+
+    def chain() -> Iterator[bytes]:
+        yield first
+        yield from raw
+
+    guard = _Guard(payload.uri)
+    try:
+        if first.startswith(_GZIP):
+            yield from _gunzip(chain(), guard)
+        elif first.startswith(_ZSTD):
+            yield from _unzstd(chain(), guard)
+        else:
+            yield from chain()
+    except (zlib.error, zstandard.ZstdError) as error:
+        if not guard.written:
+            raise Invalid(f"{payload.uri}: damaged archive: {error}") from error
+        raise EOFError from error
+
+
+def body_of(payload: Payload, limit: int = 512 << 20) -> bytes:
+    """The whole payload, for formats that cannot be cut (protobuf)."""
+    parts, size = [], 0
+    try:
+        for block in blocks_of(payload):
+            size += len(block)
+            if size > limit:
+                raise Invalid(f"{payload.uri}: larger than {limit >> 20} MiB unpacked")
+            parts.append(block)
+    except EOFError as error:
+        raise Invalid(f"{payload.uri}: archive ends early") from error
+    return b"".join(parts)
