@@ -5,7 +5,6 @@ Owns: start, signals, stop. Does not own: jobs and chores. Invariants: SIGTERM a
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
@@ -19,8 +18,6 @@ from governor.settings import Settings
 from workers.actors import declare
 from workers.broker import worker_broker
 from workers.schedule import SWEEP_SECONDS, keep
-
-log = logging.getLogger(__name__)
 
 
 def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS) -> None:
@@ -37,10 +34,11 @@ def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS
     else:
         workforce = Workforce(settings, threads=threads)
         workforce.start()
-        stop.wait()
+        while not stop.wait(1.0):
+            pass  # a signal that another thread received is handled when this one wakes
         if not workforce.stop():
-            log.warning("a job did not finish in time; it comes back when its lease runs out")
-            os._exit(0)  # a thread inside the database would keep the interpreter from ending
+            os.write(2, b"a job did not finish in time; it comes back when its lease runs out\n")
+        os._exit(0)  # what is committed is safe; a thread inside a database could keep the interpreter from ending
 
 
 def serve_broker(settings: Settings, stop: threading.Event, *, threads: int, sweep_s: float) -> None:
