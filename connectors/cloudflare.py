@@ -7,28 +7,18 @@ Invariants: a body that the API cut short is no body; a record that is no such d
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
-from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
 from connectors.payloads import Records
 from governor.ports import Payload
 
-_BETWEEN_ROWS: Final = re.compile(rb"\}\s*,\s*\{")
-
 
 class _Cloudflare(MappedConnector):
-    def detect(self, head: bytes, uri: str) -> float:
-        """A page is mostly longer than the head: cut between two rows and closed, it still tells what it is."""
-        text = head_of(head)
-        cuts = [found.start() for found in _BETWEEN_ROWS.finditer(text)]
-        return super().detect(head, uri) or (super().detect(text[: cuts[-1]] + b"}]}", uri) if cuts else 0.0)
-
     def _records(self, payload: Payload) -> Iterator[Records]:
         for chunk in super()._records(payload):
             yield replace(chunk, values=pa.array([_opened(value.as_py()) for value in chunk.values], pa.large_binary()))

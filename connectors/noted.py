@@ -6,7 +6,6 @@ Invariants: a record is hashed and refused as it was received; a record that is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,7 +13,6 @@ from typing import Final
 from connectors.engine import Work
 from connectors.mapping import MappedConnector
 from connectors.mapping.document import Mapping, pointer
-from connectors.payloads import split_values
 from governor.ports import Payload, ReadOptions
 
 _MARK: Final = '{"governor":'
@@ -32,17 +30,6 @@ class NotedConnector(MappedConnector):
     def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
         for plan, chunks in super()._works(payloads, options):
             yield replace(plan, sql=self._statement(plan.sql, content=options.with_content)), chunks
-
-    def _mapping_of(self, text: bytes) -> Mapping | None:
-        """Also of a document that is longer than what is looked at: by the first records of its list."""
-        found = super()._mapping_of(text)
-        for path in self._lists if found is None else ():
-            name = path[1:].encode()
-            start = re.search(rb'"' + name + rb'"\s*:\s*\[', text)
-            values = split_values(text[start.end() :])[0] if start else []
-            if len(values):
-                found = found or super()._mapping_of(b'{"' + name + b'": [' + values[0].as_py() + b"]}")
-        return found
 
     def _statement(self, mapped: str, *, content: bool) -> str:
         lists = ", ".join(

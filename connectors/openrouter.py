@@ -5,13 +5,8 @@ Rows of `GET /api/v1/activity` are sums by day and model; they have no generatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from connectors.archives import HEAD, head_of
 from connectors.mapping import shipped
-from connectors.payloads import Records, records_of
 from connectors.spliced import SplicedConnector, numbers, others
-from governor.ports import Payload
 
 
 def _either(*names: str) -> str:
@@ -38,28 +33,4 @@ _MEMBERS = {
             ELSE r ->> '$.byok_usage_inference' END)::VARCHAR""",
 }
 
-
-class OpenRouter(SplicedConnector):
-    def _records(self, payload: Payload) -> Iterator[Records]:
-        """Only a file whose header is the activity page's is read as a table."""
-        head = _head(payload)
-        if head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is None:
-            yield from records_of(payload)
-            return
-        bad = -1
-        for chunk in super()._records(payload):
-            if not chunk.cut.startswith("bad_row"):
-                yield chunk
-            elif chunk.first_row != bad:  # a short row is reported once per column that it lacks
-                bad = chunk.first_row
-                yield chunk
-
-
-def _head(payload: Payload) -> bytes:
-    if payload.path is None:
-        return head_of((payload.body or b"")[:HEAD])
-    with payload.path.open("rb") as file:
-        return head_of(file.read(HEAD))
-
-
-connector = OpenRouter("openrouter", _MAPPINGS, _MEMBERS)
+connector = SplicedConnector("openrouter", _MAPPINGS, _MEMBERS)

@@ -1,13 +1,12 @@
 """Mapped connectors for flat records: before the mapping, a record gets members that SQL works out from it.
 
-Owns: the splice, one for one and columnar; telling a long page by its first records. Does not own: which members (each connector), the mapping.
+Owns: the splice, one for one and columnar. Does not own: which members (each connector), the mapping.
 Invariants: the record keeps its own text, members are put in front of it; a record that is no JSON object passes as it came, to be refused with
 its reason; nothing but numbers gets into `numbers`, so no secret can.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Names
@@ -18,11 +17,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.archives import head_of
 from connectors.engine import engine_for_json
 from connectors.mapping import MappedConnector
 from connectors.mapping.document import Mapping
-from connectors.payloads import Records, split_values
+from connectors.payloads import Records
 from governor.ports import Payload
 
 _OWN: Final = threading.local()  # an engine costs 15 ms, and a source may give one record per file
@@ -53,7 +51,6 @@ class SplicedConnector(MappedConnector):
 
     def __init__(self, name: str, mappings: Sequence[Mapping], members: Names[str, str], listed: str = "") -> None:
         super().__init__(name, mappings)
-        self.listed = listed
         pairs = " || ',' || ".join(f"'\"{key}\":' || coalesce({text}, 'null')" for key, text in members.items())
         spliced = f"'{{' || {pairs} || ',' || substr(json(r)::VARCHAR, 2)"
         objects = "SELECT CASE WHEN json_valid(line) AND len(json_keys(line)) > 0 THEN line::JSON END AS r FROM arrived"
@@ -66,15 +63,6 @@ class SplicedConnector(MappedConnector):
                 f"SELECT CASE WHEN {paged} THEN r END AS page, CASE WHEN NOT coalesce({paged}, false) THEN r END AS r FROM ({objects})"
             )
             self._sql = f"SELECT coalesce('{{\"{listed}\":[' || {each} || ']}}', {spliced}) AS made FROM ({sorted_out})"
-
-    def detect(self, head: bytes, uri: str) -> float:
-        """A page of a thousand records is longer than the head: its first record, when complete, tells as much."""
-        text = head_of(head)
-        start = re.match(rb'\s*\{\s*"%s"\s*:\s*\[' % self.listed.encode(), text) if self.listed else None
-        if start and not len(split_values(text)[0]):
-            values, _ = split_values(text[start.end() :])
-            text = b'{"%s":[%s]}' % (self.listed.encode(), values[0].as_py()) if len(values) else b""
-        return super().detect(text, uri)
 
     def _records(self, payload: Payload) -> Iterator[Records]:
         for chunk in super()._records(payload):

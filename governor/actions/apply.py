@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
-from governor.actions.payloads import MAPPING, connectors
+from governor.actions.payloads import MAPPING, installed
 from governor.catalog import Document, OrganizationDocument, PersonDocument, SourceDocument, WaiverDocument, document_digest, ends
 from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.ledger.canonical import canonical_json, sha256_hex
@@ -124,7 +124,7 @@ def check_waivers(planned: Plan, now: datetime) -> None:
 def check_sources(planned: Plan) -> None:
     """A source that no connector reads would only be found out when traffic is lost."""
     sources = [item.document for item in planned.changes if isinstance(item.document, SourceDocument)]
-    known = connectors() if sources else {}
+    known = installed()
     for source in sources:
         if source.connector not in known and not source.connector.startswith(MAPPING):
             raise Invalid(

@@ -50,8 +50,7 @@ def ingest(
     may_ingest(actor, connector.partition(":")[0])
     complete_batches(ctx, newest=RECENT)
     names = files_of(words)
-    known = connectors()
-    plan = detect(names, known) if connector == "auto" else {connector: names}
+    plan = detect(names, connectors()) if connector == "auto" else {connector: names}
     scratch = ctx.settings.home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     total = dict.fromkeys(COUNTS, 0)

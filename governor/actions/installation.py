@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from governor.actions.context import Context
-from governor.actions.payloads import connectors
+from governor.actions.payloads import installed
 
 PARTS: Final = (
     ("Governor", "workflow-model-governor"),
@@ -30,7 +30,7 @@ def installation(ctx: Context) -> dict[str, Any]:
         "engine": "OPA server" if ctx.settings.opa_url else "embedded",
         "database": "embedded SQLite" if ctx.settings.embedded else "Postgres",
         "jobs": "Redis" if ctx.settings.broker_url else "threads of this process",
-        "connectors": sorted(connectors()),
+        "connectors": list(installed()),
         "log": ctx.keys.origin(ctx.org),
     }
 

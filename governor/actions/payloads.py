@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,19 +21,24 @@ SURE = 0.5
 MAPPING = "mapping:"
 
 
+def installed() -> dict[str, EntryPoint]:
+    """The entry points of connectors, by name; none is loaded."""
+    return {found.name: found for found in sorted(entry_points(group="governor.connectors"), key=lambda found: found.name)}
+
+
 def connectors() -> dict[str, Connector]:
-    """Every installed connector by name, through the entry point group."""
-    return {found.name: found.load() for found in sorted(entry_points(group="governor.connectors"), key=lambda found: found.name)}
+    """Every installed connector, loaded: for asking each of them. A name alone is in `installed`."""
+    return {name: found.load() for name, found in installed().items()}
 
 
 def connector_named(name: str) -> Connector:
     """An installed connector, or `mapping:FILE.yaml`. Raises NotFound, and Invalid naming what is wrong in a mapping file."""
-    known = {found.name: found for found in entry_points(group="governor.connectors")}
+    known = installed()
     if name.startswith(MAPPING) and "mapping" in known:
         made: Connector = known["mapping"].load().with_file(Path(name.removeprefix(MAPPING)))
         return made
     if name not in known:
-        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(sorted(known))}; `mapping:FILE.yaml`, or `auto` to detect")
+        raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; `mapping:FILE.yaml`, or `auto` to detect")
     found: Connector = known[name].load()
     return found
 

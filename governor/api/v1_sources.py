@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.payloads import connectors
+from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
 from governor.api.slices import Cursor, Limit, slice_of
@@ -50,7 +50,7 @@ class Discard(Struct, forbid_unknown_fields=True):
 @get("/connectors", sync_to_thread=True, tags=TAGS)
 def list_connectors() -> dict[str, Any]:
     """Installed connectors."""
-    return {"items": sorted(connectors())}
+    return {"items": list(installed())}
 
 
 @get("/sources", sync_to_thread=True, tags=TAGS)

@@ -91,16 +91,12 @@ def export_calls(connection: duckdb.DuckDBPyConnection, path: Path, start: datet
     """Write beside the target and move: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    relation = table_relation(connection, calls_at(snapshot), start, end)
+    relation = f"SELECT {', '.join(CALL_SCHEMA.names)} FROM {calls_at(snapshot)} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
     done = connection.execute(
         f"COPY ({relation}) TO {literal(str(partial))} (FORMAT parquet, COMPRESSION zstd)", {"start": start, "end": end}
     ).fetchone()
     partial.replace(path)
     return int(done[0]) if done else 0
-
-
-def table_relation(_connection: duckdb.DuckDBPyConnection, source: str, _start: datetime, _end: datetime) -> str:
-    return f"SELECT {', '.join(CALL_SCHEMA.names)} FROM {source} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
 
 
 def batches(connection: duckdb.DuckDBPyConnection, newest: int | None) -> list[dict[str, Any]]:

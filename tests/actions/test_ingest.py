@@ -348,7 +348,7 @@ def test_a_record_that_was_read_is_not_discarded(ctx: Context, world: Any, bad: 
 
 def test_a_source_that_fails_keeps_no_other_from_being_pulled(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as installed:
-        installed.setattr("governor.actions.apply.connectors", lambda: {"gone": None, "litellm": None})
+        installed.setattr("governor.actions.apply.installed", lambda: {"gone": None, "litellm": None})
         world.apply("kind: source\nid: a-gone\nconnector: gone\n---\nkind: source\nid: prod\nconnector: litellm\nconfig: {}\n")
     from connectors.litellm import connector
 
