@@ -1,4 +1,4 @@
-"""C2SP signed notes: a text, and lines under it that say who signed it. Ed25519 signatures and witness cosignatures.
+"""C2SP signed notes: a text, and lines under it that say who signed it. Ed25519 signatures, Ed25519 and ML-DSA-44 cosignatures.
 
 Owns: the note and vkey formats (c2sp.org/signed-note, tlog-cosignature). Does not own: keys (adapters/keys.py) or what a text means.
 Invariants: a note has one byte form; base64 that another program would write differently is refused; a key id is always recomputed.
@@ -20,13 +20,20 @@ from governor.errors import Invalid
 
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
+MLDSA_COSIGNATURE: Final = 0x06
 KEY_SIZE: Final = 32
+MLDSA_KEY_SIZE: Final = 1312
+MLDSA_SIGNATURE_SIZE: Final = 2420
+KEY_SIZES: Final = {ED25519: KEY_SIZE, COSIGNATURE: KEY_SIZE, MLDSA_COSIGNATURE: MLDSA_KEY_SIZE}
 SIGNATURE_SIZE: Final = 64
 ID_SIZE: Final = 4
 TIME_SIZE: Final = 8
 MAX_NOTE: Final = 1_000_000
 MAX_SIGNATURES: Final = 100
+MAX_TIME: Final = 2**63 - 1
 _DASH: Final = "\u2014 "
+_SUBTREE: Final = b"subtree/v1\n\x00"
+_BYTE: Final = 255
 
 
 class NoteSigner(Protocol):
@@ -54,8 +61,14 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public_key).decode()}"
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `message` is by this key, in the key's own algorithm (for ML-DSA-44: empty context)."""
         try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+            if self.algorithm == MLDSA_COSIGNATURE:
+                from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey  # few verifications need it
+
+                MLDSA44PublicKey.from_public_bytes(self.public_key).verify(signature, message)
+            else:
+                Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -84,7 +97,7 @@ class Note:
 
     def cosigned_at(self, key: VerifierKey) -> int | None:
         """Unix seconds a witness states in its (valid) cosignature."""
-        if key.algorithm != COSIGNATURE or not self.signed_by(key):
+        if key.algorithm not in {COSIGNATURE, MLDSA_COSIGNATURE} or not self.signed_by(key):
             return None
         first = next(found for found in self.signatures if found.name == key.name and found.key_id == key.key_id)
         return int.from_bytes(first.signature[:TIME_SIZE], "big")
@@ -96,7 +109,33 @@ def _verifies(text: str, key: VerifierKey, signature: bytes) -> bool:
     if key.algorithm == COSIGNATURE and len(signature) == TIME_SIZE + SIGNATURE_SIZE:
         when = int.from_bytes(signature[:TIME_SIZE], "big")
         return key.verifies(f"cosignature/v1\ntime {when}\n{text}".encode(), signature[TIME_SIZE:])
+    if key.algorithm == MLDSA_COSIGNATURE and len(signature) == TIME_SIZE + MLDSA_SIGNATURE_SIZE:
+        message = cosigned_message(key.name, int.from_bytes(signature[:TIME_SIZE], "big"), text)
+        return message is not None and key.verifies(message, signature[TIME_SIZE:])
     return False
+
+
+def cosigned_message(name: str, when: int, text: str) -> bytes | None:
+    """What an ML-DSA-44 cosigner signs of a checkpoint (c2sp.org/tlog-cosignature): name, time, origin, [0, size), root.
+
+    None where the text is no checkpoint: such a signature says nothing about other notes, nor about extension lines.
+    """
+    from governor.ledger.checkpoint import parse_checkpoint  # it reads base64 with this module
+
+    try:
+        tree = parse_checkpoint(text)
+    except Invalid:
+        return None
+    cosigner, origin = name.encode(), tree.origin.encode()
+    if not 1 <= len(cosigner) <= _BYTE or not 1 <= len(origin) <= _BYTE or when > MAX_TIME:
+        return None
+    numbers = bytes(TIME_SIZE) + tree.size.to_bytes(TIME_SIZE, "big")
+    return b"".join(
+        [
+            _SUBTREE, bytes([len(cosigner)]), cosigner, when.to_bytes(TIME_SIZE, "big"),
+            bytes([len(origin)]), origin, numbers, tree.root,
+        ]
+    )  # fmt: skip
 
 
 def key_id(name: str, public_key: bytes, algorithm: int = ED25519) -> bytes:
@@ -114,7 +153,7 @@ def parse_vkey(text: str) -> VerifierKey:
     name, _, rest = text.partition("+")
     claimed, _, encoded = rest.partition("+")
     raw = strict_base64(encoded)
-    if len(raw) != 1 + KEY_SIZE or raw[0] not in {ED25519, COSIGNATURE}:
+    if not raw or len(raw) != 1 + KEY_SIZES.get(raw[0], -1):
         raise Invalid(f"verifier key of {name!r} has an unknown algorithm or length")
     key = VerifierKey(_name(name), raw[0], raw[1:])
     if key.key_id.hex() != claimed:

@@ -13,7 +13,7 @@ from typing import Final
 
 from governor.errors import Invalid
 from governor.ledger.canonical import sha256_hex
-from governor.ledger.note import COSIGNATURE, ED25519, Note, VerifierKey, parse_vkey
+from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, Note, VerifierKey, parse_vkey
 
 MAX_TRUST: Final = 256 * 1024
 MAX_LINES: Final = 1000
@@ -120,20 +120,21 @@ class _Reader:
                 raise Invalid(f"unknown or malformed {words[0]!r} line")
 
     def _log(self, text: str) -> None:
-        key = _ed25519(text)
+        key = parse_vkey(text)
+        if key.algorithm == COSIGNATURE:
+            raise Invalid("key is neither Ed25519 nor ML-DSA-44")
         if any(known.public_key == key.public_key for known in self.logs):
             raise Invalid("the same log key twice")
         self.logs.append(key)
 
     def _witness(self, name: str, text: str) -> None:
         key = parse_vkey(text)
-        if key.algorithm not in {ED25519, COSIGNATURE}:
-            raise Invalid("witness key of an unknown kind")
         self._fresh(name)
         if any(known.public_key == key.public_key for known in self.witnesses.values()):
             raise Invalid("the same witness key twice")
-        # A witness cosigns with algorithm 0x04 whichever way its key was written down.
-        self.witnesses[name] = VerifierKey(key.name, COSIGNATURE, key.public_key)
+        # A witness cosigns, so an Ed25519 key means algorithm 0x04 whichever way it was written down.
+        algorithm = MLDSA_COSIGNATURE if key.algorithm == MLDSA_COSIGNATURE else COSIGNATURE
+        self.witnesses[name] = VerifierKey(key.name, algorithm, key.public_key)
 
     def _group(self, name: str, threshold: str, members: list[str]) -> None:
         self._fresh(name)
