@@ -1,0 +1,155 @@
+"""The forecast: what it refuses to say, what it may never contradict, and how wrong it was on two weeks of real traffic."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from math import log
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from governor.chargeback.forecast import ENOUGH_ERRORS, Error, Series, forecast, interval, past_errors, used_up
+
+USD = 10**12
+START, END = date(2026, 10, 1), date(2026, 11, 1)
+VOLUME = Path(__file__).parents[3] / "shared" / "data" / "volume"
+
+
+def flat(days: int, usd: int = 10, first: date = START) -> Series:
+    return Series(first, (usd * USD,) * days)
+
+
+def test_six_days_are_not_enough_and_seven_are() -> None:
+    short = forecast(flat(6), START, END)
+    assert (short.status, short.spent, short.total, short.low) == ("not_enough_history", 60 * USD, None, None)
+    made = forecast(flat(7), START, END)
+    assert (made.status, made.total, made.low, made.high) == ("forecast", 310 * USD, None, None)
+
+
+def test_history_before_the_month_counts_and_days_of_nothing_do_not() -> None:
+    made = forecast(flat(9, first=START - timedelta(days=8)), START, END)
+    assert (made.status, made.spent, made.total) == ("forecast", 10 * USD, 310 * USD)
+    assert forecast(Series(START, (0,) * 20), START, END).status == "not_enough_history"
+
+
+def test_a_month_that_is_over_is_not_estimated() -> None:
+    done = forecast(flat(31), START, END, errors=[Error(1.0, 0.5)] * 50)
+    assert (done.status, done.spent, done.total, done.low, done.high) == ("complete", *(310 * USD,) * 4)
+
+
+def test_the_median_takes_neither_extreme() -> None:
+    made = forecast(Series(START, (10 * USD,) * 7 + (40 * USD,) * 7), START, END)
+    assert made.methods is not None
+    assert made.total == sorted(made.methods.values())[1]
+    assert made.methods["run_rate"] == (350 + 17 * 25) * USD
+    assert made.methods["last_7"] == (350 + 17 * 40) * USD
+
+
+def test_weekends_are_told_from_weekdays() -> None:
+    first = date(2026, 9, 7)  # a Monday
+    series = Series(first, tuple((2 if (first + timedelta(days=place)).weekday() >= 5 else 20) * USD for place in range(28)))
+    made = forecast(series, date(2026, 10, 1), END)
+    expected = dict(made.days)
+    assert expected[date(2026, 10, 10)] < expected[date(2026, 10, 12)] / 2
+    assert 44 * USD + sum(expected.values()) == pytest.approx(made.total)
+
+
+def test_today_counts_once_and_never_less_than_it_is() -> None:
+    calm = forecast(flat(10), START, END, today_pico=4 * USD)
+    assert (calm.spent, calm.total) == (104 * USD, 310 * USD)
+    burst = forecast(flat(10), START, END, today_pico=500 * USD)
+    assert (burst.spent, burst.total) == (600 * USD, 800 * USD)
+
+
+def test_the_interval_never_lies_below_what_is_spent_and_holds_the_point() -> None:
+    random.seed(4)
+    for _ in range(200):
+        days = random.randint(7, 30)
+        series = Series(START, tuple(random.choice((0, 1, 5, 90)) * USD // 7 for _ in range(days)))
+        errors = [Error(random.uniform(1, 1e15), random.gauss(0, 0.6)) for _ in range(random.randint(9, 60))]
+        made = forecast(series, START, END, today_pico=random.randint(0, USD), errors=errors)
+        if made.status == "forecast" and made.low is not None and made.high is not None and made.total is not None:
+            assert made.spent <= made.low <= made.total <= made.high
+
+
+def test_eight_errors_earn_no_interval() -> None:
+    errors = [Error(100.0, place / 10 - 0.4) for place in range(ENOUGH_ERRORS)]
+    assert interval(100.0, errors[:-1])[:2] == (None, None)
+    low, high, used = interval(100.0, errors)
+    assert (used, low, high) == (9, pytest.approx(100 * 2.718281828**-0.4), pytest.approx(100 * 2.718281828**0.4))
+
+
+def test_each_size_has_its_own_errors() -> None:
+    errors = [Error(float(size), spread) for size in (1, 100, 10_000) for spread in [size / 20_000 * place for place in range(-9, 10)]]
+    narrow, wide = interval(1.0, errors), interval(10_000.0, errors)
+    assert (narrow[2], wide[2]) == (19, 19)
+    assert narrow[1] is not None
+    assert wide[1] is not None
+    assert narrow[1] / 1.0 < wide[1] / 10_000.0
+
+
+def test_past_errors_look_only_at_what_was_known_then() -> None:
+    history = flat(60)
+    assert [error.ratio for error in past_errors([history], 10, 20)] == [0.0, 0.0]
+    jumped = Series(history.first, (*history.pico[:40], *(2 * value for value in history.pico[40:])))
+    newest, older = past_errors([jumped], 10, 20)
+    assert (newest.ratio, older.ratio) == (pytest.approx(log(500 / 300)), 0.0)
+
+
+def test_a_budget_is_used_up_on_the_day_it_is_reached() -> None:
+    made = forecast(flat(10), START, END)
+    assert used_up(made, 100 * USD, flat(10), START) == date(2026, 10, 10)  # reached exactly
+    assert used_up(made, 100 * USD + 1, flat(10), START) == date(2026, 10, 11)
+    assert used_up(made, 310 * USD, flat(10), START) == date(2026, 10, 31)
+    assert used_up(made, 310 * USD + 1, flat(10), START) is None
+    assert used_up(made, 310 * USD + 1, flat(10), START, end_pico=620 * USD) == date(2026, 10, 19)
+    assert used_up(forecast(flat(10), START, END, today_pico=USD), 101 * USD, flat(10), START) == date(2026, 10, 11)
+
+
+def servegen() -> dict[tuple[str, int], list[int]]:
+    """Fourteen days of each language client of the ServeGen traces at 1.25 and 10 USD per million tokens, in pico-USD."""
+    if not VOLUME.is_dir():
+        pytest.skip("the ServeGen traces are not in the repository")
+    rows = duckdb.sql(f"""WITH t AS (SELECT model, client_id, window_start_s // 21600 AS w, input_tokens_mean AS i, output_tokens_mean AS o
+            FROM '{VOLUME}/servegen_client_token_stats_6h.parquet' WHERE category = 'language'),
+        c AS (SELECT model, client_id, avg(i) AS i, avg(o) AS o FROM t GROUP BY ALL), m AS (SELECT model, avg(i) AS i, avg(o) AS o FROM t GROUP BY ALL)
+        SELECT r.model, r.client_id, r.window_start_s // 86400 AS day,
+            sum(round(expected_requests) * (coalesce(t.i, c.i, m.i) * 1250000 + coalesce(t.o, c.o, m.o) * 10000000))::HUGEINT
+        FROM '{VOLUME}/servegen_client_windows_600s.parquet' r
+        LEFT JOIN t ON t.model = r.model AND t.client_id = r.client_id AND t.w = r.window_start_s // 21600
+        LEFT JOIN c ON c.model = r.model AND c.client_id = r.client_id LEFT JOIN m ON m.model = r.model
+        WHERE category = 'language' GROUP BY ALL""").fetchall()
+    found: dict[tuple[str, int], list[int]] = {}
+    for model, client, day, pico in rows:
+        found.setdefault((model, client), [0] * 14)[day] = int(pico or 0)
+    return found
+
+
+def test_backtest_on_servegen() -> None:
+    """Numbers of docs/budgets.md: at mid-period, the sum within 6%; 80% intervals of clients not calibrated on cover 75-90%."""
+    clients = servegen()
+    start, end = START, START + timedelta(days=14)
+    assert len(clients) == 313
+
+    def known(days: list[int], count: int) -> Series:
+        return Series(start, tuple(days[:count]))
+
+    for count, within in ((7, 0.06), (8, 0.06), (10, 0.06), (12, 0.01)):
+        days = [sum(values) for values in zip(*clients.values(), strict=True)]
+        assert abs((forecast(known(days, count), start, end).total or 0) / sum(days) - 1) <= within
+        names = sorted(clients)
+        random.Random(7).shuffle(names)
+        hits = []
+        for fold in range(5):
+            tested = names[fold::5]
+            others = [clients[name] for name in names if name not in set(tested)]
+            made = [(forecast(known(days, count), start, end).total, sum(days)) for days in others]
+            errors = [Error(float(total), log(actual / total)) for total, actual in made if total and actual]
+            for name in tested:
+                one = forecast(known(clients[name], count), start, end, errors=errors)
+                if one.low is not None and one.high is not None:
+                    hits.append(one.low <= sum(clients[name]) <= one.high)
+        assert len(hits) > 250
+        assert 0.75 <= sum(hits) / len(hits) <= 0.90
