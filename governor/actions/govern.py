@@ -132,7 +132,8 @@ def govern(
     epochs = [start, *boundaries]
     asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
     names = sorted(asked or SUGGESTION_FIELDS)  # without a single rule: what the first ones could hold on to
-    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), by_day=by_day)
+    zone = timeline.at(end).organization.billing_zone if by_day else ""
+    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), day_zone=zone)
     rows: list[dict[str, Any]] = facts.to_pylist()
     found = attribute_rows(timeline, rows, names, epochs)
     groups = [

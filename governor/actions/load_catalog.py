@@ -22,10 +22,12 @@ from governor.actions.context import Context
 from governor.attribution import Rule, rules_of
 from governor.catalog import (
     AttributionDocument,
+    BudgetDocument,
     Catalog,
     ContractPriceDocument,
     Document,
     EndpointDocument,
+    NotificationDocument,
     OrganizationDocument,
     PersonDocument,
     SourceDocument,
@@ -144,7 +146,7 @@ def build(
 ) -> Catalog:
     chosen = sorted(in_force(versions, valid_at), key=lambda row: sequence[row.kind, row.key])
     of: dict[str, dict[str, Any]] = {
-        kind: {} for kind in ("organization", "workflow", "endpoint", "source", "attribution", "contract_price", "waiver")
+        kind: {} for kind in ("organization", "workflow", "endpoint", "source", "attribution", "contract_price", "waiver", "budget", "notification")
     }
     for row in chosen:
         document: Document = parsed(row.body)
@@ -157,6 +159,8 @@ def build(
         endpoints=MappingProxyType(cast("dict[str, EndpointDocument]", of["endpoint"])),
         sources=MappingProxyType(cast("dict[str, SourceDocument]", of["source"])),
         attributions=MappingProxyType(cast("dict[str, AttributionDocument]", of["attribution"])),
+        budgets=MappingProxyType(cast("dict[str, BudgetDocument]", of["budget"])),
+        notifications=MappingProxyType(cast("dict[str, NotificationDocument]", of["notification"])),
         waivers=tuple(of["waiver"].values()),
         contract_prices=tuple(cast("Iterable[ContractPriceDocument]", of["contract_price"].values())),
         sequence=MappingProxyType(dict(sequence)),

@@ -4,6 +4,7 @@ Owns: what a document may say and what a snapshot answers. Does not own: version
 Invariants: pure data, no I/O; a snapshot never changes.
 """
 
+from governor.catalog.budget import DEFAULT_THRESHOLDS, BudgetDocument, BudgetScope, NotificationDocument
 from governor.catalog.documents import (
     KINDS,
     ContractPriceDocument,
@@ -30,10 +31,13 @@ from governor.catalog.workflow import (
 __all__ = [
     "CAPTURE_DEFAULTS",
     "CREDENTIAL_FIELDS",
+    "DEFAULT_THRESHOLDS",
     "KINDS",
     "RETENTION_DEFAULTS",
     "AttributionDocument",
     "AttributionRule",
+    "BudgetDocument",
+    "BudgetScope",
     "Capture",
     "Catalog",
     "ContractPriceDocument",
@@ -41,6 +45,7 @@ __all__ = [
     "Document",
     "EndpointDocument",
     "Fallback",
+    "NotificationDocument",
     "OrganizationDocument",
     "OutputContract",
     "PersonDocument",

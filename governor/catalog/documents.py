@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.fields import SECRET_NAME, SECRET_REFERENCE, URL_WITH_PASSWORD, Document, Identifier, Name, Part, SecretReference
 from governor.catalog.moments import Moment, Money, begins
 from governor.catalog.organization import OrganizationDocument, PersonDocument
@@ -142,4 +143,6 @@ KINDS: Final[dict[str, type[Document]]] = {
     "source": SourceDocument,
     "waiver": WaiverDocument,
     "attribution": AttributionDocument,
+    "budget": BudgetDocument,
+    "notification": NotificationDocument,
 }

@@ -6,11 +6,12 @@ Invariants: every workflow's owner is a known person; every rule leads to a know
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.documents import ContractPriceDocument, EndpointDocument, SourceDocument, WaiverDocument
 from governor.catalog.fields import RETENTION_DEFAULTS, Capture
 from governor.catalog.moments import begins, ends
@@ -52,6 +53,8 @@ class Catalog:
     endpoints: Mapping[str, EndpointDocument] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[str, SourceDocument] = field(default_factory=lambda: MappingProxyType({}))
     attributions: Mapping[str, AttributionDocument] = field(default_factory=lambda: MappingProxyType({}))
+    budgets: Mapping[str, BudgetDocument] = field(default_factory=lambda: MappingProxyType({}))
+    notifications: Mapping[str, NotificationDocument] = field(default_factory=lambda: MappingProxyType({}))
     waivers: tuple[Waiver, ...] = ()
     contract_prices: tuple[ContractPriceDocument, ...] = ()
     sequence: Mapping[tuple[str, str], int] = field(default_factory=lambda: MappingProxyType({}))
@@ -102,6 +105,7 @@ def check_together(
     attributions: Iterable[AttributionDocument],
     waivers: Iterable[WaiverDocument],
     people: Mapping[str, Sequence[str]],
+    budgets: Iterable[BudgetDocument] = (),
 ) -> None:
     """Raise Invalid where documents contradict each other. people: e-mail -> roles of everyone who is not disabled."""
     known = set()
@@ -119,3 +123,12 @@ def check_together(
     for waiver in waivers:
         if waiver.scope.workflow is not None and waiver.scope.workflow not in known:
             raise Invalid(f"waiver {waiver.key}: no workflow {waiver.scope.workflow!r}")
+    check_budgets(budgets, known, people)
+
+
+def check_budgets(budgets: Iterable[BudgetDocument], workflows: Collection[str], people: Collection[str]) -> None:
+    for budget in budgets:
+        if budget.scope.workflow and budget.scope.workflow not in workflows:
+            raise Invalid(f"budget {budget.id}: no workflow {budget.scope.workflow!r}")
+        if budget.scope.owner and budget.scope.owner not in people:
+            raise Invalid(f"budget {budget.id}: owner {budget.scope.owner} is not a known person")

@@ -21,6 +21,7 @@ EXTREME: Final = 3.0  # a day counts at most this many times the median day in t
 LEVEL: Final = 0.8
 ENOUGH_ERRORS: Final = 9  # below this an 80% interval of errors would have no end
 MOST_ORIGINS: Final = 12
+SHORTEST: Final = 4  # spans to calibrate on are at least this part of the period
 MICRO: Final = 1_000_000  # pico-USD
 METHOD: Final = "median of run-rate, last 7 days and weekday profile"
 INTERVAL_METHOD: Final = "split-conformal on log(actual/forecast) by spend tercile"
@@ -150,6 +151,16 @@ def past_errors(every: Sequence[Series], elapsed: int, remaining: int) -> list[E
             if made.total and actual:
                 found.append(Error(float(made.total), log(actual / made.total)))
     return found
+
+
+def calibrate(every: Sequence[Series], elapsed: int, remaining: int) -> tuple[list[Error], int]:
+    """(past errors, how many times shorter than this period the spans they come from are): 1 wherever history holds enough whole periods."""
+    found: list[Error] = []
+    for shorter in range(1, SHORTEST + 1):
+        found = past_errors(every, elapsed // shorter, -(-remaining // shorter))
+        if len(found) >= ENOUGH_ERRORS:
+            return found, shorter
+    return found, SHORTEST
 
 
 def interval(total: float, errors: Sequence[Error]) -> tuple[float | None, float | None, int]:

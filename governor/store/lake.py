@@ -77,10 +77,13 @@ class Lake:
         snapshot: int | None = None,
         *,
         bands: Sequence[int] = (),
-        by_day: bool = False,
+        day_zone: str = "",
     ) -> pa.Table:
-        """Sums of the cost-bearing calls in [start, end), one row per distinct way of using a model (lake_facts.py names the columns)."""
-        query = lake_facts.facts_query(keys, boundaries, bands, day=by_day, source=lake_read.calls_at(snapshot))
+        """Sums of the cost-bearing calls in [start, end), one row per distinct way of using a model (lake_facts.py names the columns).
+
+        `day_zone`: also by the calendar days of this zone.
+        """
+        query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=lake_read.calls_at(snapshot))
         return self._read(lambda connection: lake_read.table(connection, query, {"start": start, "end": end}))
 
     def latency_facts(

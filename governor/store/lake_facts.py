@@ -64,8 +64,8 @@ MEASURES: Final = {
 _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
-def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: bool, source: str) -> str:
-    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null unless day), each of `keys` by its own name, MEASURES, `examples`.
+def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
+    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null without `day`: the zone whose calendar days are meant), each of `keys` by its own name, MEASURES, `examples`.
 
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.
@@ -75,7 +75,7 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
         "epoch": epoch_of(boundaries),
         "context_band": _band_of(bands),
         "output_known": "output_tokens IS NOT NULL",
-        "day": "strftime(start_time, '%Y-%m-%d')" if day else "NULL::VARCHAR",
+        "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns}
     chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())

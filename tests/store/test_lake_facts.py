@@ -91,12 +91,19 @@ def test_epochs_bands_and_days_cut_the_month(lake: Lake, make_call: Make, make_b
         make_call("c", start_time=boundary, input_tokens=None, output_tokens=None),
     ]
     lake.ingest("b1", [make_batch(*calls)], NOW)
-    rows = lake.month_facts(*OCTOBER, boundaries=[boundary], bands=[200], by_day=True).to_pylist()
+    rows = lake.month_facts(*OCTOBER, boundaries=[boundary], bands=[200], day_zone="UTC").to_pylist()
     assert [(row["epoch"], row["context_band"], row["day"], row["calls"]) for row in rows] == [
         (0, 0, "2026-10-09", 1),
         (1, 1, "2026-10-10", 1),
         (1, None, "2026-10-10", 1),
     ]
+
+
+def test_days_are_those_of_the_zone(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    late = datetime(2026, 10, 9, 22, 30, tzinfo=UTC)  # after midnight in Berlin
+    lake.ingest("b1", [make_batch(make_call("a", start_time=late), make_call("b", start_time=late + timedelta(days=20)))], NOW)
+    rows = lake.month_facts(*OCTOBER, day_zone="Europe/Berlin").to_pylist()
+    assert sorted(row["day"] for row in rows) == ["2026-10-10", "2026-10-29"]  # the clock went back on the 25th
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 40])
