@@ -123,3 +123,10 @@ class IntegrityError(GovernorError):
     code = "integrity"
     status = 500
     hint = "run `governor ledger verify`; do not write until the cause is known"
+
+
+class AnchorConflict(IntegrityError):
+    """A place that keeps our checkpoints holds a history that the database no longer tells."""
+
+    code = "anchor_conflict"
+    hint = "do not write; run `governor ledger verify --evidence DIR` and see docs/anchors.md"

@@ -6,7 +6,7 @@ Invariants: a Protocol has at least one real implementation and one fake used in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,3 +142,29 @@ class Renderer(Protocol):
     """Printing press: same document, same bytes."""
 
     def __call__(self, document: Mapping[str, Any]) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class AnchorReceipt:
+    """What an anchor answered: words for people, the bytes that prove it (a token, a commit id, cosignature lines)."""
+
+    detail: str
+    body: bytes = b""
+
+
+class Anchor(Protocol):
+    """A place outside the rows database that keeps signed checkpoints."""
+
+    def publish(self, note: str, prove: Callable[[int], Sequence[bytes]]) -> AnchorReceipt:
+        """Keep the note; the same note twice is one. `prove(old)` is the consistency proof from `old` entries to the note's.
+
+        Raises governor.errors.AnchorConflict when the anchor holds a history this note does not continue, Unavailable when it does not answer.
+        """
+        ...
+
+    def kept(self, newest: str) -> list[str]:
+        """Every note it can still show, oldest first. `newest` is what the database shows, for anchors that can only be asked about one.
+
+        Raises AnchorConflict, Unavailable as above.
+        """
+        ...

@@ -16,6 +16,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from governor.errors import Misconfigured
+from governor.ledger.anchor import AnchorConfig
 
 
 def default_home() -> Path:
@@ -50,6 +51,18 @@ class Settings(BaseSettings):
     log_domain: str = Field(
         default="governor.local",
         description="Domain in the ledger's name and the packet issuer's; choose your own before the first `governor init`.",
+    )
+    anchors: tuple[AnchorConfig, ...] = Field(
+        default=(),
+        description="Places outside the database that keep signed checkpoints: a JSON list, or `[[anchors]]` tables in governor.toml; see docs/anchors.md.",
+    )
+    anchor_seconds: int = Field(default=60, ge=1, le=86_400, description="A growing ledger is published to its anchors at most this often.")
+    anchor_alarm_minutes: int = Field(
+        default=60, ge=1, description="An anchor that lacks a checkpoint older than this is reported as stale."
+    )
+    public_tiles: bool = Field(
+        default=False,
+        description="Serve /checkpoint and /tile/ to readers without a token (leaves hold no personal data, but business facts).",
     )
 
     @property

@@ -31,7 +31,9 @@ CHORES: Final = (
     Chore("expire approvals", "governor.actions.expire:expire_changes", 60.0),
     Chore("drain spool", "governor.actions.push:drain_spool", 5.0),
     Chore("erase expired content", "governor.actions.erase:erase_expired", 86_400.0),
+    Chore("watch budgets", "governor.actions.watch:watch", 300.0),
     Chore("compact lake", "governor.actions.ingest:compact", 6 * 3600.0),
+    Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),
     Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
 )
 

@@ -23,6 +23,7 @@ from governor.settings import Settings
 from governor.store import ledger
 from governor.store.content import ContentStore
 from governor.store.database import Database
+from governor.store.kept import check_kept, keep_note, kept_note, note_file
 from governor.store.lake import Lake
 from governor.store.transaction import Transaction
 
@@ -100,16 +101,31 @@ class Context:
             yield tx
         if tx.entry is not None:
             self.seal()
-        for dispatch in self.after_commit if tx.jobs else []:
+        self._dispatch(tx.jobs, actor.kind)
+
+    def _dispatch(self, jobs: list[str], who: str) -> None:
+        for dispatch in self.after_commit if jobs else []:
             try:
-                dispatch(tx.jobs)
+                dispatch(jobs)
             except Exception:  # the outbox row is safe; the sweep offers it again
-                log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", tx.jobs, actor.kind, exc_info=True)
+                log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", jobs, who, exc_info=True)
 
     def seal(self) -> None:
-        """Sign a checkpoint over the committed tree, if it grew."""
+        """Sign a checkpoint over the committed tree, if it grew, and ask for its publication. Never against the note kept in the home."""
+        path, origin, signer = note_file(self.settings.home, self.org), self.keys.origin(self.org), self.keys.log_signer()
         with self.rows.session(write=True) as session:
-            ledger.sign_checkpoint(session, self.org, self.keys.log_signer(), self.keys.origin(self.org), self.now())
+            before = kept_note(path)
+            check_kept(session, self.org, ledger.log_vkey(origin, signer), before)
+            now = self.now()
+            made = ledger.sign_checkpoint(session, self.org, signer, origin, now)
+            tx = Transaction(session, org=self.org, now=now, producer=self.keys.producer_signer())
+            if made is not None and made.note != before:
+                keep_note(path, made.note)
+                turn = int(now.timestamp()) // self.settings.anchor_seconds + 1
+                for anchor in self.settings.anchors:
+                    due = datetime.fromtimestamp(turn * self.settings.anchor_seconds, UTC)
+                    tx.enqueue("anchor", {"anchor": anchor.name}, dedupe=f"anchor:{anchor.name}:{turn}", available_at=due)
+        self._dispatch(tx.jobs, "system")
 
     def close(self) -> None:
         self.lake.close()

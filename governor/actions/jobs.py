@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 # Every job there is: the name in the outbox -> the function that does it, called as function(ctx, **args).
 ACTORS: Final[dict[str, str]] = {
     "replay": "governor.actions.replay:replay",
+    "notify": "governor.actions.notify:deliver",
+    "anchor": "governor.actions.anchors:publish_anchor",
 }
 LEASE_SECONDS: Final = 20.0
 MOST_FAILURES: Final = 8

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
+from governor.actions.anchors import Compared, caveat, compare_all
 from governor.actions.context import Context
 from governor.errors import NotFound
 from governor.ledger.merkle import verify_inclusion
@@ -18,6 +22,45 @@ def verify_ledger(ctx: Context, *, tail: int | None = None) -> Findings:
         if tail is None:
             return fsck(session, ctx.org, log, producers)
         return verify_tail(session, ctx.org, log, producers, entries=tail)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the database says of itself, what is kept outside, and what could not be seen (`blind`, the first line of a report)."""
+
+    findings: Findings
+    anchors: list[Compared]
+    blind: str
+
+    @property
+    def problems(self) -> list[str]:
+        return [*self.findings.problems, *(one.problem for one in self.anchors if one.problem)]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    @property
+    def audit_grade(self) -> bool:
+        return self.ok and not self.blind
+
+
+def verify_with_anchors(ctx: Context, *, tail: int | None = None) -> Verified:
+    """The log against itself and against every anchor."""
+    findings, compared = verify_ledger(ctx, tail=tail), compare_all(ctx)
+    return Verified(findings, compared, caveat(compared))
+
+
+def write_evidence(found: Verified, folder: Path) -> list[Path]:
+    """Each contradiction as a file that anybody can check without us (`governor ledger evidence FILE --trust FILE`)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for one in found.anchors:
+        for number, evidence in enumerate(one.evidence, 1):
+            path = folder / f"{evidence.kind}-{one.name}-{number}.json"
+            path.write_text(evidence.text, encoding="utf-8")
+            written.append(path)
+    return written
 
 
 def current_checkpoint(ctx: Context) -> str:

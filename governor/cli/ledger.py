@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from governor.cli import anchors
 from governor.cli.session import session_of
 
 app = typer.Typer(help="The ledger: checkpoints, proofs, full verification.", no_args_is_help=True)
@@ -76,24 +77,47 @@ def entries(
 def verify(
     ctx: typer.Context,
     tail: Annotated[int | None, typer.Option("--tail", help="Check only the newest entries, so many.", min=1)] = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="Where to write a file for each contradiction with an anchor.")
+    ] = None,
 ) -> None:
-    """Recompute every hash, stream and signature of the log. Exit code 1 when anything was changed, dropped or inserted."""
-    from governor.actions.verify_ledger import verify_ledger
+    """Recompute every hash, stream and signature of the log and compare it with every anchor. Exit code 1 when anything was changed, dropped or inserted.
+
+    The first line says what the check cannot see when no outside anchor was compared.
+    """
+    from governor.actions.verify_ledger import verify_with_anchors, write_evidence
 
     session = session_of(ctx)
-    found = verify_ledger(session.context(), tail=tail)
+    verified = verify_with_anchors(session.context(), tail=tail)
+    found = verified.findings
+    files = write_evidence(verified, evidence) if evidence is not None else []
     summary = f"{found.checked} of {found.size} entries checked, {found.checkpoints} checkpoints, {found.unsealed} not sealed yet"
+    lines = [verified.blind] if verified.blind else []
+    lines += [
+        *verified.problems,
+        *(f"anchor {one.name} ({one.kind}): {one.status}: {one.detail}" for one in verified.anchors if not one.problem),
+    ]
+    lines += [f"evidence: {path}" for path in files]
     session.print(
         {
-            "ok": found.ok,
+            "ok": verified.ok,
+            "audit_grade": verified.audit_grade,
+            "blind": verified.blind,
             "size": found.size,
             "checked": found.checked,
             "checkpoints": found.checkpoints,
             "unsealed": found.unsealed,
             "root": found.root,
-            "problems": found.problems,
+            "problems": verified.problems,
+            "anchors": [one.document() for one in verified.anchors],
+            "evidence": [str(path) for path in files],
         },
-        "\n".join([*found.problems, f"{'OK' if found.ok else 'FAILED'}: {summary}"]),
+        "\n".join([*lines, f"{'OK' if verified.ok else 'FAILED'}: {summary}"]),
     )
-    if not found.ok:
+    if not verified.ok:
         raise typer.Exit(1)
+
+
+app.command("anchor")(anchors.anchor)
+app.command("anchors")(anchors.anchors)
+app.command("evidence")(anchors.evidence)

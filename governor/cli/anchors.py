@@ -1,0 +1,65 @@
+"""`governor ledger anchor|anchors|evidence`: what is kept outside the database, and what it proves when it disagrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from governor.cli.session import session_of
+from governor.errors import IntegrityError, Invalid
+
+
+def anchor(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these anchors; all where none is named.")] = None,
+) -> None:
+    """Publish the newest checkpoint to the anchors now. Exit code 1 when one did not take it."""
+    from governor.actions.anchors import publish_all
+
+    session = session_of(ctx)
+    told = publish_all(session.context(), names or ())
+    lines = [f"[{' ok ' if one['ok'] else 'FAIL'}] {one['name']:<16} {one['detail']}" for one in told]
+    session.print({"anchors": told}, "\n".join(lines) or "No anchor is configured; docs/anchors.md says how.")
+    if not all(one["ok"] for one in told):
+        raise typer.Exit(1)
+
+
+def anchors(ctx: typer.Context) -> None:
+    """Every anchor with its age, and whether the ledger is audit-grade: at least one anchor must be outside the database owner's reach."""
+    from governor.actions.anchors import BLIND, anchor_states, audit_grade
+
+    session = session_of(ctx)
+    states = anchor_states(session.context())
+    grade = audit_grade(states)
+    lines = (
+        [] if grade else [BLIND if not any(one["outside"] for one in states) else "NOT AUDIT-GRADE NOW: no outside anchor is up to date."]
+    )
+    for one in states:
+        age = f"{one['age_seconds']} s ago" if one["age_seconds"] is not None else "never"
+        where = f"outside, run by {one['run_by']}" if one["outside"] else "not outside"
+        lines.append(f"{one['name']:<16} {one['kind']:<10} {one['state']:<8} size {one['size']:<8} {age:<12} {where}")
+    session.print({"audit_grade": grade, "anchors": states}, "\n".join(lines))
+
+
+def evidence(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `ledger verify --evidence DIR` wrote.")],
+    trust: Annotated[Path, typer.Option("--trust", help="Trust file with the log's key.")],
+) -> None:
+    """Check a contradiction offline, with no home and no database: does the log's own signature prove that history was changed? Exit code 1 when not."""
+    from governor.ledger.anchor import parse_contradiction, prove
+    from governor.ledger.trust import parse_trust
+
+    session = session_of(ctx)
+    try:
+        found, believed = parse_contradiction(file.read_bytes()), parse_trust(trust.read_bytes())
+    except OSError as error:
+        raise Invalid(f"{error.filename} cannot be read: {error.strerror}") from None
+    try:
+        sentence = prove(found, believed.logs)
+    except IntegrityError as error:
+        session.print({"proven": False, "kind": found.kind, "reason": error.message}, f"NOT PROVEN: {error.message}")
+        raise typer.Exit(1) from None
+    session.print({"proven": True, "kind": found.kind, "says": sentence}, f"PROVEN {found.kind}: {sentence}")

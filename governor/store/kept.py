@@ -1,0 +1,98 @@
+"""The newest checkpoint this process signed or was shown, kept beside the database: a restored or rewritten database is not signed on.
+
+Owns: the file in the home, the comparison of one kept note with the stored tree. Does not own: anchors that others run (adapters/anchor_*.py).
+Invariants: the file is written while the append lock is held, before the signature is committed, and never moves to a smaller tree by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlmodel import Session
+
+from governor.errors import GovernorError, IntegrityError
+from governor.ledger.anchor import Contradiction, signed_checkpoint
+from governor.ledger.checkpoint import parse_checkpoint
+from governor.ledger.note import VerifierKey, parse_note
+from governor.store import ledger
+
+HINT = "the database was restored or rewritten: run `governor ledger verify`, then see docs/anchors.md"
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """What a kept note says against the database. kind: fork | rollback | foreign; evidence only where two signatures contradict each other."""
+
+    kind: str
+    size: int
+    detail: str
+    note: str
+    evidence: Contradiction | None = None
+
+
+def note_file(home: Path, org: str) -> Path:
+    return home / "anchors" / f"newest-{org.replace('/', '%2F')}.checkpoint"
+
+
+def kept_note(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def keep_note(path: Path, note: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(note, encoding="utf-8")
+    temporary.replace(path)
+
+
+def check_kept(session: Session, org_id: str, key: VerifierKey, note: str) -> None:
+    """Raise IntegrityError where the stored tree does not continue the kept note. Cheap when the note is the newest checkpoint."""
+    last = ledger.latest_checkpoint(session, org_id)
+    if not note or (last is not None and last.note == note):
+        return
+    if parse_checkpoint(parse_note(note).text).origin != key.name:
+        return  # the log has another name since; the last checkpoint in the database refuses that by itself
+    found = disagreement(session, org_id, key, note)
+    if found is not None:
+        raise IntegrityError(f"nothing is signed: {found.detail}", hint=HINT)
+
+
+def disagreement(session: Session, org_id: str, key: VerifierKey, note: str) -> Disagreement | None:
+    """Compare one note from outside with the stored tree; None when they tell the same history."""
+    try:
+        kept = signed_checkpoint(note, key)
+    except GovernorError as error:
+        return Disagreement("foreign", 0, f"a note kept outside {error.message}", note)
+    size, last = ledger.tree_size(session, org_id), ledger.latest_checkpoint(session, org_id)
+    shown = last.note if last is not None else ""
+    if kept.size > size:
+        detail = f"{kept.size} entries were signed, the database has {size}: entries {size} to {kept.size - 1} are gone"
+        return Disagreement("rollback", kept.size, detail, note, Contradiction("rollback", note, shown) if shown else None)
+    try:
+        stored = ledger.root_at(session, org_id, kept.size)
+    except IntegrityError as error:
+        return Disagreement("fork", kept.size, f"the tree of {kept.size} entries cannot be computed: {error.message}", note)
+    if stored == kept.root:
+        return None
+    detail = f"the first {kept.size} entries are not those that were signed"
+    return Disagreement("fork", kept.size, detail, note, _evidence(session, org_id, key, note, stored))
+
+
+def _evidence(session: Session, org_id: str, key: VerifierKey, note: str, stored: bytes) -> Contradiction | None:
+    """Only where the database shows a signed tree that contains the other beginning: its key has then vouched for both."""
+    size, last = parse_checkpoint(parse_note(note).text).size, ledger.latest_checkpoint(session, org_id)
+    if last is None or last.size < size:
+        return None
+    try:
+        shown = signed_checkpoint(last.note, key)
+        if (shown.size, shown.root) != (last.size, ledger.root_at(session, org_id, last.size)):
+            return None
+        proof = tuple(ledger.consistency(session, org_id, size, last.size))
+    except GovernorError:
+        return None
+    return Contradiction("fork", note, last.note, stored, proof)
