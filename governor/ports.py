@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,13 +45,57 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class SourceRequest:
+    """One question to a source's API: a GET, or a POST of `body` where the source documents that as a query. There is no other verb.
+
+    into: a file to stream the answer to, for exports; headers carry the key and go to the configured host only.
+    """
+
+    url: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    into: Path | None = None
+
+
+@dataclass(frozen=True)
+class SourceReply:
+    """An answer with a 2xx status; header names in lower case."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class SourceDoor(Protocol):
+    """How a pull asks a source: guarded addresses, read-only verbs, patience with 429. Raises Invalid, Refused or Unavailable."""
+
+    def ask(self, request: SourceRequest) -> SourceReply: ...
+
+
+@dataclass(frozen=True)
+class SeenWindow:
+    """What a pull saw of [start, end) of a source. said: the source's own count, null where it has none; hole: why it was not read whole."""
+
+    start: datetime
+    end: datetime
+    read: int
+    said: int | None = None
+    hole: str = ""
+
+
+@dataclass(frozen=True)
 class ReadOptions:
-    """source_instance: the configured source id; with_content: whether to extract bodies at all; batch_rows: upper bound per batch."""
+    """source_instance: the configured source id; with_content: whether to extract bodies at all; batch_rows: upper bound per batch.
+
+    door: how a pull over HTTP asks; saw: is told each window of a pull before the batch that completes it.
+    """
 
     source_instance: str
     with_content: bool = True
     batch_rows: int = 50_000
     config: Mapping[str, Any] = field(default_factory=dict)
+    door: SourceDoor | None = None
+    saw: Callable[[SeenWindow], None] | None = None
 
 
 class Connector(Protocol):
@@ -167,4 +212,25 @@ class Anchor(Protocol):
 
         Raises AnchorConflict, Unavailable as above.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something people asked to be told. `id` stays the same in every attempt to deliver it; data holds JSON values, no content of calls."""
+
+    id: str
+    event: str
+    at: datetime
+    title: str
+    text: str
+    url: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Notifier(Protocol):
+    """One place that notices go to."""
+
+    def send(self, notice: Notice) -> str:
+        """What the other side said, in words. Raises Unavailable where a later attempt may work, Refused or Invalid where none will."""
         ...

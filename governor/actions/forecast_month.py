@@ -18,7 +18,7 @@ from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_view, remembered
 from governor.actions.usage import DIMENSION_READERS, usd
-from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Forecast, Series, calibrate, forecast
+from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Error, Forecast, Series, calibrate, forecast
 from governor.chargeback.period import month_bounds, previous_month
 from governor.errors import Invalid
 
@@ -51,14 +51,22 @@ def expect(ctx: Context, period: str, dimension: str = "", value: str = "", *, a
     if dimension and dimension not in SCOPES:
         raise Invalid(f"no forecast by {dimension!r}", hint=f"choose from {', '.join(SCOPES)}")
     horizon = horizon_of(ctx, period, as_of)
-    every = {by: daily_by(ctx, period, by) for by in {dimension, "workflow"}}
-    days = every[dimension].get(value if dimension else "", {})
+    days = daily_by(ctx, period, dimension).get(value if dimension else "", {})
     series = series_of(days, horizon)
-    others = [series_of(found, horizon) for found in every[dimension or "workflow"].values()]
-    elapsed = max(0, (horizon.unknown_from - horizon.start).days)
-    errors, shorter = calibrate(others, elapsed, (horizon.end - horizon.start).days - elapsed)
+    errors, shorter = earned(ctx, period, dimension or "workflow", horizon)
     today = days.get(horizon.unknown_from, 0) if horizon.today else 0
     return Expectation(forecast(series, horizon.start, horizon.end, today_pico=today, errors=errors), series, horizon, shorter)
+
+
+def earned(ctx: Context, period: str, dimension: str, horizon: Horizon) -> tuple[list[Error], int]:
+    """Errors of forecasts that could have been made before, over every value of the dimension."""
+
+    def compute() -> tuple[list[Error], int]:
+        others = [series_of(found, horizon) for found in daily_by(ctx, period, dimension).values()]
+        elapsed = max(0, (horizon.unknown_from - horizon.start).days)
+        return calibrate(others, elapsed, (horizon.end - horizon.start).days - elapsed)
+
+    return cast("tuple[list[Error], int]", remembered(ctx, f"errors/{period}/{dimension}/{horizon.unknown_from}", compute))
 
 
 def horizon_of(ctx: Context, period: str, as_of: date | None = None) -> Horizon:

@@ -65,7 +65,9 @@ _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
-    """The roll-up. Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null without `day`: the zone whose calendar days are meant), each of `keys` by its own name, MEASURES, `examples`.
+    """The roll-up. `day`: the zone whose calendar days cut it too; empty for none.
+
+    Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null unless asked for), each of `keys` by its own name, MEASURES, `examples`.
 
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.

@@ -1,0 +1,155 @@
+"""The watch: limits that were reached, changes that wait for an approval, new findings; each is told once.
+
+Owns: which events there are and their words. Does not own: delivery (notify.py), budgets and forecasts. Invariants: one crossing, one transaction, one ledger entry;
+running it twice, or twice at once, tells nothing twice; where several thresholds are found reached at once all are recorded and
+only the highest is sent; amounts in the ledger, no e-mail addresses.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlmodel import select
+
+from governor.actions.context import SYSTEM, Context
+from governor.actions.forecast_month import expect
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.month_view import month_findings
+from governor.actions.notify import known, listening, tell
+from governor.actions.show_budgets import catalog_of, crossing
+from governor.actions.usage import usd
+from governor.catalog import Catalog
+from governor.changes import State
+from governor.chargeback.budget import Budget, budgets_of
+from governor.chargeback.forecast import Forecast
+from governor.chargeback.period import month_bounds, month_of, previous_month
+from governor.ledger.entry import EntryDraft
+from governor.store.rows.changes import Change
+from governor.store.rows.periods import Period
+
+MOST: Final = 50  # new findings told in one round; the rest is told in the next
+LATE: Final = timedelta(days=10)  # how long after its end a month may still reach a threshold by late calls
+
+
+def watch(ctx: Context) -> int:
+    """How many events were told now."""
+    catalog = catalog_as_of(ctx)
+    zone = catalog.organization.billing_zone
+    month = month_of(ctx.now(), zone)
+    told = sum(watch_month(ctx, period) for period in (previous_month(month), month) if watched(ctx, period, zone))
+    if listening_at_all(catalog, "approval.waiting"):
+        told += watch_approvals(ctx, catalog)
+    if listening_at_all(catalog, "finding.violation"):
+        told += watch_findings(ctx, catalog, month)
+    return told
+
+
+def watched(ctx: Context, period: str, zone: str) -> bool:
+    """The running month, and the one before while late calls arrive and it is not closed."""
+    with ctx.rows.session() as session:
+        row = session.get(Period, (ctx.org, period))
+    return (row is None or row.state == "open") and ctx.now() < month_bounds(period, zone)[1] + LATE
+
+
+def listening_at_all(catalog: Catalog, event: str) -> bool:
+    return any(event in one.events for one in catalog.notifications.values())
+
+
+def watch_month(ctx: Context, period: str) -> int:
+    told = 0
+    every = [(one, expect(ctx, period, one.dimension, one.value).made) for one in budgets_of(catalog_of(ctx, period))]
+    for budget, made in every:  # all forecasts first: an entry in the ledger lets go of what is remembered
+        reached = budget.reached(made.spent)
+        for percent in reached:
+            told += cross(ctx, period, budget, made, percent, quiet=percent != reached[-1])
+        heading = made.status == "forecast" and made.spent and made.total is not None and made.spent < budget.pico <= made.total
+        if budget.warn_by_forecast and heading:
+            told += cross(ctx, period, budget, made, None)
+    return told
+
+
+def cross(ctx: Context, period: str, budget: Budget, made: Forecast, percent: int | None, *, quiet: bool = False) -> bool:
+    """Tell one crossing, if it was not told before. quiet: on record only."""
+    name = crossing(period, budget, percent)
+    if known(ctx, name):
+        return False
+    facts: dict[str, Any] = {"month": period, "budget": budget.key, "limit": usd(budget.pico), "spent": usd(made.spent)}
+    facts |= {"threshold": percent} if percent is not None else {"forecast": usd(made.total or 0)}
+    so_far = f"{dollars(made.spent)} of {dollars(budget.pico)} USD spent in {period}"
+    if percent is None:
+        title = f"{budget.key} is heading over its budget"
+        text = f"{so_far}; the month is forecast at {dollars(made.total or 0)} USD."
+    else:
+        title, text = f"{budget.key} reached {percent}% of its budget", f"{so_far}."
+    with ctx.transaction(SYSTEM) as tx:
+        catalog = Catalog() if quiet else catalog_as_of(ctx)
+        event = "budget.forecast" if percent is None else "budget.threshold"
+        workflow = budget.value if budget.dimension == "workflow" else ""
+        if not tell(
+            tx, catalog, event, dedupe=name, title=title, text=text, path=f"/budgets?period={period}", workflow=workflow, data=facts
+        ):
+            return False
+        tx.append(
+            EntryDraft(
+                type="budget:cross",
+                stream=f"budget/{budget.key}",
+                payload=facts,
+                actor=SYSTEM.ledger_ref(),
+                idem=f"budget:cross:{name}",
+                occurred_at=tx.now,
+            )
+        )
+    return True
+
+
+def watch_approvals(ctx: Context, catalog: Catalog) -> int:
+    with ctx.rows.session() as session:
+        waiting = list(session.exec(select(Change).where(Change.org_id == ctx.org, Change.state == State.IN_REVIEW)))
+    told = 0
+    for change in waiting:
+        name = f"approval/{change.id}/{change.digest}"
+        if not listening(catalog, "approval.waiting", change.workflow_id) or known(ctx, name):
+            continue
+        roles = sorted({need["role"] for need in json.loads(change.needs)})
+        with ctx.transaction(SYSTEM) as tx:
+            told += tell(
+                tx,
+                catalog,
+                "approval.waiting",
+                dedupe=name,
+                title=f"{change.id} waits for approval",
+                text=f"A route change of {change.workflow_id} needs {', '.join(roles) or 'a decision'}.",
+                path=f"/changes/{change.id}",
+                workflow=change.workflow_id,
+                data={"change": change.id, "workflow": change.workflow_id, "digest": change.digest, "roles": roles},
+            )
+    return told
+
+
+def watch_findings(ctx: Context, catalog: Catalog, period: str) -> int:
+    told = 0
+    for one in month_findings(ctx, period):
+        name = f"finding/{period}/{one.rule}/{one.workflow or ''}/{one.message}"[:500]
+        workflow = one.workflow or ""
+        if told >= MOST or one.status != "violation" or not listening(catalog, "finding.violation", workflow) or known(ctx, name):
+            continue
+        with ctx.transaction(SYSTEM) as tx:
+            told += tell(
+                tx,
+                catalog,
+                "finding.violation",
+                dedupe=name,
+                title=f"{one.rule}: {workflow or 'calls of no workflow'}",
+                text=one.message,
+                path=f"/findings?period={period}&rule={one.rule}",
+                workflow=workflow,
+                data={"month": period, "rule": one.rule, "workflow": workflow, "calls": one.calls},
+            )
+    return told
+
+
+def dollars(pico: int) -> str:
+    """Whole cents for reading, cut; the exact amount is in the data."""
+    return f"{pico // 10**12:,}.{pico // 10**10 % 100:02d}"
