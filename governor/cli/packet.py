@@ -67,20 +67,21 @@ def verify(
 @app.command("verifier")
 def verifier(
     ctx: typer.Context,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the program.")] = Path("verify.py"),
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write it. Default: verify.py or verify.html.")] = None,
+    html: Annotated[bool, typer.Option("--html", help="The page for a browser instead of the Python program.")] = False,
 ) -> None:
-    """Write verify.py: one file that checks packets with Python alone, for people who do not want to trust our program."""
+    """Write verify.py or, with --html, verify.html: one file that checks packets offline, for people who do not want to trust our program."""
     from importlib.resources import files
 
-    body = (files("governor.packets") / "standalone_verifier.py").read_bytes()
-    output.write_bytes(body)
-    found = {"path": str(output), "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    source, name = ("verify.html", "verify.html") if html else ("standalone_verifier.py", "verify.py")
+    body, path = (files("governor.packets") / source).read_bytes(), output or Path(name)
+    path.write_bytes(body)
+    found = {"path": str(path), "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    then = f"open {path} in a browser" if html else f"python3 {path} FILE --trust FILE"
     if getattr(ctx.find_root().obj, "json", False):
         typer.echo(json.dumps(found, indent=2))
     else:
-        typer.echo(
-            f"{output}  sha256 {found['sha256']}\nCompare the digest with docs/verify-a-packet.md, then: python3 {output} FILE --trust FILE"
-        )
+        typer.echo(f"{path}  sha256 {found['sha256']}\nCompare the digest with docs/verify-a-packet.md, then: {then}")
 
 
 def _read(path: str) -> bytes:

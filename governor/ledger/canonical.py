@@ -33,6 +33,8 @@ def parse_canonical(data: bytes) -> Any:
     try:
         document = json.loads(data.decode("utf-8"))
         same = canonical_json(document) == data
+    except Invalid:
+        same = False
     except (UnicodeError, ValueError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}") from None
     if not same:

@@ -30,6 +30,8 @@ def check_binding(predicate: Mapping[str, Any], events: Sequence[Entry]) -> str:
     if review is None:
         raise IntegrityError("no review of the statement's digest is on record")
     parts, policy = review.payload["parts"], review.body["policy"]
+    if policy is None:
+        raise IntegrityError("no policy decision on the statement's digest is on record")
     files = digest(sorted(review.body["evidence"], key=lambda item: str(item["name"])))
     evidence = "" if shadow is None else digest([shadow["run"], canonical_json(shadow["verdict"]).decode(), files])
     if parts["evidence"] != evidence:

@@ -41,8 +41,10 @@ class Case:
     @property
     def change(self) -> dict[str, Any]:
         found = self.predicate.get("change")
-        if not isinstance(found, dict):
+        if not self.predicate:
             raise NotChecked("not checked: the statement did not verify")
+        if not isinstance(found, dict):
+            raise IntegrityError("the statement names no change")
         return found
 
 

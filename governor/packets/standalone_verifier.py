@@ -21,6 +21,7 @@ import zipfile
 
 VERIFIED, FAILED, UNDECIDED, USAGE = 0, 1, 2, 64
 MIMETYPE = b"application/vnd.governor.packet.v1+zip"
+PAYLOAD = b"application/vnd.in-toto+json"
 PREDICATE = "https://governor.example/attestation/route-change/v1"
 FIXED = {"mimetype", "seal.note", "statement.dsse.json", "report.pdf", "VERIFY.txt", "packet.event.json", "packet.tlog-proof"}
 PLACES = (
@@ -32,6 +33,10 @@ ENVELOPE = {
     "v", "id", "type", "type_schema_sha256", "stream", "stream_seq", "stream_prev", "occurred_at", "recorded_at",
     "actor", "payload", "evidence", "policy", "_sd", "producer",
 }  # fmt: skip
+SHAPES = (
+    ("id", str), ("type", str), ("type_schema_sha256", str), ("stream", str), ("stream_seq", int), ("actor", dict), ("payload", dict),
+    ("evidence", list), ("_sd", list), ("producer", dict),
+)  # fmt: skip
 STATES = {
     "change:approve": {"approved", "in_review"}, "change:reject": {"rejected"}, "change:expire": {"expired"}, "change:cutover": {"cutover"},
     "change:verify": {"verified", "drifted", "cutover"}, "change:drift": {"drifted"},
@@ -41,6 +46,10 @@ APPROVED = {"approved", "cutover", "verified", "drifted"}
 
 class Fail(Exception):
     """The packet is wrong."""
+
+
+class NotChecked(Fail):
+    """An earlier check left no ground to stand on."""
 
 
 class Unknown(Exception):
@@ -121,10 +130,17 @@ def unbase64(text):
     return raw
 
 
+def text_of(data):
+    try:
+        return data.decode("utf-8")
+    except UnicodeError:
+        raise Fail("not UTF-8 text") from None
+
+
 def canonical(value):
     """RFC 8785 without floats."""
     if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53):
-        raise Fail("a number that has no canonical form")
+        raise Fail("JSON is not in canonical form")
     if isinstance(value, dict):
         items = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
         return "{" + ",".join(json.dumps(key, ensure_ascii=False) + ":" + canonical(child) for key, child in items) + "}"
@@ -133,15 +149,15 @@ def canonical(value):
     return json.dumps(value, ensure_ascii=False)
 
 
-def parse(data, what):
+def parse(data):
     """JSON that is exactly its canonical form."""
     try:
         document = json.loads(data.decode("utf-8"))
         same = canonical(document).encode("utf-8") == data
     except (UnicodeError, ValueError, RecursionError):
-        raise Fail(f"{what} is not JSON") from None
+        raise Fail("not JSON") from None
     if not same:
-        raise Fail(f"{what} is not canonical JSON")
+        raise Fail("JSON is not in canonical form")
     return document
 
 
@@ -149,43 +165,63 @@ def digest(document):
     return sha256(canonical(document).encode("utf-8"))
 
 
-def note_of(text):
+def _key_name(name):
+    if not name or "+" in name or any(char.isspace() for char in name):
+        raise Fail(f"{name!r} cannot be the name of a note key")
+    return name
+
+
+def note_of(note):
     """(signed text, [(name, key id, signature)]) of a C2SP signed note."""
-    body, found, tail = text.rpartition("\n\n")
-    if not found or not tail.endswith("\n") or any(char < " " and char != "\n" for char in body):
+    if len(note) > 1_000_000:
+        raise Fail("note is too large")
+    body, found, tail = note.rpartition("\n\n")
+    if not found or not tail.endswith("\n"):
         raise Fail("not a signed note")
+    if any(char < " " and char != "\n" for char in body):
+        raise Fail("text of a note must end in a newline and hold no control characters")
     signatures = []
     for line in tail[:-1].split("\n"):
-        head, name, rest = (line.split(" ", 2) + ["", ""])[:3]
-        raw = unbase64(rest)
-        if head != "\u2014" or not name or "+" in name or len(raw) <= 4:
+        name, space, encoded = line[2:].partition(" ")
+        if not line.startswith("\u2014 ") or not space:
             raise Fail("malformed signature line in a note")
-        signatures.append((name, raw[:4], raw[4:]))
+        raw = unbase64(encoded)
+        if len(raw) <= 4:
+            raise Fail("signature in a note is too short")
+        signatures.append((_key_name(name), raw[:4], raw[4:]))
+    if len(signatures) > 100:
+        raise Fail("note has too many signatures")
     return body + "\n", signatures
 
 
 def key_of(text):
-    """(name, algorithm, public key, key id) of a vkey."""
+    """(name, algorithm, public key, key id) of a vkey: 1 Ed25519, 4 Ed25519 cosignature, 6 ML-DSA-44 cosignature."""
     name, _, rest = text.partition("+")
     claimed, _, encoded = rest.partition("+")
     raw = unbase64(encoded)
-    if len(raw) != 33 or raw[0] not in (1, 4) or not name:
+    if not raw or len(raw) != 1 + {1: 32, 4: 32, 6: 1312}.get(raw[0], -1):
         raise Fail(f"verifier key of {name!r} has an unknown algorithm or length")
-    if _key_id(name, raw[0], raw[1:]).hex() != claimed:
-        raise Fail(f"verifier key of {name!r} does not match its id")
-    return name, raw[0], raw[1:], _key_id(name, raw[0], raw[1:])
+    key_id = _key_id(_key_name(name), raw[0], raw[1:])
+    if key_id.hex() != claimed:
+        raise Fail(f"verifier key of {name!r} does not match its id {claimed!r}")
+    return name, raw[0], raw[1:], key_id
 
 
 def _key_id(name, algorithm, public):
     return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:4]
 
 
+UNREAD = "ML-DSA-44"
+
+
 def signed_by(text, signatures, key):
-    """True, False (a signature claims this key and is wrong) or None (no signature of this key)."""
+    """True, False (a signature claims this key and is wrong), None (none names this key) or UNREAD (one does, in ML-DSA-44)."""
     name, algorithm, public, key_id = key
     mine = [raw for who, found, raw in signatures if who == name and found == key_id]
     if not mine:
         return None
+    if algorithm == 6:
+        return UNREAD
     for raw in mine:
         message = text.encode()
         if algorithm == 4:
@@ -196,6 +232,12 @@ def signed_by(text, signatures, key):
         if not ed25519(public, message, raw):
             return False
     return True
+
+
+def number_of(text, what):
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text, re.ASCII) or int(text) > 2**63 - 1:
+        raise Fail(f"{what} is not a number")
+    return int(text)
 
 
 def climb(index, size, leaf, path):
@@ -213,8 +255,9 @@ def climb(index, size, leaf, path):
 
 
 def moment(text):
-    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", str(text), re.ASCII):
-        raise Fail(f"not a timestamp: {text!r}")
+    form = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z"
+    if not isinstance(text, str) or not re.fullmatch(form, text, re.ASCII):
+        raise Fail(f"not a timestamp of the form YYYY-MM-DDTHH:MM:SS.ffffffZ: {text!r}")
     try:
         return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")
     except ValueError:
@@ -229,38 +272,75 @@ class Trust:
 
     def __init__(self, data):
         self.sha256 = sha256(data)
-        self.logs, self.witnesses, self.groups, self.issuers, self.quorum = [], {}, {}, [], None
-        for number, line in enumerate(data.decode("utf-8").split("\n"), 1):
-            words = line.split()
+        self.logs, self.witnesses, self.groups, self.members, self.issuers, self.quorum = [], {}, {}, set(), [], None
+        if len(data) > 256 * 1024 or any((byte < 32 and byte not in (9, 10)) or byte == 127 for byte in data):
+            raise Fail("trust file is too large or holds control characters")
+        try:
+            lines = data.decode("utf-8").split("\n")
+        except UnicodeError:
+            raise Fail("trust file is not UTF-8") from None
+        if len(lines) > 1000:
+            raise Fail("trust file has too many lines")
+        for number, line in enumerate(lines, 1):
+            words = [word for word in re.split("[ \t]", line) if word]
             if words and not words[0].startswith("#"):
                 try:
                     self._take(words)
-                except (Fail, ValueError, IndexError) as error:
-                    raise Fail(f"trust file line {number}: {error or 'malformed'}") from None
+                except Fail as error:
+                    raise Fail(f"trust file line {number}: {error}") from None
         if self.quorum is None:
             raise Fail("trust file has no quorum line")
 
     def _take(self, words):
         kind = words[0]
         if kind == "log" and len(words) in (2, 3):
-            self.logs.append(key_of(words[1]))
+            key = key_of(words[1])
+            if key[1] == 4:
+                raise Fail("key is neither Ed25519 nor ML-DSA-44")
+            if any(known[2] == key[2] for known in self.logs):
+                raise Fail("the same log key twice")
+            self.logs.append(key)
         elif kind == "witness" and len(words) in (3, 4):
-            name, _, public, _ = key_of(words[2])
-            self.witnesses[words[1]] = (name, 4, public, _key_id(name, 4, public))
+            name, algorithm, public, key_id = key_of(words[2])
+            self._fresh(words[1])
+            if any(known[2] == public for known in self.witnesses.values()):
+                raise Fail("the same witness key twice")
+            if algorithm == 1:
+                algorithm, key_id = 4, _key_id(name, 4, public)
+            self.witnesses[words[1]] = (name, algorithm, public, key_id)
         elif kind == "group" and len(words) > 3:
-            needed = {"any": 1, "all": len(words) - 3}.get(words[2]) or int(words[2])
-            if not 1 <= needed <= len(words) - 3 or any(name not in self.witnesses and name not in self.groups for name in words[3:]):
-                raise Fail("unknown member or threshold")
-            self.groups[words[1]] = (needed, words[3:])
-        elif kind == "quorum" and len(words) == 2 and self.quorum is None:
+            self._group(words[1], words[2], words[3:])
+        elif kind == "quorum" and len(words) == 2:
+            if self.quorum is not None:
+                raise Fail("a second quorum line")
             if words[1] != "none" and words[1] not in self.witnesses and words[1] not in self.groups:
-                raise Fail("quorum names nobody")
+                raise Fail(f"quorum names the unknown {words[1]!r}")
             self.quorum = words[1]
         elif kind == "issuer" and len(words) in (2, 3):
-            first, _, last = (words[2] if len(words) == 3 else "0..").partition("..")
-            self.issuers.append((key_of(words[1]), int(first), int(last) if last else None))
+            sizes = re.fullmatch(r"([0-9]+)\.\.([0-9]*)", words[2] if len(words) == 3 else "0..", re.ASCII)
+            if sizes is None:
+                raise Fail(f"{words[2]!r} is not a range of tree sizes such as 0.. or 0..99")
+            key = key_of(words[1])
+            if key[1] != 1:
+                raise Fail("key is not Ed25519")
+            self.issuers.append((key, int(sizes.group(1)), int(sizes.group(2)) if sizes.group(2) else None))
         else:
             raise Fail(f"unknown or malformed {kind!r} line")
+
+    def _group(self, name, threshold, members):
+        self._fresh(name)
+        for member in members:
+            if (member not in self.witnesses and member not in self.groups) or member in self.members:
+                raise Fail(f"{member!r} is unknown or already a member")
+            self.members.add(member)
+        text = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
+        if not re.fullmatch("[0-9]+", text, re.ASCII) or not 1 <= int(text) <= len(members):
+            raise Fail(f"{threshold!r} is not a threshold")
+        self.groups[name] = (int(text), members)
+
+    def _fresh(self, name):
+        if name in ("none", "any", "all") or name in self.witnesses or name in self.groups:
+            raise Fail(f"{name!r} cannot name a witness or group")
 
     def met(self, seen):
         def met(name):
@@ -273,11 +353,15 @@ class Trust:
 # ---- the packet
 
 
+def packet_order(names):
+    return sorted(names, key=lambda name: (name != "mimetype", name == "seal.note", name.encode()))
+
+
 def pack(files):
     """The one byte form of a packet: mimetype first, names sorted, seal last, stored, 1980."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files, key=lambda name: (name != "mimetype", name == "seal.note", name.encode())):
+        for name in packet_order(files):
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, files[name])
@@ -288,8 +372,10 @@ def unpack(packet):
     try:
         with zipfile.ZipFile(io.BytesIO(packet)) as archive:
             entries = archive.infolist()
-            if len(entries) > 10_000 or sum(entry.file_size for entry in entries) > len(packet) or any(e.compress_type for e in entries):
+            if len(entries) > 10_000 or sum(entry.file_size for entry in entries) > len(packet):
                 raise Fail("not a packet: sizes do not add up")
+            if any(entry.compress_type or entry.flag_bits for entry in entries):
+                raise Fail("not a packet: compressed or flagged entries")
             files = {entry.filename: archive.read(entry) for entry in entries}
     except Fail:
         raise
@@ -297,9 +383,11 @@ def unpack(packet):
         raise Fail(f"not a readable zip: {error}") from None
     if re.fullmatch(rb"application/vnd\.governor\.packet\.v[2-9][0-9]*\+zip", files.get("mimetype", b"")):
         raise Unknown("this packet was made by a newer version")
-    if files.get("mimetype") != MIMETYPE or len(files) != len(entries) or pack(files) != packet:
+    if files.get("mimetype") != MIMETYPE:
+        raise Fail("not a packet: mimetype is missing or wrong")
+    if len(files) != len(entries) or pack(files) != packet:
         raise Fail("bytes are not in canonical packet form")
-    for name in files:
+    for name in sorted(files):
         if name not in FIXED and not any(re.fullmatch(place, name, re.ASCII) for place in PLACES):
             raise Fail(f"unlisted file {name}")
     if FIXED - set(files):
@@ -311,15 +399,18 @@ class Packet:
     """The checks in order; each builds on what the ones before established."""
 
     def __init__(self, files, trust):
-        self.files, self.trust = files, trust
-        self.issuer = self.predicate = self.events = self.checkpoint = None
+        self.files, self.trust, self.events, self.proven = files, trust, [], False
+        self.issuer = self.checkpoint = self.note = None
+        self.subjects, self.predicate = {}, {}
 
     def container(self):
-        text, signatures = note_of(self.files["seal.note"].decode("utf-8"))
-        names = sorted((n for n in self.files if n != "seal.note"), key=lambda name: (name != "mimetype", name.encode()))
-        wanted = "governor.example/packet-seal/v1\n" + "".join(f"{sha256(self.files[name])}  {name}\n" for name in names)
-        if text != wanted:
-            raise Fail("the files are not those the seal lists")
+        text, signatures = note_of(text_of(self.files["seal.note"]))
+        names = packet_order(name for name in self.files if name != "seal.note")
+        digests = {name: sha256(self.files[name]) for name in names}
+        if text != "governor.example/packet-seal/v1\n" + "".join(f"{digests[name]}  {name}\n" for name in names):
+            listed = {name: value for value, _, name in (line.partition("  ") for line in text.split("\n")[1:])}
+            other = next((name for name in names if listed.get(name) != digests[name]), None)
+            raise Fail(f"{other} is not what the seal says" if other else "the seal lists other files than the packet holds")
         if len(signatures) != 1:
             raise Fail("the seal needs exactly one signature")
         for issuer in self.trust.issuers:
@@ -328,68 +419,88 @@ class Packet:
                 raise Fail(f"the seal's signature by {issuer[0][0]} does not verify")
             if found:
                 self.issuer = issuer
-                return f"canonical, {len(self.files)} files, nothing unlisted, seal by {issuer[0][0]}"
+                return f"canonical, {len(self.files)} files, nothing unlisted, seal by {issuer[0][0]} (key {sha256(issuer[0][2])[:8]}..)"
         raise Unknown(f"sealed by {signatures[0][0]}, whose key the trust file does not name")
 
     def statement(self):
-        envelope = parse(self.files["statement.dsse.json"], "the envelope")
-        if set(envelope) != {"payload", "payloadType", "signatures"} or len(envelope["signatures"]) != 1:
-            raise Fail("envelope is not DSSE with one signature")
-        (signature,) = envelope["signatures"]
-        if set(signature) != {"keyid", "sig"} or envelope["payloadType"] != "application/vnd.in-toto+json":
-            raise Fail("envelope is malformed")
-        issuer = next((found for found in self.trust.issuers if sha256(found[0][2]) == signature["keyid"]), None)
+        payload, keyid, raw = self.envelope()
+        issuer = next((found for found in self.trust.issuers if sha256(found[0][2]) == keyid), None)
         if issuer is None:
-            raise Unknown("the statement is signed by a key the trust file does not name")
-        payload, kind = unbase64(envelope["payload"]), envelope["payloadType"].encode()
-        if not ed25519(issuer[0][2], b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload), unbase64(signature["sig"])):
+            raise Unknown(f"signed by key {keyid[:8]}.., which the trust file does not name")
+        if not ed25519(issuer[0][2], b"DSSEv1 %d %s %d %s" % (len(PAYLOAD), PAYLOAD, len(payload), payload), raw):
             raise Fail(f"signature by {issuer[0][0]} does not verify")
-        found = parse(payload, "the statement")
-        if set(found) != {"_type", "subject", "predicateType", "predicate"} or found["_type"] != "https://in-toto.io/Statement/v1":
+        try:
+            found = parse(payload)
+        except Fail as error:
+            raise Fail(f"statement: {error}") from None
+        if not isinstance(found, dict) or set(found) != {"_type", "subject", "predicateType", "predicate"}:
             raise Fail("statement is not an in-toto Statement v1")
-        if found["predicateType"] != PREDICATE or found["predicate"].get("version") != 1:
-            raise Unknown("the statement is of another kind or a newer version")
+        if found["_type"] != "https://in-toto.io/Statement/v1" or found["predicateType"] != PREDICATE:
+            raise Unknown(f"statement of another kind: {found['predicateType']}")
         if self.issuer is not None and issuer[0][2] != self.issuer[0][2]:
             raise Fail("statement and seal are signed by different issuers")
-        self.subjects = {subject["name"]: subject["digest"]["sha256"] for subject in found["subject"]}
-        if len(self.subjects) != len(found["subject"]):
-            raise Fail("the statement names a file twice")
-        self.issuer, self.predicate = issuer, found["predicate"]
-        return f"DSSE Ed25519 by {issuer[0][0]}"
+        subjects = {}
+        for subject in found["subject"]:
+            if set(subject) != {"name", "digest"} or set(subject["digest"]) != {"sha256"} or subject["name"] in subjects:
+                raise Fail("statement subjects are malformed")
+            subjects[subject["name"]] = subject["digest"]["sha256"]
+        if found["predicate"].get("version") != 1:
+            raise Unknown("the statement is of a newer version")
+        self.issuer, self.subjects, self.predicate = issuer, subjects, found["predicate"]
+        return f"DSSE Ed25519 by {issuer[0][0]}, key valid for tree sizes {issuer[1]}..{'' if issuer[2] is None else issuer[2]}"
+
+    def envelope(self):
+        try:
+            envelope = parse(self.files["statement.dsse.json"])
+            signatures = envelope["signatures"]
+            shape = set(envelope) == {"payload", "payloadType", "signatures"} and envelope["payloadType"].encode() == PAYLOAD
+            if not shape or len(signatures) != 1:
+                wrong = "envelope is not DSSE with one signature"
+            elif set(signatures[0]) != {"keyid", "sig"}:
+                wrong = "envelope signature needs keyid and sig, nothing else"
+            else:
+                return unbase64(envelope["payload"]), str(signatures[0]["keyid"]), unbase64(signatures[0]["sig"])
+        except (Fail, KeyError, TypeError, AttributeError, IndexError):
+            wrong = "envelope is malformed"
+        raise Fail(wrong)
 
     def inclusion(self):
-        self._need(self.predicate, "the statement did not verify")
         numbers = sorted(int(name[7:-5]) for name in self.files if name.startswith("events/") and name.endswith(".json"))
         proofs = {name for name in self.files if name.startswith("events/") and name.endswith(".tlog-proof")}
-        if not numbers or proofs != {f"events/{number}.tlog-proof" for number in numbers}:
-            raise Fail("events and proofs do not belong together")
-        last, checkpoint = self._proof("packet.tlog-proof")[0], self._proof("packet.tlog-proof")[2]
+        stray = proofs - {f"events/{number}.tlog-proof" for number in numbers}
+        if stray or not numbers:
+            raise Fail(f"proof without event: {min(stray)}" if stray else "the packet holds no events")
+        last, _, checkpoint, _ = self._proof("packet.tlog-proof")
         self.note = note_of(checkpoint)
         lines = self.note[0][:-1].split("\n")
-        if len(lines) < 3 or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1], re.ASCII):
+        if len(lines) < 3 or "" in lines:
             raise Fail("checkpoint needs origin, size and root")
-        self.checkpoint = (lines[0], int(lines[1]), unbase64(lines[2]))
-        events = [self._entry(f"events/{number}.json", f"events/{number}.tlog-proof", checkpoint, number) for number in numbers]
-        issue = self._entry("packet.event.json", "packet.tlog-proof", checkpoint, last)
+        size, root = number_of(lines[1], "checkpoint size"), unbase64(lines[2])
+        if len(root) != 32:
+            raise Fail("checkpoint root is not a SHA-256 hash")
+        self.checkpoint = (lines[0], size, root)
+        for number in numbers:
+            self.events.append(self._entry(f"events/{number}.json", f"events/{number}.tlog-proof", checkpoint, number))
         if last <= numbers[-1]:
             raise Fail("the packet was issued before its last event")
-        self._chain(events, issue)
+        issue = self._entry("packet.event.json", "packet.tlog-proof", checkpoint, last)
+        change = self._change()
+        self._chain(change, issue)
         listed = [(line["idx"], line["id"], line["type"], line["leaf_sha256"]) for line in self.predicate["events"]]
-        if listed != [(n, event["id"], event["type"], event["leaf"].hex()) for n, event in zip(numbers, events)]:
+        if listed != [(event["index"], event["id"], event["type"], event["leaf"].hex()) for event in self.events]:
             raise Fail("the statement lists other events than the packet holds")
         if issue["type"] != "packet:issue" or issue["payload"].get("statement_sha256") != sha256(self.files["statement.dsse.json"]):
             raise Fail("packet.event.json does not record the issue of this statement")
-        asked = {event["actor"]["ref"] for event in events if event["type"] in ("change:propose", "change:submit")}
-        if self.predicate["change"].get("requester") not in asked:
+        if change.get("requester") not in self._requesters():
             raise Fail("the statement names another requester than the ledger")
         if self.predicate.get("log") != self.checkpoint[0]:
             raise Fail("the statement names another log than the checkpoint")
-        self.events, self.numbers = events, numbers
-        return f"{len(events)} of {len(events)} in ledger {self.checkpoint[0]}; stream complete 1..{len(events)}, no gap"
+        self.proven, count = True, len(self.events)
+        return f"{count} of {count} in ledger {self.checkpoint[0]}; stream complete 1..{count}, no gap; issue of this packet recorded"
 
-    def _chain(self, events, issue):
-        stream, previous = f"change/{self.predicate['change']['id']}", None
-        for position, entry in enumerate([*events, issue], 1):
+    def _chain(self, change, issue):
+        stream, previous = f"change/{change.get('id')}", None
+        for position, entry in enumerate([*self.events, issue], 1):
             if entry["stream"] != stream:
                 raise Fail(f"entry {entry['id']} belongs to {entry['stream']}, not to {stream}")
             if entry["stream_seq"] != position:
@@ -399,184 +510,315 @@ class Packet:
             previous = entry["leaf"].hex()
 
     def _proof(self, name):
-        head, found, checkpoint = self.files[name].decode("utf-8").partition("\n\n")
+        """(index, hashes, checkpoint, extra) of a tlog-proof."""
+        head, found, checkpoint = text_of(self.files[name]).partition("\n\n")
         lines = head.split("\n")
-        if not found or lines[0] != "c2sp.org/tlog-proof@v1" or len(lines) < 2:
-            raise Fail(f"{name} is not a c2sp.org/tlog-proof@v1 file")
-        index = re.fullmatch(r"index (0|[1-9][0-9]{0,18})", lines[1], re.ASCII)
-        hashes = [unbase64(line) for line in lines[2:]]
-        if index is None or len(hashes) > 63 or any(len(one) != 32 for one in hashes) or not checkpoint.endswith("\n"):
-            raise Fail(f"{name} is malformed")
-        return int(index.group(1)), hashes, checkpoint
+        if not found or lines.pop(0) != "c2sp.org/tlog-proof@v1":
+            raise Fail("not a c2sp.org/tlog-proof@v1 file")
+        extra = unbase64(lines.pop(0)[6:]) if lines and lines[0].startswith("extra ") else None
+        if not lines or not lines[0].startswith("index "):
+            raise Fail("proof has no index line")
+        index, hashes = number_of(lines.pop(0)[6:], "proof index"), [unbase64(line) for line in lines]
+        if len(hashes) > 63 or any(len(one) != 32 for one in hashes):
+            raise Fail("proof hashes are not SHA-256 hashes")
+        if not checkpoint.endswith("\n"):
+            raise Fail("proof has no checkpoint")
+        return index, hashes, checkpoint, extra
 
     def _entry(self, name, proof, checkpoint, number):
-        index, hashes, under = self._proof(proof)
-        if under != checkpoint or index != number:
-            raise Fail(f"{proof} is under another checkpoint or index")
-        leaf = self.files[name]
-        body = parse(leaf, name)
-        if set(body) != ENVELOPE or body["v"] != 1 or len(leaf) > 16 * 1024:
-            raise Fail(f"{name} is not an entry envelope of version 1")
-        moment(body["occurred_at"])
-        moment(body["recorded_at"])
-        body["leaf"] = hashlib.sha256(b"\x00" + leaf).digest()
-        if index >= self.checkpoint[1] or climb(index, self.checkpoint[1], body["leaf"], hashes) != self.checkpoint[2]:
-            raise Fail(f"{name}: inclusion proof leads to another root")
+        if name not in self.files or proof not in self.files:
+            raise Fail(f"{name} or its proof is missing")
+        index, hashes, under, extra = self._proof(proof)
+        if under != checkpoint or extra is not None:
+            raise Fail(f"{proof} is under another checkpoint")
+        if index != number:
+            raise Fail(f"{proof} proves another index")
+        try:
+            leaf = self.files[name]
+            body = entry_of(leaf)
+            body["leaf"], body["index"] = hashlib.sha256(b"\x00" + leaf).digest(), index
+            if index >= self.checkpoint[1]:
+                raise Fail("inclusion proof does not fit its index and size")
+            if climb(index, self.checkpoint[1], body["leaf"], hashes) != self.checkpoint[2]:
+                raise Fail("inclusion proof leads to another root")
+        except Fail as error:
+            raise Fail(f"{name}: {error}") from None
         return body
 
     def evidence(self):
-        self._need(self.predicate, "the statement did not verify")
+        self._need(self.subjects, "the statement did not verify")
         present = {name for name in self.files if name.startswith("evidence/")} | {"report.pdf"}
-        if present != set(self.subjects) or len(present) == 1:
-            raise Fail("the files are not those the statement names")
-        for name in sorted(present):
+        for name in sorted(present | set(self.subjects)):
+            if name not in self.subjects:
+                raise Fail(f"{name} is not named by the statement")
+            if name not in self.files:
+                raise Fail(f"{name} is missing")
             if sha256(self.files[name]) != self.subjects[name]:
                 raise Fail(f"{name} does not match its SHA-256")
-        named = {item["name"]: item["sha256"] for event in self.events or [] for item in event["evidence"]}
+        named = {item["name"]: item["sha256"] for event in self.events for item in event["evidence"]}
         for name, value in named.items():
-            if self.subjects.get("evidence/" + name) != value:
+            if self.subjects.get(f"evidence/{name}") != value:
                 raise Fail(f"evidence/{name} is not the file the ledger names")
-        return f"{len(present) - 1} of {len(present) - 1} files match their SHA-256; {len(named)} bound by ledger entries"
+        count = len(present) - 1
+        if not count:
+            raise Fail("the packet holds no evidence")
+        return f"{count} of {count} files match their SHA-256; {len(named)} of them bound by ledger entries; report matches"
 
     def binding(self):
-        change = self._proven()
+        self._need(self.proven, "the events are not proven")
+        change = self._change()
         if change["state"] not in APPROVED:
-            return "nothing was approved"
-        review = self._review(change)
-        request, shadow, parts = self.predicate["request"], self.predicate["shadow"], review["payload"]["parts"]
+            return "none", "nothing was approved"
+        request, shadow, review = self.predicate["request"], self.predicate["shadow"], self._review(change)
+        if review is None:
+            raise Fail("no review of the statement's digest is on record")
+        parts = review["payload"]["parts"]
+        if review["policy"] is None:
+            raise Fail("no policy decision on the statement's digest is on record")
         files = digest(sorted(review["evidence"], key=lambda item: item["name"]))
         evidence = "" if shadow is None else digest([shadow["run"], canonical(shadow["verdict"]), files])
         if parts["evidence"] != evidence:
             raise Fail("verdict and evidence are not the ones that were approved")
-        if any(change.get(name) != request.get(name) for name in ("baseline", "candidate", "reason", "endpoint")):
-            raise Fail("the statement is not about the route that was requested")
+        for name in ("baseline", "candidate", "reason", "endpoint"):
+            if change.get(name) != request.get(name):
+                raise Fail(f"{name} of the statement is not the one that was requested")
         bound = {
             "v": 1, "request": request, "workflow": parts["workflow"], "plan": parts["plan"], "sample": parts["sample"], "evidence": evidence,
             "policy_bundle": review["policy"]["bundle_sha256"], "price_book": parts["price_book"],
         }  # fmt: skip
         if digest(bound) != change["digest"]:
             raise Fail("the approved digest is not that of this request, plan, evidence and policy")
-        return f"approved digest {change['digest'][:8]}.. derived again from what the packet shows"
+        return f"approved digest {change['digest'][:8]}.. re-derived from request, plan, sample, evidence, policy bundle and price book"
 
     def _review(self, change):
-        found = [e for e in self.events if e["type"] == "change:review" and e["payload"]["digest"] == change["digest"]]
-        if not found:
-            raise Fail("no review of the statement's digest is on record")
-        return found[-1]
+        found = (event for event in reversed(self.events) if event["type"] == "change:review")
+        return next((event for event in found if event["payload"]["digest"] == change["digest"]), None)
+
+    def _requesters(self):
+        return {event["actor"]["ref"] for event in self.events if event["type"] in ("change:propose", "change:submit")}
 
     def approvals(self):
-        change, events = self._proven(), self.events
-        last = next((event for event in reversed(events) if event["type"] in STATES), None)
-        if last is None or change.get("state") not in STATES[last["type"]]:
-            raise Fail(f"statement says {change.get('state')!r}, the ledger does not")
+        self._need(self.proven, "the events are not proven")
+        change, events = self._change(), self.events
+        last = next((event["type"] for event in reversed(events) if event["type"] in STATES), None)
+        if last is None:
+            raise Fail("no decision is on record")
+        if change.get("state") not in STATES[last]:
+            raise Fail(f"statement says {change.get('state')!r}, but the last decision on record is {last}")
         if change["state"] not in APPROVED:
-            return f"not approved: {change['state']}"
-        review = self._review(change)
+            people = {event["payload"].get("role") or event["actor"]["ref"] for event in events if event["type"] == "change:reject"}
+            return f"not approved: {change['state']}{' by ' + ', '.join(sorted(people)) if people else ''}"
+        try:
+            return self._approved(change, self._review(change))
+        except (KeyError, TypeError, AttributeError):
+            raise Fail("an approval entry is malformed") from None
+
+    def _approved(self, change, review):
+        events = self.events
+        if review is None:
+            raise Fail("no review of the statement's digest is on record")
         needed = {need["role"] for need in review["payload"]["needs"]}
         if not needed:
             raise Fail("policy asked for no approval at all: an empty matrix is not a pass")
-        asked = {event["actor"]["ref"] for event in events if event["type"] in ("change:propose", "change:submit")}
-        ran = {event["payload"].get("author") or event["actor"]["ref"] for event in events if event["type"] == "change:shadow"}
         cutover = next((at for at, event in enumerate(events) if event["type"] == "change:cutover"), None)
-        people, roles = [], set()
-        for at, event in enumerate(events):
-            if event["type"] != "change:approve" or event["payload"]["digest"] != change["digest"] or at < events.index(review):
-                continue
-            actor, role = event["actor"], event["payload"]["role"]
-            if actor["kind"] != "person" or role not in actor.get("roles", []):
-                raise Fail(f"the {role} approval came from someone without that role")
-            if actor["ref"] in asked or actor["ref"] in ran - {"system", "operator"}:
-                raise Fail(f"the requester or the author of the evidence approved (role {role})")
-            if cutover is not None and at > cutover:
-                raise Fail(f"the {role} approval came after cutover")
-            expires = event["payload"].get("expires_at")
-            if cutover is not None and expires and moment(expires) < moment(events[cutover]["occurred_at"]):
-                raise Fail(f"the {role} approval had expired at cutover")
-            people.append(actor["ref"])
-            roles.add(role)
+        every = [(at, event) for at, event in enumerate(events) if event["type"] == "change:approve"]
+        counted = [(at, event) for at, event in every if event["payload"]["digest"] == change["digest"] and at > events.index(review)]
+        for at, event in counted:
+            self._approval(at, event, cutover)
+        people = [event["actor"]["ref"] for _, event in counted]
         if len(set(people)) != len(people):
             raise Fail("one person approved more than once")
-        if needed - roles:
-            raise Fail(f"role {', '.join(sorted(needed - roles))}: nobody approved this digest")
-        return f"{len(people)} people ({', '.join(sorted(roles))}), neither requester nor evidence author"
+        roles = sorted(event["payload"]["role"] for _, event in counted)
+        missing = sorted(needed - set(roles))
+        if missing:
+            others = [event for _, event in every if event["payload"]["digest"] != change["digest"]]
+            stale = any(event["payload"]["role"] in missing for event in others)
+            raise Fail(f"role {', '.join(missing)}: {'approved another digest (stale)' if stale else 'nobody approved'}")
+        count = "1 person" if len(people) == 1 else f"{len(people)} distinct people"
+        when = "not cut over yet" if cutover is None else "all before cutover"
+        return f"{count} ({', '.join(roles)}), neither requester nor evidence author, {when}"
+
+    def _approval(self, at, event, cutover):
+        actor, role, expires = event["actor"], event["payload"]["role"], event["payload"].get("expires_at")
+        try:
+            late = cutover is not None and expires is not None and moment(expires) < moment(self.events[cutover]["occurred_at"])
+        except Fail:
+            raise Fail("an approval entry is malformed") from None
+        ran = {found["payload"].get("author") or found["actor"]["ref"] for found in self.events if found["type"] == "change:shadow"}
+        for wrong, reason in (
+            (actor["kind"] != "person", f"the {role} approval was not given by a person"),
+            (actor["ref"] in self._requesters(), f"the requester approved (role {role})"),
+            (actor["ref"] in ran - {"system", "operator"}, f"the author of the evidence approved (role {role})"),
+            (role not in actor.get("roles", []), f"the {role} approval came from someone without that role"),
+            (cutover is not None and at > cutover, f"the {role} approval came after cutover"),
+            (late, f"the {role} approval had expired at cutover"),
+        ):
+            if wrong:
+                raise Fail(reason)
 
     def policy(self):
-        change = self._proven()
-        review = self._review(change)
-        decided, claimed = review["policy"], self.predicate.get("policy")
+        self._need(self.proven, "the events are not proven")
+        change = self._change()
+        review, claimed = self._review(change), self.predicate.get("policy")
+        decided = None if review is None else review["policy"]
         if not isinstance(decided, dict) or not isinstance(claimed, dict):
             raise Fail("no policy decision on the statement's digest is on record")
-        if any(decided.get(name) != claimed.get(name) for name in ("bundle_sha256", "result")):
-            raise Fail("the statement's policy decision differs from the ledger")
+        for name in ("bundle_sha256", "result"):
+            if decided.get(name) != claimed.get(name):
+                raise Fail(f"policy {name} of the statement differs from the ledger")
         if decided["result"] not in ("allow", "allowed") and change["state"] not in ("rejected", "expired"):
             raise Fail(f"policy decided {decided['result']!r}, yet the change was approved")
-        return f"bundle {decided['bundle_sha256'][:8]}..; decision {decided['result']}"
+        return f"bundle {decided['bundle_sha256'][:8]}..; decision {decided['result']} at {review['occurred_at']}"
 
     def log(self):
-        self._need(self.checkpoint, "no checkpoint could be read")
+        if self.note is None or self.checkpoint is None:
+            raise Fail("no checkpoint could be read")
         origin, size, _ = self.checkpoint
         signed = [signed_by(*self.note, key) for key in self.trust.logs if key[0] == origin]
         if False in signed:
             raise Fail(f"the log signature of {origin} does not verify")
         if True not in signed:
+            if UNREAD in signed:
+                raise Unknown(f"the log signature of {origin} is ML-DSA-44, which this program cannot check")
             raise Unknown(f"checkpoint of {origin} is not signed by a log of the trust file")
         if self.issuer is not None and not (self.issuer[1] <= size and (self.issuer[2] is None or size <= self.issuer[2])):
             raise Fail(f"the issuer key is not valid for tree size {size}")
-        seen = {name for name, key in self.trust.witnesses.items() if signed_by(*self.note, key)}
+        found = {name: signed_by(*self.note, key) for name, key in self.trust.witnesses.items()}
+        seen, unread = {name for name in found if found[name] is True}, sum(value == UNREAD for value in found.values())
         if not self.trust.met(seen):
-            raise Unknown(f"witnesses {len(seen)} of {len(self.trust.witnesses)} do not meet quorum {self.trust.quorum}")
-        return f"size {size}, log key ok, witnesses {len(seen)} of {len(self.trust.witnesses)} (quorum {self.trust.quorum})"
+            beyond = f" ({unread} signed with ML-DSA-44, which this program cannot check)" if unread else ""
+            counted = f"witnesses {len(seen)} of {len(found)} do not meet quorum {self.trust.quorum}"
+            raise Unknown(f"size {size}, log key ok, but {counted}{beyond}")
+        if self.trust.quorum == "none":
+            return f"size {size}, log key ok, no witness required by the trust file"
+        keys = [self.trust.witnesses[name] for name in seen]
+        latest = max(
+            int.from_bytes(next(raw for who, kid, raw in self.note[1] if (who, kid) == (key[0], key[3]))[:8], "big") for key in keys
+        )
+        when = datetime.datetime.fromtimestamp(latest, datetime.timezone.utc)
+        return f"size {size}, log key ok, witnesses {len(seen)} of {len(found)}: seen no later than {when:%Y-%m-%dT%H:%M:%SZ}"
 
     def redactions(self):
-        self._proven()
-        shown = promised = 0
-        for number, event in zip(self.numbers, self.events):
-            name = f"disclosures/{number}.json"
-            given = [_sd(text) for text in parse(self.files[name], name)] if name in self.files else []
-            if not set(given) <= set(event["_sd"]) or len(set(given)) != len(given):
+        self._need(self.proven, "the events are not proven")
+        shown = hidden = 0
+        for event in self.events:
+            name, promised = f"disclosures/{event['index']}.json", set(event["_sd"])
+            texts = parse(self.files[name]) if name in self.files else []
+            given = {_sd(text) for text in texts}
+            if not given <= promised or len(given) != len(texts):
                 raise Fail(f"{name} discloses what the entry did not commit to")
-            shown, promised = shown + len(given), promised + len(event["_sd"])
-        if any(name.startswith("disclosures/") and int(name[12:-5]) not in self.numbers for name in self.files):
-            raise Fail("a disclosure belongs to no event")
-        return f"{shown} of {promised} personal fields shown; commitments intact"
+            shown, hidden = shown + len(given), hidden + len(promised - given)
+        places = {f"disclosures/{event['index']}.json" for event in self.events}
+        stray = next((name for name in self.files if name.startswith("disclosures/") and name not in places), None)
+        if stray:
+            raise Fail(f"{stray} belongs to no event")
+        if hidden:
+            return "warn" if shown else "none", f"{hidden} personal fields withheld, {shown} shown; commitments intact"
+        return ("ok", f"{shown} personal fields shown, each as committed") if shown else ("none", "no personal fields")
 
-    def _proven(self):
-        self._need(self.events, "the events are not proven")
-        return self.predicate["change"]
+    def timestamp(self):
+        return "none", "no RFC 3161 token (not required by the trust file)"
+
+    def _change(self):
+        change = self.predicate.get("change")
+        if not self.predicate:
+            raise NotChecked("not checked: the statement did not verify")
+        if not isinstance(change, dict):
+            raise Fail("the statement names no change")
+        return change
 
     def _need(self, ground, why):
         if not ground:
-            raise Unknown(f"not checked: {why}")
+            raise NotChecked(f"not checked: {why}")
+
+
+def entry_of(leaf):
+    """One ledger entry, read strictly."""
+    if len(leaf) > 16 * 1024:
+        raise Fail("leaf is too large")
+    body = parse(leaf)
+    if not isinstance(body, dict):
+        raise Fail("leaf is not an object")
+    if set(body) != ENVELOPE or body["v"] != 1:
+        raise Fail("not an entry envelope of version 1")
+    for name, kind in SHAPES:
+        if not isinstance(body[name], kind) or isinstance(body[name], bool):
+            raise Fail(f"{name} is not {kind.__name__}")
+    if not re.fullmatch(r"[a-z_]+(/[\x21-\x2e\x30-\x7e]+)+", body["stream"], re.ASCII):
+        raise Fail(f"stream {body['stream']!r} is not of the form noun/id")
+    seq, prev = body["stream_seq"], body["stream_prev"]
+    linked = prev is None or (isinstance(prev, str) and re.fullmatch(r"[0-9a-f]{64}", prev))
+    if seq < 1 or (prev is None) != (seq == 1) or not linked:
+        raise Fail("stream_seq and stream_prev do not fit each other")
+    moment(body["occurred_at"])
+    moment(body["recorded_at"])
+    if not isinstance(body["actor"].get("ref"), str) or not isinstance(body["actor"].get("kind"), str):
+        raise Fail("actor needs kind and ref")
+    if body["policy"] is not None and not isinstance(body["policy"], dict):
+        raise Fail("policy is neither null nor an object")
+    if not all(isinstance(item, dict) and {"name", "sha256", "size", "media_type"} <= set(item) for item in body["evidence"]):
+        raise Fail("evidence items need name, sha256, size and media_type")
+    for name in ("actor", "payload", "evidence", "policy", "producer"):
+        _check_keys(body[name], name, True)
+    return body
+
+
+def _check_keys(value, where, strict):
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if not re.fullmatch(r"[a-z_][a-z0-9_]*" if strict else r"[\x21-\x7e]+", key, re.ASCII):
+                raise Fail(f"{where}: key {key!r} is not {'snake_case' if strict else 'printable ASCII'}")
+            _check_keys(child, f"{where}.{key}", False)
+    elif isinstance(value, list):
+        for child in value:
+            _check_keys(child, where, strict)
 
 
 def _sd(text):
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode("ascii")).digest()).rstrip(b"=").decode()
 
 
+def title_of(held):
+    """What the statement claims to be about; not verified."""
+    try:
+        change = parse(held.envelope()[0])["predicate"]["change"]
+        baseline, candidate = (
+            f"{route.get('model', '?')}@{route.get('provider', '?')}" if isinstance(route, dict) else str(route)
+            for route in (change["baseline"], change["candidate"])
+        )
+        return f"{change['id']} route change, {change['workflow']}: {baseline} -> {candidate}"
+    except Exception:
+        return "unreadable"
+
+
 CHECKS = (
     ("container", Packet.container), ("statement", Packet.statement), ("events", Packet.inclusion), ("evidence", Packet.evidence),
     ("binding", Packet.binding), ("approvals", Packet.approvals), ("policy", Packet.policy), ("checkpoint", Packet.log),
-    ("redactions", Packet.redactions),
+    ("redactions", Packet.redactions), ("timestamp", Packet.timestamp),
 )  # fmt: skip
 
 
 def verify(packet, trust):
-    """[(check, status, detail)]; status is ok, fail or undecided."""
-    lines = []
+    """(title, [(check, status, detail)]); status is ok, fail, warn, none or undecided."""
     try:
         held = Packet(unpack(packet), trust)
     except (Fail, Unknown) as error:
-        return [("container", "fail" if isinstance(error, Fail) else "undecided", str(error))]
+        return "unreadable", [("container", "fail" if isinstance(error, Fail) else "undecided", str(error))]
+    lines = []
     for name, check in CHECKS:
         try:
-            lines.append((name, "ok", check(held)))
+            found = check(held)
+            lines.append((name, *found) if isinstance(found, tuple) else (name, "ok", found))
+        except NotChecked as error:
+            earlier = {status for _, status, _ in lines}
+            lines.append((name, "undecided" if "undecided" in earlier and "fail" not in earlier else "fail", str(error)))
         except Unknown as error:
             lines.append((name, "undecided", str(error)))
         except Fail as error:
             lines.append((name, "fail", str(error)))
         except Exception as error:  # a maimed packet may break any assumption; it must never look like a crash or a pass
             lines.append((name, "fail", f"malformed ({type(error).__name__}: {error})"))
-    return lines
+    return title_of(held), lines
 
 
 def result_of(lines):
@@ -595,20 +837,22 @@ def main(arguments):
             packet = file.read()
         with open(words[2], "rb") as file:
             trust = Trust(file.read())
-    except (OSError, Fail, UnicodeError) as error:
+    except (OSError, Fail) as error:
         print(error, file=sys.stderr)
         return USAGE
-    lines = verify(packet, trust)
+    title, lines = verify(packet, trust)
     code = result_of(lines)
     verdict = {VERIFIED: "VERIFIED", FAILED: "FAILED", UNDECIDED: "UNDECIDED"}[code]
+    found = {"result": verdict, "exit_code": code, "title": title, "sha256": sha256(packet), "trust_sha256": trust.sha256}
     if as_json:
         checks = [{"name": name, "status": status, "detail": detail} for name, status, detail in lines]
-        print(json.dumps({"result": verdict, "exit_code": code, "sha256": sha256(packet), "trust_sha256": trust.sha256, "checks": checks}))
+        print(json.dumps({**found, "checks": checks}, ensure_ascii=False, indent=2))
     else:
-        marks = {"ok": " ok ", "fail": "FAIL", "undecided": " ?? "}
-        print(f"PACKET   {words[0]}      sha256 {sha256(packet)}")
+        marks = {"ok": " ok ", "fail": "FAIL", "warn": "warn", "none": " -- ", "undecided": " ?? "}
+        print(f"PACKET   {title}      sha256 {found['sha256']}")
         print("\n".join(f"[{marks[status]}] {name:<13} {detail}" for name, status, detail in lines))
-        print(f"{verdict} against trust policy {words[2]} (sha256 {trust.sha256[:16]}..)   checked offline, no network used")
+        name = re.split(r"[/\\]", words[2])[-1]
+        print(f"{verdict} against trust policy {name} (sha256 {trust.sha256[:16]}..)   checked offline, no network used")
     return code
 
 

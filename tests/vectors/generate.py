@@ -6,6 +6,7 @@ Everything here is made by our own code from fixed seeds.
 import hashlib
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,8 +19,6 @@ HERE = Path(__file__).parent
 
 
 def load(path: Path, name: str) -> ModuleType:
-    import sys
-
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
@@ -32,7 +31,9 @@ def load(path: Path, name: str) -> ModuleType:
 def main() -> None:
     keys = load(HERE.parent / "ledger/conftest.py", "ledger_keys")
     entries = load(HERE.parent / "ledger/test_entry.py", "ledger_entries")
-    stories = load(HERE.parent / "packets/conftest.py", "packet_stories")
+    sys.path.insert(0, str(HERE.parent / "packets"))
+    import packet_story as stories
+
     signer: Any = keys.SeedSigner(hashlib.sha256(b"producer").digest())
     ledger, packets = HERE / "ledger", HERE / "packets"
     ledger.mkdir(exist_ok=True)
@@ -44,6 +45,20 @@ def main() -> None:
     story = stories.make_story()
     (packets / "good.govpacket").write_bytes(story.packet())
     (packets / "good.trust").write_bytes(story.trust)
+    write_reasons(packets / "negatives.json")
+
+
+def write_reasons(path: Path) -> None:
+    """What each named negative packet is answered, first finding only. Read the difference before committing it."""
+    import negative_packets
+    from verifiers import ours, portable
+
+    reasons = {}
+    for name in sorted(negative_packets.CASES):
+        found = ours(*negative_packets.build(name))
+        first = next(check for check in found["checks"] if check["status"] in {"fail", "undecided"})
+        reasons[name] = {"result": found["result"], "check": first["name"], "reason": portable(first["detail"])}
+    path.write_text(json.dumps(reasons, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
