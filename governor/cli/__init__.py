@@ -33,6 +33,7 @@ from governor.cli import (
     token,
     trust,
     usage,
+    witness,
     worker,
 )
 from governor.cli.session import Session
@@ -91,6 +92,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
 app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
+app.add_typer(witness.app, name="witness")
 
 
 def global_options_first(arguments: list[str]) -> list[str]:
