@@ -10,6 +10,7 @@ from litestar.di import Provide
 from governor.api import (
     health,
     push,
+    v1_budgets,
     v1_catalog,
     v1_changes,
     v1_ledger,
@@ -25,6 +26,7 @@ from governor.api.bearer import BearerAuthentication, provide_actor, provide_con
 from governor.api.idempotency import Idempotency
 
 MODULES: Final = (
+    v1_budgets,
     v1_catalog,
     v1_changes,
     v1_ledger,

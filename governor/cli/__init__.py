@@ -19,12 +19,14 @@ import typer
 
 from governor.cli import (
     apply,
+    budgets,
     change,
     demo,
     findings,
     home,
     ingest,
     ledger,
+    notify,
     packet,
     period,
     policy,
@@ -80,6 +82,9 @@ app.command("ingest")(ingest.ingest)
 app.command("sync")(ingest.sync)
 app.command("usage")(usage.usage)
 app.command("findings")(findings.findings)
+app.command("budgets")(budgets.budgets)
+app.command("forecast")(budgets.forecast)
+app.command("movement")(budgets.movement)
 app.command("worker")(worker.worker)
 app.add_typer(ingest.calls_app, name="calls")
 app.add_typer(ingest.quarantine_app, name="quarantine")
@@ -92,6 +97,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
 app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
+app.add_typer(notify.app, name="notify")
 app.add_typer(witness.app, name="witness")
 
 

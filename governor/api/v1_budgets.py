@@ -1,0 +1,78 @@
+"""`/api/v1/budgets`, `/forecast`, `/movement`, `/notices`: limits, what a month will come to, why it moved, what was told."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Final
+
+from litestar import get, post
+from litestar.params import Parameter
+
+from governor.actions.context import Actor, Context
+from governor.actions.explain_spend import explain_spend
+from governor.actions.forecast_month import forecast_document
+from governor.actions.month_view import newest_month
+from governor.actions.notify import notices, notify_test
+from governor.actions.show_budgets import show_budgets
+from governor.api.slices import Cursor, Limit, slice_of
+from governor.errors import Invalid
+
+TAGS: Final = ["budgets"]
+Month = Annotated[
+    str,
+    Parameter(
+        query="period", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
+    ),
+]
+AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
+
+
+@get("/budgets", sync_to_thread=True, tags=TAGS)
+def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: Month = "", as_of: AsOf = None) -> dict[str, Any]:
+    """Every budget of a month with spend, forecast, the day it is used up and which thresholds were told; most urgent first."""
+    found = show_budgets(ctx, period or newest_month(ctx), as_of=as_of)
+    return {"period": found["period"], **slice_of(found["rows"], lambda row: str(row["budget"]), limit=limit, cursor=cursor)}
+
+
+@get("/forecast", sync_to_thread=True, tags=TAGS)
+def show_forecast(
+    ctx: Context,
+    period: Month = "",
+    workflow: Annotated[str, Parameter(query="workflow")] = "",
+    owner: Annotated[str, Parameter(query="owner")] = "",
+    cost_center: Annotated[str, Parameter(query="cost_center")] = "",
+    as_of: AsOf = None,
+) -> dict[str, Any]:
+    """What a month will come to, with an 80% interval; null where nothing can be said. At most one scope."""
+    chosen = [(name, value) for name, value in (("workflow", workflow), ("owner", owner), ("cost_center", cost_center)) if value]
+    if len(chosen) > 1:
+        raise Invalid("a forecast has one scope", hint="give one of workflow, owner, cost_center")
+    dimension, value = chosen[0] if chosen else ("", "")
+    return forecast_document(ctx, period or newest_month(ctx), dimension, value, as_of=as_of)
+
+
+@get("/movement", sync_to_thread=True, tags=TAGS)
+def show_movement(
+    ctx: Context,
+    period: Month = "",
+    against: Annotated[
+        str, Parameter(query="against", pattern=r"^(\d{4}-\d{2})?$", description="The other month; default: the one before.")
+    ] = "",
+) -> dict[str, Any]:
+    """Why spend differs from another month, by cause and workflow; causes sum to the difference exactly."""
+    return explain_spend(ctx, period or newest_month(ctx), against=against)
+
+
+@get("/notices", sync_to_thread=True, tags=TAGS)
+def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+    """What was told, newest first, with the state of each delivery."""
+    return slice_of(notices(ctx, limit=1000), lambda one: str(one["id"]), limit=limit, cursor=cursor)
+
+
+@post("/notifications/{notification:str}/test", status_code=200, sync_to_thread=True, tags=TAGS)
+def test_notification(ctx: Context, actor: Actor, notification: str) -> dict[str, str]:
+    """Send a test notice now. Role admin."""
+    return notify_test(ctx, actor, notification)
+
+
+ROUTES = [list_budgets, show_forecast, show_movement, list_notices, test_notification]
