@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from governor.chargeback.reconciliation.bill import Bill
 from governor.policy.decision import EngineInfo
 
 
@@ -113,6 +114,20 @@ class Connector(Protocol):
 
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
         """Pull since cursor; yields (batch, next cursor). Raises governor.errors.Invalid where the source has no pull."""
+        ...
+
+
+class BillReader(Protocol):
+    """A spoke in for a provider's bill. Read-only, and it never sees our own numbers."""
+
+    name: str
+
+    def detect(self, head: bytes, uri: str) -> float:
+        """0.0 (not mine) to 1.0 (certainly mine) from the first 64 KiB."""
+        ...
+
+    def read(self, payload: Payload) -> Bill:
+        """One file, whole. Rows that are not understood are in the bill's `rejected`; raises governor.errors.Invalid when nothing can be read."""
         ...
 
 

@@ -31,3 +31,16 @@ class SourceCursor(OrgRow, table=True):
     source: str = Field(primary_key=True)
     cursor: str
     updated_at: datetime = instant()
+
+
+class SourceWindow(OrgRow, table=True):
+    """What a pull saw of [start_at, end_at) of a source; the newest look at an hour is the one that counts."""
+
+    org_id: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    start_at: datetime = instant(primary_key=True)
+    end_at: datetime = instant(primary_key=True)
+    read: int
+    said: int | None = None  # the source's own count
+    hole: str = ""  # why it was not read whole
+    seen_at: datetime = instant()

@@ -1,0 +1,290 @@
+"""Pulls a source's API by windows of time: pages, caps, holes, and a place to go on from after a crash.
+
+Owns: the windows, the cursor, noticing a cap. Does not own: an API's questions and answers (connectors/pulls), HTTP (ports.SourceDoor), reading records.
+Invariants: the cursor passes a window only with the batch that completes it; a window that a source cuts off is read again in narrower ones; one that cannot
+be narrowed is reported as a hole, never passed in silence; what is read twice has the same ids, so the lake stores it once.
+
+A source may stop at 10,000 rows and say nothing. A window counts as cut off when it reached the source's known cap, when fewer rows came than the source
+itself counted, or when a source without a count ended on exactly a round number. Rows arrive late, so each pull begins `overlap_seconds` before its cursor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from connectors.batches import empty_batch
+from governor.errors import Invalid, Unavailable
+from governor.ports import Batch, Payload, ReadOptions, SeenWindow, SourceDoor, SourceRequest
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# seconds; each step divides the one before, so that windows never cross an hour
+LADDER: Final = (86_400.0, 21_600.0, 3_600.0, 1_800.0, 900.0, 300.0, 60.0, 30.0, 15.0, 5.0, 1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
+FIRST_STEP: Final = LADDER.index(3_600.0)
+ROUND: Final = frozenset({500, 1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 500_000, 1_000_000})
+OVERLAP_S: Final = 7_200.0
+FIRST_DAYS: Final = 30.0
+HELD_BYTES: Final = 32 << 20
+HELD_ROWS: Final = 20_000
+
+Read = Callable[[Iterable[Payload], ReadOptions], Iterator[Batch]]
+
+
+@dataclass(frozen=True)
+class Window:
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Page:
+    """body: what the connector reads; rows: how many records are in it; following: asks for the next page, empty on the last one;
+    said: how many records the source counts in the window; open_ended: `said` is a floor, there may be more.
+    """
+
+    body: bytes
+    rows: int
+    following: str = ""
+    said: int | None = None
+    open_ended: bool = False
+
+
+class Paged(Protocol):
+    """One API. cap: rows after which it stops in silence, 0 for none known; finest_s: the shortest window it can tell apart."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cap(self) -> int: ...
+    @property
+    def page_rows(self) -> int: ...
+    @property
+    def finest_s(self) -> float: ...
+
+    def page(self, window: Window, token: str) -> Page:
+        """The page that `token` asks for, empty for the first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a pull came: all before `reached` is stored; `token` is the next page of the window that ends at `end`."""
+
+    reached: datetime
+    end: datetime | None = None
+    token: str = ""
+    rows: int = 0
+
+    @classmethod
+    def parse(cls, cursor: str) -> Place:
+        try:
+            if not cursor.startswith("{"):
+                return cls(moment(cursor))
+            found = json.loads(cursor)
+            return cls(moment(found["reached"]), moment(found["end"]), str(found["token"]), int(found["rows"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Invalid(f"cursor {cursor[:80]!r} is none of a paged pull") from error
+
+    def text(self) -> str:
+        if not self.token or self.end is None:
+            return iso(self.reached)
+        return json.dumps({"reached": iso(self.reached), "end": iso(self.end), "token": self.token, "rows": self.rows})
+
+
+def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) -> Iterator[tuple[Batch, str]]:
+    """Every window from the cursor to now. Options: `since` (first pull), `overlap_seconds`, `settle_seconds` (how fresh is not asked yet)."""
+    config = options.config
+    until = whole_second(config["now"]) - timedelta(seconds=number(config, "settle_seconds", 0.0))
+    resumed = Place.parse(cursor) if cursor else None
+    at = begin(resumed, config, until)
+    step = FIRST_STEP
+    while at < until:
+        if resumed is not None and resumed.token and resumed.end is not None:
+            window = Window(resumed.reached, resumed.end)
+        else:
+            resumed = None
+            while step + 1 < len(LADDER) and (at - EPOCH) % timedelta(seconds=LADDER[step]):  # a window begins where one of its kind begins
+                step += 1
+            window = Window(at, min(at + timedelta(seconds=LADDER[step]), until))
+        outcome = _Outcome()
+        last = step + 1 >= len(LADDER) or LADDER[step + 1] < source.finest_s
+        yield from _window(window, resumed, source, read, options, outcome, narrowest=last)
+        if outcome.cut and not last and resumed is None:
+            step += 1
+            continue
+        if outcome.cut and resumed is not None:  # its first pages belong to an earlier run: the whole window again
+            at, resumed = window.start, None
+            step = min(step + 1, len(LADDER) - 1)
+            continue
+        at, resumed = window.end, None
+        step = _wider(step, at, outcome.rows, source)
+
+
+def _wider(step: int, at: datetime, rows: int, source: Paged) -> int:
+    """One step wider where little came and the wider window would begin where one of its kind begins."""
+    little = rows * 8 <= (source.cap or 10_000)
+    aligned = step > 0 and (at - EPOCH) % timedelta(seconds=LADDER[step - 1]) == timedelta(0)
+    return step - 1 if little and aligned else step
+
+
+@dataclass
+class _Outcome:
+    rows: int = 0
+    cut: bool = False
+
+
+def _window(
+    window: Window, resumed: Place | None, source: Paged, read: Read, options: ReadOptions, outcome: _Outcome, *, narrowest: bool
+) -> Iterator[tuple[Batch, str]]:
+    """The pages of one window. Whole batches of pages go out on the way; the last batch passes the window."""
+    token, outcome.rows = (resumed.token, resumed.rows) if resumed else ("", 0)
+    first, held, said, more = True, _Held(), None, False
+    while True:
+        try:
+            page = source.page(window, token)
+        except Invalid:
+            if not (first and resumed):
+                raise
+            outcome.cut = True  # the source has forgotten this page: begin the window again
+            return
+        first = False
+        outcome.rows += page.rows
+        said, more = (page.said, page.open_ended) if page.said is not None else (said, more)
+        if not narrowest and said is not None and source.cap and said >= source.cap:
+            outcome.cut = True  # it will not show all of them: no need to read on
+            return
+        held.add(page)
+        ended = not page.following or not page.rows
+        if ended:
+            break
+        token = page.following
+        if held.full:
+            place = Place(window.start, window.end, token, outcome.rows)
+            yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
+    why = cut_off(source, outcome.rows, said, open_ended=more)
+    if why and not narrowest:
+        outcome.cut = True
+        return
+    if options.saw is not None:
+        options.saw(SeenWindow(window.start, window.end, outcome.rows, said if not more else None, why))
+    place = Place(window.end)
+    yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
+
+
+def cut_off(source: Paged, rows: int, said: int | None, *, open_ended: bool) -> str:
+    """Why a window cannot be taken for whole; empty when it can."""
+    if source.cap and rows == source.cap:
+        return f"the source stops at {source.cap:,} rows"
+    if said is not None and rows < said and not open_ended:
+        return f"the source counts {said:,} rows and gave {rows:,}"
+    if said is None and rows > source.page_rows and rows in ROUND:
+        return f"exactly {rows:,} rows came: the source may stop there"
+    return ""
+
+
+class _Held:
+    """Pages until they are worth a batch."""
+
+    def __init__(self) -> None:
+        self._pages: list[Page] = []
+
+    def add(self, page: Page) -> None:
+        if page.rows:
+            self._pages.append(page)
+
+    @property
+    def full(self) -> bool:
+        return sum(page.rows for page in self._pages) >= HELD_ROWS or sum(len(page.body) for page in self._pages) >= HELD_BYTES
+
+    def batches(self, uri: str, read: Read, options: ReadOptions, *, before: Place, after: Place) -> Iterator[tuple[Batch, str]]:
+        """Only the last batch moves the cursor to `after`; an empty one does where nothing came."""
+        payloads = [Payload(uri=f"{uri}#{number}", body=page.body) for number, page in enumerate(self._pages)]
+        self._pages = []
+        waiting: Batch | None = None
+        for batch in read(payloads, replace(options, saw=None, door=None)) if payloads else ():
+            if waiting is not None:
+                yield waiting, before.text()
+            waiting = batch
+        yield waiting if waiting is not None else empty_batch(), after.text()
+
+
+def begin(resumed: Place | None, config: Any, until: datetime) -> datetime:
+    """Where a pull starts, on a full hour so that windows and hours agree."""
+    if resumed is not None:
+        at = resumed.reached - timedelta(seconds=number(config, "overlap_seconds", OVERLAP_S))
+    elif config.get("since"):
+        at = moment(str(config["since"]))
+    else:
+        at = until - timedelta(days=FIRST_DAYS)
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def asked(options: ReadOptions, request: SourceRequest) -> Any:
+    """The answer as JSON. Raises Unavailable where it is none (a proxy's page in place of the API's answer)."""
+    body = door_of(options).ask(request).body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Unavailable(f"{request.url.partition('?')[0]}: the answer is no JSON", hint="is `url` the address of the API?") from None
+
+
+def door_of(options: ReadOptions) -> SourceDoor:
+    if options.door is None:
+        raise Invalid("a pull over HTTP needs a door", hint="use `governor sync`")
+    return options.door
+
+
+def listed(found: Any, *path: str) -> list[Any]:
+    """The list of records in an answer. Raises Unavailable where there is none: an answer of another shape must not look like an empty window."""
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    if not isinstance(found, list):
+        raise Unavailable(
+            f"the answer holds no list at `{'.'.join(path)}`", hint="is `url` the address of the API, and its version the one in the docs?"
+        )
+    return found
+
+
+def counted(found: Any, *path: str) -> int | None:
+    """A count that an answer tells, else null."""
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+
+
+def number(config: Any, name: str, default: float) -> float:
+    try:
+        found = float(config.get(name, default))
+    except (TypeError, ValueError):
+        found = -1.0
+    if found < 0:
+        raise Invalid(f"config.{name} is no number of seconds from 0 up")
+    return found
+
+
+def setting(config: Any, name: str, example: str) -> str:
+    """A setting that a pull cannot do without. Raises Invalid naming it."""
+    found = config.get(name)
+    if not isinstance(found, str) or not found:
+        raise Invalid(f"the source has no `{name}`", hint=f"config: {{{name}: {example}}} in the source document")
+    return found
+
+
+def moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"{text[:80]!r} is no time", hint="an ISO 8601 instant such as 2026-10-01T00:00:00Z") from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def whole_second(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def iso(at: datetime) -> str:
+    """RFC 3339 in UTC, with microseconds only where there are some."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,54 @@
+"""LiteLLM's spend table through its API: GET /spend/logs/v2, for proxies whose database may not be read.
+
+The count stops at 10,000 (`total_is_capped`), and older proxies stop there with their pages too, so a window that reaches it is narrowed.
+Prompts are not in it. Times are `YYYY-MM-DD HH:MM:SS` in UTC, both ends inclusive: rows of a boundary come twice and are stored once.
+Options: `url` (the proxy), `secret` (a key that may read all spend).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from connectors.litellm import connector
+from connectors.paging import Page, Window, asked, counted, listed, setting
+from connectors.paging import pull as paged
+from governor.ports import Batch, ReadOptions, SourceRequest
+
+PAGE: Final = 1000
+
+
+@dataclass(frozen=True)
+class _SpendLogs:
+    options: ReadOptions
+    name: str = "litellm:spend-logs"
+    cap: int = 10_000
+    page_rows: int = PAGE
+    finest_s: float = 1.0
+
+    def page(self, window: Window, token: str) -> Page:
+        number = int(token or 1)
+        found = asked(
+            self.options,
+            SourceRequest(
+                setting(self.options.config, "url", "https://llm.acme.example").rstrip("/") + "/spend/logs/v2",
+                {"start_date": _time(window.start), "end_date": _time(window.end), "page": str(number), "page_size": str(PAGE)},
+                headers={"Authorization": f"Bearer {setting(self.options.config, 'secret', 'env:LITELLM_READ_KEY')}"},
+            ),
+        )
+        rows = listed(found, "data")
+        body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+        total = counted(found, "total")
+        capped = bool(found.get("total_is_capped")) or total == self.cap
+        return Page(body, len(rows), str(number + 1) if len(rows) == PAGE else "", total, open_ended=capped)
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
+    return paged(cursor, options, _SpendLogs(options), connector.read)

@@ -1,0 +1,516 @@
+"""Pulling paged APIs over real HTTP: a small server behaves as each API does, with its pages, its silent caps, its 429s, and dies in the middle."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlmodel import select
+
+from governor.actions.context import OPERATOR, Context
+from governor.actions.sync import sync
+from governor.adapters.source_door import HttpSourceDoor
+from governor.errors import Invalid, Refused, Unavailable
+from governor.ports import SourceRequest
+from governor.store.rows.ingest import SourceCursor, SourceWindow
+
+FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+Answer = tuple[int, dict[str, str], Any]
+
+
+class Api:
+    """answer(path, query, body, headers) -> (status, headers, document). Everything that was asked is remembered with its verb."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str], Any, dict[str, str]]] = []
+        self.answer: Callable[[str, dict[str, str], Any, dict[str, str]], Answer] = lambda *_: (404, {}, {})
+        self.before: list[Answer] = []  # answered first, whatever is asked
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _do(self) -> None:
+                parts = urlsplit(self.path)
+                query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.asked.append((self.command, parts.path, query, body, headers))
+                status, told, document = outer.before.pop(0) if outer.before else outer.answer(parts.path, query, body, headers)
+                data = document if isinstance(document, bytes) else json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in told.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815 - the library's names
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def private(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVERNOR_ALLOW_PRIVATE_ENDPOINTS", "true")
+    monkeypatch.setenv("SOURCE_KEY", "sk-source-1")
+
+
+@pytest.fixture
+def ctx(world: Any) -> Context:
+    found: Context = world.ctx
+    return found
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nobody waits here; how long it would have been is kept."""
+    found: list[float] = []
+    monkeypatch.setattr("governor.actions.sync.HttpSourceDoor", partial(HttpSourceDoor, sleep=found.append))
+    return found
+
+
+@pytest.fixture
+def api(pauses: list[float]) -> Iterator[Api]:
+    made = Api()
+    yield made
+    made.close()
+
+
+def source(world: Any, connector: str, url: str, **config: Any) -> None:
+    settings = {"url": url, "secret": "env:SOURCE_KEY", "since": "2026-11-01T00:00:00Z", **config}
+    world.apply(f"kind: source\nid: prod\nconnector: {connector}\nconfig: {json.dumps(settings)}\n")
+
+
+def stored(ctx: Context) -> list[str]:
+    return sorted(ctx.lake.query("SELECT source_record_id AS id FROM lake.calls")["id"].to_pylist())
+
+
+def windows(ctx: Context) -> list[SourceWindow]:
+    with ctx.rows.session() as session:
+        return list(session.exec(select(SourceWindow).order_by(SourceWindow.start_at)))
+
+
+def cursor(ctx: Context) -> str:
+    with ctx.rows.session() as session:
+        found = session.get(SourceCursor, (ctx.org, "prod"))
+        return found.cursor if found else ""
+
+
+def moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def spend_rows(count: int, every: timedelta, start: datetime = NOW - timedelta(hours=20)) -> list[dict[str, Any]]:
+    row = next(
+        one for one in map(json.loads, (FIXTURES / "litellm_spend_logs.jsonl").read_text().splitlines()) if one["status"] == "success"
+    )
+    row = {name: value for name, value in row.items() if name not in {"messages", "response"}}
+    made = []
+    for number in range(count):
+        at = (start + number * every).isoformat().replace("+00:00", "Z")
+        made.append(
+            row | {"request_id": f"chatcmpl-{number:07d}-abcdefghijklmnop", "startTime": at, "endTime": at, "completionStartTime": at}
+        )
+    return made
+
+
+def spend_logs(rows: list[dict[str, Any]], *, cap: int = 10_000, pages_go_on: bool = False) -> Callable[..., Answer]:
+    """/spend/logs/v2: the count stops at the cap; with `pages_go_on` pages continue past it, as newer proxies do."""
+
+    def answer(path: str, query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
+        if path != "/spend/logs/v2" or headers["authorization"] != "Bearer sk-source-1":
+            return 401, {}, {"error": "no"}
+        low, high = moment(query["start_date"]), moment(query["end_date"])
+        found = [row for row in rows if low <= moment(row["startTime"]) <= high]
+        shown = found if pages_go_on else found[:cap]
+        size, number = int(query["page_size"]), int(query["page"])
+        data = shown[(number - 1) * size : number * size]
+        return 200, {}, {"data": data, "total": min(len(found), cap), "page": number, "page_size": size}
+
+    return answer
+
+
+def test_a_silent_cap_is_seen_and_the_window_narrowed(ctx: Context, world: Any, api: Api) -> None:
+    """12,500 calls within 50 minutes, of which the proxy shows 10,000 in one question."""
+    rows = spend_rows(12_500, timedelta(milliseconds=240))
+    api.answer = spend_logs(rows)
+    source(world, "litellm", api.url)
+    counts = sync(ctx, OPERATOR, "prod")["prod"]
+    assert counts["stored"] == 12_500
+    assert stored(ctx) == sorted(row["request_id"] for row in rows)
+    assert not [one for one in windows(ctx) if one.hole]
+    assert sum(one.read for one in windows(ctx)) >= 12_500
+    assert all(one.said == one.read for one in windows(ctx))
+    assert any(one.end_at - one.start_at < timedelta(hours=1) for one in windows(ctx))
+    assert moment(cursor(ctx)) == ctx.now().replace(microsecond=0)
+    assert {verb for verb, *_ in api.asked} == {"GET"}
+
+
+def test_a_window_that_cannot_be_narrowed_is_a_hole(ctx: Context, world: Any, api: Api) -> None:
+    """More calls in one second than the proxy ever shows: what can be read is stored, the rest is on record as missing."""
+    rows = spend_rows(60, timedelta(milliseconds=1), NOW - timedelta(hours=3))
+    import connectors.pulls.litellm as reader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "PAGE", 10)
+        patch.setattr(reader._SpendLogs, "__init__", small_cap(reader._SpendLogs.__init__, cap=20, page_rows=10))
+        api.answer = spend_logs(rows, cap=20)
+        source(world, "litellm", api.url)
+        assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 20
+        [hole] = [one for one in windows(ctx) if one.hole]
+        assert (hole.read, hole.said) == (20, None)
+        assert "20" in hole.hole
+        assert hole.end_at - hole.start_at == timedelta(seconds=1)
+        assert moment(cursor(ctx)) > hole.end_at  # it goes on behind the hole
+        api.answer = spend_logs(rows, cap=20, pages_go_on=True)
+        assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 0  # the overlap of two hours does not reach it
+        source(world, "litellm", api.url, overlap_seconds=20_000)
+        assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 40
+        assert not [one for one in windows(ctx) if one.hole]
+
+
+def small_cap(real: Any, **values: Any) -> Any:
+    def made(self: Any, options: Any) -> None:
+        real(self, options, **values)
+
+    return made
+
+
+def test_a_crash_in_the_middle_goes_on_from_the_committed_page(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = spend_rows(4_000, timedelta(milliseconds=800))
+    inner = spend_logs(rows)
+    monkeypatch.setattr("connectors.paging.HELD_ROWS", 1_000)
+    api.answer = lambda path, query, body, headers: (500, {}, {}) if query["page"] == "3" else inner(path, query, body, headers)
+    source(world, "litellm", api.url)
+    with pytest.raises(Unavailable, match="answered 500, 6 times"):
+        sync(ctx, OPERATOR, "prod")
+    assert len(stored(ctx)) == 2_000
+    assert json.loads(cursor(ctx))["token"] == "3"
+    api.answer, api.asked = inner, []
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 2_000
+    assert api.asked[0][2]["page"] == "3"
+    assert stored(ctx) == sorted(row["request_id"] for row in rows)
+    assert sum(one.read for one in windows(ctx)) == 4_000
+
+
+def test_late_rows_come_with_the_overlap(ctx: Context, world: Any, api: Api) -> None:
+    rows = spend_rows(50, timedelta(minutes=1), NOW - timedelta(hours=1))
+    api.answer = spend_logs(rows[:20] + rows[21:])
+    source(world, "litellm", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 49
+    api.answer = spend_logs(rows)
+    world.later(minutes=5)
+    counts = sync(ctx, OPERATOR, "prod")["prod"]
+    assert (counts["stored"], counts["conflicts"]) == (1, 0)
+    assert counts["duplicates"] >= 49
+
+
+def test_a_busy_source_is_given_the_time_it_asks_for(ctx: Context, world: Any, api: Api, pauses: list[float]) -> None:
+    rows = spend_rows(5, timedelta(minutes=1), NOW - timedelta(hours=1))
+    api.answer = spend_logs(rows)
+    date = (ctx.now() + timedelta(seconds=40)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    api.before = [(429, {"Retry-After": "7"}, {}), (503, {"Retry-After": date}, {}), (429, {"Retry-After": "99999"}, {}), (502, {}, {})]
+    source(world, "litellm", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 5
+    assert pauses[0] == 7
+    assert 38 <= pauses[1] <= 41
+    assert pauses[2] == 120  # no pause is longer than two minutes
+    assert pauses[3] == 8
+
+
+def test_a_refused_key_an_other_answer_and_a_redirect_are_no_empty_window(ctx: Context, world: Any, api: Api) -> None:
+    source(world, "litellm", api.url)
+    for answer, error, words in (
+        ((401, {}, {}), Invalid, "answered 401"),
+        ((200, {}, b"<html>sign in</html>"), Unavailable, "no JSON"),
+        ((200, {}, {"data": {}}), Unavailable, "no list at `data`"),
+        ((302, {"Location": "http://169.254.169.254/"}, {}), Invalid, "answered 302"),
+    ):
+        api.answer = lambda *_, answer=answer: answer
+        with pytest.raises(error, match=words) as failure:
+            sync(ctx, OPERATOR, "prod")
+        assert "sk-source-1" not in str(failure.value)
+        assert cursor(ctx) == ""
+        assert windows(ctx) == []
+
+
+def test_the_door_says_nothing_but_reads_and_keeps_the_key_at_home(api: Api) -> None:
+    api.answer = lambda *_: (200, {}, {})
+    with HttpSourceDoor(allow_private=True) as door:
+        for path in (
+            "/v1/logs/exports",
+            "/v1/logs/exports/1/start",
+            "/key/generate",
+            "/v1/request/query-clickhouse/x",
+            "/api/v1/runs",
+            "/runs/queryx",
+        ):
+            with pytest.raises(Refused, match="no documented query"):
+                door.ask(SourceRequest(api.url + path, body={}))
+        assert api.asked == []
+        door.ask(SourceRequest(api.url + "/api/v1/runs/query", body={"limit": 1}, headers={"x-api-key": "k"}))
+        door.ask(SourceRequest(api.url + "/any"))
+        other = Api()
+        with pytest.raises(Refused, match="configured host"):
+            door.ask(SourceRequest(other.url, headers={"x-api-key": "k"}))
+        other.close()
+        assert other.asked == []
+    assert [verb for verb, *_ in api.asked] == ["POST", "GET"]
+    with HttpSourceDoor(allow_private=False) as door:
+        for url in (
+            "http://127.0.0.1:9/x",
+            "https://127.0.0.1/x",
+            "https://169.254.169.254/latest",
+            "https://localhost/x",
+            "file:///etc/passwd",
+        ):
+            with pytest.raises((Refused, Invalid)):
+                door.ask(SourceRequest(url))
+    with HttpSourceDoor(allow_private=True, max_bytes=1000) as door:
+        api.answer = lambda *_: (200, {}, b"x" * 2000)
+        with pytest.raises(Invalid, match="more than"):
+            door.ask(SourceRequest(api.url))
+
+
+def unfolded(name: str, listed: str) -> list[dict[str, Any]]:
+    """Records of a fixture, out of its pages; moved to the day before the clock of these tests."""
+    rows: list[dict[str, Any]] = []
+    for line in (FIXTURES / name).read_text().splitlines():
+        found = json.loads(line)
+        rows += found[listed] if isinstance(found.get(listed), list) else [found]
+    return json.loads(re.sub(r"2026-1[01]-\d\d", "2026-11-01", json.dumps(rows)))
+
+
+def between(rows: list[dict[str, Any]], field: str, low: str, high: str, *, inclusive: bool = False) -> list[dict[str, Any]]:
+    first, last = moment(low), moment(high)
+    return [row for row in rows if first <= moment(row[field]) < last or (inclusive and moment(row[field]) == last)]
+
+
+@pytest.mark.parametrize("version", ["v2", "v1"])
+def test_langfuse_by_cursor_and_by_pages_with_traces(ctx: Context, world: Any, api: Api, version: str) -> None:
+    rows = unfolded("langfuse_api.jsonl", "data")
+    calls = [row for row in rows if row["type"] in ("GENERATION", "EMBEDDING")]
+    assert len(calls) > 2
+    key = "Basic " + base64.b64encode(b"pk-lf-1:sk-source-1").decode()
+
+    def answer(path: str, query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
+        assert headers["authorization"] == key
+        if path == "/api/public/v2/observations":
+            found = between(rows, "startTime", query["fromStartTime"], query["toStartTime"])
+            at = int(base64.b64decode(query["cursor"])) if "cursor" in query else 0
+            following = base64.b64encode(str(at + 2).encode()).decode() if at + 2 < len(found) else None
+            return 200, {}, {"data": found[at : at + 2], "meta": {"cursor": following}}
+        number = int(query["page"])
+        if path == "/api/public/observations":
+            found = [
+                {name: value for name, value in row.items() if name not in ("userId", "sessionId", "traceName", "tags")}
+                for row in between(rows, "startTime", query["fromStartTime"], query["toStartTime"])
+            ]
+        else:
+            assert path == "/api/public/traces"
+            ids = sorted({row["traceId"] for row in rows})
+            found = [{"id": one, "userId": "u-7", "sessionId": f"s-{one[-2:]}", "name": "sort-claims", "tags": ["north"]} for one in ids]
+        meta = {"page": number, "limit": 2, "totalItems": len(found), "totalPages": -(-len(found) // 2)}
+        return 200, {}, {"data": found[(number - 1) * 2 : number * 2], "meta": meta}
+
+    api.answer = answer
+    source(world, "langfuse", api.url, user="pk-lf-1", api=version)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == len({row["id"] for row in calls})
+    assert {verb for verb, *_ in api.asked} == {"GET"}
+    assert sum(one.read for one in windows(ctx)) == len(rows)
+    if version == "v2":
+        assert all(one.said is None for one in windows(ctx))
+        return
+    assert sum(one.said or 0 for one in windows(ctx)) == len(rows)
+    users = ctx.lake.query("SELECT DISTINCT end_user_id AS who, workflow_id AS workflow FROM lake.calls").to_pylist()
+    assert users == [{"who": "u-7", "workflow": "sort-claims"}]
+
+
+def test_helicone_narrows_before_its_offset_ends(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = unfolded("helicone_requests.jsonl", "data")[0]
+    start = datetime(2026, 11, 1, 8, tzinfo=UTC)
+    rows = [
+        template
+        | {"request_id": f"5b0c0000-aaaa-4bbb-8ccc-{number:012d}", "request_created_at": (start + timedelta(seconds=number)).isoformat()}
+        for number in range(50)
+    ]
+    import connectors.pulls.helicone as reader
+
+    monkeypatch.setattr(reader, "PAGE", 10)
+    monkeypatch.setattr(reader._Requests, "__init__", small_cap(reader._Requests.__init__, cap=30, page_rows=10))
+
+    def answer(path: str, _query: dict[str, str], body: Any, headers: dict[str, str]) -> Answer:
+        assert (path, headers["authorization"]) == ("/v1/request/query-clickhouse", "Bearer sk-source-1")
+        assert body["offset"] + body["limit"] <= 30  # past it the API answers an error
+        low = body["filter"]["left"]["request_response_rmt"]["request_created_at"]["gte"]
+        high = body["filter"]["right"]["request_response_rmt"]["request_created_at"]["lt"]
+        found = between(rows, "request_created_at", low, high)
+        return 200, {}, {"data": found[body["offset"] : body["offset"] + body["limit"]], "error": None}
+
+    api.answer = answer
+    source(world, "helicone", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 50
+    assert {verb for verb, *_ in api.asked} == {"POST"}
+    assert not [one for one in windows(ctx) if one.hole]
+
+
+def test_langsmith_by_cursor_begins_a_window_again_when_its_cursor_is_forgotten(
+    ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [run for run in unfolded("langsmith_runs.jsonl", "runs") if run["run_type"] in ("llm", "embedding")]
+    known = {"tokens": True}
+
+    def answer(path: str, _query: dict[str, str], body: Any, headers: dict[str, str]) -> Answer:
+        assert (path, headers["x-api-key"], body["session"]) == ("/api/v1/runs/query", "sk-source-1", ["proj-1"])
+        low, high = [part.split('"')[1] for part in body["filter"].split("start_time, ")[1:]]
+        found = between(runs, "start_time", low, high)
+        if "cursor" in body and not known["tokens"]:
+            return 422, {}, {"detail": "cursor expired"}
+        at = int(body.get("cursor", 0))
+        if at == 2 and known.pop("crash", None):
+            return 403, {}, {}
+        return 200, {}, {"runs": found[at : at + 2], "cursors": {"next": str(at + 2) if at + 2 < len(found) else None}}
+
+    api.answer = answer
+    monkeypatch.setattr("connectors.paging.HELD_ROWS", 1)
+    source(world, "langsmith", api.url, sessions=["proj-1"])
+    known["crash"] = True
+    with pytest.raises(Invalid, match="answered 403"):
+        sync(ctx, OPERATOR, "prod")
+    assert json.loads(cursor(ctx))["token"] == "2"
+    known["tokens"] = False
+    with pytest.raises(Invalid, match="answered 422"):  # the window began again, and its own second page is refused too
+        sync(ctx, OPERATOR, "prod")
+    known["tokens"] = True
+    sync(ctx, OPERATOR, "prod")
+    assert stored(ctx) == sorted({run["id"] for run in runs})
+
+
+def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: Api) -> None:
+    template = unfolded("cloudflare_logs.jsonl", "result")[0]
+    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    rows = [
+        template
+        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(seconds=number)).isoformat().replace("+00:00", "Z")}
+        for number in range(120)
+    ]
+
+    def answer(path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
+        assert path == "/accounts/acc-1/ai-gateway/gateways/prod/logs"
+        found = between(rows, "created_at", query["start_date"], query["end_date"], inclusive=True)
+        size, number = int(query["per_page"]), int(query["page"])
+        page = found[(number - 1) * size : number * size]
+        return 200, {}, {"success": True, "result": page, "result_info": {"page": number, "total_count": len(found)}}
+
+    api.answer = answer
+    source(world, "cloudflare", api.url, account="acc-1", gateway="prod")
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 120
+    assert sum(one.said or 0 for one in windows(ctx)) == 120
+
+
+def test_braintrust_walks_back_to_what_it_knows(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = next(row for row in unfolded("braintrust_project_logs.jsonl", "events") if row["span_attributes"].get("type") == "llm")
+
+    def xact(at: datetime, number: int) -> str:
+        return str((0x0DE1 << 48) | (int(at.timestamp()) << 16) | number)
+
+    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    rows = [
+        template
+        | {"id": f"row-{number:04d}", "span_id": f"row-{number:04d}", "_xact_id": xact(start + timedelta(minutes=number), number)}
+        | {"metrics": template["metrics"] | {"start": (start + timedelta(minutes=number)).timestamp(), "end": None}}
+        for number in range(600)
+    ]
+
+    def answer(path: str, query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
+        assert (path, headers["authorization"]) == ("/v1/project_logs/proj-1/fetch", "Bearer sk-source-1")
+        newest = rows[::-1]
+        at, size = int(query.get("cursor", 0)), min(int(query["limit"]), 100)
+        page = newest[at : at + size]
+        return 200, {}, {"events": page, "cursor": str(at + size) if page else None}
+
+    api.answer = answer
+    source(world, "braintrust", api.url, project="proj-1")
+    shown, rows = rows, rows[:500]
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 500
+    rows, api.asked = shown, []
+    counts = sync(ctx, OPERATOR, "prod")["prod"]
+    assert (counts["stored"], counts["conflicts"]) == (100, 0)
+    assert len(api.asked) <= 4  # 100 new ones, two hours of overlap, and the page that ends the walk
+
+
+def test_openrouter_tells_its_own_count_of_each_day(ctx: Context, world: Any, api: Api) -> None:
+    days = [{"date": f"2026-10-{day:02d} 00:00:00", "model": model, "requests": 10 * day} for day in (30, 31) for model in ("a", "b")]
+    api.answer = lambda path, *_: (200, {}, {"data": days}) if path == "/api/v1/activity" else (404, {}, {})
+    source(world, "openrouter", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["read"] == 0
+    assert [(one.start_at.day, one.said, one.read) for one in windows(ctx)] == [(30, 600, 0), (31, 620, 0)]
+
+
+def test_portkey_downloads_what_is_ready_and_starts_nothing(ctx: Context, world: Any, api: Api) -> None:
+    lines = (FIXTURES / "portkey_export.jsonl").read_bytes()
+    store = Api()
+    store.answer = lambda _path, query, *_: (200, {}, gzip.compress(lines)) if query.get("signature") == "s" else (403, {}, {})
+    window = {
+        "time_of_generation_min": "2026-10-01T00:00:00Z",
+        "time_of_generation_max": "2026-10-02T00:00:00Z",
+        "page_size": lines.count(b"\n"),
+    }
+    exports = [
+        {"id": "e1", "status": "success", "last_updated_at": "2026-11-01T10:00:00Z", "filters": window},
+        {"id": "e2", "status": "in_progress", "last_updated_at": "2026-11-01T11:00:00Z", "filters": {}},
+    ]
+
+    def answer(path: str, _query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
+        assert headers["x-portkey-api-key"] == "sk-source-1"
+        if path == "/v1/logs/exports":
+            return 200, {}, {"object": "list", "data": exports}
+        assert path == "/v1/logs/exports/e1/download"
+        return 200, {}, {"signed_url": f"{store.url}/export.jsonl?signature=s"}
+
+    api.answer = answer
+    source(world, "portkey", f"{api.url}/v1")
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == lines.count(b"\n")
+    store.close()
+    assert {verb for verb, *_ in api.asked + store.asked} == {"GET"}
+    assert "x-portkey-api-key" not in store.asked[0][4]
+    [seen] = windows(ctx)
+    assert "page size" in seen.hole
+
+
+def test_fal_by_cursor(ctx: Context, world: Any, api: Api) -> None:
+    events = unfolded("fal_billing_events.jsonl", "billing_events")
+
+    def answer(path: str, query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
+        assert (path, headers["authorization"]) == ("/v1/models/billing-events", "Key sk-source-1")
+        found = between(events, "timestamp", query["start"], query["end"])
+        at = int(query.get("cursor", 0))
+        following = str(at + 1) if at + 1 < len(found) else None
+        return 200, {}, {"billing_events": found[at : at + 1], "next_cursor": following, "has_more": following is not None}
+
+    api.answer = answer
+    source(world, "fal", api.url)
+    sync(ctx, OPERATOR, "prod")
+    assert len(stored(ctx)) == len({event["request_id"] for event in events})
