@@ -36,7 +36,7 @@ from governor.web.routes import ROUTERS as WEB_ROUTERS
 
 # Everything that is served, in two lists: governor/api/routes.py and governor/web/routes.py.
 ROUTERS: Final = [*API_ROUTERS, *WEB_ROUTERS]
-MACHINE_PATHS: Final = ("/api/", "/v1/", "/ingest/", "/schema", "/healthz")
+MACHINE_PATHS: Final = ("/api/", "/v1/", "/ingest/", "/schema", "/healthz", "/tile/", "/checkpoint")
 
 
 def create_app(settings: Settings, *, context: Context | None = None, with_worker: bool = True) -> Litestar:

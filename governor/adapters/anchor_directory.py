@@ -63,5 +63,5 @@ def tail(handle: IO[bytes]) -> str:
 
 
 def mend(text: str) -> str:
-    """What must be written first when the last write was cut off: the half note is closed, so that what follows is read on its own."""
-    return "" if not text or text.endswith(HALF) else "\n\n"
+    """What must be written first when the last write was cut off: words that make the half note unreadable, and the end of its block."""
+    return "" if not text or text.endswith(HALF) else "(cut off)\n\n"

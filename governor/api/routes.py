@@ -10,6 +10,7 @@ from litestar.di import Provide
 from governor.api import (
     health,
     push,
+    tiles,
     v1_budgets,
     v1_catalog,
     v1_changes,
@@ -52,5 +53,5 @@ API: Final = Router(
 PUSH: Final = Router(
     path="/", route_handlers=[*push.ROUTES], middleware=[BearerAuthentication], dependencies=DEPENDENCIES, security=[{"token": []}]
 )
-OPEN: Final = Router(path="/", route_handlers=[*health.ROUTES], dependencies={"ctx": DEPENDENCIES["ctx"]})
+OPEN: Final = Router(path="/", route_handlers=[*health.ROUTES, *tiles.ROUTES], dependencies={"ctx": DEPENDENCIES["ctx"]})
 ROUTERS: Final = [API, PUSH, OPEN]

@@ -30,7 +30,7 @@ async def submit(request: Request[Any, Any, State], state: State) -> Response[by
     """Cosign, or say why not: 400, 403, 404, 409 with the size that is known, 422."""
     body = await request.body()
     reply = await to_thread.run_sync(add_checkpoint, state.witness, body, int(time.time()))
-    return Response(reply.body.encode(), status_code=reply.status, media_type=reply.media_type)
+    return Response(reply.body.encode(), status_code=reply.status, headers={"content-type": reply.media_type})
 
 
 @get("/logs/{digest:str}/checkpoint", sync_to_thread=True)
@@ -38,8 +38,8 @@ def newest(state: State, digest: str) -> Response[bytes]:
     """The last cosigned checkpoint of the log whose origin has this SHA-256 (hex)."""
     for origin, seen in state.witness.newest().items():
         if hashlib.sha256(origin.encode()).hexdigest() == digest:
-            return Response(seen.note.encode(), media_type=PLAIN, headers={"Cache-Control": "no-store"})
-    return Response(b"unknown log\n", status_code=404, media_type=PLAIN)
+            return Response(seen.note.encode(), headers={"content-type": PLAIN, "Cache-Control": "no-store"})
+    return Response(b"unknown log\n", status_code=404, headers={"content-type": PLAIN})
 
 
 @get("/", sync_to_thread=True, media_type=MediaType.TEXT)

@@ -63,3 +63,15 @@ def evidence(
         session.print({"proven": False, "kind": found.kind, "reason": error.message}, f"NOT PROVEN: {error.message}")
         raise typer.Exit(1) from None
     session.print({"proven": True, "kind": found.kind, "says": sentence}, f"PROVEN {found.kind}: {sentence}")
+
+
+def mirror(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the copy lives; it is grown when it is there already.")],
+) -> None:
+    """Write the log as static files (c2sp.org/tlog-tiles): checkpoint, hashes, entries. Refuses when DIR holds a history that the database does not continue."""
+    from governor.actions.mirror import mirror as write_mirror
+
+    session = session_of(ctx)
+    made = write_mirror(session.context(), folder)
+    session.print(made, f"{made['folder']}: {made['size']} entries (before: {made['before']}), {made['written']} files written")

@@ -121,3 +121,4 @@ def verify(
 app.command("anchor")(anchors.anchor)
 app.command("anchors")(anchors.anchors)
 app.command("evidence")(anchors.evidence)
+app.command("mirror")(anchors.mirror)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,9 @@ def test_a_governor_and_its_witness(tmp_path: Path, served: tuple[WitnessFolder,
         [told] = publish_all(ctx)
         assert told["ok"], told
         assert told["detail"].startswith("cosigned by witness.audit.example at ")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{url}/add-checkpoint", b"old 1\n\n" + witness.newest()[ctx.keys.origin(ctx.org)].note.encode())
+    assert (refused.value.code, refused.value.headers["content-type"], refused.value.read()) == (409, "text/x.tlog.size", b"4\n")
     found = verify_with_anchors(ctx)
     assert (found.ok, found.blind, found.audit_grade) == (True, "", True), found.problems
     assert found.anchors[0].newest == 4

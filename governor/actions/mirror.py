@@ -1,0 +1,71 @@
+"""`ledger mirror`: the whole log as static files, for an auditor's copy or a web server; and what the tile routes answer.
+
+Owns: writing a mirror and growing it. Does not own: the bytes of a tile (store/tiles.py).
+Invariants: the checkpoint is written last, so that a mirror which was cut off still verifies; a mirror that the database does not continue is left
+untouched and reported: it is an anchor as good as any other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from governor.actions.anchors import log_key, remember
+from governor.actions.context import Context
+from governor.errors import AnchorConflict, NotFound
+from governor.ledger.anchor import signed_checkpoint
+from governor.store import ledger
+from governor.store.kept import disagreement
+from governor.store.tiles import parse_tile, tile_bytes, tiles_of
+
+
+def newest_checkpoint(ctx: Context) -> str:
+    """The newest signed note. Raises NotFound while nothing is signed."""
+    with ctx.rows.session() as session:
+        found = ledger.latest_checkpoint(session, ctx.org)
+    if found is None:
+        raise NotFound("the log is empty")
+    return found.note
+
+
+def tile(ctx: Context, path: str) -> bytes:
+    """A tile below the newest checkpoint. Raises NotFound for one that is not there (yet)."""
+    wanted = parse_tile(path)
+    with ctx.rows.session() as session:
+        newest = ledger.latest_checkpoint(session, ctx.org)
+        if newest is None:
+            raise NotFound("the log is empty")
+        return tile_bytes(session, ctx.org, wanted, newest.size)
+
+
+def mirror(ctx: Context, folder: Path) -> dict[str, Any]:
+    """Bring `folder` to the newest checkpoint: {"size", "before", "written"}. Raises AnchorConflict when it holds another history."""
+    ctx.seal()
+    note, place = newest_checkpoint(ctx), folder / "checkpoint"
+    before = place.read_text(encoding="utf-8") if place.is_file() else ""
+    old = 0
+    if before:
+        with ctx.rows.session() as session:
+            found = disagreement(session, ctx.org, log_key(ctx), before)
+        if found is not None:
+            if found.kind != "foreign":
+                remember(ctx, before)
+            raise AnchorConflict(f"the mirror in {folder} tells another history: {found.detail}")
+        old = signed_checkpoint(before, log_key(ctx)).size
+    size, written = signed_checkpoint(note, log_key(ctx)).size, 0
+    for one in tiles_of(size, old):
+        with ctx.rows.session() as session:
+            body = tile_bytes(session, ctx.org, one, size)
+        path = folder / "tile" / one.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, body)
+        written += 1
+    folder.mkdir(parents=True, exist_ok=True)
+    put(place, note.encode())
+    return {"folder": str(folder), "size": size, "before": old, "written": written}
+
+
+def put(path: Path, body: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(body)
+    temporary.replace(path)
