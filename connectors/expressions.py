@@ -60,8 +60,8 @@ EMPTY_MAP: Final = "map([]::VARCHAR[], []::VARCHAR[])"
 
 
 def members(source: str) -> str:
-    """A JSON object as a map. It may repeat a key; map_concat settles that."""
-    return f"json_transform({source}, '\"MAP(VARCHAR, VARCHAR)\"')"
+    """The members of a JSON object, which may repeat a key; null for anything else."""
+    return f"map_entries(json_transform({source}, '\"MAP(VARCHAR, VARCHAR)\"'))"
 
 
 def kept(members: str, prefix: str = "") -> str:
@@ -70,6 +70,11 @@ def kept(members: str, prefix: str = "") -> str:
     if not prefix:
         keep += " AND NOT starts_with(e.key, 'key.')"
     return f"list_transform(list_filter({members}, lambda e: {keep}), lambda e: {{'k': '{prefix}' || e.key, 'v': left(e.value, 4000)}})"
+
+
+def unique_map(entries: str, names: str) -> str:
+    """Entries {k, v}, of which the first of a name counts, as a map; `names` lists their k. (map_concat does it five times slower.)"""
+    return f"coalesce(map_from_entries(list_filter({entries}, lambda e, i: list_position({names}, e.k) = i)), {EMPTY_MAP})"
 
 
 def claim(*names: str) -> str:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import EMPTY_MAP, choose, kept, members, money, seconds, whole
+from connectors.expressions import choose, kept, members, money, seconds, unique_map, whole
 from connectors.litellm.columns import BARE_COLUMNS, BODIES, COLUMNS, CONTENT_COLUMNS, KINDS, SPEND_PAYLOAD
 from connectors.litellm.shapes import (
     CONTENT_FACTS,
@@ -63,7 +63,7 @@ def _parsed(form: str, content: bool) -> str:
     return f"""
     structs AS (SELECT uri, row, position, fault, payload_sha256, line,
         CASE WHEN fault IS NULL THEN TRY(json_transform(line, {spec(shape)})) END AS r FROM records),
-    judgeable AS (SELECT * EXCLUDE line, r IS NOT NULL OR coalesce(json_valid(line), false) AS valid,
+    judgeable AS (SELECT * EXCLUDE line, CASE WHEN r IS NOT NULL THEN true ELSE coalesce(json_valid(line), false) END AS valid,
         starts_with(ltrim(line, {_BLANKS}), '{{') AS is_object FROM structs),
     parsed AS (SELECT *, {metadata} AS m, {frame} AS p FROM judgeable)"""
 
@@ -119,12 +119,14 @@ _RATED: Final = f"""
         coalesce(read_n, 0) + coalesce(write_n, 0) > input_n AS cache_apart,
         reasoning_n > output_n OR (reasoning_n > 0 AND total_n = input_n + output_n + reasoning_n) AS reasoning_apart
         FROM judged),
-    listed AS (SELECT *, map_entries(map_concat({EMPTY_MAP}, {members("key_meta")})) AS key_members,
-        map_entries(map_concat({EMPTY_MAP}, {members("key_meta")}, {members("requester_meta")}, {members("spend_meta")})) AS members
-        FROM used),
-    claimed AS (SELECT *, map_from_entries(list_concat({kept("key_members", "key.")}, {kept("members")})) AS metadata,
+    listed AS (SELECT *, {members("key_meta")} AS key_members, {members("requester_meta")} AS requester_members,
+        {members("spend_meta")} AS spend_members FROM used),
+    merged AS (SELECT *, list_reverse(list_concat({kept("key_members", "key.")},
+        {kept("list_concat(key_members, requester_members, spend_members)")})) AS entries FROM listed),
+    named_entries AS (SELECT *, list_transform(entries, lambda e: e.k) AS entry_names FROM merged),
+    claimed AS (SELECT *, {unique_map("entries", "entry_names")} AS metadata,
         list_filter(from_json(tags_json, '["VARCHAR"]'), lambda t: t IS NOT NULL AND NOT starts_with(t, 'User-Agent:')) AS tags
-        FROM listed),
+        FROM named_entries),
     rated AS (SELECT *,
         CASE WHEN has_usage THEN input_n + CASE WHEN cache_apart THEN coalesce(read_n, 0) + coalesce(write_n, 0) ELSE 0 END END AS input_total,
         CASE WHEN has_usage THEN output_n + CASE WHEN reasoning_apart THEN reasoning_n ELSE 0 END END AS output_total,

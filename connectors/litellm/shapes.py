@@ -106,7 +106,7 @@ def unstring(expression: str) -> str:
     """JSON columns arrive as JSON or as a string of JSON, by driver; null when the string holds no JSON."""
     text = f"json_extract_string({expression}, '$')"
     inner = f"CASE WHEN json_valid({text}) THEN {text}::JSON END"
-    return f"CASE WHEN json_type({expression}) = 'VARCHAR' THEN {inner} ELSE {expression} END"
+    return f"CASE WHEN starts_with({expression}::VARCHAR, '\"') THEN {inner} ELSE {expression} END"
 
 
 _UPSTREAM_ID: Final = """coalesce(r.hidden_params.additional_headers."llm_provider-x-request-id",

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import EMPTY_MAP, choose, instant, kept, members, money, whole
+from connectors.expressions import choose, instant, kept, members, money, unique_map, whole
 from connectors.keys import STRONG_ID
 from connectors.mapping.bodies import content_facts, written
 from connectors.mapping.columns import columns_of, plain
@@ -49,7 +49,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     facts["exclusive"] = _exclusive(mapping, paths)
     facts["currency_text"] = _text(mapping.cost.currency, paths) if mapping.cost and mapping.cost.currency else "'USD'"
     facts["is_call"] = _is_call(mapping, paths)
-    facts["metadata_found"] = _metadata(mapping, paths)
+    facts["metadata_entries"] = _metadata(mapping, paths)
     facts["tags_found"] = _tags(mapping, paths)
     if content:
         facts |= content_facts(mapping, paths)
@@ -62,7 +62,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
         _lines(mapping),
         f"""opened AS (SELECT *, TRY(json_extract_string(line, {paths.listed()})) AS v FROM lines)""",
         f"facts AS (SELECT uri, row, position, fault, payload_sha256, line, v IS NOT NULL AND json_valid(line) AS valid, {chosen} FROM opened)",
-        f"typed AS (SELECT *, {typed} FROM facts)",
+        f"typed AS (SELECT *, {typed}, list_transform(metadata_entries, lambda e: e.k) AS metadata_names FROM facts)",
         _judged(mapping),
         _counted(mapping),
         _named(mapping),
@@ -157,15 +157,15 @@ def _is_call(mapping: Mapping, paths: Paths) -> str:
 
 
 def _metadata(mapping: Mapping, paths: Paths) -> str:
-    """A map of the user's metadata, secrets left out."""
-    objects = [f"coalesce({members(_object(paths.text(path)))}, {EMPTY_MAP})" for path in mapping.metadata]
-    found = f"map_concat({EMPTY_MAP}, {', '.join(objects)})" if objects else EMPTY_MAP
+    """Entries of the user's metadata, secrets left out; what comes later in the mapping or in the record comes first."""
+    objects = ", ".join(members(_object(paths.text(path))) for path in mapping.metadata)
+    found = f"list_concat({objects})" if objects else "NULL"
     if mapping.metadata_pairs:
         keys, values = (_list(paths.text(path)) for path in (mapping.metadata_pairs.keys, mapping.metadata_pairs.values))
         named = f"list_filter(list_zip({keys}, {values}), lambda e: e[1] IS NOT NULL)"
-        pairs = f"map_concat({EMPTY_MAP}, map_from_entries(list_transform({named}, lambda e: {{'k': e[1], 'v': e[2]}})))"
+        pairs = f"list_transform({named}, lambda e: {{'key': e[1], 'value': e[2]}})"
         found = f"CASE WHEN {keys} IS NOT NULL THEN {pairs} ELSE {found} END"
-    return f"map_from_entries({kept(f'map_entries({found})')})"
+    return f"list_reverse({kept(f'{found}::STRUCT(key VARCHAR, value VARCHAR)[]')})"
 
 
 def _object(text: str) -> str:
@@ -233,7 +233,7 @@ def _counted(mapping: Mapping) -> str:
             CASE WHEN has_usage THEN output_tokens_n + CASE WHEN reasoning_apart THEN coalesce(reasoning_tokens_n, 0) ELSE 0 END END AS output_total,
             coalesce(map_contains(metadata, 'governor-shadow-run') OR map_contains(metadata, 'governor_shadow_run'), false)
                 OR len(list_filter(tags, lambda t: starts_with(t, 'governor-shadow-run'))) > 0 AS is_shadow
-            FROM (SELECT *, metadata_found AS metadata, tags_found AS tags FROM proven))"""
+            FROM (SELECT *, {unique_map("metadata_entries", "metadata_names")} AS metadata, tags_found AS tags FROM proven))"""
 
 
 def _status() -> str:
