@@ -117,7 +117,7 @@ class Context:
             before = kept_note(path)
             check_kept(session, self.org, ledger.log_vkey(origin, signer), before)
             now = self.now()
-            made = ledger.sign_checkpoint(session, self.org, signer, origin, now)
+            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=self.keys.cosign(self.org, now))
             tx = Transaction(session, org=self.org, now=now, producer=self.keys.producer_signer())
             if made is not None and made.note != before:
                 keep_note(path, made.note)

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
+from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.context import Context, open_context
-from governor.errors import GovernorError
+from governor.errors import GovernorError, Unavailable
 from governor.settings import Settings
 
 DISTRIBUTION = "workflow-model-governor"
@@ -56,6 +57,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield _guard("isolation", lambda: _isolation(context))
         yield _guard("lake", lambda: f"snapshot {context.lake.snapshot_id()}")
         yield _guard("policy", lambda: f"bundle {context.bundle.revision[:12]}, {context.engine().info.name}")
+        yield _guard("anchors", lambda: _anchors(context), needed=False)
     finally:
         context.close()
 
@@ -104,6 +106,15 @@ def _database(context: Context) -> str:
     with context.rows.session() as session:
         session.connection()
     return "embedded SQLite" if context.settings.embedded else "Postgres"
+
+
+def _anchors(context: Context) -> str:
+    """Raises Unavailable for a stale one: the check line then shows `--`."""
+    states = anchor_states(context)
+    stale = [str(one["name"]) for one in states if one["state"] == "stale"]
+    if stale:
+        raise Unavailable(f"stale: {', '.join(stale)}", hint="run `governor ledger anchor`")
+    return f"{len(states)} configured, {'audit-grade' if audit_grade(states) else 'NOT audit-grade: none outside the reach of the database owner is up to date'}"
 
 
 def _isolation(context: Context) -> str:

@@ -1,4 +1,4 @@
-"""Keys as files in the home: log, issuer, producer (Ed25519 PEM) and one content key per organization.
+"""Keys as files in the home: log, issuer, producer (Ed25519 PEM), the log's second key (ML-DSA-44) and one content key per organization.
 
 Owns: making, reading and guarding key files, and the names keys sign under. Does not own: what is signed.
 Invariants: a key file is readable by its owner only, or it is refused; a key that exists is never overwritten; private bytes leave only as signatures.
@@ -9,22 +9,28 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from governor.adapters.key_files import KeySigner, make_key, read_key
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.canonical import sha256_hex
-from governor.ledger.note import vkey
+from governor.ledger.cosign import cosign_mldsa
+from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, vkey
 from governor.ledger.trust import trust_text
 
 ROLES: Final = ("log", "issuer", "producer")
+MLDSA: Final = "log-mldsa"
 DOMAIN: Final = "governor.local"
 CONTENT_SIZE: Final = 32
 _SALT: Final = 16
@@ -52,6 +58,7 @@ class FileKeys:
         self.domain = domain
         self._passphrase = passphrase
         self._signers: dict[str, FileSigner] = {}
+        self._mldsa: KeySigner | None = None
 
     def create(self, org: str = "default") -> None:
         """Make whatever is missing; what exists stays. Safe with rivals: the first complete file wins."""
@@ -60,11 +67,25 @@ class FileKeys:
         for role in ROLES:
             if not self._path(role).exists():
                 self._place(self._path(role), self._pem(Ed25519PrivateKey.generate()))
+        if not self._path(MLDSA).exists():
+            make_key(self._path(MLDSA), MLDSA44PrivateKey.generate(), self._secret())
         if not self._content_path(org).exists():
             self._place(self._content_path(org), self._wrap(secrets.token_bytes(CONTENT_SIZE)))
 
     def log_signer(self) -> FileSigner:
         return self._signer("log")
+
+    def cosign(self, org: str, now: datetime) -> Callable[[str], str]:
+        """What puts the log's ML-DSA-44 cosignature under a checkpoint; nothing where the home has no such key (made before there was one)."""
+        if not self._path(MLDSA).exists():
+            return lambda _: ""
+        signer, name, when = self.mldsa_signer(), self.origin(org), int(now.timestamp())
+        return lambda text: cosign_mldsa(text, name, signer, when)
+
+    def mldsa_signer(self) -> KeySigner:
+        if self._mldsa is None:
+            self._mldsa = read_key(self._path(MLDSA), self._secret())
+        return self._mldsa
 
     def issuer_signer(self) -> FileSigner:
         return self._signer("issuer")
@@ -86,10 +107,17 @@ class FileKeys:
 
     def trust_text(self, org: str) -> str:
         """What a verifier must believe about this organization: public keys only."""
-        return trust_text(
+        text = trust_text(
             title=f"Trust for packets of organization {org}. Hand it over outside the packet, with its SHA-256 in writing.",
             logs=[vkey(self.origin(org), self.log_signer().public_key)],
             issuers=[vkey(self.issuer_name(org), self.issuer_signer().public_key)],
+        )
+        if not self._path(MLDSA).exists():
+            return text
+        second = VerifierKey(self.origin(org), MLDSA_COSIGNATURE, self.mldsa_signer().public_key)
+        return (
+            text
+            + f"# The log's second key, cosigning checkpoints (ML-DSA-44). A verifier that knows it may believe it as a log line:\n# log {second.text}\n"
         )
 
     def _signer(self, role: str) -> FileSigner:

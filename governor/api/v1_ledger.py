@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from litestar import MediaType, Response, get
 from litestar.params import Parameter
 
+from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
 from governor.actions.context import Context
-from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_ledger
+from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download
 from governor.api.slices import Cursor, Limit, decode, encode
 from governor.errors import Invalid
@@ -78,17 +79,31 @@ def show_proof(ctx: Context, name: str) -> str:
 def check(
     ctx: Context, tail: Annotated[int, Parameter(query="tail", ge=1, le=1_000_000, description="Newest entries to check.")] = 10_000
 ) -> dict[str, Any]:
-    """Recompute hashes, streams and signatures. `ok` is false when anything was changed, dropped or inserted."""
-    found = verify_ledger(ctx, tail=tail)
+    """Recompute hashes, streams and signatures and compare with every anchor. `ok` is false when anything was changed, dropped or inserted.
+
+    `blind` says what the check cannot see when no outside anchor was compared.
+    """
+    verified = verify_with_anchors(ctx, tail=tail)
+    found = verified.findings
     return {
-        "ok": found.ok,
+        "ok": verified.ok,
+        "audit_grade": verified.audit_grade,
+        "blind": verified.blind,
         "size": found.size,
         "checked": found.checked,
         "checkpoints": found.checkpoints,
         "unsealed": found.unsealed,
         "root": found.root,
-        "problems": found.problems,
+        "problems": verified.problems,
+        "anchors": [one.document() for one in verified.anchors],
     }
 
 
-ROUTES = [show_checkpoint, list_checkpoints, list_streams, list_entries, show_entry, show_leaf, show_proof, check]
+@get("/ledger/anchors", sync_to_thread=True, tags=TAGS)
+def list_anchors(ctx: Context) -> dict[str, Any]:
+    """Every anchor with its age; `audit_grade` needs one outside the database owner's reach that is up to date."""
+    states = anchor_states(ctx)
+    return {"audit_grade": audit_grade(states), "items": states}
+
+
+ROUTES = [show_checkpoint, list_checkpoints, list_streams, list_entries, show_entry, show_leaf, show_proof, check, list_anchors]

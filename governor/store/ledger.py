@@ -148,8 +148,10 @@ def root_at(session: Session, org_id: str, size: int) -> bytes:
     return with_nodes(session, org_id, lambda reader: merkle.root(reader, size))
 
 
-def sign_checkpoint(session: Session, org_id: str, signer: Signer, origin: str, now: datetime) -> LedgerCheckpoint | None:
-    """Sign the committed tree. Call in a transaction of its own, after the entries committed. None when the log is empty.
+def sign_checkpoint(
+    session: Session, org_id: str, signer: Signer, origin: str, now: datetime, *, cosign: Callable[[str], str] = lambda _: ""
+) -> LedgerCheckpoint | None:
+    """Sign the committed tree, in a transaction of its own, after the entries committed; `cosign` adds lines. None when the log is empty.
 
     Raises IntegrityError when the tree is not the last signed one with entries added: signing on would be equivocation.
     """
@@ -158,13 +160,11 @@ def sign_checkpoint(session: Session, org_id: str, signer: Signer, origin: str, 
     last = latest_checkpoint(session, org_id)
     if last is not None:
         _check_grown(session, org_id, last, size, VerifierKey(origin, 1, signer.public_key))
-        if last.size == size:
-            return last
-    if size == 0:
-        return None
+    if size == 0 or (last is not None and last.size == size):
+        return last
     found = root_at(session, org_id, size)
-    note = sign_note(Checkpoint(origin, size, found).text, [(origin, signer)])
-    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=note, created_at=now)
+    said = Checkpoint(origin, size, found).text
+    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=sign_note(said, [(origin, signer)]) + cosign(said), created_at=now)
     session.add(row)
     session.flush()
     return row

@@ -11,15 +11,15 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from litestar.response import Redirect
 
+from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
 from governor.actions.browse_people import list_people
 from governor.actions.check_entry import EntryCheck, check_entry
 from governor.actions.context import Context
 from governor.actions.export_trust import export_trust
-from governor.actions.verify_ledger import verify_ledger
+from governor.actions.verify_ledger import Verified, verify_with_anchors
 from governor.errors import GovernorError, NotFound
 from governor.ledger.types import REGISTRY
-from governor.store.fsck import Findings
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import SIZE
 
@@ -43,7 +43,9 @@ class LedgerPage:
     streams: list[dict[str, Any]]
     streams_shown: int
     names: dict[str, str]
-    findings: Findings | None = None
+    anchors: list[dict[str, Any]]
+    audit_grade: bool
+    verified: Verified | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class EntryPage:
     stream: str
 
 
-def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | None = None, findings: Findings | None = None) -> LedgerPage:
+def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | None = None, verified: Verified | None = None) -> LedgerPage:
     found, problem = read_entries(ctx, stream, kind, before)
     filters = {name: value for name, value in (("stream", stream), ("type", kind)) if value}
 
@@ -70,7 +72,7 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
     newer = ""
     if before is not None and not filters:  # without a filter the index says where the page before begins
         newer = link(before + SIZE if before + SIZE < found["size"] else None)
-    newest = checkpoints(ctx, 1)
+    newest, anchors = checkpoints(ctx, 1), anchor_states(ctx)
     return LedgerPage(
         found=found,
         problem=problem,
@@ -84,7 +86,9 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
         streams=named_streams(ctx),
         streams_shown=STREAMS_SHOWN,
         names=stream_names(ctx),
-        findings=findings,
+        anchors=anchors,
+        audit_grade=audit_grade(anchors),
+        verified=verified,
     )
 
 
@@ -183,18 +187,17 @@ def download_trust(ctx: Context) -> Response[str]:
 @post("/ledger/verify", sync_to_thread=True)
 def do_verify(request: type_of_request, ctx: Context) -> Response[str] | Redirect:
     """Any signed-in person may look. A sound log says so and goes back; anything wrong is listed, every line of it."""
-    found = verify_ledger(ctx)
-    if found.ok:
-        told = f"{found.checked:,} entries and {found.checkpoints:,} checkpoints: every hash, stream, tree node and signature was computed again."
-        return go(
-            "/ledger",
-            Flash(
-                "good",
-                "The ledger verifies",
-                told + (f" {found.unsealed:,} entries wait for the next checkpoint." if found.unsealed else ""),
-            ),
-        )
-    return render(request, "ledger.html", ledger_page(ctx, findings=found))
+    verified = verify_with_anchors(ctx)
+    found = verified.findings
+    if not verified.ok:
+        return render(request, "ledger.html", ledger_page(ctx, verified=verified))
+    compared = [one.name for one in verified.anchors if one.status == "agrees" and one.kind != "home"]
+    told = (
+        f"{found.checked:,} entries and {found.checkpoints:,} checkpoints: every hash, stream, tree node and signature was computed again."
+    )
+    told += f" {found.unsealed:,} entries wait for the next checkpoint." if found.unsealed else ""
+    told += f" Anchors that agree: {', '.join(compared)}." if compared else ""
+    return go("/ledger", Flash("warn" if verified.blind else "good", "The ledger verifies", f"{verified.blind} {told}".strip()))
 
 
 ROUTES = [show_ledger, show_entry, download_leaf, download_proof, download_checkpoint, download_trust, do_verify]

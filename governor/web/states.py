@@ -6,7 +6,22 @@ from typing import Final
 
 TONES: Final[dict[str, frozenset[str]]] = {
     "good": frozenset(
-        {"approved", "verified", "pass", "ok", "closed", "done", "stored", "allow", "priced", "valid", "active", "governed", "allowed"}
+        {
+            "approved",
+            "verified",
+            "pass",
+            "ok",
+            "closed",
+            "done",
+            "stored",
+            "allow",
+            "priced",
+            "valid",
+            "active",
+            "governed",
+            "allowed",
+            "fresh",
+        }
     ),
     "warn": frozenset(
         {

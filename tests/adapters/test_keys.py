@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from governor.adapters.keys import FileKeys
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.canonical import sha256_hex
-from governor.ledger.note import VerifierKey
+from governor.ledger.checkpoint import Checkpoint
+from governor.ledger.note import VerifierKey, parse_note, parse_vkey, sign_note
 from governor.ledger.trust import parse_trust
 
 
@@ -17,7 +19,7 @@ def test_keys_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.create("default")
     files = sorted(path.name for path in keys.folder.iterdir())
-    assert files == ["content-default.key", "issuer.pem", "log.pem", "producer.pem"]
+    assert files == ["content-default.key", "issuer.pem", "log-mldsa.pem", "log.pem", "producer.pem"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys.folder.iterdir()} == {0o600}
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
     before = {path.name: path.read_bytes() for path in keys.folder.iterdir()}
@@ -43,7 +45,7 @@ def test_rivals_agree_on_one_key(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert {FileKeys(tmp_path).log_signer().public_key for _ in range(3)} == {FileKeys(tmp_path).log_signer().public_key}
-    assert len(list((tmp_path / "keys").iterdir())) == 4, "no temporary file is left"
+    assert len(list((tmp_path / "keys").iterdir())) == 5, "no temporary file is left"
 
 
 def test_a_key_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -99,3 +101,17 @@ def test_trust_text_holds_public_keys_only(tmp_path: Path) -> None:
     trust = parse_trust(keys.trust_text("acme").encode())
     assert [(key.name, key.public_key) for key in trust.logs] == [("governor.local/acme", keys.log_signer().public_key)]
     assert [(found.key.name, found.key_id) for found in trust.issuers] == [("governor.local/acme/issuer", keys.issuer_signer().key_id)]
+
+
+def test_the_second_key_cosigns_checkpoints_and_is_named_in_the_trust_file(tmp_path: Path) -> None:
+    keys = FileKeys(tmp_path)
+    keys.create()
+    text = Checkpoint("governor.local/default", 3, bytes(32)).text
+    note = parse_note(
+        sign_note(text, [("governor.local/default", keys.log_signer())]) + keys.cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text)
+    )
+    [second] = [line.removeprefix("# log ") for line in keys.trust_text("default").splitlines() if line.startswith("# log ")]
+    assert note.cosigned_at(parse_vkey(second)) == int(datetime(2026, 11, 20, tzinfo=UTC).timestamp())
+    assert note.signed_by(parse_trust(keys.trust_text("default").replace("# log ", "log ").encode()).logs[1]) is True
+    (tmp_path / "keys/log-mldsa.pem").unlink()
+    assert FileKeys(tmp_path).cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text) == ""
