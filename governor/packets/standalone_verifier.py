@@ -41,6 +41,7 @@ STATES = {
     "change:approve": {"approved", "in_review"}, "change:reject": {"rejected"}, "change:expire": {"expired"}, "change:cutover": {"cutover"},
     "change:verify": {"verified", "drifted", "cutover"}, "change:drift": {"drifted"},
 }  # fmt: skip
+PAIRS = "evidence/pairs.jsonl"
 APPROVED = {"approved", "cutover", "verified", "drifted"}
 
 
@@ -564,6 +565,10 @@ class Packet:
             raise Fail("the packet holds no evidence")
         return f"{count} of {count} files match their SHA-256; {len(named)} of them bound by ledger entries; report matches"
 
+    def verdict(self):
+        """Governor computes the measured verdict again from its pairs; this program does not have the method, and says so."""
+        return "none", "not computed again by this program; governor packet verify does"
+
     def binding(self):
         self._need(self.proven, "the events are not proven")
         change = self._change()
@@ -793,7 +798,7 @@ def title_of(held):
 
 CHECKS = (
     ("container", Packet.container), ("statement", Packet.statement), ("events", Packet.inclusion), ("evidence", Packet.evidence),
-    ("binding", Packet.binding), ("approvals", Packet.approvals), ("policy", Packet.policy), ("checkpoint", Packet.log),
+    ("verdict", Packet.verdict), ("binding", Packet.binding), ("approvals", Packet.approvals), ("policy", Packet.policy), ("checkpoint", Packet.log),
     ("redactions", Packet.redactions), ("timestamp", Packet.timestamp),
 )  # fmt: skip
 
@@ -806,6 +811,8 @@ def verify(packet, trust):
         return "unreadable", [("container", "fail" if isinstance(error, Fail) else "undecided", str(error))]
     lines = []
     for name, check in CHECKS:
+        if name == "verdict" and PAIRS not in held.files:
+            continue
         try:
             found = check(held)
             lines.append((name, *found) if isinstance(found, tuple) else (name, "ok", found))
