@@ -10,24 +10,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.plan_options import budget_pico, instant, share, whole
 from governor.actions.replay_price import PICO, Pricer
 from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflow_calls
 from governor.catalog import Catalog, WorkflowDocument
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import digest, timestamp
 from governor.shadow.judging import PROMPT_SHA256
-from governor.shadow.plan import LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain
+from governor.shadow.plan import LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
 from governor.shadow.sampling import Candidate, draw
 from governor.shadow.statistics import least_pairs
 
 WINDOW_DAYS: Final = 31
+AA_REPLAYS: Final = 200  # the baseline is asked twice on a third of the sample, at most this often
 OPTIONS: Final = frozenset(
     {
         "since",
@@ -35,6 +37,8 @@ OPTIONS: Final = frozenset(
         "seed",
         "baseline_arm",
         "aa_size",
+        "aa_replays",
+        "discordance",
         "judge",
         "max_output_tokens",
         "timeout_s",
@@ -88,7 +92,10 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     if baseline_arm not in {"replayed", "recorded"}:
         raise Invalid(f"baseline_arm is replayed or recorded, not {baseline_arm!r}")
     metrics = choose_metrics(metric_names(workflow, contract, baseline_arm), request.get("margins") or {}, size)
+    if "discordance" in options:
+        refuse_underpowered(metrics, size, Decimal(share(options["discordance"], "discordance")))
     refuse_too_few(eligible, max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
+    again = whole(options.get("aa_replays", min(AA_REPLAYS, -(-size // 3))), "aa_replays", 0, size) if baseline_arm == "replayed" else 0
     seed = str(options.get("seed") or digest({"request": plain(dict(request)), "snapshot": found.snapshot})[:32])
     sample = draw(eligible.candidates, size, seed)
     limit = whole(options.get("max_output_tokens", 4096), "max_output_tokens", 1, 200_000)
@@ -128,12 +135,14 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         data_class=workflow.data_class,
         expected_spend_pico=expected_spend(
             eligible, sample.draws, pricer, ctx.now(), baseline if baseline_arm == "replayed" else None, candidate
-        ),
+        )
+        + expected_spend(eligible, sample.draws[:again], pricer, ctx.now(), baseline, None),
         contract=plain(contract),
         latency_slo_us=workflow.latency_target_ms * 1000 if workflow.latency_target_ms and baseline_arm == "replayed" else None,
         cost_ceiling_pico=int(Decimal(str(workflow.max_cost_per_call)) * PICO) if workflow.max_cost_per_call is not None else None,
         judge=judge_of(options.get("judge"), catalog),
         max_excluded_share=share(options.get("max_excluded_share", "0.5")),
+        aa_replays=again,
     )
 
 
@@ -239,7 +248,7 @@ def refuse_too_few(eligible: Eligible, needed: int, workflow_id: str) -> None:
     )
 
 
-def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime, baseline: Arm | None, candidate: Arm) -> int:
+def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime, baseline: Arm | None, candidate: Arm | None) -> int:
     """What the replays will cost if they use the tokens that production used."""
     return sum(
         pricer.tokens(arm, now, input_tokens=row["input_tokens"] or 0, output_tokens=row["output_tokens"] or 0) or 0
@@ -260,40 +269,3 @@ def judge_of(text: Any, catalog: Catalog) -> Judge | None:
         raise Invalid("a judge needs endpoint, provider and model") from None
     catalog.endpoint(found.endpoint)
     return found
-
-
-def whole(value: Any, name: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal() or not least <= int(value) <= most:
-        raise Invalid(f"{name} is a whole number from {least} to {most}, not {value!r}")
-    return int(value)
-
-
-def share(value: Any) -> str:
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        found = Decimal(-1)
-    if not 0 <= found <= 1:
-        raise Invalid(f"max_excluded_share is a share from 0 to 1, not {value!r}")
-    return format(found, "f")
-
-
-def budget_pico(value: Any) -> int:
-    try:
-        found = Decimal(str(value)) * PICO
-    except InvalidOperation:
-        found = Decimal(0)
-    if not found.is_finite() or found < 1:
-        raise Invalid(f"budget {value!r} is no amount in USD")
-    return int(found)
-
-
-def instant(value: Any, name: str) -> datetime | None:
-    """An ISO date or instant; a day is its first moment in UTC."""
-    if value in (None, ""):
-        return None
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise Invalid(f"{name} is an ISO date or instant, not {value!r}") from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -30,9 +30,9 @@ from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.errors import IntegrityError, Unavailable
 from governor.ports import ModelEndpoint
+from governor.shadow.baseline import AA_LEAST
 from governor.shadow.measured import harmed_after
 from governor.shadow.plan import ReplayPlan
-from governor.shadow.verdict import AA_LEAST
 from governor.store.rows.changes import Change
 
 log = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def decided(job: Replay) -> bool:
 
 
 def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict[int, str]]:
-    """(tasks per position, positions that turn out not to be replayable). Baseline and candidate stand next to each other in time."""
+    """(tasks per position, positions that turn out not to be replayable). All arms of a position stand next to each other in time."""
     groups: list[list[Task]] = []
     unusable: dict[int, str] = {}
     now = job.ctx.now()
@@ -174,7 +174,7 @@ def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict
             unusable[position] = "excluded_content"
             continue
         group: list[Task] = []
-        for arm in ("baseline", "candidate"):
+        for arm in ("baseline", "candidate", "repeat"):
             if arm in job.table[position] and job.table[position][arm].state == "planned":
                 route = job.route(arm)
                 request = request_of(job.plan, job.run_id, position, arm, route, given)

@@ -6,6 +6,7 @@ Invariants: files are written as they were hashed; only a run that is done leave
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlmodel import select
@@ -16,7 +17,7 @@ from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import canonical_json
-from governor.shadow.comparison import Limits, Pair, compare
+from governor.shadow.comparison import Limits, Pair, compare, repeated
 from governor.shadow.judging import combine
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.verdict import verdict
@@ -31,7 +32,8 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
     recorded, candidate = arms["recorded"], arms["candidate"]
     baseline = arms.get("baseline")
     compared = recorded if plan.baseline_arm == "recorded" else baseline
-    needed = [candidate, *([baseline] if baseline is not None else []), *([compared] if compared is not None else [])]
+    again = arms.get("repeat")
+    needed = [one for one in (candidate, baseline, compared, again) if one is not None]
     spend = sum(one.spend_pico for name, one in arms.items() if name != "recorded")
     state = next((one.state for one in needed if one.state != "done"), "done")
     if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in JUDGES if name in arms):
@@ -53,10 +55,15 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         trust_judge=plan.judge is not None and plan.judge.calibrated,
         spend_pico=spend,
     )
-    if against is None or baseline is None or baseline.facts is None:
+    if baseline is None or baseline.facts is None:
         return found
-    drift = compare(position, record_id, against, baseline.facts, limits=Limits(), costs=(None, None))
-    return Pair(**{**found.__dict__, "aa": drift.d, "aa_equal": drift.equal})
+    if against is not None:
+        drift = compare(position, record_id, against, baseline.facts, limits=Limits(), costs=(None, None))
+        found = replace(found, aa=drift.d, aa_equal=drift.equal)
+    if again is not None and again.facts is not None:
+        differences, equal, took = repeated(baseline.facts, again.facts)
+        found = replace(found, repeat=differences, repeat_equal=equal, repeat_us=took)
+    return found
 
 
 def pairs_of(plan: ReplayPlan, table: Table) -> list[Pair]:

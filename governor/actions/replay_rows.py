@@ -86,9 +86,10 @@ class Written:
 
 
 def arms_of(plan: ReplayPlan, position: int) -> tuple[str, ...]:
-    """The arms that are called, and `recorded`, which is only measured."""
+    """The arms that are called, and `recorded`, which is only measured. repeat: the baseline a second time (A/A)."""
     baseline = ("baseline",) if plan.baseline_arm == "replayed" or position < plan.aa_size else ()
-    return ("recorded", *baseline, "candidate")
+    repeat = ("repeat",) if baseline and position < plan.aa_replays else ()
+    return ("recorded", *baseline, "candidate", *repeat)
 
 
 def find_run(session: Session, org: str, run_id: str, *, lock: bool = False) -> ShadowRun:

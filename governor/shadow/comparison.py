@@ -46,6 +46,9 @@ class Pair:
     baseline_us: int | None = None
     candidate_us: int | None = None
     spend_pico: int = 0  # what this position cost to replay, all arms and attempts
+    repeat: Mapping[str, int] = field(default_factory=dict)  # A/A: the baseline asked again against its first reply
+    repeat_equal: str = ""
+    repeat_us: int | None = None
 
     def document(self) -> dict[str, Any]:
         def money(value: int | None) -> str | None:
@@ -69,6 +72,9 @@ class Pair:
             "baseline_us": self.baseline_us,
             "candidate_us": self.candidate_us,
             "spend_pico": str(self.spend_pico),
+            "repeat": dict(self.repeat),
+            "repeat_equal": self.repeat_equal,
+            "repeat_us": self.repeat_us,
         }
 
     @classmethod
@@ -123,7 +129,7 @@ def limit_differences(pair_costs: tuple[int | None, int | None], baseline: Facts
 
 
 def over(reply: Facts, limit_us: int) -> bool:
-    return reply.status != "ok" or reply.duration_us is None or reply.duration_us > limit_us
+    return reply.status != "ok" or not reply.duration_us or reply.duration_us > limit_us  # no time at all is not a fast reply
 
 
 def compare(
@@ -162,3 +168,13 @@ def compare(
         candidate_us=candidate.duration_us if both else None,
         spend_pico=spend_pico,
     )
+
+
+def repeated(baseline: Facts, again: Facts) -> tuple[dict[str, int], str, int | None]:
+    """(differences, equal, duration) of the baseline's second reply against its first: what the same route does to itself."""
+    (worst, best), equal = quality(baseline, again)
+    found = differences(baseline, again)
+    if worst == best:
+        found["quality"] = worst
+    both = baseline.status == "ok" and again.status == "ok"
+    return found, equal, again.duration_us if both else None

@@ -14,7 +14,7 @@ import numpy as np
 from governor.shadow.betting import anytime_interval, harm_wealth, noninferiority_wealth
 from governor.shadow.comparison import Pair
 from governor.shadow.plan import Metric, ReplayPlan
-from governor.shadow.statistics import Counts, noninferiority_p, tango_interval, weighted_counts
+from governor.shadow.statistics import Counts, deflated, design_effect, noninferiority_p, tango_interval, weighted_counts
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,16 @@ class Measured:
     anytime: tuple[float, float]
     pass_level: float
     alpha_final: float
+    clusters: int
+    effect: float
 
     def holds(self, *, final: bool) -> bool:
-        """Has the candidate shown that it keeps this promise? The final test counts once, at the registered size."""
-        return self.e_value >= self.pass_level or (final and self.p_final <= self.alpha_final)
+        """Has the candidate shown that it keeps this promise? The final test counts once, at the registered size.
+
+        The e-process takes every draw as new. Where several are of one trace it needs the cluster-robust test beside it.
+        """
+        anytime = self.e_value >= self.pass_level and (self.effect == 1.0 or self.p_final <= self.alpha_final)
+        return anytime or (final and self.p_final <= self.alpha_final)
 
     def document(self, *, final: bool) -> dict[str, Any]:
         interval = tango_interval(self.counts)
@@ -63,6 +69,8 @@ class Measured:
             "harm_e_value": number(self.harm_e),
             "p_final": number(self.p_final) if final else None,
             "status": status,
+            "clusters": self.clusters,
+            "design_effect": text(self.effect),
         }
 
 
@@ -96,13 +104,15 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
     pairs_at = np.cumsum([pair.state == "done" for pair in prefix])[plan.block - 1 :: plan.block][: len(gains)]
     gains = np.where(pairs_at >= plan.least_anytime_pairs, gains, 0.0) if len(gains) else gains
     over = np.flatnonzero(losses >= level)
-    counts = weighted_counts(worst, weights)
+    names = traces(plan, prefix)
+    effect = design_effect(worst, weights, names, float(plan.alpha_final)) if clustered(prefix, names) else 1.0
+    counts = deflated(weighted_counts(worst, weights), effect)
     return Measured(
         metric=metric,
         margin=margin,
         n=sum(pair.state == "done" for pair in prefix),
         counts=counts,
-        best=weighted_counts(best, weights),
+        best=deflated(weighted_counts(best, weights), effect),
         applies=sum(pair.state == "done" and (quality or metric.name in pair.d) for pair in prefix),
         unlabelled=sum(pair.state == "done" and pair.quality[0] != pair.quality[1] for pair in prefix) if quality else 0,
         e_value=float(gains.max()) if len(gains) else 0.0,
@@ -112,7 +122,20 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         anytime=anytime_interval(worst, weights, cap, plan.block),
         pass_level=1 / float(plan.alpha_anytime),
         alpha_final=float(plan.alpha_final),
+        clusters=len({name for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}),
+        effect=effect,
     )
+
+
+def traces(plan: ReplayPlan, prefix: Sequence[Pair]) -> list[str]:
+    """The trace each pair belongs to; a call without one is its own."""
+    return [plan.sample[pair.position].cluster or pair.record_id for pair in prefix]
+
+
+def clustered(prefix: Sequence[Pair], names: Sequence[str]) -> bool:
+    """Do two different calls of one trace stand in the sample?"""
+    calls = {(name, pair.record_id) for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}
+    return len({name for name, _ in calls}) < len(calls)
 
 
 def text(value: float) -> str:

@@ -32,6 +32,8 @@ KINDS: Final = {
     "empty": "guard",
     "contract": "guard",
     "tool_calls": "guard",
+    "leak": "guard",
+    "language": "guard",
     "latency": "limit",
     "cost_ceiling": "limit",
     QUALITY: "quality",
@@ -131,6 +133,7 @@ class ReplayPlan:
     max_excluded_share: str = "0.5"
     block: int = BLOCK
     version: int = VERSION
+    aa_replays: int = 0  # first positions at which the baseline is asked a second time, interleaved with the other arms
 
     @property
     def n(self) -> int:
@@ -153,6 +156,8 @@ class ReplayPlan:
         found["cost_ceiling_pico"] = None if self.cost_ceiling_pico is None else str(self.cost_ceiling_pico)
         found["population"]["cost_pico"] = str(self.population.cost_pico)
         found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
+        if not self.aa_replays:
+            del found["aa_replays"]  # plans fixed before this field existed keep their digest
         return plain(found)  # type: ignore[no-any-return]
 
     @property
@@ -232,6 +237,13 @@ def margin_of(name: str, text: str) -> Decimal:
     return value
 
 
-def advice(metrics: Sequence[Metric], size: int, discordance: float = 0.05) -> dict[str, int]:
-    """Pairs that give 80 % power where the two routes are equally good and differ on `discordance` of the traces."""
-    return {metric.name: pairs_needed(float(metric.margin), discordance) for metric in metrics} | {"planned": size}
+def refuse_underpowered(metrics: Sequence[Metric], size: int, discordance: Decimal) -> None:
+    """Raises Refused when equally good routes that differ on this share of traces would stay undecided in more than one of five runs."""
+    for metric in metrics:
+        needed = pairs_needed(float(metric.margin), float(discordance))
+        if metric.name == QUALITY and size < needed:
+            raise Refused(
+                f"{size} traces would leave {metric.name} open too often at a margin of {metric.margin}: routes that are equally good and differ on"
+                f" {discordance * 100:.4g} % of the traces need {needed} for 4 of 5 runs to pass",
+                hint=f"use --sample {needed}, or a wider --margin {metric.name}=...",
+            )

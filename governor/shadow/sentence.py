@@ -32,9 +32,18 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
     if word == "fail":
         why = "; ".join(by_status["fail"]) or "its answers hardly differ from one another"
         return f"On {pairs}, {name(plan)} did worse than allowed: {why}."
-    needed = (document.get("still_needed") or {}).get("p50")
-    more = f" About {needed:,} more would likely decide it." if needed else ""
-    return f"{pairs} do not decide {'; '.join(by_status['inconclusive']) or 'it'}.{more}"
+    return f"{pairs} do not decide {'; '.join(by_status['inconclusive']) or 'it'}.{more(document.get('still_needed') or {})}"
+
+
+def more(needed: Mapping[str, Any]) -> str:
+    """What would settle it, with the band the forecast gives and its price."""
+    if not needed.get("metrics"):
+        return ""
+    if not needed.get("p50"):
+        return " More of the same calls are unlikely to decide it."
+    least, most = f"{needed['p10'] or 0:,}", f"{needed['p90']:,}" if needed["p90"] else "far more"
+    price = f" for some ${needed['usd']}" if needed.get("usd") else ""
+    return f" About {needed['p50']:,} more would likely decide it ({least} to {most}){price}."
 
 
 def name(plan: ReplayPlan) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
+from scipy.stats import t as student
+
 NORMAL: Final = NormalDist()
 BISECTIONS: Final = 80  # halves [-1, 1] far below double precision
 
@@ -49,6 +51,41 @@ def weighted_counts(differences: Sequence[int], weights: Sequence[float]) -> Cou
     better = math.fsum(weight for weight, d in zip(weights, differences, strict=True) if d > 0)
     worse = math.fsum(weight for weight, d in zip(weights, differences, strict=True) if d < 0)
     return Counts(better * scale, worse * scale, total * scale)
+
+
+def design_effect(differences: Sequence[int], weights: Sequence[float], clusters: Sequence[str], alpha: float = 0.04) -> float:
+    """How much less the pairs say because some share a trace: variance of cluster sums over that of single pairs, never below 1, times what
+    Student's t with one degree of freedom less than clusters costs over the normal at `alpha`. 1 where every pair is a cluster of its own.
+    """
+    total = math.fsum(weights)
+    known = [(w, d, name) for w, d, name in zip(weights, differences, clusters, strict=True) if w]
+    sums: dict[str, float] = {}
+    if not total or len({name for _, _, name in known}) == len(known):
+        return 1.0
+    mean = math.fsum(w * d for w, d, _ in known) / total
+    single = math.fsum((w * (d - mean)) ** 2 for w, d, _ in known)
+    for w, d, name in known:
+        sums[name] = sums.get(name, 0.0) + w * (d - mean)
+    count = len(sums)
+    if count < 2:  # noqa: PLR2004 - one trace has no variance between traces
+        return float(len(known))
+    shared = math.fsum(one * one for one in sums.values()) * count / (count - 1)
+    ratio = shared / single if single else 1.0
+    return max(ratio, 1.0) * (float(student.ppf(1 - alpha, count - 1)) / NORMAL.inv_cdf(1 - alpha)) ** 2
+
+
+def deflated(counts: Counts, effect: float) -> Counts:
+    """The same shares on fewer effective pairs."""
+    return counts if effect == 1.0 else Counts(counts.better / effect, counts.worse / effect, counts.n / effect)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p, in the order given: at level alpha none of the true nulls is rejected with probability 1 - alpha."""
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[at]))
+        adjusted[at] = running
+    return adjusted
 
 
 def tango_z(counts: Counts, delta: float) -> float:
@@ -131,6 +168,26 @@ def latency_ratio(baseline: Sequence[int], candidate: Sequence[int], share: floa
         return None
     below = quantile(baseline, share)
     return quantile(candidate, share) / below if below > 0 else None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median of paired ratios and its 95 % interval from order statistics: no distribution is assumed."""
+
+    median: float
+    interval: Interval
+    n: int
+
+
+def paired_ratio(baseline: Sequence[int], other: Sequence[int]) -> Ratio | None:
+    """Median of other / baseline over pairs that both succeeded; None below ten pairs, where the interval would be the whole range."""
+    ratios = sorted(right / left for left, right in zip(baseline, other, strict=True) if left > 0)
+    n = len(ratios)
+    if n < 10:  # noqa: PLR2004
+        return None
+    rank = max(math.floor((n - NORMAL.inv_cdf(0.975) * math.sqrt(n)) / 2), 1)
+    middle = (ratios[(n - 1) // 2] + ratios[n // 2]) / 2
+    return Ratio(middle, Interval(ratios[rank - 1], ratios[n - rank]), n)
 
 
 def pairs_needed(margin: float, discordance: float, difference: float = 0.0, *, alpha: float = 0.04, power: float = 0.8) -> int:

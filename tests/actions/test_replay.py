@@ -144,7 +144,11 @@ def test_a_good_candidate_passes_and_leaves_evidence_that_gives_the_same_verdict
     states = verdict["states"]
     assert sum(states.values()) == 120
     assert states["excluded_policy"] > 0
-    assert house.endpoint.asked == {"gpt-4o": states["done"], "sim-mini": states["done"]}, "nothing is sent for a trace that policy denies"
+    again = verdict["repeat"]["n"]
+    assert 0 < again <= 40, "the baseline is asked twice on a third of the sample"
+    assert house.endpoint.asked == {"gpt-4o": states["done"] + again, "sim-mini": states["done"]}, (
+        "nothing is sent for a trace that policy denies"
+    )
     account(house, run)
     files = house.files(run)
     assert set(files) == {"plan.json", "sample.json", "pairs.jsonl", "verdict.json"}
@@ -367,13 +371,13 @@ def test_killed_at_any_point_and_started_again_it_ends_with_each_result_once(hou
     assert run.status == "done"
     rows = house.results(run.id)
     assert sorted((row.position, row.arm) for row in rows) == sorted(
-        (at, arm) for at in range(200) for arm in ("recorded", "baseline", "candidate")
+        (at, arm) for at in range(200) for arm in ("recorded", "baseline", "candidate", *(["repeat"] if at < 67 else []))
     )
     assert {row.state for row in rows} <= {"done", "excluded_policy"}
     account(house, run)
     sent = {row.position for row in rows if row.arm == "candidate" and row.state == "done"}
     asked = {key: count for key, count in house.endpoint.keys.items() if key.startswith(run.id)}
-    assert set(asked) == {f"{run.id}-{at}-{arm}" for at in sent for arm in ("baseline", "candidate")}
+    assert set(asked) == {f"{run.id}-{at}-{arm}" for at in sent for arm in ("baseline", "candidate", *(["repeat"] if at < 67 else []))}
     repeated = sum(count - 1 for count in asked.values())
     lost = sum(one.attempts - 1 for arms in load(house.ctx, run.id).values() for one in arms.values() if one.attempts)
     assert repeated <= lost, "a call that was made twice is one whose reservation was counted as lost"
