@@ -20,6 +20,7 @@ from governor.packets.approvals import APPROVED, check_approvals
 from governor.packets.binding import check_binding
 from governor.packets.case import Case, NotChecked, Undecided, need, text
 from governor.packets.history import check_checkpoint, check_events, check_policy, check_redactions
+from governor.packets.recomputed import PAIRS, check_verdict
 from governor.packets.report import Check, Report
 from governor.packets.statement import UnknownKey, open_envelope, unverified_predicate
 
@@ -43,9 +44,15 @@ def verify_packet(packet: bytes, trust: bytes | str | None) -> Report:
         report.checks.append(Check("container", "undecided", "no trust file: nothing in a packet can vouch for itself"))
         return report
     case = Case(files, believed)
-    for name, check in CHECKS:
+    for name, check in checks_of(files):
         report.checks.append(_run(name, check, case, {earlier.status for earlier in report.checks}))
     return report
+
+
+def checks_of(files: Mapping[str, bytes]) -> list[tuple[str, Callable[[Case], Check]]]:
+    """The ten checks of every packet, and one more where a pair table is there to compute the verdict from."""
+    more = [("verdict", check_verdict)] if PAIRS in files else []
+    return [*CHECKS[:4], *more, *CHECKS[4:]]
 
 
 def _run(name: str, check: Callable[[Case], Check], case: Case, earlier: set[str]) -> Check:
