@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
 from governor.web import (
+    budgets,
     calls,
     change,
     changes,
@@ -34,6 +35,7 @@ MODULES: Final = (
     changes,
     workflows,
     spend,
+    budgets,
     findings,
     calls,
     periods,

@@ -31,6 +31,7 @@ NAVIGATION: Final = (
     ("/changes", "Changes"),
     ("/workflows", "Workflows"),
     ("/spend", "Spend"),
+    ("/budgets", "Budgets"),
     ("/findings", "Findings"),
     ("/periods", "Month end"),
     ("/sources", "Sources"),
