@@ -19,6 +19,7 @@ import typer
 
 from governor.cli import (
     apply,
+    bills,
     budgets,
     change,
     demo,
@@ -95,6 +96,7 @@ app.add_typer(trust.app, name="trust")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
+app.add_typer(bills.app, name="bills")
 app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
 app.add_typer(notify.app, name="notify")

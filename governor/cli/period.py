@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from governor.cli.bills import BillCommand, pairs_of, rates_of, show_reconciliation
 from governor.cli.session import session_of
 
 app = typer.Typer(help="Billing months: status, close, exceptions, files.", no_args_is_help=True)
@@ -40,6 +41,38 @@ def close(
     for warning in closed["warnings"]:
         session.note(f"warning: {warning}")
     session.print(closed, show)
+
+
+@app.command("reconcile", cls=BillCommand)
+def reconcile(
+    ctx: typer.Context,
+    month: Month,
+    bill: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bill",
+            metavar="SOURCE FILE...",
+            help="Reader (or auto) and the provider's files; again for another provider. Default: stored bills.",
+        ),
+    ] = None,
+    fx: Annotated[
+        list[str] | None,
+        typer.Option("--fx", metavar="CUR=RATE", help="USD for one unit of a currency, such as EUR=1.08: the rate of your books."),
+    ] = None,
+) -> None:
+    """Compare a month with the providers' bills: net and gross error, and a bridge by cause that sums to invoice minus ours.
+
+    Days that the provider may still change are pending. Who may: finance, admin, or the operator of an embedded home.
+    """
+    from governor.actions.read_bill import payloads_of
+    from governor.actions.reconcile_period import reconcile_period
+
+    session = session_of(ctx)
+    files: dict[str, list[str]] = {}
+    for source, file in pairs_of(bill or []):
+        files.setdefault(source, []).append(file)
+    given = [(source, payloads_of(names)) for source, names in files.items()]
+    session.print(reconcile_period(session.context(), session.actor(), month, bills=given, booked=rates_of(fx or [])), show_reconciliation)
 
 
 @app.command("except")

@@ -79,6 +79,8 @@ _ALL: Final = (
     _type("change:drift", "Later traffic differs from the approved route.", change=_TEXT),
     _type("period:close", "A month was closed from a pinned snapshot.", month=_TEXT),
     _type("period:except", "A signed exception allowed a close below the coverage limit.", month=_TEXT),
+    _type("bill:import", "A provider's bill was read; `digest` is over the digests of its files.", digest=_SHA, source=_TEXT),
+    _type("period:reconcile", "A month was compared with the providers' bills; `digest` is of the result.", month=_TEXT, digest=_SHA, status=_TEXT),
     _type("waiver:apply", "A waiver took effect until its expiry."),
     _type(
         "budget:cross",

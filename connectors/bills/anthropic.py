@@ -1,0 +1,97 @@
+"""Anthropic: cost_report (amounts are decimal strings of CENTS) and usage_report/messages (tokens), by day and workspace.
+
+Owns: both answers, pages and all. Invariants: an amount is divided by a hundred exactly; what is not grouped by description is read from what it has;
+a workspace of null is the default one and stays empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, money
+from connectors.bills.words import kind_of, said, tier_of
+from governor.chargeback.reconciliation.bill import Bill, BillLine
+from governor.ports import Payload
+
+METERS: Final = {
+    "uncached_input_tokens": "input",
+    "cache_read_input_tokens": "cache_read",
+    "cache_creation.ephemeral_5m_input_tokens": "cache_write",
+    "cache_creation.ephemeral_1h_input_tokens": "cache_write_1h",
+    "cache_creation_input_tokens": "cache_write",
+    "output_tokens": "output",
+}
+CENTS: Final = Decimal("0.01")
+
+
+class AnthropicBill:
+    name = "anthropic"
+
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
+        if b'"starting_at"' not in head:
+            return 0.0
+        return (
+            1.0 if any(word in head for word in (b'"cost_type"', b'"token_type"', b'"uncached_input_tokens"', b'"workspace_id"')) else 0.6
+        )
+
+    def read(self, payload: Payload) -> Bill:
+        return lines_of(_results(payload), _lines)
+
+
+def _results(payload: Payload) -> Iterator[Record]:
+    for bucket in buckets(payload):
+        inside = bucket.get("results")
+        if inside is None:
+            yield bucket
+            continue
+        for result in inside:
+            yield {"starting_at": bucket.get("starting_at"), **result}
+
+
+def _lines(row: Record) -> Iterable[BillLine]:
+    day = day_of(row, "starting_at", "date")
+    account = str(first_of(row, "workspace_id"))
+    if "amount" in row:
+        yield _cost(row, day, account)
+    elif "uncached_input_tokens" in row or "output_tokens" in row:
+        yield from _usage(row, day, account)
+    else:
+        raise Wrong("amount", "is missing")
+
+
+def _cost(row: Record, day: str, account: str) -> BillLine:
+    text = str(row.get("description") or "")
+    kind_named, token_type = str(row.get("cost_type") or ""), str(row.get("token_type") or "")
+    words = said(re.sub(r"\busage\b\s*-?", " ", text, flags=re.IGNORECASE))
+    meter = METERS.get(token_type) or (kind_named if kind_named not in {"", "tokens"} else words.meter if text else "")
+    return BillLine(
+        day=day,
+        issuer="anthropic",
+        account=account,
+        model=str(row.get("model") or ("" if kind_named not in {"", "tokens"} else words.model)),
+        meter=meter,
+        tier=tier_of(row.get("service_tier")) if row.get("service_tier") else words.tier,
+        kind=kind_of(text) if kind_named in {"", "tokens"} else "usage",
+        currency=currency_of(row.get("currency"), "currency"),
+        amount=money(row, "amount") * CENTS,
+        text=text,
+    )
+
+
+def _usage(row: Record, day: str, account: str) -> Iterable[BillLine]:
+    written: Any = row.get("cache_creation") or {}
+    tokens = {
+        meter: maybe(row, column) for column, meter in METERS.items() if "." not in column and column != "cache_creation_input_tokens"
+    }
+    tokens["cache_write"] = maybe(written, "ephemeral_5m_input_tokens") or maybe(row, "cache_creation_input_tokens")
+    tokens["cache_write_1h"] = maybe(written, "ephemeral_1h_input_tokens")
+    for meter, quantity in tokens.items():
+        if quantity:
+            tier = tier_of(row.get("service_tier"))
+            yield BillLine(day, "anthropic", account, str(row.get("model") or ""), meter, tier, "usage", "USD", None, quantity)
+
+
+reader = AnthropicBill()

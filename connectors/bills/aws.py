@@ -1,0 +1,170 @@
+"""AWS: Cost and Usage Report 2.0 (CSV or Parquet) and Cost Explorer's GetCostAndUsage (JSON), the model part of it.
+
+Owns: line item types, Bedrock's usage types, block sizes of quantities. Invariants: the unblended cost is the line, a net cost below it is a discount of its own;
+rows of other services are skipped by name; credits, taxes, fees and commitments are never usage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, Final
+
+from connectors.bills.reading import (
+    Record,
+    Skip,
+    Wrong,
+    columns_of,
+    currency_of,
+    day_of,
+    documents,
+    first_of,
+    lines_of,
+    maybe,
+    money,
+    number,
+    table,
+)
+from connectors.bills.words import said
+from governor.chargeback.reconciliation.bill import Bill, BillLine
+from governor.ports import Payload
+
+TYPES: Final = {
+    "usage": "usage",
+    "discountedusage": "usage",
+    "savingsplancoveredusage": "commitment",
+    "savingsplannegation": "commitment",
+    "savingsplanrecurringfee": "commitment",
+    "savingsplanupfrontfee": "commitment",
+    "rifee": "commitment",
+    "credit": "credit",
+    "refund": "credit",
+    "tax": "tax",
+    "fee": "fee",
+    "edpdiscount": "discount",
+    "privateratediscount": "discount",
+    "bundleddiscount": "discount",
+    "discount": "discount",
+}
+REGION: Final = re.compile(r"^(?:[A-Z]{2,4}\d?-)+(?=[A-Za-z])")
+MODELS: Final = re.compile(r"bedrock|sagemaker", re.IGNORECASE)
+BLOCKS: Final = (
+    (re.compile(r"1\s*k|1,?000\b|thousand", re.IGNORECASE), 1000),
+    (re.compile(r"1\s*m|1,?000,?000|million", re.IGNORECASE), 10**6),
+)
+
+
+class AwsBill:
+    name = "aws"
+
+    def detect(self, head: bytes, uri: str) -> float:
+        if b'"ResultsByTime"' in head:
+            return 1.0
+        found = columns_of(head, uri)
+        return 1.0 if {"line_item_usage_type", "line_item_unblended_cost"} <= found or "lineitem/unblendedcost" in found else 0.0
+
+    def read(self, payload: Payload) -> Bill:
+        head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
+        if head.lstrip().startswith((b"{", b"[")):
+            return lines_of(_explorer(payload), _explored)
+        return lines_of(table(payload), _cur, first=2)
+
+
+def _cur(row: Record) -> Iterable[BillLine]:
+    row = {_snake(name): value for name, value in row.items()}
+    product = str(first_of(row, "line_item_product_code", "product_servicecode", "product_product_name"))
+    said_type = str(first_of(row, "line_item_line_item_type"))
+    kind = TYPES.get(said_type.lower())
+    if kind is None:
+        raise Wrong("line_item_line_item_type", f"{said_type[:40]!r} is not known" if said_type else "is missing")
+    usage_type = str(first_of(row, "line_item_usage_type"))
+    words_ = " ".join(
+        str(first_of(row, name)) for name in ("product_servicecode", "line_item_line_item_description", "product_product_name")
+    )
+    if product and not MODELS.search(f"{product} {words_}"):
+        raise Skip(product)
+    meter, model, tier = _usage_type(usage_type, str(first_of(row, "line_item_line_item_description")))
+    amount = money(row, "line_item_unblended_cost")
+    quantity = maybe(row, "line_item_usage_amount")
+    net = maybe(row, "line_item_net_unblended_cost")
+    base: dict[str, Any] = {
+        "day": day_of(row, "line_item_usage_start_date", "identity_time_interval"),
+        "issuer": "aws",
+        "account": str(first_of(row, "line_item_usage_account_id")),
+        "model": model,
+        "meter": meter,
+        "tier": tier,
+        "currency": currency_of(first_of(row, "line_item_currency_code"), "line_item_currency_code"),
+        "text": usage_type,
+    }
+    kind = "commitment" if meter == "provisioned" and kind == "usage" else kind
+    yield BillLine(
+        **base,
+        kind=kind,
+        amount=amount,
+        quantity=None if quantity is None or kind != "usage" else quantity * _block(str(first_of(row, "pricing_unit"))),
+        list_amount=maybe(row, "pricing_public_on_demand_cost") if kind == "usage" else None,
+    )
+    if net is not None and net != amount:
+        yield BillLine(**base, kind="discount" if kind == "usage" else kind, amount=net - amount)
+
+
+def _snake(name: str) -> str:
+    """`lineItem/UsageType` of the older report is `line_item_usage_type` of the newer."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("/", "_").lower() if "/" in name else name.lower()
+
+
+def _usage_type(usage_type: str, description: str) -> tuple[str, str, str | None]:
+    """Bedrock writes model and meter into the usage type: USE1-Claude4.6Sonnet-cache-read-input-token-count."""
+    words = said(REGION.sub("", usage_type).replace("_", "-").replace("-", " "))
+    meter = words.meter if words.meter != "other" else said(description).meter
+    return meter, words.model.replace(" ", "-"), words.tier
+
+
+def _block(unit: str) -> int:
+    return next((size for pattern, size in reversed(BLOCKS) if pattern.search(unit)), 1)
+
+
+def _explorer(payload: Payload) -> Iterator[Record]:
+    """One record per group and day; a day without groups is its total."""
+    for document in documents(payload):
+        for page in document if isinstance(document, list) else [document]:
+            defined = [str(one.get("Key", "")).upper() for one in page.get("GroupDefinitions") or []]
+            for span in page.get("ResultsByTime") or []:
+                start = (span.get("TimePeriod") or {}).get("Start")
+                for group in span.get("Groups") or ([{"Keys": [], "Metrics": span.get("Total")}] if span.get("Total") else []):
+                    yield {"day": start, "metrics": group.get("Metrics") or {}, **dict(zip(defined, group.get("Keys") or [], strict=False))}
+
+
+def _explored(row: Record) -> Iterable[BillLine]:
+    metrics: Any = row["metrics"]
+    name = next((one for one in ("UnblendedCost", "NetUnblendedCost", "AmortizedCost", "BlendedCost") if one in metrics), None)
+    if name is None:
+        raise Wrong("Metrics.UnblendedCost", "is missing")
+    service = str(row.get("SERVICE") or "")
+    if service and not MODELS.search(service):
+        raise Skip(service)
+    kind = TYPES.get(str(row.get("RECORD_TYPE") or "usage").replace(" ", "").lower(), "usage")
+    usage_type = str(row.get("USAGE_TYPE") or "")
+    meter, model, tier = _usage_type(usage_type, "") if usage_type else ("", "", None)
+    quantity = (metrics.get("UsageQuantity") or {}).get("Amount")
+    amount = number(metrics[name].get("Amount"), f"Metrics.{name}.Amount")
+    # Cost Explorer names no block size; Bedrock's token meters count thousands
+    block = 1000 if re.search(r"token", usage_type, re.IGNORECASE) else 1
+    yield BillLine(
+        day=day_of(row, "day"),
+        issuer="aws",
+        account=str(row.get("LINKED_ACCOUNT") or ""),
+        model=model,
+        meter=meter,
+        tier=tier,
+        kind=kind,
+        currency=currency_of(metrics[name].get("Unit"), f"Metrics.{name}.Unit"),
+        amount=amount,
+        quantity=number(quantity, "Metrics.UsageQuantity.Amount") * Decimal(block) if quantity not in (None, "") and usage_type else None,
+        text=usage_type,
+    )
+
+
+reader = AwsBill()

@@ -1,0 +1,50 @@
+"""OpenRouter: the activity report, by day and model, in credits of one dollar.
+
+Owns: its JSON and CSV. Invariants: one amount for all meters of a model; what was paid to a provider with one's own key is no part of this bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from connectors.bills.reading import Record, Wrong, buckets, columns_of, day_of, first_of, lines_of, maybe, money, table
+from governor.chargeback.reconciliation.bill import Bill, BillLine
+from governor.ports import Payload
+
+
+class OpenrouterBill:
+    name = "openrouter"
+
+    def detect(self, head: bytes, uri: str) -> float:
+        if b'"byok_usage_inference"' in head or b'"model_permaslug"' in head:
+            return 1.0
+        return 1.0 if {"model_permaslug", "usage"} <= columns_of(head, uri) else 0.0
+
+    def read(self, payload: Payload) -> Bill:
+        head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
+        rows = buckets(payload) if head.lstrip().startswith((b"{", b"[")) else table(payload)
+        return lines_of(rows, _lines)
+
+
+def _lines(row: Record) -> Iterable[BillLine]:
+    model = str(first_of(row, "model_permaslug", "model"))
+    if not model:
+        raise Wrong("model", "is missing")
+    sent, answered = maybe(row, "prompt_tokens"), maybe(row, "completion_tokens")
+    yield BillLine(
+        day=day_of(row, "date"),
+        issuer="openrouter",
+        account="",
+        model=model,
+        meter="",
+        tier=None,
+        kind="usage",
+        currency="USD",
+        amount=money(row, "usage"),
+        quantity=None if sent is None or answered is None else Decimal(sent + answered),
+        text=model,
+    )
+
+
+reader = OpenrouterBill()

@@ -1,0 +1,267 @@
+"""Bytes of one bill -> records, and the checks every reader makes of a field.
+
+Owns: unpacking, JSON with exact numbers, CSV, Parquet, days, amounts, the list of what was not understood. Does not own: any provider's columns.
+Invariants: no number passes through a float; a limit holds after unpacking; a row is either a line, skipped with its product's name, or rejected with its field.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from governor.chargeback.reconciliation.bill import Bill, BillLine, RejectedRow, add_up
+from governor.errors import Invalid, TooLarge
+from governor.ports import Payload
+
+LIMIT: Final = 1 << 30
+AMOUNT: Final = re.compile(r"[-+]?(?:\d+(?:,\d{3})*|\d*)(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
+MAGNITUDE: Final = 30  # digits before the point; no bill needs more
+AMERICAN: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+Record = Mapping[str, Any]
+
+
+class Wrong(Exception):
+    """A field of one row that cannot be understood."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+        self.reason = reason
+
+
+class Skip(Exception):
+    """A row of another product."""
+
+
+def body_of(payload: Payload) -> bytes:
+    """The whole file, unpacked when it is gzip."""
+    if payload.body is not None:
+        body = payload.body
+    elif payload.path is not None:
+        if payload.path.stat().st_size > LIMIT:
+            raise TooLarge(f"{payload.uri} has more than {LIMIT:,} bytes")
+        body = payload.path.read_bytes()
+    else:
+        raise Invalid(f"{payload.uri}: nothing to read")
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:
+            plain = reader.read(LIMIT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Invalid(f"{payload.uri}: damaged gzip: {error}") from None
+    if len(plain) > LIMIT:
+        raise TooLarge(f"{payload.uri} unpacks to more than {LIMIT:,} bytes")
+    return plain
+
+
+def text_of(payload: Payload) -> str:
+    try:
+        return body_of(payload).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{payload.uri} is not UTF-8 text (byte {error.start})") from None
+
+
+def documents(payload: Payload) -> list[Any]:
+    """The JSON documents of a file: one, several after another, or one a line. Numbers with a point are exact decimals."""
+    text = text_of(payload)
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+    found, place = [], 0
+    try:
+        while place < len(text):
+            if text[place].isspace() or text[place] in ",\x1e":
+                place += 1
+                continue
+            document, place = decoder.raw_decode(text, place)
+            found.append(document)
+    except (ValueError, RecursionError) as error:
+        line = text.count("\n", 0, place) + 1
+        raise Invalid(f"{payload.uri}: not JSON from line {line}: {error}") from None
+    if not found:
+        raise Invalid(f"{payload.uri} is empty")
+    return found
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
+
+
+def buckets(payload: Payload, *, names: Iterable[str] = ("data", "results", "buckets", "value")) -> Iterator[Record]:
+    """Members of every page of a paginated answer: an envelope, a list of envelopes, a list of members, or members alone."""
+    for document in documents(payload):
+        yield from _members(document, tuple(names))
+
+
+def _members(document: Any, names: tuple[str, ...]) -> Iterator[Record]:
+    if isinstance(document, list):
+        for one in document:
+            yield from _members(one, names)
+        return
+    if not isinstance(document, dict):
+        return
+    envelope = next((document[name] for name in names if isinstance(document.get(name), list)), None)
+    timed = any(name in document for name in ("start_time", "starting_at", "TimePeriod"))
+    if envelope is None or timed:
+        yield document
+    else:
+        for one in envelope:
+            yield from _members(one, names)
+
+
+def table(payload: Payload) -> Iterator[dict[str, str]]:
+    """Rows of a CSV or Parquet file as text; missing cells are empty. Column names lose surrounding blanks and keep their case."""
+    body = body_of(payload)
+    if body.startswith(b"PAR1"):
+        yield from _parquet(body, payload.uri)
+        return
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{payload.uri} is not UTF-8 text (byte {error.start})") from None
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t|", key=header.count)
+    try:
+        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
+            yield {
+                (name or "").strip(): (value or "").strip() if isinstance(value, str) else ""
+                for name, value in row.items()
+                if name is not None
+            }
+    except csv.Error as error:
+        raise Invalid(f"{payload.uri}: not CSV: {error}") from None
+
+
+def _parquet(body: bytes, uri: str) -> Iterator[dict[str, str]]:
+    try:
+        reader = pq.ParquetFile(io.BytesIO(body))
+        for batch in reader.iter_batches():
+            for row in batch.to_pylist():
+                yield {name: _cell(value) for name, value in row.items()}
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise Invalid(f"{uri}: not Parquet: {error}") from None
+
+
+def _cell(value: Any) -> str:
+    """Text of a typed cell. A double is written the shortest way that reads back the same, which is what the exporter meant."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, list | dict):
+        return json.dumps(dict(value) if isinstance(value, list) and all(isinstance(one, tuple) for one in value) else value, default=str)
+    return str(value)
+
+
+def lines_of(rows: Iterable[Record], read: Callable[[Record], Iterable[BillLine]], *, first: int = 1) -> Bill:
+    """Every row through `read`; what it raises is kept with the row's number."""
+    lines: list[BillLine] = []
+    rejected: list[RejectedRow] = []
+    skipped: Counter[str] = Counter()
+    for number, row in enumerate(rows, start=first):
+        try:
+            found = list(read(row))
+        except Skip as other:
+            skipped[str(other)] += 1
+        except Wrong as wrong:
+            rejected.append(RejectedRow(number, wrong.name, wrong.reason))
+        else:
+            lines += [one if one.row else _numbered(one, number) for one in found]
+    return Bill(add_up(lines), rejected, dict(skipped))
+
+
+def _numbered(line: BillLine, number: int) -> BillLine:
+    from dataclasses import replace
+
+    return replace(line, row=number)
+
+
+def first_of(row: Record, *names: str) -> Any:
+    """The first of these columns that holds something; empty text otherwise."""
+    return next((row[name] for name in names if row.get(name) not in (None, "")), "")
+
+
+def money(row: Record, *names: str) -> Decimal:
+    """An exact amount. Raises Wrong when it is absent or no number."""
+    found = maybe(row, *names)
+    if found is None:
+        raise Wrong(names[0], "is missing")
+    return found
+
+
+def maybe(row: Record, *names: str) -> Decimal | None:
+    """An exact number, or None when none of these columns holds anything."""
+    name = next((name for name in names if row.get(name) not in (None, "")), None)
+    return None if name is None else number(row[name], name)
+
+
+def number(value: Any, name: str) -> Decimal:
+    if isinstance(value, bool | list | dict | float):
+        raise Wrong(name, f"{str(value)[:40]!r} is not a number")
+    text = str(value).strip().removeprefix("$")
+    try:
+        if not text or AMOUNT.fullmatch(text) is None:
+            raise InvalidOperation
+        found = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        raise Wrong(name, f"{str(value)[:40]!r} is not a number") from None
+    if found.adjusted() > MAGNITUDE or (found and found.adjusted() < -MAGNITUDE):
+        raise Wrong(name, f"{text[:40]!r} is out of any bill's range")
+    return found
+
+
+def day_of(row: Record, *names: str) -> str:
+    """The UTC day of an instant: ISO 8601, Unix seconds, or MM/DD/YYYY as Azure writes it."""
+    name = next((name for name in names if row.get(name) not in (None, "")), None)
+    if name is None:
+        raise Wrong(names[0], "is missing")
+    value = row[name]
+    try:
+        if isinstance(value, int | Decimal) or (str(value).isdigit() and len(str(value)) > 8):  # noqa: PLR2004 - YYYYMMDD is no instant
+            return datetime.fromtimestamp(int(value), UTC).date().isoformat()
+        american = AMERICAN.match(str(value))
+        if american:
+            return date(int(american[3]), int(american[1]), int(american[2])).isoformat()
+        moment = datetime.fromisoformat(str(value).replace(" UTC", "+00:00"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise Wrong(name, f"{str(value)[:40]!r} is not a day") from None
+
+
+def currency_of(value: Any, name: str, default: str = "USD") -> str:
+    text = str(value or default).strip().upper()
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise Wrong(name, f"{text[:20]!r} is not a currency")
+    return text
+
+
+def header_of(head: bytes) -> set[str]:
+    """Column names of a CSV from its first bytes; empty for anything else."""
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            head = zlib.decompressobj(31).decompress(head, 1 << 20)
+        except zlib.error:
+            return set()
+    first = head.decode("utf-8-sig", "replace").split("\n", 1)[0]
+    return {name.strip().strip('"') for name in re.split(r"[,;\t|]", first)}
+
+
+def columns_of(head: bytes, uri: str) -> set[str]:
+    """Column names of a CSV, or of the Parquet file at `uri`, in lower case."""
+    if head.startswith(b"PAR1"):
+        try:
+            return {name.lower() for name in pq.read_schema(uri).names}
+        except (pa.ArrowInvalid, OSError):
+            return set()
+    return {name.lower() for name in header_of(head)}

@@ -1,0 +1,181 @@
+"""The table on which both sides meet: one cell per (UTC day, issuer, account, model, meter, tier).
+
+Owns: our usage line, laying both sides out, giving up a dimension that one side does not have. Does not own: why they differ (causes.py).
+Invariants: every usage line of either side is in exactly one cell; a dimension is given up for a whole issuer and that is said; what `explain` is told adds
+up: residual = billed - ours - explained, always.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final, NamedTuple
+
+from governor.chargeback.reconciliation.bill import BillLine, decimals, pico
+from governor.chargeback.reconciliation.names import matched_names
+
+COMPARED: Final = ("usage", "discount")
+INPUT_SIDE: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"})
+OUTPUT_SIDE: Final = frozenset({"output", "reasoning", "audio_output", "image_output"})
+
+
+class Key(NamedTuple):
+    """Where both sides meet."""
+
+    day: str
+    issuer: str
+    account: str
+    model: str
+    meter: str
+    tier: str
+
+
+@dataclass(frozen=True)
+class UsageLine:
+    """What we say one meter of one way of using a model came to on one day. `accounts`: names by which the provider may know who called."""
+
+    day: str
+    issuer: str
+    accounts: tuple[str, ...]
+    model: str
+    meter: str
+    tier: str
+    quantity: int
+    list_pico: int
+    cost_pico: int
+    calls: int = 0
+
+
+@dataclass
+class Cell:
+    """One key. `quantity` is ours, moved towards the bill as differences are explained; null bill quantity: the bill names none."""
+
+    key: Key
+    ours_pico: int = 0
+    ours_list: int = 0
+    ours_quantity: int = 0
+    bill_pico: int = 0
+    bill_list: int | None = None
+    bill_quantity: int | None = None
+    bill_rows: int = 0
+    calls: int = 0
+    slack: int = 0  # what rounding of the bill's own numbers can come to
+    quantity: int = 0
+    currency: str = "USD"
+    pending: bool = False
+    terms: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def difference(self) -> int:
+        return self.bill_pico - self.ours_pico
+
+    @property
+    def residual(self) -> int:
+        """What is not explained yet."""
+        return self.difference - sum(self.terms.values())
+
+    @property
+    def expected(self) -> int:
+        """Ours with everything that is explained so far."""
+        return self.ours_pico + sum(self.terms.values())
+
+    def explain(self, cause: str, amount: int) -> None:
+        if amount:
+            self.terms[cause] += amount
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Both sides in cells, and what had to be given up so that they meet."""
+
+    cells: dict[Key, Cell]
+    notes: list[str]
+
+
+def lay_out(ours: Iterable[UsageLine], billed: Sequence[BillLine]) -> Laid:
+    """`ours`: of issuers that sent a bill; `billed`: usage and discount lines, money or tokens."""
+    by_issuer: dict[str, list[BillLine]] = defaultdict(list)
+    for line in billed:
+        by_issuer[line.issuer].append(line)
+    own: dict[str, list[UsageLine]] = defaultdict(list)
+    for use in ours:
+        own[use.issuer].append(use)
+    cells: dict[Key, Cell] = {}
+    notes: list[str] = []
+    for issuer in sorted({*by_issuer, *own}):
+        _lay_issuer(issuer, own[issuer], by_issuer[issuer], cells, notes)
+    for cell in cells.values():
+        cell.quantity = cell.ours_quantity
+    return Laid(cells, notes)
+
+
+def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cells: dict[Key, Cell], notes: list[str]) -> None:
+    accounts = {line.account for line in billed if line.account}
+    with_account = bool(accounts) and bool(ours) and all(accounts & set(use.accounts) for use in ours)
+    money = [line for line in billed if line.amount is not None]
+    with_tier = any(line.tier is not None for line in money) or not money
+    with_meter = not any(line.meter == "" for line in money if line.kind == "usage")
+    with_model = not any(line.model == "" and line.meter == "" for line in money if line.kind == "usage")
+    from_ours, from_bill = matched_names((use.model for use in ours), (line.model for line in billed))
+    for given, what in ((with_account, "accounts"), (with_meter, "meters"), (with_model, "models")):
+        if not given and (what != "accounts" or accounts):
+            notes.append(
+                f"{issuer}: {what} are not compared, because {'our calls do' if what == 'accounts' else 'the bill does'} not name them"
+            )
+    places = max((decimals(line.amount) for line in money if line.amount is not None), default=12)
+
+    def cell_at(day: str, account: str, model: str, meter: str, tier: str | None) -> Cell:
+        key = Key(
+            day,
+            issuer,
+            account if with_account else "",
+            model if with_model else "",
+            meter if with_meter else "",
+            (tier or "") if with_tier else "",
+        )
+        return cells.setdefault(key, Cell(key))
+
+    for use in ours:
+        account = next((name for name in use.accounts if name in accounts), "")
+        cell = cell_at(use.day, account, from_ours[use.model], use.meter, use.tier)
+        cell.ours_pico += use.cost_pico
+        cell.ours_list += use.list_pico
+        cell.ours_quantity += use.quantity
+        cell.calls += use.calls
+    reported: dict[Key, int] = defaultdict(int)
+    for line in billed:
+        cell = cell_at(line.day, line.account, from_bill[line.model], line.meter, line.tier)
+        if line.amount is None:
+            reported[cell.key] += _whole(line.quantity)
+            cell.currency = line.currency or cell.currency
+            continue
+        _add_line(cell, line, places)
+    for key, quantity in reported.items():  # a usage report beside the costs: tokens for amounts that name none
+        cell = cells[key]
+        if cell.bill_rows and cell.bill_quantity is None:
+            cell.bill_quantity = quantity
+        elif not cell.bill_rows and not cell.ours_quantity:
+            del cells[key]
+
+
+def _add_line(cell: Cell, line: BillLine, places: int) -> None:
+    rate = line.usd_rate or Decimal(1)
+    amount = pico(line.amount or Decimal(0), rate)
+    cell.bill_pico += amount
+    cell.currency = line.currency
+    cell.bill_rows += line.rows
+    cell.slack += line.rows * (pico(Decimal(1).scaleb(-places), rate) // 2 + 1) + abs(amount) // 10**12
+    if line.quantity is not None and line.kind == "usage":
+        cell.bill_quantity = (cell.bill_quantity or 0) + _whole(line.quantity)
+    if line.kind == "usage":
+        at_list = amount if line.list_amount is None else pico(line.list_amount, rate)
+        if line.list_amount is not None or cell.bill_list is not None:
+            cell.bill_list = (cell.bill_list or 0) + at_list
+    elif cell.bill_list is None:  # a discount in a line of its own: the usage beside it is at list
+        cell.bill_list = cell.bill_pico - amount
+
+
+def _whole(quantity: Decimal | None) -> int:
+    return int((quantity or Decimal(0)).to_integral_value(ROUND_HALF_EVEN))

@@ -1,0 +1,58 @@
+"""When a bill's name of a model and ours mean the same model.
+
+Owns: comparing names by their words and numbers. Invariants: an exact name wins; a snapshot date is ignored only where it does not tell two of our models apart;
+no table of models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+DATE: Final = re.compile(r"(?<!\d)(20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+REVISION: Final = re.compile(r"[-_@:]v\d+(?::\d+)?(?::\d+k)?$")
+CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-9]+\.(?=[a-z]))?")
+NOISE: Final = frozenset(
+    {"latest", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
+)
+Words = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def words_of(model: str, *, camel: bool = False) -> Words:
+    """The words of a name in any order and its numbers in theirs: `Claude4.6Sonnet` and `us.anthropic.claude-sonnet-4-6-v1:0` are the same.
+
+    `camel`: a capital after a small letter begins a word (`NovaPro`).
+    """
+    spaced = CAMEL.sub(" ", model) if camel else model
+    plain = spaced.strip().lower().rsplit("/", 1)[-1]
+    plain = DATE.sub(" ", REVISION.sub("", PREFIX.sub("", plain, count=1)))
+    found = re.findall(r"[a-z]+|\d+", plain)
+    return tuple(sorted(word for word in found if not word.isdigit() and word not in NOISE)), tuple(
+        word for word in found if word.isdigit()
+    )
+
+
+def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Our name -> the name to compare under, and the same for the bill's. Names that meet nobody stay as they are."""
+    own, theirs = sorted(set(ours)), sorted(set(billed))
+    exact = {name.lower(): name for name in own}
+    by_words: dict[Words, list[str]] = defaultdict(list)
+    for name in own:
+        by_words[words_of(name)].append(name)
+    from_ours = {name: name for name in own}
+    from_bill: dict[str, str] = {}
+    for name in theirs:
+        alike = (by_words.get(words_of(name)) or by_words.get(words_of(name, camel=True), [])) if name else []
+        if name.lower() in exact:
+            from_bill[name] = exact[name.lower()]
+        elif len(alike) == 1:
+            from_bill[name] = alike[0]
+        elif alike and not any(other.lower() in {one.lower() for one in theirs} for other in alike):
+            from_bill[name] = name  # the bill does not tell the snapshots apart, so neither does the comparison
+            from_ours |= dict.fromkeys(alike, name)
+        else:
+            from_bill[name] = name
+    return from_ours, from_bill

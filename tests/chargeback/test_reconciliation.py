@@ -1,0 +1,144 @@
+"""The bridge always adds up, whatever the two sides say; names that mean one model meet; errors and verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governor.chargeback.reconciliation.bill import KINDS, BillLine, add_up, line_of, pico
+from governor.chargeback.reconciliation.bridge import CAUSES, document, exceeds, percent, reconcile
+from governor.chargeback.reconciliation.cells import UsageLine
+from governor.chargeback.reconciliation.names import matched_names
+from governor.errors import Invalid
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+ISSUERS, MODELS, METERS = (
+    ("openai", "gcp"),
+    ("gpt-5-2025-08-07", "gpt-5", "o3", ""),
+    ("input", "cache_read", "output", "request", "other", ""),
+)
+days = st.sampled_from(("2026-10-01", "2026-10-02", "2026-10-03", "2026-10-31"))
+amounts = st.decimals(min_value=-1000, max_value=1000, places=9)
+bill_lines = st.builds(
+    BillLine,
+    day=days | st.just("2026-09-30"),
+    issuer=st.sampled_from(ISSUERS),
+    account=st.sampled_from(("", "a", "b")),
+    model=st.sampled_from(MODELS),
+    meter=st.sampled_from(METERS),
+    tier=st.sampled_from((None, "", "batch")),
+    kind=st.sampled_from(("usage", "usage", "usage", *KINDS)),
+    currency=st.sampled_from(("USD", "USD", "EUR")),
+    amount=amounts,
+    quantity=st.none() | st.integers(0, 10**6).map(Decimal),
+    list_amount=st.none() | amounts,
+    usd_rate=st.sampled_from((Decimal("1.0870"), Decimal("1.1"))),
+    invoice_month=st.sampled_from(("", "2026-10")),
+)
+usage_lines = st.builds(
+    UsageLine,
+    day=days,
+    issuer=st.sampled_from((*ISSUERS, "anthropic")),
+    accounts=st.sampled_from(((), ("a",), ("b", "x"))),
+    model=st.sampled_from(MODELS[:3]),
+    meter=st.sampled_from(METERS[:4]),
+    tier=st.sampled_from(("", "batch")),
+    quantity=st.integers(0, 10**6),
+    list_pico=st.integers(0, 10**15),
+    cost_pico=st.integers(0, 10**15),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.lists(usage_lines, max_size=12),
+    st.lists(bill_lines, min_size=1, max_size=12),
+    st.sampled_from((None, {"EUR": Decimal("1.2")})),
+    st.sampled_from((NOW, datetime(2026, 10, 3, 12, tzinfo=UTC))),
+)
+def test_the_bridge_sums_exactly(ours: list[UsageLine], billed: list[BillLine], booked: dict[str, Decimal] | None, now: datetime) -> None:
+    found = reconcile("2026-10", ours, billed, now=now, booked=booked)
+    rates = booked or {}
+    inside = [line for line in billed if line.month == "2026-10"]
+    invoice = sum(
+        pico(line.amount or Decimal(0), rates.get(line.currency, line.usd_rate) if line.currency != "USD" else Decimal(1))
+        for line in inside
+    )
+    issuers = {line.issuer for line in inside}
+    own = sum(use.cost_pico for use in ours if use.issuer in issuers)
+    assert set(found.terms) == set(CAUSES)
+    assert (found.ours_pico, found.invoice_pico) == (own, invoice)
+    assert own + sum(found.terms.values()) == invoice
+    assert all(sum(cell.terms.values()) == cell.difference for cell in found.cells)
+    assert found.net_pico <= found.gross_pico
+    told = document(found)
+    assert sum(Decimal(amount) for amount in told["bridge"].values()) == Decimal(told["difference"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(bill_lines, max_size=15))
+def test_adding_up_loses_nothing(lines: list[BillLine]) -> None:
+    added = add_up(lines)
+    assert sum(line.amount or 0 for line in added) == sum(line.amount or 0 for line in lines)
+    assert sum(line.rows for line in added) == len(lines)
+    assert add_up(reversed(added)) == added
+    assert [line_of(line.record()) for line in added] == added
+
+
+@pytest.mark.parametrize(
+    ("ours", "billed"),
+    [
+        ("anthropic.claude-sonnet-4-6-v1:0", "Claude4.6Sonnet"),
+        ("us.anthropic.claude-3-5-haiku-20241022-v1:0", "Claude3.5Haiku"),
+        ("gpt-4o-mini", "gpt 4o mini"),
+        ("gpt-5", "gpt-5-2025-08-07"),
+        ("gemini-2.5-pro", "Gemini 2.5 Pro"),
+        ("amazon.nova-pro-v1:0", "NovaPro"),
+        ("openai/gpt-4.1", "openai/gpt-4.1-2025-04-14"),
+        ("meta.llama3-1-70b-instruct-v1:0", "Llama3-1-70B-Instruct"),
+    ],
+)
+def test_names_of_one_model_meet(ours: str, billed: str) -> None:
+    assert matched_names([ours, "o3-mini"], [billed]) == ({ours: ours, "o3-mini": "o3-mini"}, {billed: ours})
+
+
+def test_names_of_other_models_do_not_meet() -> None:
+    for one, other in (
+        ("gpt-4o", "gpt-4o-mini"),
+        ("gpt-5", "gpt-5-nano"),
+        ("claude-sonnet-4-5", "claude-sonnet-4-6"),
+        ("claude-sonnet-4", "claude-opus-4"),
+    ):
+        assert matched_names([one], [other])[1] == {other: other}
+    snapshots = ["gpt-4o-2024-05-13", "gpt-4o-2024-08-06"]
+    assert matched_names(snapshots, ["gpt-4o"])[0] == dict.fromkeys(snapshots, "gpt-4o")
+    assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
+
+
+def test_errors_are_shares_of_the_bill_and_limits_are_exact() -> None:
+    assert percent(5, 100) == "5.0000"
+    assert percent(0, 0) == "0.0000"
+    assert percent(1, 0) is None
+    assert exceeds(5, 100, Decimal(5))
+    assert not exceeds(4_999_999, 10**8, Decimal(5))
+    assert exceeds(1, 0, Decimal(5))
+
+
+def test_a_currency_without_a_rate_names_its_row() -> None:
+    line = BillLine("2026-10-01", "azure", "", "gpt-5", "input", None, "usage", "EUR", Decimal(1), row=7)
+    with pytest.raises(Invalid, match=r"row 7 is in EUR") as refused:
+        reconcile("2026-10", [], [line], now=NOW)
+    assert "--fx EUR=" in refused.value.hint
+    found = reconcile("2026-10", [], [replace(line, usd_rate=Decimal("1.1"))], now=NOW)
+    assert found.invoice_pico == found.terms["not_captured"] == 11 * 10**11
+
+
+def test_use_of_an_earlier_month_on_this_invoice_is_timing() -> None:
+    line = BillLine("2026-09-30", "gcp", "", "gemini-2.5-pro", "input", None, "usage", "USD", Decimal("2.5"), invoice_month="2026-10")
+    found = reconcile("2026-10", [], [line], now=NOW)
+    assert found.terms["timing"] == found.invoice_pico == 25 * 10**11
