@@ -94,9 +94,11 @@ def _included(case: Case, event: str, proof: str, checkpoint: str, number: int) 
         raise IntegrityError(f"{proof} is under another checkpoint")
     if found.index != number:
         raise IntegrityError(f"{proof} proves another index")
+    tree = case.checkpoint
+    if tree is None:
+        raise IntegrityError("no checkpoint could be read")
     try:
         entry = Entry.parse(case.files[event])
-        tree = parse_checkpoint(parse_note(checkpoint).text)
         merkle.verify_inclusion(found.index, tree.size, entry.leaf_hash, found.hashes, tree.root)
     except GovernorError as error:
         raise IntegrityError(f"{event}: {error.message}") from None

@@ -1,0 +1,61 @@
+"""The `governor` command's front step: `packet verify` in its plain form is answered here, everything else by the whole command line.
+
+Owns: that an auditor's check starts in a fifth of a second and loads nothing it does not need. Does not own: what the check says (packets/), nor any
+other command (cli/). Invariants: same arguments, same output, same exit codes as the command line's own `packet verify`; whatever is not plain goes there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+PLAIN: Final = 2
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `governor` command."""
+    words = sys.argv[1:] if arguments is None else arguments
+    wish = plain_verify(words)
+    if wish is None:
+        from governor.cli import main as whole
+
+        whole(arguments)
+    else:
+        raise SystemExit(verify(*wish))
+
+
+def plain_verify(words: list[str]) -> tuple[str, str, bool] | None:
+    """(packet, trust, as JSON) when the words are `packet verify FILE --trust FILE [--json]` in any order of options, else None."""
+    rest = [word for word in words if word != "--json"]
+    if len(words) - len(rest) > 1 or rest[:PLAIN] != ["packet", "verify"]:
+        return None
+    match rest[PLAIN:]:
+        case [packet, "--trust", trust] | ["--trust", trust, packet] if not packet.startswith("-") and not trust.startswith("-"):
+            return packet, trust, len(rest) < len(words)
+        case _:
+            return None
+
+
+def verify(packet: str, trust: str, as_json: bool) -> int:
+    from governor.errors import Invalid
+    from governor.packets.report import USAGE
+    from governor.packets.verify import verify_packet
+
+    bodies = []
+    for path in (packet, trust):
+        try:
+            with open(path, "rb") as file:
+                bodies.append(file.read())
+        except OSError as error:
+            sys.stderr.write(f"{path}: {error.strerror}\n")
+            return USAGE
+    try:
+        report = verify_packet(*bodies)
+    except Invalid as error:
+        sys.stderr.write(f"{trust}: {error.message}\n")
+        return USAGE
+    name = trust.replace("\\", "/").rpartition("/")[2]
+    said = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if as_json else report.text(name)
+    sys.stdout.buffer.write(f"{said}\n".encode())
+    return report.exit_code

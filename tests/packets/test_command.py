@@ -1,0 +1,98 @@
+"""`governor packet verify` as an auditor runs it: exit codes, the same answer by both doors, no network, nothing heavy loaded."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import negative_packets
+import pytest
+
+from governor.packets.verify import verify_packet
+from governor.quick import plain_verify
+
+QUICK = [sys.executable, "-c", "from governor.quick import main; main()"]
+WHOLE = [sys.executable, "-m", "governor.cli"]
+# What a program without a network has no use for. Local sockets of the C library (nscd) would be AF_UNIX; there are none either.
+NETWORK = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(socket|connect|sendto|sendmsg|bind|getpeername|recvfrom)\(", re.MULTILINE)
+
+
+def run(command: list[str], *words: str, where: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *words], cwd=where, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def desk(story: Any, tmp_path: Path) -> Path:
+    """A folder with a good packet, a failing one, an undecided one, and the trust file."""
+    (tmp_path / "good.govpacket").write_bytes(story.packet())
+    (tmp_path / "acme.trust").write_bytes(story.trust)
+    (tmp_path / "bad.govpacket").write_bytes(negative_packets.build("requester_approved")[0])
+    (tmp_path / "new.govpacket").write_bytes(negative_packets.build("mimetype_of_version_2")[0])
+    (tmp_path / "no.trust").write_bytes(b"quorum\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("packet", "trust", "code"),
+    [("good", "acme", 0), ("bad", "acme", 1), ("new", "acme", 2), ("good", "no", 64), ("gone", "acme", 64), ("good", "gone", 64)],
+)
+def test_both_doors_give_the_same_answer_and_exit_code(desk: Path, packet: str, trust: str, code: int) -> None:
+    for more in ([], ["--json"]):
+        words = ["packet", "verify", f"{packet}.govpacket", "--trust", f"{trust}.trust", *more]
+        assert plain_verify(words) is not None
+        quick, whole = run(QUICK, *words, where=desk), run(WHOLE, *words, where=desk)
+        assert (quick.returncode, quick.stdout, quick.stderr) == (whole.returncode, whole.stdout, whole.stderr)
+        assert quick.returncode == code
+    if code < 64:
+        assert (
+            json.loads(quick.stdout)
+            == verify_packet((desk / f"{packet}.govpacket").read_bytes(), (desk / "acme.trust").read_bytes()).as_dict()
+        )
+
+
+def test_what_is_not_plain_goes_to_the_whole_command_line(desk: Path) -> None:
+    for words in (
+        ["packet", "verify"],
+        ["packet", "verify", "a"],
+        ["packet", "verify", "a", "--trust", "b", "--wish"],
+        ["ledger", "fsck"],
+        ["--json", "--json"],
+    ):
+        assert plain_verify(words) is None
+    assert plain_verify(["--json", "packet", "verify", "--trust", "b", "a"]) == ("a", "b", True)
+    assert run(QUICK, "packet", "verify", where=desk).returncode == 64
+    assert run(QUICK, "packet", "verify", "good.govpacket", where=desk).returncode == 2, "without a trust file nothing can be decided"
+    assert "governor packet" in run(QUICK, "packet", "--help", where=desk).stdout
+
+
+def test_the_quick_door_loads_little(desk: Path) -> None:
+    program = (
+        "import sys; from governor.quick import verify; code = verify('good.govpacket', 'acme.trust', False)\n"
+        "heavy = {'typer', 'click', 'pydantic', 'jsonschema', 'numpy', 'scipy', 'sqlalchemy', 'duckdb', 'ssl', 'socket'} & set(sys.modules)\n"
+        "assert not heavy, heavy\nsys.exit(code)"
+    )
+    done = run([sys.executable, "-c", program], where=desk)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_network_system_call(desk: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("strace must be installed in CI (apt-get install strace)")
+        pytest.skip("no strace on this machine (apt-get install strace)")
+    traced = [strace, "-f", "-qq", "-o", "calls", "-e", "trace=network,read,openat"]
+    done = run([*traced, *QUICK], "packet", "verify", "good.govpacket", "--trust", "acme.trust", where=desk)
+    if "ptrace" in done.stderr.lower() and not (desk / "calls").exists():
+        pytest.skip("this machine forbids ptrace")
+    calls = (desk / "calls").read_text(errors="replace")
+    assert done.returncode == 0, done.stderr
+    assert "good.govpacket" in calls, "the trace saw the program"
+    assert not NETWORK.findall(calls)
+    assert NETWORK.search("123 socket(AF_INET, SOCK_STREAM, 0) = 3"), "the pattern knows what a trace looks like"
