@@ -54,8 +54,8 @@ def show_table(report: dict[str, Any]) -> None:
     console.print(made)
     for row in report["rows"]:
         if row["unpriced_calls"]:
-            words = f"{row['unpriced_calls']:,} calls have no price and may add up to {money(row['unpriced_at_most'])} USD"
-            console.print(cell(f"{row['budget']}: {words}"))
+            unpriced = f"{row['unpriced_calls']:,} calls have no price and may add up to {money(row['unpriced_at_most'])} USD"
+            console.print(cell(f"{row['budget']}: {unpriced}"))
 
 
 def forecast(

@@ -53,7 +53,10 @@ def forecast_spec(found: dict[str, Any], days: Sequence[str], budget: str | None
     if not ahead or "low" not in ahead[-1]:
         layers = layers[1:]
     if budget is not None:
-        line = {"data": {"values": [{"limit": float(budget)}]}, "encoding": {"y": {"field": "limit", "type": "quantitative"}}}
+        line: dict[str, Any] = {
+            "data": {"values": [{"limit": float(budget)}]},
+            "encoding": {"y": {"field": "limit", "type": "quantitative"}},
+        }
         layers += [
             {**line, "mark": {"type": "rule", "color": LIMIT, "strokeWidth": 1.5}},
             {
@@ -87,14 +90,14 @@ def path(found: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, An
 def waterfall_spec(found: dict[str, Any], *, width: int, height: int) -> dict[str, Any]:
     """Before, each cause that is not zero, after. found: a movement document."""
     running = float(found["before"])
-    rows = [{"name": found["against"], "low": 0.0, "high": running, "kind": "whole"}]
+    rows: list[dict[str, Any]] = [{"name": found["against"], "low": 0.0, "high": running, "kind": "whole"}]
     for name, text in found["terms"].items():
         step = float(text)
         if step:
             rows.append({"name": name, "low": running, "high": running + step, "kind": "more" if step > 0 else "less"})
             running += step
     rows.append({"name": found["period"], "low": 0.0, "high": float(found["after"]), "kind": "whole"})
-    largest = max(abs(row["high"]) for row in rows)  # type: ignore[arg-type]  # the values of one row differ in kind
+    largest = max(abs(row["high"]) for row in rows)
     return frame(width, height) | {
         "data": {"values": rows},
         "mark": {"type": "bar", "width": {"band": 0.7}},
