@@ -1,0 +1,102 @@
+"""A crossing on its way: row, job, signed webhook, with retries from the outbox and the same id in each."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governor.actions.apply import apply
+from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
+from governor.actions.init_home import init_home
+from governor.actions.jobs import work_off
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.notify import notices, tell
+from governor.catalog import parse_documents
+from governor.settings import load_settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Context]:
+    ctx = open_context(load_settings(home=tmp_path / "home", allow_private_endpoints=True), create=True)
+    init_home(ctx, email="admin@acme.example", name="", billing_zone="Europe/Berlin")
+    yield ctx
+    ctx.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Any]:
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.got.append((self.headers["webhook-id"], body))  # type: ignore[attr-defined]
+            self.send_response(server.answers.pop(0))  # type: ignore[attr-defined]
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server.got, server.answers = [], [503, 204]  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def announce(ctx: Context, name: str, workflow: str = "") -> bool:
+    with ctx.transaction(SYSTEM) as tx:
+        return tell(
+            tx, catalog_as_of(ctx), "budget.threshold", dedupe=name, title="t", text="x", path="/budgets", workflow=workflow, data={"n": 1}
+        )
+
+
+def test_a_notice_is_delivered_once_the_receiver_is_back(home: Context, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "whsec_" + base64.b64encode(b"k" * 32).decode())
+    hook = f"kind: notification\nid: hook\nchannel: webhook\nurl: http://127.0.0.1:{receiver.server_port}/in\nsecret: env:HOOK\n"
+    apply(home, OPERATOR, parse_documents(hook + "events: [budget.threshold]\n"))
+    assert announce(home, "budget/2026-10/a/1/50")
+    assert not announce(home, "budget/2026-10/a/1/50")
+    assert work_off(home) == 0
+    [told] = notices(home)
+    assert [way["state"] for way in told["deliveries"]] == ["waiting"]
+    assert "503" in told["deliveries"][0]["error"]
+    real = home.now
+    home.now = lambda: real() + timedelta(minutes=1)
+    assert work_off(home) == 1
+    [told] = notices(home)
+    assert [way["state"] for way in told["deliveries"]] == ["done"]
+    (first, body), (second, again) = receiver.got
+    assert (first, body) == (second, again)
+    assert first == f"msg_{told['id']}"
+    assert json.loads(body)["data"]["url"].endswith("/budgets")
+
+
+def test_only_those_who_asked_are_told_and_nobody_is_a_row_too(home: Context) -> None:
+    apply(
+        home,
+        OPERATOR,
+        parse_documents(
+            "kind: notification\nid: narrow\nchannel: apprise\nsecret: env:CHAT\nevents: [budget.threshold]\nworkflows: [claims]\n---\n"
+            "kind: notification\nid: other\nchannel: apprise\nsecret: env:CHAT\nevents: [approval.waiting]\n"
+        ),
+    )
+    assert announce(home, "one", workflow="search")
+    assert announce(home, "two", workflow="claims")
+    assert [[way["notification"] for way in one["deliveries"]] for one in notices(home)] == [["narrow"], []]
+
+
+def test_a_notification_that_left_the_catalog_gets_nothing(home: Context, receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = f"kind: notification\nid: hook\nchannel: webhook\nurl: http://127.0.0.1:{receiver.server_port}/in\nsecret: env:HOOK\n"
+    apply(home, OPERATOR, parse_documents(hook + "events: [budget.threshold]\n"))
+    announce(home, "late")
+    keep = "kind: endpoint\nid: e\nprotocol: openai\nbase_url: https://g.example/v1\nsecret: env:K\n"
+    apply(home, OPERATOR, parse_documents(keep), prune=True)
+    assert work_off(home) == 1
+    assert receiver.got == []
