@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from governor.actions.context import Context
@@ -79,7 +80,30 @@ def findings(ctx: Context, period: str, *, as_of: str = "event") -> list[Finding
 
 def findings_of(ctx: Context, month: GovernedMonth, period: str) -> list[Finding]:
     """The same for a month that is already governed."""
-    return in_order([*call_findings(month.groups), *window_findings(month_windows(ctx, month, period))])
+    return in_order([*call_findings(month.groups), *window_findings(month_windows(ctx, month, period)), *source_findings(ctx, month)])
+
+
+def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
+    """What sources did not bring in the month, as far as anyone can tell (actions/completeness.py)."""
+    from governor.actions.completeness import completeness
+
+    until = min(month.end, ctx.now())
+    days = max(1, min(31, -((month.start - until) // timedelta(days=1)))) if until > month.start else 0
+    found = []
+    for one in completeness(ctx, days=days, until=until) if days else ():
+        name = one["source"] or "a source without a name"
+        missing = sum(short["missing"] or 0 for short in one["windows"]) + sum(loss["lost"] for loss in one["lost"])
+        holes = sum(bool(short["hole"]) for short in one["windows"])
+        if missing or holes:
+            said = f"{name}: {missing:,} calls are known of and not stored, {holes:,} window{'s' if holes != 1 else ''} could not be read whole"
+            todo = "`governor sources completeness` names hours and calls; read them from another export of the source."
+            found.append(Finding("source.completeness", None, "high", "warning", said, todo, missing, 0))
+        if one["gaps"]:
+            hours = sum(gap["hours"] for gap in one["gaps"])
+            said = f"{name}: silent for {hours:,} hour{'s' if hours != 1 else ''} of a kind that always brought calls, first from {one['gaps'][0]['start']}"
+            todo = "Look whether the sender stopped, then read the missing hours from an export."
+            found.append(Finding("source.silence", None, "high", "warning", said, todo, 0, 0))
+    return found
 
 
 def call_findings(groups: Iterable[Judged]) -> list[Finding]:

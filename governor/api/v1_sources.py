@@ -11,11 +11,13 @@ from litestar import get, post
 from litestar.params import Parameter
 from msgspec import Struct, field
 
+from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
+from governor.actions.scorecard import scorecard
 from governor.actions.sync import sync
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
@@ -58,6 +60,26 @@ def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
     """Configured sources. Their configuration holds references to secrets, never secrets."""
     found = [{"id": one.id, "connector": one.connector} for one in catalog_as_of(ctx).sources.values()]
     return slice_of(found, lambda one: str(one["id"]), limit=limit, cursor=cursor)
+
+
+@get("/sources/completeness", sync_to_thread=True, tags=TAGS)
+def show_completeness(
+    ctx: Context,
+    source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
+    days: Annotated[int, Parameter(query="days", ge=1, le=92, description="How far back.")] = 14,
+) -> dict[str, Any]:
+    """By source and hour: stored, the source's own count, holes, silent hours, and calls that only another witness has."""
+    return {"items": completeness(ctx, source=source, days=days)}
+
+
+@get("/sources/scorecard", sync_to_thread=True, tags=TAGS)
+def show_scorecard(
+    ctx: Context,
+    period: Annotated[str, Parameter(query="period", description="Calendar month, YYYY-MM.")],
+    workflow: Annotated[str, Parameter(query="workflow", description="Only this workflow.")] = "",
+) -> dict[str, Any]:
+    """What production calls say about themselves, per workflow, lowest score first, with what to do."""
+    return {"period": period, "items": scorecard(ctx, period, workflow=workflow)}
 
 
 @post("/sources/sync", status_code=200, sync_to_thread=True, tags=TAGS)
@@ -114,4 +136,15 @@ def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]
     )
 
 
-ROUTES = [list_connectors, list_sources, pull, list_batches, list_quarantine, try_again, give_up, list_conflicts]
+ROUTES = [
+    list_connectors,
+    list_sources,
+    show_completeness,
+    show_scorecard,
+    pull,
+    list_batches,
+    list_quarantine,
+    try_again,
+    give_up,
+    list_conflicts,
+]

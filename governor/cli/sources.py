@@ -1,4 +1,4 @@
-"""`governor sources`: look at what a source would bring before it is ingested."""
+"""`governor sources`: look at what a source would bring before it is ingested; what it did not bring, and what that does not say."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from governor.cli.session import Session, session_of
+from governor.cli.sources_truth import completeness, scorecard
 from governor.cli.tables import cell, results, table
 from governor.errors import NotFound
 
 app = typer.Typer(help="Where traffic comes from.", no_args_is_help=True)
+app.command("completeness")(completeness)
+app.command("scorecard")(scorecard)
 
 
 @app.callback()

@@ -75,3 +75,16 @@ def spark(values: Sequence[Decimal], label: str) -> Markup:
         f'<svg class="spark" viewBox="0 0 110 28" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">'
         f'<path class="area" d="M{line}L110 28L0 28Z"/><path d="M{line}"/></svg>'
     )
+
+
+def heat_strip(days: Sequence[tuple[str, Sequence[tuple[str, str]]]], label: str) -> Markup:
+    """A row a day, a cell an hour, drawn by state: `days` holds (day, [(state, words)]). The words are the tooltip of each cell."""
+    cells = "".join(
+        f'<rect class="heat-{state}" x="{44 + place * 12}" y="{row * 12}" width="11" height="11"><title>{escape(words)}</title></rect>'
+        for row, (_, hours) in enumerate(days)
+        for place, (state, words) in enumerate(hours)
+    )
+    names = "".join(f'<text x="0" y="{row * 12 + 9}">{escape(day)}</text>' for row, (day, _) in enumerate(days))
+    return Markup(  # noqa: S704 - numbers of our own and escaped text
+        f'<svg class="heat" viewBox="0 0 {44 + 24 * 12} {len(days) * 12}" role="img" aria-label="{escape(label)}">{names}{cells}</svg>'
+    )

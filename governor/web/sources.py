@@ -11,19 +11,23 @@ from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.params import Parameter
 from litestar.response import Redirect
+from markupsafe import Markup
 
 from governor.actions.browse_sources import batches, conflicts, quarantined, sources, waiting
+from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload
 from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
 from governor.errors import Invalid
+from governor.web.plots import heat_strip
 from governor.web.present import plural
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
 
+DAYS: Final = 14  # of the heat strip
 STATES: Final = ("open", "retried", "discarded", "all")
 
 
@@ -37,6 +41,8 @@ class SourcesPage:
     connectors: list[str]
     limit_mib: int
     url: str
+    complete: list[dict[str, Any]]
+    strips: dict[str, Markup]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ Page = Annotated[int, Parameter(query="page", ge=1)]
 def show_sources(
     request: type_of_request, ctx: Context, actor: Actor, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1
 ) -> Response[str]:
+    complete = [one for one in completeness(ctx, days=DAYS) if source in {"", one["source"]}]
     shown = SourcesPage(
         sources=sources(ctx),
         batches=slice_of(batches(ctx, source=source), page, "/sources", {"source": source}),
@@ -71,8 +78,22 @@ def show_sources(
         connectors=list(installed()),
         limit_mib=ctx.settings.max_body_bytes >> 20,
         url=ctx.settings.public_url.rstrip("/"),
+        complete=complete,
+        strips={one["source"]: strip(one) for one in complete},
     )
     return render(request, "sources.html", shown)
+
+
+def strip(one: dict[str, Any]) -> Markup:
+    """A row a day, a cell an hour."""
+    days: dict[str, list[tuple[str, str]]] = {}
+    for hour in one["hours"]:
+        day, clock = hour["hour"][:10], hour["hour"][11:16]
+        row = days.setdefault(day, [])
+        said = f", the source counts {hour['said']:,}" if hour["said"] is not None else ""
+        row.append((hour["state"], f"{day} {clock} UTC: {hour['state']}, {hour['stored']:,} stored{said}"))
+    words = ", ".join(f"{count} {state}" for state, count in one["states"].items() if count)
+    return heat_strip([(day[5:], hours) for day, hours in days.items()], f"{one['source']}: hours {words}")
 
 
 @post("/sources/upload")
