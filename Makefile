@@ -6,7 +6,7 @@ RUN := .venv/bin/
 DEMO_HOME ?= demo-home
 PORT ?= 8321
 
-.PHONY: help demo serve-demo test check bench docs setup lint types contracts wheel clean
+.PHONY: help demo serve-demo test check check-long bench docs setup lint types contracts wheel clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ wheel: setup ## build the wheel and check its top-level names
 
 check: test lint types contracts wheel docs ## exactly what CI runs
 	@git diff --exit-code -- docs || (echo "docs are generated and differ: commit what make docs wrote" && exit 1)
+
+check-long: setup ## every flipped byte and 500 truncations of three packets, by three verifiers (minutes)
+	@GOVERNOR_LONG=1 $(RUN)pytest -n auto tests/packets/test_flips.py
 
 bench: setup ## benchmarks; each prints a ratio against a named baseline of the same run
 	@$(RUN)pytest -m bench -s tests/bench

@@ -38,6 +38,11 @@ fc-list 2>/dev/null | grep -qi dejavu || need+=(fontconfig fonts-dejavu-core)
 if [ "${CI:-}" = true ]; then
   command -v chromium >/dev/null || need+=(chromium)
   command -v pdftotext >/dev/null || need+=(poppler-utils)
+  # the other programs that verify a packet, and the trace that shows no network call
+  command -v node >/dev/null || need+=(nodejs)
+  command -v openssl >/dev/null || need+=(openssl)
+  command -v jq >/dev/null || need+=(jq)
+  command -v strace >/dev/null || need+=(strace)
 fi
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -15,7 +15,7 @@ from typing import Any
 import negative_packets
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from verifiers import PAGE, by_program, in_node, ours, portable
+from verifiers import PAGE, ask_node, by_program, in_node, ours, portable
 
 from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, cosigned_message
 from governor.packets.verify import verify_packet
@@ -95,6 +95,15 @@ def test_a_witness_only_we_can_read_leaves_the_others_undecided(story: Any) -> N
     assert "1 signed with ML-DSA-44, which this program cannot check" in json.dumps(page)
 
 
+def test_its_signatures_are_those_of_published_cases(shared_vectors: Path) -> None:
+    groups = json.loads((shared_vectors / "wycheproof/ed25519_test.json").read_text())["testGroups"]
+    found = [(group["publicKey"]["pk"], case["msg"], case["sig"], case["result"] == "valid") for group in groups for case in group["tests"]]
+    asked = [[base64.b64encode(bytes.fromhex(text)).decode() for text in one[:3]] for one in found]
+    (answers,) = ask_node([{"ed25519": asked}])
+    assert answers == [one[3] for one in found]
+    assert len(answers) > 100
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Any]:
     """The page opened from disk in Chromium; every request it makes is noted."""
@@ -135,7 +144,7 @@ def test_chromium_verifies_from_disk_without_a_network(page: Any, story: Any, tm
     packet, trust = negative_packets.build("requester_approved")
     (tmp_path / "bad.govpacket").write_bytes(packet)
     page.set_input_files("#packet", tmp_path / "bad.govpacket")
-    page.wait_for_function("document.getElementById('word').textContent === 'Failed'")
+    page.get_by_text("Failed", exact=True).wait_for()
     assert "the requester approved (role owner)" in page.inner_text("#because")
     assert page.is_hidden("#says"), "what is not proven is not shown as if it were"
     assert portable(page.text_content("#text")) == portable(verify_packet(packet, trust).text("acme.trust"))
