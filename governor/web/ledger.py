@@ -25,6 +25,7 @@ from governor.web.slices import SIZE
 
 TEXT: Final = "text/plain; charset=utf-8"
 STREAMS_SHOWN: Final = 8
+READABLE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def read_entries(ctx: Context, stream: str, kind: str, before: int | None) -> tu
 
 
 def with_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    return {**checkpoint, "origin": str(checkpoint["note"]).split("\n", 1)[0]}
+    """Its name, and the note for reading: an ML-DSA-44 signature is three thousand letters, which nobody reads on a page."""
+    lines = str(checkpoint["note"]).split("\n")
+    short = [line if len(line) <= READABLE else f"{line[:READABLE]}… ({len(line):,} letters)" for line in lines]
+    return {**checkpoint, "origin": lines[0], "short": "\n".join(short)}
 
 
 def stream_names(ctx: Context) -> dict[str, str]:
