@@ -13,6 +13,7 @@ from sqlmodel import select
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.explain_spend import explain_spend
+from governor.actions.findings import findings
 from governor.actions.forecast_month import forecast_document
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
@@ -184,3 +185,13 @@ def test_only_an_admin_sends_a_test(filled: Context) -> None:
 
 def test_percent_is_cut_and_not_rounded() -> None:
     assert (tenths(999), tenths(1000), tenths(5)) == ("99.9", "100.0", "0.5")
+
+
+def test_new_violations_are_told_once(filled: Context) -> None:
+    declare(filled, "kind: notification\nid: findings\nchannel: apprise\nsecret: env:CHAT\nevents: [finding.violation]\n")
+    wanted = [one for one in findings(filled, MONTH) if one.status == "violation"]
+    assert 0 < len(wanted) <= 50
+    assert watch(filled) == len(wanted)
+    assert watch(filled) == 0
+    told = [one for one in notices(filled) if one["event"] == "finding.violation"]
+    assert {(one["data"]["rule"], one["workflow"]) for one in told} == {(one.rule, one.workflow or None) for one in wanted}

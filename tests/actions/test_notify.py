@@ -19,6 +19,7 @@ from governor.actions.init_home import init_home
 from governor.actions.jobs import work_off
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.notify import notices, tell
+from governor.actions.watch import watch
 from governor.catalog import parse_documents
 from governor.settings import load_settings
 
@@ -100,3 +101,19 @@ def test_a_notification_that_left_the_catalog_gets_nothing(home: Context, receiv
     apply(home, OPERATOR, parse_documents(keep), prune=True)
     assert work_off(home) == 1
     assert receiver.got == []
+
+
+LISTENER = "kind: notification\nid: chat\nchannel: apprise\nsecret: env:CHAT\nevents: [approval.waiting, finding.violation]\n"
+
+
+def test_an_approval_that_waits_is_told_once_to_those_who_listen(world: Any) -> None:
+    change = world.reviewed()
+    assert watch(world.ctx) == 0  # nobody listens
+    world.apply(LISTENER)
+    assert watch(world.ctx) == 1
+    assert watch(world.ctx) == 0
+    [told] = notices(world.ctx)
+    assert (told["event"], told["path"]) == ("approval.waiting", f"/changes/{change['id']}")
+    assert told["data"]["digest"] == change["digest"]
+    assert "owner" in told["text"]
+    assert [way["notification"] for way in told["deliveries"]] == ["chat"]
