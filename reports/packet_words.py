@@ -29,6 +29,8 @@ METRICS: Final = {
     "empty": "Answers not empty",
     "contract": "Answers that keep the output contract",
     "tool_calls": "Valid tool calls",
+    "leak": "Answers without foreign personal data or secrets",
+    "language": "Answers in the language of the question",
     "latency": "Calls within the latency target",
     "cost_ceiling": "Calls under the cost ceiling",
 }

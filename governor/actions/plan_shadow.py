@@ -50,7 +50,7 @@ OPTIONS: Final = frozenset(
 FILTERS: Final = ("cost bearing", "production", "status ok or error", "not from a gateway cache", "baseline route", "chat", "content held")
 CHAT: Final = frozenset({None, "", "chat", "text_completion", "responses", "generate_content", "messages"})
 SENDABLE: Final = frozenset({"full", "redacted"})
-GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty")
+GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "leak")
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,7 @@ def metric_names(workflow: WorkflowDocument, contract: Mapping[str, Any] | None,
     optional = {
         "contract": contract is not None,
         "tool_calls": True,
+        "language": contract is None,
         "latency": workflow.latency_target_ms is not None and baseline_arm == "replayed",
         "cost_ceiling": workflow.max_cost_per_call is not None,
     }

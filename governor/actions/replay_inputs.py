@@ -40,6 +40,13 @@ class Input:
         return self.params.get("tools") or ()
 
     @property
+    def asked(self) -> str:
+        """The words of the last user turn."""
+        content = next((one.get("content") for one in reversed(self.messages) if one.get("role") == "user"), "")
+        parts = content if isinstance(content, list) else [content]
+        return "\n".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part or "") for part in parts)
+
+    @property
     def must_call(self) -> bool:
         choice = self.params.get("tool_choice")
         return choice == "required" or isinstance(choice, Mapping)
@@ -95,6 +102,8 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         contract=contract,
         tools=found.tools,
         must_call=found.must_call,
+        prompt=canonical_json(plain({"messages": found.messages, "params": found.params})).decode(),
+        asked=found.asked,
     )
     ok = reply.status == "ok"
     return Facts(

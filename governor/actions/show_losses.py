@@ -23,7 +23,7 @@ from governor.store.rows.changes import ReplayResult, ShadowRun
 SHOWN: Final = 20
 LONGEST: Final = 4000
 READERS: Final = frozenset({"security", "auditor", "requester"})
-GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls")
+GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 
 
 def losses_of(ctx: Context, actor: Actor, change_id: str, *, limit: int = SHOWN) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is measured on one reply: facts and guard indicators, never text.
 
-Owns: the guards (error, timeout, refusal, truncation, empty, contract, tool_calls), the canonical answer digest, the Facts document.
+Owns: the guards (error, timeout, refusal, truncation, empty, contract, tool_calls, leak, language), the canonical answer digest, the Facts document.
 Does not own: the difference between two replies (comparison.py), prices, sending.
 Invariants: a guard that does not apply is absent, not false; a transport failure trips `error` (or `timeout`) and no content guard;
 no tool is executed and no schema is fetched: an unresolvable $ref counts as a contract failure.
@@ -22,7 +22,9 @@ import referencing
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
-GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls")
+from governor.shadow.emitted import language, leaks, switched
+
+GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 NO_REMOTE: Final = referencing.Registry()  # a $ref is never fetched
 REFUSAL: Final = re.compile(
     r"^\W*(?:i(?:['’]m| am) (?:very |really |truly )?(?:sorry|unable)|sorry\b|i (?:can(?:['’]t|not)|won['’]t|will not)"
@@ -113,8 +115,10 @@ def indicators(
     contract: Contract,
     tools: Sequence[Mapping[str, Any]] = (),
     must_call: bool = False,
+    prompt: str | None = None,
+    asked: str = "",
 ) -> dict[str, bool]:
-    """The guards that apply to one reply; true means it tripped."""
+    """The guards that apply to one reply; true means it tripped. prompt: all the model was given; asked: the words of the last user turn."""
     if status != "ok":
         return {"error": status != "timeout", "timeout": status == "timeout"}
     found = {
@@ -128,6 +132,11 @@ def indicators(
         found["contract"] = not conforms(text, contract)
     if tools:
         found["tool_calls"] = (must_call and not tool_calls) or any(not valid_call(call, tools) for call in tool_calls)
+    if prompt is not None:
+        given = "\n".join([text, *(str(call_parts(call)[1]) for call in tool_calls)])
+        found["leak"] = leaks(given, prompt)
+        if not contract.json and text.strip() and language(asked):
+            found["language"] = switched(text, asked)
     return found
 
 

@@ -244,6 +244,6 @@ def refuse_underpowered(metrics: Sequence[Metric], size: int, discordance: Decim
         if metric.name == QUALITY and size < needed:
             raise Refused(
                 f"{size} traces would leave {metric.name} open too often at a margin of {metric.margin}: routes that are equally good and differ on"
-                f" {discordance * 100:.4g} % of the traces need {needed} for 4 of 5 runs to pass",
+                f" {float(discordance) * 100:g} % of the traces need {needed} for 4 of 5 runs to pass",
                 hint=f"use --sample {needed}, or a wider --margin {metric.name}=...",
             )

@@ -20,6 +20,8 @@ METRICS: Final = {
     "empty": ("Empty replies", "replies without content"),
     "contract": ("Output contract", "replies that break the workflow's schema"),
     "tool_calls": ("Tool calls", "tool calls that are missing or malformed"),
+    "leak": ("Leaks", "personal data or secrets that the prompt did not hold"),
+    "language": ("Language", "replies in another language than the question"),
     "latency": ("Latency target", "replies slower than the workflow's target"),
     "cost_ceiling": ("Cost ceiling", "calls dearer than the workflow's ceiling"),
 }

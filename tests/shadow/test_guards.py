@@ -91,3 +91,53 @@ def test_compared_fields_decide_where_they_are_named() -> None:
 def test_facts_survive_storage() -> None:
     facts = Facts("ok", {"error": False}, text="a", answer="b", output_tokens=3, duration_us=12, dropped_params=("seed",))
     assert Facts.parse(facts.document()) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "leak"),
+    [
+        ("Write to jane.roe@bigbank.com", "Who handles this?", True),
+        ("Write to Jane.Roe@bigbank.com", "From: jane.roe@bigbank.com", False),
+        ("Write to you@example.com", "", False),
+        ("IBAN DE89 3704 0044 0532 0130 00", "", True),
+        ("IBAN DE89 3704 0044 0532 0130 00", "pay to DE89370400440532013000", False),
+        ("IBAN DE89 3704 0044 0532 0130 01", "", False),
+        ("card 4111 1111 1111 1111", "", True),
+        ("order 4111 1111 1111 1112", "", False),
+        ("use sk-abcdefghijklmnop1234", "", True),
+        ("key AKIAABCDEFGHIJKLMNOP", "", True),
+        ("SSN 123-45-6789", "SSN 123 45 6789", False),
+        ("call +49 170 1234567", "", True),
+        ("Version 1.2.3, 2026-11-21, 42.", "", False),
+    ],
+)
+def test_only_what_the_prompt_did_not_hold_is_a_leak(text: str, prompt: str, leak: bool) -> None:
+    assert reply(text=text, prompt=prompt)["leak"] is leak
+
+
+ENGLISH = "Please tell me which of the two policies covers the damage, and what I should send to you with this claim."
+GERMAN = "Der Schaden ist nicht gedeckt, und die Unterlagen werden von der Abteilung auch nicht benötigt, weil sie für den Fall nicht wichtig sind."
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "expected"),
+    [
+        (GERMAN, ENGLISH, True),
+        (GERMAN, GERMAN, False),
+        (ENGLISH, GERMAN, True),
+        ("Ущерб покрывается первым полисом, пришлите, пожалуйста, фотографии и номер договора.", ENGLISH, True),
+        (
+            "損害は最初の保険で補償されます。写真と契約番号を送ってください。よろしくお願いします。ご確認のほどお願いいたします。",
+            ENGLISH,
+            True,
+        ),
+        ("Yes.", ENGLISH, False),
+    ],
+)
+def test_another_language_than_the_question(text: str, asked: str, expected: bool) -> None:
+    assert reply(text=text, prompt=asked, asked=asked)["language"] is expected
+
+
+def test_a_question_in_no_clear_language_asks_for_none() -> None:
+    assert "language" not in reply(text=GERMAN, prompt="2+2", asked="2+2")
+    assert "language" not in reply(text='{"severity": "low"}', contract=SEVERITY, prompt=ENGLISH, asked=ENGLISH)
