@@ -6,14 +6,16 @@ carries tokens only; input tokens are told apart into uncached, cached and cache
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, number
-from connectors.bills.words import kind_of, said, tier_of
+from connectors.bills.words import Said, kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
 from governor.ports import Payload
 
+BATCH: Final = re.compile(r"[ -]+batch(?:[ -]+api)?\b", re.IGNORECASE)
 TOKENS: Final = (("input", "input_uncached_tokens"), ("cache_read", "input_cached_tokens"), ("cache_write", "input_cache_write_tokens"))
 
 
@@ -56,7 +58,7 @@ def _cost(row: Record, day: str, account: str) -> BillLine:
     if value in (None, ""):
         raise Wrong("amount.value", "is missing")
     item = str(row.get("line_item") or "")
-    words = said(item)
+    words = words_of(item)
     kind = kind_of(item)
     return BillLine(
         day=day,
@@ -71,6 +73,15 @@ def _cost(row: Record, day: str, account: str) -> BillLine:
         quantity=maybe(row, "quantity"),
         text=item,
     )
+
+
+def words_of(item: str) -> Said:
+    """`gpt-4o-2024-08-06 batch, cached input`: the model stands before the last comma, the meter after it."""
+    model, comma, meter = item.rpartition(",")
+    if not comma:
+        return said(item)
+    after, batch = said(meter), BATCH.sub("", model)
+    return Said(batch.strip(), after.meter, "batch" if batch != model else after.tier)
 
 
 def _usage(row: Record, day: str, account: str) -> Iterable[BillLine]:

@@ -26,6 +26,7 @@ from governor.errors import Invalid, TooLarge
 from governor.ports import Payload
 
 LIMIT: Final = 1 << 30
+SENT_LIMIT: Final = 1 << 28  # of what came over the network, after unpacking
 AMOUNT: Final = re.compile(r"[-+]?(?:\d+(?:,\d{3})*|\d*)(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
 MAGNITUDE: Final = 30  # digits before the point; no bill needs more
 AMERICAN: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
@@ -57,13 +58,14 @@ def body_of(payload: Payload) -> bytes:
         raise Invalid(f"{payload.uri}: nothing to read")
     if not body.startswith(b"\x1f\x8b"):
         return body
+    limit = LIMIT if payload.path is not None else SENT_LIMIT
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:
-            plain = reader.read(LIMIT + 1)
+            plain = reader.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise Invalid(f"{payload.uri}: damaged gzip: {error}") from None
-    if len(plain) > LIMIT:
-        raise TooLarge(f"{payload.uri} unpacks to more than {LIMIT:,} bytes")
+    if len(plain) > limit:
+        raise TooLarge(f"{payload.uri} unpacks to more than {limit:,} bytes")
     return plain
 
 

@@ -12,6 +12,7 @@ from governor.api import (
     push,
     tiles,
     v1_budgets,
+    v1_bills,
     v1_catalog,
     v1_changes,
     v1_ledger,
@@ -28,6 +29,7 @@ from governor.api.idempotency import Idempotency
 
 MODULES: Final = (
     v1_budgets,
+    v1_bills,
     v1_catalog,
     v1_changes,
     v1_ledger,

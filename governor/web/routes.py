@@ -19,10 +19,12 @@ from governor.web import (
     ledger,
     periods,
     propose,
+    reconciliation,
     settings,
     sign_in,
     sources,
     spend,
+    verifier,
     workflows,
 )
 from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
@@ -39,8 +41,10 @@ MODULES: Final = (
     findings,
     calls,
     periods,
+    reconciliation,
     sources,
     ledger,
+    verifier,
     settings,
 )
 PAGES: Final = Router(

@@ -21,6 +21,8 @@ TONES: Final[dict[str, frozenset[str]]] = {
             "governed",
             "allowed",
             "fresh",
+            "reconciled",
+            "matched",
         }
     ),
     "warn": frozenset(
@@ -40,6 +42,7 @@ TONES: Final[dict[str, frozenset[str]]] = {
             "excluded_policy",
             "waiting",
             "low_coverage",
+            "mismatch",
         }
     ),
     "bad": frozenset(

@@ -16,7 +16,7 @@ REVISION: Final = re.compile(r"[-_@:]v\d+(?::\d+)?(?::\d+k)?$")
 CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-9]+\.(?=[a-z]))?")
 NOISE: Final = frozenset(
-    {"latest", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
+    {"latest", "text", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
 )
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 

@@ -1,0 +1,159 @@
+"""A month of our own traffic beside bills made from it: imports are idempotent, results go on record, the command line and JSON say the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "chargeback"))
+
+import bills_of_usage as made
+
+from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.import_bill import import_bills, list_bills, show_bill
+from governor.actions.ingest import ingest
+from governor.actions.init_home import init_home
+from governor.actions.our_usage import our_usage
+from governor.actions.reconcile_period import latest, reconcile_period
+from governor.actions.verify_ledger import verify_ledger
+from governor.chargeback.reconciliation.cells import UsageLine
+from governor.cli import main
+from governor.demo.traffic import make_month
+from governor.errors import Forbidden, Invalid, NotFound
+from governor.ports import Payload
+from governor.settings import load_settings
+from governor.store.rows.ledger import LedgerEntry
+
+MONTH = "2026-10"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a month of traffic."""
+    home = tmp_path_factory.mktemp("reconciled")
+    ctx = open_context(load_settings(home=home), create=True)
+    init_home(ctx, email="admin@acme.example", name="", billing_zone="UTC")
+    month = make_month(tmp_path_factory.mktemp("traffic"), MONTH, calls=1200)
+    ingest(ctx, OPERATOR, "litellm", [str(path) for path in month.files])
+    ctx.close()
+    return home
+
+
+@pytest.fixture
+def ctx(home: Path) -> Iterator[Context]:
+    made_ = open_context(load_settings(home=home))
+    yield made_
+    made_.close()
+
+
+def used(ctx: Context) -> dict[str, list[UsageLine]]:
+    """What our own numbers say, one line a key, by issuer."""
+    sums: dict[tuple[str, str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for line in our_usage(ctx, MONTH).lines:
+        sums[line.issuer, line.day, line.model, line.meter][0] += line.quantity
+        sums[line.issuer, line.day, line.model, line.meter][1] += line.cost_pico
+    found: dict[str, list[UsageLine]] = defaultdict(list)
+    for (issuer, day, model, meter), (quantity, cost) in sums.items():
+        found[issuer].append(UsageLine(day, issuer, (), model, meter, "", quantity, cost, cost))
+    return dict(found)
+
+
+def entries(ctx: Context, kind: str) -> int:
+    with ctx.rows.session() as session:
+        return len(session.exec(select(LedgerEntry).where(LedgerEntry.type == kind)).all())
+
+
+def test_there_is_no_bill_yet(ctx: Context) -> None:
+    with pytest.raises(NotFound, match="no bill of 2026-10"):
+        reconcile_period(ctx, OPERATOR, MONTH)
+    assert latest(ctx, MONTH) is None
+    assert list_bills(ctx) == []
+    with pytest.raises(Forbidden):
+        reconcile_period(ctx, Actor("p1", "rae@acme.example", roles=frozenset({"requester"})), MONTH)
+
+
+def test_the_month_agrees_with_bills_made_from_it(ctx: Context) -> None:
+    ours = used(ctx)
+    assert set(ours) == {"openai", "anthropic"}
+    bills = [(issuer, [Payload(f"{issuer}.json", body=made.BILLS[issuer](lines))]) for issuer, lines in ours.items()]
+    found = reconcile_period(ctx, OPERATOR, MONTH, bills=bills)
+    assert found["status"] == "reconciled"
+    assert found["gross"] == {"amount": "0.00", "percent": "0.0000"}
+    assert set(found["bridge"].values()) == {"0.00"}
+    assert (
+        Decimal(found["ours"])
+        == Decimal(found["invoice"])
+        == made.dollars(sum(line.cost_pico for lines in ours.values() for line in lines))
+    )
+    before = (entries(ctx, "bill:import"), entries(ctx, "period:reconcile"))
+    assert before == (2, 1)
+    again = reconcile_period(ctx, OPERATOR, MONTH, bills=bills)
+    assert again["id"] == found["id"]
+    assert (entries(ctx, "bill:import"), entries(ctx, "period:reconcile")) == before
+    assert latest(ctx, MONTH) == again
+    assert verify_ledger(ctx).ok
+    shown = show_bill(ctx, found["bills"][0]["id"])
+    assert len(shown["items"]) == shown["lines"] > 10
+
+
+def test_a_newer_bill_of_a_day_replaces_the_older_one(ctx: Context) -> None:
+    lines = used(ctx)["openai"]
+    day = max(line.day for line in lines)
+    dearer = [replace(line, cost_pico=line.cost_pico * 3) for line in lines if line.day == day]
+    import_bills(ctx, OPERATOR, "auto", [Payload("last-day.json", body=made.openai(dearer))])
+    found = reconcile_period(ctx, OPERATOR, MONTH)
+    extra = made.dollars(2 * sum(line.cost_pico for line in dearer) // 3)
+    assert Decimal(found["bridge"]["price"]) == extra == Decimal(found["difference"])
+    assert sorted(bill["superseded"] > 0 for bill in found["bills"]) == [False, False, True]
+
+
+def test_rows_that_were_not_understood_are_kept_by_name(ctx: Context) -> None:
+    body = b"date,provider,model,meter,amount\n2026-10-01,mistral,mistral-large,input,1.25\n2026-10-02,mistral,mistral-large,input,abc\n"
+    [bill] = import_bills(ctx, OPERATOR, "auto", [Payload("m.csv", body=body)])
+    assert bill["rejected"] == [{"file": "m.csv", "row": 3, "field": "amount", "reason": "'abc' is not a number"}]
+    found = reconcile_period(ctx, OPERATOR, MONTH)
+    assert found["quarantined"][0]["row"] == 3
+    assert found["status"] != "reconciled"
+    with pytest.raises(Invalid, match="row 2: amount is missing"):
+        import_bills(ctx, OPERATOR, "csv", [Payload("n.csv", body=b"date,provider,amount\n2026-10-01,mistral,\n")])
+    with pytest.raises(Invalid, match="no reader of bills recognises"):
+        import_bills(ctx, OPERATOR, "auto", [Payload("x.json", body=b'{"hello": 1}')])
+
+
+def run(home: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["--home", str(home), *words])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_the_command_line(home: Path, tmp_path: Path, ctx: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {}
+    for issuer, lines in used(ctx).items():
+        days = sorted({line.day for line in lines})
+        for part, wanted in (("a", days[:15]), ("b", days[15:])):
+            names[issuer, part] = tmp_path / f"{issuer}-{part}.json"
+            names[issuer, part].write_bytes(made.BILLS[issuer]([line for line in lines if line.day in wanted]))
+    words = [w for issuer in ("openai", "anthropic") for w in ("--bill", issuer, str(names[issuer, "a"]), str(names[issuer, "b"]))]
+    code, out, _ = run(home, capsys, "period", "reconcile", MONTH, *words, "--json")
+    found = json.loads(out)
+    assert (code, found["status"], found["gross"]["amount"], found["period"]) == (0, "reconciled", "0.00", MONTH)
+    assert sum(Decimal(amount) for amount in found["bridge"].values()) == Decimal(found["invoice"]) - Decimal(found["ours"])
+    code, out, _ = run(home, capsys, "period", "reconcile", MONTH, *words)
+    assert code == 0
+    assert "2026-10: reconciled" in out
+    code, out, _ = run(home, capsys, "bills", "list", "--json")
+    assert (code, len(json.loads(out)["bills"])) == (0, 6)
+    assert run(home, capsys, "period", "reconcile", MONTH, "--bill", "openai")[0] == 2
+    assert run(home, capsys, "period", "reconcile", MONTH, "--fx", "EUR=free")[0] == 2
+    code, _, err = run(home, capsys, "period", "reconcile", "2026-09", *words)
+    assert code == 1
+    assert "no line of 2026-09" in err
