@@ -50,6 +50,7 @@ bench: setup ## benchmarks; each prints a ratio against a named baseline of the 
 
 docs: setup ## regenerate the generated pages of docs/
 	@$(RUN)python tools/make_docs.py
+	@$(RUN)python tools/seal_verifiers.py
 
 clean: ## remove what was made
 	@rm -rf .venv "$(DEMO_HOME)" dist build .mypy_cache .ruff_cache .pytest_cache

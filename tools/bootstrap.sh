@@ -42,6 +42,8 @@ if [ "${CI:-}" = true ]; then
   command -v node >/dev/null || need+=(nodejs)
   command -v openssl >/dev/null || need+=(openssl)
   command -v jq >/dev/null || need+=(jq)
+  command -v unzip >/dev/null || need+=(unzip)
+  command -v xxd >/dev/null || need+=(xxd)
   command -v strace >/dev/null || need+=(strace)
 fi
 if [ ${#need[@]} -gt 0 ]; then
