@@ -38,9 +38,13 @@ class Settings(BaseSettings):
     public_url: str = Field(default="http://127.0.0.1:8321", description="URL people use; fixes cookies and links.")
     log_level: str = Field(default="warning", description="debug | info | warning | error.")
     max_body_bytes: int = Field(default=32 * 1024 * 1024, description="Largest request body accepted, in bytes.")
+    spool_max_bytes: int = Field(
+        default=4 * 1024**3,
+        description="Pushed bodies that may wait on disk for the lake, in bytes; past it receivers answer 503 and keep nothing.",
+    )
     allow_private_endpoints: bool = Field(
         default=False,
-        description="Let replay endpoints resolve to loopback or private addresses (a gateway inside the company network).",
+        description="Let replay endpoints and pulled sources resolve to loopback or private addresses (a gateway inside the company network).",
     )
     approval_days: int = Field(default=14, description="Days an approval stays valid.")
 

@@ -4,7 +4,8 @@ Owns: the document of each source. Does not own: what pulls saw (sync.py writes 
 Invariants: reads only; an hour that nothing could be compared with is `unchecked`, never whole; a count that a source cannot tell stays null.
 
 An hour is `silent` when nothing came in it although the same hour of the week always brought calls before: at least two weeks of them, ten on the
-median. Profiles need history, so a source is not accused in its first two weeks.
+median. Profiles need history, so a source is not accused in its first two weeks; a source that
+comes as files is not silent after its newest record.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sqlmodel import col, select
 from governor.actions.context import Context
 from governor.actions.lost_calls import Loss, lost_calls
 from governor.errors import Invalid
-from governor.store.rows.ingest import SourceWindow
+from governor.store.rows.ingest import IngestBatch, SourceCursor, SourceWindow
 
 HOUR: Final = timedelta(hours=1)
 WEEK: Final = timedelta(days=7)
@@ -58,12 +59,14 @@ def completeness(ctx: Context, *, source: str = "", days: int = 14, until: datet
     stored: dict[str, dict[datetime, tuple[int, float]]] = defaultdict(dict)
     for row in ctx.lake.query(STORED, {"start": start - BACK * WEEK, "end": end}).to_pylist():
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
-    windows = windows_of(ctx, start, end)
+    windows, live = windows_of(ctx, start, end), live_sources(ctx)
     losses = lost_calls(ctx, start, end)
     names = [name for name, hours in stored.items() if any(hour >= start for hour in hours)]
     names = sorted({*names, *windows, *(name for name, hours in stored.items() if len(hours) > LEAST_WEEKS)})
     return [
-        document(name, stored.get(name, {}), windows.get(name, []), [one for one in losses if one.source == name], start, end)
+        document(
+            name, stored.get(name, {}), windows.get(name, []), [one for one in losses if one.source == name], start, end, live=name in live
+        )
         for name in names
         if source in {"", name}
     ]
@@ -81,6 +84,13 @@ def windows_of(ctx: Context, start: datetime, end: datetime) -> dict[str, list[S
     return found
 
 
+def live_sources(ctx: Context) -> set[str]:
+    """Sources that send or are pulled; the others come as files, when somebody reads them."""
+    with ctx.rows.session() as session:
+        pushed = select(IngestBatch.source).where(IngestBatch.org_id == ctx.org, col(IngestBatch.uris).startswith('["push:')).distinct()
+        return {*session.exec(pushed), *session.exec(select(SourceCursor.source).where(SourceCursor.org_id == ctx.org))}
+
+
 def document(
     name: str,
     stored: Mapping[datetime, tuple[int, float]],
@@ -88,10 +98,14 @@ def document(
     losses: Sequence[Loss],
     start: datetime,
     end: datetime,
+    *,
+    live: bool,
 ) -> dict[str, Any]:
     counts = {hour: one[0] for hour, one in stored.items()}
     states, said = looks(counts, windows)
     quiet = silent_hours(counts, start, end)
+    if not live:  # what comes as files is not silent after its newest record, it was not given yet
+        quiet = {hour for hour in quiet if hour < max(counts)}
     hours = []
     at = start
     while at < end:

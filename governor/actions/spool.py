@@ -6,17 +6,21 @@ Invariants: a body is synced, and so is its folder, before `put` returns; a clai
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from governor.actions.context import Context
+from governor.errors import Unavailable
 from governor.store.rows.base import uuid7
 
+_held: dict[Path, tuple[float, int]] = {}
 BODY = ".push"
 GROUP = ".group"
 
@@ -28,8 +32,27 @@ def folder_of(ctx: Context) -> Path:
 
 
 def put(ctx: Context, note: Mapping[str, str], body: bytes) -> Path:
-    """A body with its note (source, connector, content_type, actor), under a name that sorts by time."""
+    """A body with its note (source, connector, content_type, actor), under a name that sorts by time. Raises Unavailable where the spool is full."""
+    full = held(folder_of(ctx)) + len(body) > ctx.settings.spool_max_bytes
+    if full:
+        raise Unavailable(
+            "the spool is full: the lake has not taken what came before", hint="send it again later; GOVERNOR_SPOOL_MAX_BYTES is the limit"
+        )
     return write(folder_of(ctx) / f"{uuid7()}{BODY}", json.dumps(dict(note)).encode() + b"\n" + body)
+
+
+def held(folder: Path) -> int:
+    """Bytes that wait. Looked up once a second: a burst may pass the limit by what one second brings."""
+    at, known = _held.get(folder, (0.0, 0))
+    if time.monotonic() - at < 1.0 and at:
+        return known
+    total = 0
+    with os.scandir(folder) as found:
+        for one in found:
+            with contextlib.suppress(FileNotFoundError):  # stored meanwhile
+                total += one.stat().st_size
+    _held[folder] = (time.monotonic(), total)
+    return total
 
 
 def put_group(ctx: Context, members: list[Path]) -> Path:

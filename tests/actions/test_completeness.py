@@ -94,6 +94,8 @@ def test_a_hole_a_shortfall_and_a_silence_are_findings(ctx: Context, tmp_path: P
     hours = {START + week * 7 * 24 * HOUR + 9 * HOUR: 12 for week in range(3)}
     traffic(ctx, tmp_path / "calls.jsonl", hours)
     world.now = START + 22 * 24 * HOUR
+    assert {one.rule for one in findings(ctx, "2026-10") if one.rule.startswith("source.")} == set()  # it came as a file, nobody was silent
+    keep(ctx, OPERATOR, "prod", [], cursor="2026-10-27T00:00:00Z")
     keep(ctx, OPERATOR, "prod", [SeenWindow(START, START + HOUR, 10, 30), SeenWindow(START + HOUR, START + 2 * HOUR, 10, None, "it stops")])
     raised = {one.rule: one for one in findings(ctx, "2026-10") if one.rule.startswith("source.")}
     assert set(raised) == {"source.completeness", "source.silence"}
