@@ -18,7 +18,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.import_bill import import_bills, lines_billed, list_bills, require
 from governor.actions.our_usage import our_usage
 from governor.chargeback.period import month_bounds
-from governor.chargeback.reconciliation.bridge import document, reconcile
+from governor.chargeback.reconciliation.bridge import CAUSES, document, reconcile
 from governor.errors import Invalid, NotFound
 from governor.ledger.canonical import canonical_json, sha256_hex, timestamp
 from governor.ledger.entry import EntryDraft
@@ -115,6 +115,7 @@ def _keep(ctx: Context, actor: Actor, month: str, result: dict[str, Any]) -> dic
 
 def _shown(row: Reconciliation) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(row.body)
+    found["bridge"] = {cause: found["bridge"][cause] for cause in CAUSES if cause in found["bridge"]}  # canonical JSON sorts by name
     return found | {"id": row.id, "digest": row.digest, "reconciled_at": timestamp(row.created_at), "reconciled_by": row.created_by}
 
 

@@ -67,7 +67,7 @@ def show(request: type_of_request, ctx: Context, actor: Actor, month: str, page:
 
 
 def steps(result: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(CAUSES[cause], amount) for cause, amount in result["bridge"].items() if Decimal(amount)]
+    return [(words, result["bridge"][cause]) for cause, words in CAUSES.items() if Decimal(result["bridge"].get(cause, "0"))]
 
 
 @get("/periods/{month:str}/reconciliation/bridge.svg", sync_to_thread=True)
