@@ -13,6 +13,7 @@ from markupsafe import Markup
 from governor.actions.context import Actor, Context
 from governor.actions.month_view import month_frame, newest_month
 from governor.actions.registry import workflow_document, workflows_list
+from governor.actions.scorecard import scorecard
 from governor.web.changes import PROPOSERS
 from governor.web.plots import share_bar, spark
 from governor.web.shell import render, type_of_request
@@ -49,6 +50,7 @@ class WorkflowPage:
     trend: Markup
     budget: Markup
     may_propose: bool
+    card: dict[str, Any] | None
 
 
 @get("/workflows", sync_to_thread=True)
@@ -96,6 +98,7 @@ def show_workflow(
         trend=spark([Decimal(day["cost"]) for day in workflow["days"]], f"spend a day in {period}"),
         budget=budget_bar(workflow),
         may_propose=bool(actor.roles & PROPOSERS),
+        card=next(iter(scorecard(ctx, period, workflow=workflow_id)), None),
     )
     return render(request, "workflow.html", page)
 
