@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from governor.errors import Misconfigured
@@ -68,6 +68,16 @@ class Settings(BaseSettings):
         default=False,
         description="Serve /checkpoint and /tile/ to readers without a token (leaves hold no personal data, but business facts).",
     )
+
+    @model_validator(mode="after")
+    def _anchors_hold(self) -> Settings:
+        names = [anchor.name for anchor in self.anchors]
+        if len(set(names)) < len(names):
+            raise ValueError("two anchors have the same name")
+        for anchor in self.anchors:
+            if anchor.outside and anchor.kind == "directory" and Path(anchor.target).absolute().is_relative_to(self.home.absolute()):
+                raise ValueError(f"anchor {anchor.name} lies inside the home: that is not outside anybody's reach")
+        return self
 
     @property
     def database(self) -> str:

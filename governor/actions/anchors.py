@@ -19,8 +19,8 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Context
 from governor.adapters.anchors import open_anchor
 from governor.errors import AnchorConflict, GovernorError, NotFound
-from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoint
-from governor.ledger.note import VerifierKey
+from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoint, witness_key
+from governor.ledger.note import VerifierKey, parse_note
 from governor.ports import Anchor
 from governor.store import ledger
 from governor.store.kept import Disagreement, disagreement, keep_note, kept_note, note_file
@@ -120,6 +120,20 @@ def publish_anchor(ctx: Context, anchor: str) -> str:
         if session.get(LedgerAnchor, (ctx.org, anchor, newest.size)) is None:
             session.add(row)
     return receipt.detail
+
+
+def cosigned(ctx: Context, note: str, size: int) -> str:
+    """The note with the cosignatures that witnesses gave for it; a stored line that does not verify under the configured key is left out."""
+    with ctx.rows.session() as session:
+        for config in ctx.settings.anchors:
+            row = session.get(LedgerAnchor, (ctx.org, config.name, size)) if config.kind == "witness" else None
+            longer = note + (row.receipt.decode("utf-8", "replace") if row is not None else "")
+            try:
+                if longer != note and parse_note(longer).cosigned_at(witness_key(config.key)) is not None:
+                    note = longer
+            except GovernorError:
+                log.warning("what witness %s answered for size %d is not what is stored", config.name, size)
+    return note
 
 
 def publish_all(ctx: Context, names: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from governor.actions.anchors import log_key, remember
+from governor.actions.anchors import cosigned, log_key, remember
 from governor.actions.context import Context
 from governor.errors import AnchorConflict, NotFound
 from governor.ledger.anchor import signed_checkpoint
@@ -20,12 +20,12 @@ from governor.store.tiles import parse_tile, tile_bytes, tiles_of
 
 
 def newest_checkpoint(ctx: Context) -> str:
-    """The newest signed note. Raises NotFound while nothing is signed."""
+    """The newest signed note, with what witnesses said. Raises NotFound while nothing is signed."""
     with ctx.rows.session() as session:
         found = ledger.latest_checkpoint(session, ctx.org)
     if found is None:
         raise NotFound("the log is empty")
-    return found.note
+    return cosigned(ctx, found.note, found.size)
 
 
 def tile(ctx: Context, path: str) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from governor.actions.anchors import Compared, caveat, compare_all
+from governor.actions.anchors import Compared, caveat, compare_all, cosigned
 from governor.actions.context import Context
 from governor.errors import NotFound
 from governor.ledger.merkle import verify_inclusion
@@ -70,7 +70,7 @@ def current_checkpoint(ctx: Context) -> str:
         found = ledger.latest_checkpoint(session, ctx.org)
     if found is None:
         raise NotFound("the log is empty", hint="run `governor init`")
-    return found.note
+    return cosigned(ctx, found.note, found.size)
 
 
 def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
@@ -90,4 +90,4 @@ def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
             raise NotFound(f"no ledger entry {entry}")
         leaf, proof = ledger.leaf_of(row), ledger.tlog_proof(session, ctx.org, row.idx, newest)
         verify_inclusion(row.idx, newest.size, row.leaf_hash, proof.hashes, newest.root)
-        return leaf, proof.text
+    return leaf, replace(proof, checkpoint=cosigned(ctx, newest.note, newest.size)).text

@@ -13,9 +13,9 @@ from typing import Final
 
 from governor.adapters.anchor_wire import Answer, exchange
 from governor.errors import AnchorConflict, GovernorError, Refused, Unavailable
-from governor.ledger.anchor import AnchorConfig
+from governor.ledger.anchor import AnchorConfig, witness_key
 from governor.ledger.checkpoint import Checkpoint, parse_checkpoint, parse_decimal
-from governor.ledger.note import COSIGNATURE, ED25519, VerifierKey, parse_note, parse_vkey
+from governor.ledger.note import parse_note
 from governor.ports import AnchorReceipt
 
 OK: Final = 200
@@ -32,9 +32,7 @@ class WitnessAnchor:
     def __init__(self, config: AnchorConfig, origin: str, *, allow_private: bool) -> None:
         self._name, self._url, self._private = config.name, config.target.rstrip("/"), allow_private
         self._origin = origin
-        found = parse_vkey(config.key)
-        # A witness cosigns with the cosignature algorithm whichever way its key was written down.
-        self.key = VerifierKey(found.name, COSIGNATURE, found.public_key) if found.algorithm == ED25519 else found
+        self.key = witness_key(config.key)
 
     def publish(self, note: str, prove: Callable[[int], Sequence[bytes]]) -> AnchorReceipt:
         tree = parse_checkpoint(parse_note(note).text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -105,12 +105,13 @@ class FileKeys:
         """Name the issuer key signs packets under."""
         return f"{self.domain}/{org}/issuer"
 
-    def trust_text(self, org: str) -> str:
-        """What a verifier must believe about this organization: public keys only."""
+    def trust_text(self, org: str, witnesses: Mapping[str, str] | None = None) -> str:
+        """What a verifier must believe about this organization: public keys only. `witnesses`: vkeys by name; the auditor decides on a quorum."""
         text = trust_text(
             title=f"Trust for packets of organization {org}. Hand it over outside the packet, with its SHA-256 in writing.",
             logs=[vkey(self.origin(org), self.log_signer().public_key)],
             issuers=[vkey(self.issuer_name(org), self.issuer_signer().public_key)],
+            witnesses=witnesses,
         )
         if not self._path(MLDSA).exists():
             return text

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from governor.errors import GovernorError, IntegrityError, Invalid
 from governor.ledger.checkpoint import Checkpoint, parse_checkpoint
 from governor.ledger.merkle import verify_consistency
-from governor.ledger.note import VerifierKey, parse_note, parse_vkey, strict_base64
+from governor.ledger.note import COSIGNATURE, ED25519, VerifierKey, parse_note, parse_vkey, strict_base64
 
 FORMAT: Final = "governor-ledger-contradiction/v1"
 MAX_EVIDENCE: Final = 4_000_000
@@ -59,6 +59,12 @@ class AnchorConfig(BaseModel):
         if self.kind == "s3" and not (self.target.startswith("s3://") and self.access_key and self.secret_key):
             raise ValueError(f"anchor {self.name} needs target s3://BUCKET/PREFIX, access_key and secret_key")
         return self
+
+
+def witness_key(text: str) -> VerifierKey:
+    """A witness cosigns with the cosignature algorithm whichever way its key was written down."""
+    found = parse_vkey(text)
+    return VerifierKey(found.name, COSIGNATURE, found.public_key) if found.algorithm == ED25519 else found
 
 
 def file_of(origin: str) -> str:

@@ -121,3 +121,12 @@ def test_the_commands(world: World, tmp_path: Path) -> None:
     (tmp_path / "no.json").write_text("{}")
     assert run(ledger_commands.app, session, "evidence", str(tmp_path / "no.json"), "--trust", str(tmp_path / "acme.trust")).exit_code == 1
     session.close()
+
+
+def test_a_folder_in_the_home_is_not_outside(tmp_path: Path) -> None:
+    inside = {"name": "a", "kind": "directory", "target": str(tmp_path / "home" / "x"), "outside": True, "run_by": "us"}
+    with pytest.raises(ValueError, match="lies inside the home"):
+        load_settings(home=tmp_path / "home", anchors=(inside,))
+    twice = {"name": "a", "kind": "directory", "target": "/x"}
+    with pytest.raises(ValueError, match="the same name"):
+        load_settings(home=tmp_path / "home", anchors=(twice, twice))

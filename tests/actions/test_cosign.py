@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from governor.actions.anchors import publish_all
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.cosign import add_checkpoint
-from governor.actions.verify_ledger import verify_with_anchors
+from governor.actions.export_trust import export_trust
+from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.adapters.key_files import signer_of
 from governor.errors import Refused
 from governor.ledger import merkle
@@ -28,6 +29,8 @@ from governor.ledger.anchor import AnchorConfig
 from governor.ledger.checkpoint import Checkpoint
 from governor.ledger.entry import EntryDraft
 from governor.ledger.note import ED25519, VerifierKey, parse_note, parse_vkey, sign_note, vkey
+from governor.ledger.proof import parse_proof
+from governor.ledger.trust import parse_trust
 from governor.settings import load_settings
 from governor.store.kept import note_file
 from governor.store.witness import WitnessFolder
@@ -194,8 +197,11 @@ def test_a_governor_and_its_witness(tmp_path: Path, served: tuple[WitnessFolder,
         [told] = publish_all(ctx)
         assert told["ok"], told
         assert told["detail"].startswith("cosigned by witness.audit.example at ")
+    trust = parse_trust(export_trust(ctx).encode())
+    for note in (current_checkpoint(ctx), parse_proof(prove_entry(ctx, "2")[1]).checkpoint):
+        assert trust.cosigned(parse_note(note)) == {"audit"}
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{url}/add-checkpoint", b"old 1\n\n" + witness.newest()[ctx.keys.origin(ctx.org)].note.encode())
+        urllib.request.urlopen(f"{url}/add-checkpoint", b"old 1\n\n" + witness.newest()[ctx.keys.origin(ctx.org)].note.encode())  # noqa: S310 - our own process
     assert (refused.value.code, refused.value.headers["content-type"], refused.value.read()) == (409, "text/x.tlog.size", b"4\n")
     found = verify_with_anchors(ctx)
     assert (found.ok, found.blind, found.audit_grade) == (True, "", True), found.problems
