@@ -103,7 +103,7 @@ def _cur(row: Record) -> Iterable[BillLine]:
         **base,
         kind=kind,
         amount=amount,
-        quantity=None if quantity is None or kind != "usage" else quantity * _block(str(first_of(row, "pricing_unit"))),
+        quantity=None if quantity is None or kind != "usage" else quantity * _block(str(first_of(row, "pricing_unit")), usage_type),
         list_amount=maybe(row, "pricing_public_on_demand_cost") if kind == "usage" else None,
     )
     if net is not None and net != amount:
@@ -122,7 +122,10 @@ def _usage_type(usage_type: str, description: str) -> tuple[str, str, str | None
     return meter, words.model.replace(" ", "-"), words.tier
 
 
-def _block(unit: str) -> int:
+def _block(unit: str, usage_type: str) -> int:
+    """How many units one counts; token meters of a report without the unit count thousands, as Bedrock's do."""
+    if not unit:
+        return 1000 if re.search(r"token", usage_type, re.IGNORECASE) else 1
     return next((size for pattern, size in reversed(BLOCKS) if pattern.search(unit)), 1)
 
 
@@ -150,8 +153,7 @@ def _explored(row: Record) -> Iterable[BillLine]:
     meter, model, tier = _usage_type(usage_type, "") if usage_type else ("", "", None)
     quantity = (metrics.get("UsageQuantity") or {}).get("Amount")
     amount = number(metrics[name].get("Amount"), f"Metrics.{name}.Amount")
-    # Cost Explorer names no block size; Bedrock's token meters count thousands
-    block = 1000 if re.search(r"token", usage_type, re.IGNORECASE) else 1
+    block = _block("", usage_type)  # Cost Explorer names no unit
     yield BillLine(
         day=day_of(row, "day"),
         issuer="aws",

@@ -21,6 +21,7 @@ CATEGORIES: Final = {"usage": "usage", "purchase": "fee", "tax": "tax", "credit"
 NAMES: Final = (
     (r"microsoft|azure", "azure"), (r"amazon|aws", "aws"), (r"google", "gcp"), (r"openrouter", "openrouter"), (r"openai", "openai"), (r"anthropic", "anthropic"),
 )  # fmt: skip
+REGION: Final = re.compile(r"^(?:[A-Z]{2,4}\d?-)+(?=[A-Za-z])")
 MODELS: Final = re.compile(
     r"openai|bedrock|sagemaker|vertex|gemini|cognitive|foundry|anthropic|claude|gpt|generative|language model", re.IGNORECASE
 )
@@ -46,7 +47,9 @@ def _lines(row: Record) -> Iterable[BillLine]:
     if kind is None:
         raise Wrong("ChargeCategory", f"{category[:40]!r} is not known" if category else "is missing")
     service, group = str(first_of(row, "servicename")), str(first_of(row, "servicecategory"))
-    text = str(first_of(row, "chargedescription", "x_skumetername", "skumeter", "x_skudescription", "skuid"))
+    text = REGION.sub("", str(first_of(row, "x_usagetype"))).replace("-", " ") or str(
+        first_of(row, "chargedescription", "x_skumetername", "skumeter", "x_skudescription", "skuid")
+    )
     if kind == "usage" and (group or service) and not (re.search(r"\bAI\b", group) or MODELS.search(f"{service} {text}")):
         raise Skip(service or group)
     provider = str(
@@ -90,7 +93,7 @@ def _words(row: Record, text: str) -> Said:
     found = said(str(first_of(row, "x_skumetername", "skumeter")) or text)
     if found.meter == "other" and text:
         found = Said(found.model, said(text).meter, found.tier)
-    model, meter = str(first_of(row, "x_model", "x_responsemodel", "x_skumodel")), str(first_of(row, "x_meter"))
+    model, meter = str(first_of(row, "x_model", "x_modelid", "x_responsemodel", "x_skumodel")), str(first_of(row, "x_meter"))
     if not model and text and found.model == "":
         found = Said(said(text).model, found.meter, found.tier)
     tier = tier_of(first_of(row, "x_servicetier", "x_tier"))

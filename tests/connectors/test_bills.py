@@ -327,3 +327,14 @@ def test_the_providers_own_samples_are_read_whole() -> None:
         "openai_usage_completions": ("openai", 3),
         "openrouter_activity": ("openrouter", 1),
     }
+
+
+def test_a_bill_that_counts_in_a_unit_it_does_not_name() -> None:
+    """Same money, other count: no difference. Without a pricing unit Bedrock's token meters count thousands."""
+    true = made.usage("aws")
+    rows = [{name: value for name, value in row.items() if name != "pricing_unit"} for row in made.aws_rows(true)]
+    bill = read("aws", made._csv(rows))
+    assert sum(line.quantity or 0 for line in bill.lines) == sum(line.quantity for line in true)
+    rows = [row | {"pricing_unit": "Units"} for row in rows]
+    found = reconcile(made.MONTH, true, read("aws", made._csv(rows)).lines, now=made.SETTLED)
+    assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))

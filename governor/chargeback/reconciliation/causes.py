@@ -129,6 +129,8 @@ def quantities(group: list[Cell], price: Price) -> None:
     for cell in group:
         if cell.bill_rows and cell.bill_quantity is None:
             cell.bill_quantity = implied(cell, price)
+        elif cell.ours_quantity and cell.bill_rows and abs(cell.residual) <= cell.slack:
+            cell.quantity = cell.bill_quantity or 0  # the money agrees: the bill counts in another unit
     gaps = {cell.key: _gap(cell) for cell in group if cell.bill_quantity is not None or not cell.bill_rows}
     sent = sum(gap for key, gap in gaps.items() if key.meter in INPUT_SIDE)
     answered = sum(gap for key, gap in gaps.items() if key.meter in OUTPUT_SIDE)
