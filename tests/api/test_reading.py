@@ -155,3 +155,12 @@ def test_sources_connectors_and_empty_lists(door: Any, tmp_path: Path) -> None:
     assert door.post("/api/v1/sources/sync", json={"source": "nobody"}).status_code == 404
     assert door.post("/api/v1/sources/sync", json={}).json() == {"sources": {}}
     assert door.post("/api/v1/quarantine/retry", json={}).status_code == 422
+
+
+def test_completeness_and_scorecard_of_sources(door: Any) -> None:
+    """The same documents as the command line gives; a span that is none is refused."""
+    found = door.get("/api/v1/sources/completeness", params={"days": 92}).json()["items"]
+    assert all(len(one["hours"]) > 24 and set(one) >= {"source", "states", "windows", "gaps", "lost", "lag_s"} for one in found)
+    assert door.get("/api/v1/sources/completeness", params={"days": 93}).status_code == 422
+    assert door.get("/api/v1/sources/scorecard", params={"period": "2026-10"}).json()["period"] == "2026-10"
+    assert door.get("/api/v1/sources/scorecard", params={"period": "October"}).status_code == 422

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,24 @@ def test_one_clear_line_when_it_fails(capsys: pytest.CaptureFixture[str]) -> Non
     code, _, err = run(capsys, "sources", "preview", str(EVENTS), "--connector", "mapping:gone")
     assert code == 1
     assert err.startswith("error[invalid]: gone: no such mapping file. hint: shipped: ")
+
+
+def test_completeness_and_scorecard_as_text_and_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "init", "--admin", "admin@acme.example")[0] == 0
+    assert "No source brought anything" in run(capsys, "sources", "completeness")[1]
+    row = {"id": "c-1", "litellm_call_id": "c-1", "call_type": "acompletion", "status": "success", "model": "gpt-4o", "prompt_tokens": 3}
+    now = datetime.now(UTC).timestamp() - 3 * 3600
+    file = tmp_path / "calls.jsonl"
+    file.write_text(json.dumps(row | {"startTime": now, "endTime": now + 1, "completion_tokens": 1, "total_tokens": 4, "metadata": {}}))
+    assert run(capsys, "ingest", "litellm", str(file), "--source", "proxy")[0] == 0
+    code, out, _ = run(capsys, "sources", "completeness", "proxy", "--days", "3", "--json")
+    [one] = json.loads(out)["sources"]
+    assert (code, one["source"], one["stored"], one["states"]["unchecked"]) == (0, "proxy", 1, 1)
+    code, out, _ = run(capsys, "sources", "completeness", "--days", "3")
+    assert "proxy: 1 calls stored" in out
+    assert "+" in out.splitlines()[1] + out.splitlines()[2] + out.splitlines()[3]
+    month = f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
+    code, out, _ = run(capsys, "sources", "scorecard", "--period", month, "--json")
+    [card] = json.loads(out)["workflows"]
+    assert (card["workflow"], card["calls"]) == (None, 1)
+    assert "token counts" in run(capsys, "sources", "scorecard", "--period", month)[1].replace("\n", " ")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from governor.actions.completeness import completeness
 from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.people import create_person
 from governor.actions.sign_in import set_password
+from governor.actions.sync import keep
+from governor.ports import SeenWindow
 
 PASSWORD = "a long enough password"
 RECORD = {
@@ -169,3 +173,26 @@ def test_a_record_is_discarded_with_a_reason_and_a_tick(own: Any) -> None:
         assert "Record discarded" in rae.get(page).text
         assert first[:12] in rae.get(f"{page}?state=discarded").text
     assert [str(row["id"]) for row in own.ctx.lake.quarantine()] == [second]
+
+
+def test_the_strip_says_what_arrived_and_what_is_missing(own: Any) -> None:
+    """Hours of a pull that came short, and the page of it; the same by REST."""
+    hour = own.ctx.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    keep(
+        own.ctx,
+        OPERATOR,
+        "proxy-eu",
+        [SeenWindow(hour, hour + timedelta(hours=1), 7, 19), SeenWindow(hour - timedelta(hours=1), hour, 3, None, "it stops at <b>3</b>")],
+    )
+    at = (hour + timedelta(minutes=1)).timestamp()
+    record = RECORD | {"id": "strip-1", "litellm_call_id": "strip-1", "startTime": at, "endTime": at + 1}
+    with own.at("rae@acme.example") as rae:
+        assert upload(rae, "calls.jsonl", lines(record), source="proxy-eu").status_code == 303
+        page = rae.get("/sources").text
+    assert "Did everything arrive?" in page
+    assert 'class="heat-short"' in page
+    assert 'class="heat-hole"' in page
+    assert "the source counts 19, 7 came" in page
+    assert "<b>3</b>" not in page
+    [found] = completeness(own.ctx, source="proxy-eu")
+    assert [(one["missing"], one["hole"]) for one in found["windows"]] == [(None, "it stops at <b>3</b>"), (12, "")]
