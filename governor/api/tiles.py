@@ -38,13 +38,13 @@ def caching(ctx: Context, seconds: int) -> str:
     return f"{'public' if ctx.settings.public_tiles else 'private'}, max-age={seconds}" + (", immutable" if seconds == YEAR else "")
 
 
-@get("/checkpoint", guards=[reader], sync_to_thread=True, tags=TAGS)
+@get("/checkpoint", guards=[reader], sync_to_thread=True, tags=TAGS, security=[{"token": []}])
 def checkpoint(ctx: Context) -> Response[bytes]:
     """The newest signed checkpoint."""
     return Response(newest_checkpoint(ctx).encode(), media_type="text/plain", headers={"Cache-Control": caching(ctx, 5)})
 
 
-@get("/tile/{path:path}", guards=[reader], sync_to_thread=True, tags=TAGS)
+@get("/tile/{path:path}", guards=[reader], sync_to_thread=True, tags=TAGS, security=[{"token": []}])
 def show_tile(request: Request[Any, Any, Any], ctx: Context) -> Response[bytes]:
     """`/tile/LEVEL/INDEX[.p/WIDTH]` hashes, `/tile/entries/INDEX[.p/WIDTH]` the entries themselves."""
     body = tile(ctx, request.url.path.removeprefix("/tile/"))
