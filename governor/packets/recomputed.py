@@ -12,6 +12,7 @@ from typing import Any, Final
 from governor.errors import IntegrityError
 from governor.packets.case import Case, need
 from governor.packets.report import Check
+from governor.shadow.software import SOFTWARE
 
 PLAN: Final = "evidence/plan.json"
 PAIRS: Final = "evidence/pairs.jsonl"
@@ -26,12 +27,12 @@ def check_verdict(case: Case) -> Check:
     ]  # what the ledger names and is not here fails in `evidence`
     if missing:
         return Check("verdict", "none", f"not computed again: the packet holds no {missing[0]}")
-    from governor.shadow.verdict import SOFTWARE, rederive  # numpy takes longer to load than the rest of a verification
-
     held = case.files[VERDICT]
     document: dict[str, Any] = json.loads(held)
     if document.get("software") != SOFTWARE:
         return Check("verdict", "warn", f"computed by {document.get('software')}; this program computes {SOFTWARE} and cannot repeat it")
+    from governor.shadow.verdict import rederive  # numpy takes longer to load than the rest of a verification
+
     found = rederive(case.files[PLAN], case.files[PAIRS])
     if found != held:
         again = json.loads(found)

@@ -20,8 +20,8 @@ from governor.shadow.measured import Measured, measure
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.reported import agreement, cost_summary, judge_summary, latency_summary, limitations, needed_summary, segment_lines
 from governor.shadow.sentence import sentence
+from governor.shadow.software import SOFTWARE
 
-SOFTWARE: Final = "governor.shadow/2"  # a change of any number the same pairs give is another version
 DISTINCT_FROM: Final = 4  # a baseline with fewer different outputs says nothing about variety
 LEAST_USABLE: Final = "0.5"
 

@@ -16,6 +16,7 @@ from governor.shadow.statistics import (
     noninferiority_p,
     pairs_needed,
     savings,
+    student_quantile,
     tango_interval,
     tango_z,
     weighted_counts,
@@ -133,3 +134,12 @@ def test_savings_interval_covers_the_truth() -> None:
 def test_latency_without_successes_is_unknown() -> None:
     assert latency_ratio([], [], 0.95) is None
     assert latency_ratio([100, 200], [50, 100], 0.5) == 0.5
+
+
+def test_student_quantile_is_the_one_of_the_textbooks_and_of_scipy() -> None:
+    from scipy.stats import t
+
+    assert round(student_quantile(0.975, 10), 6) == 2.228139  # any printed table
+    for freedom in (1, 2, 3, 4, 7, 30, 101, 600, 2_000):
+        for probability in (0.9, 0.96, 0.975, 0.999):
+            assert student_quantile(probability, freedom) == pytest.approx(float(t.ppf(probability, freedom)), rel=1e-11)
