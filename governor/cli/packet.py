@@ -48,13 +48,16 @@ def verify(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="The .govpacket file.")] = "",
     trust: Annotated[str, typer.Option("--trust", help="The trust file, received outside the packet.")] = "",
+    root: Annotated[
+        str, typer.Option("--root", help="Verifier key, or SHA-256 of the public key, of the root that must have signed it.")
+    ] = "",
 ) -> None:
     """Check a packet offline. Exit 0 verified, 1 FAILED, 2 cannot decide (key not trusted, quorum unmet, newer version), 64 wrong usage."""
-    if not file or ctx.args:
+    if not file or ctx.args or (root and not trust):
         raise _usage("usage: governor packet verify FILE --trust FILE")
     packet, believed = _read(file), _read(trust) if trust else None
     try:
-        report = verify_packet(packet, believed)
+        report = verify_packet(packet, believed, root=root)
     except Invalid as error:
         raise _usage(f"{trust}: {error.message}") from None
     if getattr(ctx.find_root().obj, "json", False):

@@ -2,21 +2,22 @@
 
 Owns: reading and writing trust text; whether witnesses meet the quorum. Does not own: how people get the text to an auditor.
 Invariants: exactly one quorum line; unknown words are refused; nothing in a packet can add to a trust. Without its `issuer` lines the text is a
-plain c2sp.org/tlog-policy.
+plain c2sp.org/tlog-policy. A text that names a `root` is a signed note of that root, and of nobody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from governor.errors import Invalid
 from governor.ledger.canonical import sha256_hex
-from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, Note, VerifierKey, parse_vkey
+from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, Note, VerifierKey, parse_note, parse_vkey
 
 MAX_TRUST: Final = 256 * 1024
 MAX_LINES: Final = 1000
+SIGNED: Final = "\u2014 "
 CONTROLS: Final = frozenset({*range(0x20), 0x7F}) - {0x09, 0x0A}
 
 
@@ -51,6 +52,18 @@ class Trust:
     quorum: str
     issuers: tuple[Issuer, ...]
     sha256: str
+    log_ranges: Mapping[bytes, tuple[int, int | None]] = field(default_factory=dict)
+    root: VerifierKey | None = None
+
+    def log_covers(self, key: VerifierKey, size: int) -> bool:
+        """Whether the log signed trees of this size with that key."""
+        first, last = self.log_ranges.get(key.public_key, (0, None))
+        return first <= size and (last is None or size <= last)
+
+    @property
+    def root_text(self) -> str:
+        """Name and SHA-256 of the root that signed this text; empty where nobody did."""
+        return "" if self.root is None else f"{self.root.name} {sha256_hex(self.root.public_key)}"
 
     def cosigned(self, note: Note) -> set[str]:
         """Names of the witnesses whose cosignature on the note is valid."""
@@ -71,9 +84,11 @@ def parse_trust(data: bytes) -> Trust:
     if len(data) > MAX_TRUST or any(byte in CONTROLS for byte in data):
         raise Invalid("trust file is too large or holds control characters")
     try:
-        lines = data.decode("utf-8").split("\n")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Invalid("trust file is not UTF-8") from None
+    note = parse_note(text) if f"\n{SIGNED}" in text else None
+    lines = (text if note is None else note.text).split("\n")
     if len(lines) > MAX_LINES:
         raise Invalid("trust file has too many lines")
     reader = _Reader()
@@ -87,7 +102,22 @@ def parse_trust(data: bytes) -> Trust:
                 raise Invalid(f"trust file line {number}: {error.message}") from None
     if reader.quorum is None:
         raise Invalid("trust file has no quorum line")
-    return Trust(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum, tuple(reader.issuers), sha256_hex(data))
+    if (note is None) != (reader.root is None):
+        raise Invalid("trust file is signed, but names no root" if reader.root is None else "trust file names a root, but is not signed")
+    if note is not None and reader.root is not None and (len(note.signatures) != 1 or not note.signed_by(reader.root)):
+        raise Invalid(f"trust file is not signed by the root {reader.root.name} that it names")
+    digest = sha256_hex(data)
+    issuers = tuple(reader.issuers)
+    return Trust(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum, issuers, digest, reader.log_ranges, reader.root)
+
+
+def check_root(trust: Trust, wanted: str) -> None:
+    """`wanted`: the root's verifier key or the SHA-256 of its public key, as it stands in the engagement letter. Raises Invalid."""
+    if not wanted:
+        return
+    root = trust.root
+    if root is None or wanted.strip() not in {root.text, sha256_hex(root.public_key)}:
+        raise Invalid("trust file is not signed by the root that was asked for")
 
 
 class _Reader:
@@ -96,13 +126,21 @@ class _Reader:
         self.witnesses: dict[str, VerifierKey] = {}
         self.groups: dict[str, Group] = {}
         self.issuers: list[Issuer] = []
+        self.log_ranges: dict[bytes, tuple[int, int | None]] = {}
+        self.root: VerifierKey | None = None
         self.quorum: str | None = None
         self._members: set[str] = set()
 
     def take(self, words: list[str]) -> None:
         match words:
-            case ["log", key] | ["log", key, _]:
+            case ["root", key] if self.root is None:
+                self.root = _ed25519(key)
+            case ["log", key]:
                 self._log(key)
+            case ["log", key, sizes]:
+                self._log(key)
+                if ".." in sizes and "/" not in sizes:  # in a plain tlog-policy the third word is an address
+                    self.log_ranges[self.logs[-1].public_key] = _range(sizes)
             case ["witness", name, key] | ["witness", name, key, _]:
                 self._witness(name, key)
             case ["group", name, threshold, *members] if members:
@@ -112,10 +150,8 @@ class _Reader:
             case ["issuer", key]:
                 self.issuers.append(Issuer(_ed25519(key)))
             case ["issuer", key, sizes]:
-                first, dots, last = sizes.partition("..")
-                if not dots or not first.isdecimal() or not (last == "" or last.isdecimal()):
-                    raise Invalid(f"{sizes!r} is not a range of tree sizes such as 0.. or 0..99")
-                self.issuers.append(Issuer(_ed25519(key), int(first), int(last) if last else None))
+                first, last = _range(sizes)
+                self.issuers.append(Issuer(_ed25519(key), first, last))
             case _:
                 raise Invalid(f"unknown or malformed {words[0]!r} line")
 
@@ -159,6 +195,13 @@ class _Reader:
             raise Invalid(f"{name!r} cannot name a witness or group")
 
 
+def _range(sizes: str) -> tuple[int, int | None]:
+    first, dots, last = sizes.partition("..")
+    if not dots or not first.isdecimal() or not (last == "" or last.isdecimal()):
+        raise Invalid(f"{sizes!r} is not a range of tree sizes such as 0.. or 0..99")
+    return int(first), int(last) if last else None
+
+
 def _ed25519(text: str) -> VerifierKey:
     key = parse_vkey(text)
     if key.algorithm != ED25519:
@@ -167,14 +210,25 @@ def _ed25519(text: str) -> VerifierKey:
 
 
 def trust_text(
-    *, title: str, logs: Iterable[str], issuers: Iterable[str], witnesses: Mapping[str, str] | None = None, quorum: str = "none"
+    *,
+    title: str,
+    logs: Iterable[str],
+    issuers: Iterable[str],
+    witnesses: Mapping[str, str] | None = None,
+    quorum: str = "none",
+    root: str = "",
 ) -> str:
-    """Trust text from vkeys. Raises Invalid when it would not parse."""
+    """Trust text from vkeys; a log or issuer may carry its range of tree sizes behind a blank. With `root` it still has to be signed.
+
+    Raises Invalid when it would not parse.
+    """
     lines = [f"# {title}", "# c2sp.org/tlog-policy, plus `issuer` lines: who may sign packets, for which tree sizes", ""]
+    begin = len(lines)
     lines += [f"log {key}" for key in logs]
     lines += [f"witness {name} {key}" for name, key in (witnesses or {}).items()]
     lines += [f"quorum {quorum}", ""]
-    lines += [f"issuer {key} 0.." for key in issuers]
-    text = "\n".join(lines) + "\n"
-    parse_trust(text.encode())
-    return text
+    lines += [f"issuer {key}" if " " in key else f"issuer {key} 0.." for key in issuers]
+    parse_trust(("\n".join(lines) + "\n").encode())
+    if root:
+        lines[begin:begin] = [f"root {root}"]
+    return "\n".join(lines) + "\n"

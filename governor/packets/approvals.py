@@ -12,6 +12,7 @@ from typing import Any, Final
 from governor.errors import Invalid
 from governor.ledger.canonical import parse_timestamp
 from governor.ledger.entry import Entry
+from governor.packets.passkey import PASSKEY, check_assertion
 from governor.packets.report import Check
 
 NAME: Final = "approvals"
@@ -75,7 +76,15 @@ def _check_approved(digest: str, events: Sequence[Entry]) -> Check:
         return Check(NAME, "fail", f"role {', '.join(missing)}: {reason}")
     roles = ", ".join(sorted(str(event.payload["role"]) for _, event in counted))
     when = "all before cutover" if cutover is not None else "not cut over yet"
-    return Check(NAME, "ok", f"{_people(len(people))} ({roles}), neither requester nor evidence author, {when}")
+    return Check(NAME, "ok", f"{_people(len(people))} ({roles}), neither requester nor evidence author, {when}; {strength(counted)}")
+
+
+def strength(counted: Sequence[tuple[int, Entry]]) -> str:
+    """Which approvals only the person's own device could make, and which the server merely says were made."""
+    strong = sorted(str(event.payload["role"]) for _, event in counted if PASSKEY in event.payload)
+    weak = sorted(str(event.payload["role"]) for _, event in counted if PASSKEY not in event.payload)
+    signed = f"signed by passkey: {', '.join(strong)}" if strong else "none signed by passkey"
+    return f"{signed}; weaker (password or token): {', '.join(weak)}" if weak else signed
 
 
 def _check_one(at: int, event: Entry, events: Sequence[Entry], cutover: int | None) -> str | None:
@@ -94,7 +103,11 @@ def _check_one(at: int, event: Entry, events: Sequence[Entry], cutover: int | No
             f"the {role} approval had expired at cutover",
         ),
     )
-    return next((reason for wrong, reason in reasons if wrong), None)
+    found = next((reason for wrong, reason in reasons if wrong), None)
+    if found is not None:
+        return found
+    problem = check_assertion(event)
+    return None if problem is None else f"the {role} approval: {problem}"
 
 
 def _people(count: int) -> str:

@@ -132,6 +132,8 @@ def check_checkpoint(case: Case) -> Check:
         raise IntegrityError(f"the log signature of {origin} does not verify")
     if True not in signed:
         raise Undecided(f"checkpoint of {origin} is not signed by a log of the trust file")
+    if not any(found and case.trust.log_covers(key, size) for key, found in zip(keys, signed, strict=True)):
+        raise IntegrityError(f"the log key is not valid for tree size {size}")
     if case.issuer is not None and not case.issuer.covers(size):
         raise IntegrityError(f"the issuer key is not valid for tree size {size}")
     seen = case.trust.cosigned(case.note)

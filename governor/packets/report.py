@@ -26,6 +26,7 @@ class Report:
     title: str
     sha256: str
     trust: str
+    root: str = ""
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -47,6 +48,7 @@ class Report:
             "title": self.title,
             "sha256": self.sha256,
             "trust_sha256": self.trust,
+            "trust_root": self.root,
             "checks": [{"name": check.name, "status": check.status, "detail": check.detail} for check in self.checks],
         }
 
@@ -54,5 +56,8 @@ class Report:
         lines = [f"PACKET   {self.title}      sha256 {self.sha256}"]
         lines += [f"[{_MARKS[check.status]}] {check.name:<13} {check.detail}" for check in self.checks]
         against = f"against trust policy {trust_name} (sha256 {self.trust[:16]}..)" if self.trust else "without a trust policy"
+        if self.root:
+            name, _, key = self.root.partition(" ")
+            against += f" signed by root {name} (key {key[:16]}..)"
         lines.append(f"{self.verdict} {against}   checked offline, no network used")
         return "\n".join(lines)

@@ -1,11 +1,12 @@
 """Verify a Governor audit packet with nothing but Python's standard library: no Governor, no network, no database.
 
-    python3 verify.py FILE.govpacket --trust TRUST [--json]
+    python3 verify.py FILE.govpacket --trust TRUST [--root ROOT] [--json]
 
 Exit 0 VERIFIED, 1 FAILED, 2 UNDECIDED (a key the trust file does not name, a quorum unmet, a newer version), 64 wrong usage.
+ROOT is the verifier key, or the SHA-256 of the public key, of the offline root that must have signed the trust file.
 
 This program shares no code with Governor. It was written from the published formats: RFC 8032 (Ed25519), RFC 6962 (Merkle tree), RFC 8785
-(canonical JSON), C2SP signed-note, tlog-checkpoint, tlog-proof, tlog-policy and tlog-cosignature, DSSE 1.0.2, in-toto Statement v1 and RFC 9901
+((canonical JSON), C2SP signed-note, tlog-checkpoint, tlog-proof, tlog-policy and tlog-cosignature, DSSE 1.0.2, in-toto Statement v1 and RFC 9901
 disclosures. Trust comes from the trust file alone, which must reach you by another way than the packet.
 """
 
@@ -112,6 +113,70 @@ def ed25519(public, message, signature):
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
     left, right = _times(s, BASE), _add(nonce, _times(h, key))
     return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
+
+
+# ---- ECDSA on P-256 with SHA-256 (FIPS 186-5), for approvals signed by a passkey
+
+FIELD = 2**256 - 2**224 + 2**192 + 2**96 - 1
+COUNT = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+CURVE_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+START = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+
+
+def _sum(a, b):
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0]:
+        if (a[1] + b[1]) % FIELD == 0:
+            return None
+        slope = (3 * a[0] * a[0] - 3) * pow(2 * a[1], -1, FIELD) % FIELD
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, FIELD) % FIELD
+    x = (slope * slope - a[0] - b[0]) % FIELD
+    return x, (slope * (a[0] - x) - a[1]) % FIELD
+
+
+def _multiple(scalar, point):
+    found = None
+    while scalar:
+        if scalar & 1:
+            found = _sum(found, point)
+        point, scalar = _sum(point, point), scalar >> 1
+    return found
+
+
+def _der_numbers(raw):
+    """(r, s) of a DER signature in its only spelling, or None."""
+    if len(raw) < 8 or raw[0] != 0x30 or raw[1] != len(raw) - 2 or len(raw) > 72:
+        return None
+    numbers, rest = [], raw[2:]
+    while rest:
+        if len(rest) < 3 or rest[0] != 2 or not 0 < rest[1] <= len(rest) - 2:
+            return None
+        body, rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
+        if body[0] & 0x80 or (len(body) > 1 and body[0] == 0 and not body[1] & 0x80):
+            return None
+        numbers.append(int.from_bytes(body, "big"))
+    return tuple(numbers) if len(numbers) == 2 else None
+
+
+def p256(public, message, signature):
+    """Whether `signature` (DER) over `message` is by `public` (an uncompressed point)."""
+    if len(public) != 65 or public[0] != 4:
+        raise ValueError("not an uncompressed point")
+    x, y = int.from_bytes(public[1:33], "big"), int.from_bytes(public[33:], "big")
+    if max(x, y) >= FIELD or (y * y - (x * x * x - 3 * x + CURVE_B)) % FIELD:
+        raise ValueError("not a point of the curve")
+    numbers = _der_numbers(signature)
+    if numbers is None or not all(0 < number < COUNT for number in numbers):
+        return False
+    r, s = numbers
+    inverse, hashed = pow(s, -1, COUNT), int.from_bytes(hashlib.sha256(message).digest(), "big")
+    point = _sum(_multiple(hashed * inverse % COUNT, START), _multiple(r * inverse % COUNT, (x, y)))
+    return point is not None and point[0] % COUNT == r
 
 
 # ---- small formats
@@ -268,18 +333,32 @@ def moment(text):
 # ---- the trust file
 
 
+def _range(text):
+    sizes = re.fullmatch(r"([0-9]+)\.\.([0-9]*)", text, re.ASCII)
+    if sizes is None:
+        raise Fail(f"{text!r} is not a range of tree sizes such as 0.. or 0..99")
+    return int(sizes.group(1)), int(sizes.group(2)) if sizes.group(2) else None
+
+
+def vkey_of(key):
+    return f"{key[0]}+{key[3].hex()}+{base64.b64encode(bytes([key[1]]) + key[2]).decode()}"
+
+
 class Trust:
     """Logs, witnesses, groups, quorum and issuers of a C2SP tlog-policy with `issuer` lines."""
 
     def __init__(self, data):
         self.sha256 = sha256(data)
         self.logs, self.witnesses, self.groups, self.members, self.issuers, self.quorum = [], {}, {}, set(), [], None
+        self.log_ranges, self.root = {}, None
         if len(data) > 256 * 1024 or any((byte < 32 and byte not in (9, 10)) or byte == 127 for byte in data):
             raise Fail("trust file is too large or holds control characters")
         try:
-            lines = data.decode("utf-8").split("\n")
+            text = data.decode("utf-8")
         except UnicodeError:
             raise Fail("trust file is not UTF-8") from None
+        note = note_of(text) if "\n\u2014 " in text else None
+        lines = (text if note is None else note[0]).split("\n")
         if len(lines) > 1000:
             raise Fail("trust file has too many lines")
         for number, line in enumerate(lines, 1):
@@ -291,16 +370,41 @@ class Trust:
                     raise Fail(f"trust file line {number}: {error}") from None
         if self.quorum is None:
             raise Fail("trust file has no quorum line")
+        if note is None and self.root is not None:
+            raise Fail("trust file names a root, but is not signed")
+        if note is not None:
+            if self.root is None:
+                raise Fail("trust file is signed, but names no root")
+            if len(note[1]) != 1 or signed_by(*note, self.root) is not True:
+                raise Fail(f"trust file is not signed by the root {self.root[0]} that it names")
+
+    def root_text(self):
+        return "" if self.root is None else f"{self.root[0]} {sha256(self.root[2])}"
+
+    def check_root(self, wanted):
+        root = self.root
+        if root is None or wanted.strip() not in (sha256(root[2]), vkey_of(root)):
+            raise Fail("trust file is not signed by the root that was asked for")
+
+    def log_covers(self, key, size):
+        first, last = self.log_ranges.get(key[2], (0, None))
+        return first <= size and (last is None or size <= last)
 
     def _take(self, words):
         kind = words[0]
-        if kind == "log" and len(words) in (2, 3):
+        if kind == "root" and len(words) == 2 and self.root is None:
+            self.root = key_of(words[1])
+            if self.root[1] != 1:
+                raise Fail("key is not Ed25519")
+        elif kind == "log" and len(words) in (2, 3):
             key = key_of(words[1])
             if key[1] == 4:
                 raise Fail("key is neither Ed25519 nor ML-DSA-44")
             if any(known[2] == key[2] for known in self.logs):
                 raise Fail("the same log key twice")
             self.logs.append(key)
+            if len(words) == 3 and ".." in words[2] and "/" not in words[2]:
+                self.log_ranges[key[2]] = _range(words[2])
         elif kind == "witness" and len(words) in (3, 4):
             name, algorithm, public, key_id = key_of(words[2])
             self._fresh(words[1])
@@ -318,13 +422,11 @@ class Trust:
                 raise Fail(f"quorum names the unknown {words[1]!r}")
             self.quorum = words[1]
         elif kind == "issuer" and len(words) in (2, 3):
-            sizes = re.fullmatch(r"([0-9]+)\.\.([0-9]*)", words[2] if len(words) == 3 else "0..", re.ASCII)
-            if sizes is None:
-                raise Fail(f"{words[2]!r} is not a range of tree sizes such as 0.. or 0..99")
+            first, last = _range(words[2] if len(words) == 3 else "0..")
             key = key_of(words[1])
             if key[1] != 1:
                 raise Fail("key is not Ed25519")
-            self.issuers.append((key, int(sizes.group(1)), int(sizes.group(2)) if sizes.group(2) else None))
+            self.issuers.append((key, first, last))
         else:
             raise Fail(f"unknown or malformed {kind!r} line")
 
@@ -641,7 +743,7 @@ class Packet:
             raise Fail(f"role {', '.join(missing)}: {'approved another digest (stale)' if stale else 'nobody approved'}")
         count = "1 person" if len(people) == 1 else f"{len(people)} distinct people"
         when = "not cut over yet" if cutover is None else "all before cutover"
-        return f"{count} ({', '.join(roles)}), neither requester nor evidence author, {when}"
+        return f"{count} ({', '.join(roles)}), neither requester nor evidence author, {when}; {strength([event for _, event in counted])}"
 
     def _approval(self, at, event, cutover):
         actor, role, expires = event["actor"], event["payload"]["role"], event["payload"].get("expires_at")
@@ -660,6 +762,9 @@ class Packet:
         ):
             if wrong:
                 raise Fail(reason)
+        problem = assertion_problem(event)
+        if problem:
+            raise Fail(f"the {role} approval: {problem}")
 
     def policy(self):
         self._need(self.proven, "the events are not proven")
@@ -679,13 +784,16 @@ class Packet:
         if self.note is None or self.checkpoint is None:
             raise Fail("no checkpoint could be read")
         origin, size, _ = self.checkpoint
-        signed = [signed_by(*self.note, key) for key in self.trust.logs if key[0] == origin]
+        keys = [key for key in self.trust.logs if key[0] == origin]
+        signed = [signed_by(*self.note, key) for key in keys]
         if False in signed:
             raise Fail(f"the log signature of {origin} does not verify")
         if True not in signed:
             if UNREAD in signed:
                 raise Unknown(f"the log signature of {origin} is ML-DSA-44, which this program cannot check")
             raise Unknown(f"checkpoint of {origin} is not signed by a log of the trust file")
+        if not any(found is True and self.trust.log_covers(key, size) for key, found in zip(keys, signed)):
+            raise Fail(f"the log key is not valid for tree size {size}")
         if self.issuer is not None and not (self.issuer[1] <= size and (self.issuer[2] is None or size <= self.issuer[2])):
             raise Fail(f"the issuer key is not valid for tree size {size}")
         found = {name: signed_by(*self.note, key) for name, key in self.trust.witnesses.items()}
@@ -779,6 +887,60 @@ def _check_keys(value, where, strict):
             _check_keys(child, where, strict)
 
 
+def strength(counted):
+    strong = sorted(event["payload"]["role"] for event in counted if "passkey" in event["payload"])
+    weak = sorted(event["payload"]["role"] for event in counted if "passkey" not in event["payload"])
+    signed = f"signed by passkey: {', '.join(strong)}" if strong else "none signed by passkey"
+    return f"{signed}; weaker (password or token): {', '.join(weak)}" if weak else signed
+
+
+def assertion_problem(event):
+    """Why the WebAuthn assertion of a decision does not hold, or None."""
+    claimed = event["actor"].get("auth", {}).get("amr") == "passkey"
+    held = event["payload"].get("passkey")
+    if held is None:
+        return "claims a passkey, but holds no assertion" if claimed else None
+    if not claimed:
+        return "holds an assertion, but claims another way of signing in"
+    try:
+        return _assertion(event, held)
+    except (Fail, KeyError, TypeError, ValueError, AttributeError):
+        return "the passkey assertion is malformed"
+
+
+def _assertion(event, held):
+    if set(held) != {"record", "algorithm", "public_key", "authenticator_data", "client_data", "signature"}:
+        raise ValueError("fields")
+    record, client, data = held["record"], _url64(held["client_data"]), _url64(held["authenticator_data"])
+    said, other = json.loads(client.decode("utf-8")), "the passkey signed another decision"
+    if (record["v"], record["decision"], record["person"]) != (1, event["type"][len("change:") :], event["actor"]["ref"]):
+        return other
+    if any(record[name] != event["payload"][name] for name in ("change", "digest", "role")):
+        return other
+    asked = base64.urlsafe_b64encode(hashlib.sha256(canonical(record).encode("utf-8")).digest()).rstrip(b"=").decode()
+    if said["type"] != "webauthn.get" or said["challenge"] != asked or said["origin"] != record["origin"]:
+        return other
+    if len(data) < 37 or data[:32] != hashlib.sha256(record["rp"].encode()).digest():
+        return "the passkey belongs to another site"
+    if data[32] & 5 != 5:
+        return "the device did not verify its user"
+    public, signed, signature = bytes.fromhex(held["public_key"]), data + hashlib.sha256(client).digest(), _url64(held["signature"])
+    if held["algorithm"] == "ES256":
+        good = p256(public, signed, signature)
+    elif held["algorithm"] == "EdDSA" and len(public) == 32:
+        good = ed25519(public, signed, signature)
+    else:
+        raise ValueError("algorithm")
+    return None if good else "the passkey signature does not verify"
+
+
+def _url64(text):
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != text:
+        raise ValueError("base64")
+    return raw
+
+
 def _sd(text):
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode("ascii")).digest()).rstrip(b"=").decode()
 
@@ -835,7 +997,10 @@ def result_of(lines):
 
 def main(arguments):
     as_json = "--json" in arguments
-    words = [word for word in arguments if word != "--json"]
+    words, root = [word for word in arguments if word != "--json"], ""
+    if "--root" in words[:-1]:
+        at = words.index("--root")
+        root, words = words[at + 1], words[:at] + words[at + 2 :]
     if len(words) != 3 or words[1] != "--trust":
         print(__doc__, file=sys.stderr)
         return USAGE
@@ -844,6 +1009,8 @@ def main(arguments):
             packet = file.read()
         with open(words[2], "rb") as file:
             trust = Trust(file.read())
+        if root:
+            trust.check_root(root)
     except (OSError, Fail) as error:
         print(error, file=sys.stderr)
         return USAGE
@@ -851,6 +1018,7 @@ def main(arguments):
     code = result_of(lines)
     verdict = {VERIFIED: "VERIFIED", FAILED: "FAILED", UNDECIDED: "UNDECIDED"}[code]
     found = {"result": verdict, "exit_code": code, "title": title, "sha256": sha256(packet), "trust_sha256": trust.sha256}
+    found["trust_root"] = trust.root_text()
     if as_json:
         checks = [{"name": name, "status": status, "detail": detail} for name, status, detail in lines]
         print(json.dumps({**found, "checks": checks}, ensure_ascii=False, indent=2))
@@ -859,7 +1027,9 @@ def main(arguments):
         print(f"PACKET   {title}      sha256 {found['sha256']}")
         print("\n".join(f"[{marks[status]}] {name:<13} {detail}" for name, status, detail in lines))
         name = re.split(r"[/\\]", words[2])[-1]
-        print(f"{verdict} against trust policy {name} (sha256 {trust.sha256[:16]}..)   checked offline, no network used")
+        root_name, _, root_key = trust.root_text().partition(" ")
+        under = f" signed by root {root_name} (key {root_key[:16]}..)" if trust.root else ""
+        print(f"{verdict} against trust policy {name} (sha256 {trust.sha256[:16]}..){under}   checked offline, no network used")
     return code
 
 

@@ -14,7 +14,7 @@ from governor.errors import GovernorError, IntegrityError
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry
 from governor.ledger.note import parse_note
-from governor.ledger.trust import parse_trust
+from governor.ledger.trust import check_root, parse_trust
 from governor.packets import container
 from governor.packets.approvals import APPROVED, check_approvals
 from governor.packets.binding import check_binding
@@ -27,10 +27,13 @@ from governor.packets.statement import UnknownKey, open_envelope, unverified_pre
 VERSION: Final = 1
 
 
-def verify_packet(packet: bytes, trust: bytes | str | None) -> Report:
-    """Never raises for a bad packet; that is a report. Raises Invalid when the trust text itself is malformed."""
+def verify_packet(packet: bytes, trust: bytes | str | None, *, root: str = "") -> Report:
+    """Never raises for a bad packet; that is a report. Raises Invalid when the trust text itself is malformed, or not signed by the `root` asked for."""
     believed = None if trust is None else parse_trust(trust.encode() if isinstance(trust, str) else trust)
+    if root and believed is not None:
+        check_root(believed, root)
     report = Report(title="unreadable", sha256=sha256_hex(packet), trust=believed.sha256 if believed else "")
+    report.root = believed.root_text if believed else ""
     try:
         files = container.unpack(packet)
     except container.NewerVersion as error:

@@ -36,6 +36,7 @@ def by_program(packet: bytes, trust: bytes) -> dict[str, Any]:
         "title": title,
         "sha256": standalone_verifier.sha256(packet),
         "trust_sha256": believed.sha256,
+        "trust_root": believed.root_text(),
         "checks": [{"name": name, "status": status, "detail": detail} for name, status, detail in lines],
     }
 
