@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from connectors.mapping import shipped
-from connectors.spliced import SplicedConnector, numbers, others
+from connectors.noted import NotedConnector, members, numbers, others
 
 _MAPPING = shipped("fal")
 _MEMBERS = {"numbers": numbers("r"), "rest": others("r", [_MAPPING])}
-connector = SplicedConnector("fal", [_MAPPING], _MEMBERS, listed="billing_events")
+connector = NotedConnector("fal", [_MAPPING], members(_MEMBERS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.mapping import shipped
-from connectors.spliced import SplicedConnector, numbers
+from connectors.noted import NotedConnector, members, numbers
 
 
 def _opened(body: str) -> str:
@@ -29,4 +29,4 @@ _MEMBERS = {
             WHEN contains(r ->> '$.request_path', '/completions') THEN 'text_completion' END,
         'first_token', nullif(TRY_CAST(r ->> '$.time_to_first_token' AS DOUBLE), 0))::VARCHAR""",
 }
-connector = SplicedConnector("helicone", [shipped("helicone")], _MEMBERS, listed="data")
+connector = NotedConnector("helicone", [shipped("helicone")], members(_MEMBERS))

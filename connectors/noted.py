@@ -7,16 +7,19 @@ Invariants: a record is hashed and refused as it was received; a record that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping as Names
 from dataclasses import replace
 from typing import Final
 
 from connectors.engine import Work
 from connectors.mapping import MappedConnector
+from connectors.mapping.compile import listed_records
 from connectors.mapping.document import Mapping, pointer
 from governor.ports import Payload, ReadOptions
 
 _MARK: Final = '{"governor":'
 _END: Final = ',"/governor":0,'
+_NUMBER: Final = "TRY_CAST(e.value ->> '$' AS DOUBLE) IS NOT NULL"
 
 
 class NotedConnector(MappedConnector):
@@ -32,19 +35,9 @@ class NotedConnector(MappedConnector):
             yield replace(plan, sql=self._statement(plan.sql, content=options.with_content)), chunks
 
     def _statement(self, mapped: str, *, content: bool) -> str:
-        lists = ", ".join(
-            f"CASE WHEN json_type(line, '{path}') = 'ARRAY' THEN from_json(json_extract(line, '{path}'), '[\"JSON\"]') END"
-            for path in self._lists
-        )
         # `records` is the engine's registered table (in the schema temp) and, for the mapped statement, the CTE of that name
         return f"""WITH
-            cut AS (SELECT *, CASE WHEN fault IS NULL AND json_valid(line) THEN coalesce({lists}, NULL) END AS parts FROM temp.records),
-            parted AS (
-                SELECT uri, row, position, fault, payload_sha256, line FROM cut WHERE parts IS NULL
-                UNION ALL
-                SELECT uri, row, position, NULL, sha256(part), part FROM (
-                    SELECT uri, row, position, p::VARCHAR AS part
-                    FROM (SELECT uri, row, position, unnest(parts) AS p FROM cut WHERE parts IS NOT NULL))),
+            {listed_records(self._lists, "temp.records", "parted")},
             given AS (SELECT *, fault IS NULL AND coalesce(TRY(json_type(line)) = 'OBJECT', false)
                 AND NOT regexp_full_match(line, '\\s*\\{{\\s*\\}}\\s*') AS sound FROM parted),
             {self._note(content)},
@@ -53,6 +46,32 @@ class NotedConnector(MappedConnector):
             SELECT * REPLACE (CASE WHEN starts_with(decode(raw), '{_MARK}')
                 THEN encode('{{' || decode(raw)[instr(decode(raw), '{_END}') + {len(_END)}:]) ELSE raw END AS raw)
             FROM ({mapped})"""
+
+
+def members(texts: Names[str, str]) -> Callable[[bool], str]:
+    """A note of flat members: name -> SQL over the record `r` that gives JSON text."""
+    pairs = " || ',' || ".join(f"'\"{name}\":' || coalesce({text}, 'null')" for name, text in texts.items())
+    found = "SELECT *, CASE WHEN sound THEN line::JSON END AS r FROM given"
+    return lambda _content: f"noted AS (SELECT * EXCLUDE r, CASE WHEN sound THEN '{{' || {pairs} || '}}' END AS note FROM ({found}))"
+
+
+def numbers(source: str) -> str:
+    """The members of an object that are numbers: token counts, units, prices, also those that no column has yet. No secret is one."""
+    return _some(source, _NUMBER)
+
+
+def others(source: str, mappings: Sequence[Mapping]) -> str:
+    """The plain members that are neither numbers nor read into a column."""
+    known = {path.rsplit(".", 1)[-1] for mapping in mappings for take in mapping.columns.values() for path in take.paths}
+    columns = ", ".join(f"'{name}'" for name in sorted(known))
+    return _some(source, f"json_type(e.value) IN ('VARCHAR', 'BOOLEAN') AND NOT ({_NUMBER}) AND e.key NOT IN ({columns})")
+
+
+def _some(source: str, keep: str) -> str:
+    """Text of an object with some of the members of another. It may repeat a name, as its source does."""
+    entries = f"map_entries(json_transform({source}, '\"MAP(VARCHAR, JSON)\"'))"
+    pairs = f"list_transform(list_filter({entries}, lambda e: {keep}), lambda e: to_json(e.key)::VARCHAR || ':' || e.value::VARCHAR)"
+    return f"'{{' || array_to_string({pairs}, ',') || '}}'"
 
 
 def stage(source: str, target: str, column: str, names: dict[str, str | tuple[str, ...]]) -> str:

@@ -6,7 +6,7 @@ Rows of `GET /api/v1/activity` are sums by day and model; they have no generatio
 from __future__ import annotations
 
 from connectors.mapping import shipped
-from connectors.spliced import SplicedConnector, numbers, others
+from connectors.noted import NotedConnector, members, numbers, others
 
 
 def _either(*names: str) -> str:
@@ -33,4 +33,4 @@ _MEMBERS = {
             ELSE r ->> '$.byok_usage_inference' END)::VARCHAR""",
 }
 
-connector = SplicedConnector("openrouter", _MAPPINGS, _MEMBERS)
+connector = NotedConnector("openrouter", _MAPPINGS, members(_MEMBERS))

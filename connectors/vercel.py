@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.mapping import shipped
-from connectors.spliced import SplicedConnector, numbers, others
+from connectors.noted import NotedConnector, members, numbers, others
 
 _MAPPING = shipped("vercel")
 _MEMBERS = {
@@ -13,4 +13,4 @@ _MEMBERS = {
     "seen": """json_object('first_token', CASE WHEN r ->> '$.data.streamed' = 'true' THEN r ->> '$.data.latency' END,
         'upstream_cost', CASE WHEN r ->> '$.data.is_byok' = 'true' THEN r ->> '$.data.upstream_inference_cost' END)::VARCHAR""",
 }
-connector = SplicedConnector("vercel", [_MAPPING], _MEMBERS)
+connector = NotedConnector("vercel", [_MAPPING], members(_MEMBERS))

@@ -9,6 +9,7 @@ the client's own span; a tracer's or provider's row with a strong response id is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -59,7 +60,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     chosen = ", ".join(f"{text} AS {name}" for name, text in facts.items())
     typed = ", ".join(f"{_typed(name, mapping)} AS {name}_n" for name in CALL_SCHEMA.names if kind_of(name) != "text")
     steps = [
-        _lines(mapping),
+        listed_records([pointer(path) for path in mapping.records], "records", "lines"),
         f"""opened AS (SELECT *, TRY(json_extract_string(line, {paths.listed()})) AS v FROM lines)""",
         f"facts AS (SELECT uri, row, position, fault, payload_sha256, line, v IS NOT NULL AND json_valid(line) AS valid, {chosen} FROM opened)",
         f"typed AS (SELECT *, {typed}, list_transform(metadata_entries, lambda e: e.k) AS metadata_names FROM facts)",
@@ -80,19 +81,19 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     )
 
 
-def _lines(mapping: Mapping) -> str:
-    """Records out of documents that hold a list of them; each record of a document has a digest of its own."""
-    if not mapping.records:
-        return "lines AS (SELECT uri, row, position, fault, payload_sha256, line FROM records)"
+def listed_records(pointers: Sequence[str], source: str, target: str) -> str:
+    """CTEs `source` -> `target`: the records out of documents that hold a list of them; each has a digest of its own, others stay as they are."""
+    columns = "uri, row, position, fault, payload_sha256, line"
+    if not pointers:
+        return f"{target} AS (SELECT {columns} FROM {source})"
     lists = ", ".join(
-        f"CASE WHEN json_type(line, {quoted(pointer(path))}) = 'ARRAY' THEN from_json(json_extract(line, {quoted(pointer(path))}), '[\"JSON\"]') END"
-        for path in mapping.records
+        f"CASE WHEN json_type(line, {quoted(path)}) = 'ARRAY' THEN from_json(json_extract(line, {quoted(path)}), '[\"JSON\"]') END"
+        for path in pointers
     )
     return f"""
-        split AS (SELECT uri, row, position, fault, payload_sha256, line, CASE WHEN fault IS NULL AND json_valid(line) THEN coalesce({lists}) END AS parts
-            FROM records),
-        lines AS (
-            SELECT uri, row, position, fault, payload_sha256, line FROM split WHERE parts IS NULL
+        split AS (SELECT {columns}, CASE WHEN fault IS NULL AND json_valid(line) THEN coalesce({lists}) END AS parts FROM {source}),
+        {target} AS (
+            SELECT {columns} FROM split WHERE parts IS NULL
             UNION ALL
             SELECT uri, row, position, NULL, sha256(part), part FROM (
                 SELECT uri, row, position, coalesce(CASE WHEN json_type(p) = 'VARCHAR' THEN p ->> '$' ELSE p::VARCHAR END, 'null') AS part

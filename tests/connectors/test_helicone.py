@@ -88,7 +88,7 @@ def test_bare_rows_say_the_same(read: Any, rows: list[dict[str, Any]]) -> None:
     bare = b"\n".join(json.dumps(json.loads(line)["data"][0]).encode() for line in FIXTURE.read_text().splitlines())
     assert connector.detect(bare, "rows.jsonl") > 0.8
     found = read(connector, bare).calls.sort_by("start_time").to_pylist()
-    different = ("ingest_uri", "ingest_row", "ingested_at")
+    different = ("ingest_uri", "ingest_row", "ingested_at", "raw_sha256")  # the digest is of the bytes, and these have more spaces
     assert [{k: v for k, v in row.items() if k not in different} for row in found] == [
         {k: v for k, v in row.items() if k not in different} for row in rows
     ]
