@@ -30,6 +30,7 @@ FOCUS_COLUMNS: Final = (
 )  # fmt: skip
 OWN_COLUMNS: Final = (
     "x_StatementNumber", "x_LineId", "x_Workflow", "x_Owner", "x_CostCenter", "x_TrafficClass", "x_PolicyStatus", "x_RequestCount", "x_PriceSource", "x_PriceBookVersion",
+    "x_AllocationRuleId", "x_AllocationMethod", "x_AllocationRatio", "x_OriginChargeId", "x_OriginCostCenter", "x_Arithmetic",
     "x_UnpricedReason", "x_CorrectsLineId", "x_CorrectsPeriod", "x_LakeSnapshot",
 )  # fmt: skip
 NUMBERS: Final = frozenset({
@@ -83,6 +84,8 @@ def rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield _row(document, center, line)
         for use in center["unpriced"]:
             yield from _unpriced(document, center, use)
+        for line in center.get("internal", []):
+            yield _row(document, center, line)
         for line in center["corrections"]:
             yield _row(document, center, line)
 
@@ -132,7 +135,7 @@ def _row(document: Mapping[str, Any], center: Mapping[str, Any], line: Mapping[s
     sku = ":".join(filter(None, (line["provider"], line["model"], line["meter"].replace("_", "-"), line["service_tier"])))
     details = {"x_ModelId": line["model"], "x_Meter": line["meter"], "x_ServiceTier": line["service_tier"] or "standard"}
     words = f"{line['model']} {meter}" + (f" for {line['workflow']}" if line["workflow"] else "")
-    return _common(document, center, line["provider"], line["workflow"], line["owner"]) | {
+    row = _common(document, center, line["provider"], line["workflow"], line["owner"]) | {
         "BilledCost": line["amount"],
         "ChargeClass": "Correction" if line["corrects"] else None,
         "ChargeDescription": f"Correction of {line['charge_month']}: {words}" if line["corrects"] else words,
@@ -162,6 +165,34 @@ def _row(document: Mapping[str, Any], center: Mapping[str, Any], line: Mapping[s
         "x_PriceSource": line["price_source"],
         "x_CorrectsLineId": line["corrects"] or None,
         "x_CorrectsPeriod": line["charge_month"] if line["corrects"] else None,
+    }
+    if line.get("rule"):
+        row |= {
+            "x_AllocationRuleId": line["rule"],
+            "x_AllocationMethod": line["method"],
+            "x_OriginCostCenter": line["origin_cost_center"],
+            "x_Arithmetic": line["arithmetic"] or None,
+        }
+        if line["ratio"] and not line["corrects"]:  # a difference of two shares has no ratio of its own
+            row |= {"x_AllocationRatio": line["ratio"], "x_OriginChargeId": line["origin"]}
+    return row | _adjustment(document, line) if line["traffic_class"] == "internal" else row
+
+
+def _adjustment(document: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+    """A fee or credit of a rate plan: between cost centers of the organization, of no quantity and no unit price."""
+    name = document["organization"]["name"]
+    words = f"Rate plan {line['model']}: {line['arithmetic']}"
+    empty = ("ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit",
+             "PricingCurrencyContractedUnitPrice", "PricingCurrencyListUnitPrice", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId")  # fmt: skip
+    return dict.fromkeys(empty) | {
+        "ChargeCategory": "Adjustment",
+        "ChargeDescription": f"Correction of {line['charge_month']}: {words}" if line["corrects"] else words,
+        "ChargeFrequency": "One-Time",
+        "InvoiceIssuerName": name,
+        "ProviderName": name,
+        "PublisherName": name,
+        "ServiceName": "AI platform",
+        "x_OriginCostCenter": line["origin_cost_center"],
     }
 
 
@@ -198,9 +229,24 @@ def _pricing(line: Mapping[str, Any]) -> tuple[Decimal, str]:
     """Quantity in pricing units. Spend measured without a rate is priced through: one US dollar per dollar."""
     if line["list_price"] is None:
         return Decimal(line["contracted_cost"]), "USD"
+    if line.get("ratio"):  # a share of a quantity is no whole number of tokens; it follows from its cost, so that cost = quantity x price
+        found = _shared_quantity(line)
+        if found is not None:
+            return found, f"{TOKENS} Tokens" if line["unit"] == "Tokens" else line["unit"]
     if line["unit"] == "Tokens":
         return Decimal(line["quantity"]) / TOKENS, f"{TOKENS} Tokens"
     return Decimal(line["quantity"]), line["unit"]
+
+
+def _shared_quantity(line: Mapping[str, Any]) -> Decimal | None:
+    """In pricing units; None where the price is zero, so that any quantity costs the same."""
+    for cost, price in ((line["contracted_cost"], line["contract_price"]), (line["list_cost"], line["list_price"])):
+        unit = _unit_price(price, line)
+        if unit:
+            with localcontext() as context:
+                context.prec = PLACES
+                return Decimal(cost) / unit
+    return None
 
 
 def _unit_price(price: Mapping[str, Any] | None, line: Mapping[str, Any]) -> Decimal:

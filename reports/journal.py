@@ -35,6 +35,7 @@ ACCOUNTS: Final = {
     "shadow": ("5220", "AI evaluation and shadow tests"),
     "correction": ("5230", "AI usage, corrections of earlier periods"),
     "unallocated": ("5290", "AI usage, unallocated"),
+    "internal": ("5240", "AI platform fees and credits"),
     "clearing": ("2150", "Accrued AI provider cost"),
 }
 
@@ -74,10 +75,12 @@ def lines(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _amounts(center: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]]:
-    sums = {"usage": Decimal(0), "unallocated": Decimal(0), "shadow": Decimal(0), "correction": Decimal(0)}
+    sums = {"usage": Decimal(0), "unallocated": Decimal(0), "shadow": Decimal(0), "internal": Decimal(0), "correction": Decimal(0)}
     usual = "unallocated" if center["id"] == "UNALLOCATED" else "usage"
     for line in center["lines"]:
         sums[usual if line["traffic_class"] == "production" else "shadow"] += Decimal(line["amount"])
+    for line in center.get("internal", []):
+        sums["internal"] += Decimal(line["amount"])
     for line in center["corrections"]:
         sums["correction"] += Decimal(line["amount"])
     yield from ((kind, amount) for kind, amount in sums.items() if amount)

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.amounts import count, day, exact, month_name, usd
 from reports.charts import svg, workflow_spec
+from reports.shared_costs import shared_view
 from reports.table import csv_bytes
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -54,7 +55,8 @@ COLUMNS: Final = (
     ("owner", "text"), ("provider", "text"), ("model", "text"), ("service_tier", "text"), ("traffic_class", "exact"), ("route_status", "exact"),
     ("meter", "text"), ("quantity", "exact"), ("unit", "exact"), ("list_unit_price", "exact"), ("contract_unit_price", "exact"), ("price_per", "exact"),
     ("price_source", "exact"), ("list_cost", "number"), ("contracted_cost", "number"), ("amount", "exact"), ("currency", "exact"), ("calls", "exact"),
-    ("unpriced_reason", "exact"), ("line_id", "exact"), ("corrects_line_id", "exact"),
+    ("unpriced_reason", "exact"), ("line_id", "exact"), ("corrects_line_id", "exact"), ("rule", "text"), ("method", "exact"), ("ratio", "exact"),
+    ("origin_line_id", "text"), ("origin_cost_center", "text"), ("arithmetic", "text"),
 )  # fmt: skip
 
 
@@ -67,7 +69,8 @@ def render_csv(document: Mapping[str, Any]) -> bytes:
         "cost_center": center["id"],
         "currency": document["currency"],
     }
-    rows = [common | _csv_line(line, "correction" if line["corrects"] else "usage") for line in (*center["lines"], *center["corrections"])]
+    internal = center.get("internal", [])
+    rows = [common | _csv_line(line, _kind(line)) for line in (*center["lines"], *internal, *center["corrections"])]
     for use in center["unpriced"]:
         counted = {"input": use["input_tokens"], "output": use["output_tokens"]}
         quantities = [(meter, tokens, "Tokens") for meter, tokens in counted.items() if tokens is not None] or [
@@ -88,6 +91,14 @@ def render_csv(document: Mapping[str, Any]) -> bytes:
     return csv_bytes(COLUMNS, rows)
 
 
+def _kind(line: Mapping[str, Any]) -> str:
+    if line["corrects"]:
+        return "correction"
+    if line["traffic_class"] == "internal":
+        return "rate_plan"
+    return "shared" if line.get("rule") else "usage"
+
+
 def _csv_line(line: Mapping[str, Any], kind: str) -> dict[str, Any]:
     listed, contracted = line["list_price"] or {}, line["contract_price"] or {}
     return dict(line) | {
@@ -96,6 +107,7 @@ def _csv_line(line: Mapping[str, Any], kind: str) -> dict[str, Any]:
         "contract_unit_price": contracted.get("amount"),
         "price_per": contracted.get("per"),
         "corrects_line_id": line["corrects"],
+        "origin_line_id": line.get("origin"),
     }
 
 
@@ -140,13 +152,19 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
     production = [row for row in center["workflows"] if row["traffic_class"] == "production"]
     other = [row for row in center["workflows"] if row["traffic_class"] != "production"]
     unapproved = sum((Decimal(row["unapproved"]) for row in production), Decimal(0))
-    usage = [line for line in center["lines"] if line["traffic_class"] == "production"]
+    usage = [line for line in center["lines"] if line["traffic_class"] == "production" and not line.get("rule")]
     return {
         "doc": document,
         "center": center,
         "paper": document.get("paper", "A4"),
         "unallocated": center["id"] == "UNALLOCATED",
-        "total_words": "Total not allocated" if center["id"] == "UNALLOCATED" else "Total to be charged",
+        "total_words": "Total not allocated"
+        if center["id"] == "UNALLOCATED"
+        else "Total to be given back"
+        if center["total"].startswith("-")
+        else "Total to be charged",
+        "credit_memo": center["total"].startswith("-"),
+        **shared_view(document, center),
         "cent": CENT,
         "production": production,
         "other": other,

@@ -16,7 +16,17 @@ from sqlmodel import Session, col, select
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
 from governor.actions.payloads import MAPPING, installed
-from governor.catalog import Document, OrganizationDocument, PersonDocument, SourceDocument, WaiverDocument, document_digest, ends
+from governor.catalog import (
+    AllocationDocument,
+    Document,
+    OrganizationDocument,
+    PersonDocument,
+    RatePlanDocument,
+    SourceDocument,
+    WaiverDocument,
+    document_digest,
+    ends,
+)
 from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
@@ -27,6 +37,8 @@ from governor.store.rows.people import Organization, Person
 
 INLINE_BYTES: Final = 8_000  # of changes inside the ledger entry; a leaf is at most 16 KiB, the full list is evidence by digest
 WAIVER_ROLES: Final = ("admin", "security")
+SIGNED_BY_FINANCE: Final = frozenset({"allocation", "rate_plan"})
+FINANCE_KINDS: Final = SIGNED_BY_FINANCE | {"driver"}
 
 
 def plan(ctx: Context, documents: Sequence[Document], *, prune: bool = False) -> Plan:
@@ -43,6 +55,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     planned = plan(ctx, documents, prune=prune)
     may_apply(ctx, actor, planned)
     check_waivers(planned, ctx.now())
+    check_rules(planned)
     check_sources(planned)
     if dry_run or not planned.changes:
         return planned
@@ -98,7 +111,8 @@ def inline(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def may_apply(ctx: Context, actor: Actor, planned: Plan) -> None:
-    """Admins apply everything, security may apply waivers; the operator of an embedded home everything but waivers."""
+    """Admins apply everything, security waivers, finance what decides who pays; the operator of an embedded home everything that needs no person."""
+    kinds = {item.kind for item in planned.changes}
     waivers = any(item.kind == "waiver" for item in planned.changes)
     others = any(item.kind != "waiver" for item in planned.changes)
     if actor.kind == "operator" and ctx.settings.embedded:
@@ -106,10 +120,17 @@ def may_apply(ctx: Context, actor: Actor, planned: Plan) -> None:
             raise Unauthenticated(
                 "a waiver needs a person who answers for it", hint="set GOVERNOR_TOKEN to a token of an admin or of security"
             )
+        if kinds & SIGNED_BY_FINANCE:
+            raise Unauthenticated(
+                "who pays for shared costs needs a person who answers for it",
+                hint="set GOVERNOR_TOKEN to a token of an admin or of finance",
+            )
         return
     if "api" not in actor.scopes:
         raise Forbidden("this token lacks scope api")
-    if others or not planned.changes:
+    if kinds and kinds <= FINANCE_KINDS:
+        actor.require("finance", "admin")
+    elif others or not planned.changes:
         actor.require("admin")
     else:
         actor.require(*WAIVER_ROLES)
@@ -119,6 +140,13 @@ def check_waivers(planned: Plan, now: datetime) -> None:
     for item in planned.changes:
         if isinstance(item.document, WaiverDocument) and ends(item.document.expires) <= now:
             raise Invalid(f"waiver {item.key} expired on {item.document.expires} already")
+
+
+def check_rules(planned: Plan) -> None:
+    """A rule without a beginning would hold since ever and re-open every closed month's arithmetic as corrections."""
+    for item in planned.changes:
+        if isinstance(item.document, AllocationDocument | RatePlanDocument) and item.document.valid_from is None:
+            raise Invalid(f"{item.kind} {item.key}: valid_from is missing", hint="say from which month it holds, such as 2026-10-01")
 
 
 def check_sources(planned: Plan) -> None:

@@ -20,7 +20,19 @@ from governor.errors import Invalid, Refused
 from governor.policy.catalog_data import catalog_data
 from governor.store.rows.catalog import CatalogVersion
 
-PRUNABLE: Final = ("workflow", "endpoint", "source", "attribution", "contract_price", "waiver", "budget", "notification")
+PRUNABLE: Final = (
+    "workflow",
+    "endpoint",
+    "source",
+    "attribution",
+    "contract_price",
+    "waiver",
+    "budget",
+    "notification",
+    "allocation",
+    "driver",
+    "rate_plan",
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ def check_result(
     def of(kind: str) -> list[Any]:
         return [document for (found, _), document in after.items() if found == kind]
 
-    check_together(of("workflow"), of("attribution"), of("waiver"), active, of("budget"))
+    check_together(of("workflow"), of("attribution"), of("waiver"), active, of("budget"), of("allocation"), of("rate_plan"))
     for organization in of("organization"):
         catalog_data({"organization": organization})  # a table row no rule could read is refused here
     had_admin = any("admin" in person.roles and not person.disabled for person in people.values())

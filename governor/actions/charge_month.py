@@ -17,17 +17,21 @@ from sqlmodel import Session, col, select
 
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, govern_month
+from governor.chargeback.allocate import Allocation, allocate
 from governor.chargeback.lines import UNALLOCATED, Line, add_up, usage_lines
+from governor.chargeback.plans import plan_lines
 from governor.store.rows.changes import Change, ReplayResult, ShadowRun
 
 
 @dataclass(frozen=True)
 class Charged:
-    """What a month comes to."""
+    """What a month comes to. used: as it was used; lines: after shared costs and rate plans; allocation: what the rules moved and what they could not."""
 
     month: str
     governed: GovernedMonth
+    used: list[Line]
     lines: list[Line]
+    allocation: Allocation
 
 
 def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None) -> Charged:
@@ -35,7 +39,11 @@ def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known
     governed = govern_month(ctx, month, snapshot=snapshot, known_at=known_at)
     with ctx.rows.session() as session:
         replays = list(shadow_lines(session, ctx.org, month, governed, known_at))
-    return Charged(month, governed, add_up([*usage_lines(governed.groups, month), *replays]))
+    catalog = governed.timeline.at(governed.end)  # the rules in force when the month ends decide about all of it
+    used = add_up([*usage_lines(governed.groups, month), *replays])
+    allocation = allocate(used, catalog.allocations, catalog.drivers, month)
+    lines = add_up([*allocation.lines, *plan_lines(allocation.lines, catalog.rate_plans.values(), month)])
+    return Charged(month, governed, used, lines, allocation)
 
 
 def shadow_lines(session: Session, org: str, month: str, governed: GovernedMonth, known_at: datetime | None) -> Iterable[Line]:

@@ -47,6 +47,7 @@ def status(ctx: Context, month: str) -> dict[str, Any]:
     with ctx.rows.session() as session:
         exception = exception_in_force(session, ctx.org, month, now)
     reasons = [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
+    reasons += blocks(computed)
     every = computed.lines
     return {
         "period": month,
@@ -89,9 +90,20 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
             release(ctx, actor, month)
             found = computed.document["coverage"]
             raise CoverageTooLow(f"{month}: {found['percent']}% of {found['total_spend']} USD is covered, 95% is needed")
+        blocked = blocks(computed)
+        if blocked:
+            release(ctx, actor, month)
+            raise WrongState(
+                f"{month}: {blocked[0]}", hint="apply the missing `kind: driver`, or change the rule; `governor allocation preview`"
+            )
         finish(ctx, actor, pin, computed, print_files(computed.document))
     ctx.seal()
     return hand_out(ctx, month, out)
+
+
+def blocks(computed: Computed) -> list[str]:
+    """Shared costs that cannot be shared out as their rule says."""
+    return [f"allocation {one.rule.split('@')[0]}: {one.reason}" for one in computed.charged.allocation.left if one.blocking]
 
 
 def bounds(ctx: Context, month: str) -> tuple[datetime, datetime]:

@@ -21,15 +21,19 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Context
 from governor.attribution import Rule, rules_of
 from governor.catalog import (
+    AllocationDocument,
+    AllocationRule,
     AttributionDocument,
     BudgetDocument,
     Catalog,
     ContractPriceDocument,
     Document,
+    DriverDocument,
     EndpointDocument,
     NotificationDocument,
     OrganizationDocument,
     PersonDocument,
+    RatePlanDocument,
     SourceDocument,
     Waiver,
     WaiverDocument,
@@ -40,6 +44,7 @@ from governor.errors import Invalid
 from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.people import Organization, Person
 
+SIGNED = frozenset({"waiver", "allocation"})  # who put it in force is part of what is in force
 parsed = lru_cache(maxsize=8192)(document_of)
 
 
@@ -146,12 +151,29 @@ def build(
 ) -> Catalog:
     chosen = sorted(in_force(versions, valid_at), key=lambda row: sequence[row.kind, row.key])
     of: dict[str, dict[str, Any]] = {
-        kind: {} for kind in ("organization", "workflow", "endpoint", "source", "attribution", "contract_price", "waiver", "budget", "notification")
+        kind: {}
+        for kind in (
+            "organization",
+            "workflow",
+            "endpoint",
+            "source",
+            "attribution",
+            "contract_price",
+            "waiver",
+            "budget",
+            "notification",
+            "allocation",
+            "driver",
+            "rate_plan",
+        )
     }
     for row in chosen:
         document: Document = parsed(row.body)
-        of[row.kind][row.key] = Waiver(cast("WaiverDocument", document), row.applied_by) if row.kind == "waiver" else document
-    lines = sorted(f"{row.kind}\t{row.key}\t{row.digest}\t{row.applied_by if row.kind == 'waiver' else ''}" for row in chosen)
+        if row.kind == "allocation":
+            of[row.kind][row.key] = AllocationRule(cast("AllocationDocument", document), row.digest, row.valid_from, row.applied_by)
+        else:
+            of[row.kind][row.key] = Waiver(cast("WaiverDocument", document), row.applied_by) if row.kind == "waiver" else document
+    lines = sorted(f"{row.kind}\t{row.key}\t{row.digest}\t{row.applied_by if row.kind in SIGNED else ''}" for row in chosen)
     return Catalog(
         organization=of["organization"].get("organization", base),
         people=people,
@@ -161,6 +183,9 @@ def build(
         attributions=MappingProxyType(cast("dict[str, AttributionDocument]", of["attribution"])),
         budgets=MappingProxyType(cast("dict[str, BudgetDocument]", of["budget"])),
         notifications=MappingProxyType(cast("dict[str, NotificationDocument]", of["notification"])),
+        allocations=tuple(sorted(of["allocation"].values(), key=lambda rule: (rule.document.order, rule.document.id))),
+        drivers=MappingProxyType(cast("dict[str, DriverDocument]", of["driver"])),
+        rate_plans=MappingProxyType(cast("dict[str, RatePlanDocument]", of["rate_plan"])),
         waivers=tuple(of["waiver"].values()),
         contract_prices=tuple(cast("Iterable[ContractPriceDocument]", of["contract_price"].values())),
         sequence=MappingProxyType(dict(sequence)),

@@ -97,6 +97,7 @@ def compute(ctx: Context, pin: Pin) -> Computed:
             coverage=governed.coverage,
             exception=None if governed.coverage.sufficient else exception,
             previous=previous,
+            allocation=charged.allocation,
             budgets={name: str(workflow.monthly_budget) for name, workflow in workflows.items() if workflow.monthly_budget},
         )
     )

@@ -11,8 +11,9 @@ from governor.api import (
     health,
     push,
     tiles,
-    v1_budgets,
+    v1_allocation,
     v1_bills,
+    v1_budgets,
     v1_catalog,
     v1_changes,
     v1_ledger,
@@ -28,6 +29,7 @@ from governor.api.bearer import BearerAuthentication, provide_actor, provide_con
 from governor.api.idempotency import Idempotency
 
 MODULES: Final = (
+    v1_allocation,
     v1_budgets,
     v1_bills,
     v1_catalog,

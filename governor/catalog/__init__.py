@@ -4,6 +4,7 @@ Owns: what a document may say and what a snapshot answers. Does not own: version
 Invariants: pure data, no I/O; a snapshot never changes.
 """
 
+from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import DEFAULT_THRESHOLDS, BudgetDocument, BudgetScope, NotificationDocument
 from governor.catalog.documents import (
     KINDS,
@@ -18,7 +19,7 @@ from governor.catalog.fields import CAPTURE_DEFAULTS, CREDENTIAL_FIELDS, RETENTI
 from governor.catalog.moments import begins, ends
 from governor.catalog.organization import OrganizationDocument, PersonDocument, ProviderTerms
 from governor.catalog.parse import document_digest, document_json, document_of, json_schema, parse_document, parse_documents
-from governor.catalog.snapshot import Catalog, Waiver, check_together
+from governor.catalog.snapshot import AllocationRule, Catalog, Waiver, check_together
 from governor.catalog.workflow import (
     AttributionDocument,
     AttributionRule,
@@ -34,6 +35,8 @@ __all__ = [
     "DEFAULT_THRESHOLDS",
     "KINDS",
     "RETENTION_DEFAULTS",
+    "AllocationDocument",
+    "AllocationRule",
     "AttributionDocument",
     "AttributionRule",
     "BudgetDocument",
@@ -43,6 +46,7 @@ __all__ = [
     "ContractPriceDocument",
     "DataClass",
     "Document",
+    "DriverDocument",
     "EndpointDocument",
     "Fallback",
     "NotificationDocument",
@@ -51,6 +55,7 @@ __all__ = [
     "PersonDocument",
     "Price",
     "ProviderTerms",
+    "RatePlanDocument",
     "Role",
     "Route",
     "SourceDocument",

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.fields import SECRET_NAME, SECRET_REFERENCE, URL_WITH_PASSWORD, Document, Identifier, Name, Part, SecretReference
 from governor.catalog.moments import Moment, Money, begins
@@ -145,4 +146,7 @@ KINDS: Final[dict[str, type[Document]]] = {
     "attribution": AttributionDocument,
     "budget": BudgetDocument,
     "notification": NotificationDocument,
+    "allocation": AllocationDocument,
+    "driver": DriverDocument,
+    "rate_plan": RatePlanDocument,
 }

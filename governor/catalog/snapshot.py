@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument, check_allocations, check_rate_plans
 from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.documents import ContractPriceDocument, EndpointDocument, SourceDocument, WaiverDocument
 from governor.catalog.fields import RETENTION_DEFAULTS, Capture
@@ -44,6 +45,21 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class AllocationRule:
+    """An allocation document, its version (a digest), since when it holds, and who put it in force (opaque id)."""
+
+    document: AllocationDocument
+    digest: str
+    valid_from: datetime | None
+    approver: str
+
+    @property
+    def name(self) -> str:
+        """The rule and its version, as every allocated line carries it."""
+        return f"{self.document.id}@{self.digest[:12]}"
+
+
+@dataclass(frozen=True)
 class Catalog:
     """`workflows` and `attributions` iterate in the order in which their rules are asked, before explicit `order`."""
 
@@ -55,6 +71,9 @@ class Catalog:
     attributions: Mapping[str, AttributionDocument] = field(default_factory=lambda: MappingProxyType({}))
     budgets: Mapping[str, BudgetDocument] = field(default_factory=lambda: MappingProxyType({}))
     notifications: Mapping[str, NotificationDocument] = field(default_factory=lambda: MappingProxyType({}))
+    allocations: tuple[AllocationRule, ...] = ()  # in the order in which they are asked
+    drivers: Mapping[str, DriverDocument] = field(default_factory=lambda: MappingProxyType({}))  # id/YYYY-MM -> weights
+    rate_plans: Mapping[str, RatePlanDocument] = field(default_factory=lambda: MappingProxyType({}))
     waivers: tuple[Waiver, ...] = ()
     contract_prices: tuple[ContractPriceDocument, ...] = ()
     sequence: Mapping[tuple[str, str], int] = field(default_factory=lambda: MappingProxyType({}))
@@ -106,6 +125,8 @@ def check_together(
     waivers: Iterable[WaiverDocument],
     people: Mapping[str, Sequence[str]],
     budgets: Iterable[BudgetDocument] = (),
+    allocations: Iterable[AllocationDocument] = (),
+    rate_plans: Iterable[RatePlanDocument] = (),
 ) -> None:
     """Raise Invalid where documents contradict each other. people: e-mail -> roles of everyone who is not disabled."""
     known = set()
@@ -124,6 +145,12 @@ def check_together(
         if waiver.scope.workflow is not None and waiver.scope.workflow not in known:
             raise Invalid(f"waiver {waiver.key}: no workflow {waiver.scope.workflow!r}")
     check_budgets(budgets, known, people)
+    shared = list(allocations)
+    for allocation in shared:
+        if allocation.source is not None and allocation.source.workflow and allocation.source.workflow not in known:
+            raise Invalid(f"allocation {allocation.id}: no workflow {allocation.source.workflow!r}")
+    check_allocations(shared)
+    check_rate_plans(rate_plans)
 
 
 def check_budgets(budgets: Iterable[BudgetDocument], workflows: Collection[str], people: Collection[str]) -> None:

@@ -75,11 +75,17 @@ class Line:
     list_pico: int
     contracted_pico: int
     corrects: str = ""  # the line id of the closed month that this correction changes
+    rule: str = ""  # allocation rule and version, or rate plan, that put it here
+    origin: str = ""  # the line this is a part of; several cost centers may hold parts of it
+    origin_center: str = ""  # the cost center the origin stood in
+    method: str = ""  # how the rule shares out
+    ratio: str = ""  # this part of the origin, as decimal text
+    arithmetic: str = ""  # of a rate plan's line: how the amount came about
 
     @property
     def line_id(self) -> str:
         """Identity by key: the same use at the same prices has the same id in every computation of the month."""
-        key = {name: getattr(self, name) for name in KEY}
+        key = {name: getattr(self, name) for name in KEY if name not in LATER or getattr(self, name)}
         text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -97,7 +103,9 @@ class Line:
 
 
 MEASURES: Final = ("quantity", "calls", "list_pico", "contracted_pico")
-KEY: Final = tuple(field.name for field in fields(Line) if field.name not in MEASURES)
+TOLD: Final = ("origin_center", "method", "ratio", "arithmetic")  # follow from the rest: a line whose share changed is the same line
+LATER: Final = ("rule", "origin")  # named only where they say something, so that lines of older months keep their id
+KEY: Final = tuple(field.name for field in fields(Line) if field.name not in (*MEASURES, *TOLD))
 
 
 def line_of(record: dict[str, Any]) -> Line:

@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
+from governor.chargeback.allocate import Allocation, allocation_document
 from governor.chargeback.allocation import split_cents, to_cents
+from governor.chargeback.amounts import cents_text, percent, usd
 from governor.chargeback.coverage import Coverage
 from governor.chargeback.lines import UNALLOCATED, Line, UnpricedUse
-from governor.prices.price import PICO
+from governor.chargeback.plans import CLASS
 
+__all__ = ["StatementInput", "cents_text", "coverage_document", "for_cost_center", "percent", "previous_of", "statement_document", "usd"]
 SCHEMA: Final = "governor.statement/v1"
 CURRENCY: Final = "USD"
+MATERIAL_CENTS: Final = 100_00  # corrections are told apart from 100 dollars, or half a percent of the month's usage if that is more
+MATERIAL_SHARE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class StatementInput:
     exception: Mapping[str, Any] | None = None
     previous: Mapping[str, Any] | None = None  # {"month", "totals": {cost center: cents}, "workflows": {cost center: {workflow: cents}}}
     budgets: Mapping[str, str] = field(default_factory=dict)  # workflow -> USD a month
+    allocation: Allocation | None = None
 
 
 def statement_document(given: StatementInput) -> dict[str, Any]:
@@ -61,12 +66,14 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
             "usage_total": cents_text(sum(center["_usage_cents"] for center in centers)),
             "corrections_total": cents_text(sum(center["_correction_cents"] for center in centers)),
             "shadow_total": cents_text(sum(center["_shadow_cents"] for center in centers)),
+            "shared_total": cents_text(sum(center["_shared_cents"] for center in centers)),
             "unallocated_total": cents_text(totals.get(UNALLOCATED, 0)),
             "currency": CURRENCY,
             "calls": sum(line.calls for line in given.lines) + sum(use.calls for use in given.unpriced) + _free(given.free_calls.values()),
             "lines": len(every),
             "cost_centers": len(centers),
         },
+        "allocation": allocation_document(given.allocation),
         "coverage": coverage_document(given.coverage),
         "exception": dict(given.exception) if given.exception else None,
         "previous": {"month": given.previous["month"], "total": cents_text(sum(given.previous["totals"].values()))}
@@ -85,25 +92,32 @@ def for_cost_center(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementInput) -> dict[str, Any]:
     cents = split_cents({line.line_id: line.contracted_pico for line in lines}, total_cents=total) if lines else {}
     shown = [_line(line, cents[line.line_id]) for line in lines]
-    usage = [one for one in shown if not one["corrects"]]
+    usage = [one for one in shown if not one["corrects"] and one["traffic_class"] != CLASS]
+    internal = [one for one in shown if not one["corrects"] and one["traffic_class"] == CLASS]
     corrections = [one for one in shown if one["corrects"]]
     free = dict(sorted(given.free_calls.get(name, {}).items()))
     unpriced = [use for use in given.unpriced if use.cost_center == name]
     previous = given.previous["totals"].get(name) if given.previous else None
     return {
         "id": name,
+        "document": "credit_memo" if total < 0 else "statement",
         "total": cents_text(total),
         "usage_total": _sum(usage),
         "corrections_total": _sum(corrections),
+        "shared_total": _sum([one for one in usage if one["rule"]]),
+        "internal_total": _sum(internal),
+        "material": _material(usage, corrections),
         "list_cost": usd(sum(line.list_pico for line in lines)),
         "contracted_cost": usd(sum(line.contracted_pico for line in lines)),
         "previous_total": None if previous is None else cents_text(previous),
         "calls": sum(line.calls for line in lines if not line.corrects) + sum(use.calls for use in unpriced) + sum(free.values()),
         "free_calls": free,
-        "workflows": _workflows(name, usage, given),
+        "workflows": _workflows(name, [one for one in usage if not one["rule"]], given),
         "lines": usage,
+        "internal": internal,
         "corrections": corrections,
         "unpriced": [_unpriced(use) for use in unpriced],
+        "_shared_cents": sum(one["_cents"] for one in usage if one["rule"]),
         "_usage_cents": sum(one["_cents"] for one in usage),
         "_correction_cents": sum(one["_cents"] for one in corrections),
         "_shadow_cents": sum(one["_cents"] for one in usage if one["traffic_class"] != "production"),
@@ -131,8 +145,28 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
         "price_source": line.price_source,
         "list_cost": usd(line.list_pico),
         "contracted_cost": usd(line.contracted_pico),
+        "rule": line.rule,
+        "method": line.method,
+        "ratio": line.ratio,
+        "origin": line.origin,
+        "origin_cost_center": line.origin_center,
+        "arithmetic": line.arithmetic,
         "amount": cents_text(cents),
         "_cents": cents,
+    }
+
+
+def _material(usage: Sequence[Mapping[str, Any]], corrections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Whether corrections of earlier months are large enough to be told to the owner: both sides of the comparison are in it."""
+    net = sum(one["_cents"] for one in corrections)
+    gross = sum(abs(one["_cents"]) for one in corrections)
+    month = sum(one["_cents"] for one in usage)
+    limit = max(MATERIAL_CENTS, month // MATERIAL_SHARE)
+    return {
+        "corrections": bool(corrections) and gross >= limit,
+        "net": cents_text(net),
+        "gross": cents_text(gross),
+        "limit": cents_text(limit),
     }
 
 
@@ -221,27 +255,13 @@ def previous_of(month: str, lines: Sequence[Line]) -> dict[str, Any]:
     workflows: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for line in lines:
         totals[line.cost_center] += line.contracted_pico
-        if not line.corrects and line.traffic_class == "production":
+        if not line.corrects and not line.rule and line.traffic_class == "production":
             workflows[line.cost_center][line.workflow_id or ""] += line.contracted_pico
     return {
         "month": month,
         "totals": split_cents(dict(totals)),
         "workflows": {center: {name: to_cents(pico) for name, pico in found.items()} for center, found in workflows.items()},
     }
-
-
-def usd(pico: int) -> str:
-    """Exact decimal text of pico-USD, at least two decimals."""
-    sign, (whole, rest) = "-" if pico < 0 else "", divmod(abs(pico), PICO)
-    return f"{sign}{whole}.{f'{rest:012d}'.rstrip('0').ljust(2, '0')}"
-
-
-def cents_text(cents: int) -> str:
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
-
-
-def percent(part: int, whole: int) -> str:
-    return f"{Decimal(part * 10_000 // whole) / 100:.2f}" if whole else "0.00"
 
 
 def _price(amount: str | None, per: int | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ import pydantic
 import typer
 
 from governor.cli import (
+    allocation,
     apply,
     bills,
     budgets,
@@ -97,6 +98,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
 app.add_typer(bills.app, name="bills")
+app.add_typer(allocation.app, name="allocation")
 app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
 app.add_typer(notify.app, name="notify")
