@@ -14,6 +14,7 @@ from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.propose import propose
 from governor.actions.show_change import list_changes, show_change
+from governor.actions.split_route import split_route
 from governor.actions.start_shadow import start_shadow
 from governor.actions.verify_change import verify_change
 from governor.api.bodies import download
@@ -85,6 +86,17 @@ def show(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
     return show_change(ctx, change_id, actor)
 
 
+@get("/changes/{change_id:str}/split", sync_to_thread=True, tags=TAGS)
+def split(
+    ctx: Context,
+    change_id: str,
+    by: Annotated[str, Parameter(query="by", description="Fields to cut by, comma-separated, coarse to fine.")] = "",
+    confirm_on: Annotated[str, Parameter(query="confirm_on", description="A later change of the same routes whose pairs confirm.")] = "",
+) -> dict[str, Any]:
+    """Which part of the traffic the candidate could take: frontier, condition and Rego module. A recommendation; nothing is moved."""
+    return split_route(ctx, change_id, by=[name.strip() for name in by.split(",") if name.strip()], confirm_on=confirm_on)
+
+
 @post("/changes", sync_to_thread=True, tags=TAGS)
 def make(ctx: Context, actor: Actor, data: Proposal) -> dict[str, Any]:
     """Propose a route change. The evaluation plan is fixed now, before anything is sent."""
@@ -144,4 +156,4 @@ def packet(ctx: Context, actor: Actor, change_id: str, data: Recipient) -> Respo
     return download(body, MEDIA_TYPE, f"{change_id}.govpacket", **{"Governor-SHA256": sha256_hex(body)})
 
 
-ROUTES = [list_all, show, make, shadow, say_yes, say_no, moved, verify, packet]
+ROUTES = [list_all, show, split, make, shadow, say_yes, say_no, moved, verify, packet]

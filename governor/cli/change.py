@@ -193,6 +193,44 @@ def verify(
     session.print(seen, words if seen["enough"] else f"{words}. Too few calls to say")
 
 
+@app.command("split")
+def split(
+    ctx: typer.Context,
+    change_id: Id,
+    by: Annotated[
+        str, typer.Option("--by", help="Fields to cut by, coarse to fine: metadata.task,input_tokens. Default: what tells calls apart.")
+    ] = "",
+    confirm_on: Annotated[str, typer.Option("--confirm-on", help="A later change of the same routes whose pairs confirm.")] = "",
+    show_rego: Annotated[bool, typer.Option("--rego", help="Print the condition as a Rego module and nothing else.")] = False,
+) -> None:
+    """Which part of the traffic the candidate could take: chosen on half of the pairs, confirmed on the other. A recommendation; nothing is moved."""
+    from governor.actions.split_route import split_route
+
+    session = session_of(ctx)
+    found = split_route(session.context(), change_id, by=[name.strip() for name in by.split(",") if name.strip()], confirm_on=confirm_on)
+    session.print(found, found["rego"] or found["sentence"] if show_rego else print_split)
+
+
+def print_split(found: dict[str, Any]) -> None:
+    lines = [
+        found["sentence"],
+        f"by      {', '.join(found['fields'])}    margin {found['margin']}    chosen on {found['choosing']['pairs']}, confirmed on {found['fresh']['pairs']} pairs",
+    ]
+    if found["frontier"]:
+        lines.append("traffic  savings [95 %]              quality [95 %]              status")
+    for row in found["frontier"]:
+        share, quality = f"{float(row['traffic_share']):6.1%}", f"{float(row['quality']):+7.1%} {ends(row['quality_ci95'], '+.1%')}"
+        saved = f"{float(row['savings_rate']):6.1%} {ends(row['savings_ci95'], '.1%')}" if row["savings_ci95"] else "not priced"
+        lines.append(f"{share}  {saved:<27} {quality}  {row['status']}")
+    if found["still_needed"]:
+        lines.append(f"about {found['still_needed']:,} fresh pairs would likely confirm the first open row")
+    typer.echo("\n".join(lines))
+
+
+def ends(interval: list[str], form: str) -> str:
+    return f"[{', '.join(format(float(end), form) for end in interval)}]"
+
+
 @app.command("expire")
 def expire(ctx: typer.Context) -> None:
     """Expire changes whose approvals ran out; the worker does this by itself."""
