@@ -49,12 +49,15 @@ class Pair:
     repeat: Mapping[str, int] = field(default_factory=dict)  # A/A: the baseline asked again against its first reply
     repeat_equal: str = ""
     repeat_us: int | None = None
+    labels: tuple[int | None, ...] = ()  # what people said, for the candidate; None: could not tell. Quality is their reading
+    longer: int | None = None  # 1: the candidate's answer is the longer one, where a judge was asked
+    canary: bool | None = None  # a known-bad answer was planted here: did the judge see it in both orders?
 
     def document(self) -> dict[str, Any]:
         def money(value: int | None) -> str | None:
             return None if value is None else str(value)
 
-        return {
+        found = {
             "position": self.position,
             "record_id": self.record_id,
             "state": self.state,
@@ -76,6 +79,8 @@ class Pair:
             "repeat_equal": self.repeat_equal,
             "repeat_us": self.repeat_us,
         }
+        said = {"labels": list(self.labels) or None, "longer": self.longer, "canary": self.canary}
+        return found | {name: value for name, value in said.items() if value is not None}  # a pair nobody judged says nothing about it
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Pair:
@@ -89,6 +94,7 @@ class Pair:
                 "baseline_cost_pico": money(document["baseline_cost_pico"]),
                 "candidate_cost_pico": money(document["candidate_cost_pico"]),
                 "spend_pico": int(document["spend_pico"]),
+                "labels": tuple(document.get("labels", ())),
             }
         )
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from governor.shadow.betting import anytime_interval, harm_wealth, noninferiority_wealth
 from governor.shadow.comparison import Pair
+from governor.shadow.corrected import Corrected, corrected
+from governor.shadow.judging import discarded
 from governor.shadow.plan import Metric, ReplayPlan
 from governor.shadow.statistics import Counts, deflated, design_effect, noninferiority_p, tango_interval, weighted_counts
 
@@ -37,6 +39,7 @@ class Measured:
     alpha_final: float
     clusters: int
     effect: float
+    labelled: Corrected | None = None  # quality from people's labels and the judge, once the registered part is labelled
 
     def holds(self, *, final: bool) -> bool:
         """Has the candidate shown that it keeps this promise? The final test counts once, at the registered size.
@@ -47,7 +50,8 @@ class Measured:
         return anytime or (final and self.p_final <= self.alpha_final)
 
     def document(self, *, final: bool) -> dict[str, Any]:
-        interval = tango_interval(self.counts)
+        interval = tango_interval(self.counts) if self.labelled is None else self.labelled.interval
+        difference = self.counts.difference if self.labelled is None else self.labelled.estimate
         status = "fail" if self.harm_at is not None else "pass" if self.holds(final=final) else "inconclusive"
         if not self.applies:
             status = "not_applicable" if self.n else "inconclusive"  # nothing was measured: neither kept nor broken
@@ -61,7 +65,7 @@ class Measured:
             "better": text(self.counts.better),
             "worse": text(self.counts.worse),
             "unlabelled": self.unlabelled,
-            "estimate": text(self.counts.difference),
+            "estimate": text(difference),
             "best_estimate": text(self.best.difference),
             "ci95": [text(interval.low), text(interval.high)],
             "anytime_ci95": [text(self.anytime[0]), text(self.anytime[1])],
@@ -107,6 +111,9 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
     names = traces(plan, prefix)
     effect = design_effect(worst, weights, names, float(plan.alpha_final)) if clustered(prefix, names) else 1.0
     counts = deflated(weighted_counts(worst, weights), effect)
+    labelled = (
+        corrected(plan.seed, prefix, weights, margin, plan.labels, judge=judge_serves(plan, prefix), effect=effect) if quality else None
+    )
     return Measured(
         metric=metric,
         margin=margin,
@@ -118,13 +125,19 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         e_value=float(gains.max()) if len(gains) else 0.0,
         harm_e=float(losses.max()) if len(losses) else 0.0,
         harm_at=(int(over[0]) + 1) * plan.block if len(over) else None,
-        p_final=noninferiority_p(counts, margin),
+        p_final=noninferiority_p(counts, margin) if labelled is None else labelled.p,
+        labelled=labelled,
         anytime=anytime_interval(worst, weights, cap, plan.block),
         pass_level=1 / float(plan.alpha_anytime),
         alpha_final=float(plan.alpha_final),
         clusters=len({name for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}),
         effect=effect,
     )
+
+
+def judge_serves(plan: ReplayPlan, prefix: Sequence[Pair]) -> bool:
+    """Was a judge asked, and did it see the known-bad answers? What it says is then worth what people's labels show."""
+    return plan.judge is not None and not discarded([pair.canary for pair in prefix if pair.canary is not None])
 
 
 def traces(plan: ReplayPlan, prefix: Sequence[Pair]) -> list[str]:

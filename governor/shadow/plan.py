@@ -23,6 +23,8 @@ VERSION: Final = 1
 QUALITY: Final = "quality"
 GUARD_MARGIN: Final = Decimal("0.02")
 LARGEST_SAMPLE: Final = 20_000
+LABELS: Final = 100
+JUDGE_CORE: Final = ("endpoint", "model", "provider", "prompt_sha256", "calibration")
 MARGIN: Final = re.compile(r"0\.\d{1,6}")
 KINDS: Final = {
     "error": "guard",
@@ -56,13 +58,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Judge:
-    """calibration: digest of the human labels it was calibrated on; empty: its opinion is shown and decides nothing."""
+    """calibration: digest of the human labels it was calibrated on; empty: its opinion is shown and decides nothing alone."""
 
     endpoint: str
     model: str
     provider: str
     prompt_sha256: str
     calibration: str = ""
+    family: str = ""  # who trained it, after aliases; empty in plans fixed before this was asked
+    budget_pico: str = ""  # most that opinions may cost, out of the run's budget; empty: only the run's
+    canaries: int = 0  # known-bad answers planted among its questions
 
     @property
     def calibrated(self) -> bool:
@@ -133,6 +138,7 @@ class ReplayPlan:
     max_excluded_share: str = "0.5"
     block: int = BLOCK
     version: int = VERSION
+    labels: int = LABELS  # differing answers that people label, drawn by the seed: with them the final test reads quality once
     aa_replays: int = 0  # first positions at which the baseline is asked a second time, interleaved with the other arms
 
     @property
@@ -158,6 +164,10 @@ class ReplayPlan:
         found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
         if not self.aa_replays:
             del found["aa_replays"]  # plans fixed before this field existed keep their digest
+        if self.labels == LABELS:
+            del found["labels"]
+        if self.judge is not None:
+            found["judge"] = {name: value for name, value in found["judge"].items() if value or name in JUDGE_CORE}
         return plain(found)  # type: ignore[no-any-return]
 
     @property

@@ -10,8 +10,11 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from governor.shadow.comparison import EXCLUDED, Pair
+from governor.shadow.corrected import complete_part
 from governor.shadow.forecast import Needed, still_needed
+from governor.shadow.judging import discarded
 from governor.shadow.measured import Measured, clustered, number, readings, text, traces
+from governor.shadow.opinions import labels_needed
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import (
     Counts,
@@ -52,22 +55,6 @@ def agreement(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]
         "disagreement_upper": text(-tango_interval(counts, 2 * float(plan.alpha_final)).low) if counts.n else None,
         "margin": margin,
         "certified": proven,
-    }
-
-
-def judge_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> dict[str, Any] | None:
-    if plan.judge is None:
-        return None
-    seen = [(pair.judge, weight) for pair, weight in zip(prefix, weights, strict=True) if pair.judge is not None]
-    counts = weighted_counts([int(value) for value, _ in seen], [weight for _, weight in seen])
-    interval = tango_interval(counts)
-    return {
-        "model": plan.judge.model,
-        "n": len(seen),
-        "estimate": text(counts.difference),
-        "ci95": [text(interval.low), text(interval.high)],
-        "calibrated": plan.judge.calibrated,
-        "same_family": plan.judge.provider in {plan.baseline.provider, plan.candidate.provider},
     }
 
 
@@ -192,6 +179,7 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
         "usd_p10": usd(p10),
         "usd_p90": usd(p90),
         "labels_would_help": any(found.metric.name == QUALITY and found.unlabelled for found in open_metrics),
+        "labels": labels_needed(plan, prefix) if any(found.metric.name == QUALITY for found in open_metrics) else None,
     }
 
 
@@ -200,8 +188,11 @@ def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, dri
     done = [pair for pair in prefix if pair.state == "done"]
     found = {
         "teacher_forced": True,
-        "content_not_judged": plan.judge is None and any(pair.equal == "no" for pair in done),
-        "judge_uncalibrated": plan.judge is not None and not plan.judge.calibrated,
+        "content_not_judged": plan.judge is None and any(pair.equal == "no" and not pair.labels for pair in done),
+        "judge_uncalibrated": plan.judge is not None
+        and not plan.judge.calibrated
+        and complete_part(plan.seed, prefix, plan.labels) is None,
+        "judge_discarded": plan.judge is not None and discarded([pair.canary for pair in prefix if pair.canary is not None]),
         "judge_self_preference_risk": plan.judge is not None and plan.judge.provider in {plan.baseline.provider, plan.candidate.provider},
         "no_aa": not compared,
         "baseline_drift": drifted,

@@ -39,6 +39,8 @@ def more(needed: Mapping[str, Any]) -> str:
     """What would settle it, with the band the forecast gives and its price."""
     if not needed.get("metrics"):
         return ""
+    if labels := needed.get("labels"):
+        return f" Answers differ on {labels['differing']:,}; labels of people on {labels['missing']:,} of them would let them be read (governor review)."
     if not needed.get("p50"):
         return " More of the same calls are unlikely to decide it."
     least, most = f"{needed['p10'] or 0:,}", f"{needed['p90']:,}" if needed["p90"] else "far more"

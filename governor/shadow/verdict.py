@@ -17,8 +17,9 @@ from governor.ledger.canonical import canonical_json
 from governor.shadow.baseline import AA_LEAST, baseline_check, repeat_check
 from governor.shadow.comparison import FINAL_STATES, Pair
 from governor.shadow.measured import Measured, measure
+from governor.shadow.opinions import judge_summary, people_summary
 from governor.shadow.plan import ReplayPlan
-from governor.shadow.reported import agreement, cost_summary, judge_summary, latency_summary, limitations, needed_summary, segment_lines
+from governor.shadow.reported import agreement, cost_summary, latency_summary, limitations, needed_summary, segment_lines
 from governor.shadow.sentence import sentence
 from governor.shadow.software import SOFTWARE
 
@@ -68,6 +69,7 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         "agreement": agreement(plan, prefix, weights),
         "segments": segment_lines(plan, prefix, weights),
         "judge": judge_summary(plan, prefix, weights),
+        "people": people_summary(plan, prefix, measured),
         "cost": cost_summary(plan, prefix, weights),
         "latency": latency_summary(plan, prefix),
         "still_needed": needed_summary(plan, measured, prefix, complete=complete) if word == "inconclusive" else None,

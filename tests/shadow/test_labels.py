@@ -1,0 +1,180 @@
+"""People's labels: order, sides, what several say, and what they decide together with a judge that may be wrong."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from governor.ledger.canonical import canonical_json
+from governor.shadow.comparison import Pair
+from governor.shadow.corrected import corrected
+from governor.shadow.judging import CONSTANT, caught, discarded, planted
+from governor.shadow.labels import candidate_first, doubled, drawn, kappa, queue, reading, value_of
+from governor.shadow.plan import Judge, ReplayPlan
+from governor.shadow.verdict import rederive, verdict
+
+PlanOf = Callable[..., ReplayPlan]
+PairsOf = Callable[..., list[Pair]]
+JUDGE = Judge("judges", "mistral-large", "mistral", "p", family="mistral", canaries=12)
+
+
+def free_text(pairs: list[Pair], share: float, seed: int, worse: float, better: float) -> list[tuple[Pair, int]]:
+    """(pair, truth): on `share` of the pairs answers differ, and the candidate is truly worse or better on some of them."""
+    dice = random.Random(seed)
+    found = []
+    for pair in pairs:
+        if dice.random() >= share:
+            found.append((pair, 0))
+            continue
+        roll = dice.random()
+        truth = -1 if roll < worse else 1 if roll < worse + better else 0
+        found.append((replace(pair, quality=(-1, 1), equal="no"), truth))
+    return found
+
+
+def judged(rows: list[tuple[Pair, int]], right: float, seed: int) -> list[tuple[Pair, int]]:
+    """A judge that is right on this share and otherwise prefers the candidate."""
+    dice = random.Random(seed)
+    return [(replace(pair, judge=truth if dice.random() < right else 1, longer=1) if pair.equal else pair, truth) for pair, truth in rows]
+
+
+def labelled(plan: ReplayPlan, rows: list[tuple[Pair, int]], count: int) -> list[Pair]:
+    chosen = set(drawn(plan.seed, [pair for pair, _ in rows])[:count])
+    return [replace(pair, labels=(truth,), quality=(truth, truth)) if pair.position in chosen else pair for pair, truth in rows]
+
+
+def differing_pairs(plan: ReplayPlan, pairs_of: PairsOf, **shape: Any) -> list[tuple[Pair, int]]:
+    pairs = [replace(pair, equal="answer") for pair in pairs_of(plan, [0] * plan.n)]
+    return free_text(pairs, **{"share": 0.4, "seed": 3, "worse": 0.05, "better": 0.05, **shape})
+
+
+def test_the_registered_part_is_drawn_by_the_seed_and_similarity_only_sorts_inside_it(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of()
+    pairs = [pair for pair, _ in differing_pairs(plan, pairs_of)]
+    order = drawn(plan.seed, pairs)
+    alike = {position: random.Random(position).random() for position in order}
+    shown = queue(plan.seed, pairs, 40, alike)
+    assert set(shown[:40]) == set(order[:40])
+    assert shown[:40] != order[:40]
+    assert shown[:40] == sorted(shown[:40], key=alike.__getitem__)
+    assert set(shown) == {pair.position for pair in pairs if pair.equal == "no"}
+    assert order != sorted(order)
+
+
+def test_sides_and_second_readings_are_fixed_and_balanced() -> None:
+    sides = [candidate_first("seed", position) for position in range(2000)]
+    assert sides == [candidate_first("seed", position) for position in range(2000)]
+    assert 900 < sum(sides) < 1100
+    assert 150 < sum(doubled("seed", position) for position in range(2000)) < 250
+    assert [value_of(pick, first=True) for pick in ("a", "b", "tie", "unsure")] == [1, -1, 0, None]
+    assert [value_of(pick, first=False) for pick in ("a", "b")] == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [((), (-1, 1)), ((None,), (-1, 1)), ((0,), (0, 0)), ((1, -1), (-1, 1)), ((0, -1), (-1, 0)), ((1, 1, -1), (1, 1)), ((None, 1), (1, 1))],
+)
+def test_labels_without_a_majority_stay_unknown_between_their_extremes(labels: tuple[int | None, ...], said: tuple[int, int]) -> None:
+    assert reading(labels) == said
+
+
+def test_kappa_is_that_of_the_textbook_and_certainty_needs_many() -> None:
+    first = [1] * 25 + [0] * 25
+    second = [1] * 20 + [0] * 5 + [1] * 10 + [0] * 15
+    found = kappa(first, second)
+    assert found is not None
+    assert found.value == pytest.approx(0.4)  # agreement .70 against .50 by chance
+    assert found.interval.low < 0.4 < found.interval.high
+    whole = kappa([1, 0] * 10, [1, 0] * 10)
+    assert whole is not None
+    assert whole.value == 1
+    assert 0.6 < whole.interval.low < 1
+    assert kappa([0, 0], [0, 0]).value is None  # type: ignore[union-attr]
+    assert kappa([], []) is None
+
+
+def test_a_pair_with_labels_reads_back_as_it_was(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    pair = replace(pairs_of(plan_of(), [0] * 300)[0], labels=(1, None), longer=-1, canary=False, judge=1)
+    assert Pair.parse(pair.document()) == pair
+    bare = pairs_of(plan_of(), [0] * 300)[0].document()
+    assert not {"labels", "longer", "canary"} & set(bare)
+
+
+def test_free_text_without_people_stays_open_and_says_what_would_settle_it(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=600, margin="0.05", judge=JUDGE)
+    rows = judged(differing_pairs(plan, pairs_of, worse=0.0, better=0.0), 1.0, 1)
+    found = verdict(plan, [pair for pair, _ in rows])
+    assert found["verdict"] == "inconclusive"
+    assert found["still_needed"]["labels"]["missing"] == 100
+    assert "labels of people on 100 of them" in found["sentence"]
+
+
+def test_a_random_part_labelled_by_people_decides_and_part_of_it_does_not(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=600, margin="0.05", judge=JUDGE)
+    rows = judged(differing_pairs(plan, pairs_of, worse=0.02, better=0.02), 0.95, 1)
+    almost = verdict(plan, labelled(plan, rows, 99))
+    assert (almost["verdict"], almost["still_needed"]["labels"]["missing"]) == ("inconclusive", 1)
+    assert almost["people"]["correction"] is None
+    whole = labelled(plan, rows, 100)
+    found = verdict(plan, whole)
+    assert (found["verdict"], found["decided_by"]) == ("pass", "final_test")
+    assert found["people"]["correction"]["method"] == "prediction_powered"
+    assert "judge_uncalibrated" not in found["limitations"]
+    body = b"".join(canonical_json(pair.document()) + b"\n" for pair in whole)
+    assert rederive(plan.canonical, body) == canonical_json(found)
+    assert found["judge"]["agreement"]["n"] == 100
+
+
+def test_a_judge_that_always_likes_the_candidate_does_not_carry_a_bad_one(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=600, margin="0.05", judge=JUDGE)
+    rows = judged(differing_pairs(plan, pairs_of, worse=0.5, better=0.0), 0.0, 1)
+    found = verdict(plan, labelled(plan, rows, 100))
+    assert found["verdict"] != "pass"
+    assert float(found["people"]["correction"]["ci95"][1]) < -0.1
+    assert found["judge"]["length"]["longer_preferred"] == "1.000000"
+
+
+def test_a_judge_that_misses_known_bad_answers_counts_for_nothing(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=600, margin="0.05", judge=JUDGE)
+    rows = judged(differing_pairs(plan, pairs_of, worse=0.02, better=0.02), 0.95, 1)
+    pairs = [replace(pair, canary=pair.position >= 2) if pair.position < 12 else pair for pair in labelled(plan, rows, 100)]
+    found = verdict(plan, pairs)
+    assert found["judge"]["discarded"] is True
+    assert found["judge"]["canaries"] == {"n": 12, "caught": 10}
+    assert "judge_discarded" in found["limitations"]
+    assert found["people"]["correction"]["method"] == "labels_only"
+    assert discarded([True] * 11 + [False]) is False
+    assert [caught(*said) for said in ((-1, 1), (-1, -1), (0, 0), (1, 1))] == [True, False, False, False]
+    assert len({planted(turn, "another answer") for turn in range(4)}) == 4
+    assert planted(5, "x") == CONSTANT
+
+
+@pytest.mark.parametrize("right", [0.95, 0.7, 0.0])
+def test_the_interval_covers_the_truth_however_wrong_the_judge_is(plan_of: PlanOf, pairs_of: PairsOf, right: float) -> None:
+    """A fresh sample each time; the judge alone is far off where it is seldom right, and people narrow it."""
+    plan = plan_of(n=500, judge=JUDGE)
+    truth = 0.4 * (0.05 - 0.15)
+    runs = 120
+    inside, alone, widths, without = 0, 0, [], []
+    for seed in range(runs):
+        drawn_plan = replace(plan, seed=f"s{seed}")
+        rows = judged(differing_pairs(drawn_plan, pairs_of, seed=seed, worse=0.15, better=0.05), right, seed + 10_000)
+        pairs = labelled(drawn_plan, rows, 100)
+        weights = [1.0] * len(pairs)
+        found = corrected(drawn_plan.seed, pairs, weights, 0.03, 100, judge=True)
+        people = corrected(drawn_plan.seed, pairs, weights, 0.03, 100, judge=False)
+        assert found is not None
+        assert people is not None
+        inside += found.interval.low <= truth <= found.interval.high
+        widths.append(found.error)
+        without.append(people.error)
+        alone += abs(mean([float(pair.judge or 0) for pair, _ in rows]) - truth) < 0.035
+    assert inside / runs >= 0.9
+    assert mean(widths) < mean(without) * 1.01
+    if right < 0.9:
+        assert alone / runs < 0.5
+    else:
+        assert mean(widths) < 0.85 * mean(without)
