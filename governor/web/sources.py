@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -43,6 +44,7 @@ class SourcesPage:
     url: str
     complete: list[dict[str, Any]]
     strips: dict[str, Markup]
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ Page = Annotated[int, Parameter(query="page", ge=1)]
 def show_sources(
     request: type_of_request, ctx: Context, actor: Actor, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1
 ) -> Response[str]:
-    complete = [one for one in completeness(ctx, days=DAYS) if source in {"", one["source"]}]
+    until = strips_end(ctx)
+    complete = [one for one in completeness(ctx, days=DAYS, until=until) if source in {"", one["source"]}]
     shown = SourcesPage(
         sources=sources(ctx),
         batches=slice_of(batches(ctx, source=source), page, "/sources", {"source": source}),
@@ -79,9 +82,17 @@ def show_sources(
         limit_mib=ctx.settings.max_body_bytes >> 20,
         url=ctx.settings.public_url.rstrip("/"),
         complete=complete,
+        until=until,
         strips={one["source"]: strip(one) for one in complete},
     )
     return render(request, "sources.html", shown)
+
+
+def strips_end(ctx: Context) -> datetime:
+    """Now; where all traffic is older (exports of a past month), its newest call, so that there is something to see."""
+    newest = ctx.lake.query("SELECT max(start_time) AS at FROM lake.calls").to_pylist()[0]["at"]
+    now = ctx.now()
+    return now if newest is None or newest > now - timedelta(days=DAYS) else newest.astimezone(UTC)
 
 
 def strip(one: dict[str, Any]) -> Markup:
