@@ -26,8 +26,11 @@ REPORT: Final = "report.pdf"
 GUIDE: Final = "VERIFY.txt"
 ISSUE_EVENT: Final = "packet.event.json"
 ISSUE_PROOF: Final = "packet.tlog-proof"
+RANGE_PROOF: Final = "range.proof"
+RANGE: Final = "range.jsonl"
 MAX_FILES: Final = 10_000
 _FIXED: Final = frozenset({"mimetype", SEAL, STATEMENT, REPORT, GUIDE, ISSUE_EVENT, ISSUE_PROOF})
+PERIOD: Final = frozenset({RANGE_PROOF, RANGE})  # a period packet holds both, a change packet none
 _EVENT: Final = re.compile(r"events/(0|[1-9][0-9]{0,15})\.(json|tlog-proof)", re.ASCII)
 _DISCLOSED: Final = re.compile(r"disclosures/(0|[1-9][0-9]{0,15})\.json", re.ASCII)
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -77,13 +80,19 @@ def unpack(packet: bytes) -> dict[str, bytes]:
         raise IntegrityError("not a packet: mimetype is missing or wrong")
     if len(files) != len(entries) or pack(files) != packet:
         raise IntegrityError("bytes are not in canonical packet form")
-    unknown = sorted(name for name in files if not known_name(name))
+    known = PERIOD if is_period(files) else frozenset[str]()
+    unknown = sorted(name for name in files if name not in known and not known_name(name))
     if unknown:
         raise IntegrityError(f"unlisted file {unknown[0]}")
     missing = sorted(_FIXED - files.keys())
     if missing:
         raise IntegrityError(f"{missing[0]} is missing")
     return files
+
+
+def is_period(files: Mapping[str, bytes]) -> bool:
+    """Whether the packet speaks of a period rather than of one change."""
+    return files.keys() >= PERIOD
 
 
 def known_name(name: str) -> bool:

@@ -80,13 +80,13 @@ def _read_events(case: Case) -> None:
     case.note = parse_note(first.checkpoint)
     case.checkpoint = parse_checkpoint(case.note.text)
     for number in numbers:
-        case.events.append(_included(case, f"events/{number}.json", f"events/{number}.tlog-proof", first.checkpoint, number))
+        case.events.append(included(case, f"events/{number}.json", f"events/{number}.tlog-proof", first.checkpoint, number))
     if first.index <= numbers[-1]:
         raise IntegrityError("the packet was issued before its last event")
-    case.issue = _included(case, container.ISSUE_EVENT, container.ISSUE_PROOF, first.checkpoint, first.index)
+    case.issue = included(case, container.ISSUE_EVENT, container.ISSUE_PROOF, first.checkpoint, first.index)
 
 
-def _included(case: Case, event: str, proof: str, checkpoint: str, number: int) -> Entry:
+def included(case: Case, event: str, proof: str, checkpoint: str, number: int) -> Entry:
     if event not in case.files or proof not in case.files:
         raise IntegrityError(f"{event} or its proof is missing")
     found = parse_proof(text(case.files[proof]))

@@ -24,6 +24,8 @@ VERIFIED, FAILED, UNDECIDED, USAGE = 0, 1, 2, 64
 MIMETYPE = b"application/vnd.governor.packet.v1+zip"
 PAYLOAD = b"application/vnd.in-toto+json"
 PREDICATE = "https://governor.example/attestation/route-change/v1"
+PERIOD = "https://governor.example/attestation/period/v1"
+RANGE = {"range.proof", "range.jsonl"}  # a period packet holds both, a change packet none
 FIXED = {"mimetype", "seal.note", "statement.dsse.json", "report.pdf", "VERIFY.txt", "packet.event.json", "packet.tlog-proof"}
 PLACES = (
     r"events/(0|[1-9][0-9]{0,15})\.(json|tlog-proof)",
@@ -42,6 +44,11 @@ STATES = {
     "change:approve": {"approved", "in_review"}, "change:reject": {"rejected"}, "change:expire": {"expired"}, "change:cutover": {"cutover"},
     "change:verify": {"verified", "drifted", "cutover"}, "change:drift": {"drifted"},
 }  # fmt: skip
+AFTER = {
+    "change:propose": "draft", "change:submit": "in_review", "change:review": "in_review", "change:reject": "rejected", "change:expire": "expired",
+    "change:cutover": "cutover", "change:verify": "verified", "change:drift": "drifted",
+}  # fmt: skip
+AFTER_SHADOW = {"done": "in_review", "planned": "shadowing", "running": "shadowing"}
 PAIRS = "evidence/pairs.jsonl"
 APPROVED = {"approved", "cutover", "verified", "drifted"}
 
@@ -320,6 +327,32 @@ def climb(index, size, leaf, path):
     return hashlib.sha256(b"\x01" + path[-1] + climb(index - left, size - left, leaf, path[:-1])).digest()
 
 
+def bounds(name):
+    """First instant of a month, quarter or year, and of the one after."""
+    found = re.fullmatch(r"([12][0-9]{3})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?", name, re.ASCII)
+    if found is None:
+        raise Fail(f"not a period: {name!r}")
+    year, quarter, month = found.groups()
+    first, months = (int(quarter) * 3 - 2, 3) if quarter else (int(month), 1) if month else (1, 12)
+    last = first + months
+    after = f"{year}-{last:02d}" if last <= 12 else f"{int(year) + 1}-01"
+    return f"{year}-{first:02d}-01T00:00:00.000000Z", f"{after}-01T00:00:00.000000Z"
+
+
+def fold(start, stop, begin, leaves, outside):
+    """Root over [start, stop) from all leaves of the range at `begin` and, in order, the hashes of the subtrees outside it."""
+    end = begin + len(leaves)
+    if stop <= begin or start >= end:
+        if not outside:
+            raise Fail("range proof is too short")
+        return outside.pop(0)
+    if stop - start == 1:
+        return leaves[start - begin]
+    middle = start + (1 << (stop - start - 1).bit_length() - 1)
+    left = fold(start, middle, begin, leaves, outside)
+    return hashlib.sha256(b"\x01" + left + fold(middle, stop, begin, leaves, outside)).digest()
+
+
 def moment(text):
     form = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z"
     if not isinstance(text, str) or not re.fullmatch(form, text, re.ASCII):
@@ -491,7 +524,7 @@ def unpack(packet):
     if len(files) != len(entries) or pack(files) != packet:
         raise Fail("bytes are not in canonical packet form")
     for name in sorted(files):
-        if name not in FIXED and not any(re.fullmatch(place, name, re.ASCII) for place in PLACES):
+        if name not in FIXED and not (name in RANGE and set(files) >= RANGE) and not any(re.fullmatch(place, name, re.ASCII) for place in PLACES):
             raise Fail(f"unlisted file {name}")
     if FIXED - set(files):
         raise Fail(f"{min(FIXED - set(files))} is missing")
@@ -538,7 +571,7 @@ class Packet:
             raise Fail(f"statement: {error}") from None
         if not isinstance(found, dict) or set(found) != {"_type", "subject", "predicateType", "predicate"}:
             raise Fail("statement is not an in-toto Statement v1")
-        if found["_type"] != "https://in-toto.io/Statement/v1" or found["predicateType"] != PREDICATE:
+        if found["_type"] != "https://in-toto.io/Statement/v1" or found["predicateType"] != (PERIOD if set(self.files) >= RANGE else PREDICATE):
             raise Unknown(f"statement of another kind: {found['predicateType']}")
         if self.issuer is not None and issuer[0][2] != self.issuer[0][2]:
             raise Fail("statement and seal are signed by different issuers")
@@ -574,14 +607,7 @@ class Packet:
         if stray or not numbers:
             raise Fail(f"proof without event: {min(stray)}" if stray else "the packet holds no events")
         last, _, checkpoint, _ = self._proof("packet.tlog-proof")
-        self.note = note_of(checkpoint)
-        lines = self.note[0][:-1].split("\n")
-        if len(lines) < 3 or "" in lines:
-            raise Fail("checkpoint needs origin, size and root")
-        size, root = number_of(lines[1], "checkpoint size"), unbase64(lines[2])
-        if len(root) != 32:
-            raise Fail("checkpoint root is not a SHA-256 hash")
-        self.checkpoint = (lines[0], size, root)
+        self._checkpoint(checkpoint)
         for number in numbers:
             self.events.append(self._entry(f"events/{number}.json", f"events/{number}.tlog-proof", checkpoint, number))
         if last <= numbers[-1]:
@@ -600,6 +626,16 @@ class Packet:
             raise Fail("the statement names another log than the checkpoint")
         self.proven, count = True, len(self.events)
         return f"{count} of {count} in ledger {self.checkpoint[0]}; stream complete 1..{count}, no gap; issue of this packet recorded"
+
+    def _checkpoint(self, checkpoint):
+        self.note = note_of(checkpoint)
+        lines = self.note[0][:-1].split("\n")
+        if len(lines) < 3 or "" in lines:
+            raise Fail("checkpoint needs origin, size and root")
+        size, root = number_of(lines[1], "checkpoint size"), unbase64(lines[2])
+        if len(root) != 32:
+            raise Fail("checkpoint root is not a SHA-256 hash")
+        self.checkpoint = (lines[0], size, root)
 
     def _chain(self, change, issue):
         stream, previous = f"change/{change.get('id')}", None
@@ -649,6 +685,16 @@ class Packet:
         return body
 
     def evidence(self):
+        count = self._files_match()
+        named = {item["name"]: item["sha256"] for event in self.events for item in event["evidence"]}
+        for name, value in named.items():
+            if self.subjects.get(f"evidence/{name}") != value:
+                raise Fail(f"evidence/{name} is not the file the ledger names")
+        if not count:
+            raise Fail("the packet holds no evidence")
+        return f"{count} of {count} files match their SHA-256; {len(named)} of them bound by ledger entries; report matches"
+
+    def _files_match(self):
         self._need(self.subjects, "the statement did not verify")
         present = {name for name in self.files if name.startswith("evidence/")} | {"report.pdf"}
         for name in sorted(present | set(self.subjects)):
@@ -658,14 +704,186 @@ class Packet:
                 raise Fail(f"{name} is missing")
             if sha256(self.files[name]) != self.subjects[name]:
                 raise Fail(f"{name} does not match its SHA-256")
-        named = {item["name"]: item["sha256"] for event in self.events for item in event["evidence"]}
-        for name, value in named.items():
-            if self.subjects.get(f"evidence/{name}") != value:
-                raise Fail(f"evidence/{name} is not the file the ledger names")
-        count = len(present) - 1
+        return len(present) - 1
+
+    # ---- a period packet
+
+    def _bounds(self):
+        said = self.predicate.get("period")
+        if not self.predicate:
+            raise NotChecked("not checked: the statement did not verify")
+        if not isinstance(said, dict) or not isinstance(said.get("name"), str):
+            raise Fail("the statement names no period")
+        first, after = bounds(said["name"])
+        if said != {"name": said["name"], "from": first, "to": after}:
+            raise Fail("the period of the statement has other bounds than its name")
+        return said["name"], first, after
+
+    def range(self):
+        name, first, after = self._bounds()
+        begin, end, outside = self._range_proof()
+        number, _, checkpoint, _ = self._proof("packet.tlog-proof")
+        self._checkpoint(checkpoint)
+        lines = self.files["range.jsonl"].split(b"\n")
+        if lines.pop() != b"" or not lines or len(lines) != end - begin:
+            raise Fail("range.jsonl does not hold the entries of the range")
+        found = []
+        for index, leaf in enumerate(lines, begin):
+            try:
+                found.append({**entry_of(leaf), "leaf": hashlib.sha256(b"\x00" + leaf).digest(), "index": index})
+            except Fail as error:
+                raise Fail(f"entry {index}: {error}") from None
+        if end > self.checkpoint[1]:
+            raise Fail("range proof does not fit its range and size")
+        root = fold(0, self.checkpoint[1], begin, [one["leaf"] for one in found], outside)
+        if outside:
+            raise Fail("range proof is too long")
+        if root != self.checkpoint[2]:
+            raise Fail("range proof leads to another root")
+        issue = self._entry("packet.event.json", "packet.tlog-proof", checkpoint, number)
+        if number < end:
+            raise Fail("the packet was issued before its last entry")
+        times = [one["recorded_at"] for one in [*found, issue]]
+        if times != sorted(times):
+            raise Fail("the times of record step back")
+        if any(time < first for time in times[1:-1]) or any(time >= after for time in times[:-2]):
+            raise Fail(f"the range holds more than {name} and the entry on either side")
+        if begin and times[0] >= first:
+            raise Fail(f"the range begins late: nothing shows what was recorded before entry {begin}")
+        closed = times[-2] >= after
+        if not closed and number != end:
+            raise Fail(f"the range ends early: nothing shows what was recorded after entry {end - 1}")
+        on_record = issue["type"] == "period:issue" and issue["payload"].get("statement_sha256") == sha256(self.files["statement.dsse.json"])
+        if not on_record or issue["payload"].get("period") != name:
+            raise Fail("packet.event.json does not record the issue of this statement")
+        if self.predicate.get("log") != self.checkpoint[0]:
+            raise Fail("the statement names another log than the checkpoint")
+        leaves = sha256(b"".join(one["leaf"] for one in found))
+        if self.predicate["range"] != {"begin": begin, "end": end, "leaves_sha256": leaves}:
+            raise Fail("the statement names another range than the packet holds")
+        self.events, self.proven = [*self._earlier(checkpoint, begin), *found], True
+        held = [one for one in found if first <= one["recorded_at"] < after]
+        how_far = "the whole period" if closed or times[-1] >= after else f"so far, until {times[-1]}"
+        return (
+            f"{len(held)} entries of {name} (UTC), {held[0]['index']}..{held[-1]['index']} in ledger {self.checkpoint[0]}, none missing, {how_far};"
+            " issue of this packet recorded"
+        )
+
+    def _range_proof(self):
+        lines = text_of(self.files["range.proof"]).split("\n")
+        if len(lines) < 3 or lines.pop(0) != "governor.example/range-proof/v1" or lines.pop() != "":
+            raise Fail("not a governor.example/range-proof/v1 file")
+        words = lines.pop(0).split(" ")
+        if len(words) != 3 or words[0] != "range":
+            raise Fail("range proof has no range line")
+        begin, end = number_of(words[1], "begin of the range"), number_of(words[2], "end of the range")
+        hashes = [unbase64(line) for line in lines]
+        if len(hashes) > 126 or any(len(one) != 32 for one in hashes):
+            raise Fail("range proof hashes are not SHA-256 hashes")
+        return begin, end, hashes
+
+    def _earlier(self, checkpoint, begin):
+        names = [name for name in self.files if name.startswith("events/")]
+        numbers = sorted(int(name[7:-5]) for name in names if name.endswith(".json"))
+        stray = {name for name in names if name.endswith(".tlog-proof")} - {f"events/{number}.tlog-proof" for number in numbers}
+        if stray:
+            raise Fail(f"proof without event: {min(stray)}")
+        if numbers and numbers[-1] >= begin:
+            raise Fail(f"events/{numbers[-1]}.json is not from before the range")
+        return [self._entry(f"events/{number}.json", f"events/{number}.tlog-proof", checkpoint, number) for number in numbers]
+
+    def _inside(self, entries):
+        _, first, after = self._bounds()
+        return [one for one in entries if first <= one["recorded_at"] < after]
+
+    def _stories(self):
+        """Every change that moved in the period, in the order in which they first did, with all its entries up to the period's end."""
+        after = self._bounds()[2]
+        moved = {one["stream"][7:]: [] for one in self._inside(self.events) if self._moves(one)}
+        for one in self.events:
+            if one["stream"].startswith("change/") and one["stream"][7:] in moved and one["recorded_at"] < after:
+                moved[one["stream"][7:]].append(one)
+        return moved
+
+    @staticmethod
+    def _moves(one):
+        return one["stream"].startswith("change/") and one["type"].startswith("change:")
+
+    def _line(self, change, story):
+        moves = [one for one in self._inside(story) if self._moves(one)]
+        state, needed, answered = "", set(), set()
+        for one in story:
+            kind, payload = one["type"], one["payload"]
+            if kind == "change:shadow":
+                state = AFTER_SHADOW.get(str(payload.get("status")), "draft")
+            elif kind == "change:approve":
+                answered.add(str(payload.get("role")))
+                state = "approved" if needed <= answered else "in_review"
+            else:
+                state = AFTER.get(kind, state)
+            if kind == "change:review":
+                needed, answered = {str(need.get("role")) for need in payload["needs"]}, set()
+        return {
+            "id": change, "workflow": str(story[0]["payload"].get("workflow", "")), "state": state,
+            "digest": next((str(one["payload"]["digest"]) for one in reversed(story) if one["payload"].get("digest")), ""),
+            "requester": story[0]["actor"]["ref"], "requested_at": story[0]["recorded_at"], "last_at": moves[-1]["recorded_at"],
+            "entries": len(moves), "first_idx": moves[0]["index"], "last_idx": moves[-1]["index"],
+        }  # fmt: skip
+
+    def changes(self):
+        self._need(self.proven, "the entries are not proven")
+        stories = self._stories()
+        for change, story in stories.items():
+            previous = None
+            for position, one in enumerate(story, 1):
+                if one["stream_seq"] != position:
+                    raise Fail(f"change {change} has a gap: number {position} is missing")
+                if one["stream_prev"] != previous:
+                    raise Fail(f"entry number {position} of change {change} does not follow the one before it")
+                previous = one["leaf"].hex()
+        for one in self.events:
+            if one["index"] < self.predicate["range"]["begin"] and one["stream"].removeprefix("change/") not in stories:
+                raise Fail(f"events/{one['index']}.json belongs to no change of the period")
+        counts = {}
+        for one in self._inside(self.events):
+            counts[one["type"]] = counts.get(one["type"], 0) + 1
+        if self.predicate.get("counts") != counts:
+            raise Fail("the counts of the statement are not those of the entries")
+        found, said = [self._line(change, story) for change, story in stories.items()], self.predicate.get("changes")
+        if said != found:
+            known = {line.get("id"): line for line in said if isinstance(line, dict)} if isinstance(said, list) else {}
+            other = next((f": {line['id']}" for line in found if known.get(line["id"]) != line), "")
+            raise Fail(f"the changes of the statement are not those of the entries{other}")
+        states = [line["state"] for line in found]
+        each = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+        return f"{len(found)} changes{f' ({each})' if each else ''}, each with its whole story; {len(counts)} types counted"
+
+    def period_approvals(self):
+        self._need(self.proven, "the entries are not proven")
+        stories, approved = self._stories(), 0
+        for change, story in stories.items():
+            line = self._line(change, story)
+            if line["state"] in APPROVED:
+                one = Packet(self.files, self.trust)
+                one.events, one.predicate, one.proven = story, {"change": line}, True
+                try:
+                    one.approvals()
+                except Fail as error:
+                    raise Fail(f"{change}: {error}") from None
+                approved += 1
+        if not approved:
+            return "none", f"none of {len(stories)} changes was approved"
+        return f"{approved} of {len(stories)} changes approved, each by the roles policy asked for, not by requester or evidence author"
+
+    def period_evidence(self):
+        count = self._files_match()
         if not count:
             raise Fail("the packet holds no evidence")
-        return f"{count} of {count} files match their SHA-256; {len(named)} of them bound by ledger entries; report matches"
+        return f"{count} of {count} files match their SHA-256; report matches"
+
+    def period_redactions(self):
+        self._need(self.proven, "the entries are not proven")
+        return self.redactions()
 
     def verdict(self):
         """Governor computes the measured verdict again from its pairs; this program does not have the method, and says so."""
@@ -948,7 +1166,10 @@ def _sd(text):
 def title_of(held):
     """What the statement claims to be about; not verified."""
     try:
-        change = parse(held.envelope()[0])["predicate"]["change"]
+        predicate = parse(held.envelope()[0])["predicate"]
+        if set(held.files) >= RANGE:
+            return f"{predicate['period']['name']} period packet, {predicate['log']}: {len(predicate['changes'])} changes"
+        change = predicate["change"]
         baseline, candidate = (
             f"{route.get('model', '?')}@{route.get('provider', '?')}" if isinstance(route, dict) else str(route)
             for route in (change["baseline"], change["candidate"])
@@ -965,6 +1186,13 @@ CHECKS = (
 )  # fmt: skip
 
 
+PERIOD_CHECKS = (
+    ("container", Packet.container), ("statement", Packet.statement), ("range", Packet.range), ("evidence", Packet.period_evidence),
+    ("changes", Packet.changes), ("approvals", Packet.period_approvals), ("checkpoint", Packet.log), ("redactions", Packet.period_redactions),
+    ("timestamp", Packet.timestamp),
+)  # fmt: skip
+
+
 def verify(packet, trust):
     """(title, [(check, status, detail)]); status is ok, fail, warn, none or undecided."""
     try:
@@ -972,7 +1200,7 @@ def verify(packet, trust):
     except (Fail, Unknown) as error:
         return "unreadable", [("container", "fail" if isinstance(error, Fail) else "undecided", str(error))]
     lines = []
-    for name, check in CHECKS:
+    for name, check in PERIOD_CHECKS if set(held.files) >= RANGE else CHECKS:
         if name == "verdict" and PAIRS not in held.files:
             continue
         try:

@@ -32,13 +32,13 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def statement(subjects: Mapping[str, str], predicate: Mapping[str, Any]) -> bytes:
+def statement(subjects: Mapping[str, str], predicate: Mapping[str, Any], kind: str = PREDICATE_TYPE) -> bytes:
     """subjects: file name -> hex SHA-256."""
     return canonical_json(
         {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": name, "digest": {"sha256": value}} for name, value in sorted(subjects.items())],
-            "predicateType": PREDICATE_TYPE,
+            "predicateType": kind,
             "predicate": dict(predicate),
         }
     )
@@ -56,7 +56,7 @@ def envelope(payload: bytes, signer: NoteSigner) -> bytes:
     )
 
 
-def open_envelope(data: bytes, issuers: Iterable[Issuer]) -> tuple[dict[str, Any], Issuer]:
+def open_envelope(data: bytes, issuers: Iterable[Issuer], kind: str = PREDICATE_TYPE) -> tuple[dict[str, Any], Issuer]:
     """The statement and who signed it. Raises UnknownKey for a key not in `issuers`, IntegrityError for everything else that is wrong."""
     payload, keyid, signature = _split(data)
     issuer = next((found for found in issuers if found.key_id == keyid), None)
@@ -70,7 +70,7 @@ def open_envelope(data: bytes, issuers: Iterable[Issuer]) -> tuple[dict[str, Any
         raise IntegrityError(f"statement: {error.message}") from None
     if not isinstance(found, dict) or set(found) != {"_type", "subject", "predicateType", "predicate"}:
         raise IntegrityError("statement is not an in-toto Statement v1")
-    if found["_type"] != STATEMENT_TYPE or found["predicateType"] != PREDICATE_TYPE:
+    if found["_type"] != STATEMENT_TYPE or found["predicateType"] != kind:
         raise UnknownKey(f"statement of another kind: {found['predicateType']}")
     return found, issuer
 

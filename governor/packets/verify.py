@@ -15,14 +15,21 @@ from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry
 from governor.ledger.note import parse_note
 from governor.ledger.trust import check_root, parse_trust
-from governor.packets import container
+from governor.packets import container, period
 from governor.packets.approvals import APPROVED, check_approvals
 from governor.packets.binding import check_binding
-from governor.packets.case import Case, NotChecked, Undecided, need, text
+from governor.packets.case import Case, NotChecked, Undecided, matching_files, need, text
 from governor.packets.history import check_checkpoint, check_events, check_policy, check_redactions
+from governor.packets.period_checks import (
+    check_changes,
+    check_period_approvals,
+    check_period_evidence,
+    check_period_redactions,
+    check_range,
+)
 from governor.packets.recomputed import PAIRS, check_verdict
 from governor.packets.report import Check, Report
-from governor.packets.statement import UnknownKey, open_envelope, unverified_predicate
+from governor.packets.statement import PREDICATE_TYPE, UnknownKey, open_envelope, unverified_predicate
 
 VERSION: Final = 1
 
@@ -53,7 +60,9 @@ def verify_packet(packet: bytes, trust: bytes | str | None, *, root: str = "") -
 
 
 def checks_of(files: Mapping[str, bytes]) -> list[tuple[str, Callable[[Case], Check]]]:
-    """The ten checks of every packet, and one more where a pair table is there to compute the verdict from."""
+    """The ten checks of a change packet, and one more where a pair table is there to compute the verdict from; or those of a period packet."""
+    if container.is_period(files):
+        return [*PERIOD_CHECKS]
     more = [("verdict", check_verdict)] if PAIRS in files else []
     return [*CHECKS[:4], *more, *CHECKS[4:]]
 
@@ -74,7 +83,10 @@ def _run(name: str, check: Callable[[Case], Check], case: Case, earlier: set[str
 
 def _title(files: Mapping[str, bytes]) -> str:
     try:
-        change = unverified_predicate(files[container.STATEMENT])["change"]
+        claimed = unverified_predicate(files[container.STATEMENT])
+        if container.is_period(files):
+            return f"{claimed['period']['name']} period packet, {claimed['log']}: {len(claimed['changes'])} changes"
+        change = claimed["change"]
         route = f"{_route(change['baseline'])} -> {_route(change['candidate'])}"
         return f"{change['id']} route change, {change['workflow']}: {route}"
     except (GovernorError, KeyError, TypeError):
@@ -117,7 +129,8 @@ def _seal_difference(sealed: str, files: Mapping[str, bytes]) -> str:
 
 
 def _statement(case: Case) -> Check:
-    found, issuer = open_envelope(case.files[container.STATEMENT], case.trust.issuers)
+    kind = period.PREDICATE_TYPE if container.is_period(case.files) else PREDICATE_TYPE
+    found, issuer = open_envelope(case.files[container.STATEMENT], case.trust.issuers, kind)
     if case.issuer is not None and issuer.key_id != case.issuer.key_id:
         raise IntegrityError("statement and seal are signed by different issuers")
     subjects: dict[str, str] = {}
@@ -138,21 +151,12 @@ def evidence_named(events: Sequence[Entry]) -> dict[str, str]:
 
 
 def _evidence(case: Case) -> Check:
-    need(case.subjects, "the statement did not verify")
-    present = {name for name in case.files if name.startswith("evidence/")} | {container.REPORT}
-    for name in sorted(present | case.subjects.keys()):
-        if name not in case.subjects:
-            raise IntegrityError(f"{name} is not named by the statement")
-        if name not in case.files:
-            raise IntegrityError(f"{name} is missing")
-        if sha256_hex(case.files[name]) != case.subjects[name]:
-            raise IntegrityError(f"{name} does not match its SHA-256")
+    count = matching_files(case)
     bound = 0
     for name, value in evidence_named(case.events).items():
         if case.subjects.get(f"evidence/{name}") != value:
             raise IntegrityError(f"evidence/{name} is not the file the ledger names")
         bound += 1
-    count = len(present) - 1
     if count == 0:
         raise IntegrityError("the packet holds no evidence")
     return Check("evidence", "ok", f"{count} of {count} files match their SHA-256; {bound} of them bound by ledger entries; report matches")
@@ -187,5 +191,16 @@ CHECKS: Final[tuple[tuple[str, Callable[[Case], Check]], ...]] = (
     ("policy", check_policy),
     ("checkpoint", check_checkpoint),
     ("redactions", check_redactions),
+    ("timestamp", _timestamp),
+)
+PERIOD_CHECKS: Final[tuple[tuple[str, Callable[[Case], Check]], ...]] = (
+    ("container", _container),
+    ("statement", _statement),
+    ("range", check_range),
+    ("evidence", check_period_evidence),
+    ("changes", check_changes),
+    ("approvals", check_period_approvals),
+    ("checkpoint", check_checkpoint),
+    ("redactions", check_period_redactions),
     ("timestamp", _timestamp),
 )
