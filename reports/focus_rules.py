@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from reports.focus import FOCUS_COLUMNS, NUMBERS
+from reports.focus_files import SPLIT_COLUMNS
 
 TOLERANCE: Final = Decimal("0.000000001")
 MONEY: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
@@ -32,6 +33,8 @@ PRICING: Final = frozenset({"", "Standard", "Dynamic", "Committed", "Other"})
 UNITS: Final = frozenset({"", "Tokens", "Requests"})
 PRICING_UNITS: Final = frozenset({"", "1000000 Tokens", "Requests", "USD"})
 CURRENCIES: Final = frozenset({"USD"})  # the only one that is rated
+KNOWN: Final = frozenset({*FOCUS_COLUMNS, *SPLIT_COLUMNS})
+PART_SLACK: Final = Decimal("0.00000000001")  # a share has twelve decimals and a part whole pico-USD
 IDS: Final = ("BillingAccountId", "SubAccountId", "ResourceId", "SkuId", "SkuPriceId")
 
 
@@ -48,11 +51,14 @@ class Problem:
 
 
 def check(body: bytes) -> list[Problem]:
-    """Every problem of the file, in file order; empty when it may be handed out."""
+    """Every problem of a CSV, in file order; empty when it may be handed out."""
     reader = csv.DictReader(io.StringIO(body.decode()))
-    names = list(reader.fieldnames or [])
+    return check_rows(list(reader.fieldnames or []), list(reader))
+
+
+def check_rows(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Problem]:
+    """names: the header; rows: cells as a CSV would hold them, empty for null."""
     problems = list(_header(names))
-    rows = list(reader)
     for number, row in enumerate(rows, start=1):
         problems += [
             Problem(number, column, what) for column, what in _row({name: row.get(name) or "" for name in (*FOCUS_COLUMNS, *names)})
@@ -62,11 +68,9 @@ def check(body: bytes) -> list[Problem]:
 
 def _header(names: Sequence[str]) -> Iterator[Problem]:
     yield from (Problem(0, name, "column is missing") for name in FOCUS_COLUMNS if name not in names)
-    yield from (
-        Problem(0, name, "own columns are named x_PascalCase") for name in names if name not in FOCUS_COLUMNS and not name.startswith("x_")
-    )
+    yield from (Problem(0, name, "own columns are named x_PascalCase") for name in names if name not in KNOWN and not name.startswith("x_"))
     own = [place for place, name in enumerate(names) if name.startswith("x_")]
-    last = max((place for place, name in enumerate(names) if name in FOCUS_COLUMNS), default=-1)
+    last = max((place for place, name in enumerate(names) if name in KNOWN), default=-1)
     yield from (Problem(0, names[place], "own columns come after FOCUS columns") for place in own if place < last)
 
 
@@ -151,16 +155,46 @@ def _amounts(row: Mapping[str, str], numbers: Mapping[str, Decimal]) -> Iterator
 
 def _together(rows: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
     seen: dict[tuple[str, ...], int] = {}
-    ratios: dict[str, Decimal] = defaultdict(Decimal)
+    origins: dict[str, list[tuple[int, Mapping[str, str]]]] = defaultdict(list)
     for number, row in enumerate(rows, start=1):
         first = seen.setdefault(tuple(str(value) for value in row.values()), number)
         if first != number:
             yield Problem(number, "x_LineId", f"is row {first} again")
         if row.get("x_OriginChargeId") and row.get("x_AllocationRatio"):
-            ratios[row["x_OriginChargeId"]] += _number(row["x_AllocationRatio"]) or Decimal(0)
-    for origin, total in ratios.items():
-        if total != 1:
-            yield Problem(0, "x_AllocationRatio", f"parts of {origin} sum to {total}, not 1")
+            origins[row["x_OriginChargeId"]].append((number, row))
+    for origin, parts in origins.items():
+        yield from _parts(origin, parts)
+
+
+def _parts(origin: str, parts: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Problem]:
+    """Parts of one origin charge: their shares are the whole, and each costs its share of what all cost."""
+    shares = {number: _number(row["x_AllocationRatio"]) or Decimal(0) for number, row in parts}
+    whole = sum(shares.values(), Decimal(0))
+    if whole != 1:
+        yield Problem(0, "x_AllocationRatio", f"parts of {origin} sum to {whole}, not 1")
+        return
+    for name in ("ListCost", "EffectiveCost", "ContractedCost"):
+        costs = {number: _number(row.get(name) or "") or Decimal(0) for number, row in parts}
+        total = sum(costs.values(), Decimal(0))
+        for number, cost in costs.items():
+            if abs(cost - shares[number] * total) > PART_SLACK * max(Decimal(1), abs(total)):
+                yield Problem(number, name, f"{cost} is not {shares[number]} of the {total} that the parts of {origin} sum to")
+    for number, row in parts:
+        told = _ratio_told(row.get("AllocatedMethodDetails") or "")
+        if told is not None and told != shares[number]:
+            yield Problem(number, "AllocatedMethodDetails", f"says a ratio of {told}, x_AllocationRatio {shares[number]}")
+
+
+def _ratio_told(text: str) -> Decimal | None:
+    """The ratio FOCUS 1.3 carries; 0 where the column holds something else, null where it is empty."""
+    if not text:
+        return None
+    try:
+        return sum(
+            (Decimal(one["AllocatedRatio"]) for one in json.loads(text, parse_float=Decimal, parse_int=Decimal)["Elements"]), Decimal(0)
+        )
+    except (ValueError, KeyError, TypeError, InvalidOperation):
+        return Decimal(0)
 
 
 def _number(text: str) -> Decimal | None:

@@ -25,6 +25,7 @@ from governor.cli import (
     change,
     demo,
     findings,
+    focus,
     home,
     ingest,
     ledger,
@@ -97,6 +98,7 @@ app.add_typer(trust.app, name="trust")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(period.app, name="period")
+app.add_typer(focus.app, name="focus")
 app.add_typer(bills.app, name="bills")
 app.add_typer(allocation.app, name="allocation")
 app.add_typer(sources.app, name="sources")

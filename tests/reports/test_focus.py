@@ -3,16 +3,21 @@
 import csv
 import io
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from governor.errors import Invalid
 from reports.focus import FOCUS_COLUMNS, render_csv
+from reports.focus_check import check_file
+from reports.focus_files import SPLIT_COLUMNS, VERSIONS, columns, focus_rows, render_parquet
+from reports.focus_files import _split as split
+from reports.focus_files import render_csv as render_exact
 from reports.focus_rules import check
 
 SHARED = Path(__file__).parents[2] / "../shared/data/focus"
@@ -148,37 +153,110 @@ def test_columns_are_complete_named_and_in_order(rows: Rows) -> None:
     assert names[: len(FOCUS_COLUMNS)] == list(FOCUS_COLUMNS)
 
 
+IN_HEADER = {"missing_mandatory", "custom_column_no_prefix", "custom_column_first"}
+BY_OTHER_MEANS = {"allocated_parts_do_not_sum", "token_classes_overlap"}  # below: a file with shares, a file held against its statement
+
+
 def test_the_corruptions_we_know_of_are_the_ones_we_test() -> None:
     known = SHARED / "mutations.json"
     if not known.exists():
         pytest.skip("../shared/data/focus is not here")
     names = {one["id"] for one in json.loads(known.read_text())}
-    in_header = {"missing_mandatory", "custom_column_no_prefix", "custom_column_first"}
-    # Both need the rows the file was made from; chargeback tests hold them: parts sum (allocation), classes are disjoint (rate).
-    elsewhere = {"allocated_parts_do_not_sum", "token_classes_overlap"}
-    assert names - in_header - elsewhere == MUTATIONS.keys()
+    assert names - IN_HEADER - BY_OTHER_MEANS == MUTATIONS.keys()
 
 
-def test_the_public_validator_finds_nothing_but_its_known_defects(month: dict[str, Any], tmp_path: Path) -> None:
-    program, criteria = shutil.which("focus-validator"), SHARED / "applicability_criteria_14.txt"
-    if program is None or not criteria.exists():
-        pytest.skip("focus-validator 2.2.1 (Python 3.12 or later) is not on PATH, or ../shared/data/focus is not here")
-    (tmp_path / "focus.csv").write_bytes(render_csv(month))
-    environment = Path(program).resolve().parents[1]
-    package = next(environment.glob("lib/python3*/site-packages/focus_validator"))
-    (tmp_path / "focus_validator").symlink_to(package)
-    command = [
-        program,
-        "--data-file",
-        "focus.csv",
-        "--validate-version",
-        "1.2",
-        "--block-download",
-        "--applicability-criteria",
-        criteria.read_text().strip(),
+def shared_out(rows: Rows) -> Rows:
+    """One usage row split in three by a rule."""
+    whole = usage(rows)
+    parts = [
+        whole | {"x_LineId": f"part-{share}", "x_OriginChargeId": "origin", "x_AllocationRatio": share} for share in ("0.5", "0.3", "0.2")
     ]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
-    failed = {line.split()[1].rstrip(":") for line in printed.splitlines() if line.startswith("❌")}
-    known = set(json.loads((SHARED / "known_validator_defects.json").read_text())["allowlisted_rules"])
-    assert printed.count("✅") > 290
-    assert failed - known == set()
+    for part in parts:
+        for name in ("ListCost", "ContractedCost", "EffectiveCost", "BilledCost", "PricingQuantity"):
+            part[name] = f"{Decimal(whole[name]) * Decimal(part['x_AllocationRatio']):f}"
+    return parts
+
+
+def test_parts_of_an_origin_cost_their_share(rows: Rows) -> None:
+    parts = shared_out(rows)
+    assert not [one for one in check(as_csv(parts)) if one.column != "BilledCost"]
+    short = [dict(part) for part in parts]
+    for name, price in (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice")):
+        short[0][name] = f"{Decimal(parts[0][name]) * Decimal('0.998'):f}"  # 99.9% of the whole is left
+        assert Decimal(short[0][price])
+    found = check(as_csv(short))
+    assert {(one.row, one.column) for one in found} >= {(1, "ListCost"), (1, "ContractedCost")}
+
+
+@pytest.mark.parametrize("layout", ["csv", "parquet"])
+def test_cached_tokens_counted_twice_are_found_beside_the_statement(layout: str, month: dict[str, Any]) -> None:
+    body = render_csv(month) if layout == "csv" else render_parquet(month)
+    assert check_file(body, month, month["totals"]["statement_total"]) == []
+    twice = json.loads(json.dumps(month))
+    center = next(one for one in twice["cost_centers"] if one["id"] == "CC-4100")
+    read = next(line for line in center["lines"] if line["meter"] == "cache_read")
+    into = next(line for line in center["lines"] if line["meter"] == "input" and line["model"] == read["model"])
+    into["quantity"] += read["quantity"]
+    for cost, price in (("list_cost", "list_price"), ("contracted_cost", "contract_price")):  # consistent in itself: price x quantity holds
+        into[cost] = str(Decimal(into["quantity"]) * Decimal(into[price]["amount"]) / Decimal(into[price]["per"]))
+    false = render_csv(twice) if layout == "csv" else render_parquet(twice)
+    assert check_file(false) == []
+    found = check_file(false, month)
+    assert {one.column for one in found} >= {"ConsumedQuantity", "ListCost"}
+    assert all(one.row for one in found)
+
+
+def test_a_row_left_out_and_a_total_that_differs_are_found(rows: Rows, month: dict[str, Any]) -> None:
+    less = as_csv([row for row in rows if row is not usage(rows)])
+    assert [one.column for one in check_file(less, month)] == ["x_LineId"]
+    assert [one.column for one in check_file(less, total=month["totals"]["statement_total"])] == ["BilledCost"]
+    assert [one.column for one in check_file(b"PAR1 and no more")] == ["file"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_parquet_holds_the_same_rows_as_csv(version: str, month: dict[str, Any]) -> None:
+    body = render_parquet(month, version)
+    assert body == render_parquet(month, version)
+    table = pq.read_table(io.BytesIO(body))
+    meant = list(focus_rows(month, version))
+    assert table.num_rows == len(meant)
+    assert not [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    assert sum(table["BilledCost"].to_pylist()) == Decimal(month["totals"]["statement_total"])
+    assert sum(table["EffectiveCost"].to_pylist()) == Decimal(month["totals"]["contracted_cost"])
+    assert "=HYPERLINK(1)" in table["x_Workflow"].to_pylist()  # nothing runs in Parquet, so nothing is altered
+
+
+def test_an_id_that_would_run_is_refused_in_csv_not_altered(month: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="row 13, x_Workflow"):
+        render_exact(month)
+
+
+def test_a_shared_charge_says_in_1_3_how_it_was_split(month: dict[str, Any]) -> None:
+    document = json.loads(json.dumps(month))
+    center = next(one for one in document["cost_centers"] if one["id"] == "CC-4100")
+    line = center["lines"][0]
+    line |= {
+        "rule": "platform@0123",
+        "method": "even",
+        "ratio": "0.250000000001",
+        "origin": "abc",
+        "origin_cost_center": "CC-9000",
+        "arithmetic": "",
+    }
+    rows = [_told(row, line) for row in focus_rows(document, "1.2")]
+    row = next(split(one) for one in rows if one["x_LineId"] == line["line_id"])
+    assert row["AllocatedMethodId"] == "platform@0123"
+    assert json.loads(row["AllocatedMethodDetails"], parse_float=Decimal) == {"Elements": [{"AllocatedRatio": Decimal("0.250000000001")}]}
+    assert json.loads(row["Tags"])["cost_center"] == "CC-9000"
+    assert json.loads(row["AllocatedTags"])["allocated_cost_center"] == "CC-4100"
+    names = [name for name, _ in columns("1.3")]
+    assert names[: len(FOCUS_COLUMNS) + len(SPLIT_COLUMNS)] == sorted({*FOCUS_COLUMNS, *SPLIT_COLUMNS})
+
+
+def _told(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    """The allocation columns of a row, as the writer sets them."""
+    if row.get("x_LineId") != line["line_id"]:
+        return row
+    return row | {
+        "x_AllocationRuleId": line["rule"], "x_AllocationRatio": line["ratio"], "x_OriginChargeId": line["origin"], "x_OriginCostCenter": line["origin_cost_center"],
+    }  # fmt: skip
