@@ -23,8 +23,10 @@ from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflo
 from governor.catalog import Catalog, WorkflowDocument
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import digest, timestamp
-from governor.shadow.judging import PROMPT_SHA256
-from governor.shadow.plan import LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
+from governor.shadow.corrected import LEAST_LABELS
+from governor.shadow.families import judge_family
+from governor.shadow.judging import CANARIES, PROMPT_SHA256
+from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
 from governor.shadow.sampling import Candidate, draw
 from governor.shadow.statistics import least_pairs
 
@@ -40,6 +42,7 @@ OPTIONS: Final = frozenset(
         "aa_replays",
         "discordance",
         "judge",
+        "labels",
         "max_output_tokens",
         "timeout_s",
         "concurrency",
@@ -101,6 +104,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     limit = whole(options.get("max_output_tokens", 4096), "max_output_tokens", 1, 200_000)
     starts = [row["start_time"] for row in eligible.rows.values()]
     span = max((max(starts) - min(starts)).total_seconds() / 86_400, 0)
+    people = whole(options.get("labels", LABELS), "labels", LEAST_LABELS, LARGEST_SAMPLE)
     return ReplayPlan(
         workflow_id=workflow.id,
         population=Population(
@@ -140,7 +144,8 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         contract=plain(contract),
         latency_slo_us=workflow.latency_target_ms * 1000 if workflow.latency_target_ms and baseline_arm == "replayed" else None,
         cost_ceiling_pico=int(Decimal(str(workflow.max_cost_per_call)) * PICO) if workflow.max_cost_per_call is not None else None,
-        judge=judge_of(options.get("judge"), catalog),
+        judge=judge_of(options.get("judge"), catalog, workflow, (baseline, candidate)),
+        labels=people,
         max_excluded_share=share(options.get("max_excluded_share", "0.5")),
         aa_replays=again,
     )
@@ -260,13 +265,33 @@ def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime
     )
 
 
-def judge_of(text: Any, catalog: Catalog) -> Judge | None:
-    """options.judge: {endpoint, provider, model}. A judge is a second opinion until it is calibrated against people."""
+def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tuple[Arm, ...]) -> Judge | None:
+    """options.judge: {endpoint, provider, model[, family, budget_usd]}. Alone a judge is a second opinion; people's labels say what it is worth.
+
+    Raises Refused for a judge of the family of a route, whatever name a gateway gives it.
+    """
     if not text:
         return None
     try:
-        found = Judge(endpoint=str(text["endpoint"]), model=str(text["model"]), provider=str(text["provider"]), prompt_sha256=PROMPT_SHA256)
+        endpoint, model, provider = (str(text[name]) for name in ("endpoint", "model", "provider"))
+        known = set(text) <= {"endpoint", "model", "provider", "family", "budget_usd"}
     except (KeyError, TypeError):
         raise Invalid("a judge needs endpoint, provider and model") from None
-    catalog.endpoint(found.endpoint)
-    return found
+    if not known:
+        raise Invalid("a judge has endpoint, provider, model, family and budget_usd, and nothing else")
+    catalog.endpoint(endpoint)
+    return Judge(
+        endpoint=endpoint,
+        model=model,
+        provider=provider,
+        prompt_sha256=PROMPT_SHA256,
+        family=judge_family(model, [arm.model for arm in routes], aliases_of(catalog, workflow), str(text.get("family") or "")),
+        budget_pico=str(budget_pico(text["budget_usd"])) if "budget_usd" in text else "",
+        canaries=CANARIES,
+    )
+
+
+def aliases_of(catalog: Catalog, workflow: WorkflowDocument) -> dict[str, str]:
+    """Every name a gateway or an endpoint gives a model, to the model."""
+    routes = {alias: route.model for route in workflow.routes for alias in route.aliases}
+    return {alias: model for endpoint in catalog.endpoints.values() for model, alias in endpoint.models.items() if alias != model} | routes

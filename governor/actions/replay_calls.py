@@ -14,7 +14,7 @@ from governor.actions.context import Context
 from governor.actions.replay_evidence import pair_of
 from governor.actions.replay_inputs import Input, read_input
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import JUDGES, OPEN, Table, Task, Written, load, mark
+from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, load, mark
 from governor.adapters.model_endpoint import NOT_SENT
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow.comparison import Pair
@@ -46,7 +46,7 @@ class Replay:
 
     def open_positions(self) -> list[int]:
         """Positions with a call still to make (a judge's opinion is asked for later)."""
-        return [at for at in range(self.plan.n) if any(one.state in OPEN for name, one in self.table[at].items() if name not in JUDGES)]
+        return [at for at in range(self.plan.n) if any(one.state in OPEN for name, one in self.table[at].items() if name not in OPINIONS)]
 
     def mark(self, states: Mapping[int, str]) -> None:
         mark(self.ctx, self.run_id, states)

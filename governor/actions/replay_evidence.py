@@ -12,13 +12,14 @@ from typing import Any
 from sqlmodel import select
 
 from governor.actions.context import SYSTEM, Context
-from governor.actions.replay_rows import JUDGES, Result, Table, find_run
+from governor.actions.replay_rows import CANARIES, JUDGES, OPINIONS, Result, Table, find_run
 from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import canonical_json
 from governor.shadow.comparison import Limits, Pair, compare, repeated
-from governor.shadow.judging import combine
+from governor.shadow.guards import Facts
+from governor.shadow.judging import caught, combine
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.verdict import verdict
 from governor.store.rows.changes import Change, EvidenceFile
@@ -36,7 +37,7 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
     needed = [one for one in (candidate, baseline, compared, again) if one is not None]
     spend = sum(one.spend_pico for name, one in arms.items() if name != "recorded")
     state = next((one.state for one in needed if one.state != "done"), "done")
-    if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in JUDGES if name in arms):
+    if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in OPINIONS if name in arms):
         state = "reserved"
     if state != "done" or compared is None or compared.facts is None or candidate.facts is None:
         return Pair(position, record_id, state if state != "done" else "excluded_content", spend_pico=spend)
@@ -55,6 +56,10 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         trust_judge=plan.judge is not None and plan.judge.calibrated,
         spend_pico=spend,
     )
+    if opinion is not None:
+        found = replace(found, longer=longer(compared.facts, candidate.facts))
+    if all(name in arms and arms[name].pick is not None for name in CANARIES):
+        found = replace(found, canary=caught(*(arms[name].pick or 0 for name in CANARIES)))
     if baseline is None or baseline.facts is None:
         return found
     if against is not None:
@@ -64,6 +69,12 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         differences, equal, took = repeated(baseline.facts, again.facts)
         found = replace(found, repeat=differences, repeat_equal=equal, repeat_us=took)
     return found
+
+
+def longer(baseline: Facts, candidate: Facts) -> int | None:
+    """1: the candidate's answer has more tokens to read; None where the provider did not say."""
+    said = [None if facts.output_tokens is None else facts.output_tokens - (facts.reasoning_tokens or 0) for facts in (candidate, baseline)]
+    return None if said[0] is None or said[1] is None else (said[0] > said[1]) - (said[0] < said[1])
 
 
 def pairs_of(plan: ReplayPlan, table: Table) -> list[Pair]:

@@ -1,40 +1,48 @@
-"""The judge of a shadow run: a second opinion on answers that differ, asked in both orders.
+"""The judge of a shadow run: a second opinion on answers that differ, asked in both orders, with known-bad answers planted among the questions.
 
 Owns: which pairs are asked about and the requests. Does not own: the prompt and its reading (governor.shadow.judging), money, the decision.
-Invariants: its spend is reserved like every other; an opinion that could not be had is a tie.
+Invariants: its spend is reserved like every other, from the run's budget and under its own cap; an opinion that could not be had is a tie; canaries are
+asked first, so that no judge runs out of money before it was tested.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from governor.actions.replay_calls import WAVE, Replay, answers, priced
 from governor.actions.replay_inputs import keep_output, read_document
-from governor.actions.replay_rows import JUDGES, OPEN, Task, Written, load, reserve, settle
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, Task, Written, load, reserve, settle
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelRequest
 from governor.shadow import judging
+from governor.shadow.comparison import Pair
+from governor.shadow.labels import lot
 from governor.shadow.plan import Arm
 
 log = logging.getLogger(__name__)
 
 
 def ask_judge(job: Replay) -> None:
-    """Both orders, for pairs whose answers differ. An opinion that could not be had is a tie."""
+    """Both orders, for pairs whose answers differ, after the canaries."""
     judge = job.plan.judge
     if judge is None:
         return
-    arm = Arm(judge.provider, judge.model)
-    endpoint = job.endpoints(job.ctx, judge.endpoint)
-    todo = [
-        pair.position
-        for pair in job.pairs()
-        if pair.equal == "no"
-        and any(name not in job.table[pair.position] or job.table[pair.position][name].state in OPEN for name in JUDGES)
-    ]
+    pairs = job.pairs()
+    differing = [pair.position for pair in pairs if pair.equal == "no"]
+    if not differing:
+        return
+    bad = canary_places(job.plan.seed, pairs, judge.canaries)
+    questions = [(position, CANARIES, others(pairs, position)) for position in bad] + [(position, JUDGES, None) for position in differing]
+    todo = [one for one in questions if any(name not in job.table[one[0]] or job.table[one[0]][name].state in OPEN for name in one[1])]
+    arm, endpoint = Arm(judge.provider, judge.model), job.endpoints(job.ctx, judge.endpoint)
+    cap = int(judge.budget_pico) if judge.budget_pico else None
     for at in range(0, len(todo), job.plan.concurrency * WAVE):
-        groups = [judge_tasks(job, position, arm) for position in todo[at : at + job.plan.concurrency * WAVE]]
-        granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True)
+        groups = [
+            judge_tasks(job, position, arm, names, bad.index(position) if other is not None else 0, other)
+            for position, names, other in todo[at : at + job.plan.concurrency * WAVE]
+        ]
+        granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True, judge_cap=cap)
         for task, reply in answers(endpoint, granted, job.plan.concurrency):
             written = Written(
                 "done",
@@ -44,26 +52,43 @@ def ask_judge(job: Replay) -> None:
             settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
         if any(groups) and not granted:
             log.warning("run %s: no budget left for the judge", job.run_id)
-            job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
+            job.mark(dict.fromkeys([position for position, _, _ in todo[at:]], "skipped_budget"))
             break
     job.table = load(job.ctx, job.run_id)
 
 
-def judge_tasks(job: Replay, position: int, judge: Arm) -> list[Task]:
+def canary_places(seed: str, pairs: Sequence[Pair], count: int) -> list[int]:
+    """Positions at which a known-bad answer is set against the baseline's, drawn by the seed."""
+    usable = [pair.position for pair in pairs if pair.state == "done" and pair.baseline_usable]
+    return sorted(usable, key=lambda position: lot(seed, position, "canary"))[:count]
+
+
+def others(pairs: Sequence[Pair], position: int) -> int:
+    """A position whose baseline answered something else: its answer is wrong here; the position itself where all answers are one."""
+    here = next(pair.baseline_text for pair in pairs if pair.position == position)
+    return next(
+        (pair.position for pair in (*pairs[position + 1 :], *pairs[:position]) if pair.state == "done" and pair.baseline_text != here),
+        position,
+    )
+
+
+def judge_tasks(job: Replay, position: int, judge: Arm, names: Sequence[str], turn: int = 0, elsewhere: int | None = None) -> list[Task]:
+    """The open questions of a position. elsewhere: a canary is asked, and this position's answer may be the one planted."""
     given = job.input_of(position)
     compared = "baseline" if job.plan.baseline_arm == "replayed" else "recorded"
-    texts = {name: read_document(job.ctx, job.table[position][name].output_sha256) for name in (compared, "candidate")}
-    if given is None or not all(isinstance(text, dict) for text in texts.values()):
+    real = words(job, position, compared)
+    if elsewhere is None:
+        other = words(job, position, "candidate")
+    else:
+        foreign = words(job, elsewhere, compared) if elsewhere != position else None
+        other = judging.planted(turn, foreign if foreign is not None else judging.CONSTANT)
+    if given is None or real is None or other is None:
         return []
-    words = {
-        name: canonical_json(text["message"]).decode() if text["message"].get("tool_calls") else str(text["message"].get("content") or "")
-        for name, text in texts.items()
-    }
     tasks = []
-    for name in JUDGES:
+    for name in names:
         if name in job.table[position] and job.table[position][name].state not in OPEN:
             continue
-        first, second = (words["candidate"], words[compared]) if name == "judge_ab" else (words[compared], words["candidate"])
+        first, second = (other, real) if name == names[0] else (real, other)
         request = ModelRequest(
             idempotency_key=f"{job.run_id}-{position}-{name}",
             model=judge.model,
@@ -76,3 +101,13 @@ def judge_tasks(job: Replay, position: int, judge: Arm) -> list[Task]:
         worst = job.pricer.worst(judge, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
         tasks.append(Task(position, name, request, judge, worst))
     return tasks
+
+
+def words(job: Replay, position: int, arm: str) -> str | None:
+    """What an arm answered, as the judge reads it; None where the text is not held."""
+    found = job.table[position].get(arm)
+    document = read_document(job.ctx, found.output_sha256) if found is not None else None
+    if not isinstance(document, dict):
+        return None
+    message = document["message"]
+    return canonical_json(message).decode() if message.get("tool_calls") else str(message.get("content") or "")

@@ -26,6 +26,8 @@ from governor.store.rows.changes import ReplayResult, ShadowRun
 
 OPEN: Final = frozenset({"planned", "reserved"})
 JUDGES: Final = ("judge_ab", "judge_ba")  # ab: the candidate is answer A
+CANARIES: Final = ("judge_canary_ab", "judge_canary_ba")  # ab: the known-bad answer is A
+OPINIONS: Final = frozenset({*JUDGES, *CANARIES})
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,19 @@ def parse(row: ReplayResult) -> Result:
     )
 
 
-def reserve(ctx: Context, run_id: str, tasks: Sequence[Sequence[Task]], *, create: bool = False) -> list[Task]:
-    """Reserve whole positions, in order, as long as the budget holds; the tasks that may be sent. `create`: make rows that are not there (judges)."""
+def reserve(
+    ctx: Context, run_id: str, tasks: Sequence[Sequence[Task]], *, create: bool = False, judge_cap: int | None = None
+) -> list[Task]:
+    """Reserve whole positions, in order, as long as the budget holds; the tasks that may be sent. `create`: make rows that are not there (judges).
+    judge_cap: most that all opinions of the run may cost together.
+    """
     granted: list[Task] = []
     with ctx.rows.session(write=True) as session:
         run = find_run(session, ctx.org, run_id, lock=True)
         left = run.budget_pico - run.spent_pico - run.reserved_pico
+        if judge_cap is not None:
+            asked = session.exec(select(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.arm).in_(sorted(OPINIONS))))
+            left = min(left, judge_cap - sum(row.reserved_pico + parse(row).spend_pico for row in asked))
         rows = rows_of(session, run_id, {task.position for group in tasks for task in group})
         for group in tasks:
             need = sum(task.worst_pico for task in group)

@@ -276,7 +276,10 @@ def test_a_judge_is_asked_in_both_orders_and_decides_nothing_uncalibrated(house:
     run, verdict = house.run("sim-judged", options=options)
     differing = sum(row.arm == "judge_ab" for row in house.results(run.id))
     assert differing == sum(row.arm == "judge_ba" for row in house.results(run.id)) > 5
-    assert house.endpoint.asked["claude-haiku-4-5"] == 2 * differing
+    canaries = sum(row.arm == "judge_canary_ab" for row in house.results(run.id))
+    assert canaries == 12
+    assert house.endpoint.asked["claude-haiku-4-5"] == 2 * (differing + canaries)
+    assert verdict["judge"]["discarded"] is True  # it answers the question instead of judging, and prefers no known-good answer
     assert verdict["verdict"] == "inconclusive"
     assert verdict["judge"]["n"] == differing
     assert {"judge_uncalibrated"} <= set(verdict["limitations"])
@@ -323,6 +326,10 @@ def test_every_call_of_the_window_is_drawn_from_or_counted_under_a_reason(house:
         ({"options": {"beauty": 1}}, Invalid, "no plan option"),
         ({"options": {"since": "2026-10-02", "until": "2026-10-01"}}, Invalid, "until lies before since"),
         ({"options": {"judge": {"model": "x"}}}, Invalid, "a judge needs"),
+        ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "azure.openai", "model": "o3"}}}, Refused, "same family"),
+        ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "self", "model": "acme-7"}}}, Invalid, "nobody knows the family"),
+        ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "x", "model": "claude-1", "weight": 2}}}, Invalid, "nothing else"),
+        ({"options": {"labels": 5}}, Invalid, "labels"),
         ({"sample": -1}, Invalid, "whole number"),
     ],
 )
