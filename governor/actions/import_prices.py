@@ -1,12 +1,13 @@
-"""`prices:import`: a new set of list prices enters the book, and the book is read back for rating.
+"""`prices:import`: a version of list prices enters the book, and the book is read back for rating.
 
-Owns: versions and rows of the price book, supersession, the ledger entry. Does not own: reading a price source (prices/seed, prices/formats), contract prices
-(catalog documents). Invariants: append only; an entry (provider, model) is superseded, never edited; what an import does not name stays (prices/merge); the same
+Owns: versions and rows of the price book, supersession, the ledger entry. Does not own: proposals (propose_prices.py), reading a price
+source (prices/seed, prices/formats), contract prices (catalog documents). Invariants: append only; an entry (provider, model) is superseded, never edited; what an import does not name stays (prices/merge); the same
 import twice changes nothing and writes nothing; a book as known at an earlier instant can be read for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
@@ -24,70 +25,108 @@ from governor.prices.book import PriceBook, Unpriced
 from governor.prices.contract import close_open_ends, contract_price
 from governor.prices.difference import Difference, difference
 from governor.prices.names import canonical_provider
+from governor.prices.overlap import refuse_overlaps
 from governor.prices.price import FIELD_NAMES, Price, price_of
 from governor.prices.seed import Seed, genai_seed
+from governor.store.lake_facts import DIMENSIONS
 from governor.store.rows.base import uuid7
 from governor.store.rows.prices import PriceBookVersion, PriceRow
+from governor.store.transaction import Transaction
 
-ROLES: Final = ("finance", "admin")
 COLUMNS: Final = [getattr(PriceRow, name) for name in FIELD_NAMES]
 CHUNK: Final = 500
 _remembered: dict[tuple[str, str, tuple[str, ...]], tuple[Price, ...]] = {}
 
 
 def import_seed(ctx: Context, actor: Actor) -> dict[str, Any]:
-    """List prices of the installed genai-prices package."""
-    return import_prices(ctx, actor, genai_seed())
+    """List prices of the installed genai-prices package: the first book of a home as it is, later ones as a proposal."""
+    from governor.actions.propose_prices import propose_prices
+
+    with ctx.rows.session() as session:
+        known = session.exec(select(PriceBookVersion.id).where(PriceBookVersion.org_id == ctx.org).limit(1)).first()
+    return import_prices(ctx, actor, genai_seed()) if known is None else propose_prices(ctx, actor, genai_seed())
 
 
-def import_prices(ctx: Context, actor: Actor, seed: Seed) -> dict[str, Any]:
-    """Record `seed` as a version. Returns {"version", "source", "source_version", "digest", "rows", "stored", difference counts, "notes"}.
+def import_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | None = None) -> dict[str, Any]:
+    """Propose `seed` and approve it at once, as a person of finance may; `init` makes the first book of a home as the system.
 
-    Raises Invalid for an empty set, Forbidden or Unauthenticated for anybody but finance, admin or the operator of an embedded home.
+    Returns what `propose_prices` does, with "version" and "stored" where something changed. Raises Invalid for an empty set, Forbidden or
+    Unauthenticated for anybody else.
     """
-    if actor.kind != "system" and not (actor.kind == "operator" and ctx.settings.embedded):  # `init` makes a home as the system
-        actor.require(*ROLES)
+    from governor.actions.propose_prices import APPROVERS, decide_proposal, propose_prices
+
+    if actor.kind == "system":
+        check_seed(seed)
+        with ctx.transaction(actor) as tx:
+            found = difference(list_rows(tx.session, ctx.org, None), seed.rows)
+            version = record(ctx, tx, actor, seed, found) if found.added or found.changed else None
+        return seed_document(seed, found) | {"proposal": None, "state": None, "version": None, "stored": 0} | (version or {})
+    actor.require(*APPROVERS)
+    made = propose_prices(ctx, actor, seed, evidence=evidence)
+    if made["proposal"] is None:
+        return made
+    return made | decide_proposal(ctx, actor, made["proposal"], approve=True, difference_digest=made["difference_digest"])
+
+
+def check_seed(seed: Seed) -> None:
     if not seed.rows:
         raise Invalid(f"{seed.source} {seed.source_version} holds no prices")
-    with ctx.transaction(actor) as tx:
-        found = difference(_list_rows(tx.session, ctx.org, None), seed.rows)
-        result = {"source": seed.source, "source_version": seed.source_version, "digest": seed.digest, "rows": len(seed.rows)}
-        result |= found.document(limit=0) | {"notes": list(seed.notes), "version": None, "stored": 0}
-        if not found.added and not found.changed:
-            return result
-        version = PriceBookVersion(
-            org_id=ctx.org,
-            source=seed.source,
-            source_version=seed.source_version,
-            digest=seed.digest,
-            rows=len(seed.rows),
-            imported_at=tx.now,
-            imported_by=actor.id,
+    refuse_overlaps(seed.rows)
+
+
+def seed_document(seed: Seed, found: Difference, limit: int = 0) -> dict[str, Any]:
+    named = {"source": seed.source, "source_version": seed.source_version, "digest": seed.digest, "rows": len(seed.rows)}
+    return named | found.document(limit) | {"notes": list(seed.notes)}
+
+
+def record(
+    ctx: Context, tx: Transaction, actor: Actor, seed: Seed, found: Difference, *, approved: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Store the version that `found` says, with its one ledger entry. `approved`: {"proposal", "evidence_sha256", ...}. Returns {"version", "stored"}."""
+    facts = {"evidence_sha256": seed.digest} | dict(approved or {})
+    version = PriceBookVersion(
+        org_id=ctx.org,
+        source=seed.source,
+        source_version=seed.source_version,
+        digest=seed.digest,
+        rows=len(seed.rows),
+        imported_at=tx.now,
+        imported_by=actor.id,
+        proposal_id=facts.get("proposal", ""),
+        approved_by=actor.id if approved else "",
+        evidence_sha256=facts["evidence_sha256"],
+    )
+    tx.session.add(version)
+    tx.session.flush()
+    stored = _replace(tx.session, ctx.org, version.id, found, tx.now)
+    document = seed_document(seed, found)
+    payload = {
+        name: document[name] for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "prices_kept")
+    }
+    tx.append(
+        EntryDraft(
+            type="prices:approve" if approved else "prices:import",
+            stream=f"prices/{ctx.org}",
+            payload=payload | {"version": version.id} | facts,
+            actor=actor.ledger_ref(),
+            idem=f"prices:version:{version.id}",
+            occurred_at=tx.now,
         )
-        tx.session.add(version)
-        tx.session.flush()
-        result |= {"version": version.id, "stored": _replace(tx.session, ctx.org, version.id, found, tx.now)}
-        payload = {
-            name: result[name]
-            for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "prices_kept", "version")
-        }
-        tx.append(
-            EntryDraft(
-                type="prices:import",
-                stream=f"prices/{ctx.org}",
-                payload=payload,
-                actor=actor.ledger_ref(),
-                idem=f"prices:import:{version.id}",
-                occurred_at=tx.now,
-            )
-        )
-    return result
+    )
+    return {"version": version.id, "stored": stored}
 
 
 def preview(ctx: Context, seed: Seed) -> Difference:
     """What importing would change now."""
     with ctx.rows.session() as session:
-        return difference(_list_rows(session, ctx.org, None), seed.rows)
+        return difference(list_rows(session, ctx.org, None), seed.rows, called_models(ctx))
+
+
+def called_models(ctx: Context) -> list[tuple[str, str]]:
+    """(provider, model) of every call, for which a price must not vanish unseen."""
+    model = DIMENSIONS["model"]
+    asked = f"SELECT DISTINCT provider, {model} AS model FROM {{calls}} AS calls WHERE cost_bearing AND provider IS NOT NULL AND {model} IS NOT NULL"  # noqa: S608 - our own column names
+    return [(canonical_provider(row["provider"]), row["model"]) for row in ctx.lake.query(asked).to_pylist()]
 
 
 def load_book(ctx: Context, catalog: Catalog, *, known_at: datetime | None = None) -> PriceBook:
@@ -106,11 +145,11 @@ def _remembered_rows(ctx: Context, session: Session, known_at: datetime | None) 
     if key not in _remembered:
         if len(_remembered) > 8:  # noqa: PLR2004 - a few books; a process rarely reads more than one
             _remembered.clear()
-        _remembered[key] = _list_rows(session, ctx.org, known_at)
+        _remembered[key] = list_rows(session, ctx.org, known_at)
     return _remembered[key]
 
 
-def _list_rows(session: Session, org: str, known_at: datetime | None) -> tuple[Price, ...]:
+def list_rows(session: Session, org: str, known_at: datetime | None) -> tuple[Price, ...]:
     query = select(*COLUMNS).where(PriceRow.org_id == org, PriceRow.kind == "list")
     if known_at is None:
         query = query.where(col(PriceRow.superseded_at).is_(None))

@@ -1,15 +1,17 @@
-"""`/api/v1/prices`: what a model costs at an instant, and new list prices."""
+"""`/api/v1/prices`: what a model costs at an instant; list prices proposed and decided on."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import get, post
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
 from governor.actions.import_prices import import_prices, preview, show_price
+from governor.actions.propose_prices import decide_proposal, list_proposals, propose_prices, show_proposal
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
@@ -57,9 +59,50 @@ def diff(
 
 
 @post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES))
-def record(ctx: Context, actor: Actor, body: bytes, source: Source = "body") -> dict[str, Any]:
-    """Record list prices: LiteLLM's model map (JSON) or a price CSV as the body, or the installed package. Entries it does not name stay."""
-    return import_prices(ctx, actor, seed_of(body, source))
+def propose(
+    ctx: Context,
+    actor: Actor,
+    body: bytes,
+    source: Source = "body",
+    approve: Annotated[bool, Parameter(query="approve", description="Approve it at once; needs role finance.")] = False,
+) -> dict[str, Any]:
+    """Propose list prices: LiteLLM's model map or OpenRouter's models (JSON), a price CSV, or the installed package. Nothing is priced by them before approval."""
+    evidence = None if source == PACKAGE else body
+    made = import_prices if approve else propose_prices
+    return made(ctx, actor, seed_of(body, source), evidence=evidence)
+
+
+@get("/prices/proposals", sync_to_thread=True, tags=["prices"])
+def proposals(
+    ctx: Context,
+    only: Annotated[str, Parameter(query="state", pattern="^(proposed|approved|rejected)?$")] = "",
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Proposed sets of list prices, newest first."""
+    return {"items": list_proposals(ctx, state=only, limit=limit)}
+
+
+@get("/prices/proposals/{proposal:str}", sync_to_thread=True, tags=["prices"])
+def proposal(ctx: Context, proposal: str, limit: Annotated[int, Parameter(query="limit", ge=1, le=5000)] = 500) -> dict[str, Any]:
+    """One proposal and the difference it makes, with the digest an approval names."""
+    return show_proposal(ctx, proposal, limit=limit)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """decision: approve | reject; difference_digest: of the difference that was seen; reason: needed to reject."""
+
+    decision: Literal["approve", "reject"]
+    difference_digest: str = ""
+    reason: str = ""
+
+
+@post("/prices/proposals/{proposal:str}/decision", status_code=200, sync_to_thread=True, tags=["prices"])
+def decide(ctx: Context, actor: Actor, proposal: str, data: Decided) -> dict[str, Any]:
+    """Approve (it becomes a version of the book) or reject. Role finance."""
+    return decide_proposal(
+        ctx, actor, proposal, approve=data.decision == "approve", difference_digest=data.difference_digest, reason=data.reason
+    )
 
 
 def seed_of(body: bytes, source: str) -> Seed:
@@ -73,4 +116,4 @@ def seed_of(body: bytes, source: str) -> Seed:
         raise Invalid("the body is not UTF-8 text") from None
 
 
-ROUTES = [show, diff, record]
+ROUTES = [show, diff, propose, proposals, proposal, decide]

@@ -1,4 +1,4 @@
-"""`governor prices`: import list prices, see what a model costs, compare before importing."""
+"""`governor prices`: propose list prices and decide on them, see what a model costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The price book: dated list prices; contract prices come from the catalog.", no_args_is_help=True)
 Source = Annotated[
-    str, typer.Argument(help="`genai-prices` for the installed package, or a file: LiteLLM's model map (JSON) or a price CSV.")
+    str,
+    typer.Argument(
+        help="`genai-prices` for the installed package, or a file: LiteLLM's model map or OpenRouter's models (JSON), or a price CSV."
+    ),
 ]
 
 
@@ -38,22 +41,101 @@ def read(source: str) -> Seed:
 
 
 @app.command("import")
-def import_(ctx: typer.Context, source: Source) -> None:
-    """Record a set of list prices. What it does not name stays; look first with `governor prices diff`.
+def import_(
+    ctx: typer.Context,
+    source: Source,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it at once; needs role finance.")] = False,
+) -> None:
+    """Propose a set of list prices. It prices nothing until a person of finance approves the difference it makes.
 
-    Who may: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
+    Who may propose: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
+    What the set does not name stays.
     """
     from governor.actions.import_prices import import_prices
+    from governor.actions.propose_prices import propose_prices
 
     session = session_of(ctx)
-    made = import_prices(session.context(), session.actor(), read(source))
+    context, actor, seed = session.context(), session.actor(), read(source)
+    evidence = Path(source).read_bytes() if source != "genai-prices" else None
+    made = import_prices(context, actor, seed, evidence=evidence) if approve else propose_prices(context, actor, seed, evidence=evidence)
     for note in made["notes"]:
         session.note(f"note: {note}")
+    if made["state"] == "proposed":
+        session.note(
+            f"look with `governor prices proposal {made['proposal']}`; a person of finance approves with `governor prices approve {made['proposal']}`"
+        )
     session.print(
         made,
         f"{made['source']} {made['source_version']}: {made['added']} entries added, {made['changed']} changed, {made['unchanged']} unchanged, "
-        f"{made['missing_kept']} not named and kept, {made['prices_kept']} prices inside named entries that it lacks and kept; digest {made['digest'][:16]}",
+        f"{made['missing_kept']} not named and kept, {made['prices_kept']} prices inside named entries that it lacks and kept; "
+        f"{made['jumps_over_20_percent']} jumps over 20%, {made['unmatched_count']} models would lose their price; digest {made['digest'][:16]}\n"
+        + (f"{made['proposal']}: {made['state']}" if made["proposal"] else "nothing to change"),
     )
+
+
+@app.command("proposals")
+def proposals(ctx: typer.Context, state: Annotated[str, typer.Option("--state", help="proposed, approved or rejected.")] = "") -> None:
+    """Sets of list prices that were proposed, newest first."""
+    from governor.actions.propose_prices import list_proposals
+
+    session = session_of(ctx)
+    rows = list_proposals(session.context(), state=state)
+    session.print(
+        rows,
+        "\n".join(
+            f"{row['proposal']:<7} {row['state']:<9} {row['proposed_at'][:16]} {row['source']} {row['source_version']} ({row['rows']} prices)"
+            for row in rows
+        )
+        or "no proposals",
+    )
+
+
+@app.command("proposal")
+def proposal(
+    ctx: typer.Context,
+    proposal_id: Annotated[str, typer.Argument(metavar="PROPOSAL", help="Such as PP-1.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
+) -> None:
+    """What a proposal changes: added, changed, removed, jumps, amounts with their currency."""
+    from governor.actions.propose_prices import show_proposal
+
+    session = session_of(ctx)
+    found = show_proposal(session.context(), proposal_id, limit=limit)
+    session.note(
+        f"{found['proposal']} {found['state']}, {found['source']} {found['source_version']}, difference {found['difference_digest'] or 'as decided'}"
+    )
+    session.print(found, lambda one: show_difference(one["difference"]))
+
+
+@app.command("approve")
+def approve_(
+    ctx: typer.Context,
+    proposal_id: Annotated[str, typer.Argument(metavar="PROPOSAL", help="Such as PP-1.")],
+    difference: Annotated[
+        str, typer.Option("--difference", help="Digest of the difference you saw; refused when it is another one now.")
+    ] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the ledger.")] = "",
+) -> None:
+    """Make a proposal a version of the price book. Role finance."""
+    _decide(ctx, proposal_id, True, difference, reason)
+
+
+@app.command("reject")
+def reject(
+    ctx: typer.Context,
+    proposal_id: Annotated[str, typer.Argument(metavar="PROPOSAL", help="Such as PP-1.")],
+    reason: Annotated[str, typer.Option("--reason", help="Kept in the ledger; needed.")] = "",
+) -> None:
+    """Refuse a proposal. Role finance."""
+    _decide(ctx, proposal_id, False, "", reason)
+
+
+def _decide(ctx: typer.Context, proposal_id: str, approve: bool, difference: str, reason: str) -> None:
+    from governor.actions.propose_prices import decide_proposal
+
+    session = session_of(ctx)
+    said = decide_proposal(session.context(), session.actor(), proposal_id, approve=approve, difference_digest=difference, reason=reason)
+    session.print(said, f"{said['proposal']}: {said['state']}" + (f", {said['stored']} prices stored" if approve else ""))
 
 
 @app.command("diff")
@@ -102,6 +184,8 @@ def show_difference(found: dict[str, Any]) -> None:
         f"{found['added']} added, {found['changed']} changed, {found['unchanged']} unchanged, {found['missing_kept']} not named (they stay), "
         f"{found['prices_kept']} prices inside named entries that this source lacks (they stay)"
     )
+    for name in found["unmatched"]:
+        typer.echo(f"  {name} would LOSE its price: the source narrows which models its entry speaks for")
     for change in found["changes"]:
         mark = " JUMP" if change["jump"] else ""
         tier = f" {change['service_tier']}" if change["service_tier"] else ""

@@ -6,6 +6,7 @@ Owns: added, changed, kept, jumps beyond 20%. Does not own: what becomes of an e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,11 +32,16 @@ class Change:
     before: str | None
     after: str | None
     jump: bool
+    region: str = ""
+    valid_from: str | None = None
 
 
 @dataclass
 class Difference:
-    """kept: prices of named entries that the new set has none for. entries: what the book is to hold of the entries it names."""
+    """kept: prices of named entries that the new set has none for. entries: what the book is to hold of the entries it names.
+
+    unmatched: (provider, model) names that have a price now and would have none, because the new set narrows what an entry speaks for.
+    """
 
     added: list[EntryKey] = field(default_factory=list)
     changed: list[EntryKey] = field(default_factory=list)
@@ -44,6 +50,7 @@ class Difference:
     kept: int = 0
     changes: list[Change] = field(default_factory=list)
     entries: dict[EntryKey, list[Price]] = field(default_factory=dict)
+    unmatched: list[EntryKey] = field(default_factory=list)
 
     def document(self, limit: int = 200) -> dict[str, Any]:
         """Counts, and the first changes, jumps first."""
@@ -55,12 +62,15 @@ class Difference:
             "unchanged": self.unchanged,
             "prices_kept": self.kept,
             "jumps_over_20_percent": sum(change.jump for change in self.changes),
+            "unmatched": [f"{provider}/{model}" for provider, model in self.unmatched[:limit]],
+            "unmatched_count": len(self.unmatched),
+            "missing": [f"{provider}/{model}" for provider, model in self.missing[:limit]],
             "changes": [change.__dict__ for change in first],
         }
 
 
-def difference(before: Iterable[Price], after: Iterable[Price]) -> Difference:
-    """Compare list rows; contracts are not the importer's business and are ignored."""
+def difference(before: Iterable[Price], after: Iterable[Price], called: Iterable[EntryKey] = ()) -> Difference:
+    """Compare list rows; contracts are not the importer's business and are ignored. `called`: models that calls were made to."""
     held, named = [row for row in before if row.kind == "list"], [row for row in after if row.kind == "list"]
     old, book = by_entry(held), PriceBook(held)
     new = by_entry(merged(held, named))
@@ -75,7 +85,32 @@ def difference(before: Iterable[Price], after: Iterable[Price]) -> Difference:
         else:
             result.changed.append(key)
             result.changes.extend(_changes(key, old[key], new[key]))
+    result.unmatched = _unmatched(book, old, new, called)
     return result
+
+
+def _unmatched(
+    book: PriceBook, old: Mapping[EntryKey, Sequence[Price]], new: Mapping[EntryKey, Sequence[Price]], called: Iterable[EntryKey]
+) -> list[EntryKey]:
+    """Of the names that old clauses spell out, of the models of the book and of those called: which lose their price."""
+    narrowed = {key for key in new if key in old and {row.match for row in old[key]} != {row.match for row in new[key]}}
+    if not narrowed:
+        return []
+    providers = {provider for provider, _ in narrowed}
+    after = PriceBook(
+        [*(row for key, rows in old.items() if key not in new for row in rows), *(row for rows in new.values() for row in rows)]
+    )
+    asked = {key for key in (*called, *old) if key[0] in providers}
+    asked |= {(key[0], name) for key in narrowed for row in old[key] if row.match for name in spelled(json.loads(row.match)["clause"])}
+    return sorted(key for key in asked if book.find(*key) is not None and after.find(*key) is None)
+
+
+def spelled(clause: Mapping[str, Any]) -> set[str]:
+    """Names that a clause spells out; a pattern spells none."""
+    ((kind, operand),) = clause.items()
+    if kind in {"or", "and"}:
+        return {name for part in operand for name in spelled(part)}
+    return set() if kind == "regex" else {str(operand)}
 
 
 def _kept(new: Mapping[EntryKey, Sequence[Price]], named: Mapping[EntryKey, Sequence[Price]]) -> int:
@@ -93,8 +128,9 @@ def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[
     found = []
     for place in sorted(left.keys() | right.keys(), key=str):
         before, after = left.get(place), right.get(place)
-        if before is None or after is None or before.pico != after.pico:
+        if before is None or after is None or (before.pico, before.currency) != (after.pico, after.currency):
             jump = before is not None and after is not None and abs(after.pico - before.pico) > before.pico * JUMP
-            was, will = (f"{row.amount} per {row.per}" if row else None for row in (before, after))
-            found.append(Change(*key, place[0], place[1], place[3], was, will, jump))
+            was, will = (f"{row.amount} {row.currency} per {row.per}" if row else None for row in (before, after))
+            begins = None if place[4] is None else place[4].isoformat()
+            found.append(Change(*key, place[0], place[1], place[3], was, will, jump, place[2], begins))
     return found

@@ -1,4 +1,4 @@
-"""Price files people have: LiteLLM's model map and our own CSV, as frozen rows.
+"""Price files people have: LiteLLM's model map, OpenRouter's models and our own CSV, as frozen rows.
 
 Owns: reading text into rows, exactly (JSON numbers are read as decimals, never as floats). Does not own: opening files, recording.
 Invariants: a field that cannot be expressed is counted in notes, not dropped silently; a malformed row is refused by number.
@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from governor.errors import Invalid
 from governor.prices.names import canonical_provider, canonical_tier
+from governor.prices.openrouter import openrouter_rows
+from governor.prices.overlap import refuse_overlaps
 from governor.prices.price import FIELD_NAMES, Price, plain, price_of
 from governor.prices.seed import Seed
 
@@ -40,10 +42,15 @@ def read_prices(text: str, name: str, version: str = "") -> Seed:
     """Rows of a file by its content. Raises Invalid when it is neither format."""
     start = text.lstrip()[:1]
     if start == "{":
-        return read_litellm(text, version or name)
+        document = _json(text)
+        if isinstance(document.get("data"), list):
+            return read_openrouter(document["data"], version or name)
+        return read_litellm(document, version or name)
     if "," in text.partition("\n")[0]:
         return read_csv(text, version or name)
-    raise Invalid(f"{name}: neither LiteLLM's model map (JSON) nor a price CSV", hint="the CSV columns are in docs/prices.md")
+    raise Invalid(
+        f"{name}: neither LiteLLM's model map nor OpenRouter's models (JSON) nor a price CSV", hint="the CSV columns are in docs/prices.md"
+    )
 
 
 def read_csv(text: str, version: str) -> Seed:
@@ -56,20 +63,39 @@ def read_csv(text: str, version: str) -> Seed:
         for column in ("per", "context_min", "context_max"):
             if column in values and not values[column].isdigit():
                 raise Invalid(f"line {number}: {column} is a whole number, not {values[column]!r}")
+        tier, processing = values.get("service_tier", ""), str(record.get("processing") or "").strip()
+        if processing and tier and canonical_tier(tier) != canonical_tier(processing):
+            raise Invalid(
+                f"line {number}: processing {processing!r} and service_tier {tier!r} differ", hint="a call is priced by one of them"
+            )
+        values["service_tier"] = canonical_tier(tier or processing)
         whole = {column: int(values[column]) for column in ("per", "context_min", "context_max") if column in values}
         try:
             rows.append(price_of(values | whole | {"kind": "list", "provider": canonical_provider(values["provider"])}))
         except (Invalid, ValueError) as error:
             raise Invalid(f"line {number}: {error}") from None
+    refuse_overlaps(rows)
     return Seed("csv", version, tuple(sorted(rows, key=lambda row: row.order)), ())
 
 
-def read_litellm(text: str, version: str) -> Seed:
-    """`model_prices_and_context_window.json`. Names keep LiteLLM's `provider/` prefix apart: the provider is `litellm_provider`."""
+def _json(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_float=Decimal)
     except ValueError as error:
         raise Invalid(f"not JSON: {error}") from None
+    return dict(document)
+
+
+def read_openrouter(models: list[Any], version: str) -> Seed:
+    """The answer of OpenRouter's `/api/v1/models`."""
+    notes: Counter[str] = Counter()
+    rows = openrouter_rows(models, notes)
+    return Seed("openrouter", version, tuple(rows), tuple(f"{what} ({count})" for what, count in sorted(notes.items())))
+
+
+def read_litellm(text: str | Mapping[str, Any], version: str) -> Seed:
+    """`model_prices_and_context_window.json`. Names keep LiteLLM's `provider/` prefix apart: the provider is `litellm_provider`."""
+    document = _json(text) if isinstance(text, str) else text
     notes: Counter[str] = Counter()
     rows: list[Price] = []
     for name, entry in document.items():
@@ -79,6 +105,11 @@ def read_litellm(text: str, version: str) -> Seed:
     unique = {(row.provider, row.model, row.meter, row.service_tier, row.context_min): row for row in rows}
     counted = tuple(f"field not used: {field} ({count})" for field, count in sorted(notes.items()))
     return Seed("litellm", version, tuple(sorted(unique.values(), key=lambda row: row.order)), counted)
+
+
+def _has_band(entry: Mapping[str, Any], field: str, suffix: str) -> bool:
+    """Whether the price has another above the threshold; the service tier's suffix stands on either side of the band's."""
+    return f"{field}{BAND}{suffix}" in entry or f"{field}{suffix}{BAND}" in entry
 
 
 def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> list[Price]:
@@ -96,12 +127,14 @@ def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> l
         if "cost" not in field or isinstance(value, bool) or not isinstance(value, int | Decimal):
             continue
         plain_field, tier, low, high = field, "", 0, None
+        if plain_field.endswith(BAND):
+            plain_field, low = plain_field.removesuffix(BAND), BAND_MIN
         for suffix, named in LITELLM_TIERS.items():
             if plain_field.endswith(suffix):
                 plain_field, tier = plain_field.removesuffix(suffix), canonical_tier(named)
         if plain_field.endswith(BAND):
             plain_field, low = plain_field.removesuffix(BAND), BAND_MIN
-        elif banded and f"{plain_field}{BAND}" in entry and not tier:
+        elif banded and not low and _has_band(entry, plain_field, field.removeprefix(plain_field)):
             high = BAND_MIN
         meter = LITELLM_METERS.get(plain_field)
         if meter is None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from governor.prices.book import EVER, PriceBook, rank_of
+from governor.prices.overlap import without_overlaps
 from governor.prices.price import Price
 
 EntryKey = tuple[str, str]
@@ -69,7 +70,7 @@ def _overlaid(rows: Sequence[Price], held: Sequence[Price], match: str) -> list[
         if row.currency not in currencies or (ends is not None and (row.valid_from or EVER) >= ends):
             continue
         kept.append(row if ends is None or (row.valid_to is not None and row.valid_to <= ends) else replace(row, valid_to=ends))
-    return [row if row.match == match else replace(row, match=match) for row in (*rows, *kept)]
+    return without_overlaps(row if row.match == match else replace(row, match=match) for row in (*rows, *kept))
 
 
 def place_of(row: Price) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """One dated price: an amount of money for a block of units of one meter.
 
 Owns: the frozen row, its digest, its exact pico-USD rate. Invariants: amount is decimal text's exact value; valid on [valid_from, valid_to);
-context_min is inclusive and context_max exclusive, in input tokens of the whole request, which is re-rated as a whole.
+context_min is inclusive and context_max exclusive, in input tokens of the whole request, which is re-rated as a whole unless band_rule is marginal.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final
 from governor.errors import Invalid
 
 PICO: Final = 10**12
+BAND_RULES: Final = ("", "whole_request", "marginal")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Price:
     context_max: int | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    band_rule: str = (
+        ""  # empty: the whole request is rated at the price of its band; marginal: each price takes the units inside its own band
+    )
 
     @cached_property
     def digest(self) -> str:
@@ -51,8 +55,9 @@ class Price:
         return Fraction(Decimal(self.amount)) * PICO / self.per
 
     def record(self) -> dict[str, Any]:
-        """The row as JSON values."""
-        return asdict(self) | {"valid_from": _text(self.valid_from), "valid_to": _text(self.valid_to)}
+        """The row as JSON values. A rule that is not set is left out, so that rows of older books keep their digest."""
+        values = asdict(self) | {"valid_from": _text(self.valid_from), "valid_to": _text(self.valid_to)}
+        return values if self.band_rule else {name: value for name, value in values.items() if name != "band_rule"}
 
     def holds_at(self, instant: datetime) -> bool:
         return (self.valid_from is None or self.valid_from <= instant) and (self.valid_to is None or instant < self.valid_to)
@@ -89,11 +94,20 @@ def price_of(row: Mapping[str, Any]) -> Price:
             raise Invalid(f"price of {where}: amount must be decimal text, zero or more, and per a positive whole number")
     except (InvalidOperation, KeyError, TypeError, ValueError):
         raise Invalid(f"price of {where}: amount and per are needed as decimal text and a whole number") from None
+    if values.get("band_rule", "") not in BAND_RULES:
+        raise Invalid(f"price of {where}: band_rule is {values['band_rule']!r}", hint="leave it empty (whole request), or write marginal")
+    if values.get("band_rule") == "whole_request":
+        values["band_rule"] = ""
     for name in ("valid_from", "valid_to"):
         if isinstance(values.get(name), str):
             values[name] = datetime.fromisoformat(values[name])
         if isinstance(values.get(name), datetime):
             values[name] = values[name].astimezone(UTC)
+    low, high = values.get("context_min") or 0, values.get("context_max")
+    if high is not None and high <= low:
+        raise Invalid(f"price of {where}: context_max {high} is not above context_min {low}")
+    if values.get("valid_from") and values.get("valid_to") and values["valid_to"] <= values["valid_from"]:
+        raise Invalid(f"price of {where}: valid_to is not after valid_from")
     return Price(**values | {"amount": plain(amount), "per": int(values["per"])})
 
 

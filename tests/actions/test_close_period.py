@@ -18,7 +18,7 @@ import pytest
 from sqlmodel import select
 
 from governor.actions.close_period import close, files_of, hand_out, status
-from governor.actions.context import OPERATOR
+from governor.actions.context import OPERATOR, SYSTEM
 from governor.actions.correct import pending_corrections
 from governor.actions.except_coverage import except_coverage
 from governor.actions.import_prices import import_prices
@@ -91,7 +91,7 @@ def calls(world: Any, name: str, *, count: int = 1, workflow: str | None = "fnol
 def month(world: Any) -> Any:
     """October: two workflows in two cost centers, everything attributed, priced and approved; it is 3 November."""
     world.apply(MORE)
-    import_prices(world.ctx, OPERATOR, prices())
+    import_prices(world.ctx, SYSTEM, prices())
     calls(world, "fnol", count=40, tokens=(10_007, 333))
     calls(world, "ads", count=25, workflow="ad-copy", model="gpt-4o-mini", tokens=(3_001, 1_499))
     world.now = AFTER
@@ -337,7 +337,7 @@ def test_a_price_import_after_the_close_corrects_and_leaves_the_closed_bytes_alo
     month.later(hours=1)
     LIST["gpt-4o-mini"] = ("0.30", "0.6")
     try:
-        import_prices(month.ctx, OPERATOR, prices())
+        import_prices(month.ctx, SYSTEM, prices())
     finally:
         LIST["gpt-4o-mini"] = ("0.15", "0.6")
     assert correction_sum(month) == 25 * 3_001 * 150_000

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from governor.actions.context import OPERATOR
+from governor.actions.context import OPERATOR, SYSTEM
 from governor.actions.import_prices import import_prices, load_book, preview, show_price
 from governor.actions.load_catalog import catalog_as_of
-from governor.errors import Forbidden, Invalid, NotFound
+from governor.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from governor.prices.book import PriceBook
 from governor.prices.formats import read_prices
 from governor.prices.rate import Usage, rate_group
@@ -50,15 +50,19 @@ def test_the_same_import_twice_writes_nothing(world: Any) -> None:
 
 
 def test_an_import_is_on_the_ledger_with_its_digest(world: Any) -> None:
-    made = import_prices(world.ctx, OPERATOR, FIRST)
+    made = import_prices(world.ctx, SYSTEM, FIRST)
     (entry,) = world.entries("prices:import")
     assert entry["payload"]["digest"] == made["digest"] == FIRST.digest
-    assert entry["actor"]["kind"] == "operator"
+    assert entry["actor"]["kind"] == "system"
 
 
-def test_only_finance_admin_or_the_local_operator_import(world: Any) -> None:
+def test_only_finance_makes_a_version(world: Any) -> None:
     with pytest.raises(Forbidden):
         import_prices(world.ctx, world.person("rae"), FIRST)
+    with pytest.raises(Forbidden):
+        import_prices(world.ctx, world.admin, FIRST)
+    with pytest.raises(Unauthenticated):
+        import_prices(world.ctx, OPERATOR, FIRST)
     with pytest.raises(Invalid, match="holds no prices"):
         import_prices(world.ctx, world.person("finn"), Seed("csv", "0", (), ()))
 
@@ -70,7 +74,7 @@ def test_a_preview_writes_nothing(world: Any) -> None:
 
 
 def test_show_names_list_and_contract(world: Any) -> None:
-    import_prices(world.ctx, OPERATOR, FIRST)
+    import_prices(world.ctx, SYSTEM, FIRST)
     world.apply('kind: contract_price\nprovider: openai\nmodel: gpt-4o\nmeter: input\nprice: {amount: "2.10"}\nvalid_from: 2026-10-01\n')
     (found,) = show_price(world.ctx, "gpt-4o")["prices"]
     assert [(rate["kind"], rate["meter"], rate["amount"]) for rate in found["rates"]] == [
@@ -80,14 +84,14 @@ def test_show_names_list_and_contract(world: Any) -> None:
 
 
 def test_a_list_of_names_takes_no_price_from_a_snapshot_that_an_earlier_one_covered(world: Any) -> None:
-    import_prices(world.ctx, OPERATOR, genai_seed())
+    import_prices(world.ctx, SYSTEM, genai_seed())
     snapshots = ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20", "chatgpt-4o-latest")
     had = {name: cost(read(world), name) for name in snapshots}
     named = read_prices(
         '{"gpt-4o": {"litellm_provider": "openai", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}}', "map"
     )
-    made = import_prices(world.ctx, OPERATOR, named)
+    made = import_prices(world.ctx, SYSTEM, named)
     assert (made["changed"] + made["unchanged"], made["prices_kept"] > 0) == (1, True)
     assert {name: cost(read(world), name) for name in snapshots} == had
     assert None not in had.values()
-    assert import_prices(world.ctx, OPERATOR, named)["version"] is None, "the same again writes nothing"
+    assert import_prices(world.ctx, SYSTEM, named)["version"] is None, "the same again writes nothing"

@@ -66,7 +66,17 @@ def test_prices_show_diff_and_import(door: Any) -> None:
     assert (seen["added"], seen["changed"]) == (1, 0)
     assert door.post("/api/v1/prices/import", "ada@acme.example", content=table).json()["code"] == "forbidden"
     made = door.post("/api/v1/prices/import", "finn@acme.example", params={"source": "house.csv"}, content=table).json()
-    assert made["added"] == 1
+    assert (made["added"], made["state"], made["version"]) == (1, "proposed", None)
+    assert door.get("/api/v1/prices", params={"model": "openai/gpt-house-1"}).json()["prices"][0]["unpriced"]
+    path = f"/api/v1/prices/proposals/{made['proposal']}"
+    shown = door.get(path).json()
+    assert shown["difference"]["changes"] == [] or shown["difference"]["added"] == 1
+    assert door.get("/api/v1/prices/proposals", params={"state": "proposed"}).json()["items"][0]["proposal"] == made["proposal"]
+    stale = door.post(f"{path}/decision", "finn@acme.example", json={"decision": "approve", "difference_digest": "0" * 64})
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale_approval")
+    assert door.post(f"{path}/decision", "ada@acme.example", json={"decision": "approve"}).json()["code"] == "forbidden"
+    decision = {"decision": "approve", "difference_digest": shown["difference_digest"]}
+    assert door.post(f"{path}/decision", "finn@acme.example", json=decision).json()["state"] == "approved"
     assert door.get("/api/v1/prices", params={"model": "openai/gpt-house-1"}).json()["prices"][0]["rates"][0]["amount"] == "1.25"
     assert door.post("/api/v1/prices/import", content=b"\xff\xfe").status_code == 422
     again = door.post("/api/v1/prices/import", params={"source": "genai-prices"}).json()

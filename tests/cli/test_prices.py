@@ -11,6 +11,7 @@ from governor.prices.difference import Difference
 def test_import_says_who_may() -> None:
     told = " ".join(typer.main.get_command(app).commands["import"].help.split())  # type: ignore[attr-defined]
     assert "finance or admin" in told
+    assert "until a person of finance approves" in told
     assert "without a token the operator of an embedded home" in told
     assert CliRunner().invoke(app, ["import", "--help"]).exit_code == 0
 

@@ -68,7 +68,7 @@ def test_a_difference_names_changes_jumps_and_what_stays(seed: Seed) -> None:
     assert (found.added, found.changed) == ([("openai", "brand-new")], [("openai", "gpt-4o")])
     assert len(found.missing) > 2000
     jump = next(change for change in found.changes if change.meter == "input" and change.service_tier == "")
-    assert (jump.before, jump.after, jump.jump) == ("2.5 per 1000000", "5 per 1000000", True)
+    assert (jump.before, jump.after, jump.jump) == ("2.5 USD per 1000000", "5 USD per 1000000", True)
     assert difference(seed.rows, seed.rows).document()["changed"] == 0
 
 

@@ -53,7 +53,7 @@ def test_a_snapshot_with_an_entry_of_its_own_is_compared_with_what_it_cost(seed:
     found = difference(seed.rows, own.rows)
     assert found.added == [("openai", "gpt-4o-2024-08-06")]
     [change] = found.changes
-    assert (change.meter, change.before, change.after, change.jump) == ("input", "2.5 per 1000000", "5 per 1000000", True)
+    assert (change.meter, change.before, change.after, change.jump) == ("input", "2.5 USD per 1000000", "5 USD per 1000000", True)
     assert found.document()["prices_kept"] > 0
     book = imported(seed.rows, own.rows)
     assert (cost(book, "gpt-4o-2024-08-06"), cost(book, "gpt-4o")) == (5_000_000_000_000, 2_500_000_000_000)
