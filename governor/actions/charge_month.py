@@ -1,8 +1,8 @@
 """A month's charges: governed production usage and the shadow spend of its route changes, as exact lines.
 
 Owns: reading both into lines. Does not own: governing (govern.py), what a line is (chargeback/lines). Invariants: a pure function of (month, lake snapshot,
-knowledge time) and of replays that had ended by then; shadow spend is its own traffic class, charged to the workflow's cost center;
-reserved money that was lost counts.
+knowledge time) and of replays that had ended by then; shadow spend is its own traffic class, charged to the requester's cost center
+unless the organization says otherwise, and never part of production coverage; reserved money that was lost counts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, govern_month
+from governor.catalog.organization import MonthEnd
 from governor.chargeback.allocate import Allocation, allocate
 from governor.chargeback.lines import UNALLOCATED, Line, add_up, usage_lines
 from governor.chargeback.plans import plan_lines
@@ -68,13 +69,13 @@ def shadow_lines(session: Session, org: str, month: str, governed: GovernedMonth
             continue  # measured from the production call: nothing was sent, nothing was spent
         plan = plans.setdefault(change.id, json.loads(change.plan or "{}"))
         spent = (result.cost_pico or 0) + int(json.loads(result.reply or "{}").get("lost_pico") or 0)
-        workflow = governed.timeline.at(governed.start if result.finished_at is None else result.finished_at).workflows.get(
-            change.workflow_id
-        )
+        catalog = governed.timeline.at(governed.start if result.finished_at is None else result.finished_at)
+        workflow = catalog.workflows.get(change.workflow_id)
         provider, model = _route(plan, result.arm)
         yield Line(
             charge_month=month,
-            cost_center=(workflow.cost_center if workflow else "") or UNALLOCATED,
+            cost_center=shadow_payer(catalog.organization.month_end, change.requester_email, workflow.cost_center if workflow else "")
+            or UNALLOCATED,
             workflow_id=change.workflow_id,
             owner=workflow.owner if workflow else None,
             provider=provider,
@@ -93,6 +94,13 @@ def shadow_lines(session: Session, org: str, month: str, governed: GovernedMonth
             list_pico=spent,
             contracted_pico=spent,
         )
+
+
+def shadow_payer(policy: MonthEnd, requester: str, owners: str) -> str:
+    """The cost center that pays for a replay. A requester without one of their own pays from the workflow's."""
+    if policy.shadow_charged_to == "platform":
+        return policy.platform_cost_center
+    return policy.people.get(requester, owners) if policy.shadow_charged_to == "requester" else owners
 
 
 def _route(plan: dict[str, Any], arm: str) -> tuple[str, str]:

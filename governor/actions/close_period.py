@@ -20,6 +20,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.sign_close import described, sign, signature, unreconciled, version_of
 from governor.actions.statement_files import Computed, File, Pin, compute, planned_files, print_files
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
@@ -46,12 +47,16 @@ def status(ctx: Context, month: str) -> dict[str, Any]:
     coverage = charged.governed.coverage
     with ctx.rows.session() as session:
         exception = exception_in_force(session, ctx.org, month, now)
+        version = version_of(session, ctx.org, month)
+        first = signature(session, ctx.org, month, version)
     reasons = [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
-    reasons += blocks(computed)
+    reasons += [*blocks(computed), *unreconciled(ctx, month)]
     every = computed.lines
     return {
         "period": month,
         "state": period.state if period else "open",
+        "version": version,
+        "signed": described(first) if first else None,
         "snapshot": charged.governed.snapshot,
         "totals": {
             "list_cost": usd(sum(line.list_pico for line in every)),
@@ -83,6 +88,11 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
     start, _ = bounds(ctx, month)
     if ctx.now() < start:
         raise WrongState(f"{month} has not begun", hint="close a month when it is over, or while it runs with a warning")
+    for reason in unreconciled(ctx, month):
+        with ctx.rows.session() as session:
+            period = session.get(Period, (ctx.org, month))
+        if period is None or period.state != "closed":
+            raise WrongState(f"{month}: {reason}", hint=f"`governor period reconcile {month}`; the organization asks for it before a close")
     pin = take_pin(ctx, actor, month)
     if pin is not None:
         computed = compute(ctx, pin)
@@ -96,7 +106,12 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
             raise WrongState(
                 f"{month}: {blocked[0]}", hint="apply the missing `kind: driver`, or change the rule; `governor allocation preview`"
             )
-        finish(ctx, actor, pin, computed, print_files(computed.document))
+        files = print_files(computed.document)
+        waiting = sign(ctx, actor, pin, computed, files)
+        if waiting is not None:
+            ctx.seal()
+            return waiting
+        finish(ctx, actor, pin, computed, files)
     ctx.seal()
     return hand_out(ctx, month, out)
 
@@ -130,7 +145,7 @@ def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
         known_at = period.catalog_as_of
         if period.snapshot is None or known_at is None:
             raise WrongState(f"{month} has no pin")
-        return Pin(month, period.snapshot, known_at, period.closed_by)
+        return Pin(month, period.snapshot, known_at, period.closed_by, version_of(tx.session, ctx.org, month))
 
 
 def release(ctx: Context, actor: Actor, month: str) -> None:
@@ -158,6 +173,8 @@ def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequ
             )
         for line in computed.lines:
             tx.session.add(period_line(ctx.org, pin.month, line))
+        version = version_of(tx.session, ctx.org, pin.month)
+        first = signature(tx.session, ctx.org, pin.month, version)
         entry = tx.append(
             EntryDraft(
                 type="period:close",
@@ -175,9 +192,11 @@ def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequ
                     "closed_early": document["closed_early"],
                     "files": len(files) - 1,
                     "manifest_sha256": manifest.sha256,
+                    "version": version,
+                    "signed_by": [first.person_id, actor.id] if first else [actor.id],
                 },
                 actor=actor.ledger_ref(),
-                idem=f"period:close:{pin.month}",
+                idem=f"period:close:{pin.month}" + (f":v{version}" if version > 1 else ""),
                 occurred_at=pin.known_at,
                 evidence=[
                     {"name": manifest.name, "sha256": manifest.sha256, "size": len(manifest.body), "media_type": manifest.media_type}
@@ -197,6 +216,11 @@ def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequ
             "ledger_entry": {"id": entry.id, "idx": entry.idx, "leaf_hash": entry.leaf_hash.hex()},
         }
         period.state, period.closed_at, period.price_book = "closed", tx.now, document["provenance"]["price_book"]
+        if first is not None:
+            result["signed"] = described(first)
+            period.closed_by = f"{first.person_email} and {actor.email}"
+        if version > 1:
+            result["version"] = version
         period.totals = canonical_json(result).decode()
         tx.session.add(period)
 

@@ -15,8 +15,10 @@ from sqlmodel import Session, col, select
 
 from governor.actions.charge_month import charge_month
 from governor.actions.context import Context
+from governor.actions.load_catalog import catalog_as_of
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.lines import Line, line_of
+from governor.chargeback.period import month_bounds
 from governor.store.rows.periods import Period, PeriodLine
 
 
@@ -25,10 +27,11 @@ def pending_corrections(ctx: Context, month: str, *, snapshot: int | None = None
     with ctx.rows.session() as session:
         months = closed_months(session, ctx.org)
         charged = {closed: charged_lines(session, ctx.org, closed) for closed in months if closed < month}
+    style = catalog_as_of(ctx, month_bounds(month)[1], known_at).organization.month_end.corrections
     found: list[Line] = []
     for closed, lines in sorted(charged.items()):
         recomputed = charge_month(ctx, closed, snapshot=snapshot, known_at=known_at)
-        found += correction_lines(lines, recomputed.lines)
+        found += correction_lines(lines, recomputed.lines, style)
     return found
 
 

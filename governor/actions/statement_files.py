@@ -38,6 +38,7 @@ class Pin:
     snapshot: int
     known_at: datetime
     prepared_by: str
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _header(ctx: Context, pin: Pin, charged: Charged) -> dict[str, Any]:
         "zone": organization.billing_zone,
         "start": _seconds(governed.start),
         "end": _seconds(governed.end),
-        "statement_number": f"{ctx.org}-{pin.month}",
+        "statement_number": f"{ctx.org}-{pin.month}" + (f"-v{pin.version}" if pin.version > 1 else ""),
+        "version": pin.version,
         "state": "closed",
         "closed_early": early,
         "prepared_at": _seconds(pin.known_at),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from governor.catalog.fields import Capture, DataClass, Document, Email, Part, Role
 
@@ -18,6 +18,29 @@ class ProviderTerms(Part):
 
     retention_days: int | None = Field(default=None, ge=0)
     contract_ref: str = ""
+
+
+class MonthEnd(Part):
+    """How this organization ends a month. Defaults: one person closes, corrections are differences, shadow spend is the requester's."""
+
+    two_people: bool = Field(default=False, description="a close takes effect when a second person of finance or admin runs it too")
+    reconciled: bool = Field(default=False, description="a month closes only when its newest comparison with the bills says reconciled")
+    corrections: Literal["delta", "ledger"] = Field(
+        default="delta", description="delta: the difference; ledger: the charge taken back whole, then charged again"
+    )
+    shadow_charged_to: Literal["requester", "workflow_owner", "platform"] = Field(
+        default="requester", description="whose cost center pays for shadow replays and judge calls"
+    )
+    people: dict[Email, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=dict, description="e-mail of a requester -> cost center; who is not named pays from the workflow's"
+    )
+    platform_cost_center: Annotated[str, Field(max_length=100)] = ""
+
+    @model_validator(mode="after")
+    def knows_the_platform(self) -> MonthEnd:
+        if self.shadow_charged_to == "platform" and not self.platform_cost_center:
+            raise ValueError("platform_cost_center: name the cost center that pays for shadow spend")
+        return self
 
 
 class OrganizationDocument(Document):
@@ -30,6 +53,8 @@ class OrganizationDocument(Document):
     tables: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="rows that win over the policy tables shipped: data_classes, approval, limits"
     )
+
+    month_end: MonthEnd = Field(default_factory=MonthEnd)
 
     @property
     def key(self) -> str:

@@ -77,6 +77,7 @@ class Line:
     corrects: str = ""  # the line id of the closed month that this correction changes
     rule: str = ""  # allocation rule and version, or rate plan, that put it here
     origin: str = ""  # the line this is a part of; several cost centers may hold parts of it
+    style: str = ""  # of a correction that is no difference: reversal (the charge taken back whole) | restated (charged again)
     origin_center: str = ""  # the cost center the origin stood in
     method: str = ""  # how the rule shares out
     ratio: str = ""  # this part of the origin, as decimal text
@@ -104,7 +105,7 @@ class Line:
 
 MEASURES: Final = ("quantity", "calls", "list_pico", "contracted_pico")
 TOLD: Final = ("origin_center", "method", "ratio", "arithmetic")  # follow from the rest: a line whose share changed is the same line
-LATER: Final = ("rule", "origin")  # named only where they say something, so that lines of older months keep their id
+LATER: Final = ("rule", "origin", "style")  # named only where they say something, so that lines of older months keep their id
 KEY: Final = tuple(field.name for field in fields(Line) if field.name not in (*MEASURES, *TOLD))
 
 

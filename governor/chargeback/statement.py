@@ -128,6 +128,7 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
     return {
         "line_id": line.line_id,
         "corrects": line.corrects,
+        "style": line.style,
         "charge_month": line.charge_month,
         "workflow": line.workflow_id,
         "owner": line.owner,

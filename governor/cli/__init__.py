@@ -29,9 +29,9 @@ from governor.cli import (
     home,
     ingest,
     ledger,
+    month_end,
     notify,
     packet,
-    period,
     policy,
     prices,
     sources,
@@ -97,7 +97,7 @@ app.add_typer(packet.app, name="packet")
 app.add_typer(trust.app, name="trust")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
-app.add_typer(period.app, name="period")
+app.add_typer(month_end.app, name="period")  # the same group as period.app, with the way to a close and back
 app.add_typer(focus.app, name="focus")
 app.add_typer(bills.app, name="bills")
 app.add_typer(allocation.app, name="allocation")

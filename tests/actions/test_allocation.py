@@ -64,7 +64,7 @@ weights: {CC-4100: "70", "CC 52/00": "35", CC-9: "2"}
 def month(world: Any) -> Any:
     world.apply(MORE)
     world.apply(SHARED)
-    import_prices(world.ctx, OPERATOR, prices())
+    import_prices(world.ctx, world.person("finn"), prices())
     calls(world, "fnol", count=40, tokens=(10_007, 333))
     calls(world, "ads", count=25, workflow="ad-copy", model="gpt-4o-mini", tokens=(3_001, 1_499))
     calls(world, "search", count=31, workflow="search", model="gpt-4o-mini", tokens=(70_001, 9_999))

@@ -1,4 +1,4 @@
-"""Billing periods: state, what a close wrote, exceptions and corrections."""
+"""Billing periods: state, what a close wrote, exceptions, steps on the way, versions that were reopened, disputes."""
 
 from __future__ import annotations
 
@@ -52,3 +52,60 @@ class CoverageException(OrgRow, table=True):
     signed_by: str
     created_at: datetime = instant()
     expires_at: datetime = instant()
+
+
+class PeriodStep(OrgRow, table=True):
+    """What a person did on the way to a close or a reopening; the newest of a version counts."""
+
+    id: str = Field(default_factory=uuid7, primary_key=True)
+    month: str = Field(index=True)
+    version: int
+    step: str  # soft_close | sign | withdraw | ask_reopen
+    body: str  # canonical JSON
+    person_id: str
+    person_email: str
+    created_at: datetime = instant()
+
+
+class PeriodVersion(OrgRow, table=True):
+    """A close that was reopened: kept whole, with who asked, who agreed and why."""
+
+    __table_args__ = (UniqueConstraint("org_id", "month", "version"),)
+    id: str = Field(default_factory=uuid7, primary_key=True)
+    month: str
+    version: int
+    totals: str  # canonical JSON: what its close answered
+    lines: str  # canonical JSON list of its lines
+    closed_at: datetime = instant()
+    closed_by: str
+    reason: str
+    asked_by: str
+    agreed_by: str
+    reopened_at: datetime = instant()
+
+
+class PeriodVersionFile(OrgRow, table=True):
+    __table_args__ = (UniqueConstraint("version_id", "name"),)
+    id: str = Field(default_factory=uuid7, primary_key=True)
+    version_id: str = Field(foreign_key="periodversion.id", index=True)
+    name: str
+    media_type: str
+    sha256: str
+    body: bytes
+
+
+class Dispute(OrgRow, table=True):
+    """Somebody disagrees with a line of a statement, and what finance answered."""
+
+    id: str = Field(default_factory=uuid7, primary_key=True)
+    month: str = Field(index=True)
+    line_id: str
+    cost_center: str
+    reason: str
+    state: str = "open"  # open | upheld | rejected
+    opened_by: str
+    opened_at: datetime = instant()
+    late: bool = False  # after the date the statement names
+    answer: str = ""
+    answered_by: str = ""
+    answered_at: datetime | None = instant(nullable=True)

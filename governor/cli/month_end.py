@@ -1,0 +1,137 @@
+"""`governor period ...`: the way to a close and back: checklist, soft close, two people, reopening, disputes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from governor.cli.period import Month, app
+from governor.cli.session import session_of
+from governor.cli.tables import cell, results, table
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record under your name.")]
+
+
+@app.command("checklist")
+def checklist(ctx: typer.Context, month: Month) -> None:
+    """What is done for a month, what blocks its close, and who may act."""
+    from governor.actions.close_checklist import close_checklist
+
+    session = session_of(ctx)
+    session.print(close_checklist(session.context(), month), show_checklist)
+
+
+@app.command("soft-close")
+def soft_close_(
+    ctx: typer.Context, month: Month, out: Annotated[Path | None, typer.Option("--out", help="Directory for the two journals.")] = None
+) -> None:
+    """Accrue a month: what is captured and what the forecast still expects, with a journal and its reversal."""
+    from governor.actions.close_period import write
+    from governor.actions.soft_close import soft_close
+
+    session = session_of(ctx)
+    made = soft_close(session.context(), session.actor(), month)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("journal", "reversal"):
+            write(out / f"accrual-{month}-{name}.csv", made[name].encode())
+    session.print(made, f"{month}: {made['accrued']} USD accrued, of it {made['expected']} expected; reversed on {made['reversal_date']}")
+
+
+@app.command("withdraw")
+def withdraw_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
+    """Take back the first signature of a close that waits for a second person."""
+    from governor.actions.sign_close import withdraw
+
+    session = session_of(ctx)
+    session.print(withdraw(session.context(), session.actor(), month, reason), f"{month} is open; nothing is signed")
+
+
+@app.command("reopen")
+def reopen_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
+    """Reopen the newest closed month. The first person asks with a reason, another person of finance or admin runs it again to agree.
+
+    What the close wrote is kept as a version; closing again makes the next one.
+    """
+    from governor.actions.reopen_period import reopen
+
+    session = session_of(ctx)
+    done = reopen(session.context(), session.actor(), month, reason)
+    words = "is open again" if done["state"] == "open" else "stays closed until another person agrees"
+    session.print(done, f"{month} {words}")
+
+
+@app.command("versions")
+def versions_(ctx: typer.Context, month: Month) -> None:
+    """Closes of a month that were reopened, with reason, people and files."""
+    from governor.actions.reopen_period import versions
+
+    session = session_of(ctx)
+    session.print({"items": versions(session.context(), month)}, show_versions)
+
+
+@app.command("dispute")
+def dispute_(
+    ctx: typer.Context, month: Month, line: Annotated[str, typer.Argument(help="line_id from the statement's CSV.")], reason: Reason
+) -> None:
+    """Disagree with a line of a closed statement."""
+    from governor.actions.dispute_line import dispute_line
+
+    session = session_of(ctx)
+    made = dispute_line(session.context(), session.actor(), month, line, reason)
+    session.print(made, f"dispute {made['id']} of line {line}{' (after the date the statement names)' if made['late'] else ''}")
+
+
+@app.command("answer")
+def answer_(
+    ctx: typer.Context,
+    dispute: Annotated[str, typer.Argument(help="Id of the dispute.")],
+    verdict: Annotated[str, typer.Argument(help="upheld or rejected.")],
+    reason: Reason,
+) -> None:
+    """Answer a dispute. What is upheld is put right in the catalog, prices or records and becomes a correction by itself."""
+    from governor.actions.dispute_line import answer_dispute
+
+    session = session_of(ctx)
+    made = answer_dispute(session.context(), session.actor(), dispute, verdict, reason)
+    session.print(made, f"dispute {made['id']}: {made['state']}")
+
+
+@app.command("disputes")
+def disputes_(ctx: typer.Context, month: Annotated[str, typer.Argument(help="YYYY-MM; default: all months.")] = "") -> None:
+    """Disputes and their answers, newest first."""
+    from governor.actions.dispute_line import list_disputes
+
+    session = session_of(ctx)
+    session.print({"items": list_disputes(session.context(), month)}, show_disputes)
+
+
+def show_checklist(found: dict[str, Any]) -> None:
+    made = table(
+        ("item", "state", "what", "who"), (), title=f"{found['period']}: {found['stage'].replace('_', ' ')}, version {found['version']}"
+    )
+    for one in found["items"]:
+        made.add_row(*(cell(one[name]) for name in ("name", "state", "text", "who")))
+    results().print(made)
+
+
+def show_versions(found: dict[str, Any]) -> None:
+    for one in found["items"]:
+        typer.echo(f"version {one['version']}: {one['total']} USD, closed {one['closed_at']} by {one['closed_by']}")
+        typer.echo(f"  reopened {one['reopened_at']}: {one['reason']} (asked by {one['asked_by']}, agreed by {one['agreed_by']})")
+        for file in one["files"]:
+            typer.echo(f"  {file['name']}  {file['sha256']}")
+    if not found["items"]:
+        typer.echo("never reopened")
+
+
+def show_disputes(found: dict[str, Any]) -> None:
+    for one in found["items"]:
+        typer.echo(f"{one['id']}  {one['month']}  {one['cost_center']}  line {one['line']}  {one['state']}")
+        typer.echo(f"  {one['opened_by']}: {one['reason']}")
+        if one["answer"]:
+            typer.echo(f"  {one['answered_by']}: {one['answer']}")
+    if not found["items"]:
+        typer.echo("no dispute")

@@ -1,0 +1,220 @@
+"""The way to a close and back: accrual, two people, reopening, corrections in both styles, disputes, who pays for shadow spend."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from governor.actions.charge_month import shadow_payer
+from governor.actions.close_checklist import close_checklist
+from governor.actions.close_period import close, files_of, status
+from governor.actions.correct import pending_corrections
+from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
+from governor.actions.reopen_period import reopen, version_file, versions
+from governor.actions.sign_close import withdraw
+from governor.actions.soft_close import accrual_of, soft_close
+from governor.catalog.organization import MonthEnd
+from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
+from reports.focus_rules import check
+from tests.actions.test_allocation import SEATS, month  # noqa: F401 - a fixture
+from tests.actions.test_close_period import NOVEMBER, OCTOBER, calls
+
+POLICY = "kind: organization\nmonth_end: {%s}\n"
+
+
+@pytest.fixture
+def ready(month: Any) -> Any:  # noqa: F811 - the fixture
+    month.apply(SEATS, month.person("finn"))
+    return month
+
+
+def bodies(world: Any, name: str = OCTOBER) -> dict[str, bytes]:
+    with world.ctx.rows.session() as session:
+        return {file.name: file.body for file in files_of(session, world.ctx.org, name)}
+
+
+def table(body: bytes | str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(body if isinstance(body, str) else body.decode())))
+
+
+def test_one_person_closes_by_default_and_two_where_asked_for(ready: Any) -> None:
+    ready.apply(POLICY % "two_people: true")
+    waiting = close(ready.ctx, ready.person("finn"), OCTOBER)
+    assert waiting["state"] == "awaiting_second_person"
+    assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "awaiting_second_person", "the same person twice is one person"
+    assert bodies(ready) == {}
+    assert close_checklist(ready.ctx, OCTOBER)["stage"] == "awaiting_second_person"
+    calls(ready, "meanwhile", workflow="search", model="gpt-4o-mini")
+    closed = close(ready.ctx, ready.person("multi"), OCTOBER)
+    assert closed["state"] == "closed"
+    assert closed["totals"] == waiting["totals"], "the second closes what the first signed"
+    (entry,) = ready.entries("period:close")
+    assert entry["payload"]["signed_by"] == [ready.person("finn").id, ready.person("multi").id]
+    (signed,) = ready.entries("period:sign")
+    assert signed["payload"]["manifest_sha256"] == entry["payload"]["manifest_sha256"]
+    assert close(ready.ctx, ready.person("finn"), OCTOBER)["ledger_entry"] == closed["ledger_entry"]
+
+
+def test_a_signature_can_be_withdrawn(ready: Any) -> None:
+    ready.apply(POLICY % "two_people: true")
+    with pytest.raises(WrongState, match="no close waits"):
+        withdraw(ready.ctx, ready.person("finn"), OCTOBER)
+    first = close(ready.ctx, ready.person("finn"), OCTOBER)
+    calls(ready, "meanwhile", count=4000, workflow="search", model="gpt-4o-mini")
+    withdraw(ready.ctx, ready.person("multi"), OCTOBER, "calls were missing")
+    assert status(ready.ctx, OCTOBER)["state"] == "open"
+    again = close(ready.ctx, ready.person("multi"), OCTOBER)
+    assert again["state"] == "awaiting_second_person"
+    assert Decimal(again["totals"]["contracted_cost"]) > Decimal(first["totals"]["contracted_cost"])
+    assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "closed"
+
+
+def test_reopening_takes_two_people_and_keeps_the_old_version(ready: Any) -> None:
+    first = close(ready.ctx, ready.person("finn"), OCTOBER)
+    before = bodies(ready)
+    finn, multi = ready.person("finn"), ready.person("multi")
+    with pytest.raises(Forbidden):
+        reopen(ready.ctx, ready.person("dana"), OCTOBER, "x")
+    with pytest.raises(Invalid, match="needs a reason"):
+        reopen(ready.ctx, finn, OCTOBER)
+    assert reopen(ready.ctx, finn, OCTOBER, "a whole source was missing")["state"] == "closed"
+    with pytest.raises(SeparationOfDuties):
+        reopen(ready.ctx, finn, OCTOBER)
+    assert bodies(ready) == before
+    assert reopen(ready.ctx, multi, OCTOBER)["state"] == "open"
+    assert bodies(ready) == {}
+    calls(ready, "late", count=3, workflow="search", model="gpt-4o-mini", tokens=(1_000_001, 7))
+    second = close(ready.ctx, multi, OCTOBER)
+    grown = Decimal(second["totals"]["contracted_cost"]) - Decimal(first["totals"]["contracted_cost"])
+    assert grown == Decimal(3 * (1_000_001 * 150_000 + 7 * 600_000)) / 10**12, "the new version holds the late calls itself"
+    assert second["version"] == 2
+    assert json.loads(bodies(ready)["statement-2026-10.json"])["statement_number"].endswith("2026-10-v2")
+    (kept,) = versions(ready.ctx, OCTOBER)
+    assert (kept["version"], kept["reason"], kept["asked_by"], kept["agreed_by"]) == (
+        1,
+        "a whole source was missing",
+        finn.email,
+        multi.email,
+    )
+    assert {file["name"]: version_file(ready.ctx, OCTOBER, 1, file["name"]).body for file in kept["files"]} == before
+    with pytest.raises(NotFound):
+        version_file(ready.ctx, OCTOBER, 2, "manifest.json")
+    assert [entry["payload"]["version"] for entry in ready.entries("period:close")] == [1, 2]
+    assert pending_corrections(ready.ctx, NOVEMBER) == []
+
+
+def test_only_the_newest_closed_month_is_reopened(ready: Any) -> None:
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    ready.later(days=30)
+    close(ready.ctx, ready.person("finn"), NOVEMBER)
+    with pytest.raises(WrongState, match="2026-11 is closed too"):
+        reopen(ready.ctx, ready.person("finn"), OCTOBER, "x")
+    with pytest.raises(WrongState, match="is not closed"):
+        reopen(ready.ctx, ready.person("finn"), "2026-09", "x")
+
+
+def test_a_soft_close_books_an_accrual_and_its_reversal_once(ready: Any) -> None:
+    made = soft_close(ready.ctx, ready.person("finn"), OCTOBER)
+    assert Decimal(made["accrued"]) == Decimal(made["captured"]) + Decimal(made["expected"])
+    assert made["captured"] == status(ready.ctx, OCTOBER)["would_write"]["total"]
+    booked, taken = table(made["journal"]), table(made["reversal"])
+    for rows, day in ((booked, "2026-10-31"), (taken, "2026-11-01")):
+        assert {row["posting_date"] for row in rows} == {day}
+        assert sum(Decimal(row["debit"] or 0) for row in rows) == sum(Decimal(row["credit"] or 0) for row in rows)
+    sides = {(row["cost_center"], row["debit"], row["credit"]) for row in booked}
+    assert {(row["cost_center"], row["credit"], row["debit"]) for row in taken} == sides
+    assert not {row["external_id"] for row in booked} & {row["external_id"] for row in taken}
+    with pytest.raises(WrongState, match="soft closed already"):
+        soft_close(ready.ctx, ready.person("finn"), OCTOBER)
+    assert accrual_of(ready.ctx, OCTOBER)["accrued"] == made["accrued"]
+    assert close_checklist(ready.ctx, OCTOBER)["stage"] == "soft_closed"
+    assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "closed"
+
+
+def test_ledger_style_takes_back_whole_and_charges_again(ready: Any) -> None:
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    before = bodies(ready)
+    calls(ready, "late", count=3, workflow="search", model="gpt-4o-mini", tokens=(1_001, 7))
+    delta = pending_corrections(ready.ctx, NOVEMBER)
+    ready.apply(POLICY % "corrections: ledger")
+    whole = pending_corrections(ready.ctx, NOVEMBER)
+    assert sum(line.contracted_pico for line in whole) == sum(line.contracted_pico for line in delta)
+    assert {line.corrects for line in whole} == {line.corrects for line in delta}
+    assert {line.style for line in whole} == {"reversal", "restated"}
+    assert len({line.line_id for line in whole}) == len(whole)
+    ready.later(days=30)
+    close(ready.ctx, ready.person("finn"), NOVEMBER)
+    assert bodies(ready) == before
+    assert check(bodies(ready, NOVEMBER)["focus-2026-11.csv"]) == []
+    assert pending_corrections(ready.ctx, "2026-12") == [], "what was restated is charged"
+
+
+def test_a_month_that_gives_back_is_a_credit_memo_and_large_corrections_are_told(ready: Any) -> None:
+    calls(ready, "big", count=2, tokens=(90_000_000, 0))
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    ready.apply('kind: contract_price\nprovider: openai\nmodel: gpt-4o\nmeter: input\nprice: {amount: "1"}\nvalid_from: 2026-10-01\n')
+    ready.later(days=30)
+    close(ready.ctx, ready.person("finn"), NOVEMBER)
+    document = json.loads(bodies(ready, NOVEMBER)["statement-2026-11.json"])
+    center = next(one for one in document["cost_centers"] if one["id"] == "CC-4100")
+    assert center["document"] == "credit_memo"
+    assert center["material"]["corrections"] is True
+    assert center["material"]["limit"] == "100.00"
+
+
+def test_a_dispute_and_its_answer(ready: Any) -> None:
+    with pytest.raises(WrongState, match="not closed"):
+        dispute_line(ready.ctx, ready.person("dana"), OCTOBER, "x", "not ours")
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    line = table(bodies(ready)["statement-2026-10-CC-4100.csv"])[0]["line_id"]
+    with pytest.raises(NotFound):
+        dispute_line(ready.ctx, ready.person("dana"), OCTOBER, "0" * 24, "not ours")
+    with pytest.raises(Forbidden):
+        dispute_line(ready.ctx, ready.person("ada"), OCTOBER, line, "an auditor only reads")
+    made = dispute_line(ready.ctx, ready.person("finn"), OCTOBER, line, "not ours")
+    assert (made["state"], made["cost_center"], made["late"]) == ("open", "CC-4100", False)
+    with pytest.raises(SeparationOfDuties):
+        answer_dispute(ready.ctx, ready.person("finn"), made["id"], "upheld", "yes")
+    answered = answer_dispute(ready.ctx, ready.person("multi"), made["id"], "rejected", "the key is yours")
+    assert (answered["state"], answered["answer"]) == ("rejected", "the key is yours")
+    with pytest.raises(WrongState, match="rejected already"):
+        answer_dispute(ready.ctx, ready.person("multi"), made["id"], "upheld", "again")
+    assert [entry["payload"]["dispute"] for entry in ready.entries() if entry["type"] in {"period:dispute", "period:answer"}] == [
+        made["id"]
+    ] * 2
+    ready.later(days=60)
+    assert dispute_line(ready.ctx, ready.person("dana"), OCTOBER, line, "still not ours")["late"] is True
+    assert [one["state"] for one in list_disputes(ready.ctx, OCTOBER)] == ["open", "rejected"]
+
+
+def test_the_checklist_blocks_exactly_where_the_close_refuses(ready: Any) -> None:
+    assert close_checklist(ready.ctx, OCTOBER)["blocks"] == []
+    ready.apply(POLICY % "reconciled: true")
+    assert close_checklist(ready.ctx, OCTOBER)["blocks"] == ["Reconciled with bills"]
+    with pytest.raises(WrongState, match="has not been compared"):
+        close(ready.ctx, ready.person("finn"), OCTOBER)
+    ready.apply(POLICY % "reconciled: false")
+    assert close_checklist(ready.ctx, OCTOBER)["blocks"] == []
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    assert close_checklist(ready.ctx, OCTOBER)["stage"] == "closed"
+
+
+def test_who_pays_for_shadow_spend() -> None:
+    named = {"rae@acme.example": "CC-1"}
+    assert shadow_payer(MonthEnd.model_validate({"people": named}), "rae@acme.example", "CC-4100") == "CC-1"
+    assert shadow_payer(MonthEnd(), "rae@acme.example", "CC-4100") == "CC-4100", (
+        "a requester without a cost center pays from the workflow's"
+    )
+    assert (
+        shadow_payer(MonthEnd.model_validate({"people": named, "shadow_charged_to": "workflow_owner"}), "rae@acme.example", "CC-4100")
+        == "CC-4100"
+    )
+    platform = {"shadow_charged_to": "platform", "platform_cost_center": "CC-P"}
+    assert shadow_payer(MonthEnd.model_validate(platform), "rae@acme.example", "CC-4100") == "CC-P"
+    with pytest.raises(ValueError, match="platform_cost_center"):
+        MonthEnd.model_validate({"shadow_charged_to": "platform"})
