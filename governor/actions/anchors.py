@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from governor.actions import key_history
 from governor.actions.context import Context
 from governor.adapters.anchors import open_anchor
 from governor.errors import AnchorConflict, GovernorError, NotFound
@@ -80,7 +81,8 @@ def opened(ctx: Context, config: AnchorConfig) -> Anchor:
 
 
 def log_key(ctx: Context) -> VerifierKey:
-    return ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())
+    with ctx.rows.session() as session:
+        return key_history.log_key(session, ctx.org, ctx.keys)
 
 
 def publish_anchor(ctx: Context, anchor: str) -> str:

@@ -13,6 +13,7 @@ from sqlmodel import Session, select
 
 from governor.actions.browse_ledger import find
 from governor.actions.context import Context
+from governor.actions.key_history import key_chain, log_key
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Entry
@@ -38,7 +39,7 @@ def check_entry(ctx: Context, name: str) -> list[EntryCheck]:
         newest = ledger.latest_checkpoint(session, ctx.org)
         checks = [
             attempt("Bytes", lambda: bytes_of(row)),
-            attempt("Writer", lambda: writer_of(ctx, row)),
+            attempt("Writer", lambda: writer_of(ctx, session, row)),
             attempt("Stream", lambda: place_of(session, ctx.org, row)),
         ]
         if newest is None or row.idx >= newest.size:
@@ -47,7 +48,7 @@ def check_entry(ctx: Context, name: str) -> list[EntryCheck]:
         return [
             *checks,
             attempt("Proof", lambda: proof_of(session, ctx.org, row, covering)),
-            attempt("Checkpoint", lambda: signature_of(ctx, covering)),
+            attempt("Checkpoint", lambda: signature_of(ctx, session, covering)),
         ]
 
 
@@ -64,11 +65,13 @@ def bytes_of(row: LedgerEntry) -> str:
     return f"{len(row.leaf):,} bytes hash to the leaf on record"
 
 
-def writer_of(ctx: Context, row: LedgerEntry) -> str:
-    entry, signer = Entry.parse(row.leaf), ctx.keys.producer_signer()
-    if entry.body["producer"].get("key_id") != signer.key_id:
+def writer_of(ctx: Context, session: Session, row: LedgerEntry) -> str:
+    entry = Entry.parse(row.leaf)
+    known = {one.key_id: one.public_key for one in key_chain(session, ctx.org, ctx.keys, "producer")}
+    key = known.get(str(entry.body["producer"].get("key_id")))
+    if key is None:
         raise IntegrityError("written under a key this installation does not know")
-    entry.verify_producer(signer.public_key)
+    entry.verify_producer(key)
     return f"signed by {entry.body['producer'].get('service')} {entry.body['producer'].get('version')}"
 
 
@@ -89,8 +92,8 @@ def proof_of(session: Session, org: str, row: LedgerEntry, newest: LedgerCheckpo
     return f"{len(path)} hashes lead from this leaf to the root over {newest.size:,} entries"
 
 
-def signature_of(ctx: Context, newest: LedgerCheckpoint) -> str:
-    note, key = parse_note(newest.note), ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())
+def signature_of(ctx: Context, session: Session, newest: LedgerCheckpoint) -> str:
+    note, key = parse_note(newest.note), log_key(session, ctx.org, ctx.keys)
     said = parse_checkpoint(note.text)
     if not note.signed_by(key):
         raise IntegrityError("the newest checkpoint is not signed by the log's key")

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from governor.actions.key_history import log_key
 from governor.adapters.keys import FileKeys
 from governor.errors import Forbidden, Misconfigured, Unauthenticated
 from governor.policy.bundle import Bundle, load_bundle
@@ -112,12 +113,14 @@ class Context:
 
     def seal(self) -> None:
         """Sign a checkpoint over the committed tree, if it grew, and ask for its publication. Never against the note kept in the home."""
-        path, origin, signer = note_file(self.settings.home, self.org), self.keys.origin(self.org), self.keys.log_signer()
+        path, origin = note_file(self.settings.home, self.org), self.keys.origin(self.org)
         with self.rows.session(write=True) as session:
-            before = kept_note(path)
-            check_kept(session, self.org, ledger.log_vkey(origin, signer), before)
-            now = self.now()
-            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=self.keys.cosign(self.org, now))
+            ledger.lock(session, self.org)  # a key is replaced under the same lock, so it is read behind it
+            before, signer, key = kept_note(path), self.keys.log_signer(), log_key(session, self.org, self.keys)
+            check_kept(session, self.org, key, before)
+            now, cosign = self.now(), self.keys.cosign(self.org, self.now())
+            also = self.keys.successor("log")
+            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=cosign, successor=also, earlier=key.earlier)
             tx = Transaction(session, org=self.org, now=now, producer=self.keys.producer_signer())
             if made is not None and made.note != before:
                 keep_note(path, made.note)

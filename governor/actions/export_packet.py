@@ -8,6 +8,7 @@ as opaque references unless a recipient is named.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.packet_document import Facts, gather
+from governor.actions.rotate_keys import present_issuer
 from governor.errors import NotFound, Refused, Unavailable
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry, EntryDraft
@@ -71,6 +73,8 @@ def _issue(ctx: Context, actor: Actor, facts: Facts) -> tuple[PacketParts, bytes
             row = tx.append(draft)
             if row.stream_seq != len(facts.events) + 1:
                 raise _OvertakenError
+            if json.loads(statement)["signatures"][0]["keyid"] != present_issuer(tx.session, ctx):
+                raise Refused("the issuer key is being replaced", hint="finish it with `governor keys rotate issuer`, then try again")
     except _OvertakenError:
         return None
     return parts, statement, row.idx

@@ -1,10 +1,25 @@
-"""`trust export`: the public keys a verifier must believe, as text."""
+"""`trust export`: the public keys a verifier must believe, as text; keys that were replaced or revoked stand there with their range of tree sizes."""
 
 from __future__ import annotations
 
 from governor.actions.context import Context
+from governor.actions.key_history import HeldKey, key_chain
+from governor.ledger.note import vkey
 
 
-def export_trust(ctx: Context) -> str:
-    """Trust text of the organization: log and issuer public keys, witnesses, quorum (none: the auditor raises it). Holds no secret."""
-    return ctx.keys.trust_text(ctx.org, {one.name: one.key for one in ctx.settings.anchors if one.kind == "witness"})
+def export_trust(ctx: Context, *, root: str = "") -> str:
+    """Trust text of the organization: log and issuer public keys, witnesses, quorum (none: the auditor raises it). Holds no secret.
+
+    `root`: verifier key of the root that will sign the text.
+    """
+    witnesses = {one.name: one.key for one in ctx.settings.anchors if one.kind == "witness"}
+    with ctx.rows.session() as session:
+        logs = _lines(key_chain(session, ctx.org, ctx.keys, "log"), ctx.keys.origin(ctx.org))
+        issuers = _lines(key_chain(session, ctx.org, ctx.keys, "issuer"), ctx.keys.issuer_name(ctx.org))
+    return ctx.keys.trust_text(ctx.org, witnesses, logs=logs, issuers=issuers, root=root)
+
+
+def _lines(chain: list[HeldKey], name: str) -> list[str]:
+    """A key that was never replaced needs no range."""
+    whole = len(chain) == 1 and chain[0].sizes == "0.."
+    return [f"{vkey(name, one.public_key)}{'' if whole else f' {one.sizes}'}" for one in chain]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from governor.actions.anchors import Compared, caveat, compare_all, cosigned
 from governor.actions.context import Context
+from governor.actions.key_history import key_chain, log_key
 from governor.errors import NotFound
 from governor.ledger.merkle import verify_inclusion
 from governor.store import ledger
@@ -15,10 +16,9 @@ from governor.store.fsck import Findings, fsck, verify_tail
 
 def verify_ledger(ctx: Context, *, tail: int | None = None) -> Findings:
     """Recompute hashes, streams and signatures of the whole log, or of its newest `tail` entries."""
-    log = ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())
-    producer = ctx.keys.producer_signer()
-    producers = {producer.key_id: producer.public_key}
     with ctx.rows.session() as session:
+        log = log_key(session, ctx.org, ctx.keys)
+        producers = {one.key_id: one.public_key for one in key_chain(session, ctx.org, ctx.keys, "producer")}
         if tail is None:
             return fsck(session, ctx.org, log, producers)
         return verify_tail(session, ctx.org, log, producers, entries=tail)

@@ -1,7 +1,9 @@
 """Keys as files in the home: log, issuer, producer (Ed25519 PEM), the log's second key (ML-DSA-44) and one content key per organization.
 
-Owns: making, reading and guarding key files, and the names keys sign under. Does not own: what is signed.
-Invariants: a key file is readable by its owner only, or it is refused; a key that exists is never overwritten; private bytes leave only as signatures.
+Owns: making, reading and guarding key files, the successor of a key while it is being replaced, and the names keys sign under. Does not own: what is
+signed, when a key is replaced (actions/rotate_keys.py), key stores (key_stores.py: `ROLE.uri` holds the address of a key that is no file here).
+Invariants: a key file is readable by its owner only, or it is refused; a key that exists is replaced by its successor only; private bytes leave only as
+signatures; a key replaced by another process is noticed at the next use.
 """
 
 from __future__ import annotations
@@ -9,25 +11,24 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from governor.adapters.key_files import KeySigner, make_key, read_key
+from governor.adapters.key_stores import open_key
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
-from governor.ledger.canonical import sha256_hex
 from governor.ledger.cosign import cosign_mldsa
-from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, vkey
+from governor.ledger.note import KEY_SIZE, MLDSA_COSIGNATURE, VerifierKey, vkey
 from governor.ledger.trust import trust_text
+from governor.ports import Signer
 
 ROLES: Final = ("log", "issuer", "producer")
 MLDSA: Final = "log-mldsa"
@@ -38,18 +39,6 @@ _NONCE: Final = 12
 _MAGIC: Final = b"GVK1"
 
 
-@dataclass
-class FileSigner:
-    """governor.ports.Signer over a private key held in memory. `key_id` is the hex SHA-256 of the public key."""
-
-    key_id: str
-    public_key: bytes
-    _private: Ed25519PrivateKey = field(repr=False)
-
-    def sign(self, message: bytes) -> bytes:
-        return self._private.sign(message)
-
-
 class FileKeys:
     """The keys of one home. `passphrase` is a reference (`env:NAME` or `file:PATH`), empty for unencrypted files."""
 
@@ -57,7 +46,7 @@ class FileKeys:
         self.folder = Path(home) / "keys"
         self.domain = domain
         self._passphrase = passphrase
-        self._signers: dict[str, FileSigner] = {}
+        self._signers: dict[str, tuple[object, Signer]] = {}
         self._mldsa: KeySigner | None = None
 
     def create(self, org: str = "default") -> None:
@@ -65,14 +54,18 @@ class FileKeys:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
         for role in ROLES:
-            if not self._path(role).exists():
-                self._place(self._path(role), self._pem(Ed25519PrivateKey.generate()))
+            if not self._path(role).exists() and not self._address(role).exists():
+                make_key(self._path(role), Ed25519PrivateKey.generate(), self._secret())
         if not self._path(MLDSA).exists():
             make_key(self._path(MLDSA), MLDSA44PrivateKey.generate(), self._secret())
         if not self._content_path(org).exists():
             self._place(self._content_path(org), self._wrap(secrets.token_bytes(CONTENT_SIZE)))
 
-    def log_signer(self) -> FileSigner:
+    def signer(self, role: str) -> Signer:
+        """The present key of a role; read again where its file changed."""
+        return self._signer(role)
+
+    def log_signer(self) -> Signer:
         return self._signer("log")
 
     def cosign(self, org: str, now: datetime) -> Callable[[str], str]:
@@ -87,10 +80,10 @@ class FileKeys:
             self._mldsa = read_key(self._path(MLDSA), self._secret())
         return self._mldsa
 
-    def issuer_signer(self) -> FileSigner:
+    def issuer_signer(self) -> Signer:
         return self._signer("issuer")
 
-    def producer_signer(self) -> FileSigner:
+    def producer_signer(self) -> Signer:
         return self._signer("producer")
 
     def content_key(self, org: str) -> bytes:
@@ -105,13 +98,25 @@ class FileKeys:
         """Name the issuer key signs packets under."""
         return f"{self.domain}/{org}/issuer"
 
-    def trust_text(self, org: str, witnesses: Mapping[str, str] | None = None) -> str:
-        """What a verifier must believe about this organization: public keys only. `witnesses`: vkeys by name; the auditor decides on a quorum."""
+    def trust_text(
+        self,
+        org: str,
+        witnesses: Mapping[str, str] | None = None,
+        *,
+        logs: Sequence[str] = (),
+        issuers: Sequence[str] = (),
+        root: str = "",
+    ) -> str:
+        """What a verifier must believe about this organization: public keys only. `witnesses`: vkeys by name; the auditor decides on a quorum.
+
+        `logs` and `issuers`: present and replaced keys with their ranges; without them the present ones.
+        """
         text = trust_text(
             title=f"Trust for packets of organization {org}. Hand it over outside the packet, with its SHA-256 in writing.",
-            logs=[vkey(self.origin(org), self.log_signer().public_key)],
-            issuers=[vkey(self.issuer_name(org), self.issuer_signer().public_key)],
+            logs=logs or [vkey(self.origin(org), self.log_signer().public_key)],
+            issuers=issuers or [vkey(self.issuer_name(org), self.issuer_signer().public_key)],
             witnesses=witnesses,
+            root=root,
         )
         if not self._path(MLDSA).exists():
             return text
@@ -121,20 +126,60 @@ class FileKeys:
             + f"# The log's second key, cosigning checkpoints (ML-DSA-44). A verifier that knows it may believe it as a log line:\n# log {second.text}\n"
         )
 
-    def _signer(self, role: str) -> FileSigner:
-        if role not in self._signers:
-            pem = self._read(self._path(role))
-            try:
-                private = serialization.load_pem_private_key(pem, self._secret())
-            except (ValueError, TypeError) as error:
-                raise IntegrityError(
-                    f"key file {self._path(role).name} cannot be read: {error}", hint="check the passphrase reference"
-                ) from None
-            if not isinstance(private, Ed25519PrivateKey):
-                raise IntegrityError(f"key file {self._path(role).name} holds no Ed25519 key")
-            public = private.public_key().public_bytes_raw()
-            self._signers[role] = FileSigner(sha256_hex(public), public, private)
-        return self._signers[role]
+    def successor(self, role: str) -> Signer | None:
+        """The key that is about to replace the present one, where a replacement is under way."""
+        name = f"{role}.next"
+        return self._signer(name) if self._path(name).exists() or self._address(name).exists() else None
+
+    def make_successor(self, role: str, address: str = "") -> Signer:
+        """A new key beside the present one, or the key at `address` of a key store; one that was begun is kept."""
+        found = self.successor(role)
+        if found is not None:
+            return found
+        name = f"{role}.next"
+        if address:
+            open_key(address)  # one that cannot be used is refused before anything is written
+            self._place(self._address(name), f"{address}\n".encode())
+        else:
+            make_key(self._path(name), Ed25519PrivateKey.generate(), self._secret())
+        return self._signer(name)
+
+    def adopt(self, role: str) -> None:
+        """The successor takes the place of the present key, whose file is gone then. Safe to repeat after a crash."""
+        file, address = self._path(f"{role}.next"), self._address(f"{role}.next")
+        if address.exists():
+            address.replace(self._address(role))
+            self._path(role).unlink(missing_ok=True)
+        elif file.exists():
+            self._address(role).unlink(missing_ok=True)
+            file.replace(self._path(role))
+
+    def where(self, role: str) -> str:
+        """`file`, or the address of the key store."""
+        return self._read(self._address(role)).decode().strip() if self._address(role).exists() else "file"
+
+    def _signer(self, role: str) -> Signer:
+        address = self._address(role)
+        path = address if address.exists() else self._path(role)
+        try:
+            seen = path.stat()
+        except FileNotFoundError:
+            raise NotFound(f"no key file {path.name} in {self.folder}", hint="run `governor init` (or give --home DIR)") from None
+        mark = (path, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
+        known = self._signers.get(role)
+        if known is None or known[0] != mark:
+            known = mark, open_key(self._read(path).decode().strip()) if path == address else self._ed25519(path)
+            self._signers[role] = known
+        return known[1]
+
+    def _ed25519(self, path: Path) -> Signer:
+        found = read_key(path, self._secret())
+        if len(found.public_key) != KEY_SIZE:
+            raise IntegrityError(f"key file {path.name} holds no Ed25519 key")
+        return found
+
+    def _address(self, role: str) -> Path:
+        return self.folder / f"{role}.uri"
 
     def _path(self, role: str) -> Path:
         return self.folder / f"{role}.pem"
@@ -178,11 +223,6 @@ class FileKeys:
         if kind == "file" and Path(name).is_file():
             return Path(name).read_bytes().rstrip(b"\r\n")
         raise Invalid(f"the key passphrase {kind}:{name} is not there", hint="use env:NAME or file:PATH")
-
-    def _pem(self, private: Ed25519PrivateKey) -> bytes:
-        secret = self._secret()
-        cipher = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
-        return private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, cipher)
 
     def _wrap(self, key: bytes) -> bytes:
         secret = self._secret()

@@ -28,6 +28,7 @@ from governor.cli import (
     focus,
     home,
     ingest,
+    keys,
     ledger,
     month_end,
     notify,
@@ -95,6 +96,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(change.app, name="change")
 app.add_typer(packet.app, name="packet")
 app.add_typer(trust.app, name="trust")
+app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(month_end.app, name="period")  # the same group as period.app, with the way to a close and back

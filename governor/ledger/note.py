@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -46,11 +46,12 @@ class NoteSigner(Protocol):
 
 @dataclass(frozen=True)
 class VerifierKey:
-    """Who may sign: a name, an algorithm and a public key."""
+    """Who may sign: a name, an algorithm and a public key; `earlier` are the log keys it replaced, each with the largest tree it signed."""
 
     name: str
     algorithm: int
     public_key: bytes
+    earlier: tuple[tuple[VerifierKey, int], ...] = field(default=(), compare=False)
 
     @property
     def key_id(self) -> bytes:
@@ -89,7 +90,19 @@ class Note:
     signatures: tuple[NoteSignature, ...]
 
     def signed_by(self, key: VerifierKey) -> bool | None:
-        """True if `key` signed this text, False if a signature claims so and is wrong, None if no signature names this key."""
+        """True if `key` signed this text, False if a signature claims so and is wrong, None if no signature names this key.
+
+        A checkpoint counts as signed by a log key also where a key that it replaced signed it, no larger than that key's last tree.
+        """
+        found = self._signed_by(key)
+        if found is None and key.earlier:
+            size = self.text.split("\n", 2)[1]
+            for older, last in key.earlier:
+                if size.isdecimal() and int(size) <= last and (said := self._signed_by(older)) is not None:
+                    return said
+        return found
+
+    def _signed_by(self, key: VerifierKey) -> bool | None:
         claimed = [found for found in self.signatures if found.name == key.name and found.key_id == key.key_id]
         if not claimed:
             return None

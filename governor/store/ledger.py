@@ -36,7 +36,7 @@ def append(session: Session, org_id: str, draft: EntryDraft, recorded_at: dateti
 
     The append lock is held until that transaction ends, so indices have no gap. On SQLite the caller's BEGIN IMMEDIATE is the lock.
     """
-    _lock(session, org_id)
+    lock(session, org_id)
     known = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.idem == draft.idem)).first()
     if known is not None:
         return known
@@ -104,7 +104,8 @@ def _anomaly(clock: datetime, last: LedgerEntry) -> EntryDraft:
     )
 
 
-def _lock(session: Session, org_id: str) -> None:
+def lock(session: Session, org_id: str) -> None:
+    """Whoever appends, signs or changes a key waits here; held until the transaction ends."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('governor-ledger:' || :org, 0))"), {"org": org_id})
 
@@ -149,22 +150,33 @@ def root_at(session: Session, org_id: str, size: int) -> bytes:
 
 
 def sign_checkpoint(
-    session: Session, org_id: str, signer: Signer, origin: str, now: datetime, *, cosign: Callable[[str], str] = lambda _: ""
+    session: Session,
+    org_id: str,
+    signer: Signer,
+    origin: str,
+    now: datetime,
+    *,
+    cosign: Callable[[str], str] = lambda _: "",
+    successor: Signer | None = None,
+    earlier: tuple[tuple[VerifierKey, int], ...] = (),
 ) -> LedgerCheckpoint | None:
     """Sign the committed tree, in a transaction of its own, after the entries committed; `cosign` adds lines. None when the log is empty.
 
+    While a key is being replaced its `successor` signs too; `earlier` are keys replaced before.
+
     Raises IntegrityError when the tree is not the last signed one with entries added: signing on would be equivocation.
     """
-    _lock(session, org_id)
+    lock(session, org_id)
     size = tree_size(session, org_id)
     last = latest_checkpoint(session, org_id)
     if last is not None:
-        _check_grown(session, org_id, last, size, VerifierKey(origin, 1, signer.public_key))
+        _check_grown(session, org_id, last, size, VerifierKey(origin, 1, signer.public_key, earlier))
     if size == 0 or (last is not None and last.size == size):
         return last
     found = root_at(session, org_id, size)
     said = Checkpoint(origin, size, found).text
-    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=sign_note(said, [(origin, signer)]) + cosign(said), created_at=now)
+    signed = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None])
+    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=signed + cosign(said), created_at=now)
     session.add(row)
     session.flush()
     return row

@@ -48,7 +48,10 @@ def test_an_approved_change_becomes_a_packet_that_verifies(world: Any) -> None:
     packet, trust = export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx)
     report = verify_packet(packet, trust)
     assert report.exit_code == 0, report.text()
-    assert detail(report, "approvals") == "2 distinct people (owner, security), neither requester nor evidence author, not cut over yet"
+    assert detail(report, "approvals") == (
+        "2 distinct people (owner, security), neither requester nor evidence author, not cut over yet; "
+        "none signed by passkey; weaker (password or token): owner, security"
+    )
     assert "re-derived" in detail(report, "binding")
     assert detail(report, "events").startswith("6 of 6 in ledger governor.local/default")
     files = unzip(packet)

@@ -1,0 +1,143 @@
+"""`keys list|rotate|revoke`: which keys sign, replacing one without losing what it signed, and saying that one is no longer to be believed.
+
+Owns: the order of steps of a replacement. Does not own: key files (adapters/keys.py), the chain and its ranges (key_history.py).
+Invariants: the entry is on record before the new key signs alone; between, checkpoints carry both signatures; every step may be repeated after a crash;
+the present key is never revoked before it is replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from sqlmodel import Session
+
+from governor.actions.context import Actor, Context
+from governor.actions.key_history import ROLES, HeldKey, key_chain, key_stream, vouching
+from governor.errors import Invalid, NotFound, Refused
+from governor.ledger.entry import Entry, EntryDraft
+from governor.ledger.note import VerifierKey, parse_note
+from governor.store import ledger
+
+REASONS: Final = ("compromised", "lost", "superseded", "ceased")
+
+
+def list_keys(ctx: Context) -> list[dict[str, Any]]:
+    """Every key of the installation that signs or signed: role, id, state, range of tree sizes. Public facts only."""
+    found: list[dict[str, Any]] = []
+    with ctx.rows.session() as session:
+        for role in ROLES:
+            chain = key_chain(session, ctx.org, ctx.keys, role)
+            coming = ctx.keys.successor(role)
+            if coming is not None:
+                found.append(
+                    {**shown(HeldKey(role, coming.key_id, coming.public_key, "incoming")), "store": ctx.keys.where(f"{role}.next")}
+                )
+            found += [{**shown(one), "store": ctx.keys.where(role) if place == 0 else ""} for place, one in enumerate(chain)]
+    return found
+
+
+def shown(key: HeldKey) -> dict[str, Any]:
+    return {
+        "role": key.role,
+        "key_id": key.key_id,
+        "state": key.state,
+        "sizes": key.sizes,
+        "since": key.since or None,
+        "revoked_at": key.revoked_at or None,
+        "reason": key.reason or None,
+    }
+
+
+def may_change_keys(actor: Actor) -> None:
+    """The operator of an embedded home holds the key files anyway; elsewhere an admin."""
+    if actor.kind != "operator":
+        actor.require("admin")
+
+
+def rotate_key(ctx: Context, actor: Actor, role: str, *, address: str = "") -> dict[str, Any]:
+    """Replace the key of a role, by a new file or by the key at `address`. A replacement that was interrupted is finished."""
+    may_change_keys(actor)
+    if role not in ROLES:
+        raise Invalid(
+            f"no role {role!r} has a key here", hint=f"roles: {', '.join(ROLES)}; the witness and the root have commands of their own"
+        )
+    old, new = ctx.keys.signer(role), ctx.keys.make_successor(role, address)
+    if old.key_id == new.key_id:
+        raise Invalid("this is the key that signs already")
+    vouched = new.sign(vouching(role, old.public_key, new.public_key))
+    payload = {
+        "role": role,
+        "key_id": new.key_id,
+        "public_key": base64.b64encode(new.public_key).decode(),
+        "previous": old.key_id,
+        "previous_public_key": base64.b64encode(old.public_key).decode(),
+        "vouched": base64.b64encode(vouched).decode(),
+    }
+    draft = EntryDraft("key:rotate", key_stream(role), payload, actor.ledger_ref(), f"key:rotate:{role}:{new.key_id}", ctx.now())
+    with ctx.transaction(actor) as tx:
+        idx = tx.append(draft).idx
+    _take_over(ctx, role, idx)
+    with ctx.rows.session() as session:
+        present, *before = key_chain(session, ctx.org, ctx.keys, role)
+    return {"role": role, "entry": idx, "key": shown(present), "previous": shown(before[0])}
+
+
+def _take_over(ctx: Context, role: str, idx: int) -> None:
+    ctx.seal()  # where the process died before it was sealed
+    with ctx.rows.session(write=True) as session:
+        ledger.lock(session, ctx.org)
+        if role == "log":
+            _both_signed(session, ctx, idx)
+        ctx.keys.adopt(role)
+
+
+def _both_signed(session: Session, ctx: Context, idx: int) -> None:
+    newest, coming = ledger.latest_checkpoint(session, ctx.org), ctx.keys.successor("log")
+    name, signers = ctx.keys.origin(ctx.org), [ctx.keys.log_signer(), *([coming] if coming else [])]
+    if (
+        newest is None
+        or newest.size <= idx
+        or not all(parse_note(newest.note).signed_by(VerifierKey(name, 1, one.public_key)) for one in signers)
+    ):
+        raise Refused("the newest checkpoint is not signed by both keys yet", hint="run the same command again")
+
+
+def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size: int | None = None, note: str = "") -> dict[str, Any]:
+    """A replaced key is not to be believed for trees larger than `at_size` (default: as far as its range went)."""
+    may_change_keys(actor)
+    if reason not in REASONS:
+        raise Invalid(f"unknown reason {reason!r}", hint=f"reasons: {', '.join(REASONS)}")
+    if at_size is not None and at_size < 0:
+        raise Invalid("a tree size is not negative")
+    with ctx.rows.session() as session:
+        every = [one for role in ROLES for one in key_chain(session, ctx.org, ctx.keys, role)]
+    found = [one for one in every if one.key_id.startswith(key_id.lower())] if len(key_id) >= 8 else []  # noqa: PLR2004 - 32 bits
+    if len(found) != 1:
+        raise NotFound(f"no key {key_id} signs or signed here", hint="`governor keys list` shows their ids; give at least 8 digits")
+    (key,) = found
+    if key.state == "active":
+        raise Refused(f"this is the {key.role} key that signs now", hint=f"first `governor keys rotate {key.role}`")
+    payload: dict[str, Any] = {"role": key.role, "key_id": key.key_id, "reason": reason}
+    if at_size is not None:
+        payload["revoked_at_size"] = at_size
+    draft = EntryDraft(
+        "key:revoke",
+        key_stream(key.role),
+        payload,
+        actor.ledger_ref(),
+        f"key:revoke:{key.key_id}:{at_size}",
+        ctx.now(),
+        personal={"note": note} if note else {},
+    )
+    with ctx.transaction(actor) as tx:
+        tx.append(draft)
+    with ctx.rows.session() as session:
+        return shown(next(one for one in key_chain(session, ctx.org, ctx.keys, key.role) if one.key_id == key.key_id))
+
+
+def present_issuer(session: Session, ctx: Context) -> str:
+    """Key id of the issuer that the ledger names last; a packet under another would be refused by verifiers."""
+    rows = ledger.entries(session, ctx.org, stream=key_stream("issuer"), limit=1000)
+    named = [entry.payload["key_id"] for entry in (Entry.parse(row.leaf) for row in rows) if entry.type == "key:rotate"]
+    return str(named[-1]) if named else ctx.keys.issuer_signer().key_id

@@ -1,0 +1,177 @@
+"""Keys are replaced and revoked without losing what they signed; a packet outside its keys' ranges is refused."""
+
+import base64
+import contextlib
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from governor.actions.context import OPERATOR, Context, open_context
+from governor.actions.decide import approve
+from governor.actions.export_packet import export_packet
+from governor.actions.export_trust import export_trust
+from governor.actions.key_history import key_chain
+from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
+from governor.actions.verify_ledger import current_checkpoint, verify_ledger
+from governor.errors import Forbidden, Invalid, NotFound, Refused
+from governor.ledger.note import VerifierKey, parse_note
+from governor.ledger.trust import parse_trust
+from governor.packets import standalone_verifier
+from governor.packets.verify import verify_packet
+from governor.settings import load_settings
+from governor.store import ledger
+
+
+def packet_of(world: Any) -> tuple[str, bytes]:
+    change = world.reviewed()
+    for name in ("dana", "sol"):
+        approve(world.ctx, world.person(name), change["id"], digest=change["digest"], reason="evidence read")
+        world.later(minutes=5)
+    return str(change["id"]), export_packet(world.ctx, world.person("ada"), change["id"])
+
+
+def verdicts(packet: bytes, trust: str) -> tuple[int, int]:
+    program = standalone_verifier.verify(packet, standalone_verifier.Trust(trust.encode()))
+    return verify_packet(packet, trust).exit_code, standalone_verifier.result_of(program[1])
+
+
+def test_packets_of_before_and_after_verify_under_one_trust_file(world: Any) -> None:
+    change, before = packet_of(world)
+    old_trust = export_trust(world.ctx)
+    for role in ("log", "issuer", "producer", "log"):
+        world.later(minutes=1)
+        rotate_key(world.ctx, OPERATOR, role)
+    after, trust = export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx)
+    believed = parse_trust(trust.encode())
+    assert (len(believed.logs), len(believed.issuers)) == (3, 2)
+    assert verdicts(before, trust) == verdicts(after, trust) == (0, 0)
+    assert verdicts(before, old_trust) == (0, 0)
+    assert verdicts(after, old_trust) == (2, 2), "keys it does not name"
+    assert verify_ledger(world.ctx).problems == []
+
+
+def test_a_packet_of_the_old_issuer_outside_its_range_is_refused(world: Any) -> None:
+    change, before = packet_of(world)
+    old = key_ring(world.ctx, "issuer")[0]
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    trust = export_trust(world.ctx)
+    last = next(one.last for one in parse_trust(trust.encode()).issuers if one.key.public_key == old.public_key)
+    narrower = trust.replace(f" 0..{last}", f" 0..{last - 3}")
+    assert narrower != trust
+    report = verify_packet(before, narrower)
+    assert (report.exit_code, verdicts(before, narrower)) == (1, (1, 1))
+    assert "the issuer key is not valid for tree size" in report.text()
+    assert verdicts(export_packet(world.ctx, world.person("ada"), change), narrower) == (0, 0)
+
+
+def test_a_checkpoint_joins_the_old_log_key_and_the_new_one(world: Any) -> None:
+    before = key_ring(world.ctx, "log")[0]
+    done = rotate_key(world.ctx, OPERATOR, "log")
+    now, was = key_ring(world.ctx, "log")
+    assert (was.public_key, now.state, was.state) == (before.public_key, "active", "retired")
+    origin = world.ctx.keys.origin(world.ctx.org)
+    with world.ctx.rows.session() as session:
+        joint = ledger.checkpoint_covering(session, world.ctx.org, done["entry"])
+    note = parse_note(joint.note)
+    assert all(note.signed_by(VerifierKey(origin, 1, key.public_key)) for key in (was, now))
+    assert was.last == joint.size == now.first
+    world.later(minutes=1)
+    rotate_key(world.ctx, OPERATOR, "producer")
+    alone = parse_note(current_checkpoint(world.ctx))
+    assert alone.signed_by(VerifierKey(origin, 1, now.public_key)) is True
+    assert alone.signed_by(VerifierKey(origin, 1, was.public_key)) is None, "the old key signs no more"
+    assert not list((world.ctx.settings.home / "keys").glob("*.next*"))
+
+
+def test_another_process_takes_up_the_new_keys(world: Any) -> None:
+    other = open_context(load_settings(home=world.ctx.settings.home))
+    with contextlib.closing(other):
+        other.keys.log_signer(), other.keys.issuer_signer(), other.keys.producer_signer()  # held in memory
+        for role in ("log", "issuer", "producer"):
+            rotate_key(world.ctx, OPERATOR, role)
+        change = world.reviewed()
+        for name in ("dana", "sol"):
+            approve(other, world.person(name), change["id"], digest=change["digest"], reason="evidence read")
+        packet = export_packet(other, world.person("ada"), change["id"])
+        assert verdicts(packet, export_trust(world.ctx)) == (0, 0)
+        assert verify_ledger(other).problems == []
+
+
+@pytest.mark.parametrize("role", ["log", "issuer", "producer"])
+@pytest.mark.parametrize("step", ["before the entry", "after the entry", "after the seal"])
+def test_a_replacement_that_died_is_finished(world: Any, role: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = key_ring(world.ctx, role)[0]
+    broken = {
+        "before the entry": (Context, "transaction"),
+        "after the entry": (Context, "seal"),
+        "after the seal": (type(world.ctx.keys), "adopt"),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(*broken[step], _die)
+        with pytest.raises(RuntimeError, match="killed"):
+            rotate_key(world.ctx, OPERATOR, role)
+    assert [one["state"] for one in list_keys(world.ctx) if one["role"] == role] == ["incoming", "active"]
+    if role == "issuer" and step != "before the entry":
+        change = world.reviewed()
+        for name in ("dana", "sol"):
+            approve(world.ctx, world.person(name), change["id"], digest=change["digest"], reason="evidence read")
+        with pytest.raises(Refused, match="being replaced"):
+            export_packet(world.ctx, world.person("ada"), change["id"])
+    rotate_key(world.ctx, OPERATOR, role)
+    assert [one.state for one in key_ring(world.ctx, role)] == ["active", "retired"]
+    assert key_ring(world.ctx, role)[1].public_key == old.public_key
+    _, packet = packet_of(world)
+    assert verdicts(packet, export_trust(world.ctx)) == (0, 0)
+    assert verify_ledger(world.ctx).problems == []
+
+
+def _die(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("killed")
+
+
+def test_a_revoked_key_is_believed_no_further_than_said(world: Any) -> None:
+    _, before = packet_of(world)
+    old = key_ring(world.ctx, "issuer")[0]
+    with pytest.raises(Refused, match="signs now"):
+        revoke_key(world.ctx, OPERATOR, old.key_id, reason="compromised")
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    with pytest.raises(Invalid, match="unknown reason"):
+        revoke_key(world.ctx, OPERATOR, old.key_id, reason="because")
+    with pytest.raises(NotFound):
+        revoke_key(world.ctx, OPERATOR, "00000000", reason="lost")
+    done = revoke_key(world.ctx, OPERATOR, old.key_id[:12], reason="compromised", at_size=3, note="laptop stolen")
+    assert (done["state"], done["sizes"], done["reason"]) == ("revoked", "0..3", "compromised")
+    assert verdicts(before, export_trust(world.ctx)) == (1, 1)
+    shown = next(one for one in list_keys(world.ctx) if one["key_id"] == old.key_id)
+    assert shown["revoked_at"]
+    assert shown["state"] == "revoked"
+
+
+def test_only_an_admin_or_the_operator_changes_keys(world: Any) -> None:
+    for who in ("rae", "ada"):
+        with pytest.raises(Forbidden):
+            rotate_key(world.ctx, world.person(who), "log")
+        with pytest.raises(Forbidden):
+            revoke_key(world.ctx, world.person(who), "00000000", reason="lost")
+    with pytest.raises(Invalid, match="no role"):
+        rotate_key(world.ctx, OPERATOR, "root")
+
+
+def test_a_row_written_by_the_database_owner_adds_no_key(world: Any) -> None:
+    """Somebody with the database but not the key files names a predecessor of their own."""
+    rotate_key(world.ctx, OPERATOR, "producer")
+    honest = [one.key_id for one in key_ring(world.ctx, "producer")]
+    with world.ctx.rows.session(write=True) as session:
+        (row,) = ledger.entries(session, world.ctx.org, stream="key/producer")
+        held = ledger.parsed(row)["payload"]["previous_public_key"].encode()
+        forged = row.leaf.replace(held, base64.b64encode(b"\x07" * 32))
+        session.execute(text("DROP TRIGGER ledgerentry_no_update"))
+        session.execute(text("UPDATE ledgerentry SET leaf = :leaf WHERE idx = :idx"), {"leaf": forged, "idx": row.idx})
+    assert [one.key_id for one in key_ring(world.ctx, "producer")] == honest[:1]
+    assert verify_ledger(world.ctx).problems
+
+
+def key_ring(ctx: Context, role: str) -> list[Any]:
+    with ctx.rows.session() as session:
+        return key_chain(session, ctx.org, ctx.keys, role)
