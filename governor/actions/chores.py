@@ -33,6 +33,7 @@ CHORES: Final = (
     Chore("erase expired content", "governor.actions.erase:erase_expired", 86_400.0),
     Chore("watch budgets", "governor.actions.watch:watch", 300.0),
     Chore("compact lake", "governor.actions.ingest:compact", 6 * 3600.0),
+    Chore("revalidate routes", "governor.actions.route_checks:schedule", 3600.0),
     Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),
     Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
 )

@@ -80,7 +80,14 @@ def findings(ctx: Context, period: str, *, as_of: str = "event") -> list[Finding
 
 def findings_of(ctx: Context, month: GovernedMonth, period: str) -> list[Finding]:
     """The same for a month that is already governed."""
-    return in_order([*call_findings(month.groups), *window_findings(month_windows(ctx, month, period)), *source_findings(ctx, month)])
+    return in_order(
+        [
+            *call_findings(month.groups),
+            *window_findings(month_windows(ctx, month, period)),
+            *source_findings(ctx, month),
+            *route_findings(ctx, month),
+        ]
+    )
 
 
 def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
@@ -103,6 +110,31 @@ def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
             said = f"{name}: silent for {hours:,} hour{'s' if hours != 1 else ''} of a kind that always brought calls, first from {one['gaps'][0]['start']}"
             todo = "Look whether the sender stopped, then read the missing hours from an export."
             found.append(Finding("source.silence", None, "high", "warning", said, todo, 0, 0))
+    return found
+
+
+def route_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
+    """Approved routes that were asked again in the month and are not what was approved (actions/revalidate.py); the last check of each counts."""
+    from governor.actions.route_checks import checks_between
+
+    todo = "Look at the check on the change's page; propose a change, or let the approval run out. No route was changed."
+    found = []
+    for check in checks_between(ctx, month.start, month.end):
+        if check["verdict"] in {"broken", "drifted"}:
+            broken = check["verdict"] == "broken"
+            severity, status = ("high", "violation") if broken else ("medium", "warning")
+            found.append(
+                Finding(
+                    "route.revalidation",
+                    check["workflow"],
+                    severity,
+                    status,
+                    f"{check['change']}: {check['result']['sentence']}",
+                    todo,
+                    0,
+                    0,
+                )
+            )
     return found
 
 

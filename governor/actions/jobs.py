@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 # Every job there is: the name in the outbox -> the function that does it, called as function(ctx, **args).
 ACTORS: Final[dict[str, str]] = {
     "replay": "governor.actions.replay:replay",
+    "revalidate": "governor.actions.revalidate:revalidate",
     "notify": "governor.actions.notify:deliver",
     "anchor": "governor.actions.anchors:publish_anchor",
 }

@@ -22,7 +22,7 @@ from governor.shadow.measured import number, text
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.predicate import DEFAULT, LENGTH, check_fields, condition, edges_of, rego, segment_of, useful
 from governor.shadow.reported import MONTH_DAYS, PICO
-from governor.shadow.split import Confirmed, Score, Segment, Trial, chooses, least_fresh, recommended, split, trials
+from governor.shadow.split import ALPHA, Confirmed, Score, Segment, Trial, chooses, least_fresh, recommended, split, trials
 from governor.shadow.statistics import pairs_needed
 from governor.store.lake_facts import key_expression
 
@@ -55,8 +55,8 @@ def split_route(ctx: Context, change_id: str, *, by: Sequence[str] = (), confirm
     margins = {metric.name: float(metric.margin) for metric in other.metrics if metric.critical}
     if QUALITY not in margins:
         raise Invalid(f"the plan of {change_id} promises nothing about quality, so no part of the traffic can be confirmed")
-    scored, frontier = split(choosing, fresh, margins, float(other.alpha_final))
-    return document(plan, change_id, confirm_on, names, choosing, fresh, scored, frontier, margins, float(other.alpha_final))
+    scored, frontier = split(choosing, fresh, margins, ALPHA)
+    return document(plan, change_id, confirm_on, names, choosing, fresh, scored, frontier, margins, ALPHA)
 
 
 def evidence_of(ctx: Context, change_id: str) -> tuple[ReplayPlan, list[Pair]]:

@@ -13,6 +13,7 @@ from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.propose import propose
+from governor.actions.route_checks import checks_of, start_revalidation
 from governor.actions.show_change import list_changes, show_change
 from governor.actions.split_route import split_route
 from governor.actions.start_shadow import start_shadow
@@ -97,6 +98,18 @@ def split(
     return split_route(ctx, change_id, by=[name.strip() for name in by.split(",") if name.strip()], confirm_on=confirm_on)
 
 
+@get("/changes/{change_id:str}/revalidations", sync_to_thread=True, tags=TAGS)
+def revalidations(ctx: Context, change_id: str) -> dict[str, Any]:
+    """How the approved route answered when it was asked again; the newest twelve checks."""
+    return {"checks": checks_of(ctx, show_change(ctx, change_id)["id"])}
+
+
+@post("/changes/{change_id:str}/revalidate", status_code=202, sync_to_thread=True, tags=TAGS)
+def ask_again(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+    """Ask the approved route again now; a worker does it. Changes no route."""
+    return start_revalidation(ctx, actor, change_id)
+
+
 @post("/changes", sync_to_thread=True, tags=TAGS)
 def make(ctx: Context, actor: Actor, data: Proposal) -> dict[str, Any]:
     """Propose a route change. The evaluation plan is fixed now, before anything is sent."""
@@ -156,4 +169,4 @@ def packet(ctx: Context, actor: Actor, change_id: str, data: Recipient) -> Respo
     return download(body, MEDIA_TYPE, f"{change_id}.govpacket", **{"Governor-SHA256": sha256_hex(body)})
 
 
-ROUTES = [list_all, show, split, make, shadow, say_yes, say_no, moved, verify, packet]
+ROUTES = [list_all, show, split, revalidations, ask_again, make, shadow, say_yes, say_no, moved, verify, packet]

@@ -59,6 +59,14 @@ class OutputContract(Part):
         return schema
 
 
+class Revalidate(Part):
+    """How often an approved route of the workflow is asked again with prompts of its approved evidence, on how many, for how much at most."""
+
+    every_days: int = Field(default=30, ge=1, le=366)
+    sample: int = Field(default=50, ge=20, le=500, description="prompts of a check; each is asked twice")
+    budget_usd: Money = Field(default="2", description="the most a check may spend")
+
+
 class WorkflowDocument(Document):
     kind: Literal["workflow"] = "workflow"
     id: Identifier
@@ -75,6 +83,9 @@ class WorkflowDocument(Document):
     output_contract: OutputContract | None = None
     content_capture: Capture | None = None
     content_retention_days: int | None = Field(default=None, ge=0)
+    revalidate: Revalidate | None = Field(
+        default=None, description="check approved routes on a schedule; without it they are not asked again"
+    )
     order: int = Field(default=0, description="lower is asked first; equal orders keep the order of first application")
     match: list[Match] = Field(default_factory=list)
     routes: list[Route] = Field(default_factory=list)

@@ -231,6 +231,22 @@ def ends(interval: list[str], form: str) -> str:
     return f"[{', '.join(format(float(end), form) for end in interval)}]"
 
 
+@app.command("revalidate")
+def revalidate(
+    ctx: typer.Context, change_id: Id, wait: Annotated[bool, typer.Option("--wait", help="Until the check is done.")] = False
+) -> None:
+    """Ask the approved route again with prompts of its approved evidence, as the workflow's `revalidate` sets. Changes no route."""
+    from governor.actions.jobs import wait_for
+    from governor.actions.route_checks import checks_of, start_revalidation
+
+    session = session_of(ctx)
+    started = start_revalidation(session.context(), session.actor(), change_id)
+    found = started if not wait or wait_for(session.context(), started["job"]) != "done" else checks_of(session.context(), started["id"])[0]
+    session.print(
+        found, found["result"]["sentence"] if found.get("result") else f"check {started['check']} of {started['id']} is with a worker"
+    )
+
+
 @app.command("expire")
 def expire(ctx: typer.Context) -> None:
     """Expire changes whose approvals ran out; the worker does this by itself."""

@@ -12,12 +12,11 @@ import duckdb
 import numpy as np
 import pytest
 
-from governor.shadow.split import Trial, recommended, scores, split
+from governor.shadow.split import ALPHA, Trial, recommended, scores, split
 
 SHARED = Path(__file__).parents[2] / "../shared/data/shadow"
 pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="recorded model outputs are not in this checkout")
 SIZES = [pytest.param(0.05, id="small"), pytest.param(1.0, id="whole", marks=pytest.mark.bench)]
-ALPHA = 0.04
 BEST_PUBLISHED = {"APGR": 0.603, "CPT80": 70.3}  # RouteLLM (arXiv 2406.18665), MMLU
 
 

@@ -1,0 +1,198 @@
+"""An approved route asked again over real HTTP: what is seen, what it costs, what it leaves behind, and that no route changes."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+from sqlmodel import select
+
+from governor.actions.apply import apply
+from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.findings import findings
+from governor.actions.ingest import ingest
+from governor.actions.init_home import init_home
+from governor.actions.jobs import work_off
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.people import authenticate, create_token
+from governor.actions.propose import propose
+from governor.actions.replay import http_endpoint, replay
+from governor.actions.revalidate import revalidate
+from governor.actions.route_checks import checks_of, schedule, start_revalidation
+from governor.actions.split_route import split_route
+from governor.actions.start_shadow import start_shadow
+from governor.catalog import parse_documents
+from governor.demo.catalog import catalog_yaml
+from governor.demo.simulated_endpoint import SimulatedEndpoint
+from governor.demo.simulated_model import Behaviour
+from governor.demo.traffic import make_month
+from governor.errors import Invalid, MissingEvidence, WrongState
+from governor.settings import load_settings
+from governor.store.rows.changes import Change
+from governor.store.rows.ledger import LedgerEntry
+
+WORKFLOW = "fnol-triage"
+UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
+SETTING = "\nrevalidate: {every_days: 7, sample: 40, budget_usd: '%s'}"
+
+
+@dataclass
+class House:
+    ctx: Context
+    admin: Actor
+    rae: Actor
+    endpoint: SimulatedEndpoint
+    change: str = ""
+
+    def apply(self, *, budget: str | None = "2") -> None:
+        text = catalog_yaml(self.endpoint.base_url, UNTIL)
+        place = f"id: {WORKFLOW}"
+        assert place in text
+        text = text.replace(place, place + (SETTING % budget if budget else ""), 1)
+        if self.change:
+            documents = list(yaml.safe_load_all(text))
+            route = {"id": "shadowed", "provider": "openai", "model": "gpt-4.1-mini", "change": self.change, "approved_until": UNTIL}
+            next(one for one in documents if one.get("id") == WORKFLOW)["routes"].append(route)
+            text = yaml.safe_dump_all(documents)
+        apply(self.ctx, self.admin, parse_documents(text))
+
+    def check(self, **behaviour: Any) -> dict[str, Any]:
+        """A check with the model of the approved name behaving otherwise from now on."""
+        self.endpoint.behaviours["sim-mini"] = Behaviour(**{"differ": 0.002, **behaviour})
+        return revalidate(self.ctx, start_revalidation(self.ctx, self.rae, self.change)["check"])
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    home = tmp_path_factory.mktemp("revalidate")
+    patch = pytest.MonkeyPatch()
+    for name in [name for name in os.environ if name.startswith("GOVERNOR_")]:
+        patch.delenv(name)
+    patch.setenv("GOVERNOR_DEMO_SHADOW_KEY", "shadow-key")
+    patch.setenv("GOVERNOR_ALLOW_PRIVATE_ENDPOINTS", "true")
+    with SimulatedEndpoint(seed=7) as endpoint:
+        ctx = open_context(load_settings(home=home), create=True)
+        admin = authenticate(ctx, init_home(ctx, email="admin@acme.example", name="Admin", billing_zone="UTC")["token"])
+        made = House(ctx, admin, admin, endpoint)
+        made.apply()
+        ingest(ctx, OPERATOR, "litellm", [str(file) for file in make_month(home / "traffic", "2026-10", calls=3000).files])
+        made.rae = authenticate(ctx, create_token(ctx, admin, email="rae@acme.example")["token"])
+        proposed = propose(
+            ctx, made.rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", reason="cheaper",
+            endpoint_model="sim-mini", sample=420, margins={"quality": "0.1"},
+        )  # fmt: skip
+        with pytest.raises(MissingEvidence):
+            split_route(ctx, str(proposed["id"]))
+        replay(ctx, str(start_shadow(ctx, made.rae, str(proposed["id"]))["run"]))
+        made.change = str(proposed["id"])
+        yield made
+        ctx.close()
+    patch.undo()
+
+
+@pytest.fixture
+def live(house: House) -> House:
+    """The change cut over: its route is an approved one of the catalog."""
+    with house.ctx.rows.session(write=True) as session:
+        change = session.exec(select(Change).where(Change.id == house.change)).one()
+        change.state, change.cutover_at = "cutover", house.ctx.now() - timedelta(days=8)
+        session.add(change)
+    house.apply()
+    return house
+
+
+def test_a_split_is_recommended_from_the_pairs_and_nothing_is_written(house: House) -> None:
+    found = split_route(house.ctx, house.change, by=["input_tokens"])
+    assert found["status"] == "recommended"
+    assert found["choosing"]["pairs"] + found["fresh"]["pairs"] <= 420
+    assert float(found["recommended"]["traffic_share"]) > 0.5
+    assert "candidate if {" in found["rego"]
+    assert split_route(house.ctx, house.change, by=["input_tokens"]) == found
+    with pytest.raises(Invalid, match="cannot be split by"):
+        split_route(house.ctx, house.change, by=["output_tokens"])
+
+
+def test_only_a_route_in_use_is_asked_again(house: House) -> None:
+    with pytest.raises(WrongState, match="no route in force"):
+        start_revalidation(house.ctx, house.rae, house.change)
+
+
+def test_a_steady_model_gives_no_change_seen_and_one_entry(live: House) -> None:
+    before = catalog_as_of(live.ctx).workflows[WORKFLOW].routes
+    live.endpoint.asked.clear()
+    found = live.check()
+    assert found["verdict"] == "no_change_seen", found
+    assert found["result"]["n"] == 40
+    assert live.endpoint.asked == {"sim-mini": 80}, "each prompt is asked twice and nothing else"
+    assert 0 < float(found["spent"]) <= 2
+    with live.ctx.rows.session() as session:
+        entries = session.exec(select(LedgerEntry).where(LedgerEntry.type == "route:revalidate")).all()
+    assert len(entries) == 1
+    assert revalidate(live.ctx, found["check"]) == found, "a finished check asks nothing again"
+    assert catalog_as_of(live.ctx).workflows[WORKFLOW].routes == before
+
+
+def test_a_model_that_answers_otherwise_under_its_name_has_drifted(live: House) -> None:
+    found = live.check(differ=0.6)
+    assert found["verdict"] == "drifted"
+    assert found["result"]["answers"]["moved"]
+    month = live.ctx.now().strftime("%Y-%m")
+    assert [(one.status, one.workflow) for one in findings(live.ctx, month) if one.rule == "route.revalidation"] == [("warning", WORKFLOW)]
+
+
+def test_a_broken_promise_is_a_violation(live: House) -> None:
+    found = live.check(break_json=0.5)
+    assert found["verdict"] == "broken"
+    assert "contract" in [one["name"] for one in found["result"]["metrics"] if one["status"] == "broken"]
+    month = live.ctx.now().strftime("%Y-%m")
+    assert [one.status for one in findings(live.ctx, month) if one.rule == "route.revalidation"] == ["violation"]
+
+
+def test_the_budget_of_a_check_is_a_hard_stop(live: House) -> None:
+    live.apply(budget="0.0001")
+    found = live.check()
+    assert found["verdict"] == "aborted_budget"
+    assert float(found["spent"]) <= 0.0001
+    assert sum(found["result"]["states"].values()) == 40
+
+
+def test_a_reservation_that_outlived_its_worker_is_spent(live: House) -> None:
+    started = start_revalidation(live.ctx, live.rae, live.change)
+
+    def dying(ctx: Context, name: str) -> Any:
+        class Endpoint:
+            def call_many(self, requests: Any, *, concurrency: int) -> Any:  # noqa: ARG002
+                raise KeyboardInterrupt
+
+        return Endpoint()
+
+    with pytest.raises(KeyboardInterrupt):
+        revalidate(live.ctx, started["check"], endpoints=dying)
+    live.endpoint.behaviours["sim-mini"] = Behaviour(differ=0.002)
+    again = revalidate(live.ctx, started["check"], endpoints=http_endpoint)
+    plain = live.check()
+    assert again["verdict"] == plain["verdict"] == "no_change_seen"
+    assert float(again["spent"]) > float(plain["spent"])
+
+
+def test_without_a_setting_nothing_is_asked(live: House) -> None:
+    live.apply(budget=None)
+    assert schedule(live.ctx) == []
+    with pytest.raises(Invalid, match="sets no sample and budget"):
+        start_revalidation(live.ctx, live.rae, live.change)
+
+
+def test_the_schedule_asks_when_a_check_is_due_and_a_worker_does_it(live: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert schedule(live.ctx) == [], "the last check is of today"
+    later = datetime.now(UTC) + timedelta(days=9)
+    monkeypatch.setattr(live.ctx, "now", lambda: later, raising=False)
+    assert schedule(live.ctx) == [live.change]
+    assert schedule(live.ctx) == [], "one check at a time"
+    assert work_off(live.ctx) >= 1
+    newest = checks_of(live.ctx, live.change)[0]
+    assert (newest["status"], newest["scheduled"]) == ("done", True)
+    assert json.dumps(newest)
