@@ -156,6 +156,7 @@ class ModelRequest:
     max_output_tokens: int
     timeout_s: float = 120.0
     metadata: Mapping[str, str] = field(default_factory=dict)
+    stream: bool = False  # ask for a stream, so that the time to the first token can be measured
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class ModelReply:
 class ModelEndpoint(Protocol):
     """Where shadow replays and judges go. Never used for production traffic."""
 
-    def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+    def call_many(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
         """Answers in completion order; never raises for a failed call (that is a reply)."""
         ...
 
@@ -202,6 +203,24 @@ class Renderer(Protocol):
     """Printing press: same document, same bytes."""
 
     def __call__(self, document: Mapping[str, Any]) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A month in the format of another system. control: what was counted and summed from the printed records themselves."""
+
+    suffix: str
+    media_type: str
+    body: bytes
+    control: Mapping[str, Any]
+
+
+class MonthPrinter(Protocol):
+    """A closed month in a named format. mapping: the text of a mapping file instead of the shipped one. Raises Invalid."""
+
+    def __call__(
+        self, document: Mapping[str, Any], name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False
+    ) -> Printed: ...
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlmodel import select
@@ -18,18 +18,18 @@ from sqlmodel import select
 from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.replay_calls import WAVE, Endpoints, Replay, answers, priced
+from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import keep_output, measure_reply, recorded_reply, request_of
 from governor.actions.replay_judge import ask_judge
-from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import OPEN, Task, Written, find_run, load, reserve, settle, start, write_recorded
+from governor.actions.replay_price import Pricer, most_tokens
+from governor.actions.replay_rows import Result, Task, Written, find_run, load, reserve, settle_all, start, write_recorded
 from governor.actions.review import ensure_review
 from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.errors import IntegrityError, Unavailable
-from governor.ports import ModelEndpoint
+from governor.ports import ModelEndpoint, ModelReply
 from governor.shadow.baseline import AA_LEAST
 from governor.shadow.measured import harmed_after
 from governor.shadow.plan import ReplayPlan
@@ -115,31 +115,43 @@ def measure_recorded(job: Replay) -> None:
         state = "done" if facts is not None or job.plan.baseline_arm == "replayed" else "excluded_content"
         found[position] = Written(state, facts, job.pricer.recorded(row), output_sha256=row["output_sha256"] or "")
     write_recorded(job.ctx, job.run_id, found)
-    job.table = load(job.ctx, job.run_id)
+    for position, written in found.items():
+        job.table[position]["recorded"] = Result(written.state, written.facts, written.cost_pico, output_sha256=written.output_sha256)
 
 
 def carry_out(job: Replay) -> None:
-    """Waves of positions in the registered order, until all are final, the budget is gone or harm is certain."""
+    """Positions in the registered order, until all are final, the budget is gone or harm is certain."""
     endpoint = job.endpoints(job.ctx, job.plan.endpoint)
-    size = max(job.plan.concurrency * WAVE // 2, job.plan.block, job.plan.n // WAVES)
     idle = 0
     while todo := job.open_positions():
-        if decided(job):
-            job.mark(dict.fromkeys(todo, "skipped_decided"))
-            break
-        groups, unusable = build(job, todo[:size])
-        job.mark(unusable)
-        granted = reserve(job.ctx, job.run_id, groups)
-        if groups and not granted and afford_nothing(job, groups[0]):
-            job.mark(dict.fromkeys(todo, "skipped_budget"))
-            break
-        send(job, endpoint, granted)
-        idle = 0 if granted or unusable else idle + 1
+        sent = send(job, endpoint, leases(job, todo))
+        idle = 0 if sent or len(job.open_positions()) < len(todo) else idle + 1
         if idle > PATIENCE:
             raise Unavailable(f"another worker holds positions of run {job.run_id} and does not finish them")
         if idle:
             time.sleep(0.5)
             job.table = load(job.ctx, job.run_id)
+
+
+def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
+    """Calls that may be sent: reserved some positions at a time, while the calls before them are under way. Ends where the budget does not reach for now."""
+    size = max(job.plan.concurrency * WAVE // 2, job.plan.block, job.plan.n // WAVES)
+    held = False  # is anything of this round under way?
+    for at in range(0, len(todo), size):
+        if decided(job):
+            job.mark(dict.fromkeys(todo[at:], "skipped_decided"))
+            return
+        groups, unusable = build(job, todo[at : at + size])
+        job.mark(unusable)
+        granted = reserve(job.ctx, job.run_id, groups)
+        for task in granted:
+            job.table[task.position][task.arm].state = "reserved"
+        yield from granted
+        held = held or bool(granted)
+        if len(granted) < sum(map(len, groups)):
+            if not held and afford_nothing(job, groups[0]):
+                job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
+            return
 
 
 def afford_nothing(job: Replay, group: Sequence[Task]) -> bool:
@@ -151,11 +163,7 @@ def afford_nothing(job: Replay, group: Sequence[Task]) -> bool:
 
 def decided(job: Replay) -> bool:
     """Is there no point in sending more: harm is certain, or the baseline itself hardly works?"""
-    prefix = []
-    for pair in job.pairs():
-        if pair.state in OPEN:
-            break
-        prefix.append(pair)
+    prefix = job.finished()
     done = [pair for pair in prefix if pair.state == "done"]
     if len(done) >= AA_LEAST and sum(pair.baseline_usable for pair in done) * 10 < len(done):
         return True
@@ -178,20 +186,29 @@ def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict
             if arm in job.table[position] and job.table[position][arm].state == "planned":
                 route = job.route(arm)
                 request = request_of(job.plan, job.run_id, position, arm, route, given)
-                worst = job.pricer.worst(route, now, request.messages, request.params, request.max_output_tokens)
+                into = most_tokens(request.messages, request.params) if job.plan.params else given.most_tokens
+                worst = job.pricer.tokens(route, now, input_tokens=into, output_tokens=request.max_output_tokens) or 0
                 group.append(Task(position, arm, request, route, worst))
         if group:
             groups.append(group)
     return groups, unusable
 
 
-def send(job: Replay, endpoint: ModelEndpoint, tasks: Sequence[Task]) -> None:
-    for task, reply in answers(endpoint, tasks, job.plan.concurrency):
-        if reply.status == "refused_params":
-            job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, Written("excluded_params"))
-            continue
-        given = job.input_of(task.position)
-        facts = measure_reply(reply, job.plan.output_contract, given) if given is not None else None
-        address = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
-        written = Written("done" if facts else "excluded_content", facts, output_sha256=address)
-        job.table[task.position][task.arm] = settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
+def send(job: Replay, endpoint: ModelEndpoint, tasks: Iterable[Task]) -> int:
+    """How many were sent; each group of answers is measured and settled in one transaction while the next are under way."""
+    sent = 0
+    for batch in batches(endpoint, tasks, job.plan.concurrency):
+        done = [(task, outcome(job, task, reply)) for task, reply in batch]
+        for (task, _), result in zip(done, settle_all(job.ctx, job.run_id, done), strict=True):
+            job.table[task.position][task.arm] = result
+        sent += len(batch)
+    return sent
+
+
+def outcome(job: Replay, task: Task, reply: ModelReply) -> Written:
+    if reply.status == "refused_params":
+        return Written("excluded_params")
+    given = job.input_of(task.position)
+    facts = measure_reply(reply, job.plan.output_contract, given) if given is not None else None
+    address = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
+    return priced(job, task, reply, Written("done" if facts else "excluded_content", facts, output_sha256=address))

@@ -6,21 +6,23 @@ Invariants: what a call may have cost and nobody can know is counted in full.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, Protocol, runtime_checkable
 
 from governor.actions.context import Context
 from governor.actions.replay_evidence import pair_of
 from governor.actions.replay_inputs import Input, read_input
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, load, mark
+from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, mark
 from governor.adapters.model_endpoint import NOT_SENT
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow.comparison import Pair
 from governor.shadow.plan import Arm, ReplayPlan
 
 WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
+INPUTS_KEPT: Final = 2000  # prompts in memory at a time
 Endpoints = Callable[[Context, str], ModelEndpoint]
 
 
@@ -36,10 +38,27 @@ class Replay:
     calls: dict[str, dict[str, Any]]
     capture_mode: str = "full"
     table: Table = field(default_factory=dict)
+    _inputs: dict[str, Input | None] = field(default_factory=dict)
+    _prefix: list[Pair] = field(default_factory=list)
 
     def input_of(self, position: int) -> Input | None:
+        """Read once while it is in use by several arms."""
         row = self.calls.get(self.plan.sample[position].record_id)
-        return read_input(self.ctx, row["input_sha256"]) if row else None
+        address = str(row["input_sha256"] or "") if row else ""
+        if address not in self._inputs:
+            if len(self._inputs) >= INPUTS_KEPT:
+                self._inputs.clear()
+            self._inputs[address] = read_input(self.ctx, address)
+        return self._inputs[address]
+
+    def finished(self) -> list[Pair]:
+        """The finished prefix of the registered order; it only grows."""
+        while len(self._prefix) < self.plan.n:
+            pair = pair_of(self.plan, len(self._prefix), self.table[len(self._prefix)])
+            if pair.state in OPEN:
+                break
+            self._prefix.append(pair)
+        return self._prefix
 
     def route(self, arm: str) -> Arm:
         return self.plan.candidate if arm == "candidate" else self.plan.baseline
@@ -50,19 +69,43 @@ class Replay:
 
     def mark(self, states: Mapping[int, str]) -> None:
         mark(self.ctx, self.run_id, states)
-        if states:
-            self.table = load(self.ctx, self.run_id)
+        for position, state in states.items():
+            for one in self.table[position].values():
+                one.state = state if one.state == "planned" else one.state
 
     def pairs(self) -> list[Pair]:
         return [pair_of(self.plan, position, self.table[position]) for position in range(self.plan.n)]
 
 
+@runtime_checkable
+class BatchEndpoint(Protocol):
+    """An endpoint that takes requests when it has a place for them and answers as many at a time as have come."""
+
+    def call_batches(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[list[tuple[ModelRequest, ModelReply]]]: ...
+
+
 def answers(endpoint: ModelEndpoint, tasks: Sequence[Task], concurrency: int) -> Iterator[tuple[Task, ModelReply]]:
-    by_key = {task.request.idempotency_key: task for task in tasks}
-    requests: list[ModelRequest] = [task.request for task in tasks]
-    if requests:
-        for request, reply in endpoint.call_many(requests, concurrency=concurrency):
-            yield by_key[request.idempotency_key], reply
+    for batch in batches(endpoint, tasks, concurrency):
+        yield from batch
+
+
+def batches(endpoint: ModelEndpoint, tasks: Iterable[Task], concurrency: int) -> Iterator[list[tuple[Task, ModelReply]]]:
+    """Answers in groups that are written down together; tasks are taken a little ahead of the calls."""
+    by_key: dict[str, Task] = {}
+
+    def requests(some: Iterable[Task]) -> Iterator[ModelRequest]:
+        for task in some:
+            by_key[task.request.idempotency_key] = task
+            yield task.request
+
+    if isinstance(endpoint, BatchEndpoint):
+        for found in endpoint.call_batches(requests(tasks), concurrency=concurrency):
+            yield [(by_key.pop(request.idempotency_key), reply) for request, reply in found]
+        return
+    source = iter(tasks)
+    while some := list(islice(source, concurrency * WAVE)):
+        for request, reply in endpoint.call_many(list(requests(some)), concurrency=concurrency):
+            yield [(by_key.pop(request.idempotency_key), reply)]
 
 
 def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Written:

@@ -35,7 +35,7 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
     compared = recorded if plan.baseline_arm == "recorded" else baseline
     again = arms.get("repeat")
     needed = [one for one in (candidate, baseline, compared, again) if one is not None]
-    spend = sum(one.spend_pico for name, one in arms.items() if name != "recorded")
+    spend = sum(one.evidence_pico for name, one in arms.items() if name != "recorded")
     state = next((one.state for one in needed if one.state != "done"), "done")
     if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in OPINIONS if name in arms):
         state = "reserved"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import pyarrow as pa
 from sqlmodel import col, select
 
 from governor.actions.context import Context
+from governor.actions.replay_price import most_tokens
 from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
@@ -45,6 +47,15 @@ class Input:
         content = next((one.get("content") for one in reversed(self.messages) if one.get("role") == "user"), "")
         parts = content if isinstance(content, list) else [content]
         return "\n".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part or "") for part in parts)
+
+    @cached_property
+    def given(self) -> str:
+        """All that a model is shown, as one text. Kept: every arm needs it."""
+        return canonical_json(plain({"messages": self.messages, "params": self.params})).decode()
+
+    @cached_property
+    def most_tokens(self) -> int:
+        return most_tokens(self.messages, self.params)
 
     @property
     def must_call(self) -> bool:
@@ -102,7 +113,7 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         contract=contract,
         tools=found.tools,
         must_call=found.must_call,
-        prompt=canonical_json(plain({"messages": found.messages, "params": found.params})).decode(),
+        prompt=found.given,
         asked=found.asked,
     )
     ok = reply.status == "ok"

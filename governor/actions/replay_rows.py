@@ -7,84 +7,47 @@ a reservation that outlived its worker counts as spent in full, because the call
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, insert, select, update
+from sqlmodel import Session, col
+from sqlmodel import select as rows_like
 
 from governor.actions.context import Context
+from governor.actions.replay_table import STORED, Result, Stored, Table, Task, Written, parse
 from governor.errors import NotFound
-from governor.ledger.canonical import canonical_json
-from governor.ports import ModelRequest
-from governor.shadow.comparison import FINAL_STATES
-from governor.shadow.guards import Facts
-from governor.shadow.plan import Arm, ReplayPlan
+from governor.shadow.plan import ReplayPlan
+from governor.store.rows.base import uuid7
 from governor.store.rows.changes import ReplayResult, ShadowRun
+
+__all__ = [
+    "CANARIES",
+    "JUDGES",
+    "OPEN",
+    "OPINIONS",
+    "Result",
+    "Table",
+    "Task",
+    "Written",
+    "arms_of",
+    "find_run",
+    "load",
+    "mark",
+    "reserve",
+    "rows_of",
+    "settle",
+    "settle_all",
+    "start",
+    "write_recorded",
+    "write_rows",
+]
 
 OPEN: Final = frozenset({"planned", "reserved"})
 JUDGES: Final = ("judge_ab", "judge_ba")  # ab: the candidate is answer A
 CANARIES: Final = ("judge_canary_ab", "judge_canary_ba")  # ab: the known-bad answer is A
 OPINIONS: Final = frozenset({*JUDGES, *CANARIES})
-
-
-@dataclass(frozen=True)
-class Task:
-    """One call to make. worst_pico: the most it may cost; route: whose prices rate it."""
-
-    position: int
-    arm: str
-    request: ModelRequest
-    route: Arm
-    worst_pico: int
-
-
-@dataclass
-class Result:
-    """One arm of one position as stored. lost_pico: reservations that ended without a result; attempts: how often it was reserved."""
-
-    state: str
-    facts: Facts | None = None
-    cost_pico: int | None = None
-    lost_pico: int = 0
-    attempts: int = 0
-    output_sha256: str = ""
-    pick: int | None = None
-
-    @property
-    def final(self) -> bool:
-        return self.state in FINAL_STATES
-
-    @property
-    def spend_pico(self) -> int:
-        return (self.cost_pico or 0) + self.lost_pico
-
-    def reply(self) -> str:
-        document = {
-            "facts": self.facts.document() if self.facts else None,
-            "lost_pico": str(self.lost_pico),
-            "attempts": self.attempts,
-            "pick": self.pick,
-        }
-        return canonical_json(document).decode()
-
-
-Table = dict[int, dict[str, Result]]
-
-
-@dataclass
-class Written:
-    """What settling a call needs to say. unknown_cost: the reservation counts in full."""
-
-    state: str
-    facts: Facts | None = None
-    cost_pico: int | None = None
-    unknown_cost: bool = False
-    output_sha256: str = ""
-    pick: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def arms_of(plan: ReplayPlan, position: int) -> tuple[str, ...]:
@@ -96,7 +59,7 @@ def arms_of(plan: ReplayPlan, position: int) -> tuple[str, ...]:
 
 def find_run(session: Session, org: str, run_id: str, *, lock: bool = False) -> ShadowRun:
     """Raises NotFound."""
-    query = select(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.id == run_id)
+    query = rows_like(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.id == run_id)
     run = session.exec(query.with_for_update() if lock else query).first()
     if run is None:
         raise NotFound(f"no shadow run {run_id}")
@@ -109,45 +72,35 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
         run = find_run(session, ctx.org, run_id, lock=True)
         run.status = "running"
         run.started_at = run.started_at or ctx.now()
-        known = {(row.position, row.arm): row for row in session.exec(select(ReplayResult).where(ReplayResult.run_id == run_id))}
+        known = {(row.position, row.arm): row for row in session.exec(rows_like(ReplayResult).where(ReplayResult.run_id == run_id))}
         for row in known.values():
             if row.state == "reserved":
                 stored = parse(row)
-                stored.lost_pico += row.reserved_pico
+                stored.abandoned_pico += row.reserved_pico
                 run.spent_pico += row.reserved_pico
                 run.reserved_pico -= row.reserved_pico
                 row.state, row.reserved_pico = "planned", 0
                 row.reply = stored.reply()
                 session.add(row)
-        for position, pick in enumerate(plan.sample):
-            for arm in arms_of(plan, position):
-                if (position, arm) not in known:
-                    session.add(
-                        ReplayResult(org_id=ctx.org, run_id=run_id, position=position, record_id=pick.record_id, arm=arm, state="planned")
-                    )
+        blank = {"org_id": ctx.org, "run_id": run_id, "state": "planned", "reserved_pico": 0, "reply": "", "output_sha256": ""}
+        new = [
+            {**blank, "id": uuid7(), "position": position, "record_id": pick.record_id, "arm": arm}
+            for position, pick in enumerate(plan.sample)
+            for arm in arms_of(plan, position)
+            if (position, arm) not in known
+        ]
+        if new:
+            session.connection().execute(insert(ReplayResult), new)
         session.add(run)
 
 
 def load(ctx: Context, run_id: str) -> Table:
     table: Table = defaultdict(dict)
+    query = select(*STORED).where(ReplayResult.org_id == ctx.org, ReplayResult.run_id == run_id)
     with ctx.rows.session() as session:
-        for row in session.exec(select(ReplayResult).where(ReplayResult.org_id == ctx.org, ReplayResult.run_id == run_id)):
+        for row in map(Stored._make, session.connection().execute(query)):
             table[row.position][row.arm] = parse(row)
     return table
-
-
-def parse(row: ReplayResult) -> Result:
-    document: Mapping[str, Any] = json.loads(row.reply) if row.reply else {}
-    facts = document.get("facts")
-    return Result(
-        state=row.state,
-        facts=Facts.parse(facts) if facts else None,
-        cost_pico=row.cost_pico,
-        lost_pico=int(document.get("lost_pico", "0")),
-        attempts=int(document.get("attempts", 0)),
-        output_sha256=row.output_sha256,
-        pick=document.get("pick"),
-    )
 
 
 def reserve(
@@ -157,11 +110,12 @@ def reserve(
     judge_cap: most that all opinions of the run may cost together.
     """
     granted: list[Task] = []
+    changes: list[dict[str, Any]] = []
     with ctx.rows.session(write=True) as session:
         run = find_run(session, ctx.org, run_id, lock=True)
         left = run.budget_pico - run.spent_pico - run.reserved_pico
         if judge_cap is not None:
-            asked = session.exec(select(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.arm).in_(sorted(OPINIONS))))
+            asked = session.exec(rows_like(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.arm).in_(sorted(OPINIONS))))
             left = min(left, judge_cap - sum(row.reserved_pico + parse(row).spend_pico for row in asked))
         rows = rows_of(session, run_id, {task.position for group in tasks for task in group})
         for group in tasks:
@@ -173,59 +127,97 @@ def reserve(
                 row = rows.get((task.position, task.arm))
                 if row is None and create:
                     record = next(one.record_id for (position, _), one in rows.items() if position == task.position)
-                    row = ReplayResult(
-                        org_id=ctx.org, run_id=run_id, position=task.position, record_id=record, arm=task.arm, state="planned"
-                    )
-                if row is None or row.state != "planned":
+                    stored = Result("reserved", attempts=1)
+                    session.add(
+                        ReplayResult(
+                            org_id=ctx.org, run_id=run_id, position=task.position, record_id=record, arm=task.arm, state="reserved",
+                            reserved_pico=task.worst_pico, reply=stored.reply(),
+                        )
+                    )  # fmt: skip
+                elif row is None or row.state != "planned":
                     continue  # another worker is at it
-                stored = parse(row)
-                stored.attempts += 1
-                row.state, row.reserved_pico, row.reply = "reserved", task.worst_pico, stored.reply()
+                else:
+                    stored = parse(row)
+                    stored.attempts += 1
+                    changes.append({"row": row.id, "state": "reserved", "reserved_pico": task.worst_pico, "reply": stored.reply()})
                 run.reserved_pico += task.worst_pico
-                session.add(row)
                 granted.append(task)
         session.add(run)
+        write_rows(session, changes)
     return granted
 
 
 def settle(ctx: Context, run_id: str, task: Task, written: Written) -> Result:
-    """Write a result and turn its reservation into what it cost. A result that is there already stays; the second bill is counted."""
+    return settle_all(ctx, run_id, [(task, written)])[0]
+
+
+def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) -> list[Result]:
+    """Write results and turn their reservations into what they cost, in one transaction. A result that is there already stays; the second bill is counted."""
+    settled: list[Result] = []
+    changes: list[dict[str, Any]] = []
     with ctx.rows.session(write=True) as session:
         run = find_run(session, ctx.org, run_id, lock=True)
-        row = rows_of(session, run_id, {task.position})[task.position, task.arm]
-        cost = task.worst_pico if written.unknown_cost else (written.cost_pico or 0)
-        stored = parse(row)
-        run.spent_pico += cost
-        if row.state == "reserved":
-            run.reserved_pico -= row.reserved_pico
-            stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
-            stored.lost_pico += cost - (written.cost_pico or 0)
-            row.state, row.cost_pico, row.output_sha256 = written.state, written.cost_pico, written.output_sha256
-            row.reserved_pico, row.finished_at = 0, ctx.now()
-            stored.output_sha256 = written.output_sha256
-        else:
-            stored.lost_pico += cost
-        row.reply = stored.reply()
-        session.add(row)
+        rows = rows_of(session, run_id, {task.position for task, _ in done})
+        now = ctx.now()
+        for task, written in done:
+            row = rows[task.position, task.arm]
+            cost = task.worst_pico if written.unknown_cost else (written.cost_pico or 0)
+            stored = parse(row)
+            run.spent_pico += cost
+            if row.state == "reserved":
+                run.reserved_pico -= row.reserved_pico
+                stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
+                stored.lost_pico += cost - (written.cost_pico or 0)
+                stored.output_sha256 = written.output_sha256
+            else:
+                stored.abandoned_pico += cost
+            changes.append(
+                {
+                    "row": row.id,
+                    "state": stored.state,
+                    "cost_pico": stored.cost_pico,
+                    "output_sha256": stored.output_sha256,
+                    "reserved_pico": 0,
+                    "reply": stored.reply(),
+                    "finished_at": row.finished_at or now,
+                }
+            )
+            settled.append(stored)
         session.add(run)
-        return stored
+        write_rows(session, changes)
+    return settled
+
+
+def write_rows(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
+    """One statement for many rows; `row` is the id, the other names are columns."""
+    if changes:
+        names = [name for name in changes[0] if name != "row"]
+        statement = (
+            update(ReplayResult).where(col(ReplayResult.id) == bindparam("row")).values({name: bindparam(f"new_{name}") for name in names})
+        )
+        session.connection().execute(statement, [{"row": one["row"], **{f"new_{name}": one[name] for name in names}} for one in changes])
 
 
 def write_recorded(ctx: Context, run_id: str, found: Mapping[int, Written]) -> None:
     """Production's own replies, measured; they cost nothing now. cost_pico: what production paid."""
     with ctx.rows.session(write=True) as session:
+        now = ctx.now()
+        changes = []
         for (position, arm), row in rows_of(session, run_id, set(found)).items():
             if arm == "recorded" and row.state == "planned":
                 written = found[position]
                 stored = Result(written.state, written.facts, written.cost_pico, output_sha256=written.output_sha256)
-                row.state, row.cost_pico, row.output_sha256, row.reply = (
-                    written.state,
-                    written.cost_pico,
-                    written.output_sha256,
-                    stored.reply(),
+                changes.append(
+                    {
+                        "row": row.id,
+                        "state": written.state,
+                        "cost_pico": written.cost_pico,
+                        "output_sha256": written.output_sha256,
+                        "reply": stored.reply(),
+                        "finished_at": now,
+                    }
                 )
-                row.finished_at = ctx.now()
-                session.add(row)
+        write_rows(session, changes)
 
 
 def mark(ctx: Context, run_id: str, states: Mapping[int, str]) -> None:
@@ -233,16 +225,23 @@ def mark(ctx: Context, run_id: str, states: Mapping[int, str]) -> None:
     if not states:
         return
     with ctx.rows.session(write=True) as session:
-        for (position, _), row in rows_of(session, run_id, set(states)).items():
-            if row.state == "planned":
-                row.state, row.finished_at = states[position], ctx.now()
-                session.add(row)
+        now = ctx.now()
+        rows = rows_of(session, run_id, set(states))
+        write_rows(
+            session,
+            [
+                {"row": row.id, "state": states[position], "finished_at": now}
+                for (position, _), row in rows.items()
+                if row.state == "planned"
+            ],
+        )
 
 
-def rows_of(session: Session, run_id: str, positions: Iterable[int]) -> dict[tuple[int, str], ReplayResult]:
+def rows_of(session: Session, run_id: str, positions: Iterable[int]) -> dict[tuple[int, str], Stored]:
+    """Rows as they are now, for reading: they are written with write_rows."""
     wanted = sorted(positions)
-    found: dict[tuple[int, str], ReplayResult] = {}
+    found: dict[tuple[int, str], Stored] = {}
     for at in range(0, len(wanted), 500):
-        query = select(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
-        found.update({(row.position, row.arm): row for row in session.exec(query)})
+        query = select(*STORED).where(ReplayResult.run_id == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
+        found.update({(row.position, row.arm): row for row in map(Stored._make, session.connection().execute(query))})
     return found

@@ -1,6 +1,7 @@
 """The Anthropic messages wire: canonical (OpenAI chat) request -> body, answer or stream -> reply.
 
-Owns: the translation table. Does not own: transport. Invariants: what has no counterpart is dropped and listed; usage becomes inclusive
+Owns: bodies and their parts. Does not own: transport, which parameters it takes (governor.shadow.parameters).
+Invariants: what has no counterpart is dropped and listed; usage becomes inclusive
 (input_tokens there excludes cache reads and writes); stop reasons take their canonical names.
 """
 
@@ -11,11 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from governor.adapters.openai_wire import OURS, REFUSED, count
+from governor.adapters.openai_wire import count
 from governor.ports import ModelRequest
+from governor.shadow.parameters import translate
 
-SAME: Final = ("top_p",)
-TRANSLATED: Final = frozenset({"temperature", "stop", "tools", "tool_choice", "parallel_tool_calls", *SAME})
+SAME: Final = ("temperature", "top_p", "top_k", "thinking")
 STOPS: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "refusal"}
 DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
@@ -23,18 +24,13 @@ CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 
 def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[str]]:
     """(JSON body, dropped parameters)."""
-    params = {name: value for name, value in request.params.items() if value is not None}
-    dropped = sorted(name for name in params if name not in TRANSLATED | OURS | REFUSED | {"n"})
+    translated = translate("anthropic", str(request.metadata.get("model") or request.model), request.params, request.max_output_tokens)
+    params = translated.sent
     system, messages = conversation(request.messages)
     found: dict[str, Any] = {"model": request.model, "max_tokens": request.max_output_tokens, "messages": messages}
     if system:
         found["system"] = system
     found.update({name: params[name] for name in SAME if name in params})
-    if "temperature" in params:
-        if params["temperature"] > 1:
-            dropped.append("temperature")  # outside this provider's range; its default stays
-        else:
-            found["temperature"] = params["temperature"]
     if params.get("stop"):
         stop = params["stop"]
         found["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
@@ -44,7 +40,7 @@ def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[s
         found.update({"tool_choice": choice} if choice else {})
     if stream:
         found["stream"] = True
-    return found, sorted(set(dropped))
+    return found, list(translated.dropped)
 
 
 def tool(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,8 +183,8 @@ class Stream:
         elif kind == "content_block_start":
             self._blocks[event["index"]] = dict(event["content_block"])
         elif kind == "content_block_delta":
-            self.begun = True
             delta, known = event["delta"], self._blocks.setdefault(event["index"], {"type": "text", "text": ""})
+            self.begun = self.begun or delta.get("type") in {"text_delta", "input_json_delta"}  # thinking is no token of the answer
             if delta.get("type") == "text_delta":
                 known["text"] = known.get("text", "") + delta.get("text", "")
             elif delta.get("type") == "input_json_delta":

@@ -10,22 +10,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
 
 from governor.adapters import anthropic_wire, openai_wire
+from governor.adapters.call_line import Call, CallLine
 from governor.adapters.endpoint_guard import GuardedResolver, check_url
+from governor.adapters.pace import Pace
 from governor.adapters.secrets import read_secret
 from governor.errors import Invalid
 from governor.ports import ModelReply, ModelRequest
+from governor.shadow.parameters import refused as refused_params
 
 RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+BUSY: Final = frozenset({429, 503, 529})
 CHUNK: Final = 65_536
 ERROR_TEXT: Final = 300
 NOT_SENT: Final = "no connection"  # how an error begins that certainly cost nothing
@@ -34,7 +40,10 @@ WIRES: Final[Mapping[str, Any]] = {"openai": openai_wire, "anthropic": anthropic
 
 @dataclass(frozen=True)
 class HttpModelEndpoint:
-    """implements ports.ModelEndpoint. `secret` is a reference. `max_response_bytes` bounds a reply; `longest_wait_s` bounds one Retry-After."""
+    """implements ports.ModelEndpoint. `secret` is a reference. `max_response_bytes` bounds a reply; `longest_wait_s` bounds one Retry-After.
+
+    `per_minute`: requests that may leave in a minute, retries included.
+    """
 
     protocol: str
     base_url: str
@@ -42,11 +51,13 @@ class HttpModelEndpoint:
     allow_private: bool = False
     stream: bool = False
     max_retries: int = 2
-    longest_wait_s: float = 30.0
+    longest_wait_s: float = 120.0
     max_response_bytes: int = 8 * 1024 * 1024
-    _not_before: list[float] = field(default_factory=lambda: [0.0], repr=False, compare=False)  # a 429 of one call holds all of them
+    per_minute: int | None = None
+    _pace: Pace = field(default_factory=Pace, repr=False, compare=False, init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_pace", Pace(self.per_minute))
         if self.protocol not in WIRES:
             raise Invalid(f"no endpoint protocol {self.protocol!r}", hint="openai or anthropic")
         check_url(self.base_url, allow_private=self.allow_private)
@@ -58,37 +69,16 @@ class HttpModelEndpoint:
             return f"{base}/chat/completions"
         return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
 
-    def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+    def call_many(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
         """Answers in completion order. Closing the iterator cancels what is in flight."""
+        with contextlib.closing(self.call_batches(requests, concurrency=concurrency)) as batches:
+            for batch in batches:
+                yield from batch
+
+    def call_batches(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Generator[list[tuple[ModelRequest, ModelReply]]]:
+        """The same, as many at a time as have come; requests are taken when there is a place for them."""
         headers = self._headers()
-        answers: queue.Queue[tuple[ModelRequest, ModelReply] | BaseException | None] = queue.Queue()
-        running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
-
-        async def main() -> None:
-            drive = asyncio.create_task(self._drive(list(requests), max(concurrency, 1), headers, answers.put))
-            running.append((asyncio.get_running_loop(), drive))
-            await drive
-
-        def run() -> None:
-            try:
-                asyncio.run(main())
-                answers.put(None)
-            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-                answers.put(error)
-
-        thread = threading.Thread(target=run, name="model-endpoint", daemon=True)
-        thread.start()
-        try:
-            while (answer := answers.get()) is not None:
-                if isinstance(answer, BaseException):
-                    raise answer
-                yield answer
-        finally:
-            if thread.is_alive() and running:
-                loop, drive = running[0]
-                with contextlib.suppress(RuntimeError):  # it closed meanwhile
-                    loop.call_soon_threadsafe(drive.cancel)
-            thread.join(timeout=10)
+        yield from CallLine(lambda: self._session(headers, concurrency), concurrency).run(requests)
 
     def _headers(self) -> dict[str, str]:
         key = read_secret(self.secret)
@@ -99,38 +89,28 @@ class HttpModelEndpoint:
             found["Authorization"] = f"Bearer {key}"
         return found
 
-    async def _drive(
-        self,
-        requests: list[ModelRequest],
-        concurrency: int,
-        headers: Mapping[str, str],
-        put: Callable[[tuple[ModelRequest, ModelReply]], None],
-    ) -> None:
+    @asynccontextmanager
+    async def _session(self, headers: Mapping[str, str], concurrency: int) -> AsyncIterator[Call]:
         resolver = GuardedResolver(allow_private=self.allow_private, encrypted=self.base_url.startswith("https:"))
-        connector = aiohttp.TCPConnector(limit=concurrency, resolver=resolver)
-        pending = iter(requests)
+        connector = aiohttp.TCPConnector(limit=max(concurrency, 1), resolver=resolver)
         async with aiohttp.ClientSession(
             connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         ) as session:
-
-            async def work() -> None:
-                for request in pending:  # one shared iterator: each worker takes the next
-                    put((request, await self._call(session, request)))
-
-            await asyncio.gather(*(work() for _ in range(min(concurrency, len(requests)))))
+            yield partial(self._call, session)
 
     async def _call(self, session: aiohttp.ClientSession, request: ModelRequest) -> ModelReply:
-        refused = openai_wire.refused(request.params)
+        refused = refused_params(request.params)
         if refused:
             return ModelReply("refused_params", error=f"cannot be replayed faithfully: {', '.join(refused)}", dropped_params=refused)
-        body, dropped = WIRES[self.protocol].body(request, stream=self.stream)
+        body, dropped = WIRES[self.protocol].body(request, stream=self.stream or request.stream)
         data = json.dumps(body, ensure_ascii=False).encode()
         for attempt in range(self.max_retries + 1):
-            await asyncio.sleep(max(0.0, self._not_before[0] - time.monotonic()))
+            await self._pace.leave()
             reply, wait = await self._attempt(session, request, data)
             if wait is None or attempt == self.max_retries:
                 break
-            self._not_before[0] = max(self._not_before[0], time.monotonic() + wait) if reply.http_status == 429 else self._not_before[0]  # noqa: PLR2004
+            if wait and reply.http_status in BUSY:
+                self._pace.hold(wait)  # the endpoint's limit is everybody's
             await asyncio.sleep(wait or 0.25 * 2**attempt)
         return ModelReply(**{**reply.__dict__, "retries": attempt, "dropped_params": tuple(dropped)})
 
@@ -197,12 +177,26 @@ class HttpModelEndpoint:
             "ok", http_status=200, duration_ms=_since(started), ttft_ms=first, **WIRES[self.protocol].parse(stream.document())
         )
 
-    def _wait(self, response: aiohttp.ClientResponse) -> float:
-        """What Retry-After asks for, within our patience; 0: our own pace."""
-        try:
-            return min(max(float(response.headers.get("Retry-After", "0")), 0.0), self.longest_wait_s)
-        except ValueError:
-            return 0.0
+    def _wait(self, response: aiohttp.ClientResponse) -> float | None:
+        """What Retry-After asks for; 0: our own pace. None: longer than our patience, so nobody asks again before it is over."""
+        asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        if asked <= self.longest_wait_s:
+            return asked
+        self._pace.hold(self.longest_wait_s)
+        return None
+
+
+def retry_after(text: str, now: datetime) -> float:
+    """Seconds or an HTTP date (RFC 9110); 0 where there is none."""
+    try:
+        return max(float(text or "0"), 0.0)
+    except ValueError:
+        pass
+    try:
+        found = parsedate_to_datetime(text)
+        return max((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)
+    except ValueError:
+        return 0.0
 
 
 def _marks(request: ModelRequest) -> dict[str, str]:

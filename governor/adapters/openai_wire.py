@@ -1,63 +1,32 @@
 """The OpenAI chat wire: canonical request -> body, answer or stream -> reply.
 
-Owns: which recorded parameters are sent, usage and finish reason as canonical. Does not own: transport (model_endpoint.py).
-Invariants: a parameter is sent, listed as dropped, or refuses the call; nothing disappears silently.
+Owns: bodies, usage and finish reason as canonical. Does not own: transport (model_endpoint.py), which parameters a model takes (governor.shadow.parameters).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from governor.ports import ModelRequest
-
-# Sampling and shape of the answer: sent as recorded.
-SENT: Final = frozenset(
-    {"temperature", "top_p", "stop", "seed", "response_format", "tools", "tool_choice", "parallel_tool_calls", "presence_penalty",
-     "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"}
-)  # fmt: skip
-# Ours, or without meaning for the answer: left out without a word.
-OURS: Final = frozenset(
-    {
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "model",
-        "messages",
-        "user",
-        "timeout",
-        "num_retries",
-        "store",
-        "service_tier",
-    }
-)
-# The answer would be another kind of thing: not replayed.
-REFUSED: Final = frozenset({"audio", "modalities", "functions", "function_call", "web_search_options", "prediction"})
-REASONING: Final = re.compile(r"(?:^|/)(?:o[1-9]|gpt-5)")
-
-
-def refused(params: Mapping[str, Any]) -> list[str]:
-    """Parameters that make a faithful replay impossible."""
-    found = sorted(name for name in params if name in REFUSED and params[name] not in (None, [], ["text"]))
-    return [*found, "n"] if params.get("n") not in (None, 1) else found
+from governor.shadow.parameters import family_of, translate
 
 
 def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[str]]:
     """(JSON body, dropped parameters)."""
-    params = {name: value for name, value in request.params.items() if value is not None}
-    limit = "max_completion_tokens" if REASONING.search(request.model) else "max_tokens"
-    found: dict[str, Any] = {
+    known = str(request.metadata.get("model") or request.model)
+    found = translate("openai", known, request.params, request.max_output_tokens)
+    limit = "max_completion_tokens" if family_of(known) == "reasoning" else "max_tokens"
+    sent: dict[str, Any] = {
         "model": request.model,
         "messages": [dict(message) for message in request.messages],
         limit: request.max_output_tokens,
+        **found.sent,
     }
-    found.update({name: value for name, value in params.items() if name in SENT})
     if stream:
-        found.update(stream=True, stream_options={"include_usage": True})
-    return found, sorted(name for name in params if name not in SENT | OURS | REFUSED | {"n"})
+        sent.update(stream=True, stream_options={"include_usage": True})
+    return sent, list(found.dropped)
 
 
 def usage_of(usage: Mapping[str, Any] | None) -> dict[str, int | None]:

@@ -13,8 +13,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema
@@ -95,7 +96,7 @@ class Facts:
 
     def document(self) -> dict[str, Any]:
         """JSON value without floats."""
-        return {**asdict(self), "guards": dict(self.guards), "dropped_params": list(self.dropped_params)}
+        return {**vars(self), "guards": dict(self.guards), "dropped_params": list(self.dropped_params)}
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Facts:
@@ -155,9 +156,15 @@ def conforms(text: str, contract: Contract) -> bool:
 
 def valid(document: Any, schema: Mapping[str, Any]) -> bool:
     try:
-        return bool(jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).is_valid(document))
+        return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(document))
     except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType):
         return False
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    """A run asks about the same few schemas for every reply."""
+    return jsonschema.Draft202012Validator(json.loads(schema), registry=NO_REMOTE)
 
 
 def valid_call(call: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> bool:

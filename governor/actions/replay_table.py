@@ -1,0 +1,121 @@
+"""One arm of one sampled position as it stands: a call to make, what is stored of it, what settling it says.
+
+Owns: these shapes and reading a row. Does not own: writing (replay_rows.py). Invariants: no text of a prompt or reply is in any of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlmodel import col
+
+from governor.ports import ModelRequest
+from governor.shadow.comparison import FINAL_STATES
+from governor.shadow.guards import Facts
+from governor.shadow.plan import Arm
+from governor.store.rows.changes import ReplayResult
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call to make. worst_pico: the most it may cost; route: whose prices rate it."""
+
+    position: int
+    arm: str
+    request: ModelRequest
+    route: Arm
+    worst_pico: int
+
+
+@dataclass
+class Result:
+    """One arm of one position as stored. attempts: how often it was reserved.
+
+    lost_pico: what its reply may have cost beyond what is known; abandoned_pico: reservations of a worker that died, and second bills. They are spent too,
+    but say nothing about the routes: evidence leaves them out, so that a killed worker changes no byte of a verdict.
+    """
+
+    state: str
+    facts: Facts | None = None
+    cost_pico: int | None = None
+    lost_pico: int = 0
+    abandoned_pico: int = 0
+    attempts: int = 0
+    output_sha256: str = ""
+    pick: int | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def evidence_pico(self) -> int:
+        """What this reply cost to get, had every worker lived."""
+        return (self.cost_pico or 0) + self.lost_pico
+
+    @property
+    def spend_pico(self) -> int:
+        return self.evidence_pico + self.abandoned_pico
+
+    def reply(self) -> str:
+        document = {
+            "facts": self.facts.document() if self.facts else None,
+            "lost_pico": str(self.lost_pico),
+            "abandoned_pico": str(self.abandoned_pico),
+            "attempts": self.attempts,
+            "pick": self.pick,
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+Table = dict[int, dict[str, Result]]
+
+
+class Stored(NamedTuple):
+    """A row as read."""
+
+    id: str
+    position: int
+    record_id: str
+    arm: str
+    state: str
+    reserved_pico: int
+    cost_pico: int | None
+    reply: str
+    output_sha256: str
+    finished_at: datetime | None
+
+
+STORED: Final = [col(getattr(ReplayResult, name)) for name in Stored._fields]
+
+
+@dataclass
+class Written:
+    """What settling a call needs to say. unknown_cost: the reservation counts in full."""
+
+    state: str
+    facts: Facts | None = None
+    cost_pico: int | None = None
+    unknown_cost: bool = False
+    output_sha256: str = ""
+    pick: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def parse(row: ReplayResult | Stored) -> Result:
+    document: Mapping[str, Any] = json.loads(row.reply) if row.reply else {}
+    facts = document.get("facts")
+    return Result(
+        state=row.state,
+        facts=Facts.parse(facts) if facts else None,
+        cost_pico=row.cost_pico,
+        lost_pico=int(document.get("lost_pico", "0")),
+        abandoned_pico=int(document.get("abandoned_pico", "0")),
+        attempts=int(document.get("attempts", 0)),
+        output_sha256=row.output_sha256,
+        pick=document.get("pick"),
+    )
