@@ -25,12 +25,12 @@ MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July",
 
 
 def render_pdf(document: Mapping[str, Any]) -> bytes:
-    """PDF/A-3b of the packet's document (see governor.actions.packet_document)."""
+    """PDF of the packet's document (see governor.actions.packet_document). It claims no PDF/A: no validator has judged it."""
     from weasyprint import HTML
 
     identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str).encode()).digest()[:16]
     page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
-    made: bytes = page.write_pdf(pdf_identifier=identifier, pdf_variant="pdf/a-3b", full_fonts=False, optimize_images=False)
+    made: bytes = page.write_pdf(pdf_identifier=identifier, full_fonts=False, optimize_images=False)
     return made
 
 
@@ -98,7 +98,16 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "evidence": document.get("evidence") or [],
         "dated": events[-1]["recorded_at"] if events else change.get("requested_at"),
         "plot_width": WIDTH,
+        "frameworks": framework_rows(document.get("controls") or {}),
+        "controls_note": (document.get("controls") or {}).get("note", ""),
     }
+
+
+def framework_rows(controls: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The frameworks of `controls.json`, each with its controls."""
+    return [
+        {**one, "rows": [row for row in controls["controls"] if row["framework"] == one["name"]]} for one in controls.get("frameworks", [])
+    ]
 
 
 def step(event: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.types import change_stream
 from governor.packets.approvals import APPROVED
 from governor.packets.assemble import PacketEvent, event_line
+from governor.packets.controls import controls, controls_item
 from governor.packets.verify import evidence_named
 from governor.store import ledger
 from governor.store.rows.catalog import CatalogVersion
@@ -54,7 +55,9 @@ class Facts:
 
     def until(self, idx: int) -> Facts:
         """The same, as far as entries before `idx` tell it."""
-        return replace(self, events=[event for event in self.events if event.idx < idx])
+        events = [event for event in self.events if event.idx < idx]
+        refs = refs_of(events)
+        return replace(self, events=events, people={ref: name for ref, name in self.people.items() if ref in refs})
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -82,7 +85,7 @@ class Facts:
             items.append(EvidenceItem("people.json", "application/json", canonical_json(dict(self.people))))
         if not items:
             raise MissingEvidence(f"{self.change_id} has no evidence")
-        return items
+        return [*items, controls_item("change", [item.name for item in items])]
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -126,6 +129,7 @@ class Facts:
             "recipient": self.recipient,
             "people": dict(self.people),
             "evidence": [item.reference() for item in self.evidence],
+            "controls": controls("change", [item.name for item in self.evidence]),
             "events": [
                 {
                     **event_line(event),
@@ -214,11 +218,17 @@ def _shown(session: Session, org: str, entry_id: str, *, whole: bool) -> tuple[D
     return tuple(found for found in ledger.disclosures(session, org, entry_id) if whole or found.name in WORDS)
 
 
-def _people(session: Session, org: str, events: Sequence[PacketEvent]) -> dict[str, str]:
+def refs_of(events: Sequence[PacketEvent]) -> set[str]:
+    """Whoever the entries name."""
     refs: set[str] = set()
     for event in events:
         entry = Entry.parse(event.leaf)
         refs |= {entry.actor_ref, str(entry.payload.get("author", ""))}
+    return refs
+
+
+def _people(session: Session, org: str, events: Sequence[PacketEvent]) -> dict[str, str]:
+    refs = refs_of(events)
     rows = session.exec(select(Person).where(Person.org_id == org, col(Person.id).in_(sorted(refs)))).all()
     return {row.id: f"{row.name} <{row.email}>" if row.name else row.email for row in rows}
 

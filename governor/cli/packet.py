@@ -22,24 +22,32 @@ app = typer.Typer(help="Audit packets: one file an auditor verifies without us."
 @app.command("export")
 def export(
     ctx: typer.Context,
-    change: Annotated[str, typer.Argument(help="The change, such as RC-1.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the .govpacket file.")],
+    change: Annotated[str, typer.Argument(help="The change, such as RC-1.")] = "",
+    period: Annotated[
+        str, typer.Option("--period", help="Instead of a change: all changes of a month (2026-10), a quarter (2026-Q4) or a year (2026).")
+    ] = "",
     recipient: Annotated[
         str, typer.Option("--recipient", help="Name people in the packet, for this recipient; without it people are opaque references.")
     ] = "",
 ) -> None:
-    """Write the audit packet of a decided change. The same state gives the same bytes; issuing is itself on record."""
+    """Write the audit packet of a decided change, or of a whole period. The same state gives the same bytes; issuing is itself on record."""
     from governor.actions.export_packet import export_packet
+    from governor.actions.export_period import export_period
     from governor.cli.session import session_of
     from governor.ledger.canonical import sha256_hex
 
+    if bool(change) == bool(period):
+        raise Invalid("say which packet: a change or a period", hint="governor packet export RC-1 -o FILE, or --period 2026-Q4 -o FILE")
     session = session_of(ctx)
-    body = export_packet(session.context(), session.actor(), change, recipient=recipient)
+    make = export_period if period else export_packet
+    body = make(session.context(), session.actor(), period or change, recipient=recipient)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(body)
     digest = sha256_hex(body)
     session.print(
-        {"path": str(output), "sha256": digest, "size": len(body), "change": change}, f"{output}  {len(body):,} bytes  sha256 {digest}"
+        {"path": str(output), "sha256": digest, "size": len(body), **({"period": period} if period else {"change": change})},
+        f"{output}  {len(body):,} bytes  sha256 {digest}",
     )
 
 

@@ -105,6 +105,10 @@ def counts(numbered: Sequence[Numbered]) -> dict[str, int]:
     return dict(Counter(one.entry.type for one in numbered))
 
 
+def plural(number: int) -> str:
+    return f"{number} change{'' if number == 1 else 's'}"
+
+
 def change_of(one: Numbered) -> str:
     """The change an entry is about, or empty text."""
     stream = str(one.entry.body["stream"])

@@ -21,7 +21,18 @@ from governor.packets import container
 from governor.packets.approvals import APPROVED, check_approvals
 from governor.packets.case import Case, NotChecked, matching_files, need, text
 from governor.packets.history import included
-from governor.packets.period import Numbered, RangeProof, counts, inside, leaves_digest, parse_range, period_bounds, population, streams
+from governor.packets.period import (
+    Numbered,
+    RangeProof,
+    counts,
+    inside,
+    leaves_digest,
+    parse_range,
+    period_bounds,
+    plural,
+    population,
+    streams,
+)
 from governor.packets.report import Check
 
 
@@ -146,7 +157,7 @@ def check_changes(case: Case) -> Check:
     states = Counter(line["state"] for line in found)
     each = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     return Check(
-        "changes", "ok", f"{len(found)} changes{f' ({each})' if each else ''}, each with its whole story; {len(counts(held))} types counted"
+        "changes", "ok", f"{plural(len(found))}{f' ({each})' if each else ''}, each with its whole story; {len(counts(held))} types counted"
     )
 
 
@@ -171,11 +182,11 @@ def check_period_approvals(case: Case) -> Check:
             raise IntegrityError(f"{change}: {found.detail}")
         approved += 1
     if not approved:
-        return Check("approvals", "none", f"none of {len(lines)} changes was approved")
+        return Check("approvals", "none", f"none of {plural(len(lines))} was approved")
     return Check(
         "approvals",
         "ok",
-        f"{approved} of {len(lines)} changes approved, each by the roles policy asked for, not by requester or evidence author",
+        f"{approved} of {plural(len(lines))} approved, each by the roles policy asked for, not by requester or evidence author",
     )
 
 

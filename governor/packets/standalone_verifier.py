@@ -339,6 +339,10 @@ def bounds(name):
     return f"{year}-{first:02d}-01T00:00:00.000000Z", f"{after}-01T00:00:00.000000Z"
 
 
+def plural(number):
+    return f"{number} change{'' if number == 1 else 's'}"
+
+
 def fold(start, stop, begin, leaves, outside):
     """Root over [start, stop) from all leaves of the range at `begin` and, in order, the hashes of the subtrees outside it."""
     end = begin + len(leaves)
@@ -524,7 +528,11 @@ def unpack(packet):
     if len(files) != len(entries) or pack(files) != packet:
         raise Fail("bytes are not in canonical packet form")
     for name in sorted(files):
-        if name not in FIXED and not (name in RANGE and set(files) >= RANGE) and not any(re.fullmatch(place, name, re.ASCII) for place in PLACES):
+        if (
+            name not in FIXED
+            and not (name in RANGE and set(files) >= RANGE)
+            and not any(re.fullmatch(place, name, re.ASCII) for place in PLACES)
+        ):
             raise Fail(f"unlisted file {name}")
     if FIXED - set(files):
         raise Fail(f"{min(FIXED - set(files))} is missing")
@@ -571,7 +579,9 @@ class Packet:
             raise Fail(f"statement: {error}") from None
         if not isinstance(found, dict) or set(found) != {"_type", "subject", "predicateType", "predicate"}:
             raise Fail("statement is not an in-toto Statement v1")
-        if found["_type"] != "https://in-toto.io/Statement/v1" or found["predicateType"] != (PERIOD if set(self.files) >= RANGE else PREDICATE):
+        if found["_type"] != "https://in-toto.io/Statement/v1" or found["predicateType"] != (
+            PERIOD if set(self.files) >= RANGE else PREDICATE
+        ):
             raise Unknown(f"statement of another kind: {found['predicateType']}")
         if self.issuer is not None and issuer[0][2] != self.issuer[0][2]:
             raise Fail("statement and seal are signed by different issuers")
@@ -753,7 +763,9 @@ class Packet:
         closed = times[-2] >= after
         if not closed and number != end:
             raise Fail(f"the range ends early: nothing shows what was recorded after entry {end - 1}")
-        on_record = issue["type"] == "period:issue" and issue["payload"].get("statement_sha256") == sha256(self.files["statement.dsse.json"])
+        on_record = issue["type"] == "period:issue" and issue["payload"].get("statement_sha256") == sha256(
+            self.files["statement.dsse.json"]
+        )
         if not on_record or issue["payload"].get("period") != name:
             raise Fail("packet.event.json does not record the issue of this statement")
         if self.predicate.get("log") != self.checkpoint[0]:
@@ -856,7 +868,7 @@ class Packet:
             raise Fail(f"the changes of the statement are not those of the entries{other}")
         states = [line["state"] for line in found]
         each = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-        return f"{len(found)} changes{f' ({each})' if each else ''}, each with its whole story; {len(counts)} types counted"
+        return f"{plural(len(found))}{f' ({each})' if each else ''}, each with its whole story; {len(counts)} types counted"
 
     def period_approvals(self):
         self._need(self.proven, "the entries are not proven")
@@ -872,8 +884,8 @@ class Packet:
                     raise Fail(f"{change}: {error}") from None
                 approved += 1
         if not approved:
-            return "none", f"none of {len(stories)} changes was approved"
-        return f"{approved} of {len(stories)} changes approved, each by the roles policy asked for, not by requester or evidence author"
+            return "none", f"none of {plural(len(stories))} was approved"
+        return f"{approved} of {plural(len(stories))} approved, each by the roles policy asked for, not by requester or evidence author"
 
     def period_evidence(self):
         count = self._files_match()
@@ -1168,7 +1180,7 @@ def title_of(held):
     try:
         predicate = parse(held.envelope()[0])["predicate"]
         if set(held.files) >= RANGE:
-            return f"{predicate['period']['name']} period packet, {predicate['log']}: {len(predicate['changes'])} changes"
+            return f"{predicate['period']['name']} period packet, {predicate['log']}: {plural(len(predicate['changes']))}"
         change = predicate["change"]
         baseline, candidate = (
             f"{route.get('model', '?')}@{route.get('provider', '?')}" if isinstance(route, dict) else str(route)

@@ -85,7 +85,7 @@ def _title(files: Mapping[str, bytes]) -> str:
     try:
         claimed = unverified_predicate(files[container.STATEMENT])
         if container.is_period(files):
-            return f"{claimed['period']['name']} period packet, {claimed['log']}: {len(claimed['changes'])} changes"
+            return f"{claimed['period']['name']} period packet, {claimed['log']}: {period.plural(len(claimed['changes']))}"
         change = claimed["change"]
         route = f"{_route(change['baseline'])} -> {_route(change['candidate'])}"
         return f"{change['id']} route change, {change['workflow']}: {route}"

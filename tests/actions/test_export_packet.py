@@ -91,6 +91,7 @@ def test_people_are_named_for_a_recipient_only(world: Any) -> None:
     for packet in (plain, named):
         assert verify_packet(packet, trust).exit_code == 0, verify_packet(packet, trust).text()
     assert not [name for name, body in unzip(plain).items() if b"@acme.example" in body]
+    assert export_packet(world.ctx, world.person("ada"), change, recipient="Auditors LLP") == named, "same state, same bytes"
     assert b"dana@acme.example" in unzip(named)["evidence/people.json"]
     shown = [
         Disclosure("", found).value for name, body in unzip(plain).items() if name.startswith("disclosures/") for found in json.loads(body)

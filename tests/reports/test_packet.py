@@ -113,7 +113,7 @@ def test_it_says_what_an_auditor_asks(document: dict[str, Any], tmp_path: Path) 
         "RC-42: fnol-triage", "gpt-4o at openai", "claude-haiku-4-5 at anthropic", "Approved and cut over", "on 288 real calls",
         "Every role that policy asked for approved it", "Security the workflow's data is confidential", "\u22122.4 to +1.0", "8,412.55 USD",
         "20 November 2026, 15:02:11 UTC", "evidence read; severity field kept", "Position in the ledger", "governor packet verify",
-        "It does not prove", "12 not allowed by policy", "2 people", document["change"]["digest"], document["evidence"][0]["sha256"],
+        "What is not proven", "12 not allowed by policy", "2 people", document["change"]["digest"], document["evidence"][0]["sha256"],
     ):  # fmt: skip
         assert words in text, words
 
@@ -163,3 +163,13 @@ def test_text_is_escaped(document: dict[str, Any]) -> None:
 def test_numbers_in_their_form() -> None:
     assert [points(value) for value in ("-0.0176", "0.0450", "0.0004", None)] == ["\u22121.8", "+4.5", "0.0", "\u2013"]
     assert [usd(value) for value in ("8412.555", "-3", None)] == ["8,412.56 USD", "\u22123.00 USD", "\u2013"]
+
+
+def test_it_answers_in_the_order_people_ask(document: Any) -> None:
+    page = render_html(document)
+    order = (
+        "What changed?", "Was it allowed?", "What did the shadow test show?", "Who answered, and when", "What will it cost?",
+        "What is not proven", "How to verify",
+    )  # fmt: skip
+    places = [page.index(f"</span> {words}</h2>") for words in order]
+    assert places == sorted(places)
