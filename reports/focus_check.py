@@ -67,8 +67,8 @@ def _cell(name: str, value: Any) -> str:
 def _against(statement: Mapping[str, Any], found: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
     """Each row is a line of the statement with its quantity and amounts, and every line has its row."""
     wanted: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in rows(statement):
-        wanted[_key(row)] = row
+    for line in rows(statement):
+        wanted[_key(line)] = line
     for number, row in enumerate(found, start=1):
         meant = wanted.pop(_key(row), None)
         if meant is None:

@@ -109,6 +109,66 @@ def files(
     session.print(hand_out(session.context(), month, out), show)
 
 
+@app.command("export")
+def export(
+    ctx: typer.Context,
+    month: Month,
+    format_: Annotated[
+        str, typer.Option("--format", help="A format of `governor period formats`, such as netsuite, stripe or focus-1.3.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; .parquet for FOCUS as Parquet. Default: MONTH-FORMAT in the folder."),
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Your own mapping file (YAML); `extends: netsuite` starts from a shipped one.")
+    ] = None,
+    accrual: Annotated[
+        bool, typer.Option("--accrual", help="A month that is not closed yet, as an accrual with its reversal on the next first.")
+    ] = False,
+) -> None:
+    """Write a closed month in the format of another system: a journal, usage events or FOCUS. Files only; nothing is sent.
+
+    Beside the file: FILE.sha256 and FILE.control.json (records and sums). The same month and mapping give the same bytes and ids.
+    """
+    from governor.actions.export_month import export_month
+
+    session = session_of(ctx)
+    text = read_mapping(mapping) if mapping else None
+    session.print(export_month(session.context(), session.actor(), month, format_, out=out, mapping=text, accrual=accrual), show_export)
+
+
+@app.command("formats")
+def formats(ctx: typer.Context, name: Annotated[str, typer.Argument(help="Print the mapping file of this format.")] = "") -> None:
+    """The formats that `period export` writes; with a name, the mapping file to start your own from."""
+    from governor.actions.export_month import formats_known
+    from governor.errors import NotFound
+
+    known = formats_known()
+    if name and not known.get(name):
+        raise NotFound(f"no mapping file {name!r}", hint="`governor period formats` lists them")
+    session_of(ctx).print({name: known[name]} if name else list(known), known[name].rstrip() if name else "\n".join(known))
+
+
+def read_mapping(file: Path) -> str:
+    from governor.errors import Invalid, NotFound
+
+    if not file.is_file():
+        raise NotFound(f"no mapping file {file}")
+    if file.stat().st_size > 1 << 20:
+        raise Invalid(f"{file} is larger than 1 MiB")
+    try:
+        return file.read_text()
+    except UnicodeDecodeError:
+        raise Invalid(f"{file} is not UTF-8 text") from None
+
+
+def show_export(made: dict[str, Any]) -> None:
+    control = made["control"]
+    typer.echo(f"{made['file']}  {made['bytes']:,} bytes  sha256 {made['sha256']}")
+    typer.echo("  " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in control.items()))
+
+
 def show(result: dict[str, Any]) -> None:
     """The month in a few lines."""
     coverage, totals = result["coverage"], result["totals"]

@@ -1,0 +1,98 @@
+"""`period export`: a month in the format of another system, as a file with its digest and control totals. Nothing is sent anywhere.
+
+Owns: which document is exported (the sealed one of a closed month; what an open month comes to now, for an accrual), writing the three files. Does not own: formats and
+mappings (reports, found by entry point), the close. Invariants: reads only; a closed month is exported from the bytes that were sealed: the same file for ever.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from governor.actions.close_period import closed_files, write
+from governor.actions.context import Actor, Context
+from governor.actions.statement_files import Pin, compute
+from governor.errors import Invalid, NotFound, Unavailable, WrongState
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ports import MonthPrinter, Printed
+from governor.store.rows.periods import Period
+
+
+def export_month(
+    ctx: Context, actor: Actor, month: str, name: str, *, out: Path | None = None, mapping: str | None = None, accrual: bool = False
+) -> dict[str, Any]:
+    """{"period","format","file","bytes","sha256","control"}. Raises NotFound for an open month without accrual, WrongState for an accrual of a closed one, Invalid."""
+    parquet = out is not None and out.suffix == ".parquet"
+    printed = print_month(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet)
+    label = str(printed.control["format"])
+    file = out if out is not None else Path(f"{month}-{label}{'-accrual' if accrual else ''}.{printed.suffix}")
+    if not file.parent.is_dir():
+        raise NotFound(f"no folder {file.parent}")
+    digest = sha256_hex(printed.body)
+    control = {"schema": "governor.control/v1", "period": month, "file": file.name, "sha256": digest, **printed.control}
+    write(file, printed.body)
+    write(file.with_name(f"{file.name}.sha256"), f"{digest}  {file.name}\n".encode())
+    write(file.with_name(f"{file.name}.control.json"), canonical_json(control) + b"\n")
+    return {
+        "period": month,
+        "format": label,
+        "file": str(file),
+        "bytes": len(printed.body),
+        "sha256": digest,
+        "control": dict(printed.control),
+    }
+
+
+def print_month(
+    ctx: Context, actor: Actor, month: str, name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False
+) -> Printed:
+    """The bytes, without writing them."""
+    if accrual:
+        actor.require("finance", "admin")
+    if not name and mapping is None:
+        raise Invalid("name a format", hint=f"--format with one of {', '.join(formats_known())}, or --mapping FILE")
+    document = open_document(ctx, actor, month) if accrual else sealed_document(ctx, month)
+    return printer()(document, name, mapping=mapping, accrual=accrual, parquet=parquet)
+
+
+def sealed_document(ctx: Context, month: str) -> dict[str, Any]:
+    """The statement document that the close of the month sealed."""
+    try:
+        _, files = closed_files(ctx, month)
+    except NotFound:
+        raise NotFound(
+            f"{month} is not closed", hint=f"`governor period close {month}`, or --accrual for what it comes to so far"
+        ) from None
+    body = next((file.body for file in files if file.name == f"statement-{month}.json"), None)
+    recorded = next((file.sha256 for file in files if file.name == f"statement-{month}.json"), "")
+    if body is None or sha256_hex(body) != recorded:
+        raise WrongState(f"the statement of {month} does not hash to what was recorded")
+    return cast(dict[str, Any], json.loads(body))
+
+
+def open_document(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
+    """What the month comes to now. Raises WrongState for a closed month: it is posted, not accrued."""
+    with ctx.rows.session() as session:
+        period = session.get(Period, (ctx.org, month))
+        if period is not None and period.state == "closed":
+            raise WrongState(f"{month} is closed", hint="export its journal without --accrual")
+    return compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email)).document
+
+
+def formats_known() -> dict[str, str]:
+    """Format -> its mapping file; empty for FOCUS."""
+    module = importlib.import_module(_point().value.split(":")[0])
+    return cast(dict[str, str], module.formats())
+
+
+def printer() -> MonthPrinter:
+    return cast(MonthPrinter, _point().load())
+
+
+def _point() -> importlib.metadata.EntryPoint:
+    for point in importlib.metadata.entry_points(group="governor.outputs", name="month"):
+        return point
+    raise Unavailable("no printer of month formats is installed", hint="reinstall workflow-model-governor")

@@ -1,0 +1,172 @@
+"""What a month can say to another system: journal lines that balance, and usage events, each with an id that is a function of what it says.
+
+Owns: the facts' names and values, ids, the accrual with its reversal. Does not own: amounts (the statement document), accounts' names elsewhere (document.py).
+Invariants: debits equal credits in every entry and no side is negative; an amount fits ten digits and two decimals; the same month gives the same ids, so that a second
+send is recognised by the receiver; unpriced use has no amount and is counted apart, never sent as zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from governor.chargeback.period import month_bounds, next_month
+from governor.errors import Invalid
+from governor.ledger.canonical import canonical_json
+from reports.journal import ACCOUNTS, _amounts
+from reports.outputs.document import Account, OutputMapping
+
+LARGEST: Final = Decimal(10) ** 10
+MICRO: Final = 1_000_000
+CENT: Final = Decimal("0.01")
+
+
+def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: bool = False) -> list[dict[str, Any]]:
+    """One line for each cost center and kind of spend, then the clearing line; an accrual is followed by the entry that takes it back on the next first.
+
+    Raises Invalid for an amount that no ledger takes.
+    """
+    posted = date.fromisoformat(document["posting_date"])
+    digest = hashlib.sha256(canonical_json(dict(document))).hexdigest()
+    amounts = list(_postings(document, mapping))
+    # Another accrual of the same month is another document; the same one keeps its number.
+    content = hashlib.sha256(repr([(center, kind, str(amount)) for center, kind, _, amount in amounts]).encode()).hexdigest()[:8]
+    batch = f"{document['statement_number']}-accrual-{content}" if accrual else document["statement_number"]
+    entries = [(batch, posted, 1, "")]
+    if accrual:
+        entries.append((f"{batch}-R", date.fromisoformat(f"{next_month(document['month'])}-01"), -1, "Reversal: "))
+    lines: list[dict[str, Any]] = []
+    for number, (name, day, sign, before) in enumerate(entries, start=1):
+        for place, (center, kind, account, amount) in enumerate(amounts, start=1):
+            identity = hashlib.sha256("|".join([batch, kind, center, f"{amount:.2f}"]).encode()).hexdigest()[:16]
+            own = mapping.cost_centers.get(center)
+            label = (own and own.name) or center or document["organization"]["name"]
+            side = sign * amount
+            lines.append(
+                {
+                    "batch": name,
+                    "reference": f"A{day:%Y%m}-{hashlib.sha256(name.encode()).hexdigest()[:8]}",  # where an id holds sixteen characters
+                    "period": f"{day:%Y-%m}",
+                    "period_name": f"{day:%b %Y}",
+                    "entry": f"JE-{number}",
+                    "line_no": str(place),
+                    "posting_date": day,
+                    "entity": document["organization"]["id"],
+                    "organization": document["organization"]["name"],
+                    "account": account.number,
+                    "account_name": account.name,
+                    "kind": kind,
+                    "cost_center": (own and own.code) or center,
+                    "cost_center_name": label,
+                    "description": f"{before}{label} {account.name or kind} {document['month']}",
+                    "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
+                    "debit": f"{side:.2f}" if side > 0 else "",
+                    "credit": f"{-side:.2f}" if side < 0 else "",
+                    "currency": document["currency"],
+                    "source_document": f"statement {document['statement_number']}",
+                    "external_id": f"{name}-{identity}",
+                    "reverses_external_id": f"{batch}-{identity}" if sign < 0 else "",
+                    "prepared_by": document["prepared_by"],
+                    "statement_sha256": digest,
+                }
+                | _local(document, amounts, place, sign)
+            )
+    _balanced(lines)
+    return lines
+
+
+def _postings(document: Mapping[str, Any], mapping: OutputMapping) -> Iterator[tuple[str, str, Account, Decimal]]:
+    """(cost center, kind, account, signed amount), the clearing line last; they sum to zero."""
+    usual = {kind: Account(number=number, name=name) for kind, (number, name) in ACCOUNTS.items()} | mapping.accounts
+    total = Decimal(0)
+    for center in document["cost_centers"]:
+        own = mapping.cost_centers.get(center["id"])
+        for kind, amount in _amounts(center):
+            total += amount
+            yield center["id"], kind, ((own.accounts.get(kind) if own else None) or usual[kind]), amount
+    if total:
+        yield "", "clearing", usual["clearing"], -total
+
+
+def _local(document: Mapping[str, Any], amounts: list[tuple[str, str, Account, Decimal]], place: int, sign: int) -> dict[str, Any]:
+    """The same line in the organization's currency at the month's rate; the clearing line takes the rounding, so that it balances too."""
+    rate = document.get("fx")
+    factor = Decimal(rate["rate"]) if rate else Decimal(1)
+    converted = [(amount * factor).quantize(CENT) for *_, amount in amounts]
+    if converted and amounts[-1][1] == "clearing":
+        converted[-1] = -sum(converted[:-1], Decimal(0))
+    side = sign * converted[place - 1]
+    return {
+        "fx_rate": rate["rate"] if rate else "1",
+        "fx_source": rate["source"] if rate else "",
+        "fx_date": rate["date"] if rate else "",
+        "local_currency": rate["currency"] if rate else document["currency"],
+        "local_debit": f"{side:.2f}" if side > 0 else "",
+        "local_credit": f"{-side:.2f}" if side < 0 else "",
+    }
+
+
+def _balanced(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        for side in ("debit", "credit", "local_debit", "local_credit"):
+            if line[side] and Decimal(line[side]) >= LARGEST:
+                raise Invalid(
+                    f"journal line {line['line_no']} of {line['batch']}, {side}: {line[side]} has more than 10 digits",
+                    hint="ledgers refuse it; split the cost center",
+                )
+    for batch in {line["batch"] for line in lines}:
+        for left, right in (("debit", "credit"), ("local_debit", "local_credit")):
+            sums = [
+                sum((Decimal(line[side]) for line in lines if line["batch"] == batch and line[side]), Decimal(0)) for side in (left, right)
+            ]
+            if sums[0] != sums[1]:
+                raise Invalid(f"journal {batch} is out of balance: {left} {sums[0]}, {right} {sums[1]}")
+
+
+def events(document: Mapping[str, Any], mapping: OutputMapping) -> list[dict[str, Any]]:
+    """One event for each charge line, dated to the last second of the month that bills it. Corrections are events of their own, with a negative amount."""
+    _, end = month_bounds(document["month"], document["zone"])
+    found = []
+    for center in document["cost_centers"]:
+        own = mapping.cost_centers.get(center["id"])
+        for line in (*center["lines"], *center.get("internal", []), *center["corrections"]):
+            cents = Decimal(line["amount"])
+            found.append(
+                {
+                    "event_id": f"{document['statement_number']}:{line['line_id']}",
+                    "period": document["month"],
+                    "time": (end - timedelta(seconds=1)).astimezone(UTC),
+                    "customer": own and own.customer,
+                    "cost_center": (own and own.code) or center["id"],
+                    "cost_center_name": (own and own.name) or center["id"],
+                    "workflow": line["workflow"],
+                    "owner": line["owner"],
+                    "provider": line["provider"],
+                    "model": line["model"],
+                    "meter": line["meter"],
+                    "service_tier": line["service_tier"] or None,
+                    "traffic_class": line["traffic_class"],
+                    "unit": line["unit"],
+                    "quantity": line["quantity"],
+                    "requests": line["calls"],
+                    "amount": line["amount"],
+                    "amount_cents": f"{cents * 100:.1f}",
+                    "amount_micro": int(cents * MICRO),
+                    "exact_cost": line["contracted_cost"],
+                    "currency": document["currency"],
+                    "kind": "correction" if line["corrects"] else "usage",
+                    "charge_month": line["charge_month"],
+                    "corrects": line["corrects"] or None,
+                    "organization": document["organization"]["id"],
+                    "statement_number": document["statement_number"],
+                }
+            )
+    return found
+
+
+def left_out(document: Mapping[str, Any]) -> dict[str, int]:
+    """Calls that no event can carry: they have no price."""
+    return {"unpriced_calls": sum(use["calls"] for center in document["cost_centers"] for use in center["unpriced"])}

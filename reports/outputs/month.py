@@ -1,0 +1,77 @@
+"""A closed month in a named format: FOCUS, or any target that a mapping file describes. The entry point that the hub asks.
+
+Owns: the formats' names, file suffixes, control totals. Does not own: the month's document, FOCUS rows, mappings. Invariants: a function of the document and the mapping;
+the control totals are read back from what was printed, and a total that differs from the statement is an error, never a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from governor.errors import Invalid
+from governor.ports import Printed
+from reports.focus_files import VERSIONS, focus_rows, render_csv, render_parquet
+from reports.outputs.document import output_mapping, shipped
+from reports.outputs.facts import events, journal, left_out
+from reports.outputs.layout import render
+
+KINDS = {"csv": ("csv", "text/csv"), "json": ("json", "application/json"), "jsonl": ("jsonl", "application/x-ndjson")}
+
+
+def formats() -> dict[str, str]:
+    """Name -> the mapping file it is printed through; empty for FOCUS, which has none."""
+    return {f"focus-{version}": "" for version in VERSIONS} | shipped()
+
+
+def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False) -> Printed:
+    """mapping: the text of a file that replaces the shipped one. Raises Invalid for a format that nobody wrote."""
+    if name.startswith("focus-"):
+        if accrual or mapping:
+            raise Invalid(f"{name} takes no mapping file and no accrual", hint="these belong to journals")
+        return _focus(document, name.removeprefix("focus-"), parquet=parquet)
+    if mapping is None and name not in shipped():
+        raise Invalid(f"no format {name!r}", hint=f"one of {', '.join(formats())}, or bring a file with --mapping")
+    if parquet:
+        raise Invalid(f"{name} is not written as Parquet", hint="FOCUS is")
+    found = output_mapping(mapping if mapping is not None else shipped()[name])
+    if accrual and found.records != "journal":
+        raise Invalid(f"{found.output} has usage events; only a journal is accrued")
+    suffix, media_type = KINDS[found.layout]
+    total = Decimal(document["totals"]["statement_total"])
+    control: dict[str, Any] = {"format": found.output, "currency": document["currency"], "statement_total": f"{total:.2f}"}
+    if found.records == "journal":
+        records = journal(document, found, accrual=accrual)
+        sums = {side: sum((Decimal(line[side]) for line in records if line[side]), Decimal(0)) for side in ("debit", "credit")}
+        first = [line for line in records if not line["reverses_external_id"]]
+        net = sum((Decimal(line["credit"] or 0) - Decimal(line["debit"] or 0) for line in first if line["kind"] == "clearing"), Decimal(0))
+        control |= {"debit": f"{sums['debit']:.2f}", "credit": f"{sums['credit']:.2f}", "entries": len({line["batch"] for line in records})}
+    else:
+        records = events(document, found)
+        net = sum((Decimal(event["amount"]) for event in records), Decimal(0))
+        control |= {"amount": f"{net:.2f}", **left_out(document)}
+    _agrees(found.output, net, total)
+    return Printed(suffix, media_type, render(found, records), control | {"records": len(records)})
+
+
+def _focus(document: Mapping[str, Any], version: str, *, parquet: bool) -> Printed:
+    body = render_parquet(document, version) if parquet else render_csv(document, version)
+    found = list(focus_rows(document, version))
+    billed, total = sum((Decimal(row["BilledCost"]) for row in found), Decimal(0)), Decimal(document["totals"]["statement_total"])
+    _agrees(f"focus-{version}", billed, total)
+    control = {
+        "format": f"focus-{version}",
+        "currency": document["currency"],
+        "statement_total": f"{total:.2f}",
+        "billed_cost": f"{billed:.2f}",
+        "effective_cost": f"{sum((Decimal(row['EffectiveCost']) for row in found), Decimal(0)):f}",
+        "list_cost": f"{sum((Decimal(row['ListCost']) for row in found), Decimal(0)):f}",
+        "records": len(found),
+    }
+    return Printed("parquet" if parquet else "csv", "application/vnd.apache.parquet" if parquet else "text/csv", body, control)
+
+
+def _agrees(name: str, found: Decimal, total: Decimal) -> None:
+    if found != total:
+        raise ValueError(f"{name} sums to {found}, the statement to {total}")

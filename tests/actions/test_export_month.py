@@ -1,0 +1,104 @@
+"""`period export`: a closed month in other systems' formats, from the bytes its close sealed; an open one only as an accrual."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governor.actions.check_focus import check_focus
+from governor.actions.close_period import close, hand_out
+from governor.actions.context import OPERATOR
+from governor.actions.export_month import export_month, formats_known
+from governor.actions.import_prices import import_prices
+from governor.errors import Forbidden, Invalid, NotFound, WrongState
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_close_period import AFTER, MORE, calls, prices
+
+OCTOBER = "2026-10"
+MAPPING = "extends: stripe\ncost_centers: {CC-4100: {customer: cus_1}, 'CC 52/00': {customer: cus_2}}\n"
+
+
+@pytest.fixture
+def october(world: Any) -> Any:
+    world.apply(MORE)
+    import_prices(world.ctx, world.person("finn"), prices())
+    calls(world, "fnol", count=40, tokens=(10_007, 333))
+    calls(world, "ads", count=25, workflow="ad-copy", model="gpt-4o-mini", tokens=(3_001, 1_499))
+    world.now = AFTER
+    return world
+
+
+def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp_path: Path) -> None:
+    closed = close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
+    total = Decimal(closed["totals"]["statement_total"])
+    for name in formats_known():
+        mapping = MAPPING if name == "stripe" else None
+        out = tmp_path / f"x-{name}"
+        made = export_month(october.ctx, OPERATOR, OCTOBER, name, out=out, mapping=mapping)
+        first = out.read_bytes()
+        assert export_month(october.ctx, OPERATOR, OCTOBER, name, out=out, mapping=mapping)["sha256"] == made["sha256"]
+        assert out.read_bytes() == first
+        assert (tmp_path / f"x-{name}.sha256").read_text() == f"{hashlib.sha256(first).hexdigest()}  x-{name}\n"
+        control = json.loads((tmp_path / f"x-{name}.control.json").read_text())
+        assert Decimal(control["statement_total"]) == total
+        assert Decimal(control.get("credit") or control.get("amount") or control["billed_cost"]) == total
+    statement = sum(
+        Decimal(row["amount"])
+        for file in tmp_path.glob("statement-*.csv")
+        for row in csv.DictReader(io.StringIO(file.read_text()))
+        if row["amount"]
+    )
+    assert statement == total
+
+
+def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(october: Any, tmp_path: Path) -> None:
+    close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
+    for version in ("1.2", "1.3"):
+        file = tmp_path / f"focus-{version}-{OCTOBER}.parquet"
+        export_month(october.ctx, OPERATOR, OCTOBER, f"focus-{version}", out=file)
+        found = check_focus(file)
+        assert found["ok"], found
+        assert found["statement"] == str(tmp_path / f"statement-{OCTOBER}.json")
+    assert check_focus(tmp_path / f"focus-{OCTOBER}.csv")["ok"]
+    assert not check_focus(tmp_path / f"focus-{OCTOBER}.csv", total="1.00")["ok"]
+    assert hand_out(october.ctx, OCTOBER, tmp_path)["state"] == "closed"
+
+
+def test_an_open_month_is_only_accrued_and_a_closed_one_only_posted(october: Any, tmp_path: Path) -> None:
+    finn = october.person("finn")
+    with pytest.raises(NotFound, match="is not closed"):
+        export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv")
+    made = export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+    again = export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "b.csv", accrual=True)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))
+    assert {row["Date"] for row in rows} == {"10/31/2026", "11/01/2026"}
+    assert sum(Decimal(row["Debit"] or 0) for row in rows) == sum(Decimal(row["Credit"] or 0) for row in rows)
+    assert [row["External ID"] for row in rows] == [
+        row["External ID"] for row in csv.DictReader(io.StringIO((tmp_path / "b.csv").read_text()))
+    ]
+    assert made["control"]["entries"] == again["control"]["entries"] == 2
+    with pytest.raises(Forbidden):
+        export_month(october.ctx, october.person("rae"), OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+    close(october.ctx, finn, OCTOBER, tmp_path)
+    with pytest.raises(WrongState):
+        export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+
+
+def test_wrong_requests_are_named(october: Any, tmp_path: Path) -> None:
+    close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
+    for name, words in (("", "name a format"), ("oracle", "no format 'oracle'"), ("focus-2.0", "FOCUS 2.0 is not written")):
+        with pytest.raises(Invalid, match=words):
+            export_month(october.ctx, OPERATOR, OCTOBER, name, out=tmp_path / "a")
+    with pytest.raises(Invalid, match="not written as Parquet"):
+        export_month(october.ctx, OPERATOR, OCTOBER, "sap", out=tmp_path / "a.parquet")
+    with pytest.raises(NotFound, match="no folder"):
+        export_month(october.ctx, OPERATOR, OCTOBER, "sap", out=tmp_path / "none" / "a.csv")

@@ -1,0 +1,206 @@
+"""Journals and usage events through mapping files: they balance, equal the statement, keep their ids, look like the samples, and run nowhere."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governor.errors import Invalid
+from reports.outputs.document import output_mapping, shipped
+from reports.outputs.facts import journal
+from reports.outputs.month import formats, printed
+from reports.table import csv_bytes, runs_as_formula, safe_text
+
+SAMPLES = Path(__file__).parents[2] / "../shared/data/billing"
+JOURNALS = {
+    "generic": ("debit", "credit", "generic_journal_entry.csv"),
+    "netsuite": ("Debit", "Credit", "netsuite_journal_entry.csv"),
+    "quickbooks": ("Debits", "Credits", "quickbooks_online_journal.csv"),
+    "workday": ("L_DebitAmount", "L_CreditAmount", "workday_accounting_journal.csv"),
+    "sap": ("WRSOL", "WRHAB", "sap_s4_general_journal_upload.csv"),
+}
+CUSTOMERS = "extends: stripe\ncost_centers:\n  CC-4100: {customer: cus_1}\n  CC-5200: {customer: cus_2}\n  UNALLOCATED: {customer: cus_3}\n"
+
+
+def rows_of(body: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(body.decode())))
+
+
+def total(rows: list[dict[str, str]], side: str) -> Decimal:
+    return sum((Decimal(row[side]) for row in rows if row[side]), Decimal(0))
+
+
+@pytest.fixture
+def plain(month: dict[str, Any]) -> dict[str, Any]:
+    """The sample month without the workflow that is named like a formula."""
+    return json.loads(json.dumps(month).replace("=HYPERLINK(1)", "hyperlink"))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_a_journal_balances_equals_the_statement_and_is_the_same_again(name: str, plain: dict[str, Any]) -> None:
+    made = printed(plain, name)
+    rows = rows_of(made.body)
+    debit, credit, _ = JOURNALS[name]
+    assert total(rows, debit) == total(rows, credit)
+    assert Decimal(rows[-1][credit]) == Decimal(plain["totals"]["statement_total"])
+    assert len(rows) >= 2
+    for row in rows:
+        assert bool(row[debit]) != bool(row[credit])
+        whole, _, cents = (row[debit] or row[credit]).partition(".")
+        assert whole.isdigit()
+        assert len(whole) <= 10
+        assert len(cents) == 2
+    assert printed(json.loads(json.dumps(plain)), name).body == made.body
+    assert made.control["debit"] == f"{total(rows, debit):.2f}"
+
+
+@pytest.mark.parametrize("name", JOURNALS)
+def test_a_journal_has_the_columns_of_the_target(name: str, plain: dict[str, Any]) -> None:
+    sample = SAMPLES / "gl" / JOURNALS[name][2]
+    if not sample.exists():
+        pytest.skip("../shared/data/billing is not here")
+    assert printed(plain, name).body.decode().splitlines()[0] == sample.read_text().splitlines()[0]
+
+
+def test_an_accrual_is_taken_back_on_the_first_of_the_next_month(plain: dict[str, Any]) -> None:
+    rows = rows_of(printed(plain, "generic", accrual=True).body)
+    first = [row for row in rows if not row["reverses_external_id"]]
+    back = [row for row in rows if row["reverses_external_id"]]
+    assert {row["posting_date"] for row in first} == {"2026-10-31"}
+    assert {row["posting_date"] for row in back} == {"2026-11-01"}
+    assert [row["external_id"] for row in first] == [row["reverses_external_id"] for row in back]
+    assert [(row["account"], row["debit"], row["credit"]) for row in first] == [
+        (row["account"], row["credit"], row["debit"]) for row in back
+    ]
+    assert len({row["external_id"] for row in rows}) == len(rows)
+    assert {row["batch_id"] for row in rows}.isdisjoint({row["batch_id"] for row in rows_of(printed(plain, "generic").body)})
+
+
+def test_the_chart_of_accounts_is_yours_by_cost_center(plain: dict[str, Any]) -> None:
+    own = """
+extends: generic
+accounts: {usage: {number: "6100", name: Cloud AI}}
+cost_centers:
+  CC-4100: {name: Claims, code: "4100", accounts: {usage: {number: "6110", name: Claims AI}}}
+"""
+    rows = rows_of(printed(plain, "generic", mapping=own).body)
+    assert {(row["cost_center"], row["account"]) for row in rows} >= {("4100", "6110"), ("CC-5200", "6100"), ("UNALLOCATED", "5290")}
+
+
+def test_an_amount_of_eleven_digits_is_refused(plain: dict[str, Any]) -> None:
+    plain["cost_centers"][0]["lines"][0]["amount"] = "10000000000.00"
+    with pytest.raises(Invalid, match="more than 10 digits"):
+        journal(plain, output_mapping(shipped()["generic"]))
+
+
+def test_events_sum_to_the_statement_and_keep_their_ids(month: dict[str, Any]) -> None:
+    statement = Decimal(month["totals"]["statement_total"])
+    stripe = [json.loads(line) for line in printed(month, "stripe", mapping=CUSTOMERS).body.splitlines()]
+    lago = [event for line in printed(month, "lago").body.splitlines() for event in json.loads(line)["events"]]
+    orb = [event for line in printed(month, "orb").body.splitlines() for event in json.loads(line)["events"]]
+    openmeter = json.loads(printed(month, "openmeter").body)
+    assert sum(Decimal(event["payload[value]"]) for event in stripe) == statement * 1_000_000
+    assert sum(Decimal(event["precise_total_amount_cents"]) for event in lago) == statement * 100
+    assert sum(Decimal(event["properties"]["cost_usd"]) for event in orb) == statement
+    assert sum(Decimal(event["data"]["cost_usd"]) for event in openmeter) == statement
+    ids = [
+        [event[key] for event in found]
+        for found, key in ((stripe, "identifier"), (lago, "transaction_id"), (orb, "idempotency_key"), (openmeter, "id"))
+    ]
+    assert all(len(set(found)) == len(found) for found in ids)
+    assert ids[0] == ids[1] == ids[2] == ids[3]
+    for name in ("lago", "orb", "openmeter"):
+        assert printed(json.loads(json.dumps(month)), name).body == printed(month, name).body
+    assert printed(month, "orb").control["unpriced_calls"] == 41
+    assert stripe[0]["timestamp"] == 1793491199  # 2026-10-31T23:59:59Z
+
+
+def test_events_have_the_keys_of_the_samples(month: dict[str, Any]) -> None:
+    if not SAMPLES.exists():
+        pytest.skip("../shared/data/billing is not here")
+    folder = SAMPLES / "billing_events"
+    form = json.loads((folder / "stripe_v1_meter_event_form.json").read_text())["POST /v1/billing/meter_events (form)"]
+    assert json.loads(printed(month, "stripe", mapping=CUSTOMERS).body.splitlines()[0]).keys() == form.keys()
+    for name, file in (("lago", "lago_events_batch.json"), ("orb", "orb_ingest.json")):
+        meant = json.loads((folder / file).read_text())["events"][0]
+        found = json.loads(printed(month, name).body.splitlines()[0])["events"][0]
+        assert found.keys() == meant.keys()
+        assert found["properties"].keys() >= meant["properties"].keys()
+        assert {key: type(value) for key, value in found["properties"].items() if key in meant["properties"]} == {
+            key: type(value) for key, value in meant["properties"].items()
+        }
+    meant = json.loads((folder / "openmeter_cloudevents_batch.json").read_text())[0]
+    found = json.loads(printed(month, "openmeter").body)[0]
+    assert found.keys() == meant.keys()
+    assert found["data"].keys() >= meant["data"].keys()
+
+
+def test_a_cost_center_without_a_stripe_customer_is_named(month: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match=r"payload\[stripe_customer_id\]: is empty for cost center CC-4100"):
+        printed(month, "stripe")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("extends: nothing", "no mapping 'nothing' is shipped"),
+        ("extends: sap\ncolumns: [{name: A, from: prompt}]", "no fact 'prompt'"),
+        ("extends: sap\ncolumns: [{name: A, text: '{account.__class__}'}]", "no fact 'account.__class__'"),
+        ("extends: sap\ncolumns: [{name: A, text: '{account:99999999}'}]", "may be padded"),
+        ("extends: sap\ncolumns: [{name: A, from: debit, value: x}]", "exactly one of"),
+        ("extends: sap\ncolumns: [{name: A, from: debit}, {name: A, from: credit}]", "stands twice"),
+        ("extends: sap\ncode: 1", "code: Extra inputs"),
+        ("- a", "not a set of keys"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_wrong_mapping_file_is_refused_by_place(text: str, what: str, month: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refused:
+        printed(month, "sap", mapping=text)
+    assert what in refused.value.message
+
+
+def test_every_shipped_mapping_is_one(plain: dict[str, Any]) -> None:
+    assert formats().keys() >= {*JOURNALS, "stripe", "lago", "orb", "openmeter", "focus-1.2", "focus-1.3"}
+    for name, text in shipped().items():
+        assert output_mapping(text).output == name
+
+
+CORPUS = [
+    "=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\u00a0=1", "\ufeff=1", "\u200b=1", "\u2028=1", "＝1", "＋1", "－1", "＠x",
+    "﹢1", "﹣1", "﹦1", "﹫1", "−1", "a\n=1", "a\r=1", "a\r\n@x", "a\u2028=1", "a\x0b=1", "a\x85=1", '"=1', ";=1", ",=1", "|=1", "\x00=1", "\u202e=1",
+    '=HYPERLINK("http://x","y")', "=cmd|'/C calc'!'A1'", "\u3000=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CORPUS)
+def test_the_corpus_is_defused_in_words_and_refused_in_ids(text: str, plain: dict[str, Any]) -> None:
+    assert runs_as_formula(text)
+    assert not runs_as_formula(safe_text(text))
+    plain["cost_centers"][0]["id"] = text
+    with pytest.raises(Invalid, match="would run as a formula"):
+        printed(plain, "generic")
+    named = {"extends": "generic", "cost_centers": {text: {"name": "Claims", "code": "4100"}}}
+    assert "4100" in printed(plain, "generic", mapping=json.dumps(named)).body.decode()
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_defused_text_never_runs_and_reads_back(text: str) -> None:
+    safe = safe_text(text)
+    assert not runs_as_formula(safe)
+    assert safe_text(safe) == safe
+    assert safe.replace("'", "") == text.replace("\r\n", "\n").replace("\r", "\n").replace("'", "")
+    [_, row] = list(csv.reader(io.StringIO(csv_bytes((("a", "text"),), [{"a": f"x{text}"}]).decode(), newline="")))
+    assert row == [safe_text(f"x{text}")]
+
+
+@given(st.decimals(min_value=-(10**9), max_value=10**9, places=12))
+def test_numbers_are_never_altered(amount: Decimal) -> None:
+    row = rows_of(csv_bytes((("n", "number"), ("e", "exact")), [{"n": amount, "e": f"{amount:f}"}]))[0]
+    assert Decimal(row["n"]) == Decimal(row["e"]) == amount
