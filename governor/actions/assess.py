@@ -30,6 +30,7 @@ from governor.policy.decision import Decision
 from governor.policy.question import ChangeQuestion, CostFacts, EvidenceFacts, Target
 from governor.store.rows.changes import Approval, Change, EvidenceFile, ShadowRun
 from governor.store.rows.people import Person
+from governor.store.rows.reviews import ReviewLabel
 
 FROZEN: Final = frozenset({State.REJECTED, State.CUTOVER, State.VERIFIED, State.DRIFTED})
 MICRO: Final = Decimal(1_000_000)
@@ -96,7 +97,7 @@ def assess(ctx: Context, session: Session, change: Change, now: datetime) -> Ass
         requester_id=change.requester_id,
         owner=owner,
         owner_id=person_id(session, ctx.org, owner),
-        authors=frozenset(found.author for found in runs if found.author),
+        authors=frozenset(found.author for found in runs if found.author) | labellers(session, ctx.org, change.id),
         needs=tuple(need.role for need in decision.needs),
         has_evidence=run is not None and bool(files),
         votes=tuple(Vote(vote.person_id, vote.role, vote.decision, vote.digest, vote.expires_at) for vote in approvals),
@@ -172,6 +173,17 @@ def evidence_files(session: Session, org: str, change_id: str) -> list[EvidenceI
     )
     newest = {row.name: EvidenceItem(row.name, row.media_type, row.body) for row in rows}
     return [newest[name] for name in sorted(newest)]
+
+
+def labellers(session: Session, org: str, change_id: str) -> frozenset[str]:
+    """Everyone who labelled answers of this change, or entered labels for somebody: they made its evidence."""
+    rows = session.exec(
+        select(ReviewLabel.person_id, ReviewLabel.reviewer).where(
+            ReviewLabel.org_id == org, ReviewLabel.change_id == change_id, ReviewLabel.state == "submitted"
+        )
+    ).all()
+    named = session.exec(select(Person.id).where(Person.org_id == org, col(Person.email).in_({reviewer for _, reviewer in rows}))).all()
+    return frozenset(person for person, _ in rows) | frozenset(named)
 
 
 def person_id(session: Session, org: str, email: str) -> str:

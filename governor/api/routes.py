@@ -23,6 +23,7 @@ from governor.api import (
     v1_periods,
     v1_policy,
     v1_prices,
+    v1_review,
     v1_sources,
     v1_usage,
 )
@@ -42,6 +43,7 @@ MODULES: Final = (
     v1_periods,
     v1_policy,
     v1_prices,
+    v1_review,
     v1_sources,
     v1_usage,
 )

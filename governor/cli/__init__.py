@@ -35,6 +35,7 @@ from governor.cli import (
     packet,
     policy,
     prices,
+    review,
     sources,
     token,
     trust,
@@ -94,6 +95,7 @@ app.add_typer(ingest.calls_app, name="calls")
 app.add_typer(ingest.quarantine_app, name="quarantine")
 app.add_typer(policy.app, name="policy")
 app.add_typer(change.app, name="change")
+app.add_typer(review.app, name="review")
 app.add_typer(packet.app, name="packet")
 app.add_typer(trust.app, name="trust")
 app.add_typer(keys.app, name="keys")

@@ -29,6 +29,7 @@ FLASH: Final = "governor_flash"
 NAVIGATION: Final = (
     ("/", "Inbox"),
     ("/changes", "Changes"),
+    ("/review", "Review"),
     ("/workflows", "Workflows"),
     ("/spend", "Spend"),
     ("/budgets", "Budgets"),

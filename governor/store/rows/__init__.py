@@ -1,5 +1,19 @@
 """Operational rows, one module per noun. Import a module to register its tables on `SQLModel.metadata`."""
 
-from governor.store.rows import anchors, bills, catalog, changes, ingest, jobs, ledger, notices, people, periods, prices, rechecks
+from governor.store.rows import anchors, bills, catalog, changes, ingest, jobs, ledger, notices, people, periods, prices, rechecks, reviews
 
-__all__ = ["anchors", "bills", "catalog", "changes", "ingest", "jobs", "ledger", "notices", "people", "periods", "prices", "rechecks"]
+__all__ = [
+    "anchors",
+    "bills",
+    "catalog",
+    "changes",
+    "ingest",
+    "jobs",
+    "ledger",
+    "notices",
+    "people",
+    "periods",
+    "prices",
+    "rechecks",
+    "reviews",
+]

@@ -31,3 +31,13 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 for (const select of document.querySelectorAll("select[data-apply]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// One key answers: the buttons of a pair say which. Not while somebody writes, nor with a modifier.
+const pairForm = document.querySelector("form[data-review]");
+if (pairForm) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    const button = pairForm.querySelector(`button[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+    if (button && !button.matches(":disabled")) { event.preventDefault(); button.click(); }
+  });
+}
