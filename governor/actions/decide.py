@@ -13,32 +13,46 @@ from typing import Any
 from governor.actions.assess import assess, find_change
 from governor.actions.context import Actor, Context
 from governor.actions.expire import expire_change
+from governor.actions.passkeys import finish_decision
 from governor.actions.review import ensure_review
 from governor.changes import Docket, Person, State, Vote, may_decide, move
 from governor.errors import ExpiredApproval, Forbidden, Invalid, PolicyRefused, Unauthenticated
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
+from governor.packets.passkey import PASSKEY
 from governor.store.rows.changes import Approval
 
 
-def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "") -> dict[str, Any]:
-    """{"id","state","role","digest","open","expires_at"}. `role` chooses among several needed roles the person holds."""
-    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="approve", role=role)
+def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> dict[str, Any]:
+    """{"id","state","role","digest","open","expires_at"}. `role` chooses among several needed roles the person holds.
+
+    `assertion`: what the person's device answered (passkeys.py); without it the decision counts, and is marked as the weaker kind.
+    """
+    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="approve", role=role, assertion=assertion)
 
 
-def reject(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "") -> dict[str, Any]:
+def reject(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> dict[str, Any]:
     """One rejection by a needed role ends the change."""
-    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="reject", role=role)
+    return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="reject", role=role, assertion=assertion)
 
 
-def decide(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, decision: str, role: str) -> dict[str, Any]:
+def decide(
+    ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, decision: str, role: str, assertion: str = ""
+) -> dict[str, Any]:
     person = decider(actor)
     if not reason.strip():
         raise Invalid("a decision needs a reason", hint='say why with --reason "..."')
     ensure_review(ctx, change_id)
+    digest, signed = digest.strip().lower(), None
+    if assertion:
+        signed = finish_decision(ctx, actor, assertion)
+        asked = signed["record"]
+        if (asked["change"], asked["digest"], asked["decision"]) != (change_id, digest, decision) or role not in {"", asked["role"]}:
+            raise Forbidden("the passkey signed another decision", hint="reload the page and try again")
+        actor, role = replace(actor, auth=PASSKEY), asked["role"]
     try:
-        return record(ctx, actor, person, change_id, digest=digest.strip().lower(), reason=reason.strip(), decision=decision, role=role)
+        return record(ctx, actor, person, change_id, digest=digest, reason=reason.strip(), decision=decision, role=role, signed=signed)
     except ExpiredApproval:
         expire_change(ctx, change_id)
         raise
@@ -54,7 +68,16 @@ def decider(actor: Actor) -> Person:
 
 
 def record(
-    ctx: Context, actor: Actor, person: Person, change_id: str, *, digest: str, reason: str, decision: str, role: str
+    ctx: Context,
+    actor: Actor,
+    person: Person,
+    change_id: str,
+    *,
+    digest: str,
+    reason: str,
+    decision: str,
+    role: str,
+    signed: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
@@ -93,6 +116,8 @@ def record(
         payload: dict[str, Any] = {"change": change.id, "digest": digest, "role": answered, "state": str(change.state)}
         if expires is not None:
             payload["expires_at"] = timestamp(expires)
+        if signed is not None:
+            payload[PASSKEY] = signed
         tx.append(
             EntryDraft(
                 type=f"change:{decision}",

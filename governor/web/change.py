@@ -18,6 +18,8 @@ from governor.actions.context import Actor, Context
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
+from governor.actions.passkeys import available, list_passkeys
+from governor.actions.route_checks import ASKERS, LIVE, checks_of, start_revalidation
 from governor.actions.show_change import show_change
 from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
@@ -25,6 +27,7 @@ from governor.actions.verify_change import verify_change
 from governor.changes import State
 from governor.ledger.types import change_stream
 from governor.web.change_facts import MetricRow, Tile, metric_rows, tiles
+from governor.web.change_split import SplitPart, noise_rows, segment_rows, split_part
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
@@ -59,6 +62,12 @@ class ChangePage:
     may_move: bool
     packet: bool
     next: str
+    split: SplitPart | None
+    segments: list[dict[str, Any]]
+    noise: list[dict[str, str]]
+    checks: list[dict[str, Any]]
+    may_check: bool
+    passkeys: int = 0
 
 
 def steps_of(state: str) -> list[tuple[str, str]]:
@@ -85,6 +94,12 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         may_move=bool(actor.roles & {"requester", "owner", "admin"}),
         packet=state in DECIDED,
         next=NEXT.get(state, change["next"]),
+        split=split_part(ctx, change),
+        segments=segment_rows(change),
+        noise=noise_rows(change),
+        checks=checks_of(ctx, change["id"]),
+        may_check=state in LIVE and bool(actor.roles & set(ASKERS)),
+        passkeys=len([one for one in list_passkeys(ctx, actor) if not one["revoked_at"]]) if available(ctx.settings) else 0,
     )
     return render(request, "change.html", page)
 
@@ -101,7 +116,15 @@ def do_decide(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirec
     verb = {"approve": approve, "reject": reject}.get(form.text("decision"))
     if verb is None:
         return go(f"/changes/{change_id}", Flash("bad", "Nothing was recorded", "Choose approve or reject."))
-    done = verb(ctx, actor, change_id, digest=form.need("digest"), reason=form.need("reason", "your reason"), role=form.text("role"))
+    done = verb(
+        ctx,
+        actor,
+        change_id,
+        digest=form.need("digest"),
+        reason=form.need("reason", "your reason"),
+        role=form.text("role"),
+        assertion=form.text("assertion"),
+    )
     waits = f"Still open: {', '.join(done['open'])}." if done["open"] else f"The change is {done['state']}."
     return go(f"/changes/{change_id}", Flash("good", f"Your decision is on record: {done['decision']} as {done['role']}", waits))
 
@@ -123,6 +146,14 @@ def do_verify(ctx: Context, actor: Actor, change_id: str) -> Redirect:
     )
 
 
+@post("/changes/{change_id:str}/revalidate", sync_to_thread=True)
+def do_revalidate(ctx: Context, actor: Actor, change_id: str) -> Redirect:
+    start_revalidation(ctx, actor, change_id)
+    return go(
+        f"/changes/{change_id}#since", Flash("good", "The approved route is asked again", "A worker does it; the result appears here.")
+    )
+
+
 @post("/changes/{change_id:str}/packet", sync_to_thread=True)
 def download_packet(ctx: Context, actor: Actor, change_id: str) -> Response[bytes]:
     """A POST: issuing a packet is itself on record."""
@@ -136,4 +167,4 @@ def download_packet(ctx: Context, actor: Actor, change_id: str) -> Response[byte
     )
 
 
-ROUTES = [show, do_shadow, do_decide, do_cutover, do_verify, download_packet]
+ROUTES = [show, do_shadow, do_decide, do_cutover, do_verify, do_revalidate, download_packet]

@@ -17,6 +17,7 @@ from governor.web import (
     findings,
     inbox,
     ledger,
+    passkeys,
     periods,
     propose,
     reconciliation,
@@ -48,6 +49,7 @@ MODULES: Final = (
     ledger,
     verifier,
     settings,
+    passkeys,
 )
 PAGES: Final = Router(
     path="/",

@@ -15,6 +15,7 @@ from governor.actions.browse_people import list_people
 from governor.actions.context import Actor, Context
 from governor.actions.doctor import examine
 from governor.actions.installation import installation
+from governor.actions.passkeys import available, list_passkeys
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, set_password
 from governor.catalog import Role
@@ -45,6 +46,8 @@ class SettingsPage:
     roles: tuple[str, ...]
     lifetimes: tuple[tuple[int, str], ...]
     shortest: int
+    passkeys: list[dict[str, Any]]
+    passkeys_here: bool
     secret: dict[str, Any] | None = None
 
 
@@ -70,6 +73,8 @@ def settings_page(ctx: Context, actor: Actor, secret: dict[str, Any] | None = No
         roles=ROLES,
         lifetimes=LIFETIMES,
         shortest=SHORTEST,
+        passkeys=list_passkeys(ctx, actor),
+        passkeys_here=available(ctx.settings),
         secret=secret,
     )
 

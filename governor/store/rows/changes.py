@@ -42,7 +42,7 @@ class Approval(OrgRow, table=True):
     reason: str
     decided_at: datetime = instant()
     expires_at: datetime | None = instant(nullable=True)
-    auth: str = "token"  # token | password
+    auth: str = "token"  # token | session | passkey
 
 
 class ShadowRun(OrgRow, table=True):
