@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from anyio import to_thread
-from litestar import MediaType, get, post
+from litestar import MediaType, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from msgspec import Struct
 
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
+from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
 from governor.api.bearer import ASKS
+from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
+from governor.ledger.canonical import sha256_hex
 from governor.packets.verify import verify_packet
+
+MEDIA_TYPE: Final = "application/zip"
 
 
 class Verification(Struct):
@@ -23,6 +28,13 @@ class Verification(Struct):
 
     packet: UploadFile
     trust: UploadFile | None = None
+
+
+class Period(Struct, forbid_unknown_fields=True):
+    """period: a month 2026-10, a quarter 2026-Q4 or a year 2026; recipient: name people in the packet, for this reader."""
+
+    period: str
+    recipient: str = ""
 
 
 @get("/trust", sync_to_thread=True, tags=["packets"], media_type=MediaType.TEXT)
@@ -43,4 +55,11 @@ async def verify(data: Annotated[Verification, Body(media_type=RequestEncodingTy
     return report.as_dict()
 
 
-ROUTES = [show_trust, verify]
+@post("/packets/period", status_code=200, sync_to_thread=True, tags=["packets"], opt={REPEATABLE: True}, media_type=MEDIA_TYPE)
+def period(ctx: Context, actor: Actor, data: Period) -> Response[bytes]:
+    """Every change of a period in one packet, with the proof that none is missing. The same state gives the same bytes; issuing is on record."""
+    body = export_period(ctx, actor, data.period, recipient=data.recipient)
+    return download(body, MEDIA_TYPE, f"{data.period}.govpacket", **{"Governor-SHA256": sha256_hex(body)})
+
+
+ROUTES = [show_trust, verify, period]

@@ -24,6 +24,7 @@ from governor.cli import (
     budgets,
     change,
     demo,
+    erase,
     findings,
     focus,
     home,
@@ -98,6 +99,7 @@ app.add_typer(change.app, name="change")
 app.add_typer(review.app, name="review")
 app.add_typer(packet.app, name="packet")
 app.add_typer(trust.app, name="trust")
+app.add_typer(erase.app, name="erase")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")

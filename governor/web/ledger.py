@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -15,11 +16,13 @@ from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
 from governor.actions.browse_people import list_people
 from governor.actions.check_entry import EntryCheck, check_entry
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
+from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
 from governor.actions.verify_ledger import Verified, verify_with_anchors
 from governor.errors import GovernorError, NotFound
 from governor.ledger.types import REGISTRY
+from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import SIZE
 
@@ -46,6 +49,7 @@ class LedgerPage:
     names: dict[str, str]
     anchors: list[dict[str, Any]]
     audit_grade: bool
+    quarter: str = ""
     verified: Verified | None = None
 
 
@@ -89,8 +93,13 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
         names=stream_names(ctx),
         anchors=anchors,
         audit_grade=audit_grade(anchors),
+        quarter=quarter_of(ctx.now()),
         verified=verified,
     )
+
+
+def quarter_of(now: datetime) -> str:
+    return f"{now.year}-Q{(now.month + 2) // 3}"
 
 
 def read_entries(ctx: Context, stream: str, kind: str, before: int | None) -> tuple[dict[str, Any], str]:
@@ -188,6 +197,15 @@ def download_trust(ctx: Context) -> Response[str]:
     return Response(export_trust(ctx), media_type=TEXT, headers={"Content-Disposition": 'attachment; filename="governor.trust"'})
 
 
+@post("/ledger/packet", sync_to_thread=True)
+def download_period(ctx: Context, actor: Actor, form: Form) -> Response[bytes]:
+    """A POST: issuing a packet is itself on record."""
+    name = form.need("period")
+    body = export_period(ctx, actor, name)
+    headers = {"Content-Disposition": f'attachment; filename="{safe(name)}.govpacket"', "Cache-Control": "no-store"}
+    return Response(body, media_type="application/zip", headers=headers)
+
+
 @post("/ledger/verify", sync_to_thread=True)
 def do_verify(request: type_of_request, ctx: Context) -> Response[str] | Redirect:
     """Any signed-in person may look. A sound log says so and goes back; anything wrong is listed, every line of it."""
@@ -204,4 +222,4 @@ def do_verify(request: type_of_request, ctx: Context) -> Response[str] | Redirec
     return go("/ledger", Flash("warn" if verified.blind else "good", "The ledger verifies", f"{verified.blind} {told}".strip()))
 
 
-ROUTES = [show_ledger, show_entry, download_leaf, download_proof, download_checkpoint, download_trust, do_verify]
+ROUTES = [show_ledger, show_entry, download_leaf, download_proof, download_checkpoint, download_trust, download_period, do_verify]

@@ -1,0 +1,36 @@
+"""`governor erase`: what is held of one human being goes; entries, proofs and packets keep verifying."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from governor.cli.session import session_of
+
+app = typer.Typer(help="Erasure on request: personal data goes, the record keeps verifying.", no_args_is_help=True)
+
+
+@app.callback()
+def erase() -> None:
+    """Erasure on request: personal data goes, the record keeps verifying."""
+
+
+@app.command("person")
+def person(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, such as the request's number; kept as a personal field itself.")],
+    legal_basis: Annotated[str, typer.Option("--legal-basis", help="What the erasure rests on.")] = "GDPR Art. 17",
+) -> None:
+    """Erase a person: name, address and words they wrote, from account and ledger disclosures. Role admin or security; recorded as redaction:done."""
+    from governor.actions.erase_person import erase_person
+
+    session = session_of(ctx)
+    done = erase_person(session.context(), session.actor(), email=email, reason=reason, legal_basis=legal_basis)
+    fields = ", ".join(f"{count} {name}" for name, count in done["fields"].items()) or "none"
+    left = done["remaining"]["catalog_versions"]
+    kept = f"\n{left} earlier catalog documents still hold the address" if left else ""
+    session.print(
+        done, f"{done['person']} erased: {done['entries']} entries lost personal fields ({fields}); every proof still holds{kept}"
+    )

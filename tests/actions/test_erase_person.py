@@ -1,0 +1,95 @@
+"""A person is erased: no byte of theirs is left in ledger rows, and every proof and packet made before and after still holds."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from governor.actions.decide import approve
+from governor.actions.erase_person import erase_person
+from governor.actions.export_packet import export_packet
+from governor.actions.export_period import export_period
+from governor.actions.export_trust import export_trust
+from governor.actions.people import create_person
+from governor.actions.verify_ledger import prove_entry, verify_ledger
+from governor.errors import Forbidden, Invalid, NotFound, Refused
+from governor.ledger.entry import Disclosure
+from governor.packets.verify import verify_packet
+from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
+from governor.store.rows.people import Person
+
+
+def decided(world: Any) -> str:
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="evidence read")
+    world.later(minutes=5)
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="sol saw no new exposure")
+    world.later(minutes=5)
+    return str(change["id"])
+
+
+def test_proofs_and_packets_hold_after_a_person_is_erased(world: Any) -> None:
+    change, trust = decided(world), export_trust(world.ctx)
+    before = export_packet(world.ctx, world.person("ada"), change, recipient="Auditors LLP")
+    sol = world.person("sol")
+    done = erase_person(world.ctx, world.person("admin"), email="sol@acme.example", reason="request 17 by S. Ortega")
+    assert done["person"] == sol.id
+    assert done["fields"]["reason"] >= 1
+    with world.ctx.rows.session() as session:
+        leaves = session.exec(select(LedgerEntry)).all()
+        values = [json.dumps(Disclosure(row.name, row.disclosure).value) for row in session.exec(select(LedgerDisclosure)).all()]
+        person = session.exec(select(Person).where(Person.id == sol.id)).one()
+    assert not any(b"sol@acme.example" in row.leaf or b"no new exposure" in row.leaf or b"Ortega" in row.leaf for row in leaves)
+    assert not any("sol@acme.example" in value or "no new exposure" in value for value in values)
+    assert (person.name, person.roles, person.password_hash, person.disabled) == ("", "", "", True)
+    assert "sol" not in person.email.split("@")[0]
+
+    assert not verify_ledger(world.ctx).problems
+    assert verify_packet(before, trust).exit_code == 0, "a packet handed out before still verifies"
+    for row in leaves:
+        assert prove_entry(world.ctx, str(row.idx))
+    now = world.ctx.now()
+    for packet in (
+        export_packet(world.ctx, world.person("ada"), change, recipient="Auditors LLP"),
+        export_period(world.ctx, world.person("ada"), f"{now.year}-Q{(now.month + 2) // 3}", recipient="Auditors LLP"),
+    ):
+        report = verify_packet(packet, trust)
+        assert report.exit_code == 0, report.text()
+        assert "commitments intact" in next(check.detail for check in report.checks if check.name == "redactions")
+        with zipfile.ZipFile(io.BytesIO(packet)) as archive:
+            assert not [name for name in archive.namelist() if b"sol@acme.example" in archive.read(name)]
+
+
+def test_it_is_on_record_who_erased_what(world: Any) -> None:
+    decided(world)
+    done = erase_person(world.ctx, world.person("admin"), email="SOL@acme.example", reason="request 17")
+    [row] = world.entries("redaction:done")
+    payload = row["payload"]
+    assert row["actor"]["ref"] == world.person("admin").id
+    assert payload["person"] == done["person"]
+    assert len(payload["entries"]) == done["entries"] == payload["count"]
+    assert payload["legal_basis"] == "GDPR Art. 17"
+    with pytest.raises(NotFound):
+        erase_person(world.ctx, world.person("admin"), email="sol@acme.example", reason="again")
+
+
+def test_who_may_not_and_what_cannot(world: Any) -> None:
+    with pytest.raises(Forbidden):
+        erase_person(world.ctx, world.person("rae"), email="sol@acme.example", reason="x")
+    with pytest.raises(Invalid):
+        erase_person(world.ctx, world.person("admin"), email="sol@acme.example", reason=" ")
+    with pytest.raises(NotFound):
+        erase_person(world.ctx, world.person("admin"), email="nobody@acme.example", reason="x")
+    with pytest.raises(Refused, match="still owns"):
+        erase_person(world.ctx, world.person("admin"), email="dana@acme.example", reason="x")
+    with pytest.raises(Refused, match="themselves"):
+        erase_person(world.ctx, world.person("admin"), email="admin@acme.example", reason="x")
+
+
+def test_an_account_without_words_is_erased_too(world: Any) -> None:
+    made = create_person(world.ctx, world.person("admin"), email="new@acme.example", name="New Person", roles=["requester"])
+    done = erase_person(world.ctx, world.person("admin"), email="new@acme.example", reason="never began")
+    assert (done["person"], done["fields"]) == (made["id"], {"email": 1, "name": 1})
