@@ -13,6 +13,7 @@ from governor.calls import COLUMN_GROUPS
 from governor.catalog import KINDS, json_schema
 from governor.cli import app
 from governor.settings import Settings
+from reports.outputs.document import OutputMapping, shipped
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXTS = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
@@ -87,6 +88,20 @@ def mapping_schema() -> dict[str, Any]:
     }
 
 
+def output_schema() -> dict[str, Any]:
+    """The schema of an output mapping; with `extends` the rest may be left to the mapping it starts from."""
+    schema: dict[str, Any] = OutputMapping.model_json_schema(by_alias=True)
+    schema["properties"] |= {
+        "extends": {"enum": sorted(shipped()), "description": "start from a shipped mapping"},
+        "$schema": {"type": "string"},
+    }
+    required = schema.pop("required")
+    schema["anyOf"] = [{"required": ["extends"]}, {"required": required}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Governor output mapping"} | {
+        name: value for name, value in schema.items() if name != "title"
+    }
+
+
 def short_forms(part: Any) -> Any:
     if isinstance(part, list):
         return [short_forms(one) for one in part]
@@ -101,7 +116,7 @@ def main() -> None:
     for name, page in (("commands.md", commands_page()), ("settings.md", settings_page()), ("calls.md", calls_page())):
         (DOCS / name).write_text(page.rstrip() + "\n")
         print(f"docs/{name}")
-    for kind, schema in [*((kind, json_schema(kind)) for kind in KINDS), ("mapping", mapping_schema())]:
+    for kind, schema in [*((kind, json_schema(kind)) for kind in KINDS), ("mapping", mapping_schema()), ("output", output_schema())]:
         (DOCS / "schemas" / f"{kind}.json").write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
         print(f"docs/schemas/{kind}.json")
 
