@@ -17,6 +17,7 @@ from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
+from governor.actions.price_row import counted, price_row, reported_pico
 from governor.attribution import SUGGESTION_FIELDS, Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
 from governor.catalog import Catalog
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
@@ -26,8 +27,8 @@ from governor.policy.decision import Decision, no_decision
 from governor.policy.question import CallQuestion
 from governor.ports import PolicyEngine
 from governor.prices.book import PriceBook
-from governor.prices.exposure import NOTHING, Exposure, exposure
-from governor.prices.rate import Rated, Usage, rate_group
+from governor.prices.exposure import Exposure
+from governor.prices.rate import Rated, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Group:
     rated: Rated
     exposure: Exposure
     decision: Decision
+    cost_source: str | None = None
+    reported_pico: int | None = None  # what the source itself says the calls cost, in USD
     examples: tuple[str, ...] = ()
     keys: dict[str, str | None] = field(default_factory=dict, compare=False)
 
@@ -74,6 +77,16 @@ class Group:
     @property
     def contracted_pico(self) -> int:
         return self.rated.contracted_pico or 0
+
+    @property
+    def gateway_pico(self) -> int | None:
+        """What the gateway says: its estimate, or what it billed."""
+        return self.reported_pico if self.cost_source in GATEWAY_COST else None
+
+    @property
+    def provider_pico(self) -> int | None:
+        """What the provider says it charged."""
+        return self.reported_pico if self.cost_source == "provider_billed" else None
 
     @property
     def price_status(self) -> str:
@@ -157,6 +170,7 @@ def govern(
     )
 
 
+GATEWAY_COST = frozenset({"gateway_estimate", "gateway_billed"})
 TOKENS = (
     "input_tokens",
     "cache_read_tokens",
@@ -188,7 +202,7 @@ def attribute_rows(
 def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, book: PriceBook, at: datetime, names: Sequence[str]) -> Group:
     """A row of sums with its workflow and its price; policy comes after, over distinct questions."""
     workflow = catalog.workflows.get(attribution.workflow_id or "")
-    usage = Usage(requests=row["calls"], **{name: row[name] for name in TOKENS})
+    usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
     rated, exposed = price_row(row, book, at, usage)
     return Group(
         workflow_id=attribution.workflow_id,
@@ -221,23 +235,11 @@ def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, bo
         rated=rated,
         exposure=exposed,
         decision=no_decision("not judged yet"),
+        cost_source=row["cost_source"],
+        reported_pico=reported_pico(row),
         examples=tuple(row.get("examples") or ()),
         keys={name: row[name] for name in names},
     )
-
-
-def price_row(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage) -> tuple[Rated, Exposure]:
-    """priced, zero_rated (a gateway cache hit; a failure without usage, docs/decisions/0004) or unpriced with its exposure range."""
-    if str(row["gateway_cache"] or "").startswith("hit"):
-        return Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), NOTHING
-    if row["status"] == "error" and usage.input_tokens is None and usage.output_tokens is None:
-        return Rated("zero_rated", 0, 0, reason="failed_without_usage"), NOTHING
-    place = row["context_band"]
-    band = None if place is None else [0, *book.bands()][place]  # any request of the band costs what its smallest does
-    rated = rate_group(book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band)
-    if rated.status != "unpriced":
-        return rated, NOTHING
-    return rated, exposure(book, row["provider"], at, usage, context_tokens=band)
 
 
 def judge_groups(ctx: Context, timeline: Timeline, groups: Sequence[Group]) -> list[Group]:

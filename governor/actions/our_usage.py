@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from governor.actions.context import Context
-from governor.actions.govern import TOKENS, price_row
+from governor.actions.govern import TOKENS
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import load_timeline
+from governor.actions.price_row import price_row
 from governor.chargeback.period import month_bounds
 from governor.chargeback.reconciliation.bill import issuer_of
 from governor.chargeback.reconciliation.cells import UsageLine

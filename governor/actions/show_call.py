@@ -76,6 +76,10 @@ def governed_document(group: Group, price_book: str, policy_revision: str, catal
         "price_reason": group.rated.detail or group.rated.reason,
         "list_cost": usd(group.list_pico) if priced and alone else None,
         "contracted_cost": usd(group.contracted_pico) if priced and alone else None,
+        "gateway_cost": usd(group.gateway_pico) if group.gateway_pico is not None and alone else None,
+        "provider_cost": usd(group.provider_pico) if group.provider_pico is not None and alone else None,
+        "ledger_cost": usd(group.contracted_pico) if priced and alone else None,
+        "cost_basis": cost_basis(group),
         "route_status": decision.route_status,
         "decision": decision.status,
         "objections": [
@@ -86,6 +90,13 @@ def governed_document(group: Group, price_book: str, policy_revision: str, catal
         + [{"status": "undecided", "rule": one.rule, "message": one.reason, "solution": ""} for one in decision.undecided],
         "provenance": {"price_book": price_book, "policy": policy_revision, "catalog": catalog},
     }
+
+
+def cost_basis(group: Group) -> str | None:
+    """Which of contract > list > provider decided what is charged; null where nothing did."""
+    if group.price_status == "priced":
+        return "contract" if any(part.contract_price.kind == "contract" for part in group.rated.parts) else "list"
+    return {"priced_by_provider": "provider", "zero_rated": "zero_rated"}.get(group.price_status)
 
 
 def witnesses(ctx: Context, call: dict[str, Any]) -> list[dict[str, Any]]:

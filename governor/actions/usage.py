@@ -38,7 +38,11 @@ TOKEN_SUMS: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", 
 
 
 def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "event") -> dict[str, Any]:
-    """The document of DESIGN section 5. Token sums are null where no call of the row knew its usage; money is a decimal string in USD."""
+    """The document of DESIGN section 5. Token sums are null where no call of the row knew its usage; money is a decimal string in USD.
+
+    `ledger_cost` is what is charged: the contract's price, else the list's, else the provider's own charge. `gateway_cost` and `provider_cost` are what those
+    say, null where they say nothing; they are shown beside it and do not enter a sum.
+    """
     unknown = [name for name in by if name not in DIMENSION_READERS]
     if unknown:
         raise Invalid(f"cannot group by {', '.join(unknown)}", hint=f"choose from {', '.join(DIMENSIONS)}")
@@ -70,6 +74,11 @@ def usage_rows(groups: Sequence[Group], by: Sequence[str]) -> list[dict[str, Any
         row["list_cost"] = usd(sum(member.list_pico for member in members))
         row["contracted_cost"] = usd(sum(member.contracted_pico for member in members))
         row["unpriced_calls"] = sum(member.unpriced_calls for member in members)
+        row["gateway_cost"], row["provider_cost"] = (
+            None if pico is None else usd(pico)
+            for pico in (add_known(member.gateway_pico for member in members), add_known(member.provider_pico for member in members))
+        )
+        row["ledger_cost"] = row["contracted_cost"]
         rows.append(row)
     return sorted(rows, key=lambda row: (-Decimal(row["contracted_cost"]), -row["calls"], *[str(row[name]) for name in by]))
 

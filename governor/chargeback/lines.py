@@ -17,7 +17,15 @@ from governor.prices.exposure import Exposure
 from governor.prices.rate import Rated
 
 UNALLOCATED: Final = "UNALLOCATED"
-UNITS: Final = {"request": "Requests", "replay": "Requests"}
+UNITS: Final = {
+    "request": "Requests",
+    "replay": "Requests",
+    "reported_cost": "Pico-USD",
+    "image": "Images",
+    "second": "Seconds",
+    "character": "Characters",
+    "page": "Pages",
+}
 
 
 class GovernedGroup(Protocol):
@@ -69,7 +77,7 @@ class Line:
     list_per: int | None
     contract_amount: str | None
     contract_per: int | None
-    price_source: str  # list | contract | measured
+    price_source: str  # list | contract | measured | reported
     quantity: int
     calls: int
     list_pico: int

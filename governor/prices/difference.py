@@ -13,7 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
-from governor.prices.book import PriceBook
+from governor.prices.book import EVER, PriceBook
 from governor.prices.merge import EntryKey, by_entry, merged
 from governor.prices.price import Price
 
@@ -128,6 +128,8 @@ def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[
     found = []
     for place in sorted(left.keys() | right.keys(), key=str):
         before, after = left.get(place), right.get(place)
+        if before is None and after is not None:  # a price that begins on a new day is compared with the one it follows
+            before = next((row for row in old if _point(row)[:4] == place[:4] and row.holds_at(after.valid_from or EVER)), None)
         if before is None or after is None or (before.pico, before.currency) != (after.pico, after.currency):
             jump = before is not None and after is not None and abs(after.pico - before.pico) > before.pico * JUMP
             was, will = (f"{row.amount} {row.currency} per {row.per}" if row else None for row in (before, after))

@@ -102,7 +102,7 @@ def price_of(row: Mapping[str, Any]) -> Price:
         if isinstance(values.get(name), str):
             values[name] = datetime.fromisoformat(values[name])
         if isinstance(values.get(name), datetime):
-            values[name] = values[name].astimezone(UTC)
+            values[name] = values[name].replace(tzinfo=values[name].tzinfo or UTC).astimezone(UTC)  # a day without a zone is a day of UTC
     low, high = values.get("context_min") or 0, values.get("context_max")
     if high is not None and high <= low:
         raise Invalid(f"price of {where}: context_max {high} is not above context_min {low}")

@@ -6,13 +6,13 @@ Owns: the disjoint token classes, which price a class without one of its own tak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
 from governor.prices.book import PriceBook, Rates, Unpriced
-from governor.prices.price import Price
+from governor.prices.price import PICO, Price
 
 # A class without a price of its own takes the first of these that has one; the result says so.
 INSTEAD: Final = {
@@ -24,7 +24,15 @@ INSTEAD: Final = {
     "audio_output": ("output",),
     "image_output": ("output",),
     "reasoning": ("output",),
+    "video_input": ("input_video_tokens", "input"),
+    "video_output": ("output_video_tokens", "output"),
+    "second": ("audio_seconds", "input_audio_seconds"),
+    "character": ("input_characters",),
+    "page": ("input_document_pages",),
+    "web_search": ("web_searches",),
 }
+# What is counted in other units than tokens. A source that counts "units" means the one of these that its model is priced in.
+UNIT_METERS: Final = ("image", "second", "character", "page", "web_search", "session", "storage_token_hour", "ptu_hour")
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Usage:
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
     requests: int = 1
+    counts: tuple[tuple[str, int], ...] = ()  # other meters, such as ("image", 4); "unit": in whatever unit the model is priced
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rated:
-    """status: priced | unpriced; money is None when unpriced."""
+    """status: priced | priced_by_provider | zero_rated | unpriced; money is None when unpriced."""
 
     status: str
     list_pico: int | None = None
@@ -93,7 +102,14 @@ def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | N
             notes.append(f"{meter} at the {contracted.meter} rate")
         if listed.kind == "contract":
             notes.append(f"{meter}: no list price, listed at the contract price")
-        chosen.append((meter, quantity, listed, contracted))
+        if "marginal" not in (listed.band_rule, contracted.band_rule):
+            chosen.append((meter, quantity, listed, contracted))
+            continue
+        pieces = _marginal(rates, meter, quantity, usage, None if context_tokens is None else context)
+        if pieces is None:
+            why = f"{meter} of {rates.provider}/{rates.model} is priced by marginal bands, which sums over calls cannot tell apart"
+            return unpriced(Unpriced("unknown_usage", why))
+        chosen += pieces
     list_total, list_parts = _total([(quantity, listed) for _, quantity, listed, _ in chosen])
     contract_total, contract_parts = _total([(quantity, contracted) for _, quantity, _, contracted in chosen])
     parts = tuple(
@@ -101,6 +117,13 @@ def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | N
         for (meter, quantity, listed, contracted), list_pico, contracted_pico in zip(chosen, list_parts, contract_parts, strict=True)
     )
     return Rated("priced", list_total, contract_total, parts, notes=tuple(dict.fromkeys(notes)), entry=rates.entry)
+
+
+def reported(provider: str | None, model: str | None, pico: int, why: Rated) -> Rated:
+    """Money that the provider says it charged, for use that the book cannot rate: one US dollar for 10^12 pico-USD, so that the line multiplies out."""
+    price = Price("reported", provider or "unknown", model or "unknown", "reported_cost", "1", PICO)
+    part = (Part("reported_cost", pico, pico, pico, price, price),) if pico else ()
+    return Rated("priced_by_provider", pico, pico, part, why.reason, f"the provider's own charge; by the book: {why.detail}")
 
 
 def rate_group(
@@ -136,11 +159,20 @@ def linear(rates: Rates) -> bool:
     )
 
 
-RATED: Final = frozenset({"input", "output", "request", "cache_write_5m", *INSTEAD})
+RATED: Final = frozenset(
+    {"input", "output", "request", "cache_write_5m", *INSTEAD, *(name for names in INSTEAD.values() for name in names), *UNIT_METERS}
+)
 
 
 def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
     """Disjoint classes that add up to input and output, each with a quantity above zero; or why they cannot be told."""
+    known = {*rates.listed, *rates.contracted}
+    if usage.counts:
+        counted = _counted(usage, known)
+        if isinstance(counted, Unpriced) or (usage.input_tokens is None and usage.output_tokens is None):
+            return counted
+        told = token_classes(replace(usage, counts=()), rates)
+        return told if isinstance(told, Unpriced) else told | counted
     if usage.input_tokens is None or (usage.output_tokens is None and "output" in {*rates.listed, *rates.contracted}):
         return Unpriced("unknown_usage", "the source did not say how many tokens were used")
     read, written, long = (usage.cache_read_tokens or 0), (usage.cache_write_tokens or 0), (usage.cache_write_1h_tokens or 0)
@@ -148,7 +180,6 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
     spoken, drawn = (usage.audio_output_tokens or 0), (usage.image_output_tokens or 0)
     if (heard or seen) and (read or written) and _own(rates, "audio_input" if heard else "image_input"):
         return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
-    known = {*rates.listed, *rates.contracted}
     thought = (usage.reasoning_tokens or 0) if "reasoning" in known else 0  # otherwise reasoning is simply output
     classes = {
         "input": usage.input_tokens - read - written - (heard + seen if not (read or written) else 0),
@@ -167,6 +198,50 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
     if wrong:
         return Unpriced("unknown_usage", f"token classes do not add up: {wrong[0]} would be {classes[wrong[0]]}")
     return {meter: quantity for meter, quantity in classes.items() if quantity}
+
+
+def _counted(usage: Usage, known: set[str]) -> dict[str, int] | Unpriced:
+    """Counts of other units by meter. "unit" is the one unit meter that has a price; with two it is not known which is meant."""
+    meters = [meter for meter in UNIT_METERS if known & {meter, *INSTEAD.get(meter, ())}]
+    found: dict[str, int] = {}
+    for name, quantity in usage.counts:
+        if name == "unit" and len(meters) != 1:
+            return Unpriced(
+                "no_meter_price", "the source counts units; " + (f"priced are {', '.join(meters)}" if meters else "no unit has a price")
+            )
+        meter = meters[0] if name == "unit" else name
+        found[meter] = found.get(meter, 0) + quantity
+    return {meter: quantity for meter, quantity in found.items() if quantity}
+
+
+def _marginal(rates: Rates, meter: str, quantity: int, usage: Usage, band: int | None) -> list[tuple[str, int, Price, Price]] | None:
+    """The quantity cut at the bands: a request's first units at the first price, those beyond a threshold at the next.
+
+    For sums over calls (`band`: the smallest input of their context band) this is known only where the meter is all of the input, or all of it is below the
+    first threshold; else None.
+    """
+    tables = [
+        bands for table in (rates.listed, rates.contracted) for name in (meter, *INSTEAD.get(meter, ())) if (bands := table.get(name))
+    ]
+    marks = sorted({price.context_min for bands in tables for price in bands if price.band_rule == "marginal" and price.context_min})
+    edges = [0, *(mark - 1 for mark in marks)]  # the price of a band is that of its first unit and on
+    if band is None and usage.requests == 1:
+        sizes = [min(quantity, high) - low for low, high in zip(edges, [*edges[1:], quantity], strict=True) if quantity > low]
+    else:
+        place = sum(mark <= (band or 0) for mark in marks)
+        if quantity != usage.input_tokens and (place or meter not in INPUT_CLASSES):
+            return None
+        sizes = [usage.requests * (edges[step + 1] - edges[step]) for step in range(place)] + [quantity - usage.requests * edges[place]]
+    found = []
+    for size, start in zip(sizes, [0, *marks], strict=False):
+        listed, contracted = (_price(rates, meter, start, contract=contract) for contract in (False, True))
+        if listed is None or contracted is None or size < 0:
+            return None
+        found.append((meter, size, listed, contracted))
+    return [piece for piece in found if piece[1]]
+
+
+INPUT_CLASSES: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input", "video_input"})
 
 
 def _own(rates: Rates, meter: str) -> bool:

@@ -39,6 +39,9 @@ DIMENSIONS: Final = {
     "source_kind": "source_kind",
 }
 _UNKNOWN: Final = "(input_tokens IS NULL OR output_tokens IS NULL) AND coalesce(status, 'ok') = 'ok'"
+# units of a source that counts no tokens (images, seconds): the member of usage_raw that says how many
+_UNITS: Final = """CASE WHEN input_tokens IS NULL AND output_tokens IS NULL AND usage_raw LIKE '%"output_units"%'
+    THEN TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6)) END"""
 MEASURES: Final = {
     "calls": "count(*)",
     "input_tokens": "sum(input_tokens)",
@@ -56,6 +59,8 @@ MEASURES: Final = {
     "cost_amount": "sum(cost_amount)",
     "upstream_cost_amount": "sum(upstream_cost_amount)",
     "gateway_fee_amount": "sum(gateway_fee_amount)",
+    "cost_unknown_calls": "count(*) FILTER (cost_amount IS NULL)",
+    "unit_count": f"sum({_UNITS})",
     "usage_unknown_calls": f"count(*) FILTER ({_UNKNOWN})",
     "first_start_time": "min(start_time)",
     "last_start_time": "max(start_time)",
@@ -67,7 +72,7 @@ _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
     """The roll-up. `day`: the zone whose calendar days cut it too; empty for none.
 
-    Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `day` (null unless asked for), each of `keys` by its own name, MEASURES, `examples`.
+    Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `units_whole`, `day` (null unless asked for), each of `keys` by its own name, MEASURES, `examples`.
 
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.
@@ -77,6 +82,7 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
         "epoch": epoch_of(boundaries),
         "context_band": _band_of(bands),
         "output_known": "output_tokens IS NOT NULL",
+        "units_whole": f"({_UNITS}) % 1 = 0",
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns}

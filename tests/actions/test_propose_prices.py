@@ -54,6 +54,13 @@ def test_a_proposal_prices_nothing_until_finance_approves(world: Any) -> None:
         decide_proposal(world.ctx, world.person("finn"), "PP-1", approve=True)
 
 
+def test_a_jump_that_begins_on_a_later_day_is_still_a_jump(world: Any) -> None:
+    import_prices(world.ctx, SYSTEM, listed("2.5", "10"))
+    later = read_prices("provider,model,meter,amount,per,valid_from\nopenai,gpt-4o,input,3.25,1000000,2026-12-01\n", "b.csv")
+    (change,) = show_proposal(world.ctx, propose_prices(world.ctx, OPERATOR, later)["proposal"])["difference"]["changes"]
+    assert (change["before"], change["after"], change["jump"]) == ("2.5 USD per 1000000", "3.25 USD per 1000000", True)
+
+
 def test_who_decides(world: Any) -> None:
     propose_prices(world.ctx, world.admin, listed("2.5", "10"))
     for actor, error in (

@@ -1,0 +1,46 @@
+"""What a row of sums costs: by the book, by the provider's own charge, nothing, or not known.
+
+Owns: the order of the four. Does not own: rates and their arithmetic (prices/rate), what the gateway's estimate is shown beside (usage.py).
+Invariants: the book goes first because it knows the contract; an estimate of a gateway or a tool is never charged; what has no price is never zero.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from governor.prices.book import PriceBook
+from governor.prices.exposure import NOTHING, Exposure, exposure
+from governor.prices.rate import Rated, Usage, rate_group, reported
+
+CHARGED: Final = frozenset({"provider_billed", "gateway_billed"})  # money that was really taken, no estimate
+
+
+def price_row(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage) -> tuple[Rated, Exposure]:
+    """Priced by the book, else priced_by_provider (its own charge), zero_rated (a gateway cache hit; a failure without usage, docs/decisions/0004) or unpriced."""
+    if str(row["gateway_cache"] or "").startswith("hit"):
+        return Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), NOTHING
+    if row["status"] == "error" and usage.input_tokens is None and usage.output_tokens is None:
+        return Rated("zero_rated", 0, 0, reason="failed_without_usage"), NOTHING
+    place = row["context_band"]
+    band = None if place is None else [0, *book.bands()][place]  # any request of the band costs what its smallest does
+    rated = rate_group(book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band)
+    if rated.status != "unpriced":
+        return rated, NOTHING
+    charged = reported_pico(row) if row["cost_source"] in CHARGED else None
+    if charged is not None and charged >= 0:
+        return reported(row["provider"], row["model"], charged, rated), NOTHING
+    return rated, exposure(book, row["provider"], at, usage, context_tokens=band)
+
+
+def reported_pico(row: dict[str, Any]) -> int | None:
+    """The source's own cost of the row's calls; None where one of them has none, or in another currency."""
+    if row["cost_amount"] is None or row["cost_unknown_calls"] or (row["cost_currency"] or "USD") != "USD":
+        return None
+    return int(row["cost_amount"].scaleb(12))
+
+
+def counted(row: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Units other than tokens; a part of a unit has no place in a line and is left to the provider's own charge."""
+    units = row["unit_count"]
+    return (("unit", int(units)),) if units is not None and units == int(units) else ()
