@@ -109,6 +109,14 @@ def test_approved_packed_verified_and_cut_over(busy: Any, change: dict[str, Any]
     trust = busy.get("/api/v1/trust", ADA).text
     assert verify_packet(packed.content, trust).exit_code == 0
 
+    year = datetime.now(UTC).year
+    whole = busy.post("/api/v1/packets/period", ADA, json={"period": str(year)})
+    assert whole.status_code == 200, whole.text
+    report = verify_packet(whole.content, trust)
+    assert report.exit_code == 0, report.text()
+    assert f"{year}.govpacket" in whole.headers["content-disposition"]
+    assert busy.post("/api/v1/packets/period", ADA, json={"period": "2026-Q9"}).status_code == 422
+
     files = {"packet": ("x.govpacket", packed.content), "trust": ("x.trust", trust.encode())}
     report = busy.post("/api/v1/packets/verify", ADA, scope="read", files=files).json()
     assert (report["result"], report["exit_code"]) == ("VERIFIED", 0), report

@@ -13,6 +13,7 @@ from governor.ledger.merkle import verify_inclusion
 from governor.ledger.note import parse_note
 from governor.ledger.proof import parse_proof
 from governor.ledger.trust import parse_trust
+from governor.packets.verify import verify_packet
 
 
 def test_the_checkpoint_is_shown_and_served_as_signed(site: Any) -> None:
@@ -102,3 +103,15 @@ def test_a_changed_leaf_shows_on_its_page_and_in_the_whole(open_site: Any, tmp_p
         raw.close()
         assert "Entries cannot be listed" in admin.get("/ledger").text
         assert "This entry cannot be shown" in admin.get("/ledger/entries/0").text
+
+
+def test_a_period_packet_is_handed_out_and_verifies(site: Any) -> None:
+    with site.at("ada@acme.example") as ada:
+        (name,) = re.findall(r'name="period" value="([^"]+)"', ada.get("/ledger").text)
+        packet = ada.post("/ledger/packet", {"period": name}, page="/ledger")
+        trust = ada.get("/ledger/trust").text
+        wrong = ada.post("/ledger/packet", {"period": "soon"}, page="/ledger")
+    assert f'filename="{name}.govpacket"' in packet.headers["content-disposition"]
+    report = verify_packet(packet.content, trust)
+    assert report.exit_code == 0, report.text()
+    assert "not a period" in wrong.text or wrong.status_code in {303, 422}
