@@ -1,22 +1,17 @@
 """Passkeys: registering a device, and letting it sign a decision, so that nobody but its holder can have made it.
 
-Owns: challenges, what a device signs, checking its answer (py_webauthn), the block that enters the ledger. Does not own: the offline check of that block
-(packets/passkey.py), whether the person may decide (decide.py). Invariants: the challenge of a decision is the digest of its record, which names change,
-digest, decision, role and person; a challenge is answered once and soon; the device must have verified its user; an answer that our own offline check
-would refuse is refused here.
+Owns: what a device signs, checking its answer (py_webauthn), the block that enters the ledger. Does not own: open challenges (passkey_challenges.py),
+the offline check of that block (packets/passkey.py), whether the person may decide (decide.py). Invariants: the challenge of a decision is the digest of
+its record, which names change, digest, decision, role and person; the device must have verified its user.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
-from datetime import timedelta
-from ipaddress import ip_address
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import col, select
 from webauthn import (
     generate_authentication_options,
     generate_registration_options,
@@ -27,7 +22,6 @@ from webauthn import (
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, decode_credential_public_key
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.decode_credential_public_key import DecodedEC2PublicKey, DecodedOKPPublicKey
-from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
@@ -36,46 +30,18 @@ from webauthn.helpers.structs import (
 )
 
 from governor.actions.context import Actor, Context
+from governor.actions.passkey_challenges import ask, checked, mine, site, take
 from governor.actions.people import find_person
 from governor.actions.show_change import show_change
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.packets.passkey import PASSKEY, challenge, decision_record, verifies
-from governor.settings import Settings
-from governor.store.rows.passkeys import Passkey, PasskeyChallenge
+from governor.store.rows.passkeys import Passkey
 
-MINUTES: Final = 5
-LONGEST_ANSWER: Final = 16 * 1024
 MOST: Final = 20
 ALGORITHMS: Final = {COSEAlgorithmIdentifier.ECDSA_SHA_256: "ES256", COSEAlgorithmIdentifier.EDDSA: "EdDSA"}
-Found = TypeVar("Found")
 REQUIRED: Final = UserVerificationRequirement.REQUIRED
-
-
-def site(settings: Settings) -> tuple[str, str]:
-    """(origin, relying party id) of the pages. Raises Refused where browsers give no passkeys: an address without a name, or plain HTTP."""
-    found = urlsplit(settings.public_url)
-    host = found.hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        named = bool(host)
-    else:
-        named = False
-    if not named or (found.scheme != "https" and host != "localhost"):
-        raise Refused(
-            f"passkeys need a host name under HTTPS (or localhost); pages are at {settings.public_url}", hint="set GOVERNOR_PUBLIC_URL"
-        )
-    return f"{found.scheme}://{found.netloc}", host
-
-
-def available(settings: Settings) -> bool:
-    try:
-        site(settings)
-    except Refused:
-        return False
-    return True
 
 
 def list_passkeys(ctx: Context, actor: Actor) -> list[dict[str, Any]]:
@@ -102,10 +68,10 @@ def begin_registration(ctx: Context, actor: Actor) -> str:
     _, rp = site(ctx.settings)
     asked = secrets.token_bytes(32)
     with ctx.rows.session(write=True) as session:
-        known = _mine(session, ctx, actor)
+        known = mine(session, ctx, actor)
         if len(known) >= MOST:
             raise Refused(f"you have {len(known)} passkeys", hint="revoke one that you do not use")
-        _ask(session, ctx, actor, "register", asked)
+        ask(session, ctx, actor, "register", asked)
     return options_to_json(
         generate_registration_options(
             rp_id=rp,
@@ -126,11 +92,11 @@ def finish_registration(ctx: Context, actor: Actor, answer: str, *, name: str = 
     """Raises Forbidden for an answer that does not hold. The public key is on record from then on."""
     decided_by_person(actor)
     origin, rp = site(ctx.settings)
-    asked = _take(ctx, actor, "register", answer)
-    found = _checked(
+    held = take(ctx, actor, "register", answer)
+    found = checked(
         lambda: verify_registration_response(
             credential=answer,
-            expected_challenge=bytes.fromhex(asked.challenge),
+            expected_challenge=bytes.fromhex(held.challenge),
             expected_origin=origin,
             expected_rp_id=rp,
             require_user_verification=True,
@@ -194,10 +160,10 @@ def begin_decision(ctx: Context, actor: Actor, change_id: str, *, digest: str, d
         nonce=secrets.token_hex(16),
     )
     with ctx.rows.session(write=True) as session:
-        known = _mine(session, ctx, actor)
+        known = mine(session, ctx, actor)
         if not known:
             raise Refused("you have no passkey", hint="register one under Settings")
-        _ask(session, ctx, actor, "decide", challenge(record), canonical_json(record).decode())
+        ask(session, ctx, actor, "decide", challenge(record), canonical_json(record).decode())
     return options_to_json(
         generate_authentication_options(
             rp_id=rp,
@@ -211,17 +177,17 @@ def begin_decision(ctx: Context, actor: Actor, change_id: str, *, digest: str, d
 def finish_decision(ctx: Context, actor: Actor, answer: str) -> dict[str, Any]:
     """The block for the ledger entry: record, public key, and what the device signed. Raises Forbidden for an answer that does not hold."""
     origin, rp = site(ctx.settings)
-    asked = _take(ctx, actor, "decide", answer)
+    held = take(ctx, actor, "decide", answer)
     sent = json.loads(answer)
     with ctx.rows.session(write=True) as session:
-        row = next((one for one in _mine(session, ctx, actor) if one.credential == sent.get("id")), None)
+        row = next((one for one in mine(session, ctx, actor) if one.credential == sent.get("id")), None)
         if row is None:
             raise Forbidden("this passkey is not registered for you, or was revoked")
         public = row
-        found = _checked(
+        found = checked(
             lambda: verify_authentication_response(
                 credential=answer,
-                expected_challenge=bytes.fromhex(asked.challenge),
+                expected_challenge=bytes.fromhex(held.challenge),
                 expected_rp_id=rp,
                 expected_origin=origin,
                 credential_public_key=base64url_to_bytes(public.cose),
@@ -233,7 +199,7 @@ def finish_decision(ctx: Context, actor: Actor, answer: str) -> dict[str, Any]:
         session.add(row)
         said = sent["response"]
         return {
-            "record": json.loads(asked.record),
+            "record": json.loads(held.record),
             "algorithm": row.algorithm,
             "public_key": row.public_key,
             "authenticator_data": said["authenticatorData"].rstrip("="),
@@ -259,48 +225,6 @@ def plain_key(cose: bytes) -> tuple[str, bytes]:
         raise Refused("this device signs with an algorithm that verifiers do not check", hint="use one with ES256 or EdDSA")
     verifies(name, raw, b"", b"")  # raises ValueError for what is no key
     return name, raw
-
-
-def _mine(session: Session, ctx: Context, actor: Actor) -> list[Passkey]:
-    query = select(Passkey).where(Passkey.org_id == ctx.org, Passkey.person_id == actor.id, col(Passkey.revoked_at).is_(None))
-    return list(session.exec(query.order_by(col(Passkey.id))).all())
-
-
-def _ask(session: Session, ctx: Context, actor: Actor, purpose: str, asked: bytes, record: str = "") -> None:
-    """One open challenge per person and purpose."""
-    now = ctx.now()
-    session.exec(delete(PasskeyChallenge).where(col(PasskeyChallenge.org_id) == ctx.org, col(PasskeyChallenge.expires_at) <= now))
-    session.exec(
-        delete(PasskeyChallenge).where(
-            col(PasskeyChallenge.org_id) == ctx.org, col(PasskeyChallenge.person_id) == actor.id, col(PasskeyChallenge.purpose) == purpose
-        )
-    )
-    expires = now + timedelta(minutes=MINUTES)
-    session.add(
-        PasskeyChallenge(org_id=ctx.org, person_id=actor.id, purpose=purpose, challenge=asked.hex(), record=record, expires_at=expires)
-    )
-
-
-def _take(ctx: Context, actor: Actor, purpose: str, answer: str) -> PasskeyChallenge:
-    if len(answer) > LONGEST_ANSWER:
-        raise Invalid("the device's answer is too long")
-    with ctx.rows.session(write=True) as session:
-        query = select(PasskeyChallenge).where(
-            PasskeyChallenge.org_id == ctx.org, PasskeyChallenge.person_id == actor.id, PasskeyChallenge.purpose == purpose
-        )
-        row = session.exec(query.with_for_update()).first()
-        if row is None or row.expires_at <= ctx.now():
-            raise Forbidden("nothing was asked of your device, or too long ago", hint="reload the page and try again")
-        session.delete(row)
-        session.flush()
-        return PasskeyChallenge(**row.model_dump())
-
-
-def _checked(check: Callable[[], Found]) -> Found:
-    try:
-        return check()
-    except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-        raise Forbidden(f"the passkey was not accepted: {error}", hint="reload the page and try again") from None
 
 
 def _entry(ctx: Context, actor: Actor, kind: str, row: Passkey) -> EntryDraft:

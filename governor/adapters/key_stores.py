@@ -67,11 +67,10 @@ def open_key(address: str) -> Signer:
 
 
 def _signer(address: str, public: Ed25519PublicKey) -> StoreSigner:
-    from securesystemslib.signer import Signer as Foreign
-    from securesystemslib.signer import SSlibKey
+    from securesystemslib import signer as stores
 
     raw = public.public_bytes_raw()
-    return StoreSigner(sha256_hex(raw), raw, Foreign.from_priv_key_uri(address, SSlibKey.from_crypto(public)), address)
+    return StoreSigner(sha256_hex(raw), raw, stores.Signer.from_priv_key_uri(address, stores.SSlibKey.from_crypto(public)), address)  # type: ignore[attr-defined]
 
 
 def _vault_key(address: str) -> Ed25519PublicKey:
@@ -80,7 +79,7 @@ def _vault_key(address: str) -> Ed25519PublicKey:
     if not slash or not version.isdecimal():
         raise Invalid(f"{address!r} names no version of a key", hint="write hv:NAME/VERSION")
     try:
-        import hvac
+        import hvac  # type: ignore[import-untyped]
     except ImportError:
         raise Unavailable("keys in Vault need the package hvac", hint="pip install hvac beside Governor") from None
     held = hvac.Client().secrets.transit.read_key(name)["data"]

@@ -27,7 +27,6 @@ from governor.store.rows.base import uuid7
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerNode
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for the append lock looks like a small step back
-GUARDED: Final = ("ledgerentry", "ledgernode", "ledgercheckpoint")
 Result = TypeVar("Result")
 
 
@@ -286,27 +285,3 @@ def parsed(row: LedgerEntry) -> dict[str, Any]:
 
 def log_vkey(origin: str, signer: Signer) -> VerifierKey:
     return parse_vkey(vkey(origin, signer.public_key))
-
-
-def append_only_ddl(dialect: str) -> list[str]:
-    """Statements that make the database itself refuse UPDATE, DELETE (and TRUNCATE) on the ledger's tables."""
-    if dialect == "sqlite":
-        return [
-            f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, 'the ledger is append only: {table}'); END"
-            for table in GUARDED
-            for verb in ("UPDATE", "DELETE")
-        ]
-    function = (
-        "CREATE OR REPLACE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
-        "BEGIN RAISE EXCEPTION 'the ledger is append only: %', TG_TABLE_NAME; END $$"
-    )
-    statements = [function]
-    for table in GUARDED:
-        statements += [
-            f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}",
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION ledger_append_only()",
-            f"DROP TRIGGER IF EXISTS {table}_no_truncate ON {table}",
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only()",
-        ]
-    return statements

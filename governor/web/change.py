@@ -18,7 +18,8 @@ from governor.actions.context import Actor, Context
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
-from governor.actions.passkeys import available, list_passkeys
+from governor.actions.passkey_challenges import available
+from governor.actions.passkeys import list_passkeys
 from governor.actions.route_checks import ASKERS, LIVE, checks_of, start_revalidation
 from governor.actions.show_change import show_change
 from governor.actions.show_losses import losses_of

@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
 from governor.web import (
+    audit,
     budgets,
     calls,
     change,
@@ -51,6 +52,7 @@ MODULES: Final = (
     reconciliation,
     sources,
     ledger,
+    audit,
     verifier,
     settings,
     passkeys,

@@ -15,7 +15,8 @@ from governor.actions.browse_people import list_people
 from governor.actions.context import Actor, Context
 from governor.actions.doctor import examine
 from governor.actions.installation import installation
-from governor.actions.passkeys import available, list_passkeys
+from governor.actions.passkey_challenges import available
+from governor.actions.passkeys import list_passkeys
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, set_password
 from governor.catalog import Role

@@ -21,15 +21,8 @@ from governor.actions.context import OPERATOR
 from governor.actions.decide import approve
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
-from governor.actions.passkeys import (
-    available,
-    begin_decision,
-    begin_registration,
-    finish_registration,
-    list_passkeys,
-    revoke_passkey,
-    site,
-)
+from governor.actions.passkey_challenges import available, site
+from governor.actions.passkeys import begin_decision, begin_registration, finish_registration, list_passkeys, revoke_passkey
 from governor.actions.sign_in import set_password
 from governor.asgi import create_app
 from governor.errors import Forbidden, Refused, Unauthenticated

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from alembic import op
 
-from governor.store.ledger import append_only_ddl
+from governor.store.append_only import append_only_ddl
 
 
 def isolate(tables: Iterable[tuple[str, str]]) -> None:

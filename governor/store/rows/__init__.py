@@ -1,6 +1,21 @@
 """Operational rows, one module per noun. Import a module to register its tables on `SQLModel.metadata`."""
 
-from governor.store.rows import anchors, bills, catalog, changes, ingest, jobs, ledger, notices, passkeys, people, periods, prices, rechecks, reviews
+from governor.store.rows import (
+    anchors,
+    bills,
+    catalog,
+    changes,
+    ingest,
+    jobs,
+    ledger,
+    notices,
+    passkeys,
+    people,
+    periods,
+    prices,
+    rechecks,
+    reviews,
+)
 
 __all__ = [
     "anchors",
