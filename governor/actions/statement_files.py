@@ -147,6 +147,7 @@ def print_files(document: dict[str, Any]) -> list[File]:
         files.append(File(f"statement-{month}-{name}.csv", "text/csv", csv(own), center["total"]))
         files.append(File(f"statement-{month}-{name}.pdf", "application/pdf", pdf(own), center["total"]))
     files.append(File(f"focus-{month}.csv", "text/csv", renderer("focus")(document), total))
+    files.append(File(f"focus-{month}.parquet", "application/vnd.apache.parquet", renderer("focus_parquet")(document), total))
     files.append(File(f"journal-{month}.csv", "text/csv", renderer("journal")(document), total))
     files.append(File(f"statement-{month}.json", "application/json", canonical_json(document), total))
     described = [file.describe() for file in files]
@@ -173,7 +174,7 @@ def planned_files(document: dict[str, Any]) -> dict[str, Any]:
             }
             for center, name in zip(centers, names, strict=True)
         ],
-        "month": [f"focus-{month}.csv", f"journal-{month}.csv", f"statement-{month}.json", "manifest.json"],
+        "month": [f"focus-{month}.csv", f"focus-{month}.parquet", f"journal-{month}.csv", f"statement-{month}.json", "manifest.json"],
     }
 
 

@@ -23,6 +23,7 @@ KINDS: Final = (  # how a file is named -> what it is for
     ("statement-", ".pdf", "Statement, to send"),
     ("statement-", ".csv", "Statement, every line"),
     ("focus-", ".csv", "FOCUS 1.2, for the cost platform"),
+    ("focus-", ".parquet", "FOCUS 1.2 for a warehouse: exact amounts"),
     ("journal-", ".csv", "Journal, to post"),
     ("statement-", ".json", "The whole month as one document"),
     ("manifest", ".json", "Digests of all files; its own digest is in the ledger"),

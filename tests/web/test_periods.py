@@ -219,6 +219,7 @@ def test_every_file_says_what_it_is_for() -> None:
         "statement-2026-10-CC.csv",
         "statement-2026-10-CC.pdf",
         "focus-2026-10.csv",
+        "focus-2026-10.parquet",
         "journal-2026-10.csv",
         "statement-2026-10.json",
         "manifest.json",
