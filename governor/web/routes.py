@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
 from governor.web import (
+    allocation,
     audit,
     budgets,
     calls,
@@ -18,11 +19,11 @@ from governor.web import (
     findings,
     inbox,
     ledger,
+    month_end,
     passkeys,
     periods,
+    prices,
     propose,
-    allocation,
-    month_end,
     reconciliation,
     review,
     settings,
@@ -50,6 +51,7 @@ MODULES: Final = (
     allocation,
     month_end,
     reconciliation,
+    prices,
     sources,
     ledger,
     audit,

@@ -35,6 +35,7 @@ NAVIGATION: Final = (
     ("/budgets", "Budgets"),
     ("/findings", "Findings"),
     ("/periods", "Month end"),
+    ("/prices", "Prices"),
     ("/sources", "Sources"),
     ("/ledger", "Ledger"),
     ("/settings", "Settings"),
