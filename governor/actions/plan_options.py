@@ -19,6 +19,14 @@ def whole(value: Any, name: str, least: int, most: int) -> int:
     return int(value)
 
 
+def flag(value: Any, name: str) -> bool:
+    if value in (True, "true", "yes"):
+        return True
+    if value in (False, "false", "no"):
+        return False
+    raise Invalid(f"{name} is true or false, not {value!r}")
+
+
 def share(value: Any, name: str = "max_excluded_share") -> str:
     try:
         found = Decimal(str(value))

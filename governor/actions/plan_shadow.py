@@ -7,17 +7,18 @@ so nobody shops for a sample; an unpriced candidate is refused; every call of th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.context import Context
+from governor.actions.eligible import FILTERS, Eligible, eligible_calls
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.plan_options import budget_pico, instant, share, whole
+from governor.actions.plan_options import budget_pico, flag, instant, share, whole
+from governor.actions.plan_translation import translations
 from governor.actions.replay_price import PICO, Pricer
 from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflow_calls
 from governor.catalog import Catalog, WorkflowDocument
@@ -27,7 +28,7 @@ from governor.shadow.corrected import LEAST_LABELS
 from governor.shadow.families import judge_family
 from governor.shadow.judging import CANARIES, PROMPT_SHA256
 from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
-from governor.shadow.sampling import Candidate, draw
+from governor.shadow.sampling import draw
 from governor.shadow.statistics import least_pairs
 
 WINDOW_DAYS: Final = 31
@@ -48,22 +49,11 @@ OPTIONS: Final = frozenset(
         "concurrency",
         "params",
         "max_excluded_share",
+        "stream",
+        "redact",
     }
 )
-FILTERS: Final = ("cost bearing", "production", "status ok or error", "not from a gateway cache", "baseline route", "chat", "content held")
-CHAT: Final = frozenset({None, "", "chat", "text_completion", "responses", "generate_content", "messages"})
-SENDABLE: Final = frozenset({"full", "redacted"})
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "leak")
-
-
-@dataclass(frozen=True)
-class Eligible:
-    """Calls that may be drawn, the rows they came from, and how many others there were, by reason."""
-
-    candidates: list[Candidate]
-    rows: dict[str, dict[str, Any]]
-    excluded: Counter[str]
-    unpriced: int
 
 
 def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
@@ -105,7 +95,8 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     starts = [row["start_time"] for row in eligible.rows.values()]
     span = max((max(starts) - min(starts)).total_seconds() / 86_400, 0)
     people = whole(options.get("labels", LABELS), "labels", LEAST_LABELS, LARGEST_SAMPLE)
-    return ReplayPlan(
+    stream, redacted = flag(options.get("stream", True), "stream"), flag(options.get("redact", False), "redact")
+    plan = ReplayPlan(
         workflow_id=workflow.id,
         population=Population(
             calls=len(eligible.candidates),
@@ -119,6 +110,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
             days=max(-int(-span // 1), 1),
             filters=FILTERS,
             lake_snapshot=found.snapshot,
+            coverage=eligible.scope.document(),
         ),
         seed=seed,
         sample=sample.draws,
@@ -148,7 +140,10 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         labels=people,
         max_excluded_share=share(options.get("max_excluded_share", "0.5")),
         aa_replays=again,
+        stream=stream,
+        redact=redacted,
     )
+    return replace(plan, translation=translations(ctx, plan, eligible.rows))
 
 
 def arms(request: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Arm, Arm]:
@@ -173,62 +168,6 @@ def window(ctx: Context, workflow: WorkflowDocument, options: Mapping[str, Any])
     if found is None:
         raise Refused(f"workflow {workflow.id} has no calls to replay", hint="ingest its traffic first, with content")
     return found
-
-
-def eligible_calls(ctx: Context, workflow: WorkflowDocument, baseline: Arm, found: WorkflowCalls, pricer: Pricer) -> Eligible:
-    excluded: Counter[str] = Counter()
-    unpriced = 0
-    candidates: list[Candidate] = []
-    rows: dict[str, dict[str, Any]] = {}
-    names = route_names(workflow, baseline)
-    for row in found.calls.to_pylist():
-        why = exclusion(ctx, row, names)
-        if why:
-            excluded[why] += 1
-            continue
-        cost = pricer.recorded(row)
-        unpriced += cost is None
-        rows[row["record_id"]] = row
-        candidates.append(Candidate(cost or 0, row["record_id"], row["cluster"]))
-    return Eligible(candidates, rows, excluded, unpriced)
-
-
-def exclusion(ctx: Context, row: Mapping[str, Any], names: frozenset[str]) -> str:
-    """Why a call cannot be drawn; empty when it can."""
-    state, address = row["content_state"], row["input_sha256"]
-    reasons = (
-        (row["traffic_class"] != "production", "not_production"),
-        (row["status"] not in {"ok", "error"}, "cancelled_or_blocked"),
-        (str(row["gateway_cache"] or "").startswith("hit"), "gateway_cache_hit"),
-        (row["operation"] not in CHAT, "not_chat"),
-        (not on_route(row, names), "other_route"),
-        (state not in SENDABLE or not address, "content_not_captured"),
-        (row["replayable"] is False, "not_replayable"),
-    )
-    why = next((reason for met, reason in reasons if met), "")
-    return why or ("" if ctx.content.exists(str(address)) else "content_not_held")
-
-
-def route_names(workflow: WorkflowDocument, baseline: Arm) -> frozenset[str]:
-    """Names under which gateways report the baseline's model."""
-    aliases = {
-        alias
-        for route in workflow.routes
-        if (route.provider, route.model) == (baseline.provider, baseline.model)
-        for alias in route.aliases
-    }
-    return frozenset({baseline.model, *aliases})
-
-
-def on_route(row: Mapping[str, Any], names: frozenset[str]) -> bool:
-    """Was the baseline asked for, routed to, or answering? A dated snapshot of a model is that model."""
-    said = [bare(row[name]) for name in ("requested_model", "routed_model", "response_model") if row[name]]
-    return any(one == bare(name) or one.startswith(f"{bare(name)}-20") for one in said for name in names)
-
-
-def bare(model: str) -> str:
-    """Without the provider prefix that gateways put before a model."""
-    return model.rpartition("/")[2]
 
 
 def metric_names(workflow: WorkflowDocument, contract: Mapping[str, Any] | None, baseline_arm: str) -> tuple[str, ...]:

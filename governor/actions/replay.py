@@ -43,7 +43,13 @@ PATIENCE: Final = 120  # half seconds
 def http_endpoint(ctx: Context, endpoint_id: str) -> ModelEndpoint:
     """The endpoint of the catalog, over HTTP."""
     found = catalog_as_of(ctx).endpoint(endpoint_id)
-    return HttpModelEndpoint(found.protocol, found.base_url, found.secret, allow_private=ctx.settings.allow_private_endpoints)
+    return HttpModelEndpoint(
+        found.protocol,
+        found.base_url,
+        found.secret,
+        allow_private=ctx.settings.allow_private_endpoints,
+        per_minute=found.requests_per_minute,
+    )
 
 
 def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -> dict[str, Any]:
@@ -186,7 +192,7 @@ def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict
             if arm in job.table[position] and job.table[position][arm].state == "planned":
                 route = job.route(arm)
                 request = request_of(job.plan, job.run_id, position, arm, route, given)
-                into = most_tokens(request.messages, request.params) if job.plan.params else given.most_tokens
+                into = most_tokens(request.messages, request.params) if job.plan.params else given.bound
                 worst = job.pricer.tokens(route, now, input_tokens=into, output_tokens=request.max_output_tokens) or 0
                 group.append(Task(position, arm, request, route, worst))
         if group:

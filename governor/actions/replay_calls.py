@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from governor.actions.context import Context
 from governor.actions.replay_evidence import pair_of
-from governor.actions.replay_inputs import Input, read_input
+from governor.actions.replay_inputs import Input, read_input, redacted
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, mark
 from governor.adapters.model_endpoint import NOT_SENT
@@ -48,7 +48,8 @@ class Replay:
         if address not in self._inputs:
             if len(self._inputs) >= INPUTS_KEPT:
                 self._inputs.clear()
-            self._inputs[address] = read_input(self.ctx, address)
+            given = read_input(self.ctx, address)
+            self._inputs[address] = redacted(given) if given is not None and self.plan.redact else given
         return self._inputs[address]
 
     def finished(self) -> list[Pair]:

@@ -21,6 +21,7 @@ from governor.shadow.comparison import Limits, Pair, compare, repeated
 from governor.shadow.guards import Facts
 from governor.shadow.judging import caught, combine
 from governor.shadow.plan import ReplayPlan
+from governor.shadow.steps import diverges
 from governor.shadow.verdict import verdict
 from governor.store.rows.changes import Change, EvidenceFile
 
@@ -60,6 +61,9 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         found = replace(found, longer=longer(compared.facts, candidate.facts))
     if all(name in arms and arms[name].pick is not None for name in CANARIES):
         found = replace(found, canary=caught(*(arms[name].pick or 0 for name in CANARIES)))
+    tape = recorded.facts if recorded.facts is not None else compared.facts
+    if candidate.facts.step:
+        found = replace(found, diverged=diverges(tape, candidate.facts))
     if baseline is None or baseline.facts is None:
         return found
     if against is not None:

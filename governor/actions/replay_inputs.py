@@ -22,7 +22,7 @@ from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
 from governor.shadow.guards import Contract, Facts, canonical_answer, digest, indicators
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
-from governor.store.capture import capture
+from governor.store.capture import capture, redact
 from governor.store.rows.changes import ReplayResult
 
 LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -54,8 +54,16 @@ class Input:
         return canonical_json(plain({"messages": self.messages, "params": self.params})).decode()
 
     @cached_property
-    def most_tokens(self) -> int:
+    def bound(self) -> int:
+        """No model counts more tokens in it."""
         return most_tokens(self.messages, self.params)
+
+    @property
+    def step(self) -> int:
+        """Place of this call in a trace with tools: one more than the turns the model already had. 0: a conversation without tools."""
+        if not self.tools and not any(message.get("role") == "tool" for message in self.messages):
+            return 0
+        return 1 + sum(message.get("role") == "assistant" for message in self.messages)
 
     @property
     def must_call(self) -> bool:
@@ -99,8 +107,22 @@ def request_of(plan: ReplayPlan, run_id: str, position: int, arm: str, route: Ar
         params={**found.params, **unplain(plan.params)},
         max_output_tokens=min(found.limit or plan.max_output_tokens, plan.max_output_tokens),
         timeout_s=plan.timeout_ms / 1000,
-        metadata={"run": run_id},
+        metadata={"run": run_id, "model": route.model},
+        stream=plan.stream,
     )
+
+
+def redacted(found: Input) -> Input:
+    """The same conversation with personal data and secrets named by their kind. It depends on nothing but the text, so every arm is sent the same."""
+
+    def words(value: Any) -> Any:
+        if isinstance(value, str):
+            return redact(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        if isinstance(value, Mapping):
+            return {key: words(item) for key, item in value.items()}
+        return [words(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return Input(words(found.messages), words(found.params), found.limit)
 
 
 def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
@@ -136,6 +158,7 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         ttft_us=None if reply.ttft_ms is None else round(reply.ttft_ms * 1000),
         retries=reply.retries,
         dropped_params=tuple(reply.dropped_params),
+        step=found.step,
     )
 
 

@@ -96,7 +96,7 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
 
 def load(ctx: Context, run_id: str) -> Table:
     table: Table = defaultdict(dict)
-    query = select(*STORED).where(ReplayResult.org_id == ctx.org, ReplayResult.run_id == run_id)
+    query = select(*STORED).where(col(ReplayResult.org_id) == ctx.org, col(ReplayResult.run_id) == run_id)
     with ctx.rows.session() as session:
         for row in map(Stored._make, session.connection().execute(query)):
             table[row.position][row.arm] = parse(row)
@@ -242,6 +242,6 @@ def rows_of(session: Session, run_id: str, positions: Iterable[int]) -> dict[tup
     wanted = sorted(positions)
     found: dict[tuple[int, str], Stored] = {}
     for at in range(0, len(wanted), 500):
-        query = select(*STORED).where(ReplayResult.run_id == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
+        query = select(*STORED).where(col(ReplayResult.run_id) == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
         found.update({(row.position, row.arm): row for row in map(Stored._make, session.connection().execute(query))})
     return found

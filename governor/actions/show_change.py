@@ -14,8 +14,10 @@ from sqlmodel import Session, col, select
 
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import Actor, Context
+from governor.actions.shadow_progress import shadow_progress
 from governor.changes import NEXT, Person, State, may_decide, who_may
 from governor.errors import GovernorError, Invalid
+from governor.shadow.scope import planned_shares
 from governor.store.rows import people
 from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.jobs import Job
@@ -56,6 +58,8 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             ],
             "undecided": [one.reason for one in found.decision.undecided],
         },
+        "progress": progress_of(ctx, found.runs[-1] if found.runs else None, now),
+        "representativeness": representativeness(json.loads(change.plan) if change.plan else {}, found.verdict),
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
         "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
         "verdict": {"sentence": verdict_sentence(found.verdict), **found.verdict} if found.verdict else None,
@@ -157,6 +161,17 @@ def plan_document(plan: dict[str, Any], request: dict[str, Any]) -> dict[str, An
     """The plan without its list of draws."""
     shown = {name: value for name, value in plan.items() if name != "sample"}
     return {**shown, "sample": len(plan.get("sample", [])), "budget_usd": request["budget_usd"], "margins": request["margins"]}
+
+
+def progress_of(ctx: Context, run: ShadowRun | None, now: datetime) -> dict[str, Any] | None:
+    """Of the newest run, while it is under way."""
+    return shadow_progress(ctx, run.id, now).document() if run is not None and run.status in {"planned", "running"} else None
+
+
+def representativeness(plan: dict[str, Any], verdict: dict[str, Any]) -> dict[str, Any] | None:
+    """What the evidence speaks for; before there is any, what the plan can speak for."""
+    spoken: dict[str, Any] | None = verdict.get("representativeness")
+    return spoken or planned_shares(plan.get("population", {}).get("coverage", {}))
 
 
 def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class EndpointDocument(Document):
     models: dict[str, str] = Field(default_factory=dict)
     concurrency: int = Field(default=4, ge=1, le=256)
     timeout_s: int = Field(default=120, ge=1, le=3600)
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most requests that may leave in a minute, retries included."
+    )
 
     @property
     def key(self) -> str:

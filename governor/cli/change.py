@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from governor.cli.change_text import print_change
+from governor.cli.progress import following
 from governor.cli.session import Session, session_of
 
 app = typer.Typer(help="Route changes: propose, test in shadow, decide, cut over, verify.", no_args_is_help=True)
@@ -94,7 +96,8 @@ def await_run(session: Session, started: dict[str, Any], timeout: int) -> dict[s
     from governor.errors import Unavailable
 
     context = session.context()
-    ended = wait_for(context, started["job"], timeout_s=timeout)
+    with following(session, started["run"]):
+        ended = wait_for(context, started["job"], timeout_s=timeout)
     ensure_review(context, started["id"])
     shown = show_change(context, started["id"])
     run = next(found for found in shown["runs"] if found["id"] == started["run"])
@@ -275,24 +278,3 @@ def value_of(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         raise typer.BadParameter(f"--option value {text!r} is not JSON") from None
-
-
-def print_change(shown: dict[str, Any]) -> None:
-    lines = [shown["sentence"], f"state   {shown['state']}    ({shown['next']})", f"digest  {shown['digest']}"]
-    if shown["stale"]:
-        lines.append("        changed since it was last reviewed; approvals on the old digest are void")
-    if shown["verdict"]:
-        lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
-    elif shown["runs"]:
-        lines.append(f"shadow  run {shown['runs'][-1]['status']}")
-    for need in shown["needs"]:
-        who = f"answered by {need['by']}" if need["status"] == "answered" else f"open; may answer: {', '.join(need['may']) or 'nobody yet'}"
-        lines.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
-    lines += [f"policy  {one['severity']} {one['rule']}: {one['message']}" for one in shown["policy"]["violations"]]
-    for vote in shown["approvals"]:
-        counted = "" if vote["counts"] or vote["decision"] == "reject" else "  (void)"
-        lines.append(f"{vote['decision']:<7} {vote['person']} as {vote['role']}: {vote['reason']}{counted}")
-    if shown["you"]:
-        you = shown["you"]
-        lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
-    typer.echo("\n".join(lines))

@@ -52,6 +52,10 @@ class Pair:
     labels: tuple[int | None, ...] = ()  # what people said, for the candidate; None: could not tell. Quality is their reading
     longer: int | None = None  # 1: the candidate's answer is the longer one, where a judge was asked
     canary: bool | None = None  # a known-bad answer was planted here: did the judge see it in both orders?
+    baseline_ttft_us: int | None = None  # to the first piece of the answer, where both were streamed
+    candidate_ttft_us: int | None = None
+    step: int | None = None  # place of this call in a trace with tools, from 1
+    diverged: bool | None = None  # at this step the candidate did another thing than the recorded one
 
     def document(self) -> dict[str, Any]:
         def money(value: int | None) -> str | None:
@@ -80,6 +84,7 @@ class Pair:
             "repeat_us": self.repeat_us,
         }
         said = {"labels": list(self.labels) or None, "longer": self.longer, "canary": self.canary}
+        said |= {name: getattr(self, name) for name in ("baseline_ttft_us", "candidate_ttft_us", "step", "diverged")}
         return found | {name: value for name, value in said.items() if value is not None}  # a pair nobody judged says nothing about it
 
     @classmethod
@@ -173,6 +178,9 @@ def compare(
         baseline_us=baseline.duration_us if both else None,
         candidate_us=candidate.duration_us if both else None,
         spend_pico=spend_pico,
+        baseline_ttft_us=baseline.ttft_us if both else None,
+        candidate_ttft_us=candidate.ttft_us if both else None,
+        step=candidate.step or None,
     )
 
 

@@ -93,6 +93,7 @@ class Facts:
     ttft_us: int | None = None
     retries: int = 0
     dropped_params: tuple[str, ...] = ()
+    step: int = 0  # place in a trace with tools, from 1; 0: no tools
 
     def document(self) -> dict[str, Any]:
         """JSON value without floats."""

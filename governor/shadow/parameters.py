@@ -18,7 +18,7 @@ OURS: Final = frozenset(
 )  # fmt: skip
 # The answer would be another kind of thing: not replayed.
 BLOCKED: Final = frozenset({"audio", "modalities", "functions", "function_call", "web_search_options", "prediction"})
-HARMLESS: Final = (None, [], {}, ["text"])
+HARMLESS: Final[tuple[Any, ...]] = (None, [], {}, ["text"])
 SAMPLING: Final = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias"})
 OPENAI: Final = frozenset(
     {*SAMPLING, "stop", "seed", "response_format", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "verbosity"}
@@ -72,9 +72,9 @@ def translate(protocol: str, model: str, params: Mapping[str, Any], limit: int) 
     changed = {name: NAMES[name] for name in params if name in NAMES and protocol != "anthropic" and NAMES[name] in sent}
     if protocol == "anthropic":
         _anthropic(model, sent, changed, dropped, limit)
-    elif family_of(model) == "reasoning" and "thinking" in dropped:
+    elif family_of(model) == "reasoning" and "thinking" in dropped and "reasoning_effort" not in sent:
         dropped.discard("thinking")
-        sent.setdefault("reasoning_effort", _effort(given["thinking"]))
+        sent["reasoning_effort"] = _effort(given["thinking"])
         changed["thinking"] = "reasoning_effort"
     return Translated(sent, changed, tuple(sorted(dropped)))
 
@@ -88,7 +88,9 @@ def _anthropic(model: str, sent: dict[str, Any], changed: dict[str, str], droppe
         del sent["temperature"]  # outside this provider's range; its default stays
         dropped.add("temperature")
     effort = sent.pop("reasoning_effort", None)
-    if effort is not None and "thinking" not in sent:
+    if effort is not None and "thinking" in sent:
+        dropped.add("reasoning_effort")  # the recorded thinking says it already
+    elif effort is not None:
         budget = EFFORT_TOKENS.get(str(effort), 0)
         # thinking excludes a forced tool and a set temperature, and must leave room for the answer
         if (

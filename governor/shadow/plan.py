@@ -103,6 +103,7 @@ class Population:
     days: int
     filters: tuple[str, ...]
     lake_snapshot: int
+    coverage: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # eligible and each reason -> calls, tokens, cost_pico
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ class ReplayPlan:
     labels: int = LABELS  # differing answers that people label, drawn by the seed: with them the final test reads quality once
     aa_replays: int = 0  # first positions at which the baseline is asked a second time, interleaved with the other arms
 
+    stream: bool = False  # both arms are streamed, so that the time to the first token is measured
+    redact: bool = False  # both arms are sent the same redacted prompt
+    translation: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # parameters changed, dropped or blocked, by arm
+
     @property
     def n(self) -> int:
         return len(self.sample)
@@ -162,6 +167,12 @@ class ReplayPlan:
         found["cost_ceiling_pico"] = None if self.cost_ceiling_pico is None else str(self.cost_ceiling_pico)
         found["population"]["cost_pico"] = str(self.population.cost_pico)
         found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
+        for part, name in ((found, "stream"), (found, "redact"), (found, "translation"), (found["population"], "coverage")):
+            if not part[name]:
+                del part[name]  # a plan fixed before a field existed keeps its digest
+        for row in found["sample"]:
+            if not row["tokens"]:
+                del row["tokens"]
         if not self.aa_replays:
             del found["aa_replays"]  # plans fixed before this field existed keep their digest
         if self.labels == LABELS:

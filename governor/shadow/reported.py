@@ -102,11 +102,15 @@ def latency_summary(plan: ReplayPlan, prefix: Sequence[Pair]) -> dict[str, Any]:
     told = plan.baseline_arm == "replayed" and len(rows) >= LEAST_SUCCESS * len(done)
     again = [(pair.baseline_us, pair.repeat_us) for pair in done if pair.baseline_us and pair.repeat_us]
     ratios = {f"p{int(share * 100)}_ratio": latency_ratio(base, cand, share) if told else None for share in (0.5, 0.95)}
+    first = [(pair.baseline_ttft_us, pair.candidate_ttft_us) for pair in done if pair.baseline_ttft_us and pair.candidate_ttft_us]
+    streamed = told and len(first) >= LEAST_SUCCESS * len(done)
+    ttft = ratio_text(paired_ratio([int(left or 0) for left, _ in first], [int(right or 0) for _, right in first]) if streamed else None)
     return {
         "n": len(rows),
         **{name: None if value is None else text(value) for name, value in ratios.items()},
         "paired": ratio_text(paired_ratio(base, cand) if told else None),
         "aa_paired": ratio_text(paired_ratio([int(left or 0) for left, _ in again], [int(right or 0) for _, right in again])),
+        **({"ttft_paired": ttft} if plan.stream else {}),
     }
 
 
@@ -200,6 +204,8 @@ def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, dri
         "excluded_policy": any(pair.state == "excluded_policy" for pair in prefix),
         "excluded_other": any(pair.state in EXCLUDED - {"excluded_policy"} for pair in prefix),
         "unpriced_replies": any(pair.candidate_cost_pico is None or pair.baseline_cost_pico is None for pair in done),
+        "params_dropped": any(line["action"] == "dropped" for lines in plan.translation.values() for line in lines),
+        "redacted": plan.redact,
         "small_population": plan.population.calls < plan.n,
         "clustered_traces": plan.population.clusters < plan.population.calls,
         "short_window": plan.population.days < 7,  # noqa: PLR2004 - a week has every hour of the week

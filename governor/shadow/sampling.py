@@ -27,6 +27,7 @@ class Candidate:
     cost_pico: int
     record_id: str
     cluster: str = ""
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Draw:
     stratum: int
     cost_pico: int
     cluster: str = ""
+    tokens: int = 0  # what production used, in and out
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def draw(population: Sequence[Candidate], size: int, seed: str) -> Sample:
                     stratum=stratum,
                     cost_pico=call.cost_pico,
                     cluster=call.cluster,
+                    tokens=call.tokens,
                 )
             )
     lines = hashlib.sha256()

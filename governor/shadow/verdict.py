@@ -20,8 +20,10 @@ from governor.shadow.measured import Measured, measure
 from governor.shadow.opinions import judge_summary, people_summary
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.reported import agreement, cost_summary, latency_summary, limitations, needed_summary, segment_lines
+from governor.shadow.scope import spoken_for
 from governor.shadow.sentence import sentence
 from governor.shadow.software import SOFTWARE
+from governor.shadow.steps import step_summary
 
 DISTINCT_FROM: Final = 4  # a baseline with fewer different outputs says nothing about variety
 LEAST_USABLE: Final = "0.5"
@@ -78,6 +80,12 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         "seed": plan.seed,
         "software": SOFTWARE,
     }
+    extra = {
+        "representativeness": spoken_for(plan.population.coverage, plan.sample, prefix),
+        "steps": step_summary(plan, prefix),
+        "translation": dict(plan.translation) or None,
+    }
+    document |= {name: part for name, part in extra.items() if part is not None}  # a plan that did not ask for them keeps its verdict
     document["sentence"] = sentence(plan, document)
     canonical_json(document)  # a float here is a defect, found before anything is signed
     return document

@@ -1,0 +1,50 @@
+"""A change as lines on a terminal. Words only; what is true comes from actions/show_change.py."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import typer
+
+
+def share_words(spoken: dict[str, Any]) -> str:
+    shares = [(spoken[name], word) for name, word in (("calls", "requests"), ("tokens", "tokens"), ("spend", "spend"))]
+    return ", ".join(
+        f"{Decimal(share) * 100:.1f}% of {word}" if share is not None else f"an unknown share of {word}" for share, word in shares
+    )
+
+
+def translation_words(lines: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{one['name']} {one['action']}{' into ' + one['into'] if one['into'] else ''} in {one['calls']}" for one in lines)
+
+
+def print_change(shown: dict[str, Any]) -> None:
+    lines = [shown["sentence"], f"state   {shown['state']}    ({shown['next']})", f"digest  {shown['digest']}"]
+    if shown["stale"]:
+        lines.append("        changed since it was last reviewed; approvals on the old digest are void")
+    if shown["verdict"]:
+        lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
+    elif shown["runs"]:
+        lines.append(f"shadow  run {shown['runs'][-1]['status']}")
+    spoken = shown["representativeness"]
+    if spoken:
+        lines.append(f"speaks  for {share_words(spoken)} of the workflow in the window")
+        lines += [f"        left out: {one['n']} {one['reason'].replace('_', ' ')}" for one in spoken["left_out"]]
+    lines += [f"params  {arm}: {translation_words(lines_of)}" for arm, lines_of in (shown["plan"].get("translation") or {}).items()]
+    steps = (shown["verdict"] or {}).get("steps")
+    if steps:
+        lines.append(
+            f"steps   {steps['diverged_traces']} of {steps['traces']} traces with tools left the recorded way; no tool was executed"
+        )
+    for need in shown["needs"]:
+        who = f"answered by {need['by']}" if need["status"] == "answered" else f"open; may answer: {', '.join(need['may']) or 'nobody yet'}"
+        lines.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
+    lines += [f"policy  {one['severity']} {one['rule']}: {one['message']}" for one in shown["policy"]["violations"]]
+    for vote in shown["approvals"]:
+        counted = "" if vote["counts"] or vote["decision"] == "reject" else "  (void)"
+        lines.append(f"{vote['decision']:<7} {vote['person']} as {vote['role']}: {vote['reason']}{counted}")
+    if shown["you"]:
+        you = shown["you"]
+        lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
+    typer.echo("\n".join(lines))
