@@ -1,6 +1,7 @@
 """A recorded-gateway fixture of 1,460 traces replayed end to end on both arms and A/A, against the same HTTP client doing nothing else.
 
-The endpoint is the demo's, in a process of its own, on loopback; GOVERNOR_BENCH_TRACES and GOVERNOR_BENCH_CONCURRENCY set their number and how many run at once. The bare run sends the very same requests through
+The endpoint is the demo's, in a process of its own, on loopback; GOVERNOR_BENCH_TRACES and GOVERNOR_BENCH_CONCURRENCY set their number and how many run at once.
+The bare run sends the very same requests through
 the same client at the same concurrency and drops the answers; the two alternate, and the best of each counts. Replay rate: calls of the run by the time from
 its first call to its last result written. End to end: gate, production's replies, calls, verdict, evidence, ledger: under three minutes.
 The ratio is printed, not asserted: on a machine that does other work too it says little.
