@@ -68,13 +68,13 @@ def test_labels_on_a_random_part_give_intervals_that_cover_and_the_judge_alone_d
                 continue
             tried += 1
             both += found.interval.low <= truth <= found.interval.high
-            approved += truth < 0 and found.p <= 0.04  # noqa: PLR2004 - the margin is the truth: every approval is false
+            approved += truth < 0 and found.p <= 0.04  # the margin is the truth: every approval is false
             opinions = [float(said or 0) for _, said in sample]
             centre = mean(opinions)
             error = (mean((one - centre) ** 2 for one in opinions) / SAMPLE) ** 0.5
             alone += abs(centre - truth) <= 1.96 * error
     worse = sum(mean(value for value, _ in population(*case, rows)) < 0 for case in CASES) * runs
-    print(f"covers {both / tried:.3f}; judge alone {alone / tried:.3f}; approved at the margin {approved}/{worse}; {tried} runs")
+    print(f"covers {both / tried:.3f}; judge alone {alone / tried:.3f}; approved at the margin {approved}/{worse}; {tried} runs")  # noqa: T201 - a bench says what it measured
     assert tried > 3 * runs
     assert both / tried >= (0.92 if WHOLE else 0.85)
     assert alone / tried < 0.6
