@@ -224,24 +224,6 @@ class MonthPrinter(Protocol):
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A month in the format of another system. control: what was counted and summed from the printed records themselves."""
-
-    suffix: str
-    media_type: str
-    body: bytes
-    control: Mapping[str, Any]
-
-
-class MonthPrinter(Protocol):
-    """A closed month in a named format. mapping: the text of a mapping file instead of the shipped one. Raises Invalid."""
-
-    def __call__(
-        self, document: Mapping[str, Any], name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False
-    ) -> Printed: ...
-
-
-@dataclass(frozen=True)
 class AnchorReceipt:
     """What an anchor answered: words for people, the bytes that prove it (a token, a commit id, cosignature lines)."""
 

@@ -63,7 +63,7 @@ class Input:
         """Place of this call in a trace with tools: one more than the turns the model already had. 0: a conversation without tools."""
         if not self.tools and not any(message.get("role") == "tool" for message in self.messages):
             return 0
-        return 1 + sum(message.get("role") == "assistant" for message in self.messages)
+        return 1 + len([message for message in self.messages if message.get("role") == "assistant"])
 
     @property
     def must_call(self) -> bool:

@@ -11,6 +11,8 @@ from governor.cli.period import Month, app
 from governor.cli.session import session_of
 from governor.cli.tables import cell, results, table
 
+__all__ = ["app"]  # the group of period.py, with these commands
+
 Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record under your name.")]
 
 
