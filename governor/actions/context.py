@@ -154,8 +154,10 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     if create:
         keys.create(settings.org)
     rows = Database(settings.database, settings.org)
-    if create:
+    if create or (rows.embedded and rows.is_older()):  # an embedded home has nobody else to upgrade it
         rows.migrate()
+    elif rows.is_older():
+        raise Misconfigured("the rows database is of an earlier version of Governor", hint="run governor init once: it migrates the schema")
     catalog = settings.lake_catalog or str(home / "lake" / "catalog.sqlite")
     data = settings.lake_data or str(home / "lake" / "data")
     lake = Lake(catalog, data, settings.org, lock_dir=home / "lake")

@@ -1,8 +1,9 @@
 """`prices:import`: a version of list prices enters the book, and the book is read back for rating.
 
 Owns: versions and rows of the price book, supersession, the ledger entry. Does not own: proposals (propose_prices.py), reading a price
-source (prices/seed, prices/formats), contract prices (catalog documents). Invariants: append only; an entry (provider, model) is superseded, never edited; what an import does not name stays (prices/merge); the same
-import twice changes nothing and writes nothing; a book as known at an earlier instant can be read for ever.
+source (prices/seed, prices/formats), contract prices (catalog documents). Invariants: append only; an entry (provider, model) is
+superseded, never edited; what an import does not name stays (prices/merge); the same import twice changes nothing and writes nothing; a
+book as known at an earlier instant can be read for ever.
 """
 
 from __future__ import annotations

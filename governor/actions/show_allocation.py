@@ -30,7 +30,7 @@ from governor.chargeback.allocate import Allocation, allocate, allocation_docume
 from governor.chargeback.amounts import usd
 from governor.chargeback.lines import Line, add_up
 from governor.chargeback.plans import plan_lines
-from governor.errors import Invalid
+from governor.errors import Invalid, NotFound
 from governor.ledger.canonical import timestamp
 from governor.store.rows.periods import Period
 
@@ -121,6 +121,11 @@ def lines_from(ctx: Context, month: str, origin: str) -> list[dict[str, Any]]:
     """The line of that id and every part of it, as the month is now: where a statement line comes from and where its origin went."""
     charged = remembered(ctx, f"charged/{month}", lambda: charge_month(ctx, month))
     found = [line for line in [*charged.used, *charged.lines] if origin in {line.line_id, line.origin}]
+    if not found:
+        raise NotFound(
+            f"{month} has no line {origin[:80]} now",
+            hint="it may be a correction, or its use was re-priced or moved since the close; the closed statement still holds it",
+        )
     unique = {line.line_id: line for line in found}
     return [
         asdict(line) | {"line_id": line.line_id, "contracted_cost": usd(line.contracted_pico), "list_cost": usd(line.list_pico)}

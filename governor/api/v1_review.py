@@ -58,7 +58,7 @@ def submit_labels(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
     return submit(ctx, actor, change_id)
 
 
-@get("/review/{change_id:str}/sheet.{form:str}", sync_to_thread=True, tags=TAGS)
+@get("/review/{change_id:str}/sheet/{form:str}", sync_to_thread=True, tags=TAGS)
 def sheet(
     ctx: Context,
     actor: Actor,

@@ -33,7 +33,9 @@ from governor.shadow.statistics import (
 
 Segment = tuple[str, ...]
 ABSENT: Final = ""  # a feature the call does not state; such traffic never moves
-ALPHA: Final = 0.025  # of each set on the fresh pairs, one-sided: a set is confirmed where the 95 % interval that is shown lies within the margin
+ALPHA: Final = (
+    0.025  # of each set on the fresh pairs, one-sided: a set is confirmed where the 95 % interval that is shown lies within the margin
+)
 CAUTION: Final = NORMAL.inv_cdf(1 - ALPHA)  # standard errors added to the predicted loss
 BORROWED: Final = 10.0  # pairs' worth of the common variance in that of a segment: three equal answers are no certainty
 MOST_SETS: Final = 10

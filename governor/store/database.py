@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg.conninfo
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel
@@ -65,6 +66,14 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def is_older(self) -> bool:
+        """Whether this version of Governor has migrations that the database has not seen. One without any tables is no older one."""
+        with self._connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return False
+            seen = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return seen is None or str(seen) < newest_revision()
+
     def _connect(self) -> Connection:
         """Raises Unavailable when there is no way in, without the words of the driver: they may hold what the URL held."""
         try:
@@ -97,6 +106,12 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@cache
+def newest_revision() -> str:
+    """Revisions are numbers that their files begin with; asking Alembic costs every command its import."""
+    return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def engine_url(url: str) -> str:

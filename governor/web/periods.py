@@ -82,7 +82,10 @@ def do_close(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
         )
     done = close(ctx, actor, month)
     if done["state"] != "closed":
-        return go(f"/periods/{month}/checklist", Flash("good", f"{month} is signed", "It closes when another person of finance or admin closes it too."))
+        return go(
+            f"/periods/{month}/checklist",
+            Flash("good", f"{month} is signed", "It closes when another person of finance or admin closes it too."),
+        )
     text = f"{len(done['files'])} files were written and their digests are in the ledger. The month never changes again."
     return go(f"/periods/{month}", Flash("good", f"{month} is closed", text))
 

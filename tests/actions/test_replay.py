@@ -328,7 +328,11 @@ def test_every_call_of_the_window_is_drawn_from_or_counted_under_a_reason(house:
         ({"options": {"judge": {"model": "x"}}}, Invalid, "a judge needs"),
         ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "azure.openai", "model": "o3"}}}, Refused, "same family"),
         ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "self", "model": "acme-7"}}}, Invalid, "nobody knows the family"),
-        ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "x", "model": "claude-1", "weight": 2}}}, Invalid, "nothing else"),
+        (
+            {"options": {"judge": {"endpoint": "gateway-shadow", "provider": "x", "model": "claude-1", "weight": 2}}},
+            Invalid,
+            "nothing else",
+        ),
         ({"options": {"labels": 5}}, Invalid, "labels"),
         ({"sample": -1}, Invalid, "whole number"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def routes(door: Any, ids: dict[str, str]) -> list[tuple[str, str, dict[str, str
         path = route.path
         for name, value in ids.items():
             path = path.replace(f"{{{name}:str}}", value).replace(f"{{{name}}}", value)
+        path = re.sub(r"\{([a-z_]+):(\w+)\}", lambda hit: "1" if hit[2] == "int" else "absent", path)
         assert "{" not in path, path
         query = {"period": "2026-11", "model": "openai/gpt-4o"}
         for handler in route.route_handlers:

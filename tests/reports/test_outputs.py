@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -204,3 +205,10 @@ def test_defused_text_never_runs_and_reads_back(text: str) -> None:
 def test_numbers_are_never_altered(amount: Decimal) -> None:
     row = rows_of(csv_bytes((("n", "number"), ("e", "exact")), [{"n": amount, "e": f"{amount:f}"}]))[0]
     assert Decimal(row["n"]) == Decimal(row["e"]) == amount
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_every_shipped_mapping_fits_the_published_schema(name: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(__file__).parents[2] / "docs/schemas/output.json").read_text())
+    jsonschema.validate(yaml.safe_load(shipped()[name]), schema)

@@ -71,7 +71,7 @@ def document() -> dict[str, Any]:
                 "auth": {"amr": "token"}, "decided_at": f"2026-11-20T1{5 + at}:02:11.000000Z", "expires_at": "2026-12-04T15:02:11.000000Z",
             }
             for at, (role, who, words) in enumerate(
-                [("owner", owner, "evidence read; severity field kept"), ("security", security, "region and retention unchanged")]
+                [("owner", owner, "evidence read;", "severity field kept"), ("security", security, "region and retention unchanged")]
             )
         ],
         "verification": None,

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel, select
 
 from governor.errors import Refused
-from governor.store.database import Database, guarded_tables, libpq
+from governor.store.database import Database, guarded_tables, libpq, newest_revision
 from governor.store.rows.jobs import Job
 from governor.store.rows.people import Organization, Person
 
@@ -151,6 +151,19 @@ def test_migrations_make_what_the_rows_say(embedded: Database, tmp_path: Path) -
     revision = embedded.revision()
     embedded.migrate()
     assert embedded.revision() == revision
+
+
+def test_an_earlier_schema_is_noticed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/governor.db"
+    database = Database(url, "acme")
+    assert not database.is_older()  # nothing was ever there
+    database.migrate()
+    assert database.revision() == newest_revision()
+    assert not database.is_older()
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    assert database.is_older()
+    database.close()
 
 
 def test_migrations_make_the_same_on_postgres(postgres: str) -> None:

@@ -67,7 +67,7 @@ def paths(site: Any, ids: dict[str, str], method: str) -> list[str]:
         for handler in getattr(route, "route_handlers", []):
             ours = isinstance(handler, HTTPRouteHandler) and not route.path.startswith((*MACHINE_PATHS, "/static"))
             if ours and method in handler.http_methods and not handler.opt.get(OPEN):
-                found.append(re.sub(r"\{([^}:]+)[^}]*\}", lambda hit: ids.get(hit[1], SECRET), route.path))
+                found.append(re.sub(r"\{([^}:]+)[^}]*\}", lambda hit: "1" if ":int" in hit[0] else ids.get(hit[1], SECRET), route.path))
     return found
 
 

@@ -18,7 +18,7 @@ from governor.actions.init_home import init_home
 from governor.actions.people import authenticate, create_token
 from governor.actions.propose import propose
 from governor.actions.replay import replay
-from governor.actions.sign_in import set_password
+from governor.actions.sign_in import set_password, sign_in
 from governor.actions.start_shadow import start_shadow
 from governor.asgi import create_app
 from governor.catalog import parse_documents
@@ -122,6 +122,21 @@ def test_a_sheet_is_fetched_and_sent_back_with_its_bad_rows_named(site: tuple[An
         assert "none of a, b, tie, unsure" in text
         nothing = lena.post(f"/review/{change}/upload", page="/review", files={"file": ("x.csv", b"nonsense")})
         assert nothing.status_code == 422
+
+
+def test_the_machines_door_gives_and_takes_the_same_sheet(site: tuple[Any, str]) -> None:
+    app, change = site
+    with TestClient(app, raise_server_exceptions=False) as client:
+        lena = sign_in(app.state.context, email="lena@acme.example", password=PASSWORD).actor
+        token = create_token(app.state.context, lena, email="lena@acme.example")["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        sheet = client.get(f"/api/v1/review/{change}/sheet/csv", headers=bearer)
+        assert sheet.status_code == 200, sheet.text
+        assert sheet.headers["content-disposition"] == 'attachment; filename="review.csv"'
+        assert client.get(f"/api/v1/review/{change}/sheet/xlsx", headers=bearer).content.startswith(b"PK")
+        assert client.get(f"/api/v1/review/{change}/sheet/ods", headers=bearer).status_code == 422
+        nonsense = client.post(f"/api/v1/review/{change}/sheet", headers={**bearer, "Content-Type": "text/csv"}, content=b"nonsense")
+        assert nonsense.status_code == 422
 
 
 def test_who_asked_for_the_change_sees_no_pair(site: tuple[Any, str]) -> None:
