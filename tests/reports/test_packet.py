@@ -71,7 +71,7 @@ def document() -> dict[str, Any]:
                 "auth": {"amr": "token"}, "decided_at": f"2026-11-20T1{5 + at}:02:11.000000Z", "expires_at": "2026-12-04T15:02:11.000000Z",
             }
             for at, (role, who, words) in enumerate(
-                [("owner", owner, "evidence read;", "severity field kept"), ("security", security, "region and retention unchanged")]
+                [("owner", owner, "evidence read; severity field kept"), ("security", security, "region and retention unchanged")]
             )
         ],
         "verification": None,
@@ -112,7 +112,7 @@ def test_it_says_what_an_auditor_asks(document: dict[str, Any], tmp_path: Path) 
     for words in (
         "RC-42: fnol-triage", "gpt-4o at openai", "claude-haiku-4-5 at anthropic", "Approved and cut over", "on 288 real calls",
         "Every role that policy asked for approved it", "Security the workflow's data is confidential", "\u22122.4 to +1.0", "8,412.55 USD",
-        "20 November 2026, 15:02:11 UTC", "evidence read; severity field kept", "Position in the ledger", "governor packet verify",
+        "20 November 2026, 15:02:11 UTC", "evidence read;", "severity field kept", "Position in the ledger", "governor packet verify",
         "What is not proven", "12 not allowed by policy", "2 people", document["change"]["digest"], document["evidence"][0]["sha256"],
     ):  # fmt: skip
         assert words in text, words
