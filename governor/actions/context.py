@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from typing import Any
 
 from governor.actions.key_history import log_key
 from governor.adapters.keys import FileKeys
-from governor.errors import Forbidden, Misconfigured, Unauthenticated
+from governor.errors import Forbidden, Misconfigured, Unauthenticated, Unavailable
 from governor.policy.bundle import Bundle, load_bundle
 from governor.ports import PolicyEngine
 from governor.settings import Settings
@@ -154,9 +154,12 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     if create:
         keys.create(settings.org)
     rows = Database(settings.database, settings.org)
-    if create or (rows.embedded and rows.is_older()):  # an embedded home has nobody else to upgrade it
+    older = False
+    with suppress(Unavailable):  # who has no token hears that first; whatever needs the database says that it is away
+        older = rows.is_older()
+    if create or (rows.embedded and older):  # an embedded home has nobody else to upgrade it
         rows.migrate()
-    elif rows.is_older():
+    elif older:
         raise Misconfigured("the rows database is of an earlier version of Governor", hint="run governor init once: it migrates the schema")
     catalog = settings.lake_catalog or str(home / "lake" / "catalog.sqlite")
     data = settings.lake_data or str(home / "lake" / "data")
