@@ -99,7 +99,7 @@ def _over(frame: dict[str, Any], now: datetime) -> dict[str, str]:
 
 def _coverage(found: dict[str, Any]) -> dict[str, str]:
     coverage = found["coverage"]
-    text = f"{coverage['percent']}% of {coverage['total_spend']} USD has workflow, owner and an approved route; 95% is needed"
+    text = f"{coverage['percent']}% of {Decimal(coverage['total_spend']):,.2f} USD has workflow, owner and an approved route; 95% is needed"
     if coverage["sufficient"]:
         return item("Spend is mapped", "done", text, "admin", f"/spend?period={found['period']}")
     if found["exception"]:
@@ -113,7 +113,7 @@ def _unpriced(found: dict[str, Any]) -> dict[str, str]:
     coverage = found["coverage"]
     calls = coverage["unpriced_calls"]
     text = (
-        f"{calls:,} calls have no price and may add up to {coverage['unpriced_exposure']['high']} USD"
+        f"{calls:,} calls have no price and may add up to {Decimal(coverage['unpriced_exposure']['high']):,.2f} USD"
         if calls
         else "every call has a price"
     )

@@ -33,13 +33,19 @@ class ChecklistPage:
     may_act: bool
     may_dispute: bool
     me: str
+    disputed: str
     tones: dict[str, str]
     words: dict[str, str]
 
 
 @get("/periods/{month:str}/checklist", sync_to_thread=True)
 def show(
-    request: type_of_request, ctx: Context, actor: Actor, month: str, page: Annotated[int, Parameter(query="page", ge=1)] = 1
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    month: str,
+    page: Annotated[int, Parameter(query="page", ge=1)] = 1,
+    disputed: Annotated[str, Parameter(query="line", max_length=64)] = "",
 ) -> Response[str]:
     found = close_checklist(ctx, month)
     with ctx.rows.session() as session:
@@ -56,6 +62,7 @@ def show(
         may_act=bool(actor.roles & set(ROLES)),
         may_dispute=bool(actor.roles & set(MAY_OPEN)),
         me=actor.email,
+        disputed=disputed,
         tones=TONES,
         words=WORDS,
     )

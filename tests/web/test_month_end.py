@@ -52,6 +52,7 @@ def test_the_way_of_a_month_through_the_forms(books: Any) -> None:
         line = re.search(rf"/periods/{MONTH}/lines/([0-9a-f]{{24}})", shown)
         assert line is not None
         assert "as used" in finn.get(line[0]).text
+        assert f'name="line" value="{line[1]}"' in dana.get(f"{page}?line={line[1]}").text
         assert dana.post(f"/periods/{MONTH}/disputes", {"line": line[1], "reason": "<b>not ours</b>"}, page=page).status_code == 303
         (made,) = close_checklist(books.ctx, MONTH)["disputes"]
         seen = finn.get(page).text

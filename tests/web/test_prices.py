@@ -12,7 +12,7 @@ CSV = "provider,model,meter,amount,per,valid_from\nopenai,gpt-4o,input,3.25,1000
 def test_search_and_history(site: Any) -> None:
     with site.at("ada@acme.example") as ada:
         page = ada.get("/prices?q=gpt-4o&provider=openai").text
-        assert "2.1 per 1,000,000" in page, "the contract's price"
+        assert ">2.1<" in page, "the contract's price"
         assert "gpt-4.1" not in page
         assert "No model of that name has a price" in ada.get("/prices?q=nobody-has-this").text
         history = ada.get("/prices/history?provider=openai&model=gpt-4o").text
