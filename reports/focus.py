@@ -30,6 +30,7 @@ FOCUS_COLUMNS: Final = (
 )  # fmt: skip
 OWN_COLUMNS: Final = (
     "x_StatementNumber", "x_LineId", "x_Workflow", "x_Owner", "x_CostCenter", "x_TrafficClass", "x_PolicyStatus", "x_RequestCount", "x_PriceSource", "x_PriceBookVersion",
+    "x_ContractTerms",
     "x_AllocationRuleId", "x_AllocationMethod", "x_AllocationRatio", "x_OriginChargeId", "x_OriginCostCenter", "x_Arithmetic",
     "x_UnpricedReason", "x_CorrectsLineId", "x_CorrectsPeriod", "x_LakeSnapshot",
 )  # fmt: skip
@@ -163,6 +164,7 @@ def _row(document: Mapping[str, Any], center: Mapping[str, Any], line: Mapping[s
         "x_PolicyStatus": line["route_status"],
         "x_RequestCount": line["calls"],
         "x_PriceSource": line["price_source"],
+        "x_ContractTerms": line.get("contract_terms") or None,
         "x_CorrectsLineId": line["corrects"] or None,
         "x_CorrectsPeriod": line["charge_month"] if line["corrects"] else None,
     }

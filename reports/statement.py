@@ -22,6 +22,7 @@ from reports.amounts import count, day, exact, month_name, usd
 from reports.charts import svg, workflow_spec
 from reports.shared_costs import shared_view
 from reports.table import csv_bytes
+from reports.unit_price import unit_price
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 CENT: Final = Decimal("0.01")
@@ -56,7 +57,7 @@ COLUMNS: Final = (
     ("meter", "text"), ("quantity", "exact"), ("unit", "exact"), ("list_unit_price", "exact"), ("contract_unit_price", "exact"), ("price_per", "exact"),
     ("price_source", "exact"), ("list_cost", "number"), ("contracted_cost", "number"), ("amount", "exact"), ("currency", "exact"), ("calls", "exact"),
     ("unpriced_reason", "exact"), ("line_id", "exact"), ("corrects_line_id", "exact"), ("rule", "text"), ("method", "exact"), ("ratio", "exact"),
-    ("origin_line_id", "text"), ("origin_cost_center", "text"), ("arithmetic", "text"),
+    ("origin_line_id", "text"), ("origin_cost_center", "text"), ("arithmetic", "text"), ("contract_terms", "text"),
 )  # fmt: skip
 
 
@@ -266,7 +267,7 @@ def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                         "mark": ROUTES.get(route, route),
                         "calls": sum(line["calls"] for line in found),
                         "lines": [
-                            dict(line) | {"words": METERS.get(line["meter"], line["meter"]), "price": _price(line)} for line in found
+                            dict(line) | {"words": METERS.get(line["meter"], line["meter"]), "price": unit_price(line)} for line in found
                         ],
                     }
                     for (provider, model, tier, route, _), found in models.items()
@@ -274,21 +275,6 @@ def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return sorted(sections, key=lambda section: (-abs(section["amount"]), section["workflow"] or "~"))
-
-
-def _price(line: Mapping[str, Any]) -> dict[str, str | None]:
-    """What was paid per block, and the list price beside it where they differ."""
-    paid, listed = line["contract_price"], line["list_price"]
-    if paid is None:
-        return {"paid": "as measured", "listed": None}
-    per = "1M" if paid["per"] == 1_000_000 else f"{paid['per']:,}"  # noqa: PLR2004 - tokens are priced by the million
-    differs = listed is not None and (listed["amount"], listed["per"]) != (paid["amount"], paid["per"])
-    return {"paid": f"{_places(paid['amount'])} / {per}", "listed": f"list {_places(listed['amount'])}" if differs else None}
-
-
-def _places(amount: str) -> str:
-    whole, _, places = amount.partition(".")
-    return f"{whole}.{places.ljust(2, '0')}"
 
 
 def _amounts(lines: Sequence[Mapping[str, Any]], month: str) -> Decimal:

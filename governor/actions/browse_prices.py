@@ -58,7 +58,7 @@ def providers(ctx: Context) -> list[str]:
 
 
 def price_history(ctx: Context, provider: str, model: str) -> dict[str, Any]:
-    """Every list row ever recorded for an entry, newest knowledge first, and the contract rows in force. Raises NotFound."""
+    """Every list row ever recorded for an entry, newest knowledge first, the contract rows, and what terms make of the list today. Raises NotFound."""
     provider = canonical_provider(provider)
     with ctx.rows.session() as session:
         query = (
@@ -68,11 +68,21 @@ def price_history(ctx: Context, provider: str, model: str) -> dict[str, Any]:
         )
         rows = [_row(row, version) for row, version in session.exec(query)]
     book = load_book(ctx, catalog_as_of(ctx))
+    today = book.lookup(provider, model, ctx.now())
+    termed = [price for bands in today.contracted.values() for price in bands if price.terms] if isinstance(today, Rates) else []
     rows += [
         price.record()
-        | {"recorded_at": None, "superseded_at": None, "source": "contract", "approved_by": None, "evidence_sha256": None, "proposal": None}
-        for price in book.rows
-        if price.kind == "contract" and (canonical_provider(price.provider), price.model.lower()) == (provider, model.lower())
+        | {
+            "recorded_at": None,
+            "superseded_at": None,
+            "source": price.terms or "contract",
+            "approved_by": None,
+            "evidence_sha256": None,
+            "proposal": None,
+        }
+        for price in (*book.rows, *termed)
+        if price.terms
+        or (price.kind == "contract" and (canonical_provider(price.provider), price.model.lower()) == (provider, model.lower()))
     ]
     if not rows:
         raise NotFound(f"no price of {provider}/{model}"[:200], hint="search the price book for its name")

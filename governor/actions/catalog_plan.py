@@ -18,6 +18,7 @@ from governor.actions.load_catalog import in_force, known_versions, parsed, read
 from governor.catalog import Document, PersonDocument, begins, check_together, document_digest, document_json
 from governor.errors import Invalid, Refused
 from governor.policy.catalog_data import catalog_data
+from governor.prices.contract import close_open_ends, contract_price
 from governor.store.rows.catalog import CatalogVersion
 
 PRUNABLE: Final = (
@@ -174,6 +175,9 @@ def check_result(
     def of(kind: str) -> list[Any]:
         return [document for (found, _), document in after.items() if found == kind]
 
+    close_open_ends(
+        contract_price(document) for document in of("contract_price")
+    )  # two that hold at once are refused here, not at the next close
     check_together(of("workflow"), of("attribution"), of("waiver"), active, of("budget"), of("allocation"), of("rate_plan"))
     for organization in of("organization"):
         catalog_data({"organization": organization})  # a table row no rule could read is refused here

@@ -220,5 +220,5 @@ def _rates(book: PriceBook, provider: str, model: str, at: datetime, tier: str, 
         return document | {"unpriced": {"reason": found.reason, "detail": found.detail, "alike": alike(book, model, provider)}}
     tables = [price for table in (found.contracted, found.listed) for bands in table.values() for price in bands]
     keys = ("kind", "meter", "amount", "per", "currency", "service_tier", "region", "context_min", "context_max", "valid_from", "valid_to")
-    rates = [{name: price.record()[name] for name in keys} for price in tables]
+    rates = [{name: price.record()[name] for name in keys} | ({"terms": price.terms} if price.terms else {}) for price in tables]
     return document | {"entry": found.entry, "rates": rates, "notes": list(found.notes)}

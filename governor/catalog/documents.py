@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import BudgetDocument, NotificationDocument
@@ -48,6 +48,19 @@ class EndpointDocument(Document):
         return text.rstrip("/")
 
 
+LARGEST_MULTIPLE: Final = 100
+FACTOR_PLACES: Final = 8
+
+
+def _short(text: str) -> str:
+    if len(text.partition(".")[2]) > FACTOR_PLACES:
+        raise ValueError(f"at most {FACTOR_PLACES} decimals")
+    return text
+
+
+Factor = Annotated[Money, AfterValidator(_short)]
+
+
 class Price(Part):
     amount: Money
     per: int = Field(default=1_000_000, gt=0)
@@ -59,18 +72,44 @@ class Price(Part):
 
 
 class ContractPriceDocument(Document):
-    """A negotiated price. `valid_from` and `valid_to` (exclusive) are the dates of the price itself, so dated prices live side by side."""
+    """A negotiated price: an amount (`price`), a percentage off the list (`percent_off`) or a multiple of it (`multiplier`).
+
+    `valid_from` and `valid_to` (exclusive) are the dates of the price itself, so dated prices live side by side. Terms that refer to the list may hold for every
+    model, meter or service tier of the provider: write `*`.
+    """
 
     kind: Literal["contract_price"] = "contract_price"
     provider: Name
     model: Name
-    meter: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="input, cache_read, cache_write, output, request, ...")
+    meter: str = Field(
+        pattern=r"^(\*|[a-z][a-z0-9_]*)$", description="input, cache_read, cache_write, output, request, ...; * for every meter"
+    )
     region: str = ""
-    service_tier: str = ""
+    service_tier: str = Field(default="", description="empty: the standard tier; * for every tier")
     context_min: int = Field(default=0, ge=0)
     context_max: int | None = Field(default=None, gt=0)
-    price: Price
+    price: Price | None = None
+    percent_off: Factor | None = Field(default=None, description='percent off the list price of the moment, as quoted text such as "12.5"')
+    multiplier: Factor | None = Field(default=None, description='multiple of the list price of the moment, such as "0.85" or "1.1"')
     valid_to: Moment | None = None
+
+    @model_validator(mode="after")
+    def says_one_thing(self) -> ContractPriceDocument:
+        given = [name for name in ("price", "percent_off", "multiplier") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of price, percent_off, multiplier; found {' and '.join(given) or 'none'}")
+        if self.price is not None:
+            wide = [name for name in ("model", "meter", "service_tier") if getattr(self, name) == "*"]
+            if wide:
+                raise ValueError(f"{wide[0]}: * is for percent_off and multiplier; an amount is the price of one thing")
+            return self
+        if self.context_min or self.context_max is not None:
+            raise ValueError(f"context_min: {given[0]} follows the bands of the list; bands belong to price")
+        if self.percent_off is not None and not 0 < Decimal(self.percent_off) <= 100:  # noqa: PLR2004 - percent
+            raise ValueError("percent_off: more than 0 and at most 100")
+        if self.multiplier is not None and not 0 < Decimal(self.multiplier) <= LARGEST_MULTIPLE:
+            raise ValueError(f"multiplier: more than 0 and at most {LARGEST_MULTIPLE}")
+        return self
 
     @property
     def key(self) -> str:

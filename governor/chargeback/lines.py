@@ -90,6 +90,7 @@ class Line:
     method: str = ""  # how the rule shares out
     ratio: str = ""  # this part of the origin, as decimal text
     arithmetic: str = ""  # of a rate plan's line: how the amount came about
+    terms: str = ""  # how the contract price follows from the list price, where it does
 
     @property
     def line_id(self) -> str:
@@ -112,7 +113,13 @@ class Line:
 
 
 MEASURES: Final = ("quantity", "calls", "list_pico", "contracted_pico")
-TOLD: Final = ("origin_center", "method", "ratio", "arithmetic")  # follow from the rest: a line whose share changed is the same line
+TOLD: Final = (
+    "origin_center",
+    "method",
+    "ratio",
+    "arithmetic",
+    "terms",
+)  # follow from the rest: a line whose share changed is the same line
 LATER: Final = ("rule", "origin", "style")  # named only where they say something, so that lines of older months keep their id
 KEY: Final = tuple(field.name for field in fields(Line) if field.name not in (*MEASURES, *TOLD))
 
@@ -148,6 +155,7 @@ def usage_lines(groups: Iterable[GovernedGroup], month: str) -> list[Line]:
                     calls=group.calls if position == 0 else 0,
                     list_pico=part.list_pico,
                     contracted_pico=part.contracted_pico,
+                    terms=part.contract_price.terms,
                 )
             )
     return add_up(lines)

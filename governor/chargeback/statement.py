@@ -144,6 +144,7 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
         "list_price": _price(line.list_amount, line.list_per),
         "contract_price": _price(line.contract_amount, line.contract_per),
         "price_source": line.price_source,
+        "contract_terms": line.terms,
         "list_cost": usd(line.list_pico),
         "contracted_cost": usd(line.contracted_pico),
         "rule": line.rule,

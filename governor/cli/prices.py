@@ -202,4 +202,6 @@ def show_prices(found: dict[str, Any]) -> None:
             typer.echo(f"  unpriced: {entry['unpriced']['detail']}{f'; did you mean {near}?' if near else ''}")
         for row in entry["rates"]:
             band = f" from {row['context_min']:,} input tokens" if row["context_min"] else ""
-            typer.echo(f"  {row['meter']:<16} {row['amount']:>12} USD per {row['per']:,}  {row['kind']}{band}")
+            typer.echo(
+                f"  {row['meter']:<16} {row['amount']:>12} USD per {row['per']:,}  {row['kind']}{band}{', ' + row['terms'] if row.get('terms') else ''}"
+            )

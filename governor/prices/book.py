@@ -2,7 +2,7 @@
 
 Owns: which rows hold for one way of calling a model. Does not own: arithmetic (rate.py), where rows come from (seed.py, contract.py, litellm.py).
 Invariants: a pure function of its rows, in any order; contract prices win per meter, a meter missing in the contract is at list; a service tier
-without a price of its own is unpriced, never standard; the digest names the exact set of rows.
+without a price of its own is unpriced, never standard; of amounts and terms for one meter the narrowest holds alone (terms.py); the digest names the exact set of rows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from governor.errors import Invalid
 from governor.prices.match import dashed_dates, matches
 from governor.prices.names import canonical_provider, canonical_tier, model_spellings
 from governor.prices.price import Price, price_of
+from governor.prices.terms import ANY, Term, narrowest, width
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
 EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 BY_NAME: Final = -1  # before every rank of a list: an entry by its own name wins over a clause that also means it
-Bands = tuple[Price, ...]  # one meter's prices, ascending by context_min
+Bands = tuple[Price, ...]  # one meter's prices; the first that covers a request holds, ascending by context_min where they do not overlap
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,10 @@ class Entry:
 class PriceBook:
     """Frozen after construction; lookups are remembered, so asking once per distinct way of calling is cheap."""
 
-    def __init__(self, rows: Iterable[Price | Mapping[str, Any]]) -> None:
-        self.rows: tuple[Price, ...] = tuple(row if isinstance(row, Price) else price_of(row) for row in rows)
+    def __init__(self, rows: Iterable[Price | Term | Mapping[str, Any]]) -> None:
+        given = list(rows)
+        self.terms: tuple[Term, ...] = tuple(row for row in given if isinstance(row, Term))
+        self.rows: tuple[Price, ...] = tuple(row if isinstance(row, Price) else price_of(row) for row in given if not isinstance(row, Term))
         self._entries: dict[str, list[Entry]] = {}
         self._contracts: dict[tuple[str, str], list[Price]] = defaultdict(list)
         self._found: dict[tuple[str, str], Entry | None] = {}
@@ -90,10 +93,10 @@ class PriceBook:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over the sorted row digests."""
+        """Hex SHA-256 over the sorted row digests, terms included."""
         from governor.prices.seed import rows_digest
 
-        self._digest = self._digest or rows_digest(self.rows)
+        self._digest = self._digest or rows_digest([*self.rows, *self.terms])
         return self._digest
 
     @property
@@ -116,7 +119,8 @@ class PriceBook:
 
     def boundaries(self, start: datetime, end: datetime) -> list[datetime]:
         """The instants inside (start, end) at which some price begins or ends."""
-        found = {moment for row in self.rows for moment in (row.valid_from, row.valid_to) if moment is not None}
+        dated: list[Price | Term] = [*self.rows, *self.terms]
+        found = {moment for row in dated for moment in (row.valid_from, row.valid_to) if moment is not None}
         return sorted(moment for moment in found if start < moment < end)
 
     def lookup(
@@ -138,6 +142,9 @@ class PriceBook:
             return Unpriced("unknown_model" if known else "unknown_provider", what)
         listed = _holding(entry.rows if entry else (), at, tier, region)
         contracted = _holding(contract_rows, at, tier, region)
+        terms = [term for term in self.terms if canonical_provider(term.provider) == provider]
+        if terms:
+            contracted = _with_terms(contracted, listed, terms, self._names(provider, model, entry), (at, tier, region))
         if tier and not any(price.service_tier == tier for table in (listed, contracted) for bands in table.values() for price in bands):
             return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{called} at {at:%Y-%m-%d}")
         if not listed and not contracted:
@@ -171,13 +178,16 @@ class PriceBook:
 
     def _contract_rows(self, provider: str, model: str, entry: Entry | None) -> list[Price]:
         """Contract rows written for the model as called; meters they lack come from a contract written for the list entry's own name."""
-        entries = [found for found in (entry, self._family(provider, model, entry)) if found]
-        names = [name.lower() for name in (*model_spellings(provider, model), *(found.model for found in entries))]
         rows: list[Price] = []
-        for name in dict.fromkeys(names):
+        for name in self._names(provider, model, entry):
             meters = {row.meter for row in rows}
             rows += [row for row in self._contracts.get((provider, name), []) if row.meter not in meters]
         return rows
+
+    def _names(self, provider: str, model: str, entry: Entry | None) -> list[str]:
+        """The names a contract for this model may be written under, nearest first, in lower case."""
+        entries = [found for found in (entry, self._family(provider, model, entry)) if found]
+        return list(dict.fromkeys(name.lower() for name in (*model_spellings(provider, model), *(found.model for found in entries))))
 
 
 def _entry(model: str, match: str, members: list[Price]) -> Entry:
@@ -185,6 +195,26 @@ def _entry(model: str, match: str, members: list[Price]) -> Entry:
     if not isinstance(rule.get("clause"), dict):
         raise Invalid(f"price row of {model}: match needs a clause")
     return Entry(rank_of(match), model, rule["clause"], str(rule.get("note", "")), tuple(members))
+
+
+def _with_terms(
+    fixed: dict[str, Bands], listed: Mapping[str, Bands], terms: list[Term], names: list[str], way: tuple[datetime, str, str]
+) -> dict[str, Bands]:
+    """The contract's prices where terms refer to the list: per meter the narrower of amount and term, then the other where the first has no band."""
+    found = dict(fixed)
+    for meter, bands in listed.items():
+        term = narrowest((one for one in terms if one.model.lower() in {*names, ANY} and one.speaks_for(meter, *way)), names)
+        if term is None:
+            continue
+        made, held = tuple(term.price(price) for price in bands), fixed.get(meter, ())
+        first, then = (made, held) if not held or width(term, names) < width(held[0], names) else (held, made)
+        found[meter] = (*first, *(price for price in then if not any(_inside(price, other) for other in first)))
+    return found
+
+
+def _inside(price: Price, other: Price) -> bool:
+    high = other.context_max
+    return other.context_min <= price.context_min and (high is None or (price.context_max is not None and price.context_max <= high))
 
 
 def rank_of(match: str) -> int:

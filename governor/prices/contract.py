@@ -1,22 +1,30 @@
-"""Contract prices: what `contract_price` documents say, as price rows.
+"""Contract prices: what `contract_price` documents say, as price rows and as terms that refer to the list.
 
-Owns: the translation and what makes a set of contract prices impossible. Invariants: two contract prices for the same thing never hold at the same instant;
-absent meters stay at list.
+Owns: the translation and what makes a set of contract prices impossible. Invariants: two contract prices for the same thing never hold at the same instant,
+be they amounts or terms; absent meters stay at list.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeVar
 
 from governor.catalog.documents import ContractPriceDocument
 from governor.errors import Invalid
 from governor.prices.names import canonical_provider, canonical_tier
-from governor.prices.price import Price, price_of
+from governor.prices.price import Price, plain, price_of
+from governor.prices.terms import ANY, Term
+
+Row = TypeVar("Row", bound=Price | Term)
 
 
-def contract_price(document: ContractPriceDocument) -> Price:
-    """One document as a row."""
+def contract_price(document: ContractPriceDocument) -> Price | Term:
+    """One document as a row or a term."""
+    if document.price is None:
+        return contract_term(document)
     return price_of(
         {
             "kind": "contract",
@@ -36,12 +44,31 @@ def contract_price(document: ContractPriceDocument) -> Price:
     )
 
 
-def close_open_ends(rows: Iterable[Price]) -> list[Price]:
+def contract_term(document: ContractPriceDocument) -> Term:
+    """A percentage or a multiple of the list, as the factor it comes to."""
+    if document.percent_off is not None:
+        factor, words = 1 - Decimal(document.percent_off) / 100, f"{document.percent_off} % off list"
+    else:
+        factor, words = Decimal(document.multiplier or "1"), f"{document.multiplier} x list"
+    return Term(
+        provider=canonical_provider(document.provider),
+        model=document.model,
+        meter=document.meter,
+        factor=plain(factor),
+        words=words,
+        region=document.region,
+        service_tier=ANY if document.service_tier == ANY else canonical_tier(document.service_tier),
+        valid_from=document.starts_at,
+        valid_to=document.ends_at,
+    )
+
+
+def close_open_ends(rows: Iterable[Row]) -> list[Row]:
     """A price without an end holds until the next one for the same thing begins. Raises Invalid where two say they hold at once."""
-    same: dict[tuple[object, ...], list[Price]] = defaultdict(list)
+    same: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
         same[(row.provider, row.model.lower(), row.meter, row.region, row.service_tier, row.context_min, row.context_max)].append(row)
-    closed: list[Price] = []
+    closed: list[Row] = []
     for members in same.values():
         members.sort(key=lambda row: (row.valid_from is not None, row.valid_from))
         for row, following in zip(members, [*members[1:], None], strict=True):
@@ -54,5 +81,5 @@ def close_open_ends(rows: Iterable[Price]) -> list[Price]:
                     f"two contract prices of {row.provider}/{row.model} {row.meter} hold at the same time",
                     hint="give the earlier one a valid_to",
                 )
-            closed.append(row if row.valid_to is not None else price_of(row.__dict__ | {"valid_to": begins}))
+            closed.append(row if row.valid_to is not None else replace(row, valid_to=begins))
     return closed

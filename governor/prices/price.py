@@ -43,6 +43,7 @@ class Price:
     band_rule: str = (
         ""  # empty: the whole request is rated at the price of its band; marginal: each price takes the units inside its own band
     )
+    terms: str = ""  # of a contract price that follows from the list: how, such as "20 % off list"
 
     @cached_property
     def digest(self) -> str:
@@ -55,9 +56,9 @@ class Price:
         return Fraction(Decimal(self.amount)) * PICO / self.per
 
     def record(self) -> dict[str, Any]:
-        """The row as JSON values. A rule that is not set is left out, so that rows of older books keep their digest."""
+        """The row as JSON values. A rule or term that is not set is left out, so that rows of older books keep their digest."""
         values = asdict(self) | {"valid_from": _text(self.valid_from), "valid_to": _text(self.valid_to)}
-        return values if self.band_rule else {name: value for name, value in values.items() if name != "band_rule"}
+        return {name: value for name, value in values.items() if value or name not in {"band_rule", "terms"}}
 
     def holds_at(self, instant: datetime) -> bool:
         return (self.valid_from is None or self.valid_from <= instant) and (self.valid_to is None or instant < self.valid_to)
@@ -81,7 +82,7 @@ class Price:
         )
 
 
-FIELD_NAMES: Final = tuple(field.name for field in fields(Price))
+FIELD_NAMES: Final = tuple(field.name for field in fields(Price) if field.name != "terms")  # a stored row follows from nothing
 
 
 def price_of(row: Mapping[str, Any]) -> Price:
