@@ -146,11 +146,12 @@ def govern(
     asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
     names = sorted(asked or SUGGESTION_FIELDS)  # without a single rule: what the first ones could hold on to
     zone = timeline.at(end).organization.billing_zone if by_day else ""
-    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), day_zone=zone)
+    bands = book.bands()
+    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=bands, day_zone=zone)
     rows: list[dict[str, Any]] = facts.to_pylist()
     found = attribute_rows(timeline, rows, names, epochs)
     groups = [
-        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names)
+        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names, bands)
         for row, one in zip(rows, found, strict=True)
     ]
     groups = judge_groups(ctx, timeline, groups)
@@ -199,11 +200,19 @@ def attribute_rows(
     return found
 
 
-def group_of(row: dict[str, Any], attribution: Attribution, catalog: Catalog, book: PriceBook, at: datetime, names: Sequence[str]) -> Group:
+def group_of(
+    row: dict[str, Any],
+    attribution: Attribution,
+    catalog: Catalog,
+    book: PriceBook,
+    at: datetime,
+    names: Sequence[str],
+    bands: Sequence[int] | None = None,
+) -> Group:
     """A row of sums with its workflow and its price; policy comes after, over distinct questions."""
     workflow = catalog.workflows.get(attribution.workflow_id or "")
     usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
-    rated, exposed = price_row(row, book, at, usage)
+    rated, exposed = price_row(row, book, at, usage, bands=bands)
     return Group(
         workflow_id=attribution.workflow_id,
         owner=workflow.owner if workflow else None,

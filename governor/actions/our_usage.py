@@ -43,12 +43,13 @@ def our_usage(ctx: Context, month: str, *, snapshot: int | None = None) -> OurUs
     snapshot = ctx.lake.snapshot_id() if snapshot is None else snapshot
     boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
     epochs: list[datetime] = [start, *boundaries]
-    facts = ctx.lake.month_facts(start, end, keys=KEYS, boundaries=boundaries, snapshot=snapshot, bands=book.bands(), day_zone="UTC")
+    bands = book.bands()
+    facts = ctx.lake.month_facts(start, end, keys=KEYS, boundaries=boundaries, snapshot=snapshot, bands=bands, day_zone="UTC")
     lines: list[UsageLine] = []
     unpriced: dict[str, int] = {}
     for row in facts.to_pylist():
         usage = Usage(requests=row["calls"], **{name: row[name] for name in TOKENS})
-        rated, _ = price_row(row, book, epochs[row["epoch"]], usage)
+        rated, _ = price_row(row, book, epochs[row["epoch"]], usage, bands=bands)
         if rated.status == "unpriced":
             name = f"{row['provider']}/{row['model']}"
             unpriced[name] = unpriced.get(name, 0) + row["calls"]

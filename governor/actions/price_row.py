@@ -6,6 +6,7 @@ Invariants: the book goes first because it knows the contract; an estimate of a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,14 +17,21 @@ from governor.prices.rate import Rated, Usage, rate_group, reported
 CHARGED: Final = frozenset({"provider_billed", "gateway_billed"})  # money that was really taken, no estimate
 
 
-def price_row(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage) -> tuple[Rated, Exposure]:
-    """Priced by the book, else priced_by_provider (its own charge), zero_rated (a gateway cache hit; a failure without usage, docs/decisions/0004) or unpriced."""
+def price_row(
+    row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage, *, bands: Sequence[int] | None = None
+) -> tuple[Rated, Exposure]:
+    """Priced by the book, else priced_by_provider (its own charge), zero_rated (a gateway cache hit; a failure without usage, docs/decisions/0004) or unpriced.
+
+    `bands`: those of the book, where many rows are priced one after another.
+    """
     if str(row["gateway_cache"] or "").startswith("hit"):
         return Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), NOTHING
     if row["status"] == "error" and usage.input_tokens is None and usage.output_tokens is None:
         return Rated("zero_rated", 0, 0, reason="failed_without_usage"), NOTHING
     place = row["context_band"]
-    band = None if place is None else [0, *book.bands()][place]  # any request of the band costs what its smallest does
+    band = (
+        None if place is None else [0, *(book.bands() if bands is None else bands)][place]
+    )  # any request of the band costs what its smallest does
     rated = rate_group(book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band)
     if rated.status != "unpriced":
         return rated, NOTHING
