@@ -6,7 +6,7 @@ RUN := .venv/bin/
 DEMO_HOME ?= demo-home
 PORT ?= 8321
 
-.PHONY: help demo serve-demo test check check-long focus-validate bench docs setup lint types contracts wheel clean
+.PHONY: help demo serve-demo test check check-long fuzz focus-validate bench docs setup lint types contracts wheel clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ check: test lint types contracts wheel docs ## exactly what CI runs
 
 check-long: setup ## every flipped byte and 500 truncations of three packets, by three verifiers (minutes)
 	@GOVERNOR_LONG=1 $(RUN)pytest -n auto tests/packets/test_flips.py
+
+fuzz: setup ## generated requests against every API operation, many of each (minutes)
+	@GOVERNOR_FUZZ_EXAMPLES=60 $(RUN)pytest -n auto tests/api/test_openapi_fuzz.py
 
 focus-validate: setup ## the public FOCUS validator on FILES or the sample month (its own Python 3.12 environment)
 	@$(RUN)python tools/focus_validate.py $(FILES)

@@ -26,6 +26,7 @@ from governor.actions.context import Context, open_context
 from governor.actions.drain import Drainer
 from governor.actions.jobs import announce
 from governor.actions.workforce import Workforce
+from governor.api.bodies import Malformed
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
 from governor.settings import Settings, load_settings
@@ -88,7 +89,17 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
 
 def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A problem document for machines, a page for people."""
+    if isinstance(error, UnicodeDecodeError) and of_the_form(error):
+        error = Malformed("a field of the form is not UTF-8 text")
     return show_problem(request, error) if request.url.path.startswith(MACHINE_PATHS) else show_refusal(request, error)
+
+
+def of_the_form(error: UnicodeDecodeError) -> bool:
+    """Raised while Litestar took the body apart, before any of our code ran."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith("litestar.")
 
 
 def build() -> Litestar:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import zstandard
 from litestar import Response
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, RequestBody, Schema
 
 from governor.errors import Invalid, TooLarge
 
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 WINDOW: Final = 1 << 27
+ANY: Final = "*/*"  # the type depends on what is asked for
 
 
 class Malformed(Invalid):
@@ -79,16 +81,31 @@ def within(plain: bytes, limit: int) -> bytes:
     return plain
 
 
-def raw_body(*media_types: str) -> type[Operation]:
-    """An OpenAPI operation whose request body is bytes of these types."""
-    content = {name: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)) for name in media_types}
+def raw_body(*media_types: str, answers: Iterable[str] = ()) -> type[Operation]:
+    """An OpenAPI operation whose request body is bytes of these types; `answers`: the types of its answer, where they are bytes too."""
+    sent, given = content_of(media_types), content_of(answers)
 
     @dataclass
     class RawBody(Operation):
         def __post_init__(self) -> None:
-            self.request_body = RequestBody(content=content, required=True)
+            if sent:
+                self.request_body = RequestBody(content=sent, required=True)
+            success = (self.responses or {}).get("200")
+            if given and isinstance(success, OpenAPIResponse):
+                success.content, success.headers = given, None
 
     return RawBody
+
+
+def raw_answer(*media_types: str) -> type[Operation]:
+    """An OpenAPI operation that answers bytes of these types."""
+    return raw_body(answers=media_types)
+
+
+def content_of(media_types: Iterable[str]) -> dict[str, OpenAPIMediaType]:
+    """Bytes; of JSON it is the value they say."""
+    binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+    return {name: OpenAPIMediaType(schema=Schema() if name == "application/json" else binary) for name in media_types}
 
 
 def download(body: bytes, media_type: str, name: str, **headers: str) -> Response[bytes]:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import pydantic
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import UNSET, Struct, UnsetType
 
 from governor.errors import GovernorError, Unauthenticated
 
@@ -37,6 +39,40 @@ CODES: Final = {
     429: "too_many",
 }
 RETRY_SECONDS: Final = "2"
+DOCUMENTED: Final = (
+    400,
+    401,
+    403,
+    404,
+    409,
+    413,
+    415,
+    422,
+    429,
+    503,
+)  # 405 belongs to methods that no operation has; 500 is never an answer
+
+
+class WrongField(Struct):
+    field: str
+    message: str
+
+
+class Problem(Struct):
+    """A problem document (RFC 9457). code: stable, for programs; hint: what to do; fields: what is wrong where."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str | UnsetType = UNSET
+    fields: list[WrongField] | UnsetType = UNSET
+
+
+PROBLEMS: Final = {
+    status: ResponseSpec(Problem, description=TITLES[status], media_type=PROBLEM, generate_examples=False) for status in DOCUMENTED
+}
 
 
 def problem(

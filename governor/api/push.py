@@ -28,7 +28,14 @@ Source = Annotated[str, Parameter(description="Id of a configured source, or a c
 type_of_request = Request[Actor, Any, Any]
 
 
-@post("/v1/traces", status_code=200, opt={PUSH: True}, operation_class=raw_body(PROTOBUF, JSON), sync_to_thread=True, tags=["push"])
+@post(
+    "/v1/traces",
+    status_code=200,
+    opt={PUSH: True},
+    operation_class=raw_body(PROTOBUF, JSON, answers=(PROTOBUF, JSON)),
+    sync_to_thread=True,
+    tags=["push"],
+)
 def receive_traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes) -> Response[bytes]:
     """OTLP/HTTP ExportTraceServiceRequest of source `otlp`, protobuf or JSON, gzip or not; the answer comes in the same encoding.
 
@@ -41,7 +48,7 @@ def receive_traces(request: type_of_request, ctx: Context, actor: Actor, body: b
     "/ingest/{source:str}/v1/traces",
     status_code=200,
     opt={PUSH: True},
-    operation_class=raw_body(PROTOBUF, JSON),
+    operation_class=raw_body(PROTOBUF, JSON, answers=(PROTOBUF, JSON)),
     sync_to_thread=True,
     tags=["push"],
 )

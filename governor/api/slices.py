@@ -15,6 +15,8 @@ from litestar.params import Parameter
 from governor.errors import Invalid
 
 LARGEST: Final = 500
+LARGEST_WHOLE: Final = 2**31 - 1  # a larger one is no number of anything here, and no database takes it
+Whole = Annotated[int, Parameter(ge=0, le=LARGEST_WHOLE)]
 Limit = Annotated[int, Parameter(query="limit", ge=1, le=LARGEST, default=100, description="Most items in the answer.")]
 Cursor = Annotated[str, Parameter(query="cursor", default="", description="`next` of the answer before.")]
 

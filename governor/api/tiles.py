@@ -6,16 +6,19 @@ Owns: paths, caching. Does not own: the bytes (actions/mirror.py). Invariants: l
 
 from __future__ import annotations
 
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
 
 from governor.actions.context import Context
 from governor.actions.mirror import newest_checkpoint, tile
 from governor.actions.people import authenticate
 from governor.api.bearer import HINT, check_scope
+from governor.api.bodies import raw_answer
 from governor.errors import Unauthenticated
 
 TAGS: Final = ["ledger"]
@@ -38,16 +41,28 @@ def caching(ctx: Context, seconds: int) -> str:
     return f"{'public' if ctx.settings.public_tiles else 'private'}, max-age={seconds}" + (", immutable" if seconds == YEAR else "")
 
 
-@get("/checkpoint", guards=[reader], sync_to_thread=True, tags=TAGS, security=[{"token": []}])
+@get("/checkpoint", guards=[reader], sync_to_thread=True, tags=TAGS, security=[{"token": []}], operation_class=raw_answer("text/plain"))
 def checkpoint(ctx: Context) -> Response[bytes]:
     """The newest signed checkpoint."""
     return Response(newest_checkpoint(ctx).encode(), media_type="text/plain", headers={"Cache-Control": caching(ctx, 5)})
 
 
-@get("/tile/{path:path}", guards=[reader], sync_to_thread=True, tags=TAGS, security=[{"token": []}])
-def show_tile(request: Request[Any, Any, Any], ctx: Context) -> Response[bytes]:
+TilePath = Annotated[
+    Path, Parameter(description="As c2sp.org/tlog-tiles names it.", schema_extra={"format": None, "pattern": "^[a-z0-9./]+$"})
+]
+
+
+@get(
+    "/tile/{path:path}",
+    guards=[reader],
+    sync_to_thread=True,
+    tags=TAGS,
+    security=[{"token": []}],
+    operation_class=raw_answer("application/octet-stream"),
+)
+def show_tile(ctx: Context, path: TilePath) -> Response[bytes]:
     """`/tile/LEVEL/INDEX[.p/WIDTH]` hashes, `/tile/entries/INDEX[.p/WIDTH]` the entries themselves."""
-    body = tile(ctx, request.url.path.removeprefix("/tile/"))
+    body = tile(ctx, str(path).lstrip("/"))
     return Response(body, media_type="application/octet-stream", headers={"Cache-Control": caching(ctx, YEAR)})
 
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Response, get, post
 from litestar.params import Parameter
+from msgspec import Struct
 
 from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
+from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
-from governor.api.bodies import download
+from governor.api.bodies import download, raw_answer
 from governor.api.slices import Cursor, Limit, decode, encode
 from governor.errors import Invalid
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
 
 TAGS = ["ledger"]
+
+
+class Restoration(Struct, forbid_unknown_fields=True):
+    """confirm: the digest that the preview shows. reason: what happened, for auditors; it goes on record for ever."""
+
+    reason: str
+    confirm: str
 
 
 @get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
@@ -63,7 +72,7 @@ def show_entry(ctx: Context, name: str) -> dict[str, Any]:
     return entry_document(ctx, name)
 
 
-@get("/ledger/entries/{name:str}/leaf", sync_to_thread=True, tags=TAGS, media_type=MediaType.JSON)
+@get("/ledger/entries/{name:str}/leaf", sync_to_thread=True, tags=TAGS, operation_class=raw_answer("application/json"))
 def show_leaf(ctx: Context, name: str) -> Response[bytes]:
     """The bytes that are hashed, exactly."""
     return download(entry_leaf(ctx, name), "application/json", "entry.json")
@@ -106,4 +115,25 @@ def list_anchors(ctx: Context) -> dict[str, Any]:
     return {"audit_grade": audit_grade(states), "items": states}
 
 
-ROUTES = [show_checkpoint, list_checkpoints, list_streams, list_entries, show_entry, show_leaf, show_proof, check, list_anchors]
+@get("/ledger/incarnations", sync_to_thread=True, tags=TAGS)
+def list_incarnations(ctx: Context) -> dict[str, Any]:
+    """Every name the log had, newest first: one more for every time it went on after a restored database."""
+    return {"items": incarnations(ctx)}
+
+
+@get("/ledger/restore", sync_to_thread=True, tags=TAGS)
+def show_loss(ctx: Context) -> dict[str, Any]:
+    """What going on from this database would give up, who proves that it existed, and the digest that confirms exactly this. Refused where nothing is lost."""
+    return preview_restore(ctx).document
+
+
+@post("/ledger/restore", status_code=200, sync_to_thread=True, tags=TAGS)
+def decide_loss(ctx: Context, actor: Actor, data: Restoration) -> dict[str, Any]:
+    """Go on from an older database under a new name and key of the log. Role admin."""
+    return restore_ledger(ctx, actor, reason=data.reason, confirm=data.confirm)
+
+
+ROUTES = [
+    show_checkpoint, list_checkpoints, list_streams, list_entries, show_entry, show_leaf, show_proof, check, list_anchors, list_incarnations,
+    show_loss, decide_loss,
+]  # fmt: skip

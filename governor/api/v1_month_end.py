@@ -14,8 +14,8 @@ from governor.actions.dispute_line import answer_dispute, dispute_line, list_dis
 from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import withdraw
 from governor.actions.soft_close import accrual_of, soft_close
-from governor.api.bodies import download
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.bodies import ANY, download, raw_answer
+from governor.api.slices import Cursor, Limit, Whole, slice_of
 
 TAGS: Final = ["periods"]
 Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
@@ -75,8 +75,8 @@ def list_versions(ctx: Context, month: Month) -> dict[str, Any]:
     return {"items": versions(ctx, month)}
 
 
-@get("/periods/{month:str}/versions/{version:int}/files/{name:str}", sync_to_thread=True, tags=TAGS)
-def fetch_version_file(ctx: Context, month: Month, version: int, name: str) -> Response[bytes]:
+@get("/periods/{month:str}/versions/{version:int}/files/{name:str}", sync_to_thread=True, tags=TAGS, operation_class=raw_answer(ANY))
+def fetch_version_file(ctx: Context, month: Month, version: Whole, name: str) -> Response[bytes]:
     """One file of a reopened close, the bytes it was closed with."""
     found = version_file(ctx, month, version, name)
     return download(found.body, found.media_type, found.name, **{"Governor-SHA256": found.sha256})

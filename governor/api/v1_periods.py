@@ -13,7 +13,7 @@ from governor.actions.browse_periods import list_periods, period_file
 from governor.actions.close_period import close, closed_files, status
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
-from governor.api.bodies import download
+from governor.api.bodies import ANY, download, raw_answer
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
 
@@ -65,7 +65,7 @@ def list_files(ctx: Context, month: Month) -> dict[str, Any]:
     return {"items": [{"name": file.name, "media_type": file.media_type, "sha256": file.sha256, "bytes": len(file.body)} for file in files]}
 
 
-@get("/periods/{month:str}/files/{name:str}", sync_to_thread=True, tags=TAGS)
+@get("/periods/{month:str}/files/{name:str}", sync_to_thread=True, tags=TAGS, operation_class=raw_answer(ANY))
 def fetch_file(ctx: Context, month: Month, name: str) -> Response[bytes]:
     """One file of a closed month, the same bytes for ever."""
     found = period_file(ctx, month, name)

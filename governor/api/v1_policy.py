@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from msgspec import Struct, field, structs
 
@@ -41,7 +42,13 @@ def decide(ctx: Context, data: Asked) -> dict[str, Any]:
     return decide_call(ctx, AskedCall(**structs.asdict(data)))
 
 
-@get("/policy/bundle", sync_to_thread=True, tags=["policy"], media_type="application/gzip")
+@get(
+    "/policy/bundle",
+    sync_to_thread=True,
+    tags=["policy"],
+    media_type="application/gzip",
+    responses={304: ResponseSpec(None, description="The bundle is the one of If-None-Match.")},
+)
 def bundle(
     request: Request[Actor, Any, Any],
     ctx: Context,

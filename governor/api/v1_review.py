@@ -12,13 +12,16 @@ from governor.actions.context import Actor, Context
 from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
-from governor.api.bodies import raw_body, unpack
+from governor.api.bodies import raw_answer, raw_body, unpack
+from governor.api.slices import LARGEST_WHOLE, Whole
 from governor.errors import Invalid
 
 TAGS: Final = ["review"]
 TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 Reviewer = Annotated[str, Parameter(query="reviewer", max_length=200, description="Who compares, where it is not you.")]
-Position = Annotated[int | None, Parameter(query="position", ge=0, description="Pair to show; the first open one without it.")]
+Position = Annotated[
+    int | None, Parameter(query="position", ge=0, le=LARGEST_WHOLE, description="Pair to show; the first open one without it.")
+]
 
 
 class Pick(Struct, forbid_unknown_fields=True):
@@ -41,13 +44,13 @@ def one_pair(ctx: Context, actor: Actor, change_id: str, position: Position = No
 
 
 @post("/review/{change_id:str}/{position:int}", status_code=200, sync_to_thread=True, tags=TAGS)
-def keep_label(ctx: Context, actor: Actor, change_id: str, position: int, data: Pick) -> dict[str, Any]:
+def keep_label(ctx: Context, actor: Actor, change_id: str, position: Whole, data: Pick) -> dict[str, Any]:
     """A draft: it may be changed or taken back until it is submitted."""
     return label(ctx, actor, change_id, position, data.pick, data.note)
 
 
 @delete("/review/{change_id:str}/{position:int}", status_code=200, sync_to_thread=True, tags=TAGS)
-def take_back(ctx: Context, actor: Actor, change_id: str, position: int) -> dict[str, Any]:
+def take_back(ctx: Context, actor: Actor, change_id: str, position: Whole) -> dict[str, Any]:
     """Take a draft back."""
     return undo(ctx, actor, change_id, position)
 
@@ -58,7 +61,7 @@ def submit_labels(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
     return submit(ctx, actor, change_id)
 
 
-@get("/review/{change_id:str}/sheet/{form:str}", sync_to_thread=True, tags=TAGS)
+@get("/review/{change_id:str}/sheet/{form:str}", sync_to_thread=True, tags=TAGS, operation_class=raw_answer(*TYPES.values()))
 def sheet(
     ctx: Context,
     actor: Actor,

@@ -16,6 +16,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.export_calls import export_calls
 from governor.actions.findings import Finding, findings
 from governor.actions.usage import DIMENSIONS, usage_report
+from governor.api.bodies import raw_answer
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import NotFound
 
@@ -64,7 +65,7 @@ def key(one: Finding) -> str:
     return "\x1f".join(str(part) for part in (one.status, one.rule, one.workflow, one.message))
 
 
-@get("/calls/export", sync_to_thread=True, tags=["calls"], media_type=PARQUET)
+@get("/calls/export", sync_to_thread=True, tags=["calls"], media_type=PARQUET, operation_class=raw_answer(PARQUET))
 def export(ctx: Context, actor: Actor, period: Period) -> File:
     """The month's canonical calls as a Parquet file, cost bearing or not, every column."""
     scratch = ctx.settings.home / "scratch"
