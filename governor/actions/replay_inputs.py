@@ -20,7 +20,7 @@ from governor.actions.replay_price import most_tokens
 from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
-from governor.shadow.guards import Contract, Facts, canonical_answer, digest, indicators
+from governor.shadow.guards import Contract, Facts, digests, indicators
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
 from governor.store.capture import capture, redact
 from governor.store.rows.changes import ReplayResult
@@ -41,7 +41,7 @@ class Input:
     def tools(self) -> Sequence[Mapping[str, Any]]:
         return self.params.get("tools") or ()
 
-    @property
+    @cached_property
     def asked(self) -> str:
         """The words of the last user turn."""
         content = next((one.get("content") for one in reversed(self.messages) if one.get("role") == "user"), "")
@@ -135,15 +135,16 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         contract=contract,
         tools=found.tools,
         must_call=found.must_call,
-        prompt=found.given,
+        prompt=lambda: found.given,
         asked=found.asked,
     )
     ok = reply.status == "ok"
+    text, answer = digests(reply.text, reply.tool_calls, contract) if ok else ("", "")
     return Facts(
         status=reply.status,
         guards=guards,
-        text=digest(canonical_answer(reply.text, reply.tool_calls, Contract())) if ok else "",
-        answer=digest(canonical_answer(reply.text, reply.tool_calls, contract)) if ok else "",
+        text=text,
+        answer=answer,
         called=bool(reply.tool_calls),
         http_status=reply.http_status,
         finish_reason=reply.finish_reason,
@@ -189,8 +190,9 @@ def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:
 
 def keep_output(ctx: Context, reply: ModelReply, mode: str) -> str:
     """The reply's text into the content store, as the workflow's capture mode lets it; its address, empty where nothing may be kept."""
-    message = {"role": "assistant", "content": reply.text, "tool_calls": [dict(call) for call in reply.tool_calls]}
-    kept = capture(mode, canonical_json(plain({"message": message, "finish_reason": reply.finish_reason})))
+    calls = [plain(call) for call in reply.tool_calls]
+    message = {"role": "assistant", "content": reply.text, "tool_calls": calls}
+    kept = capture(mode, canonical_json({"message": message, "finish_reason": reply.finish_reason}))
     if kept.body is None or kept.sha256 is None:
         return ""
     ctx.content.put(kept.sha256, kept.body)

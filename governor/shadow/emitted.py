@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 SECRETS: Final = re.compile(
@@ -49,10 +50,13 @@ LANGUAGE_OF: Final = {
 LEAST_WORDS: Final = 4
 
 
-def leaks(reply: str, prompt: str) -> bool:
-    """Does the reply hold personal data or a secret that the prompt did not?"""
-    known = SPACING.sub("", prompt).casefold()
-    return any(SPACING.sub("", value).casefold() not in known for value in personal(reply[:LONGEST]))
+def leaks(reply: str, prompt: str | Callable[[], str]) -> bool:
+    """Does the reply hold personal data or a secret that the prompt did not? The prompt may be something that makes it when it is needed."""
+    found = [SPACING.sub("", value).casefold() for value in personal(reply[:LONGEST])]
+    if not found:
+        return False  # a long prompt is not gone through for nothing
+    known = SPACING.sub("", prompt if isinstance(prompt, str) else prompt()).casefold()
+    return any(value not in known for value in found)
 
 
 def personal(text: str) -> Iterator[str]:
@@ -79,14 +83,17 @@ def luhn(value: str) -> bool:
 def language(text: str) -> str:
     """A script or one of seven Latin-script languages; empty when the text does not say for sure."""
     text = text[:LONGEST]
-    letters = [letter for letter in text if letter.isalpha()]
-    if len(letters) < LEAST_LETTERS:
+    letters = {letter: count for letter, count in Counter(text).items() if letter.isalpha()}
+    total_letters = sum(letters.values())
+    if total_letters < LEAST_LETTERS:
         return ""
-    scripts = Counter(script(letter) for letter in letters)
+    scripts: Counter[str] = Counter()
+    for letter, count in letters.items():
+        scripts[script(letter)] += count
     if scripts["kana"]:
         scripts["kana"] += scripts.pop("han", 0)  # Japanese is written in both
     name, count = scripts.most_common(1)[0]
-    if count < CLEAR * len(letters):
+    if count < CLEAR * total_letters:
         return ""
     if name != "latin":
         return name
@@ -101,7 +108,11 @@ def script(letter: str) -> str:
     return next((name for name, low, high in SCRIPTS if low <= point <= high), "latin" if point < 0x250 else "other")  # noqa: PLR2004 - end of Latin
 
 
+asked_in: Final = lru_cache(maxsize=256)(language)  # every arm answers the same question
+
+
 def switched(reply: str, asked: str) -> bool:
     """Both languages are clear and they differ."""
-    before, after = language(asked), language(reply)
+    before = asked_in(asked)
+    after = language(reply) if before else ""
     return bool(before and after and before != after)

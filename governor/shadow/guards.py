@@ -12,10 +12,10 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import jsonschema
@@ -23,7 +23,7 @@ import referencing
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
-from governor.shadow.emitted import language, leaks, switched
+from governor.shadow.emitted import asked_in, leaks, switched
 
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 NO_REMOTE: Final = referencing.Registry()  # a $ref is never fetched
@@ -34,6 +34,7 @@ REFUSAL: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 REFUSAL_LENGTH: Final = 800  # a long answer that opens with an apology is an answer
+SHORT: Final = 2_000  # letters of an answer that is remembered
 FENCE: Final = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*$", re.DOTALL)
 # Names that tool catalogs use for JSON Schema types.
 TYPE_NAMES: Final = {
@@ -56,6 +57,11 @@ class Contract:
     json: bool = False
     schema: Mapping[str, Any] | None = None
     compare: tuple[str, ...] = ()
+
+    @cached_property
+    def schema_text(self) -> str:
+        """Empty: any JSON."""
+        return "" if self.schema is None else json.dumps(self.schema, sort_keys=True)
 
     @classmethod
     def of(cls, output_contract: Mapping[str, Any] | None, params: Mapping[str, Any] | None = None) -> Contract:
@@ -117,7 +123,7 @@ def indicators(
     contract: Contract,
     tools: Sequence[Mapping[str, Any]] = (),
     must_call: bool = False,
-    prompt: str | None = None,
+    prompt: str | Callable[[], str] | None = None,
     asked: str = "",
 ) -> dict[str, bool]:
     """The guards that apply to one reply; true means it tripped. prompt: all the model was given; asked: the words of the last user turn."""
@@ -137,7 +143,7 @@ def indicators(
     if prompt is not None:
         given = "\n".join([text, *(str(call_parts(call)[1]) for call in tool_calls)])
         found["leak"] = leaks(given, prompt)
-        if not contract.json and text.strip() and language(asked):
+        if not contract.json and text.strip() and asked_in(asked):
             found["language"] = switched(text, asked)
     return found
 
@@ -148,16 +154,26 @@ def refuses(text: str) -> bool:
 
 def conforms(text: str, contract: Contract) -> bool:
     """A consumer that parses the whole reply would accept it (a code fence around it would break that consumer)."""
+    return (_conforms if len(text) <= SHORT else _conforms.__wrapped__)(text, contract.schema_text)
+
+
+@lru_cache(maxsize=4096)
+def _conforms(text: str, schema: str) -> bool:
+    """Answers that a program reads are short and often the same."""
     try:
         document = json.loads(text)
     except ValueError:
         return False
-    return contract.schema is None or valid(document, contract.schema)
+    return not schema or _valid(document, schema)
 
 
 def valid(document: Any, schema: Mapping[str, Any]) -> bool:
+    return _valid(document, json.dumps(schema, sort_keys=True))
+
+
+def _valid(document: Any, schema: str) -> bool:
     try:
-        return bool(_validator(json.dumps(schema, sort_keys=True)).is_valid(document))
+        return bool(_validator(schema).is_valid(document))
     except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType):
         return False
 
@@ -214,6 +230,20 @@ def canonical_answer(text: str, tool_calls: Sequence[Mapping[str, Any]], contrac
     if contract.compare and isinstance(value, Mapping):
         value = {name: value.get(name) for name in contract.compare}
     return json.dumps(settle(value), sort_keys=True, separators=(",", ":"))
+
+
+def digests(text: str, tool_calls: Sequence[Mapping[str, Any]], contract: Contract) -> tuple[str, str]:
+    """Of all that was answered, and of what is compared."""
+    if tool_calls:
+        whole = digest(canonical_answer(text, tool_calls, contract))
+        return whole, whole
+    return (_digests if len(text) <= SHORT else _digests.__wrapped__)(text, contract.compare)
+
+
+@lru_cache(maxsize=4096)
+def _digests(text: str, compare: tuple[str, ...]) -> tuple[str, str]:
+    whole = digest(canonical_answer(text, (), Contract()))
+    return whole, digest(canonical_answer(text, (), Contract(compare=compare))) if compare else whole
 
 
 def settle(value: Any) -> Any:

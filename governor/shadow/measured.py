@@ -83,10 +83,9 @@ def harmed_after(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[flo
     level = plan.harm_level
     found: list[int] = []
     for metric in plan.metrics:
-        if metric.critical:
-            over = np.flatnonzero(
-                harm_wealth(readings(metric, prefix)[1], weights, float(metric.margin), float(plan.weight_cap), plan.block) >= level
-            )
+        best = readings(metric, prefix)[1] if metric.critical else []
+        if min(best, default=0) < 0:  # nothing lost is no harm, whatever the weights
+            over = np.flatnonzero(harm_wealth(best, weights, float(metric.margin), float(plan.weight_cap), plan.block) >= level)
             found += [(int(over[0]) + 1) * plan.block] if len(over) else []
     return min(found, default=None)
 
