@@ -70,10 +70,11 @@ def configured(ctx: Context, name: str) -> AnchorConfig:
     raise NotFound(f"no anchor is called {name}", hint="anchors are in governor.toml; see docs/anchors.md")
 
 
-def opened(ctx: Context, config: AnchorConfig) -> Anchor:
+def opened(ctx: Context, config: AnchorConfig, origin: str = "") -> Anchor:
+    """For the log under its present name, or under one that it had before it was restored."""
     return open_anchor(
         config,
-        origin=ctx.keys.origin(ctx.org),
+        origin=origin or ctx.keys.origin(ctx.org),
         home=ctx.settings.home,
         allow_private=ctx.settings.allow_private_endpoints,
         now=ctx.now,
@@ -155,20 +156,22 @@ def compare_anchor(ctx: Context, config: AnchorConfig) -> Compared:
     """One anchor against the database, note by note."""
     with ctx.rows.session() as session:
         last = ledger.latest_checkpoint(session, ctx.org)
-        published = session.exec(
-            select(func.max(LedgerAnchor.size)).where(LedgerAnchor.org_id == ctx.org, LedgerAnchor.anchor == config.name)
-        ).one()
+        told = key_history.restores(session, ctx.org, ctx.keys)
+        since, ended = told[0][0].idx if told else 0, [one["origin"] for one in told[0][1].payload["ended"]] if told else []
+        mine = (LedgerAnchor.org_id == ctx.org, LedgerAnchor.anchor == config.name, col(LedgerAnchor.size) > since)
+        published = session.exec(select(func.max(LedgerAnchor.size)).where(*mine)).one()
     about = (config.name, config.kind, config.outside)
     try:
-        notes = opened(ctx, config).kept(last.note if last is not None else "")
+        notes = list(opened(ctx, config).kept(last.note if last is not None else ""))
+        before = [note for origin in ended if config.kind != "timestamp" for note in opened(ctx, config, origin).kept("")]
     except AnchorConflict as error:
         return Compared(*about, "conflict", error.message)
     except GovernorError as error:
         return Compared(*about, "unreachable", error.message)
-    if not notes and not published:
+    if not notes and not published and not before:
         return Compared(*about, "empty", "keeps nothing of this log yet")
     with ctx.rows.session() as session:
-        compared = _compare(session, ctx, about, notes)
+        compared = _compare(session, ctx, about, [*before, *notes])
     if compared.status != "conflict" and published and compared.newest < published:
         return Compared(
             *about, "conflict", f"no longer keeps the checkpoint of {published} entries that it took", compared.newest, len(notes)
@@ -188,7 +191,8 @@ def _compare(session: Session, ctx: Context, about: tuple[str, str, bool], notes
             continue  # the checkpoint itself is checked against the tree with all others
         found = disagreement(session, ctx.org, key, note)
         if found is None:
-            newest = max(newest, signed_checkpoint(note, key).size)
+            tree = signed_checkpoint(note, key)
+            newest = max(newest, tree.size if tree.origin == key.name else 0)
         else:
             wrong.append(found)
     if not wrong:

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import Session
+
 from governor.actions.key_history import log_key
 from governor.adapters.keys import FileKeys
 from governor.errors import Forbidden, Misconfigured, Unauthenticated, Unavailable
@@ -98,7 +100,7 @@ class Context:
     def transaction(self, actor: Actor) -> Iterator[Transaction]:
         """One action's transaction; on success the tree is sealed and its jobs are offered to the broker."""
         with self.rows.session(write=True) as session:
-            tx = Transaction(session, org=self.org, now=self.now(), producer=self.keys.producer_signer())
+            tx = Transaction(session, org=self.org, now=self.now(), producer=self.keys.producer_signer(), unbroken=self.check_unbroken)
             yield tx
         if tx.entry is not None:
             self.seal()
@@ -111,16 +113,24 @@ class Context:
             except Exception:  # the outbox row is safe; the sweep offers it again
                 log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", jobs, who, exc_info=True)
 
+    def check_unbroken(self, session: Session) -> None:
+        """Refuse to write behind a database that was restored or rewritten: what could not be signed would have no receipt. Holds the append lock."""
+        note = kept_note(note_file(self.settings.home, self.org))
+        last = ledger.latest_checkpoint(session, self.org) if note else None
+        if note and (last is None or last.note != note):
+            check_kept(session, self.org, log_key(session, self.org, self.keys), note)
+
     def seal(self) -> None:
         """Sign a checkpoint over the committed tree, if it grew, and ask for its publication. Never against the note kept in the home."""
-        path, origin = note_file(self.settings.home, self.org), self.keys.origin(self.org)
+        path = note_file(self.settings.home, self.org)
         with self.rows.session(write=True) as session:
             ledger.lock(session, self.org)  # a key is replaced under the same lock, so it is read behind it
+            origin = self.keys.origin(self.org)
             before, signer, key = kept_note(path), self.keys.log_signer(), log_key(session, self.org, self.keys)
             check_kept(session, self.org, key, before)
             now, cosign = self.now(), self.keys.cosign(self.org, self.now())
             also = self.keys.successor("log")
-            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=cosign, successor=also, earlier=key.earlier)
+            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=cosign, successor=also, key=key)
             tx = Transaction(session, org=self.org, now=now, producer=self.keys.producer_signer())
             if made is not None and made.note != before:
                 keep_note(path, made.note)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from governor.actions.context import Context
-from governor.actions.key_history import HeldKey, key_chain
-from governor.ledger.note import vkey
+from governor.actions.key_history import SECOND, HeldKey, key_chain
 
 
 def export_trust(ctx: Context, *, root: str = "") -> str:
@@ -14,12 +13,12 @@ def export_trust(ctx: Context, *, root: str = "") -> str:
     """
     witnesses = {one.name: one.key for one in ctx.settings.anchors if one.kind == "witness"}
     with ctx.rows.session() as session:
-        logs = _lines(key_chain(session, ctx.org, ctx.keys, "log"), ctx.keys.origin(ctx.org))
-        issuers = _lines(key_chain(session, ctx.org, ctx.keys, "issuer"), ctx.keys.issuer_name(ctx.org))
-    return ctx.keys.trust_text(ctx.org, witnesses, logs=logs, issuers=issuers, root=root)
+        logs, issuers = (_lines(key_chain(session, ctx.org, ctx.keys, role)) for role in ("log", "issuer"))
+        second = _lines(key_chain(session, ctx.org, ctx.keys, SECOND)) if ctx.keys.has(SECOND) else []
+    return ctx.keys.trust_text(ctx.org, witnesses, logs=logs, issuers=issuers, second=second, root=root)
 
 
-def _lines(chain: list[HeldKey], name: str) -> list[str]:
+def _lines(chain: list[HeldKey]) -> list[str]:
     """A key that was never replaced needs no range."""
     whole = len(chain) == 1 and chain[0].sizes == "0.."
-    return [f"{vkey(name, one.public_key)}{'' if whole else f' {one.sizes}'}" for one in chain]
+    return [f"{one.verifier.text}{'' if whole else f' {one.sizes}'}" for one in chain]

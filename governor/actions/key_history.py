@@ -17,17 +17,20 @@ from governor.adapters.keys import FileKeys
 from governor.errors import NotFound
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import Entry
-from governor.ledger.note import VerifierKey, parse_note
+from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, Ended, VerifierKey, parse_note
 from governor.store import ledger
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
 
-ROLES: Final = ("log", "issuer", "producer")
+SECOND: Final = "log-mldsa"
+ROLES: Final = ("log", SECOND, "issuer", "producer")
+RESTORE: Final = "ledger:restore"
 MOST: Final = 1000
+FAR: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class HeldKey:
-    """state: active | incoming | retired | revoked. Good for trees of size first..last."""
+    """state: active | incoming | retired | revoked. Good for trees of size first..last. `name`: what it signs under (log keys: the log's name then)."""
 
     role: str
     key_id: str
@@ -38,6 +41,11 @@ class HeldKey:
     since: str = ""
     reason: str = ""
     revoked_at: str = ""
+    name: str = ""
+
+    @property
+    def verifier(self) -> VerifierKey:
+        return VerifierKey(self.name, MLDSA_COSIGNATURE if self.role == SECOND else ED25519, self.public_key)
 
     @property
     def sizes(self) -> str:
@@ -53,30 +61,57 @@ def vouching(role: str, previous: bytes, key: bytes) -> bytes:
     return canonical_json({"key": key.hex(), "previous": previous.hex(), "role": role, "v": 1})
 
 
+def restoring(payload: dict[str, Any]) -> bytes:
+    """What the first key of a new incarnation signs: everything its `ledger:restore` entry says."""
+    return canonical_json({name: value for name, value in payload.items() if name != "vouched"})
+
+
 def log_key(session: Session, org: str, keys: FileKeys) -> VerifierKey:
-    """The log's present key, with those it replaced."""
+    """The log's present key, with those it replaced and the incarnations before this one."""
     present, *before = key_chain(session, org, keys, "log")
-    name = keys.origin(org)
-    earlier = tuple((VerifierKey(name, 1, one.public_key), one.last) for one in before if one.last is not None)
-    return VerifierKey(name, 1, present.public_key, earlier)
+    told = restores(session, org, keys)
+    ended = tuple(Ended(one["origin"], one["agreed"], one["lost"]) for one in told[0][1].payload["ended"]) if told else ()
+    ends = {
+        (one.origin, one.lost) for one in ended
+    }  # more than was decided about, under an ended name, is a finding and no stranger's note
+    earlier = tuple((one.verifier, FAR if (one.name, one.last) in ends else one.last) for one in before if one.last is not None)
+    return VerifierKey(present.name, ED25519, present.public_key, earlier, ended)
+
+
+def restores(session: Session, org: str, keys: FileKeys) -> list[tuple[LedgerEntry, Entry]]:
+    """The decisions by which the log went on after a restored database, newest first: each named by the key chain of this home."""
+    keys_seen = {one.key_id for one in key_chain(session, org, keys, "log")}
+    rows = ledger.entries(session, org, type=RESTORE, limit=MOST)
+    told = [(row, Entry.parse(row.leaf)) for row in rows]
+    return [one for one in reversed(told) if one[1].payload.get("key_id") in keys_seen and _vouched(one[1])]
 
 
 def key_chain(session: Session, org: str, keys: FileKeys, role: str) -> list[HeldKey]:
     """The present key first, then those before it."""
     signer = keys.signer(role)
-    rows = ledger.entries(session, org, stream=key_stream(role), limit=MOST)
+    rows = [*ledger.entries(session, org, stream=key_stream(role), limit=MOST)]
+    if role in {"log", SECOND}:
+        rows += ledger.entries(session, org, type=RESTORE, limit=MOST)
     entries = [(row, Entry.parse(row.leaf)) for row in rows]
-    chain = [HeldKey(role, signer.key_id, signer.public_key, "active")]
+    name = keys.issuer_name(org) if role == "issuer" else keys.origin(org) if role != "producer" else ""
+    chain = [HeldKey(role, signer.key_id, signer.public_key, "active", name=name)]
     while len(chain) <= len(entries):
         present = chain[-1]
-        found = next((one for one in entries if _replaces(role, one[1], present)), None)
+        found = next((one for one in entries if _replaces(role, one[1], present) or _restored(role, one[1], present)), None)
         if found is None:
             break
         row, entry = found
+        if entry.type == RESTORE:
+            chain[-1] = replace(present, first=row.idx + 1, since=str(entry.body["recorded_at"]))
+            chain += _named(role, entry)
+            if role == "log":  # the decision names every key before it
+                break
+            continue
         previous = base64.b64decode(entry.payload["previous_public_key"])
-        last, first = _boundary(session, org, keys, role, row, present.public_key, previous)
+        older = HeldKey(role, sha256_hex(previous), previous, "retired", name=present.name)
+        last, first = _boundary(session, org, row, present, older)
         chain[-1] = replace(present, first=first, since=str(entry.body["recorded_at"]))
-        chain.append(HeldKey(role, sha256_hex(previous), previous, "retired", last=last))
+        chain.append(replace(older, last=last))
     revoked = {str(entry.payload["key_id"]): entry for _, entry in entries if entry.type == "key:revoke"}
     return [_revoked(one, revoked[one.key_id]) if one.key_id in revoked else one for one in chain]
 
@@ -87,25 +122,47 @@ def _replaces(role: str, entry: Entry, present: HeldKey) -> bool:
         return False
     previous = base64.b64decode(str(payload.get("previous_public_key", "")))
     vouched = base64.b64decode(str(payload.get("vouched", "")))
-    return VerifierKey(role, 1, present.public_key).verifies(vouching(role, previous, present.public_key), vouched)
+    return present.verifier.verifies(vouching(role, previous, present.public_key), vouched)
 
 
-def _boundary(session: Session, org: str, keys: FileKeys, role: str, row: LedgerEntry, present: bytes, previous: bytes) -> tuple[int, int]:
+def _restored(role: str, entry: Entry, present: HeldKey) -> bool:
+    """Whether this decision made `present` the first key of a new incarnation."""
+    named = entry.payload.get("key_id" if role == "log" else "second_key_id")
+    return entry.type == RESTORE and named == present.key_id and _vouched(entry)
+
+
+def _vouched(entry: Entry) -> bool:
+    public, vouched = (base64.b64decode(str(entry.payload.get(name, ""))) for name in ("public_key", "vouched"))
+    return VerifierKey("log", ED25519, public).verifies(restoring(entry.payload), vouched)
+
+
+def _named(role: str, entry: Entry) -> list[HeldKey]:
+    """The keys before a new incarnation, as its decision names them."""
+    if role == SECOND:
+        public = base64.b64decode(entry.payload["second_previous_public_key"])
+        old = entry.payload["ended"][0]
+        return [HeldKey(role, sha256_hex(public), public, "retired", last=old["lost"], name=old["origin"])]
+    found = []
+    for one in entry.payload["earlier"]:
+        public = base64.b64decode(one["public_key"])
+        found.append(HeldKey(role, sha256_hex(public), public, "retired", one["first"], one["last"], name=one["origin"]))
+    return found
+
+
+def _boundary(session: Session, org: str, row: LedgerEntry, present: HeldKey, older: HeldKey) -> tuple[int, int]:
     """(last tree of the old key, first tree of the new one)."""
-    if role == "producer":
+    if present.role == "producer":
         return row.idx + 1, row.idx + 2
-    if role == "issuer":
+    if present.role == "issuer":
         try:
             return ledger.checkpoint_covering(session, org, row.idx).size, row.idx + 2
         except NotFound:
             return row.idx + 1, row.idx + 2
-    name = keys.origin(org)
-    both = [VerifierKey(name, 1, previous), VerifierKey(name, 1, present)]
     query = select(LedgerCheckpoint).where(LedgerCheckpoint.org_id == org, LedgerCheckpoint.size > row.idx)
     last, first = row.idx, 0
     for checkpoint in session.exec(query.order_by(col(LedgerCheckpoint.size)).limit(MOST)):
         note = parse_note(checkpoint.note)
-        if not all(note.signed_by(key) for key in both):
+        if not all(note.signed_by(key.verifier) for key in (older, present)):
             break
         last, first = checkpoint.size, first or checkpoint.size
     return last, first or row.idx + 1

@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from governor.actions.context import Actor, Context
-from governor.actions.key_history import ROLES, HeldKey, key_chain, key_stream, vouching
+from governor.actions.key_history import ROLES, SECOND, HeldKey, key_chain, key_stream, vouching
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.entry import Entry, EntryDraft
-from governor.ledger.note import VerifierKey, parse_note
+from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.store import ledger
 
 REASONS: Final = ("compromised", "lost", "superseded", "ceased")
@@ -26,7 +26,7 @@ def list_keys(ctx: Context) -> list[dict[str, Any]]:
     """Every key of the installation that signs or signed: role, id, state, range of tree sizes. Public facts only."""
     found: list[dict[str, Any]] = []
     with ctx.rows.session() as session:
-        for role in ROLES:
+        for role in filter(ctx.keys.has, ROLES):
             chain = key_chain(session, ctx.org, ctx.keys, role)
             coming = ctx.keys.successor(role)
             if coming is not None:
@@ -62,6 +62,8 @@ def rotate_key(ctx: Context, actor: Actor, role: str, *, address: str = "") -> d
         raise Invalid(
             f"no role {role!r} has a key here", hint=f"roles: {', '.join(ROLES)}; the witness and the root have commands of their own"
         )
+    if role == SECOND and address:
+        raise Invalid("the ML-DSA-44 key is a file; key stores hold Ed25519 keys", hint="leave --to away")
     old, new = ctx.keys.signer(role), ctx.keys.make_successor(role, address)
     if old.key_id == new.key_id:
         raise Invalid("this is the key that signs already")
@@ -87,18 +89,19 @@ def _take_over(ctx: Context, role: str, idx: int) -> None:
     ctx.seal()  # where the process died before it was sealed
     with ctx.rows.session(write=True) as session:
         ledger.lock(session, ctx.org)
-        if role == "log":
-            _both_signed(session, ctx, idx)
+        if role in {"log", SECOND}:
+            _both_signed(session, ctx, role, idx)
         ctx.keys.adopt(role)
 
 
-def _both_signed(session: Session, ctx: Context, idx: int) -> None:
-    newest, coming = ledger.latest_checkpoint(session, ctx.org), ctx.keys.successor("log")
-    name, signers = ctx.keys.origin(ctx.org), [ctx.keys.log_signer(), *([coming] if coming else [])]
+def _both_signed(session: Session, ctx: Context, role: str, idx: int) -> None:
+    newest, coming = ledger.latest_checkpoint(session, ctx.org), ctx.keys.successor(role)
+    name, signers = ctx.keys.origin(ctx.org), [ctx.keys.signer(role), *([coming] if coming else [])]
+    algorithm = MLDSA_COSIGNATURE if role == SECOND else ED25519
     if (
         newest is None
         or newest.size <= idx
-        or not all(parse_note(newest.note).signed_by(VerifierKey(name, 1, one.public_key)) for one in signers)
+        or not all(parse_note(newest.note).signed_by(VerifierKey(name, algorithm, one.public_key)) for one in signers)
     ):
         raise Refused("the newest checkpoint is not signed by both keys yet", hint="run the same command again")
 
@@ -111,7 +114,7 @@ def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size:
     if at_size is not None and at_size < 0:
         raise Invalid("a tree size is not negative")
     with ctx.rows.session() as session:
-        every = [one for role in ROLES for one in key_chain(session, ctx.org, ctx.keys, role)]
+        every = [one for role in ROLES if ctx.keys.has(role) for one in key_chain(session, ctx.org, ctx.keys, role)]
     found = [one for one in every if one.key_id.startswith(key_id.lower())] if len(key_id) >= 8 else []  # noqa: PLR2004 - 32 bits
     if len(found) != 1:
         raise NotFound(f"no key {key_id} signs or signed here", hint="`governor keys list` shows their ids; give at least 8 digits")

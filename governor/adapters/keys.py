@@ -22,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from governor.adapters.key_files import KeySigner, make_key, read_key
+from governor.adapters.key_files import make_key, read_key
 from governor.adapters.key_stores import open_key
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.cosign import cosign_mldsa
-from governor.ledger.note import KEY_SIZE, MLDSA_COSIGNATURE, VerifierKey, vkey
+from governor.ledger.note import KEY_SIZE, MLDSA_COSIGNATURE, MLDSA_KEY_SIZE, VerifierKey, vkey
 from governor.ledger.trust import trust_text
 from governor.ports import Signer
 
@@ -47,7 +47,6 @@ class FileKeys:
         self.domain = domain
         self._passphrase = passphrase
         self._signers: dict[str, tuple[object, Signer]] = {}
-        self._mldsa: KeySigner | None = None
 
     def create(self, org: str = "default") -> None:
         """Make whatever is missing; what exists stays. Safe with rivals: the first complete file wins."""
@@ -65,6 +64,10 @@ class FileKeys:
         """The present key of a role; read again where its file changed."""
         return self._signer(role)
 
+    def has(self, role: str) -> bool:
+        """A home made before there was a second key has none."""
+        return self._path(role).exists() or self._address(role).exists()
+
     def log_signer(self) -> Signer:
         return self._signer("log")
 
@@ -72,13 +75,12 @@ class FileKeys:
         """What puts the log's ML-DSA-44 cosignature under a checkpoint; nothing where the home has no such key (made before there was one)."""
         if not self._path(MLDSA).exists():
             return lambda _: ""
-        signer, name, when = self.mldsa_signer(), self.origin(org), int(now.timestamp())
-        return lambda text: cosign_mldsa(text, name, signer, when)
+        name, when = self.origin(org), int(now.timestamp())
+        signers = [one for one in (self.mldsa_signer(), self.successor(MLDSA)) if one is not None]
+        return lambda text: "".join(cosign_mldsa(text, name, one, when) for one in signers)
 
-    def mldsa_signer(self) -> KeySigner:
-        if self._mldsa is None:
-            self._mldsa = read_key(self._path(MLDSA), self._secret())
-        return self._mldsa
+    def mldsa_signer(self) -> Signer:
+        return self._signer(MLDSA)
 
     def issuer_signer(self) -> Signer:
         return self._signer("issuer")
@@ -91,8 +93,33 @@ class FileKeys:
         return self._unwrap(self._read(self._content_path(org)))
 
     def origin(self, org: str) -> str:
-        """Name of the organization's log, first line of its checkpoints."""
-        return f"{self.domain}/{org}"
+        """Name of the organization's log, first line of its checkpoints. A log that went on after a restored database has a name of its own."""
+        return self.origin_of(org, self.incarnation(org))
+
+    def origin_of(self, org: str, number: int) -> str:
+        return f"{self.domain}/{org}" if number == 1 else f"{self.domain}/{org}/incarnation-{number}"
+
+    def incarnation(self, org: str) -> int:
+        """1, and one more for every time a person decided to go on from an older state."""
+        path = self._incarnation_path(org)
+        return int(self._read(path)) if path.exists() else 1
+
+    def begin_incarnation(self, org: str, number: int) -> None:
+        """From now on the log has the name of this incarnation. Safe to repeat after a crash; never steps back."""
+        if number > self.incarnation(org):
+            temporary = self._incarnation_path(f"{org}.next")
+            temporary.unlink(missing_ok=True)
+            self._place(temporary, str(number).encode())
+            temporary.replace(self._incarnation_path(org))
+
+    def organizations(self) -> list[str]:
+        """Whose content keys lie here: the organizations that this home signs for."""
+        return sorted(path.name.removeprefix("content-").removesuffix(".key") for path in self.folder.glob("content-*.key"))
+
+    def past(self, role: str) -> list[bytes]:
+        """Public keys that were replaced here, newest first: a restored database may have forgotten them."""
+        path = self.folder / f"{role}.past"
+        return [bytes.fromhex(line) for line in reversed(path.read_text().split())] if path.exists() else []
 
     def issuer_name(self, org: str) -> str:
         """Name the issuer key signs packets under."""
@@ -105,31 +132,32 @@ class FileKeys:
         *,
         logs: Sequence[str] = (),
         issuers: Sequence[str] = (),
+        second: Sequence[str] = (),
+        groups: Mapping[str, Sequence[str]] | None = None,
         root: str = "",
     ) -> str:
         """What a verifier must believe about this organization: public keys only. `witnesses`: vkeys by name; the auditor decides on a quorum.
 
-        `logs` and `issuers`: present and replaced keys with their ranges; without them the present ones.
+        `logs`, `second` (ML-DSA-44) and `issuers`: present and replaced keys with their ranges; without them the present ones.
         """
         text = trust_text(
             title=f"Trust for packets of organization {org}. Hand it over outside the packet, with its SHA-256 in writing.",
             logs=logs or [vkey(self.origin(org), self.log_signer().public_key)],
             issuers=issuers or [vkey(self.issuer_name(org), self.issuer_signer().public_key)],
             witnesses=witnesses,
+            groups=groups,
             root=root,
         )
         if not self._path(MLDSA).exists():
             return text
-        second = VerifierKey(self.origin(org), MLDSA_COSIGNATURE, self.mldsa_signer().public_key)
-        return (
-            text
-            + f"# The log's second key, cosigning checkpoints (ML-DSA-44). A verifier that knows it may believe it as a log line:\n# log {second.text}\n"
-        )
+        present = VerifierKey(self.origin(org), MLDSA_COSIGNATURE, self.mldsa_signer().public_key).text
+        text += "# The log's second key, cosigning checkpoints (ML-DSA-44). A verifier that knows it may believe it as a log line:\n"
+        return text + "".join(f"# log {one}\n" for one in second or [present])
 
     def successor(self, role: str) -> Signer | None:
         """The key that is about to replace the present one, where a replacement is under way."""
         name = f"{role}.next"
-        return self._signer(name) if self._path(name).exists() or self._address(name).exists() else None
+        return self._signer(name) if self.has(name) else None
 
     def make_successor(self, role: str, address: str = "") -> Signer:
         """A new key beside the present one, or the key at `address` of a key store; one that was begun is kept."""
@@ -141,12 +169,16 @@ class FileKeys:
             open_key(address)  # one that cannot be used is refused before anything is written
             self._place(self._address(name), f"{address}\n".encode())
         else:
-            make_key(self._path(name), Ed25519PrivateKey.generate(), self._secret())
+            make_key(self._path(name), (MLDSA44PrivateKey if role == MLDSA else Ed25519PrivateKey).generate(), self._secret())
         return self._signer(name)
 
     def adopt(self, role: str) -> None:
         """The successor takes the place of the present key, whose file is gone then. Safe to repeat after a crash."""
         file, address = self._path(f"{role}.next"), self._address(f"{role}.next")
+        present = self._signer(role).public_key if file.exists() or address.exists() else b""
+        if present and present not in self.past(role):
+            with (self.folder / f"{role}.past").open("a") as known:
+                known.write(f"{present.hex()}\n")
         if address.exists():
             address.replace(self._address(role))
             self._path(role).unlink(missing_ok=True)
@@ -168,14 +200,14 @@ class FileKeys:
         mark = (path, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
         known = self._signers.get(role)
         if known is None or known[0] != mark:
-            known = mark, open_key(self._read(path).decode().strip()) if path == address else self._ed25519(path)
+            known = mark, open_key(self._read(path).decode().strip()) if path == address else self._read_signer(role, path)
             self._signers[role] = known
         return known[1]
 
-    def _ed25519(self, path: Path) -> Signer:
-        found = read_key(path, self._secret())
-        if len(found.public_key) != KEY_SIZE:
-            raise IntegrityError(f"key file {path.name} holds no Ed25519 key")
+    def _read_signer(self, role: str, path: Path) -> Signer:
+        found, second = read_key(path, self._secret()), role.startswith(MLDSA)
+        if len(found.public_key) != (MLDSA_KEY_SIZE if second else KEY_SIZE):
+            raise IntegrityError(f"key file {path.name} holds no {'ML-DSA-44' if second else 'Ed25519'} key")
         return found
 
     def _address(self, role: str) -> Path:
@@ -185,9 +217,10 @@ class FileKeys:
         return self.folder / f"{role}.pem"
 
     def _content_path(self, org: str) -> Path:
-        if not org or "/" in org or org.startswith("."):
-            raise Invalid(f"{org!r} cannot name an organization")
-        return self.folder / f"content-{org}.key"
+        return self.folder / f"content-{_one_name(org)}.key"
+
+    def _incarnation_path(self, org: str) -> Path:
+        return self.folder / f"incarnation-{_one_name(org)}"
 
     def _read(self, path: Path) -> bytes:
         try:
@@ -243,6 +276,12 @@ class FileKeys:
         if len(body) != CONTENT_SIZE:
             raise IntegrityError("the content key file has the wrong length", hint="check the passphrase reference")
         return body
+
+
+def _one_name(org: str) -> str:
+    if not org or "/" in org or org.startswith("."):
+        raise Invalid(f"{org!r} cannot name an organization")
+    return org
 
 
 def _derive(secret: bytes, salt: bytes) -> bytes:

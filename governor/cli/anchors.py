@@ -75,3 +75,37 @@ def mirror(
     session = session_of(ctx)
     made = write_mirror(session.context(), folder)
     session.print(made, f"{made['folder']}: {made['size']} entries (before: {made['before']}), {made['written']} files written")
+
+
+def restore(
+    ctx: typer.Context,
+    reason: Annotated[
+        str, typer.Option("--reason", help="What happened, for auditors; goes on record for ever, so no personal data.")
+    ] = "",
+    confirm: Annotated[str, typer.Option("--confirm", help="The digest that the preview shows: exactly this loss is accepted.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", help="Address of the new log key, as in `keys rotate`; without it a new key file is made.")
+    ] = "",
+) -> None:
+    """After a database came back older than what was signed: show what is lost; with --reason and --confirm go on under a new name of the log. Role admin."""
+    from governor.actions.restore_ledger import preview_restore, restore_ledger
+
+    session = session_of(ctx)
+    if not reason and not confirm:
+        found = preview_restore(session.context())
+        lines = [
+            f"signed before   {found.old_head.size} entries, root {found.old_head.root.hex()}, by {found.old_head.origin}",
+            f"in the database {found.head.size} entries signed, root {found.head.root.hex()}; {found.size - found.head.size} more not signed",
+            f"lost            entries {found.begin} to {found.old_head.size - 1}; that they existed is proven by: {', '.join(found.proven_by)}",
+            *(f"  {one.place:<14} keeps a checkpoint of {one.tree.size} entries, root {one.tree.root.hex()[:16]}.." for one in found.told),
+            f"goes on as      {found.next_origin}",
+            f"If no newer backup exists: governor ledger restore --reason WHY --confirm {found.confirm}",
+        ]
+        session.print(found.document, "\n".join(lines))
+        return
+    done = restore_ledger(session.context(), session.actor(), reason=reason, confirm=confirm, address=to)
+    said = (
+        f"entry {done['entry']}: the log goes on as {done['origin']}\n"
+        "Now hand out the trust file again (governor trust export -o FILE.trust), and give the new log key to the operators of witnesses."
+    )
+    session.print(done, said)

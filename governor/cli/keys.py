@@ -29,7 +29,7 @@ def list_(ctx: typer.Context) -> None:
 @app.command("rotate")
 def rotate(
     ctx: typer.Context,
-    role: Annotated[str, typer.Argument(help="log, issuer or producer.")],
+    role: Annotated[str, typer.Argument(help="log, log-mldsa, issuer or producer.")],
     to: Annotated[
         str, typer.Option("--to", help="Address of the new key, such as hv:NAME/VERSION or file:PATH; without it a new key file is made.")
     ] = "",

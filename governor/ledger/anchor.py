@@ -100,10 +100,10 @@ def as_block(note: str) -> str:
 
 
 def signed_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """What a note says. Raises IntegrityError unless it is a checkpoint of this log, signed by its key."""
+    """What a note says. Raises IntegrityError unless it is a checkpoint of this log, or of an ended incarnation of it, signed by its key."""
     parsed = parse_note(note)
     found = parse_checkpoint(parsed.text)
-    if found.origin != key.name:
+    if found.origin != key.name and key.incarnation(found.origin) is None:
         raise IntegrityError(f"is a checkpoint of {found.origin}, not of {key.name}")
     if not parsed.signed_by(key):
         raise IntegrityError(f"of size {found.size} is not signed by the log key")

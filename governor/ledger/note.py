@@ -45,17 +45,34 @@ class NoteSigner(Protocol):
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A name under which the log went on no longer: its history is this one up to `agreed`; what it signed beyond, up to `lost`, a person gave up."""
+
+    origin: str
+    agreed: int
+    lost: int
+
+
+@dataclass(frozen=True)
 class VerifierKey:
-    """Who may sign: a name, an algorithm and a public key; `earlier` are the log keys it replaced, each with the largest tree it signed."""
+    """Who may sign: a name, an algorithm and a public key; `earlier` are the log keys it replaced, each with the largest tree it signed.
+
+    `ended`: the incarnations of the log before this one (after a database was restored), under names of their own.
+    """
 
     name: str
     algorithm: int
     public_key: bytes
     earlier: tuple[tuple[VerifierKey, int], ...] = field(default=(), compare=False)
+    ended: tuple[Ended, ...] = field(default=(), compare=False)
 
     @property
     def key_id(self) -> bytes:
         return key_id(self.name, self.public_key, self.algorithm)
+
+    def incarnation(self, origin: str) -> Ended | None:
+        """The ended incarnation of this log that had that name."""
+        return next((one for one in self.ended if one.origin == origin), None)
 
     @property
     def text(self) -> str:
@@ -96,9 +113,9 @@ class Note:
         """
         found = self._signed_by(key)
         if found is None and key.earlier:
-            size = self.text.split("\n", 2)[1]
+            origin, size = self.text.split("\n", 2)[:2]
             for older, last in key.earlier:
-                if size.isdecimal() and int(size) <= last and (said := self._signed_by(older)) is not None:
+                if origin == older.name and size.isdecimal() and int(size) <= last and (said := self._signed_by(older)) is not None:
                     return said
         return found
 

@@ -7,7 +7,7 @@ plain c2sp.org/tlog-policy. A text that names a `root` is a signed note of that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -215,10 +215,13 @@ def trust_text(
     logs: Iterable[str],
     issuers: Iterable[str],
     witnesses: Mapping[str, str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     quorum: str = "none",
     root: str = "",
 ) -> str:
-    """Trust text from vkeys; a log or issuer may carry its range of tree sizes behind a blank. With `root` it still has to be signed.
+    """Trust text from vkeys; a log, witness or issuer may carry its range of tree sizes behind a blank. With `root` it still has to be signed.
+
+    `groups`: any one of the named witnesses speaks for the group (keys of one witness that replaced each other).
 
     Raises Invalid when it would not parse.
     """
@@ -226,6 +229,7 @@ def trust_text(
     begin = len(lines)
     lines += [f"log {key}" for key in logs]
     lines += [f"witness {name} {key}" for name, key in (witnesses or {}).items()]
+    lines += [f"group {name} any {' '.join(members)}" for name, members in (groups or {}).items()]
     lines += [f"quorum {quorum}", ""]
     lines += [f"issuer {key}" if " " in key else f"issuer {key} 0.." for key in issuers]
     parse_trust(("\n".join(lines) + "\n").encode())

@@ -18,7 +18,10 @@ from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import VerifierKey, parse_note
 from governor.store import ledger
 
-HINT = "the database was restored or rewritten: run `governor ledger verify`, then see docs/anchors.md"
+HINT = (
+    "the database was restored or rewritten: run `governor ledger verify --evidence DIR`. Bring back the newer database; "
+    "if there is none, an admin decides to go on with `governor ledger restore` (docs/anchors.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,12 @@ def check_kept(session: Session, org_id: str, key: VerifierKey, note: str) -> No
     last = ledger.latest_checkpoint(session, org_id)
     if not note or (last is not None and last.note == note):
         return
-    if parse_checkpoint(parse_note(note).text).origin != key.name:
+    origin = parse_checkpoint(parse_note(note).text).origin
+    if origin != key.name and key.incarnation(origin) is None:
         return  # the log has another name since; the last checkpoint in the database refuses that by itself
     found = disagreement(session, org_id, key, note)
     if found is not None:
-        raise IntegrityError(f"nothing is signed: {found.detail}", hint=HINT)
+        raise IntegrityError(f"nothing is signed or written: {found.detail}", hint=HINT)
 
 
 def disagreement(session: Session, org_id: str, key: VerifierKey, note: str) -> Disagreement | None:
@@ -69,6 +73,9 @@ def disagreement(session: Session, org_id: str, key: VerifierKey, note: str) -> 
     except GovernorError as error:
         return Disagreement("foreign", 0, f"a note kept outside {error.message}", note)
     size, last = ledger.tree_size(session, org_id), ledger.latest_checkpoint(session, org_id)
+    ended = key.incarnation(kept.origin)
+    if ended is not None and ended.agreed < kept.size <= ended.lost:
+        return None  # a person decided to go on without what this note covers
     shown = last.note if last is not None else ""
     if kept.size > size:
         detail = f"{kept.size} entries were signed, the database has {size}: entries {size} to {kept.size - 1} are gone"

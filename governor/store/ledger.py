@@ -157,11 +157,11 @@ def sign_checkpoint(
     *,
     cosign: Callable[[str], str] = lambda _: "",
     successor: Signer | None = None,
-    earlier: tuple[tuple[VerifierKey, int], ...] = (),
+    key: VerifierKey | None = None,
 ) -> LedgerCheckpoint | None:
     """Sign the committed tree, in a transaction of its own, after the entries committed; `cosign` adds lines. None when the log is empty.
 
-    While a key is being replaced its `successor` signs too; `earlier` are keys replaced before.
+    While a key is being replaced its `successor` signs too; `key` knows the keys that the signer's replaced.
 
     Raises IntegrityError when the tree is not the last signed one with entries added: signing on would be equivocation.
     """
@@ -169,7 +169,7 @@ def sign_checkpoint(
     size = tree_size(session, org_id)
     last = latest_checkpoint(session, org_id)
     if last is not None:
-        _check_grown(session, org_id, last, size, VerifierKey(origin, 1, signer.public_key, earlier))
+        _check_grown(session, org_id, last, size, key or VerifierKey(origin, 1, signer.public_key))
     if size == 0 or (last is not None and last.size == size):
         return last
     found = root_at(session, org_id, size)
@@ -183,7 +183,7 @@ def sign_checkpoint(
 
 def _check_grown(session: Session, org_id: str, last: LedgerCheckpoint, size: int, key: VerifierKey) -> None:
     signed = parse_checkpoint(parse_note(last.note).text)
-    if signed.origin != key.name:
+    if signed.origin != key.name and key.incarnation(signed.origin) is None:
         raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
     if (signed.size, signed.root) != (last.size, last.root):
         raise IntegrityError(f"the stored checkpoint of size {last.size} is not what its note says")

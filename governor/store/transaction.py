@@ -6,7 +6,7 @@ Invariants: a second `append` is a programming error; jobs are rows, so they lea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,18 +23,23 @@ from governor.store.rows.ledger import LedgerEntry
 class Transaction:
     """Handed to an action by `Context.transaction`; nobody commits in the middle."""
 
-    def __init__(self, session: Session, *, org: str, now: datetime, producer: Signer) -> None:
+    def __init__(
+        self, session: Session, *, org: str, now: datetime, producer: Signer, unbroken: Callable[[Session], None] = lambda _: None
+    ) -> None:
         self.session = session
         self.org = org
         self.now = now
         self.entry: LedgerEntry | None = None
         self.jobs: list[str] = []
         self._producer = producer
+        self._unbroken = unbroken
 
     def append(self, draft: EntryDraft) -> LedgerEntry:
-        """Append one ledger entry; the same `idem` returns the entry that is already there."""
+        """Append one ledger entry; the same `idem` returns the entry that is already there. Raises IntegrityError on a ledger that cannot be signed."""
         if self.entry is not None:
             raise RuntimeError(f"one transaction appends at most one ledger entry; {self.entry.type} is already in it")
+        ledger.lock(self.session, self.org)
+        self._unbroken(self.session)
         self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer)
         return self.entry
 

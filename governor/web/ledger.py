@@ -19,6 +19,7 @@ from governor.actions.check_entry import EntryCheck, check_entry
 from governor.actions.context import Actor, Context
 from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
+from governor.actions.restore_ledger import incarnations
 from governor.actions.verify_ledger import Verified, verify_with_anchors
 from governor.errors import GovernorError, NotFound
 from governor.ledger.types import REGISTRY
@@ -49,6 +50,8 @@ class LedgerPage:
     names: dict[str, str]
     anchors: list[dict[str, Any]]
     audit_grade: bool
+    incarnations: list[dict[str, Any]]
+    broken: str
     quarter: str = ""
     verified: Verified | None = None
 
@@ -78,6 +81,7 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
     if before is not None and not filters:  # without a filter the index says where the page before begins
         newer = link(before + SIZE if before + SIZE < found["size"] else None)
     newest, anchors = checkpoints(ctx, 1), anchor_states(ctx)
+    names, broken = read_incarnations(ctx)
     return LedgerPage(
         found=found,
         problem=problem,
@@ -93,6 +97,8 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
         names=stream_names(ctx),
         anchors=anchors,
         audit_grade=audit_grade(anchors),
+        incarnations=names if len(names) > 1 else [],
+        broken=broken,
         quarter=quarter_of(ctx.now()),
         verified=verified,
     )
@@ -100,6 +106,19 @@ def ledger_page(ctx: Context, stream: str = "", kind: str = "", before: int | No
 
 def quarter_of(now: datetime) -> str:
     return f"{now.year}-Q{(now.month + 2) // 3}"
+
+
+def read_incarnations(ctx: Context) -> tuple[list[dict[str, Any]], str]:
+    """(names of the log, why nothing more is signed); a database that is older than its home still shows its page."""
+    try:
+        with ctx.rows.session() as session:
+            ctx.check_unbroken(session)
+    except GovernorError as error:
+        return [], f"{error.message}. {error.hint}"
+    try:
+        return incarnations(ctx), ""
+    except (GovernorError, KeyError, ValueError) as error:
+        return [], f"the names of the log cannot be read: {error}"
 
 
 def read_entries(ctx: Context, stream: str, kind: str, before: int | None) -> tuple[dict[str, Any], str]:
