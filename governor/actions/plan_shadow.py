@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from governor.actions.context import Context
 from governor.actions.eligible import FILTERS, Eligible, eligible_calls
+from governor.actions.golden_sets import golden_of
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.plan_options import budget_pico, flag, instant, share, whole
@@ -26,8 +27,9 @@ from governor.errors import Invalid, Refused
 from governor.ledger.canonical import digest, timestamp
 from governor.shadow.corrected import LEAST_LABELS
 from governor.shadow.families import judge_family
-from governor.shadow.judging import CANARIES, PROMPT_SHA256
+from governor.shadow.judging import CANARIES, prompt_sha256
 from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
+from governor.shadow.rubrics import read_rubric
 from governor.shadow.sampling import draw
 from governor.shadow.statistics import least_pairs
 
@@ -42,6 +44,7 @@ OPTIONS: Final = frozenset(
         "aa_size",
         "aa_replays",
         "discordance",
+        "golden",
         "judge",
         "labels",
         "max_output_tokens",
@@ -142,6 +145,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         aa_replays=again,
         stream=stream,
         redact=redacted,
+        golden=golden_of(ctx, options.get("golden"), workflow.id, judged=bool(options.get("judge")), alpha=0.04),
     )
     return replace(plan, translation=translations(ctx, plan, eligible.rows))
 
@@ -205,7 +209,7 @@ def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime
 
 
 def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tuple[Arm, ...]) -> Judge | None:
-    """options.judge: {endpoint, provider, model[, family, budget_usd]}. Alone a judge is a second opinion; people's labels say what it is worth.
+    """options.judge: {endpoint, provider, model[, family, budget_usd, rubric]}. Alone a judge is a second opinion; people's labels say what it is worth.
 
     Raises Refused for a judge of the family of a route, whatever name a gateway gives it.
     """
@@ -213,20 +217,22 @@ def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tu
         return None
     try:
         endpoint, model, provider = (str(text[name]) for name in ("endpoint", "model", "provider"))
-        known = set(text) <= {"endpoint", "model", "provider", "family", "budget_usd"}
+        known = set(text) <= {"endpoint", "model", "provider", "family", "budget_usd", "rubric"}
     except (KeyError, TypeError):
         raise Invalid("a judge needs endpoint, provider and model") from None
     if not known:
-        raise Invalid("a judge has endpoint, provider, model, family and budget_usd, and nothing else")
+        raise Invalid("a judge has endpoint, provider, model, family, budget_usd and rubric, and nothing else")
     catalog.endpoint(endpoint)
+    rubric = read_rubric(text.get("rubric") or [one.model_dump() for one in workflow.rubric], "judge")
     return Judge(
         endpoint=endpoint,
         model=model,
         provider=provider,
-        prompt_sha256=PROMPT_SHA256,
+        prompt_sha256=prompt_sha256(rubric),
         family=judge_family(model, [arm.model for arm in routes], aliases_of(catalog, workflow), str(text.get("family") or "")),
         budget_pico=str(budget_pico(text["budget_usd"])) if "budget_usd" in text else "",
         canaries=CANARIES,
+        rubric=rubric,
     )
 
 

@@ -21,6 +21,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
+from governor.actions.replay_golden import ask_golden
 from governor.actions.replay_inputs import keep_output, measure_reply, recorded_reply, request_of
 from governor.actions.replay_judge import ask_judge
 from governor.actions.replay_price import Pricer, most_tokens
@@ -75,9 +76,11 @@ def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -
         calls=calls_by_id(ctx, [pick.record_id for pick in plan.sample]),
         table=load(ctx, run_id),
     )
-    exclude(job, json.loads(change.request)["candidate"].get("retention_days"))
+    retention_days = json.loads(change.request)["candidate"].get("retention_days")
+    exclude(job, retention_days)
     measure_recorded(job)
     carry_out(job)
+    ask_golden(job, retention_days)
     if plan.judge is not None:
         ask_judge(job)
     found = finish(ctx, run_id, plan, load(ctx, run_id))

@@ -12,15 +12,18 @@ from typing import Any
 from sqlmodel import select
 
 from governor.actions.context import SYSTEM, Context
+from governor.actions.golden_lines import golden_lines
 from governor.actions.replay_rows import CANARIES, JUDGES, OPINIONS, Result, Table, find_run
 from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import canonical_json
 from governor.shadow.comparison import Limits, Pair, compare, repeated
+from governor.shadow.golden import GoldenLine
 from governor.shadow.guards import Facts
 from governor.shadow.judging import caught, combine
 from governor.shadow.plan import ReplayPlan
+from governor.shadow.rubrics import combined
 from governor.shadow.steps import diverges
 from governor.shadow.verdict import verdict
 from governor.store.rows.changes import Change, EvidenceFile
@@ -58,7 +61,8 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         spend_pico=spend,
     )
     if opinion is not None:
-        found = replace(found, longer=longer(compared.facts, candidate.facts))
+        by_criterion = combined(arms["judge_ab"].criteria, arms["judge_ba"].criteria)
+        found = replace(found, longer=longer(compared.facts, candidate.facts), criteria=by_criterion)
     if all(name in arms and arms[name].pick is not None for name in CANARIES):
         found = replace(found, canary=caught(*(arms[name].pick or 0 for name in CANARIES)))
     tape = recorded.facts if recorded.facts is not None else compared.facts
@@ -88,11 +92,14 @@ def pairs_of(plan: ReplayPlan, table: Table) -> list[Pair]:
 def finish(ctx: Context, run_id: str, plan: ReplayPlan, table: Table) -> dict[str, Any]:
     """The verdict; safe to call again. Raises Refused while a position is still open."""
     pairs = pairs_of(plan, table)
-    open_positions = [pair.position for pair in pairs if pair.state in {"planned", "reserved"}]
+    golden = golden_lines(plan, table)
+    open_positions = [
+        state for state in (*(one.state for one in pairs), *(one.state for one in golden)) if state in {"planned", "reserved"}
+    ]
     if open_positions:
         raise Refused(f"{len(open_positions)} positions of run {run_id} are still open")
-    found = verdict(plan, pairs)
-    files = evidence(plan, pairs, found)
+    found = verdict(plan, pairs, golden)
+    files = evidence(plan, pairs, golden, found)
     with ctx.transaction(SYSTEM) as tx:
         run = find_run(tx.session, ctx.org, run_id, lock=True)
         if run.status not in {"planned", "running"}:
@@ -128,7 +135,7 @@ def finish(ctx: Context, run_id: str, plan: ReplayPlan, table: Table) -> dict[st
     return found
 
 
-def evidence(plan: ReplayPlan, pairs: list[Pair], found: dict[str, Any]) -> list[EvidenceItem]:
+def evidence(plan: ReplayPlan, pairs: list[Pair], golden: list[GoldenLine], found: dict[str, Any]) -> list[EvidenceItem]:
     sample = [
         {"position": position, **{name: row[name] for name in ("record_id", "probability", "weight", "stratum")}}
         for position, row in enumerate(plan.document()["sample"])
@@ -137,5 +144,10 @@ def evidence(plan: ReplayPlan, pairs: list[Pair], found: dict[str, Any]) -> list
         EvidenceItem("plan.json", "application/json", plan.canonical),
         EvidenceItem("sample.json", "application/json", canonical_json(sample)),
         EvidenceItem("pairs.jsonl", "application/jsonl", b"".join(canonical_json(pair.document()) + b"\n" for pair in pairs)),
+        *([EvidenceItem("golden.jsonl", "application/jsonl", golden_file(golden))] if plan.golden is not None else []),
         EvidenceItem("verdict.json", "application/json", canonical_json(found)),
     ]
+
+
+def golden_file(lines: list[GoldenLine]) -> bytes:
+    return b"".join(canonical_json(line.document()) + b"\n" for line in lines)

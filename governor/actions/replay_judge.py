@@ -44,11 +44,9 @@ def ask_judge(job: Replay) -> None:
         ]
         granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True, judge_cap=cap)
         for task, reply in answers(endpoint, granted, job.plan.concurrency):
-            written = Written(
-                "done",
-                output_sha256=keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else "",
-                pick=judging.read(reply.text),
-            )
+            pick, criteria = judging.opinion(reply.text, judge.rubric)
+            kept = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
+            written = Written("done", output_sha256=kept, pick=pick, criteria=criteria)
             settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
         if any(groups) and not granted:
             log.warning("run %s: no budget left for the judge", job.run_id)
@@ -75,6 +73,7 @@ def others(pairs: Sequence[Pair], position: int) -> int:
 def judge_tasks(job: Replay, position: int, judge: Arm, names: Sequence[str], turn: int = 0, elsewhere: int | None = None) -> list[Task]:
     """The open questions of a position. elsewhere: a canary is asked, and this position's answer may be the one planted."""
     given = job.input_of(position)
+    rubric = job.plan.judge.rubric if job.plan.judge is not None else ()
     compared = "baseline" if job.plan.baseline_arm == "replayed" else "recorded"
     real = words(job, position, compared)
     if elsewhere is None:
@@ -92,9 +91,9 @@ def judge_tasks(job: Replay, position: int, judge: Arm, names: Sequence[str], tu
         request = ModelRequest(
             idempotency_key=f"{job.run_id}-{position}-{name}",
             model=judge.model,
-            messages=judging.messages(given.messages, first, second),
+            messages=judging.messages(given.messages, first, second, rubric),
             params=judging.PARAMS,
-            max_output_tokens=judging.OUTPUT_TOKENS,
+            max_output_tokens=judging.RUBRIC_TOKENS if rubric else judging.OUTPUT_TOKENS,
             timeout_s=job.plan.timeout_ms / 1000,
             metadata={"run": job.run_id},
         )

@@ -168,7 +168,7 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
                 run.reserved_pico -= row.reserved_pico
                 stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
                 stored.lost_pico += cost - (written.cost_pico or 0)
-                stored.output_sha256 = written.output_sha256
+                stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
             else:
                 stored.abandoned_pico += cost
             changes.append(

@@ -47,6 +47,7 @@ class Result:
     attempts: int = 0
     output_sha256: str = ""
     pick: int | None = None
+    criteria: Mapping[str, int] = field(default_factory=dict)  # a judge's word by criterion of its rubric
 
     @property
     def final(self) -> bool:
@@ -68,7 +69,7 @@ class Result:
             "abandoned_pico": str(self.abandoned_pico),
             "attempts": self.attempts,
             "pick": self.pick,
-        }
+        } | ({"criteria": dict(self.criteria)} if self.criteria else {})
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -103,7 +104,7 @@ class Written:
     unknown_cost: bool = False
     output_sha256: str = ""
     pick: int | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    criteria: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse(row: ReplayResult | Stored) -> Result:
@@ -118,4 +119,5 @@ def parse(row: ReplayResult | Stored) -> Result:
         attempts=int(document.get("attempts", 0)),
         output_sha256=row.output_sha256,
         pick=document.get("pick"),
+        criteria=document.get("criteria", {}),
     )

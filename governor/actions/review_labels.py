@@ -7,11 +7,12 @@ so that here and in every packet whoever labelled cannot approve; the change goe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from governor.actions.assess import assess, evidence_files
 from governor.actions.context import Actor, Context
@@ -104,7 +105,8 @@ def record(ctx: Context, tx: Transaction, actor: Actor, work: Work, drafts: Iter
         replace(pair, labels=tuple(values[at]), quality=reading(values[at])) if at in values else pair
         for at, pair in sorted(work.pairs.items())
     ]
-    found = verdict(work.plan, pairs)
+    golden = [json.loads(row) for row in golden_body(tx.session, ctx.org, work.change.id).splitlines()]
+    found = verdict(work.plan, pairs, golden)
     write_files(
         ctx,
         tx,
@@ -157,6 +159,11 @@ def line(work: Work, row: ReviewLabel) -> Mapping[str, Any]:
         "via": row.via,
         "labelled_at": timestamp(row.labelled_at),
     }
+
+
+def golden_body(session: Session, org: str, change_id: str) -> bytes:
+    """The golden lines of the run; labels change nothing about them."""
+    return next((item.body for item in evidence_files(session, org, change_id) if item.name == "golden.jsonl"), b"")
 
 
 def write_files(ctx: Context, tx: Transaction, change_id: str, items: Iterable[EvidenceItem]) -> None:

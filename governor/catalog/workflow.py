@@ -67,6 +67,14 @@ class Revalidate(Part):
     budget_usd: Money = Field(default="2", description="the most a check may spend")
 
 
+class RubricCriterion(Part):
+    """What a judge weighs when two answers differ: a name, what it means, how heavy it is beside the others."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_ -]{0,59}$")
+    text: str = Field(min_length=1, max_length=1000)
+    weight: str = Field(default="1", pattern=r"^\d{1,3}(\.\d{1,3})?$")
+
+
 class WorkflowDocument(Document):
     kind: Literal["workflow"] = "workflow"
     id: Identifier
@@ -81,6 +89,7 @@ class WorkflowDocument(Document):
     max_cost_per_call: Money | None = None
     monthly_budget: Money | None = None
     output_contract: OutputContract | None = None
+    rubric: list[RubricCriterion] = Field(default_factory=list, max_length=12, description="what the judge of a shadow run weighs")
     content_capture: Capture | None = None
     content_retention_days: int | None = Field(default=None, ge=0)
     revalidate: Revalidate | None = Field(

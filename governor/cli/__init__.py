@@ -27,6 +27,7 @@ from governor.cli import (
     erase,
     findings,
     focus,
+    golden,
     home,
     ingest,
     keys,
@@ -97,6 +98,7 @@ app.add_typer(ingest.quarantine_app, name="quarantine")
 app.add_typer(policy.app, name="policy")
 app.add_typer(change.app, name="change")
 app.add_typer(review.app, name="review")
+app.add_typer(golden.app, name="golden")
 app.add_typer(packet.app, name="packet")
 app.add_typer(trust.app, name="trust")
 app.add_typer(erase.app, name="erase")

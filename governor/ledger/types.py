@@ -94,6 +94,14 @@ _ALL: Final = (
         check=_TEXT,
         verdict=_TEXT,
     ),
+    _type(
+        "golden:import",
+        "A version of a golden set was recorded; `digest` covers its cases, whose texts are content.",
+        set=_TEXT,
+        workflow=_TEXT,
+        digest=_SHA,
+    ),
+    _type("golden:withdraw", "A golden set was withdrawn and the texts of its cases erased.", set=_TEXT, workflow=_TEXT, reason=_TEXT),
     _type("period:close", "A month was closed from a pinned snapshot.", month=_TEXT),
     _type(
         "period:issue",

@@ -16,6 +16,7 @@ from governor.shadow.software import SOFTWARE
 
 PLAN: Final = "evidence/plan.json"
 PAIRS: Final = "evidence/pairs.jsonl"
+GOLDEN: Final = "evidence/golden.jsonl"
 VERDICT: Final = "evidence/verdict.json"
 
 
@@ -33,10 +34,14 @@ def check_verdict(case: Case) -> Check:
         return Check("verdict", "warn", f"computed by {document.get('software')}; this program computes {SOFTWARE} and cannot repeat it")
     from governor.shadow.verdict import rederive  # numpy takes longer to load than the rest of a verification
 
-    found = rederive(case.files[PLAN], case.files[PAIRS])
+    found = rederive(case.files[PLAN], case.files[PAIRS], case.files.get(GOLDEN, b""))
     if found != held:
         again = json.loads(found)
         names = sorted(name for name in {*again, *document} if again.get(name) != document.get(name))
         raise IntegrityError(f"verdict.json is not what plan.json and pairs.jsonl give: {', '.join(names) or 'its bytes'} differ")
     rows = len(case.files[PAIRS].splitlines())
-    return Check("verdict", "ok", f"{document['verdict']}: every number computed again from {rows} pairs and the plan, byte for byte")
+    cases = len(case.files.get(GOLDEN, b"").splitlines())
+    beside = f", {cases} golden cases" if cases else ""
+    return Check(
+        "verdict", "ok", f"{document['verdict']}: every number computed again from {rows} pairs{beside} and the plan, byte for byte"
+    )

@@ -55,6 +55,7 @@ class Pair:
     baseline_ttft_us: int | None = None  # to the first piece of the answer, where both were streamed
     candidate_ttft_us: int | None = None
     step: int | None = None  # place of this call in a trace with tools, from 1
+    criteria: Mapping[str, int] = field(default_factory=dict)  # what the judge said by criterion of its rubric, both orders agreeing
     diverged: bool | None = None  # at this step the candidate did another thing than the recorded one
 
     def document(self) -> dict[str, Any]:
@@ -83,7 +84,12 @@ class Pair:
             "repeat_equal": self.repeat_equal,
             "repeat_us": self.repeat_us,
         }
-        said = {"labels": list(self.labels) or None, "longer": self.longer, "canary": self.canary}
+        said: dict[str, Any] = {
+            "criteria": dict(self.criteria) or None,
+            "labels": list(self.labels) or None,
+            "longer": self.longer,
+            "canary": self.canary,
+        }
         said |= {name: getattr(self, name) for name in ("baseline_ttft_us", "candidate_ttft_us", "step", "diverged")}
         return found | {name: value for name, value in said.items() if value is not None}  # a pair nobody judged says nothing about it
 

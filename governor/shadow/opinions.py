@@ -13,6 +13,7 @@ from governor.shadow.judging import discarded
 from governor.shadow.labels import Kappa, differing, drawn, kappa, reading, wilson
 from governor.shadow.measured import Measured, text
 from governor.shadow.plan import QUALITY, ReplayPlan
+from governor.shadow.rubrics import Criterion
 from governor.shadow.statistics import NORMAL, tango_interval, weighted_counts
 
 
@@ -36,7 +37,19 @@ def judge_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[fl
         "discarded": discarded(canaries),
         "length": length_lines(prefix),
         "agreement": kappa_text(kappa([opinion for opinion, _ in told], [label for _, label in told])),
-    }
+    } | ({"criteria": criteria_lines(plan.judge.rubric, prefix, weights)} if plan.judge.rubric else {})
+
+
+def criteria_lines(rubric: Sequence[Criterion], prefix: Sequence[Pair], weights: Sequence[float]) -> list[dict[str, Any]]:
+    """What the judge said by criterion. It decides nothing: one word over all criteria is what people's labels correct."""
+    found = []
+    for one in rubric:
+        seen = [(pair.criteria[one.name], weight) for pair, weight in zip(prefix, weights, strict=True) if one.name in pair.criteria]
+        counts = weighted_counts([value for value, _ in seen], [weight for _, weight in seen])
+        interval = tango_interval(counts)
+        words = {"name": one.name, "weight": one.weight, "n": len(seen)}
+        found.append(words | {"estimate": text(counts.difference), "ci95": [text(interval.low), text(interval.high)]})
+    return found
 
 
 def length_lines(prefix: Sequence[Pair]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import canonical_json, digest
+from governor.shadow.golden import GoldenSet
 from governor.shadow.guards import Contract
+from governor.shadow.rubrics import Criterion
 from governor.shadow.sampling import BLOCK, Draw
 from governor.shadow.statistics import least_pairs, pairs_needed
 
@@ -68,6 +70,7 @@ class Judge:
     family: str = ""  # who trained it, after aliases; empty in plans fixed before this was asked
     budget_pico: str = ""  # most that opinions may cost, out of the run's budget; empty: only the run's
     canaries: int = 0  # known-bad answers planted among its questions
+    rubric: tuple[Criterion, ...] = ()  # what it is to weigh; prompt_sha256 covers it
 
     @property
     def calibrated(self) -> bool:
@@ -145,6 +148,7 @@ class ReplayPlan:
     stream: bool = False  # both arms are streamed, so that the time to the first token is measured
     redact: bool = False  # both arms are sent the same redacted prompt
     translation: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # parameters changed, dropped or blocked, by arm
+    golden: GoldenSet | None = None  # cases with a known answer, asked beside the sample and never counted in it
 
     @property
     def n(self) -> int:
@@ -153,7 +157,8 @@ class ReplayPlan:
     @property
     def harm_level(self) -> float:
         """What a harm e-process must reach: alpha is shared by all critical metrics."""
-        return max(sum(metric.critical for metric in self.metrics), 1) / float(self.alpha_harm)
+        critical = sum(metric.critical for metric in self.metrics) + (self.golden is not None and self.golden.critical)
+        return max(critical, 1) / float(self.alpha_harm)
 
     @property
     def output_contract(self) -> Contract:
@@ -167,7 +172,8 @@ class ReplayPlan:
         found["cost_ceiling_pico"] = None if self.cost_ceiling_pico is None else str(self.cost_ceiling_pico)
         found["population"]["cost_pico"] = str(self.population.cost_pico)
         found["sample"] = [{**row, "cost_pico": str(row["cost_pico"])} for row in found["sample"]]
-        for part, name in ((found, "stream"), (found, "redact"), (found, "translation"), (found["population"], "coverage")):
+        later = ("stream", "redact", "translation", "golden")
+        for part, name in (*((found, name) for name in later), (found["population"], "coverage")):
             if not part[name]:
                 del part[name]  # a plan fixed before a field existed keeps its digest
         for row in found["sample"]:
@@ -200,7 +206,10 @@ class ReplayPlan:
         values["sample"] = tuple(Draw(**{**row, "cost_pico": int(row["cost_pico"])}) for row in values["sample"])
         values["metrics"] = tuple(Metric(**row) for row in values["metrics"])
         values["baseline"], values["candidate"] = Arm(**values["baseline"]), Arm(**values["candidate"])
-        values["judge"] = Judge(**values["judge"]) if values["judge"] else None
+        if judge := values["judge"]:
+            values["judge"] = Judge(**{**judge, "rubric": tuple(Criterion(**one) for one in judge.get("rubric", ()))})
+        if values.get("golden"):
+            values["golden"] = GoldenSet.parse(values["golden"])
         values["budget_pico"] = int(values["budget_pico"])
         values["expected_spend_pico"] = int(values["expected_spend_pico"])
         ceiling = values["cost_ceiling_pico"]

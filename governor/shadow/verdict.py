@@ -16,6 +16,8 @@ from typing import Any, Final
 from governor.ledger.canonical import canonical_json
 from governor.shadow.baseline import AA_LEAST, baseline_check, repeat_check
 from governor.shadow.comparison import FINAL_STATES, Pair
+from governor.shadow.golden import GoldenLine
+from governor.shadow.golden_measured import Golden, measure_golden
 from governor.shadow.measured import Measured, measure
 from governor.shadow.opinions import judge_summary, people_summary
 from governor.shadow.plan import ReplayPlan
@@ -29,8 +31,14 @@ DISTINCT_FROM: Final = 4  # a baseline with fewer different outputs says nothing
 LEAST_USABLE: Final = "0.5"
 
 
-def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping[str, Any]]) -> dict[str, Any]:
-    """The verdict document (no floats). `pairs` may come in any order; positions that are missing or not final end the prefix."""
+def verdict(
+    plan: ReplayPlan | Mapping[str, Any],
+    pairs: Sequence[Pair | Mapping[str, Any]],
+    golden: Sequence[GoldenLine | Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The verdict document (no floats). `pairs` may come in any order; positions that are missing or not final end the prefix.
+    golden: the lines of the plan's golden set, which no sampled pair is mixed with.
+    """
     plan = plan if isinstance(plan, ReplayPlan) else ReplayPlan.parse(plan)
     table = {pair.position: pair for pair in (row if isinstance(row, Pair) else Pair.parse(row) for row in pairs)}
     prefix = finished_prefix(plan, table)
@@ -44,6 +52,7 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
     aa, drifted = baseline_check(plan, prefix)
     repeat, unsteady = repeat_check(plan, prefix)
     variety = distinct_outputs(prefix)
+    known = measure_golden(plan, [line if isinstance(line, GoldenLine) else GoldenLine.parse(line) for line in golden])
     word, decided_by = decide(
         plan,
         prefix,
@@ -52,6 +61,7 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         harmed=cut is not None,
         drifted=bool(drifted or unsteady),
         poor_variety=variety["status"] == "fail",
+        golden=known,
     )
     document = {
         "plan_digest": plan.digest,
@@ -64,7 +74,10 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         "states": states(prefix),
         "distinct_calls": len({pair.record_id for pair in prefix if pair.state == "done"}),
         "clusters": len({plan.sample[pair.position].cluster or pair.record_id for pair in prefix if pair.state == "done"}),
-        "metrics": [{**found.document(final=complete), "aa": own_noise(found.metric.name, repeat, aa)} for found in measured],
+        "metrics": [
+            *({**found.document(final=complete), "aa": own_noise(found.metric.name, repeat, aa)} for found in measured),
+            *([known.document(final=complete)] if known is not None else []),
+        ],
         "aa": aa,
         "repeat": repeat,
         "variety": variety,
@@ -84,6 +97,7 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
         "representativeness": spoken_for(plan.population.coverage, plan.sample, prefix),
         "steps": step_summary(plan, prefix),
         "translation": dict(plan.translation) or None,
+        "golden": known.summary if known is not None else None,
     }
     document |= {name: part for name, part in extra.items() if part is not None}  # a plan that did not ask for them keeps its verdict
     document["sentence"] = sentence(plan, document)
@@ -91,10 +105,10 @@ def verdict(plan: ReplayPlan | Mapping[str, Any], pairs: Sequence[Pair | Mapping
     return document
 
 
-def rederive(plan_body: bytes, pairs_body: bytes) -> bytes:
-    """The verdict file that the plan and the pair table (JSON lines) must give, byte for byte."""
+def rederive(plan_body: bytes, pairs_body: bytes, golden_body: bytes = b"") -> bytes:
+    """The verdict file that the plan, the pair table and the golden lines (JSON lines) must give, byte for byte."""
     plan = ReplayPlan.parse(json.loads(plan_body))
-    return canonical_json(verdict(plan, [json.loads(line) for line in pairs_body.splitlines() if line]))
+    return canonical_json(verdict(plan, *([json.loads(line) for line in body.splitlines() if line] for body in (pairs_body, golden_body))))
 
 
 def finished_prefix(plan: ReplayPlan, table: Mapping[int, Pair]) -> list[Pair]:
@@ -120,6 +134,7 @@ def decide(
     harmed: bool,
     drifted: bool,
     poor_variety: bool,
+    golden: Golden | None = None,
 ) -> tuple[str, str]:
     """(word, what decided it): the first line that holds."""
     done = sum(pair.state == "done" for pair in prefix)
@@ -129,7 +144,9 @@ def decide(
     no_baseline = done >= min(AA_LEAST, plan.n) and usable < Decimal(LEAST_USABLE) * done
     mostly_denied = bool(denied) and (not done or denied > Decimal(plan.max_excluded_share) * len(prefix))
     critical = [found for found in measured if found.metric.critical and found.applies]
-    holds = complete and bool(done) and bool(critical)
+    gate = golden if golden is not None and golden.critical else None
+    holds = complete and bool(done) and bool(critical) and (gate is None or gate.holds)
+    out_of_budget = out_of_budget or (gate is not None and gate.out_of_budget)
     ladder = (
         ((complete or out_of_budget) and mostly_denied, "aborted_policy", "excluded_policy"),
         (out_of_budget, "aborted_budget", "budget"),
@@ -137,6 +154,7 @@ def decide(
         (drifted, "invalid_baseline", "aa"),
         (harmed, "fail", "harm_e_process"),
         (complete and poor_variety, "fail", "variety"),
+        (complete and gate is not None and gate.harmed, "fail", "golden"),
         (holds and all(found.holds(final=False) for found in critical), "pass", "anytime"),
         (holds and all(found.holds(final=True) for found in critical), "pass", "final_test"),
         (complete, "inconclusive", "not_decided"),

@@ -13,6 +13,7 @@ from governor.web.present import MINUS, money_text, percent, plural
 
 METRICS: Final = {
     "quality": ("Quality", "answers that are worse than the current model's"),
+    "golden": ("Golden set", "cases with a known answer, outside the sample"),
     "error": ("Errors", "failed replies"),
     "timeout": ("Timeouts", "replies that did not come in time"),
     "refusal": ("Refusals", "replies that refuse the task"),

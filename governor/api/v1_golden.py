@@ -1,0 +1,62 @@
+"""`/api/v1/golden`: cases whose right answer is known, asked of both routes in shadow runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from litestar import Request, get, post
+from litestar.params import Parameter
+from msgspec import Struct
+
+from governor.actions.context import Actor, Context
+from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
+from governor.api.bodies import raw_body, unpack
+
+TAGS: Final = ["golden"]
+
+
+class Withdrawal(Struct, forbid_unknown_fields=True):
+    """Why the texts are erased; goes on record."""
+
+    reason: str
+
+
+@get("/golden", sync_to_thread=True, tags=TAGS)
+def every(ctx: Context, workflow: Annotated[str, Parameter(query="workflow", max_length=200)] = "") -> dict[str, Any]:
+    """Sets and their versions, without texts."""
+    return {"sets": list_golden(ctx, workflow)}
+
+
+@get("/golden/{name:str}", sync_to_thread=True, tags=TAGS)
+def one(ctx: Context, actor: Actor, name: str, version: Annotated[int | None, Parameter(query="version", ge=1)] = None) -> dict[str, Any]:
+    """The cases of a set; their texts only for people who may read the workflow's content."""
+    return show_golden(ctx, actor, name, version)
+
+
+@post(
+    "/golden/{name:str}",
+    status_code=200,
+    sync_to_thread=True,
+    tags=TAGS,
+    operation_class=raw_body("application/json", "application/x-ndjson", "application/yaml"),
+)
+def keep(
+    request: Request[Actor, Any, Any],
+    ctx: Context,
+    actor: Actor,
+    name: str,
+    body: bytes,
+    workflow: Annotated[str, Parameter(query="workflow", min_length=1, max_length=200, description="Workflow the cases belong to.")],
+) -> dict[str, Any]:
+    """Keep cases (JSON, JSON lines or YAML) as a new version. The same cases again change nothing."""
+    plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
+    return import_golden(ctx, actor, workflow=workflow, name=name, body=plain)
+
+
+@post("/golden/{name:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
+def take_away(ctx: Context, actor: Actor, name: str, data: Withdrawal) -> dict[str, Any]:
+    """Erase the texts of all versions; digests and evidence stay."""
+    return withdraw_golden(ctx, actor, name, data.reason)
+
+
+ROUTES = [every, one, keep, take_away]
