@@ -31,8 +31,6 @@ from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.errors import IntegrityError, Unavailable
 from governor.ports import ModelEndpoint, ModelReply
-from governor.shadow.baseline import AA_LEAST
-from governor.shadow.measured import harmed_after
 from governor.shadow.plan import ReplayPlan
 from governor.store.rows.changes import Change
 
@@ -120,7 +118,7 @@ def measure_recorded(job: Replay) -> None:
         reply = recorded_reply(job.ctx, row)
         if given is None:
             continue  # found by build()
-        facts = measure_reply(reply, job.plan.output_contract, given) if reply is not None else None
+        facts = measure_reply(reply, job.contract, given) if reply is not None else None
         state = "done" if facts is not None or job.plan.baseline_arm == "replayed" else "excluded_content"
         found[position] = Written(state, facts, job.pricer.recorded(row), output_sha256=row["output_sha256"] or "")
     write_recorded(job.ctx, job.run_id, found)
@@ -147,7 +145,7 @@ def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
     size = max(job.plan.concurrency * WAVE // 2, job.plan.block, job.plan.n // WAVES)
     held = False  # is anything of this round under way?
     for at in range(0, len(todo), size):
-        if decided(job):
+        if job.decided():
             job.mark(dict.fromkeys(todo[at:], "skipped_decided"))
             return
         groups, unusable = build(job, todo[at : at + size])
@@ -168,16 +166,6 @@ def afford_nothing(job: Replay, group: Sequence[Task]) -> bool:
     with job.ctx.rows.session() as session:
         run = find_run(session, job.ctx.org, job.run_id)
         return sum(task.worst_pico for task in group) > run.budget_pico - run.spent_pico - run.reserved_pico
-
-
-def decided(job: Replay) -> bool:
-    """Is there no point in sending more: harm is certain, or the baseline itself hardly works?"""
-    prefix = job.finished()
-    done = [pair for pair in prefix if pair.state == "done"]
-    if len(done) >= AA_LEAST and sum(pair.baseline_usable for pair in done) * 10 < len(done):
-        return True
-    weights = [float(job.plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
-    return harmed_after(job.plan, prefix, weights) is not None
 
 
 def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict[int, str]]:
@@ -218,6 +206,6 @@ def outcome(job: Replay, task: Task, reply: ModelReply) -> Written:
     if reply.status == "refused_params":
         return Written("excluded_params")
     given = job.input_of(task.position)
-    facts = measure_reply(reply, job.plan.output_contract, given) if given is not None else None
-    address = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
+    facts = measure_reply(reply, job.contract, given) if given is not None else None
+    address = keep_output(job.ctx, reply, job.capture_mode, job.kept) if reply.status == "ok" else ""
     return priced(job, task, reply, Written("done" if facts else "excluded_content", facts, output_sha256=address))

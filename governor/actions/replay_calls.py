@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -18,7 +19,10 @@ from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, mark
 from governor.adapters.model_endpoint import NOT_SENT
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
+from governor.shadow.baseline import AA_LEAST
 from governor.shadow.comparison import Pair
+from governor.shadow.guards import Contract
+from governor.shadow.measured import harmed_after
 from governor.shadow.plan import Arm, ReplayPlan
 
 WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
@@ -39,7 +43,15 @@ class Replay:
     capture_mode: str = "full"
     table: Table = field(default_factory=dict)
     _inputs: dict[str, Input | None] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)  # addresses of replies that were put away already
     _prefix: list[Pair] = field(default_factory=list)
+    _answered: int = 0  # pairs of the prefix with both answers, and what was seen in them
+    _broken: int = 0
+    _lost: bool = False
+
+    @cached_property
+    def contract(self) -> Contract:
+        return self.plan.output_contract
 
     def input_of(self, position: int) -> Input | None:
         """Read once while it is in use by several arms."""
@@ -59,7 +71,20 @@ class Replay:
             if pair.state in OPEN:
                 break
             self._prefix.append(pair)
+            self._answered += pair.state == "done"
+            self._broken += pair.state == "done" and not pair.baseline_usable
+            self._lost = self._lost or pair.quality[1] < 0 or any(value < 0 for value in pair.d.values())
         return self._prefix
+
+    def decided(self) -> bool:
+        """Is there no point in sending more: harm is certain, or the baseline itself hardly works?"""
+        prefix = self.finished()
+        if self._answered >= AA_LEAST and (self._answered - self._broken) * 10 < self._answered:
+            return True
+        if not self._lost:
+            return False  # without one lost pair there is no harm to weigh
+        weights = [float(self.plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
+        return harmed_after(self.plan, prefix, weights) is not None
 
     def route(self, arm: str) -> Arm:
         return self.plan.candidate if arm == "candidate" else self.plan.baseline

@@ -188,14 +188,19 @@ def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:
     )
 
 
-def keep_output(ctx: Context, reply: ModelReply, mode: str) -> str:
-    """The reply's text into the content store, as the workflow's capture mode lets it; its address, empty where nothing may be kept."""
+def keep_output(ctx: Context, reply: ModelReply, mode: str, known: set[str] | None = None) -> str:
+    """The reply's text into the content store, as the workflow's capture mode lets it; its address, empty where nothing may be kept.
+    known: addresses this run put away before; it is added to.
+    """
     calls = [plain(call) for call in reply.tool_calls]
     message = {"role": "assistant", "content": reply.text, "tool_calls": calls}
     kept = capture(mode, canonical_json({"message": message, "finish_reason": reply.finish_reason}))
     if kept.body is None or kept.sha256 is None:
         return ""
-    ctx.content.put(kept.sha256, kept.body)
+    if known is None or kept.sha256 not in known:
+        ctx.content.put(kept.sha256, kept.body)
+    if known is not None:
+        known.add(kept.sha256)
     return kept.sha256
 
 

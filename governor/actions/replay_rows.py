@@ -117,7 +117,9 @@ def reserve(
         if judge_cap is not None:
             asked = session.exec(rows_like(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.arm).in_(sorted(OPINIONS))))
             left = min(left, judge_cap - sum(row.reserved_pico + parse(row).spend_pico for row in asked))
-        rows = rows_of(session, run_id, {task.position for group in tasks for task in group})
+        arms = None if create else {task.arm for group in tasks for task in group}
+        rows = rows_of(session, run_id, {task.position for group in tasks for task in group}, arms=arms)
+        reserved = 0
         for group in tasks:
             need = sum(task.worst_pico for task in group)
             if need > left:
@@ -140,8 +142,9 @@ def reserve(
                     stored = parse(row)
                     stored.attempts += 1
                     changes.append({"row": row.id, "state": "reserved", "reserved_pico": task.worst_pico, "reply": stored.reply()})
-                run.reserved_pico += task.worst_pico
+                reserved += task.worst_pico
                 granted.append(task)
+        run.reserved_pico += reserved
         session.add(run)
         write_rows(session, changes)
     return granted
@@ -155,17 +158,18 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
     """Write results and turn their reservations into what they cost, in one transaction. A result that is there already stays; the second bill is counted."""
     settled: list[Result] = []
     changes: list[dict[str, Any]] = []
+    spent = released = 0
     with ctx.rows.session(write=True) as session:
         run = find_run(session, ctx.org, run_id, lock=True)
-        rows = rows_of(session, run_id, {task.position for task, _ in done})
+        rows = rows_of(session, run_id, {task.position for task, _ in done}, arms={task.arm for task, _ in done})
         now = ctx.now()
         for task, written in done:
             row = rows[task.position, task.arm]
             cost = task.worst_pico if written.unknown_cost else (written.cost_pico or 0)
             stored = parse(row)
-            run.spent_pico += cost
+            spent += cost
             if row.state == "reserved":
-                run.reserved_pico -= row.reserved_pico
+                released += row.reserved_pico
                 stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
                 stored.lost_pico += cost - (written.cost_pico or 0)
                 stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
@@ -183,6 +187,8 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
                 }
             )
             settled.append(stored)
+        run.spent_pico += spent
+        run.reserved_pico -= released
         session.add(run)
         write_rows(session, changes)
     return settled
@@ -237,11 +243,12 @@ def mark(ctx: Context, run_id: str, states: Mapping[int, str]) -> None:
         )
 
 
-def rows_of(session: Session, run_id: str, positions: Iterable[int]) -> dict[tuple[int, str], Stored]:
-    """Rows as they are now, for reading: they are written with write_rows."""
+def rows_of(session: Session, run_id: str, positions: Iterable[int], arms: Iterable[str] | None = None) -> dict[tuple[int, str], Stored]:
+    """Rows as they are now, for reading: they are written with write_rows. arms: only these."""
     wanted = sorted(positions)
     found: dict[tuple[int, str], Stored] = {}
     for at in range(0, len(wanted), 500):
         query = select(*STORED).where(col(ReplayResult.run_id) == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
+        query = query if arms is None else query.where(col(ReplayResult.arm).in_(sorted(arms)))
         found.update({(row.position, row.arm): row for row in map(Stored._make, session.connection().execute(query))})
     return found
