@@ -20,7 +20,7 @@ from governor.actions import key_history
 from governor.actions.context import Context
 from governor.adapters.anchors import open_anchor
 from governor.errors import AnchorConflict, GovernorError, NotFound
-from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoint, witness_key
+from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoint, witness_keys
 from governor.ledger.note import VerifierKey, parse_note
 from governor.ports import Anchor
 from governor.store import ledger
@@ -132,7 +132,7 @@ def cosigned(ctx: Context, note: str, size: int) -> str:
             row = session.get(LedgerAnchor, (ctx.org, config.name, size)) if config.kind == "witness" else None
             longer = note + (row.receipt.decode("utf-8", "replace") if row is not None else "")
             try:
-                if longer != note and parse_note(longer).cosigned_at(witness_key(config.key)) is not None:
+                if longer != note and any(parse_note(longer).cosigned_at(key) is not None for key in witness_keys(config)):
                     note = longer
             except GovernorError:
                 log.warning("what witness %s answered for size %d is not what is stored", config.name, size)

@@ -15,7 +15,7 @@ from governor.errors import GovernorError, IntegrityError, Invalid
 from governor.ledger.checkpoint import Checkpoint, parse_checkpoint, parse_decimal
 from governor.ledger.cosign import cosign, cosign_mldsa
 from governor.ledger.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
-from governor.ledger.note import Note, VerifierKey, parse_note, strict_base64
+from governor.ledger.note import COSIGNATURE, Note, VerifierKey, parse_note, strict_base64
 from governor.store.witness import Seen, WitnessFolder
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,8 @@ def add_checkpoint(witness: WitnessFolder, body: bytes, now: int) -> Reply:
         if refusal is None:
             lines = cosign(asked.note.text, witness.name, witness.signer, now)
             lines += cosign_mldsa(asked.note.text, witness.name, witness.mldsa_signer, now)
+            for algorithm, older in witness.previous:
+                lines += (cosign if algorithm == COSIGNATURE else cosign_mldsa)(asked.note.text, witness.name, older, now)
             note = f"{asked.note.text}\n{signature_line(body, key)}{lines}"
             witness.see(connection, asked.tree.origin, Seen(asked.tree.size, asked.tree.root, note))
             answer = Reply(200, lines)

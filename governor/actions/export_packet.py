@@ -1,7 +1,7 @@
 """`packet export`: gather what is on record about one decided change and seal it into a packet.
 
 Owns: reading rows into the packet's document, issuing on the ledger, reuse of an earlier issue. Does not own: the packet's bytes (packets/), the report's looks.
-Invariants: the same state gives the same bytes, because an issue of the same facts is found again and its first checkpoint never changes; people appear
+Invariants: the same state gives the same bytes, because an issue of the same facts is found again under the same checkpoint, once witnesses answered; people appear
 as opaque references unless a recipient is named.
 """
 
@@ -17,13 +17,13 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Actor, Context
 from governor.actions.packet_document import Facts, gather
 from governor.actions.rotate_keys import present_issuer
-from governor.errors import NotFound, Refused, Unavailable
+from governor.actions.witnessed import witnessed
+from governor.errors import Refused, Unavailable
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.types import change_stream
 from governor.packets.assemble import PacketEvent, PacketParts, assemble, statement_envelope
 from governor.ports import Renderer
-from governor.store import ledger
 from governor.store.rows.ledger import LedgerEntry
 
 ATTEMPTS: Final = 5
@@ -92,28 +92,17 @@ def _state(ctx: Context, facts: Facts) -> tuple[PacketParts, bytes]:
 
 
 def _assemble(ctx: Context, parts: PacketParts, statement: bytes, issue_idx: int) -> bytes:
+    checkpoint = witnessed(ctx, issue_idx)
     with ctx.rows.session() as session:
-        sealed = _sealed(session, ctx.org, issue_idx)
-    if sealed is None:  # the process died between commit and seal
-        ctx.seal()
-    with ctx.rows.session() as session:
-        checkpoint = ledger.checkpoint_covering(session, ctx.org, issue_idx)
         rows = {row.idx: row for row in _rows(session, ctx.org, [*(event.idx for event in parts.events), issue_idx])}
         events = [
-            PacketEvent(event.idx, rows[event.idx].leaf, ledger.tlog_proof(session, ctx.org, event.idx, checkpoint), event.disclosures)
+            PacketEvent(event.idx, rows[event.idx].leaf, checkpoint.proof(session, ctx.org, event.idx), event.disclosures)
             for event in parts.events
         ]
-        issue = PacketEvent(issue_idx, rows[issue_idx].leaf, ledger.tlog_proof(session, ctx.org, issue_idx, checkpoint))
+        issue = PacketEvent(issue_idx, rows[issue_idx].leaf, checkpoint.proof(session, ctx.org, issue_idx))
     proven = PacketParts(parts.document, parts.log, events, parts.evidence, parts.report)
     signer = ctx.keys.issuer_signer()
     return assemble(proven, statement, issue, issuer_name=ctx.keys.issuer_name(ctx.org), issuer=signer)
-
-
-def _sealed(session: Session, org: str, idx: int) -> object | None:
-    try:
-        return ledger.checkpoint_covering(session, org, idx)
-    except NotFound:
-        return None
 
 
 def _rows(session: Session, org: str, indices: Sequence[int]) -> Sequence[LedgerEntry]:

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, func, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.export_packet import renderer
+from governor.actions.witnessed import witnessed
 from governor.errors import Invalid, NotFound, Refused
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json, digest, parse_timestamp, sha256_hex
@@ -182,17 +183,13 @@ def _state(ctx: Context, facts: Facts) -> tuple[PeriodParts, bytes]:
 
 
 def _assemble(ctx: Context, parts: PeriodParts, statement: bytes, issue_idx: int) -> bytes:
+    checkpoint = witnessed(ctx, issue_idx)
     with ctx.rows.session() as session:
-        sealed = ledger.latest_checkpoint(session, ctx.org)
-    if sealed is None or sealed.size <= issue_idx:  # the process died between commit and seal
-        ctx.seal()
-    with ctx.rows.session() as session:
-        checkpoint = ledger.checkpoint_covering(session, ctx.org, issue_idx)
         [row] = ledger.entries(session, ctx.org, after=issue_idx - 1, limit=1)
-        earlier = [replace(event, proof=ledger.tlog_proof(session, ctx.org, event.idx, checkpoint)) for event in parts.earlier]
-        issue = PacketEvent(issue_idx, row.leaf, ledger.tlog_proof(session, ctx.org, issue_idx, checkpoint))
+        earlier = [replace(event, proof=checkpoint.proof(session, ctx.org, event.idx)) for event in parts.earlier]
+        issue = PacketEvent(issue_idx, row.leaf, checkpoint.proof(session, ctx.org, issue_idx))
         begin, end = parts.entries[0].idx, parts.entries[-1].idx + 1
-        hashes = ledger.range_proof(session, ctx.org, begin, end, checkpoint.size)
+        hashes = ledger.range_proof(session, ctx.org, begin, end, checkpoint.row.size)
     signer = ctx.keys.issuer_signer()
     return assemble_period(
         replace(parts, earlier=earlier), statement, issue, hashes, issuer_name=ctx.keys.issuer_name(ctx.org), issuer=signer

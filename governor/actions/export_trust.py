@@ -11,11 +11,17 @@ def export_trust(ctx: Context, *, root: str = "") -> str:
 
     `root`: verifier key of the root that will sign the text.
     """
-    witnesses = {one.name: one.key for one in ctx.settings.anchors if one.kind == "witness"}
+    witnesses, groups = dict[str, str](), dict[str, list[str]]()
+    for one in ctx.settings.anchors:
+        if one.kind == "witness" and one.earlier:  # any of its keys speaks for it, each within its range
+            groups[one.name] = [f"{one.name}.{number}" for number in range(1, len(one.earlier) + 2)]
+            witnesses |= zip(groups[one.name], (*one.earlier, one.key), strict=True)
+        elif one.kind == "witness":
+            witnesses[one.name] = one.key
     with ctx.rows.session() as session:
         logs, issuers = (_lines(key_chain(session, ctx.org, ctx.keys, role)) for role in ("log", "issuer"))
         second = _lines(key_chain(session, ctx.org, ctx.keys, SECOND)) if ctx.keys.has(SECOND) else []
-    return ctx.keys.trust_text(ctx.org, witnesses, logs=logs, issuers=issuers, second=second, root=root)
+    return ctx.keys.trust_text(ctx.org, witnesses, logs=logs, issuers=issuers, second=second, groups=groups, root=root)
 
 
 def _lines(chain: list[HeldKey]) -> list[str]:

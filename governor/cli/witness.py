@@ -37,6 +37,23 @@ def trust(ctx: typer.Context, folder: Folder, keys: Annotated[list[str], typer.A
     session.print({"logs": added}, "\n".join(f"watches {name}" for name in added))
 
 
+@app.command("rotate")
+def rotate(
+    ctx: typer.Context,
+    folder: Folder,
+    finish: Annotated[bool, typer.Option("--finish", help="The old keys sign no more: every log and verifier knows the new ones.")] = False,
+) -> None:
+    """Replace the keys, keeping the name. Old and new cosign together until --finish; then restart `witness serve`. Prints vkeys and the sizes cosigned so far."""
+    from governor.store.witness import WitnessFolder
+
+    session, witness = session_of(ctx), WitnessFolder(folder)
+    witness.retire() if finish else witness.rotate()
+    now, seen = WitnessFolder(folder), witness.newest()
+    ended = {origin: tree.size for origin, tree in sorted(seen.items())}
+    lines = [*now.vkeys, *(f"cosigned so far: {size} entries of {origin}" for origin, size in ended.items())]
+    session.print({"name": now.name, "vkeys": now.vkeys, "before": witness.vkeys, "sizes": ended}, "\n".join(lines))
+
+
 @app.command("show")
 def show(ctx: typer.Context, folder: Folder) -> None:
     """Its keys, the logs it watches, the size it cosigned last, and how many signed requests it refused."""

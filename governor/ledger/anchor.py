@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -36,6 +37,9 @@ class AnchorConfig(BaseModel):
     outside: bool = Field(default=False, description="Out of reach of everybody who can write to the rows database.")
     run_by: str = Field(default="", max_length=200, description="Who runs it; needed where it is outside.")
     key: str = Field(default="", description="Witness: its vkey. Timestamp: path of the authority's root certificate (PEM).")
+    earlier: tuple[str, ...] = Field(
+        default=(), max_length=20, description="Witness: vkeys that `key` replaced, each with its range of tree sizes behind a blank."
+    )
     branch: str = Field(default="checkpoints", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$", description="Git branch.")
     endpoint: str = Field(default="", max_length=500, description="S3: URL of a store that is not AWS.")
     region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]{1,40}$")
@@ -52,6 +56,11 @@ class AnchorConfig(BaseModel):
         if self.kind == "witness":
             try:
                 parse_vkey(self.key)
+                for one in self.earlier:
+                    key, blank, sizes = one.partition(" ")
+                    parse_vkey(key)
+                    if not blank or not re.fullmatch(r"[0-9]+\.\.[0-9]+", sizes):
+                        raise Invalid(f"an earlier key needs its range of tree sizes, such as {key} 0..212")
             except GovernorError as error:
                 raise ValueError(f"anchor {self.name} needs `key`, the witness's vkey: {error.message}") from None
         if self.kind == "timestamp" and not self.key:
@@ -65,6 +74,11 @@ def witness_key(text: str) -> VerifierKey:
     """A witness cosigns with the cosignature algorithm whichever way its key was written down."""
     found = parse_vkey(text)
     return VerifierKey(found.name, COSIGNATURE, found.public_key) if found.algorithm == ED25519 else found
+
+
+def witness_keys(config: AnchorConfig) -> list[VerifierKey]:
+    """The key of a witness, and those that it replaced."""
+    return [witness_key(text.partition(" ")[0]) for text in (config.key, *config.earlier)]
 
 
 def file_of(origin: str) -> str:

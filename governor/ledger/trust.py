@@ -54,6 +54,7 @@ class Trust:
     sha256: str
     log_ranges: Mapping[bytes, tuple[int, int | None]] = field(default_factory=dict)
     root: VerifierKey | None = None
+    witness_ranges: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
 
     def log_covers(self, key: VerifierKey, size: int) -> bool:
         """Whether the log signed trees of this size with that key."""
@@ -66,8 +67,15 @@ class Trust:
         return "" if self.root is None else f"{self.root.name} {sha256_hex(self.root.public_key)}"
 
     def cosigned(self, note: Note) -> set[str]:
-        """Names of the witnesses whose cosignature on the note is valid."""
-        return {name for name, key in self.witnesses.items() if note.signed_by(key)}
+        """Names of the witnesses whose cosignature on the note is valid, for a tree within the range of the key."""
+        return {name for name, key in self.witnesses.items() if self._in_range(name, note) and note.signed_by(key)}
+
+    def _in_range(self, name: str, note: Note) -> bool:
+        if name not in self.witness_ranges:
+            return True
+        size = note.text.split("\n", 2)[1]
+        first, last = self.witness_ranges[name]
+        return size.isdecimal() and first <= int(size) and (last is None or int(size) <= last)
 
     def quorum_met(self, seen: Iterable[str]) -> bool:
         names = set(seen)
@@ -108,7 +116,17 @@ def parse_trust(data: bytes) -> Trust:
         raise Invalid(f"trust file is not signed by the root {reader.root.name} that it names")
     digest = sha256_hex(data)
     issuers = tuple(reader.issuers)
-    return Trust(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum, issuers, digest, reader.log_ranges, reader.root)
+    return Trust(
+        tuple(reader.logs),
+        reader.witnesses,
+        reader.groups,
+        reader.quorum,
+        issuers,
+        digest,
+        reader.log_ranges,
+        reader.root,
+        reader.witness_ranges,
+    )
 
 
 def check_root(trust: Trust, wanted: str) -> None:
@@ -127,6 +145,7 @@ class _Reader:
         self.groups: dict[str, Group] = {}
         self.issuers: list[Issuer] = []
         self.log_ranges: dict[bytes, tuple[int, int | None]] = {}
+        self.witness_ranges: dict[str, tuple[int, int | None]] = {}
         self.root: VerifierKey | None = None
         self.quorum: str | None = None
         self._members: set[str] = set()
@@ -135,14 +154,12 @@ class _Reader:
         match words:
             case ["root", key] if self.root is None:
                 self.root = _ed25519(key)
-            case ["log", key]:
+            case ["log", key, *sizes] if len(sizes) < 2:  # noqa: PLR2004
                 self._log(key)
-            case ["log", key, sizes]:
-                self._log(key)
-                if ".." in sizes and "/" not in sizes:  # in a plain tlog-policy the third word is an address
-                    self.log_ranges[self.logs[-1].public_key] = _range(sizes)
-            case ["witness", name, key] | ["witness", name, key, _]:
+                self.log_ranges.update((self.logs[-1].public_key, _range(one)) for one in sizes if _is_range(one))
+            case ["witness", name, key, *sizes] if len(sizes) < 2:  # noqa: PLR2004
                 self._witness(name, key)
+                self.witness_ranges.update((name, _range(one)) for one in sizes if _is_range(one))
             case ["group", name, threshold, *members] if members:
                 self._group(name, threshold, members)
             case ["quorum", name]:
@@ -193,6 +210,11 @@ class _Reader:
     def _fresh(self, name: str) -> None:
         if name in {"none", "any", "all"} or name in self.witnesses or name in self.groups:
             raise Invalid(f"{name!r} cannot name a witness or group")
+
+
+def _is_range(word: str) -> bool:
+    """In a plain tlog-policy the last word of a line may be an address."""
+    return ".." in word and "/" not in word
 
 
 def _range(sizes: str) -> tuple[int, int | None]:

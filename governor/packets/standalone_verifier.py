@@ -387,7 +387,7 @@ class Trust:
     def __init__(self, data):
         self.sha256 = sha256(data)
         self.logs, self.witnesses, self.groups, self.members, self.issuers, self.quorum = [], {}, {}, set(), [], None
-        self.log_ranges, self.root = {}, None
+        self.log_ranges, self.witness_ranges, self.root = {}, {}, None
         if len(data) > 256 * 1024 or any((byte < 32 and byte not in (9, 10)) or byte == 127 for byte in data):
             raise Fail("trust file is too large or holds control characters")
         try:
@@ -427,6 +427,10 @@ class Trust:
         first, last = self.log_ranges.get(key[2], (0, None))
         return first <= size and (last is None or size <= last)
 
+    def witness_covers(self, name, size):
+        first, last = self.witness_ranges.get(name, (0, None))
+        return first <= size and (last is None or size <= last)
+
     def _take(self, words):
         kind = words[0]
         if kind == "root" and len(words) == 2 and self.root is None:
@@ -450,6 +454,8 @@ class Trust:
             if algorithm == 1:
                 algorithm, key_id = 4, _key_id(name, 4, public)
             self.witnesses[words[1]] = (name, algorithm, public, key_id)
+            if len(words) == 4 and ".." in words[3] and "/" not in words[3]:
+                self.witness_ranges[words[1]] = _range(words[3])
         elif kind == "group" and len(words) > 3:
             self._group(words[1], words[2], words[3:])
         elif kind == "quorum" and len(words) == 2:
@@ -1026,7 +1032,7 @@ class Packet:
             raise Fail(f"the log key is not valid for tree size {size}")
         if self.issuer is not None and not (self.issuer[1] <= size and (self.issuer[2] is None or size <= self.issuer[2])):
             raise Fail(f"the issuer key is not valid for tree size {size}")
-        found = {name: signed_by(*self.note, key) for name, key in self.trust.witnesses.items()}
+        found = {name: self.trust.witness_covers(name, size) and signed_by(*self.note, key) for name, key in self.trust.witnesses.items()}
         seen, unread = {name for name in found if found[name] is True}, sum(value == UNREAD for value in found.values())
         if not self.trust.met(seen):
             beyond = f" ({unread} signed with ML-DSA-44, which this program cannot check)" if unread else ""

@@ -7,6 +7,7 @@ a log's size never shrinks; a refused request that a log signed is kept, because
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from governor.adapters.key_files import KeySigner, make_key, read_key
-from governor.errors import Invalid, NotFound
+from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_vkey, vkey
 
 MOST_REFUSED: Final = 1000
 BUSY_SECONDS: Final = 20
+PREVIOUS: Final = ((COSIGNATURE, "witness.previous.pem"), (MLDSA_COSIGNATURE, "witness-mldsa.previous.pem"))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class WitnessFolder:
         self.name = (folder / "name").read_text(encoding="utf-8").strip()
         self.signer: KeySigner = read_key(folder / "witness.pem")
         self.mldsa_signer: KeySigner = read_key(folder / "witness-mldsa.pem")
+        self.previous: list[tuple[int, KeySigner]] = [
+            (algorithm, read_key(folder / file)) for algorithm, file in PREVIOUS if (folder / file).exists()
+        ]
 
     @classmethod
     def make(cls, folder: Path, name: str) -> WitnessFolder:
@@ -62,6 +67,20 @@ class WitnessFolder:
         with made.transaction() as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS seen (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
         return made
+
+    def rotate(self) -> None:
+        """New keys under the same name; the ones before cosign beside them until `retire`."""
+        if self.previous:
+            raise Refused("a replacement is under way", hint="end it with `governor witness rotate DIR --finish`")
+        for (_, old), file in zip(PREVIOUS, ("witness.pem", "witness-mldsa.pem"), strict=True):
+            os.link(self.folder / file, self.folder / old)
+            (self.folder / file).unlink()
+        WitnessFolder.make(self.folder, self.name)
+
+    def retire(self) -> None:
+        """The keys before the present ones sign no more and are gone."""
+        for _, file in PREVIOUS:
+            (self.folder / file).unlink(missing_ok=True)
 
     @property
     def vkeys(self) -> list[str]:

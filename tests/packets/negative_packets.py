@@ -427,6 +427,30 @@ def cosigned(signer: SeedSigner, time: int, signed_time: int) -> Built:
     return story.packet(), trust.encode()
 
 
+def cosigned_checkpoint(believed: str, *, size: int | None = None) -> Built:
+    """A cosignature of witness w, over a tree of `size` entries instead of the packet's where given, under a trust file that says `believed`."""
+    story, key = make_story(), VerifierKey("w.example", COSIGNATURE, SeedSigner("w").public_key)
+    plain = story.checkpoint
+
+    def checkpoint() -> str:
+        note, when = plain(), 1_795_000_000
+        said = _text(note)
+        if size is not None:
+            origin, _, root = said.splitlines()
+            said = f"{origin}\n{size}\n{root}\n"
+        raw = key.key_id + when.to_bytes(8, "big") + SeedSigner("w").sign(f"cosignature/v1\ntime {when}\n{said}".encode())
+        return note + f"\u2014 w.example {base64.b64encode(raw).decode()}\n"
+
+    story.checkpoint = checkpoint  # type: ignore[method-assign]
+    return story.packet(), story.trust.decode().replace("quorum none", believed).encode()
+
+
+W, OTHER = (vkey("w.example", SeedSigner(name).public_key) for name in ("w", "other"))
+CASES["witness_key_is_another"] = lambda: cosigned_checkpoint(f"witness w {OTHER}\nquorum w")
+CASES["witness_cosigned_another_size"] = lambda: cosigned_checkpoint(f"witness w {W}\nquorum w", size=4)
+CASES["witness_quorum_two_of_two"] = lambda: cosigned_checkpoint(f"witness w {W}\nwitness x {OTHER}\ngroup both all w x\nquorum both")
+CASES["witness_key_before_its_range"] = lambda: cosigned_checkpoint(f"witness w {W} 1000..\nquorum w")
+CASES["witness_key_behind_its_range"] = lambda: cosigned_checkpoint(f"witness w {W} 0..3\nquorum w")
 CASES["witness_signature_forged"] = lambda: cosigned(SeedSigner("stranger"), 1_795_000_000, 1_795_000_000)
 CASES["witness_time_moved"] = lambda: cosigned(SeedSigner("w"), 1_795_000_001, 1_795_000_000)
 
