@@ -23,6 +23,8 @@ HEAD: Final = 64 << 10
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 ARCHIVES: Final = (_GZIP, _ZSTD)
+WINDOW: Final = 1 << 27
+STEP: Final = 2 << 10
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -35,7 +37,8 @@ def head_of(head: bytes) -> bytes:
             return b""
     if head.startswith(_ZSTD):
         try:
-            return zstandard.ZstdDecompressor().decompressobj().decompress(head)[:HEAD]
+            with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(head) as reader:
+                return reader.read(HEAD)
         except zstandard.ZstdError:
             return b""
     return head.removeprefix(BOM)[:HEAD]
@@ -86,15 +89,15 @@ def _gunzip(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
 
 
 def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
-    factory = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    factory = zstandard.ZstdDecompressor(max_window_size=WINDOW)
     unpack = factory.decompressobj()
     for block in blocks:
         data = block
         while data:
             if unpack.eof:
                 unpack = factory.decompressobj()
-            # small steps: one call unpacks all it is given, so its output is bounded by its input
-            step, data = data[: 64 << 10], data[64 << 10 :]
+            # small steps: one call unpacks all it is given, and four bytes can say 128 KiB; so a step gives 64 MiB at most
+            step, data = data[:STEP], data[STEP:]
             guard.read += len(step)
             out = unpack.decompress(step)
             guard.grew(len(out))

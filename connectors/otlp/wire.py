@@ -27,6 +27,9 @@ from governor.ports import Payload
 ERROR: Final = 2
 _STATUS: Final = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": ERROR}
 _TRACE_HEX, _SPAN_HEX = 32, 16
+LARGEST: Final = 2**63 - 1
+MAX_DEPTH: Final = 200  # arrays in objects in arrays; a request of one span has about ten
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -88,7 +91,7 @@ def spans_of(payload: Payload) -> Iterator[Span | Unread]:
         for value in chunk.values:
             raw = value.as_py()
             try:
-                request = json.loads(raw)
+                request = sound(json.loads(raw), raw)
                 found = list(_from_json(payload.uri, row, request))
             except RecursionError:
                 yield Unread(payload.uri, row, "invalid_json: nested too deeply", raw)
@@ -101,6 +104,21 @@ def spans_of(payload: Payload) -> Iterator[Span | Unread]:
                 continue
             yield from found
             row += len(found)
+
+
+def sound(value: Any, raw: bytes, depth: int = 0) -> Any:
+    """Half a surrogate pair becomes U+FFFD: it is no text that could be stored. Raises RecursionError for what is nested beyond MAX_DEPTH."""
+    if not depth and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH and not _SURROGATE.search(raw):
+        return value
+    if depth > MAX_DEPTH:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {sound(key, raw, depth + 1): sound(part, raw, depth + 1) for key, part in value.items()}
+    if isinstance(value, list):
+        return [sound(part, raw, depth + 1) for part in value]
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _first(payload: Payload) -> bytes:
@@ -197,7 +215,7 @@ def _of(value: Any, name: str) -> Any:
 
 
 def _attributes(items: Any) -> dict[str, Any]:
-    return {item["key"]: _json_value(item.get("value")) for item in items or [] if isinstance(item, dict) and "key" in item}
+    return {str(item["key"]): _json_value(item.get("value")) for item in items or [] if isinstance(item, dict) and "key" in item}
 
 
 def _json_value(value: Any) -> Any:  # noqa: PLR0911 - one arm per kind of value
@@ -223,9 +241,10 @@ def _json_value(value: Any) -> Any:  # noqa: PLR0911 - one arm per kind of value
 
 def _number(kind: type[int | float], value: Any) -> Any:
     try:
-        return kind(value)
-    except (TypeError, ValueError):
+        found = kind(value)
+    except (TypeError, ValueError, OverflowError):
         return str(value)
+    return found if abs(found) <= LARGEST or kind is float else str(value)  # OTLP's integers have 64 bits
 
 
 def _hex(value: Any, length: int) -> str:
@@ -240,6 +259,7 @@ def _hex(value: Any, length: int) -> str:
 
 def _nanos(value: Any) -> int:
     try:
-        return int(value or 0)
-    except (TypeError, ValueError):
+        found = int(value or 0)
+    except (TypeError, ValueError, OverflowError):
         return 0
+    return found if abs(found) <= LARGEST else 0
