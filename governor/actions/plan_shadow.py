@@ -30,8 +30,8 @@ from governor.shadow.families import judge_family
 from governor.shadow.judging import CANARIES, prompt_sha256
 from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
 from governor.shadow.rubrics import read_rubric
-from governor.shadow.sampling import draw
 from governor.shadow.statistics import least_pairs
+from governor.shadow.units import draw_units, group
 
 WINDOW_DAYS: Final = 31
 AA_REPLAYS: Final = 200  # the baseline is asked twice on a third of the sample, at most this often
@@ -54,6 +54,7 @@ OPTIONS: Final = frozenset(
         "max_excluded_share",
         "stream",
         "redact",
+        "unit",
     }
 )
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "leak")
@@ -90,10 +91,20 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     metrics = choose_metrics(metric_names(workflow, contract, baseline_arm), request.get("margins") or {}, size)
     if "discordance" in options:
         refuse_underpowered(metrics, size, Decimal(share(options["discordance"], "discordance")))
-    refuse_too_few(eligible, max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
-    again = whole(options.get("aa_replays", min(AA_REPLAYS, -(-size // 3))), "aa_replays", 0, size) if baseline_arm == "replayed" else 0
+    unit = str(options.get("unit", "trace"))
+    if unit not in {"trace", "call"}:
+        raise Invalid(f"unit is trace or call, not {unit!r}")
+    tooled = frozenset(row["cluster"] for row in eligible.rows.values() if row["with_tools"]) if unit == "trace" else frozenset()
+    units = group(eligible.candidates, tooled)
+    refuse_too_few(eligible, len(units), max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
     seed = str(options.get("seed") or digest({"request": plain(dict(request)), "snapshot": found.snapshot})[:32])
-    sample = draw(eligible.candidates, size, seed)
+    sample = draw_units(units, size, seed)
+    calls = len(sample.draws)
+    if calls > LARGEST_SAMPLE:
+        raise Refused(
+            f"{size} traces have {calls} calls to replay; a plan has at most {LARGEST_SAMPLE}", hint="use a smaller --sample, or unit=call"
+        )
+    again = whole(options.get("aa_replays", min(AA_REPLAYS, -(-calls // 3))), "aa_replays", 0, calls) if baseline_arm == "replayed" else 0
     limit = whole(options.get("max_output_tokens", 4096), "max_output_tokens", 1, 200_000)
     starts = [row["start_time"] for row in eligible.rows.values()]
     span = max((max(starts) - min(starts)).total_seconds() / 86_400, 0)
@@ -124,7 +135,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         endpoint=endpoint.id,
         protocol=endpoint.protocol,
         baseline_arm=baseline_arm,
-        aa_size=whole(options.get("aa_size", min(200, -(-size // 3)) if baseline_arm == "recorded" else size), "aa_size", 0, size),
+        aa_size=whole(options.get("aa_size", min(200, -(-calls // 3)) if baseline_arm == "recorded" else calls), "aa_size", 0, calls),
         budget_pico=budget_pico(request.get("budget_usd", "20")),
         max_output_tokens=limit,
         timeout_ms=whole(options.get("timeout_s", endpoint.timeout_s), "timeout_s", 1, 3600) * 1000,
@@ -186,12 +197,13 @@ def metric_names(workflow: WorkflowDocument, contract: Mapping[str, Any] | None,
     return (*GUARDS, *(name for name, there in optional.items() if there), "quality")
 
 
-def refuse_too_few(eligible: Eligible, needed: int, workflow_id: str) -> None:
-    if len(eligible.candidates) >= needed:
+def refuse_too_few(eligible: Eligible, units: int, needed: int, workflow_id: str) -> None:
+    """units: what may be drawn, a trace with tools being one."""
+    if units >= needed:
         return
     left_out = ", ".join(f"{count} {reason}" for reason, count in eligible.excluded.most_common(4))
     raise Refused(
-        f"workflow {workflow_id} has {len(eligible.candidates)} calls that can be replayed and this claim needs {needed}"
+        f"workflow {workflow_id} has {units} {'calls' if units == len(eligible.candidates) else 'traces'} that can be replayed and this claim needs {needed}"
         + (f" (left out: {left_out})" if left_out else ""),
         hint="capture content for the workflow (content_capture redacted or full), wait for more traffic, or widen the margins",
     )

@@ -47,6 +47,7 @@ COLUMNS: Final = {
     "image_output_tokens": "c.image_output_tokens",
     "duration_ms": "c.duration_ms",
     "data_class": "c.data_class",
+    "with_tools": "(c.tools_sha256 IS NOT NULL OR list_has_any(coalesce(c.finish_reasons, []), ['tool_calls', 'tool_use']))",
     "replayable": "coalesce(w.replayable, c.replayable)",
     "replay_blockers": "array_to_string(coalesce(w.replay_blockers, c.replay_blockers), ',')",
     "content_state": "coalesce(w.content_state, c.content_state)",

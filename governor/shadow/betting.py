@@ -43,14 +43,14 @@ def wealth(increments: Vector, worst: float, target: float, prior_square: float,
     return np.exp(np.minimum(logs, 300.0))
 
 
-def noninferiority_wealth(differences: Sequence[int], weights: Sequence[float], margin: float, cap: float, block: int) -> Vector:
+def noninferiority_wealth(differences: Sequence[float], weights: Sequence[float], margin: float, cap: float, block: int) -> Vector:
     """E-process against H0: mean difference <= -margin. cap: the largest weight the plan can give."""
     d, w = np.asarray(differences, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     prior = (PRIOR_DISCORDANCE + margin * margin) / cap
     return wealth(w * (d + margin) / cap, margin - 1.0, margin / cap, prior, block)
 
 
-def harm_wealth(differences: Sequence[int], weights: Sequence[float], margin: float, cap: float, block: int) -> Vector:
+def harm_wealth(differences: Sequence[float], weights: Sequence[float], margin: float, cap: float, block: int) -> Vector:
     """E-process against H0: mean difference >= -margin; it grows when the candidate loses more than allowed."""
     d, w = np.asarray(differences, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     prior = (PRIOR_DISCORDANCE + margin * margin) / cap
@@ -58,7 +58,7 @@ def harm_wealth(differences: Sequence[int], weights: Sequence[float], margin: fl
 
 
 def anytime_interval(
-    differences: Sequence[int], weights: Sequence[float], cap: float, block: int, alpha: float = 0.05
+    differences: Sequence[float], weights: Sequence[float], cap: float, block: int, alpha: float = 0.05
 ) -> tuple[float, float]:
     """Confidence sequence of the mean difference at the last block, two one-sided betting tests at alpha / 2, intersected over time."""
     d, w = np.asarray(differences, dtype=np.float64), np.asarray(weights, dtype=np.float64)

@@ -17,6 +17,7 @@ from governor.shadow.corrected import Corrected, corrected
 from governor.shadow.judging import discarded
 from governor.shadow.plan import Metric, ReplayPlan
 from governor.shadow.statistics import Counts, deflated, design_effect, noninferiority_p, tango_interval, weighted_counts
+from governor.shadow.units import by_unit, ends, shared, units_done, whole_traces
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,25 @@ def harmed_after(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[flo
     """Pairs of the prefix after which some critical metric shows certain harm; a run may stop there."""
     level = plan.harm_level
     found: list[int] = []
+    stops = unit_ends(plan, len(prefix))
+    weights = shared(plan, prefix, weights)
     for metric in plan.metrics:
         best = readings(metric, prefix)[1] if metric.critical else []
         if min(best, default=0) < 0:  # nothing lost is no harm, whatever the weights
-            over = np.flatnonzero(harm_wealth(best, weights, float(metric.margin), float(plan.weight_cap), plan.block) >= level)
-            found += [(int(over[0]) + 1) * plan.block] if len(over) else []
+            values, heavy = by_unit(best, weights, stops) if stops else (best, weights)
+            over = np.flatnonzero(harm_wealth(values, heavy, float(metric.margin), float(plan.weight_cap), plan.block) >= level)
+            found += [position_of(stops, (int(over[0]) + 1) * plan.block)] if len(over) else []
     return min(found, default=None)
+
+
+def unit_ends(plan: ReplayPlan, length: int) -> list[int]:
+    """Where units end; empty where every unit is one call and nothing has to be gathered."""
+    return ends(plan, length) if whole_traces(plan.sample) else []
+
+
+def position_of(stops: Sequence[int], units: int) -> int:
+    """Pairs of the prefix that the first `units` units are."""
+    return stops[units - 1] if stops else units
 
 
 def readings(metric: Metric, prefix: Sequence[Pair]) -> tuple[list[int], list[int]]:
@@ -102,9 +116,13 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
     quality = metric.kind == "quality"
     worst, best = readings(metric, prefix)
     margin, cap, level = float(metric.margin), float(plan.weight_cap), plan.harm_level
-    gains = noninferiority_wealth(worst, weights, margin, cap, plan.block)
-    losses = harm_wealth(best, weights, margin, cap, plan.block)
-    pairs_at = np.cumsum([pair.state == "done" for pair in prefix])[plan.block - 1 :: plan.block][: len(gains)]
+    stops = unit_ends(plan, len(prefix))
+    low, heavy = by_unit(worst, weights, stops) if stops else (worst, weights)
+    high = by_unit(best, weights, stops)[0] if stops else best
+    gains = noninferiority_wealth(low, heavy, margin, cap, plan.block)
+    losses = harm_wealth(high, heavy, margin, cap, plan.block)
+    counted = units_done(prefix, stops) if stops else np.cumsum([pair.state == "done" for pair in prefix])
+    pairs_at = np.asarray(counted)[plan.block - 1 :: plan.block][: len(gains)]
     gains = np.where(pairs_at >= plan.least_anytime_pairs, gains, 0.0) if len(gains) else gains
     over = np.flatnonzero(losses >= level)
     names = traces(plan, prefix)
@@ -123,10 +141,10 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         unlabelled=sum(pair.state == "done" and pair.quality[0] != pair.quality[1] for pair in prefix) if quality else 0,
         e_value=float(gains.max()) if len(gains) else 0.0,
         harm_e=float(losses.max()) if len(losses) else 0.0,
-        harm_at=(int(over[0]) + 1) * plan.block if len(over) else None,
+        harm_at=position_of(stops, (int(over[0]) + 1) * plan.block) if len(over) else None,
         p_final=noninferiority_p(counts, margin) if labelled is None else labelled.p,
         labelled=labelled,
-        anytime=anytime_interval(worst, weights, cap, plan.block),
+        anytime=anytime_interval(low, heavy, cap, plan.block),
         pass_level=1 / float(plan.alpha_anytime),
         alpha_final=float(plan.alpha_final),
         clusters=len({name for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}),

@@ -179,6 +179,8 @@ class ReplayPlan:
         for row in found["sample"]:
             if not row["tokens"]:
                 del row["tokens"]
+            if row["steps"] == 1:
+                del row["steps"]
         if not self.aa_replays:
             del found["aa_replays"]  # plans fixed before this field existed keep their digest
         if self.labels == LABELS:

@@ -41,6 +41,7 @@ class Draw:
     cost_pico: int
     cluster: str = ""
     tokens: int = 0  # what production used, in and out
+    steps: int = 1  # calls of this draw, one after the other: the recorded steps of a trace that was drawn as a whole
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,14 @@ def draw(population: Sequence[Candidate], size: int, seed: str) -> Sample:
                     tokens=call.tokens,
                 )
             )
+    return Sample(tuple(picks[:size]), _ratio(whole, count * min(masses)), digest_of(ordered))
+
+
+def digest_of(calls: Sequence[Candidate]) -> str:
     lines = hashlib.sha256()
-    for call in ordered:
+    for call in sorted(calls):
         lines.update(f"{call.cost_pico}\t{call.record_id}\n".encode())
-    return Sample(tuple(picks[:size]), _ratio(whole, count * min(masses)), lines.hexdigest())
+    return lines.hexdigest()
 
 
 def _number(seed: str, purpose: str, block: int, item: int) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from governor.shadow.comparison import Pair
 from governor.shadow.guards import Facts
 from governor.shadow.plan import ReplayPlan
+from governor.shadow.units import whole_traces
 
 
 def diverges(taped: Facts, candidate: Facts) -> bool | None:
@@ -41,4 +42,15 @@ def step_summary(plan: ReplayPlan, prefix: Sequence[Pair]) -> dict[str, Any] | N
         "diverged_traces": len(first),
         "diverged_at": {str(step): count for step, count in sorted(Counter(first.values()).items())},
         "tools_executed": 0,
+        **({"whole_traces": whole(plan, prefix)} if whole_traces(plan.sample) else {}),
     }
+
+
+def whole(plan: ReplayPlan, prefix: Sequence[Pair]) -> int:
+    """Traces of which every recorded step that may be replayed was compared."""
+    done: dict[str, set[str]] = {}
+    for pair in prefix:
+        if pair.state == "done":
+            done.setdefault(plan.sample[pair.position].cluster or pair.record_id, set()).add(pair.record_id)
+    steps = {pick.cluster or pick.record_id: pick.steps for pick in plan.sample}
+    return sum(len(seen) == steps[name] > 1 for name, seen in done.items())

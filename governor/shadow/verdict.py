@@ -26,6 +26,7 @@ from governor.shadow.scope import spoken_for
 from governor.shadow.sentence import sentence
 from governor.shadow.software import SOFTWARE
 from governor.shadow.steps import step_summary
+from governor.shadow.units import shared
 
 DISTINCT_FROM: Final = 4  # a baseline with fewer different outputs says nothing about variety
 LEAST_USABLE: Final = "0.5"
@@ -42,11 +43,12 @@ def verdict(
     plan = plan if isinstance(plan, ReplayPlan) else ReplayPlan.parse(plan)
     table = {pair.position: pair for pair in (row if isinstance(row, Pair) else Pair.parse(row) for row in pairs)}
     prefix = finished_prefix(plan, table)
-    weights = [float(plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
+    drawn = [float(plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
+    weights = shared(plan, prefix, drawn)  # a trace counts once in a test; its money is that of all its steps
     measured = [measure(plan, metric, prefix, weights) for metric in plan.metrics]
     cut = min((found.harm_at for found in measured if found.metric.critical and found.harm_at is not None), default=None)
     if cut is not None:
-        prefix, weights = prefix[:cut], weights[:cut]
+        prefix, weights, drawn = prefix[:cut], weights[:cut], drawn[:cut]
         measured = [measure(plan, metric, prefix, weights) for metric in plan.metrics]
     complete = cut is None and len(prefix) == plan.n
     aa, drifted = baseline_check(plan, prefix)
@@ -85,7 +87,7 @@ def verdict(
         "segments": segment_lines(plan, prefix, weights),
         "judge": judge_summary(plan, prefix, weights),
         "people": people_summary(plan, prefix, measured),
-        "cost": cost_summary(plan, prefix, weights),
+        "cost": cost_summary(plan, prefix, drawn),
         "latency": latency_summary(plan, prefix),
         "still_needed": needed_summary(plan, measured, prefix, complete=complete) if word == "inconclusive" else None,
         "limitations": limitations(plan, prefix, compared=bool(aa["n"] or repeat["n"]), drifted=any(one["drift"] for one in aa["metrics"])),
