@@ -95,6 +95,13 @@ class RoleNotNeeded(Refused):
     hint = "`governor change show ID` lists the roles this change needs and why"
 
 
+class PasskeyNeeded(Refused):
+    """Policy asks for the person's own device; a password or token stands behind this approval."""
+
+    code = "passkey_needed"
+    hint = "approve on the change's page with your passkey (register one under Settings; docs/passkeys.md)"
+
+
 class WrongState(Refused):
     code = "wrong_state"
 

@@ -63,7 +63,7 @@ class Assessment:
         return self.digest != self.change.digest
 
     def needs(self) -> list[dict[str, Any]]:
-        return [{"role": need.role, "reason": need.reason, "reasons": list(need.reasons)} for need in self.decision.needs]
+        return [{"role": need.role, "reason": need.reason, "reasons": list(need.reasons), **need.asked} for need in self.decision.needs]
 
 
 def find_change(session: Session, org: str, change_id: str, *, lock: bool = False) -> Change:

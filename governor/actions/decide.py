@@ -16,7 +16,7 @@ from governor.actions.expire import expire_change
 from governor.actions.passkeys import finish_decision
 from governor.actions.review import ensure_review
 from governor.changes import Docket, Person, State, Vote, may_decide, move
-from governor.errors import ExpiredApproval, Forbidden, Invalid, PolicyRefused, Unauthenticated
+from governor.errors import ExpiredApproval, Forbidden, Invalid, PasskeyNeeded, PolicyRefused, Unauthenticated
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
@@ -87,6 +87,8 @@ def record(
         if approving and not found.decision.allow:
             problems = [violation.message for violation in found.decision.violations] or ["policy is undecided"]
             raise PolicyRefused(f"policy does not allow {change.id}: {'; '.join(problems)}", hint="reject it, or propose another candidate")
+        if approving and signed is None and any(need.role == answered and need.strength for need in found.decision.needs):
+            raise PasskeyNeeded(f"policy asks that {answered} approves {change.id} with a passkey; this is a weaker sign-in ({actor.auth})")
         expires = tx.now + timedelta(days=ctx.settings.approval_days) if approving else None
         vote = Vote(person.id, answered, decision, digest, expires)
         after = with_vote(found.docket, vote)

@@ -107,7 +107,7 @@ def review_entry(ctx: Context, found: Assessment, now: datetime) -> EntryDraft:
         payload={
             "change": found.change.id,
             "digest": found.binding.digest,
-            "needs": [{"role": need.role, "reason": need.reason} for need in decision.needs],
+            "needs": [{"role": need.role, "reason": need.reason, **need.asked} for need in decision.needs],
             "violations": violations,
             "verdict": str(found.verdict.get("verdict", "")),
             "parts": {

@@ -127,6 +127,7 @@ def need_document(need: dict[str, Any], found: Assessment, persons: list[Person]
     vote = next((one for one in found.docket.standing(now) if one.role == need["role"]), None)
     return {
         **need,
+        "strength": need.get("strength", ""),
         "status": "answered" if vote else "open",
         "by": names.get(vote.person_id) if vote else None,
         "may": [] if vote else who_may(found.docket, persons, need["role"], now),

@@ -112,7 +112,13 @@ def _plain(one: Any) -> dict[str, Any]:
 
 TABLE_FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "data_classes": {"rank": int, "providers": list, "regions": list, "max_retention_days": (int, type(None))},
-    "approval": {"finance_delta_micro_usd": int, "security_classes": list, "security_risk_tiers": list},
+    "approval": {
+        "finance_delta_micro_usd": int,
+        "security_classes": list,
+        "security_risk_tiers": list,
+        "passkey_classes": list,
+        "passkey_risk_tiers": list,
+    },
     "limits": {"budget_warn_percent": int, "environments": dict},
 }
 

@@ -52,11 +52,17 @@ class Undecided:
 
 @dataclass(frozen=True)
 class Need:
-    """A role that must approve, and why. `reason` is `reasons` in one sentence."""
+    """A role that must approve, and why. `reason` is `reasons` in one sentence. strength: passkey where no weaker sign-in counts."""
 
     role: str
     reason: str
     reasons: tuple[str, ...] = ()
+    strength: str = ""
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What is asked beyond the role; nothing where any sign-in counts."""
+        return {"strength": self.strength} if self.strength else {}
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,13 @@ def read_decision(document: Any) -> Decision:
     return decision
 
 
+def _need(need: Mapping[str, Any]) -> Need:
+    strength = need.get("strength", "")
+    if strength not in {"", "passkey"}:
+        raise ValueError(f"unknown strength {strength!r}")
+    return Need(need["role"], need["reason"], tuple(need.get("reasons", ())), strength)
+
+
 def _read(document: Mapping[str, Any]) -> Decision:
     allow = document["allow"]
     if not isinstance(allow, bool):
@@ -120,7 +133,7 @@ def _read(document: Mapping[str, Any]) -> Decision:
         warnings=tuple(sorted(Violation(**found) for found in document.get("warnings", ()))),
         waived=tuple(sorted(Waived(**found) for found in document.get("waived", ()))),
         undecided=tuple(sorted(Undecided(**found) for found in document.get("undecided", ()))),
-        needs=tuple(Need(need["role"], need["reason"], tuple(need.get("reasons", ()))) for need in document.get("needs", ())),
+        needs=tuple(_need(need) for need in document.get("needs", ())),
         route=document.get("route"),
         route_status=str(document.get("route_status", "undecided")),
         data_class=document.get("data_class"),

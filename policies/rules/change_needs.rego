@@ -33,8 +33,17 @@ needs := [need |
 	some role in roles
 	why := sort([entry.reason | some entry in because; entry.role == role])
 	count(why) > 0
-	need := {"role": role, "reason": concat("; ", why), "reasons": why}
+	need := object.union({"role": role, "reason": concat("; ", why), "reasons": why}, strength)
 ]
+
+# Off unless the organization names tiers or classes: a decision without the person's own device then does not count.
+strength := {"strength": "passkey"} if signed_by_device
+
+strength := {} if not signed_by_device
+
+signed_by_device if workflow.risk_tier in approval.passkey_risk_tiers
+
+signed_by_device if data_class in approval.passkey_classes
 
 because contains {"role": "owner", "reason": "the owner answers for the workflow"} if known
 

@@ -57,3 +57,16 @@ test_nobody_to_approve_is_refused if {
 	decision := data.governor.change.decision with input as object.union(example.change, {"workflow_id": "ghost"}) with data.catalog as example.catalog
 	decision.allow == false
 }
+
+strengths(table) := {object.get(need, "strength", "") | some need in found} if {
+	catalog := object.union(example.catalog, {"tables": {"approval": table}})
+	found := change_needs.needs with input as object.union(example.change, {"workflow_id": "claims"}) with data.catalog as catalog
+}
+
+test_any_sign_in_counts_unless_the_organization_says_otherwise if strengths({}) == {""}
+
+test_a_passkey_for_a_risk_tier if strengths({"passkey_risk_tiers": ["high"]}) == {"passkey"}
+
+test_a_passkey_for_a_data_class if strengths({"passkey_classes": ["restricted"]}) == {"passkey"}
+
+test_another_tier_asks_for_none if strengths({"passkey_risk_tiers": ["low"]}) == {""}

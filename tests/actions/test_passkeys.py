@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from litestar.testing import TestClient
 
 from governor.actions.context import OPERATOR
-from governor.actions.decide import approve
+from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.passkey_challenges import available, site
 from governor.actions.passkeys import begin_decision, begin_registration, finish_registration, list_passkeys, revoke_passkey
 from governor.actions.sign_in import set_password
 from governor.asgi import create_app
-from governor.errors import Forbidden, Refused, Unauthenticated
+from governor.errors import Forbidden, PasskeyNeeded, Refused, Unauthenticated
 from governor.packets import standalone_verifier
 from governor.packets.verify import verify_packet
 
@@ -141,6 +141,24 @@ def test_what_is_not_the_persons_own_answer_is_refused(named: Any) -> None:
         decided(named, "dana", change, json.dumps(forged))
     assert named.entries("change:approve") == []
     decided(named, "dana", change, device.sign(asked(named, "dana", change)))
+
+
+@pytest.mark.parametrize(("table", "needed"), [("passkey_risk_tiers: [high]", True), ("passkey_risk_tiers: [low]", False)])
+def test_a_risk_tier_may_ask_for_a_passkey(named: Any, table: str, needed: bool) -> None:
+    device = registered(named, "dana")
+    named.apply(f"kind: organization\ntables:\n  approval: {{{table}}}\n")
+    change = named.reviewed()
+    assert [need.get("strength") for need in named.entries("change:review")[-1]["payload"]["needs"]] == ["passkey" if needed else None] * 2
+    if needed:
+        with pytest.raises(PasskeyNeeded, match=r"owner approves RC-1 with a passkey.*token") as refused:
+            approve(named.ctx, named.person("dana"), change["id"], digest=change["digest"], reason="evidence read")
+        assert (refused.value.code, named.entries("change:approve")) == ("passkey_needed", [])
+        decided(named, "dana", change, device.sign(asked(named, "dana", change)))
+    else:
+        approve(named.ctx, named.person("dana"), change["id"], digest=change["digest"], reason="evidence read")
+    assert len(named.entries("change:approve")) == 1
+    if needed:  # stopping a change needs no device
+        reject(named.ctx, named.person("sol"), change["id"], digest=change["digest"], reason="new exposure")
 
 
 def test_who_may_ask_and_who_may_revoke(named: Any) -> None:
