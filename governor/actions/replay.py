@@ -142,7 +142,7 @@ def carry_out(job: Replay) -> None:
 
 def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
     """Calls that may be sent: reserved some positions at a time, while the calls before them are under way. Ends where the budget does not reach for now."""
-    size = max(job.plan.concurrency * WAVE // 2, job.plan.block, job.plan.n // WAVES)
+    size = max(job.plan.concurrency * WAVE, job.plan.block, job.plan.n // WAVES)
     held = False  # is anything of this round under way?
     for at in range(0, len(todo), size):
         if job.decided():

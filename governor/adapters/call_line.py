@@ -17,8 +17,9 @@ from typing import Final
 
 from governor.ports import ModelReply, ModelRequest
 
-AHEAD: Final = 8  # requests taken per connection: one in flight, the others ready when it comes back
-LINGER_S: Final = 0.03  # answers of so long are handed over together, so that a fast endpoint does not cost a transaction each
+LEAST_AHEAD: Final = 2  # requests taken per connection: one in flight, one ready when it comes back
+MOST_AHEAD: Final = 16  # where the caller is too late with two, because calls are fast or it has much to write down
+LINGER_S: Final = 0.1  # answers of so long are handed over together, so that a fast endpoint does not cost a transaction each
 Answer = tuple[ModelRequest, ModelReply]
 Call = Callable[[ModelRequest], Awaitable[ModelReply]]
 
@@ -44,9 +45,10 @@ class CallLine:
         thread = threading.Thread(target=self._thread, name="model-endpoint", daemon=True)
         thread.start()
         open_calls, more = 0, True
+        ahead, least, most = (self._concurrency * factor for factor in (LEAST_AHEAD, LEAST_AHEAD, MOST_AHEAD))
         try:
             while True:
-                while more and open_calls < self._concurrency * AHEAD:
+                while more and open_calls < ahead:
                     request = next(source, None)
                     if request is None:
                         more = False
@@ -55,8 +57,14 @@ class CallLine:
                     self._give(request)
                 if not more and not open_calls:
                     return
-                found = self._take()
+                enough = min(ahead // 2, open_calls)
+                late = len(self._answers) >= enough  # they waited for us
+                found = self._take(enough)
                 open_calls -= len(found)
+                if late:
+                    ahead = min(ahead * 2, most)
+                elif len(found) < enough:
+                    ahead = max(ahead // 2, least)
                 yield found
         finally:
             self._leave()
@@ -68,12 +76,11 @@ class CallLine:
             with contextlib.suppress(RuntimeError):  # it closed meanwhile
                 self._loop.call_soon_threadsafe(self._wake.set)
 
-    def _take(self) -> list[Answer]:
+    def _take(self, enough: int) -> list[Answer]:
         with self._news:
             while not self._answers and not self._over:
                 self._news.wait()
-            if len(self._answers) < self._concurrency and not self._over:
-                self._news.wait_for(lambda: len(self._answers) >= self._concurrency * AHEAD // 2 or self._over, LINGER_S)
+            self._news.wait_for(lambda: len(self._answers) >= enough or self._over, LINGER_S)
             found = list(self._answers)
             self._answers.clear()
         if not found:
