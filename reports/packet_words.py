@@ -22,6 +22,7 @@ VERDICTS: Final = {
 }
 METRICS: Final = {
     "quality": "Answers as good as before",
+    "golden": "Right on the cases with a known answer",
     "error": "Calls without an error",
     "timeout": "Calls answered in time",
     "refusal": "Answers not refused",
