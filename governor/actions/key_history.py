@@ -8,6 +8,7 @@ database can add a key; a range is of tree sizes, never of clock time.
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
 SECOND: Final = "log-mldsa"
 ROLES: Final = ("log", SECOND, "issuer", "producer")
 RESTORE: Final = "ledger:restore"
+INCARNATIONS: Final = "ledger/incarnation"  # the stream of those entries
 MOST: Final = 1000
 FAR: Final = 2**63 - 1
 
@@ -68,8 +70,8 @@ def restoring(payload: dict[str, Any]) -> bytes:
 
 def log_key(session: Session, org: str, keys: FileKeys) -> VerifierKey:
     """The log's present key, with those it replaced and the incarnations before this one."""
-    present, *before = key_chain(session, org, keys, "log")
-    told = restores(session, org, keys)
+    present, *before = chain = key_chain(session, org, keys, "log")
+    told = restores(session, org, keys, chain) if present.first or before else []
     ended = tuple(Ended(one["origin"], one["agreed"], one["lost"]) for one in told[0][1].payload["ended"]) if told else ()
     ends = {
         (one.origin, one.lost) for one in ended
@@ -78,11 +80,11 @@ def log_key(session: Session, org: str, keys: FileKeys) -> VerifierKey:
     return VerifierKey(present.name, ED25519, present.public_key, earlier, ended)
 
 
-def restores(session: Session, org: str, keys: FileKeys) -> list[tuple[LedgerEntry, Entry]]:
+def restores(session: Session, org: str, keys: FileKeys, chain: Sequence[HeldKey] = ()) -> list[tuple[LedgerEntry, Entry]]:
     """The decisions by which the log went on after a restored database, newest first: each named by the key chain of this home."""
-    keys_seen = {one.key_id for one in key_chain(session, org, keys, "log")}
-    rows = ledger.entries(session, org, type=RESTORE, limit=MOST)
-    told = [(row, Entry.parse(row.leaf)) for row in rows]
+    keys_seen = {one.key_id for one in chain or key_chain(session, org, keys, "log")}
+    rows = ledger.entries(session, org, stream=INCARNATIONS, limit=MOST)
+    told = [(row, Entry.parse(row.leaf)) for row in rows if row.type == RESTORE]
     return [one for one in reversed(told) if one[1].payload.get("key_id") in keys_seen and _vouched(one[1])]
 
 
@@ -91,7 +93,7 @@ def key_chain(session: Session, org: str, keys: FileKeys, role: str) -> list[Hel
     signer = keys.signer(role)
     rows = [*ledger.entries(session, org, stream=key_stream(role), limit=MOST)]
     if role in {"log", SECOND}:
-        rows += ledger.entries(session, org, type=RESTORE, limit=MOST)
+        rows += ledger.entries(session, org, stream=INCARNATIONS, limit=MOST)
     entries = [(row, Entry.parse(row.leaf)) for row in rows]
     name = keys.issuer_name(org) if role == "issuer" else keys.origin(org) if role != "producer" else ""
     chain = [HeldKey(role, signer.key_id, signer.public_key, "active", name=name)]

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.anchors import opened
 from governor.actions.context import Actor, Context
-from governor.actions.key_history import FAR, RESTORE, SECOND, HeldKey, key_chain, log_key, restores, restoring
+from governor.actions.key_history import FAR, INCARNATIONS, RESTORE, SECOND, HeldKey, key_chain, log_key, restores, restoring
 from governor.errors import AnchorConflict, GovernorError, IntegrityError, Invalid, Refused
 from governor.ledger.anchor import as_block, signed_checkpoint
 from governor.ledger.canonical import digest, sha256_hex
@@ -29,7 +29,6 @@ from governor.store.kept import disagreement, keep_note, kept_note, note_file
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
 from governor.store.transaction import Transaction
 
-STREAM: Final = "ledger/incarnation"
 MOST_REASON: Final = 500
 MOST_NOTES: Final = 200
 CONFIRM: Final = 16
@@ -241,7 +240,7 @@ def _decide(ctx: Context, actor: Actor, found: Loss, reason: str, address: str) 
         payload |= {"second_previous_public_key": base64.b64encode(before.public_key).decode()}
     payload["vouched"] = base64.b64encode(new.sign(restoring(payload))).decode()
     evidence = [{"name": "lost.checkpoints", "sha256": sha256_hex(body), "size": len(body), "media_type": "text/plain"}]
-    draft = EntryDraft(RESTORE, STREAM, payload, actor.ledger_ref(), f"{RESTORE}:{new.key_id}", ctx.now(), evidence=evidence)
+    draft = EntryDraft(RESTORE, INCARNATIONS, payload, actor.ledger_ref(), f"{RESTORE}:{new.key_id}", ctx.now(), evidence=evidence)
     with ctx.rows.session(write=True) as session:
         ledger.lock(session, ctx.org)
         newest = ledger.latest_checkpoint(session, ctx.org)
@@ -255,7 +254,7 @@ def _begun(ctx: Context) -> LedgerEntry | None:
     """A decision on record whose keys have not taken over yet."""
     coming: Signer | None = ctx.keys.successor("log")
     with ctx.rows.session() as session:
-        rows = ledger.entries(session, ctx.org, type=RESTORE, limit=1000) if coming is not None else []
+        rows = ledger.entries(session, ctx.org, stream=INCARNATIONS, limit=1000) if coming is not None else []
         return next((row for row in reversed(rows) if coming and Entry.parse(row.leaf).payload.get("key_id") == coming.key_id), None)
 
 
