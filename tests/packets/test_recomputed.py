@@ -1,6 +1,7 @@
 """The verdict of a packet is computed again from its pair table; a verdict the pairs do not give fails, however well it is signed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from governor.errors import IntegrityError
 from governor.ledger.canonical import canonical_json
 from governor.ledger.trust import parse_trust
 from governor.packets.case import Case
-from governor.packets.recomputed import PAIRS, PLAN, VERDICT, check_verdict
+from governor.packets.recomputed import GOLDEN, PAIRS, PLAN, VERDICT, check_verdict
 from governor.packets.report import Check
 from governor.packets.verify import checks_of
 from governor.shadow.comparison import Pair
+from governor.shadow.golden import GoldenCase, GoldenLine, GoldenSet
 from governor.shadow.plan import Arm, Metric, Population, ReplayPlan
 from governor.shadow.sampling import Candidate, draw
-from governor.shadow.verdict import verdict
+from governor.shadow.verdict import rederive, verdict
 
 
 def files() -> dict[str, bytes]:
@@ -78,3 +80,25 @@ def test_a_packet_without_pairs_says_that_nothing_was_computed(story: Any) -> No
     found = files()
     del found[PLAN]
     assert check(story, found).status == "none"
+
+
+def with_golden() -> dict[str, bytes]:
+    """The same run with sixty golden cases, all right on both routes."""
+    found = files()
+    cases = tuple(GoldenCase(f"case-{at}", f"{at:064x}", "exact") for at in range(60))
+    plan = replace(ReplayPlan.parse(json.loads(found[PLAN])), golden=GoldenSet("hail", 1, "d" * 64, cases, "0.05"))
+    lines = [GoldenLine(case.id, case.sha256, "done", baseline=True, candidate=True, spend_pico=7) for case in cases]
+    golden = b"".join(canonical_json(line.document()) + b"\n" for line in lines)
+    return {PLAN: plan.canonical, PAIRS: found[PAIRS], GOLDEN: golden, VERDICT: rederive(plan.canonical, found[PAIRS], golden)}
+
+
+def test_golden_lines_are_part_of_what_the_verdict_is_computed_from(story: Any) -> None:
+    assert "60 golden cases" in check(story, with_golden()).detail
+    changed = with_golden()
+    changed[GOLDEN] = changed[GOLDEN].replace(b'"candidate":true', b'"candidate":false', 1)
+    with pytest.raises(IntegrityError, match="golden"):
+        check(story, changed)
+    missing = with_golden()
+    del missing[GOLDEN]
+    with pytest.raises(IntegrityError, match="golden"):
+        check(story, missing)
