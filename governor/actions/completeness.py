@@ -32,8 +32,8 @@ LEAST_CALLS: Final = 10  # median of the profile below which a silent hour says 
 MOST_DAYS: Final = 92
 STORED: Final = """SELECT source_instance AS source, epoch(start_time)::BIGINT // 3600 AS hour,
     count(DISTINCT source_kind || ' ' || source_record_id) AS stored,
-    median(greatest(epoch(ingested_at) - epoch(coalesce(end_time, start_time)), 0)) AS lag_s
-    FROM lake.calls WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
+    median(greatest(epoch(ingested_at) - epoch(coalesce(end_time, start_time)), 0)) AS lag_s, date_trunc('day', start_time) AS slice
+    FROM {calls} WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def completeness(ctx: Context, *, source: str = "", days: int = 14, until: datet
     end = end.replace(minute=0, second=0, microsecond=0) + (HOUR if end.minute or end.second or end.microsecond else timedelta())
     start = (end - HOUR - timedelta(days=days - 1)).replace(hour=0)
     stored: dict[str, dict[datetime, tuple[int, float]]] = defaultdict(dict)
-    for row in ctx.lake.query(STORED, {"start": start - BACK * WEEK, "end": end}).to_pylist():
+    for row in ctx.lake.by_day(STORED, start - BACK * WEEK, end).to_pylist():
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
     windows, live = windows_of(ctx, start, end), live_sources(ctx)
     losses = lost_calls(ctx, start, end)

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from governor.ports import Batch
-from governor.store import lake_facts, lake_ingest, lake_read, lake_tables
+from governor.store import lake_facts, lake_ingest, lake_read, lake_slices, lake_tables
 from governor.store.lake_attach import Place, attach
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
@@ -37,6 +37,7 @@ class Lake:
         folder = lock_dir or (Path.cwd() if "://" in catalog else Path(catalog).parent)
         self.place = Place(catalog, data, org, scratch=folder / "scratch")
         self._lock_folder = folder
+        self._kept = folder / "days" / self.place.schema
         self._threads, self._memory = threads, memory
         self._opening = threading.Lock()
         self._root: duckdb.DuckDBPyConnection | None = None
@@ -83,8 +84,36 @@ class Lake:
 
         `day_zone`: also by the calendar days of this zone.
         """
-        query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=lake_read.calls_at(snapshot))
-        return self._read(lambda connection: lake_read.table(connection, query, {"start": start, "end": end}))
+
+        def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+            at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
+            source = lake_read.calls_at(at)
+            days = lake_facts.days_query(keys, boundaries, bands, day=day_zone, source=source)
+            plain = lake_facts.days_query(keys, (), bands, day=day_zone, source="calls")
+
+            def shape(first: datetime, last: datetime) -> str:
+                return plain + "".join(mark.isoformat() for mark in boundaries if first < mark < last)
+
+            found = lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape)
+            if found is None:
+                query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=source)
+                return lake_read.table(connection, query, {"start": start, "end": end})
+            return lake_facts.by_day(connection, found, keys, boundaries)
+
+        return self._read(read)
+
+    def by_day(self, sql: str, start: datetime, end: datetime) -> pa.Table:
+        """A SELECT over `{calls}` as they were stored, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order."""
+
+        def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+            at = lake_read.snapshot_id(connection)
+            query = sql.replace("{calls}", f"lake.calls AT (VERSION => {at})")
+            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, lambda _first, _last: sql)
+            if found is None:
+                return lake_read.table(connection, query, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])
+            return pa.concat_tables([table for _, table in found])
+
+        return self._read(read)
 
     def latency_facts(
         self,
@@ -136,6 +165,7 @@ class Lake:
             *(f"{name}('lake', older_than => now() - INTERVAL 1 DAY)" for name in lake_tables.SWEEPS),
         ):
             self._write(lambda connection, call=call: connection.execute(f"CALL {call}").fetchall())  # type: ignore[misc]
+        lake_slices.sweep(self._kept)
 
     def query(self, sql: str, parameters: dict[str, Any] | None = None, *, snapshot: int | None = None, **relations: pa.Table) -> pa.Table:
         """A read-only SELECT in which `{calls}` stands for the calls at `snapshot` and `relations` are Arrow tables by name. For store and actions."""

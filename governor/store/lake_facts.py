@@ -13,11 +13,13 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from governor.attribution import SEPARATOR, TAG
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
+from governor.store.lake_slices import DAY_OF, SLICE_OF, Span
 
 DIMENSIONS: Final = {
     "provider": "provider",
@@ -77,6 +79,41 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.
     """
+    columns, sums = _grouped(keys, boundaries, bands, day)
+    places = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
+    return f"""SELECT {chosen}, {sums}, list_distinct([min(record_id), max(record_id), arg_max(record_id, (duration_ms, record_id))]) AS examples
+        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
+        GROUP BY {places} ORDER BY {places}"""
+
+
+def days_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
+    """The roll-up of each UTC day by itself (column `slice`), in parts that `merge_query` puts together again. A day counts its own epochs."""
+    columns, sums = _grouped(keys, boundaries, bands, day)
+    epoch = columns["epoch"]
+    columns["epoch"] = f"{epoch} - {epoch.replace('start_time', DAY_OF)}"
+    chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
+    return f"""SELECT {chosen}, {sums}, min(record_id) AS first_id, max(record_id) AS last_id,
+            max(struct_pack(ms := duration_ms, id := record_id)) AS slowest, {SLICE_OF}
+        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""
+
+
+def merge_query(keys: Sequence[str], relation: str) -> str:
+    """The roll-up again, from `relation` of days: sums of sums, bounds of bounds."""
+    columns, _ = _grouped(keys, (), (), "")
+    places = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    chosen = ", ".join(f'"{_safe(name)}"' for name in columns)
+    again = {"min": "min", "max": "max"}
+    sums = ", ".join(
+        f"{again.get(expression[:3], 'sum')}({name}){'::BIGINT' if name in _TOKENS or 'count(' in expression else ''} AS {name}"
+        for name, expression in MEASURES.items()
+    )
+    return f"""SELECT {chosen}, {sums}, list_distinct([min(first_id), max(last_id), max(slowest).id]) AS examples
+        FROM {relation} GROUP BY {places} ORDER BY {places}"""
+
+
+def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> tuple[dict[str, str], str]:
+    """(grouping columns, SQL of the sums)."""
     columns = {
         **DIMENSIONS,
         "epoch": epoch_of(boundaries),
@@ -86,13 +123,24 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns}
-    chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
     # sums of 64-bit integers are 128 bits wide; a month's tokens fit 64 and Arrow readers want those
-    sums = ", ".join(f"{expression}{'::BIGINT' if name in _TOKENS else ''} AS {name}" for name, expression in MEASURES.items())
-    return f"""SELECT {chosen}, {sums}, list_distinct([min(record_id), max(record_id), arg_max(record_id, (duration_ms, record_id))]) AS examples
-        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
-        GROUP BY {", ".join(str(place) for place in range(1, len(columns) + 1))}
-        ORDER BY {", ".join(str(place) for place in range(1, len(columns) + 1))}"""
+    return columns, ", ".join(f"{expression}{'::BIGINT' if name in _TOKENS else ''} AS {name}" for name, expression in MEASURES.items())
+
+
+def by_day(
+    connection: duckdb.DuckDBPyConnection,
+    found: Sequence[tuple[Span, pa.Table]],
+    keys: Sequence[str],
+    boundaries: Sequence[datetime],
+) -> pa.Table:
+    """The month from its days: epochs go on from the boundaries at or before the day's beginning."""
+    parts = []
+    for span, table in found:
+        before = sum(mark <= span.day for mark in boundaries)
+        place = table.schema.get_field_index("epoch")
+        parts.append(table.set_column(place, "epoch", pc.cast(pc.add(table["epoch"], before), pa.int32())))
+    connection.register("days", pa.concat_tables(parts))
+    return connection.execute(merge_query(keys, "days")).to_arrow_table()
 
 
 def latency(

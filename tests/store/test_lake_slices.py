@@ -1,0 +1,101 @@
+"""Sums of past days that were kept: equal to asking directly, whatever the zone, bands and epochs, and never those of rows that changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_lake import fill
+
+from governor.store import lake_slices
+from governor.store.lake import Lake
+
+START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 8, tzinfo=UTC)
+KEYS = ["metadata.workflow", "api_key_alias"]
+STORED = """SELECT source_instance AS source, count(*) AS calls, date_trunc('day', start_time) AS slice FROM {calls}
+    WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"day_zone": "Europe/Berlin"},
+    {"bands": [1000, 2000]},
+    {"boundaries": [datetime(2026, 10, 3, 11, 3, tzinfo=UTC), datetime(2026, 10, 5, tzinfo=UTC), datetime(2026, 10, 5, 0, 1, tzinfo=UTC)]},
+]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    made = Lake(str(tmp_path / "catalog.sqlite"), str(tmp_path / "data"), "acme", lock_dir=tmp_path)
+    fill(made, 5_000, START, END)
+    yield made
+    made.close()
+
+
+def facts(lake: Lake, start: datetime = START, end: datetime = END, **shape: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = lake.month_facts(start, end, keys=KEYS, **shape).to_pylist()
+    return [row | {"examples": sorted(row["examples"])} for row in rows]
+
+
+def directly(lake: Lake, monkeypatch: pytest.MonkeyPatch, *window: datetime, **shape: Any) -> list[dict[str, Any]]:
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_slices, "LEAST", 10**12)
+        return facts(lake, *window, **shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_days_put_together_are_the_month(lake: Lake, shape: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    windows = ((START, END), (START + timedelta(hours=5), END - timedelta(hours=7)), (START, END))
+    for window in windows:
+        assert facts(lake, *window, **shape) == directly(lake, monkeypatch, *window, **shape)
+
+
+def test_only_days_with_new_files_are_counted_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    facts(lake)
+    kept = set(lake._kept.iterdir())
+    assert len(kept) == 7
+    before = lake.snapshot_id()
+    fill(lake, 50, START + timedelta(days=3), START + timedelta(days=3, hours=2), tag="late")
+    assert facts(lake) == directly(lake, monkeypatch)
+    fresh = set(lake._kept.iterdir()) - kept
+    assert [path.name[:8] for path in fresh] == ["20261004"]
+    assert facts(lake, snapshot=before) == directly(lake, monkeypatch, snapshot=before)
+    assert set(lake._kept.iterdir()) == kept | fresh
+
+
+def test_a_changed_row_is_seen_and_so_is_the_day_before_the_change(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    first, before = facts(lake), lake.snapshot_id()
+    sql = "UPDATE lake.calls SET cost_bearing = false, exclusion_reason = 'superseded' WHERE ingest_row < 40 AND start_time < '2026-10-02'"
+    lake._write(lambda connection: connection.execute(sql))
+    assert sum(row["calls"] for row in facts(lake)) == sum(row["calls"] for row in first) - 36
+    assert facts(lake) == directly(lake, monkeypatch)
+    lake.compact()
+    assert facts(lake) == directly(lake, monkeypatch)
+    assert facts(lake, snapshot=before) == first
+
+
+def test_an_answer_that_was_cut_off_is_counted_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    whole = facts(lake)
+    for number, path in enumerate(lake._kept.iterdir()):
+        if number % 2:
+            path.write_bytes(path.read_bytes()[:100])
+        else:
+            path.unlink()
+    assert facts(lake) == whole
+
+
+def test_any_question_by_day(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for row in lake.by_day(STORED, START, END).to_pylist():
+            sums[row["source"]] = sums.get(row["source"], 0) + row["calls"]
+        return sums
+
+    small = counted()
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    assert counted() == counted() == small == {"gateway": 4500, "gateway-posts": 500}
