@@ -6,7 +6,7 @@ RUN := .venv/bin/
 DEMO_HOME ?= demo-home
 PORT ?= 8321
 
-.PHONY: help demo serve-demo test check check-long fuzz focus-validate bench docs setup lint types contracts wheel clean
+.PHONY: help demo serve-demo test check check-long fuzz killed-litellm focus-validate bench docs setup lint types contracts wheel clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ check-long: setup ## every flipped byte and 500 truncations of three packets, by
 
 fuzz: setup ## generated requests against every API operation, many of each (minutes)
 	@GOVERNOR_FUZZ_EXAMPLES=60 $(RUN)pytest -n auto tests/api/test_openapi_fuzz.py
+
+killed-litellm: setup ## the receivers under LiteLLM's own logger, while the server is killed again and again (an environment of its own)
+	@$(UV) venv -q --allow-existing --python 3.11 .venv/litellm && $(UV) pip install -q --python .venv/litellm/bin/python litellm
+	@GOVERNOR_TEST_LITELLM=$(CURDIR)/.venv/litellm/bin/python GOVERNOR_TEST_KILLS=10 $(RUN)pytest tests/api/test_push_killed.py
 
 focus-validate: setup ## the public FOCUS validator on FILES or the sample month (its own Python 3.12 environment)
 	@$(RUN)python tools/focus_validate.py $(FILES)

@@ -21,7 +21,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult, SpanProcessor
 from opentelemetry.trace import SpanKind
 
 from governor.actions.context import Context, open_context
@@ -32,7 +32,8 @@ from governor.errors import Unavailable
 from governor.settings import load_settings
 
 KILLS = int(os.environ.get("GOVERNOR_TEST_KILLS", "3"))
-BETWEEN_S = 2.5
+BETWEEN_S = 1.0
+LITELLM = os.environ.get("GOVERNOR_TEST_LITELLM", "")  # the Python of an environment that holds litellm: `make killed-litellm`
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNOR_")}
 
 
@@ -75,12 +76,44 @@ class Server:
         self._process.wait()
 
 
+def batched(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
+    """As an application does it: the SDK's own batch processor with its queue, its thread and its exporter's retries."""
+    inner = OTLPSpanExporter(f"{url}/v1/traces", headers={"Authorization": f"Bearer {token}"}, compression=Compression.Gzip, timeout=10)
+
+    class Watched(SpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            result = inner.export(spans)
+            if result is SpanExportResult.SUCCESS:
+                done.extend(f"{span.context.span_id:016x}" for span in spans)
+            return result
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "claims-batched"}))
+    provider.add_span_processor(BatchSpanProcessor(Watched(), schedule_delay_millis=200, max_export_batch_size=64))
+    tracer = provider.get_tracer("load")
+    while not stop.wait(0.005):
+        with tracer.start_as_current_span("chat gpt-4o", kind=SpanKind.CLIENT) as span:
+            span.set_attributes(facts())
+    provider.shutdown()
+
+
+def facts() -> dict[str, str | int]:
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.response.model": "gpt-4o-2024-11-20",
+        "gen_ai.response.id": f"chatcmpl-{uuid.uuid4().hex}",
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 5,
+    }
+
+
 class Tracing(SpanProcessor):
     """Hands each span to the real exporter and remembers those that were acknowledged; a refused one is offered again, as a sender does."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, acknowledged: list[str]) -> None:
         self.exporter = exporter
-        self.acknowledged: list[str] = []
+        self.acknowledged = acknowledged
 
     def on_end(self, span: Any) -> None:
         for _ in range(3):
@@ -91,24 +124,27 @@ class Tracing(SpanProcessor):
 
 def trace(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
     exporter = OTLPSpanExporter(f"{url}/v1/traces", headers={"Authorization": f"Bearer {token}"}, compression=Compression.Gzip, timeout=5)
-    tracing = Tracing(exporter)
+    tracing = Tracing(exporter, done)
     provider = TracerProvider(resource=Resource.create({"service.name": "claims"}))
     provider.add_span_processor(tracing)
     tracer = provider.get_tracer("load")
     while not stop.is_set():
         with tracer.start_as_current_span("chat gpt-4o", kind=SpanKind.CLIENT) as span:
-            span.set_attributes(
-                {
-                    "gen_ai.operation.name": "chat",
-                    "gen_ai.provider.name": "openai",
-                    "gen_ai.request.model": "gpt-4o",
-                    "gen_ai.response.model": "gpt-4o-2024-11-20",
-                    "gen_ai.response.id": f"chatcmpl-{uuid.uuid4().hex}",
-                    "gen_ai.usage.input_tokens": 10,
-                    "gen_ai.usage.output_tokens": 5,
-                }
-            )
-    done += tracing.acknowledged
+            span.set_attributes(facts())
+
+
+def litellm(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
+    """LiteLLM's own generic_api logger in a process and an environment of its own."""
+    command = [LITELLM, str(Path(__file__).with_name("litellm_sender.py")), url, token]
+    sender = subprocess.Popen(command, env=ENV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert sender.stdin is not None
+    assert sender.stdout is not None
+    reader = threading.Thread(target=lambda out: done.extend(line.strip() for line in out), args=(sender.stdout,))
+    reader.start()
+    stop.wait()
+    sender.stdin.close()
+    reader.join(60)
+    sender.wait(60)
 
 
 def log(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
@@ -144,6 +180,15 @@ def record(name: str, now: float) -> dict[str, Any]:
     }
 
 
+def heard(answered: list[list[str]]) -> None:
+    """Wait until every sender was answered again, and a little more, so that the next kill meets bodies on their way."""
+    before, until = [len(done) for done in answered], time.monotonic() + 60
+    while any(len(done) <= had for done, had in zip(answered, before, strict=True)):
+        assert time.monotonic() < until, "a sender is not answered any more"
+        time.sleep(0.05)
+    time.sleep(BETWEEN_S)
+
+
 def stored(ctx: Context, column: str, family: str) -> list[str]:
     sql = f"SELECT {column} AS name FROM lake.calls WHERE split_part(source_kind, '.', 1) = '{family}'"
     return list(ctx.lake.query(sql)["name"].to_pylist())
@@ -153,17 +198,19 @@ def test_what_was_acknowledged_is_there_once_though_the_server_is_killed(home: t
     folder, token = home
     server, stop = Server(folder), threading.Event()
     server.start()
+    loggers = [log, litellm] if LITELLM else [log, log]
     traced: list[list[str]] = [[], []]
     logged: list[list[str]] = [[], []]
-    senders = [threading.Thread(target=trace, args=(server.url, token, stop, done)) for done in traced]
-    senders += [threading.Thread(target=log, args=(server.url, token, stop, done)) for done in logged]
+    answered = [*traced, *logged]
+    work = [*zip([trace, batched], traced, strict=True), *zip(loggers, logged, strict=True)]
+    senders = [threading.Thread(target=send, args=(server.url, token, stop, done)) for send, done in work]
     for sender in senders:
         sender.start()
     for _ in range(KILLS):
-        time.sleep(BETWEEN_S)
+        heard(answered)
         server.kill()
         server.start()
-    time.sleep(BETWEEN_S)
+    heard(answered)
     stop.set()
     for sender in senders:
         sender.join(60)
@@ -175,8 +222,8 @@ def test_what_was_acknowledged_is_there_once_though_the_server_is_killed(home: t
         while drain_spool(ctx) or list((folder / "spool").rglob("*.push")):
             assert time.monotonic() < until, "the spool does not drain"
         spans, records = [one for done in traced for one in done], [one for done in logged for one in done]
-        assert len(spans) > 20
-        assert len(records) > 200
+        assert len(spans) > 4 * KILLS
+        assert len(records) > 20 * KILLS
         for acknowledged, found in ((spans, stored(ctx, "span_id", "otlp")), (records, stored(ctx, "source_record_id", "litellm"))):
             assert len(found) == len(set(found)), "a call is there twice"
             assert set(acknowledged) <= set(found), "an acknowledged call is lost"
