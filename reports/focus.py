@@ -14,6 +14,8 @@ from decimal import Decimal, localcontext
 from typing import Any, Final
 
 from governor.chargeback.period import month_bounds
+from reports.focus_commitments import charges, covered, covers
+from reports.focus_currency import in_billing_currency
 from reports.table import csv_bytes
 
 TOKENS: Final = 1_000_000
@@ -33,6 +35,7 @@ OWN_COLUMNS: Final = (
     "x_ContractTerms",
     "x_AllocationRuleId", "x_AllocationMethod", "x_AllocationRatio", "x_OriginChargeId", "x_OriginCostCenter", "x_Arithmetic",
     "x_UnpricedReason", "x_CorrectsLineId", "x_CorrectsPeriod", "x_LakeSnapshot",
+    "x_ExchangeRate", "x_ExchangeRateSource", "x_ExchangeRateDate",
 )  # fmt: skip
 NUMBERS: Final = frozenset({
     "BilledCost", "CommitmentDiscountQuantity", "ConsumedQuantity", "ContractedCost", "ContractedUnitPrice", "EffectiveCost", "ListCost", "ListUnitPrice",
@@ -79,16 +82,20 @@ def render_csv(document: Mapping[str, Any]) -> bytes:
 
 
 def rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """FOCUS rows in statement order: usage, unpriced use, corrections, by cost center."""
+    """FOCUS rows in statement order: usage, unpriced use, commitments, rate plans, corrections, by cost center."""
+    for row in _rows(document):
+        yield in_billing_currency(document, row)
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for center in document["cost_centers"]:
         for line in center["lines"]:
             yield _row(document, center, line)
         for use in center["unpriced"]:
             yield from _unpriced(document, center, use)
-        for line in center.get("internal", []):
-            yield _row(document, center, line)
-        for line in center["corrections"]:
-            yield _row(document, center, line)
+        for line in (*center.get("commitments", []), *center.get("internal", []), *center["corrections"]):
+            row = _row(document, center, line)
+            yield from charges(document, line, row) if line["traffic_class"] == "commitment" else (row,)
 
 
 def _common(
@@ -137,7 +144,7 @@ def _row(document: Mapping[str, Any], center: Mapping[str, Any], line: Mapping[s
     details = {"x_ModelId": line["model"], "x_Meter": line["meter"], "x_ServiceTier": line["service_tier"] or "standard"}
     words = f"{line['model']} {meter}" + (f" for {line['workflow']}" if line["workflow"] else "")
     row = _common(document, center, line["provider"], line["workflow"], line["owner"]) | {
-        "BilledCost": line["amount"],
+        "BilledCost": line.get("local_amount", line["amount"]),
         "ChargeClass": "Correction" if line["corrects"] else None,
         "ChargeDescription": f"Correction of {line['charge_month']}: {words}" if line["corrects"] else words,
         "ChargePeriodStart": start,
@@ -177,6 +184,8 @@ def _row(document: Mapping[str, Any], center: Mapping[str, Any], line: Mapping[s
         }
         if line["ratio"] and not line["corrects"]:  # a difference of two shares has no ratio of its own
             row |= {"x_AllocationRatio": line["ratio"], "x_OriginChargeId": line["origin"]}
+    if covers(line):
+        row |= covered(document, line)
     return row | _adjustment(document, line) if line["traffic_class"] == "internal" else row
 
 
@@ -231,7 +240,9 @@ def _pricing(line: Mapping[str, Any]) -> tuple[Decimal, str]:
     """Quantity in pricing units. Spend measured without a rate is priced through: one US dollar per dollar."""
     if line["list_price"] is None:
         return Decimal(line["contracted_cost"]), "USD"
-    if line.get("ratio"):  # a share of a quantity is no whole number of tokens; it follows from its cost, so that cost = quantity x price
+    if line.get("ratio") or line.get(
+        "commitment"
+    ):  # a share of a quantity is no whole number of tokens; it follows from its cost, so that cost = quantity x price
         found = _shared_quantity(line)
         if found is not None:
             return found, f"{TOKENS} Tokens" if line["unit"] == "Tokens" else line["unit"]
@@ -242,7 +253,8 @@ def _pricing(line: Mapping[str, Any]) -> tuple[Decimal, str]:
 
 def _shared_quantity(line: Mapping[str, Any]) -> Decimal | None:
     """In pricing units; None where the price is zero, so that any quantity costs the same."""
-    for cost, price in ((line["contracted_cost"], line["contract_price"]), (line["list_cost"], line["list_price"])):
+    contracted = line["covered_cost"] if line.get("price_source") == "commitment" else line["contracted_cost"]
+    for cost, price in ((contracted, line["contract_price"]), (line["list_cost"], line["list_price"])):
         unit = _unit_price(price, line)
         if unit:
             with localcontext() as context:

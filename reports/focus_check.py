@@ -22,7 +22,17 @@ from reports.focus_rules import MONEY, Problem, check, check_rows
 from reports.table import decimal_text
 
 MAGIC: Final = b"PAR1"
-FROM_STATEMENT: Final = (*MONEY, "ConsumedQuantity", "SubAccountId", "ChargeCategory", "ChargeClass", "x_PriceSource", "x_RequestCount")
+FROM_STATEMENT: Final = (
+    *MONEY,
+    "ConsumedQuantity",
+    "SubAccountId",
+    "ChargeCategory",
+    "ChargeClass",
+    "CommitmentDiscountStatus",
+    "BillingCurrency",
+    "x_PriceSource",
+    "x_RequestCount",
+)
 
 
 def check_file(body: bytes, statement: Mapping[str, Any] | None = None, total: str | None = None) -> list[Problem]:

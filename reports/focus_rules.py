@@ -30,10 +30,12 @@ MANDATORY: Final = (
 )  # fmt: skip
 CATEGORIES: Final = frozenset({"Usage", "Purchase", "Tax", "Credit", "Adjustment"})
 PRICING: Final = frozenset({"", "Standard", "Dynamic", "Committed", "Other"})
+COMMITTED: Final = frozenset({"contract", "commitment"})
 UNITS: Final = frozenset({"", "Tokens", "Requests"})
 PRICING_UNITS: Final = frozenset({"", "1000000 Tokens", "Requests", "USD"})
-CURRENCIES: Final = frozenset({"USD"})  # the only one that is rated
+CURRENCIES: Final = frozenset({"USD"})  # the only one that is rated; another is what a statement was converted to
 KNOWN: Final = frozenset({*FOCUS_COLUMNS, *SPLIT_COLUMNS})
+CURRENCY: Final = re.compile("[A-Z]{3}")
 PART_SLACK: Final = Decimal("0.00000000001")  # a share has twelve decimals and a part whole pico-USD
 IDS: Final = ("BillingAccountId", "SubAccountId", "ResourceId", "SkuId", "SkuPriceId")
 
@@ -84,7 +86,9 @@ def _row(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         ("PricingUnit", PRICING_UNITS),
         ("BillingCurrency", CURRENCIES),
     ):
-        if row[name] and row[name] not in allowed:
+        converted = name == "BillingCurrency" and bool(row.get("x_ExchangeRate")) and CURRENCY.fullmatch(row[name])
+        bought = name == "PricingUnit" and row[name] == row["CommitmentDiscountUnit"]
+        if row[name] and row[name] not in allowed and not converted and not bought:
             yield name, f"{row[name]!r} is not one of {', '.join(sorted(allowed - {''}))}"
     yield from _periods(row)
     yield from _json_columns(row)
@@ -147,10 +151,34 @@ def _amounts(row: Mapping[str, str], numbers: Mapping[str, Decimal]) -> Iterator
         if quantity is not None and cost in numbers and unit in numbers and abs(numbers[unit] * quantity - numbers[cost]) > TOLERANCE:
             yield cost, f"{row[cost]} is not {row[unit]} x {row['PricingQuantity']}"
     source = row.get("x_PriceSource", "")
-    if not correction and source != "contract" and numbers.get("EffectiveCost", Decimal(0)) > numbers.get("ListCost", Decimal(0)):
+    if (
+        not correction
+        and source not in COMMITTED
+        and category != "Purchase"
+        and numbers.get("EffectiveCost", Decimal(0)) > numbers.get("ListCost", Decimal(0))
+    ):
         yield "EffectiveCost", "is above ListCost without a contract that says so"
+    yield from _commitment(row, numbers)
     if category == "Usage" and "ListUnitPrice" not in numbers and source != "unpriced":
         yield "x_PriceSource", "usage without a price is marked unpriced"
+
+
+def _commitment(row: Mapping[str, str], numbers: Mapping[str, Decimal]) -> Iterator[tuple[str, str]]:
+    """What a commitment pays for is not billed again, what is bought has no effect of its own, and both currencies say the same."""
+    status, category = row["CommitmentDiscountStatus"], row["ChargeCategory"]
+    if status and numbers.get("BilledCost"):
+        yield "BilledCost", "use that a commitment covers, or that it did not see, is not billed again"
+    if row["CommitmentDiscountId"] and category == "Purchase" and numbers.get("EffectiveCost"):
+        yield "EffectiveCost", "a commitment's cost takes effect where it is used, not where it is bought"
+    if row["CommitmentDiscountId"] and category == "Usage" and status not in {"Used", "Unused"}:
+        yield "CommitmentDiscountStatus", "is Used or Unused on the usage of a commitment"
+    rate = _number(row.get("x_ExchangeRate") or "")
+    if row.get("x_ExchangeRate") and (rate is None or rate <= 0):
+        yield "x_ExchangeRate", f"{row['x_ExchangeRate']!r} is not a rate"
+    elif rate is not None and "PricingCurrencyEffectiveCost" in numbers and "EffectiveCost" in numbers:
+        meant = numbers["PricingCurrencyEffectiveCost"] * rate
+        if abs(meant - numbers["EffectiveCost"]) > TOLERANCE:
+            yield "EffectiveCost", f"{row['EffectiveCost']} is not {row['PricingCurrencyEffectiveCost']} x {row['x_ExchangeRate']}"
 
 
 def _together(rows: Sequence[Mapping[str, str]]) -> Iterator[Problem]:

@@ -29,6 +29,12 @@ COLUMNS: Final = (
     ("currency", "exact"),
     ("source_document", "text"),
     ("external_id", "text"),
+    ("local_debit", "exact"),
+    ("local_credit", "exact"),
+    ("local_currency", "exact"),
+    ("fx_rate", "exact"),
+    ("fx_source", "text"),
+    ("fx_date", "exact"),
 )
 ACCOUNTS: Final = {
     "usage": ("5210", "AI model usage"),
@@ -36,6 +42,7 @@ ACCOUNTS: Final = {
     "correction": ("5230", "AI usage, corrections of earlier periods"),
     "unallocated": ("5290", "AI usage, unallocated"),
     "internal": ("5240", "AI platform fees and credits"),
+    "commitment": ("5250", "AI commitments and provisioned capacity"),
     "clearing": ("2150", "Accrued AI provider cost"),
 }
 
@@ -43,9 +50,10 @@ ACCOUNTS: Final = {
 def render_csv(document: Mapping[str, Any]) -> bytes:
     """document: the month's statement; optional "accounts" overrides {kind: [number, name]}. Raises ValueError if it did not balance."""
     rows = list(lines(document))
-    debit, credit = (sum((Decimal(row[side]) for row in rows if row[side]), Decimal(0)) for side in ("debit", "credit"))
-    if debit != credit:
-        raise ValueError(f"journal out of balance: debit {debit}, credit {credit}")
+    for left, right in (("debit", "credit"), ("local_debit", "local_credit")):
+        debit, credit = (sum((Decimal(row[side]) for row in rows if row[side]), Decimal(0)) for side in (left, right))
+        if debit != credit:
+            raise ValueError(f"journal out of balance: {left} {debit}, {right} {credit}")
     return csv_bytes(COLUMNS, rows)
 
 
@@ -62,32 +70,55 @@ def lines(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "currency": document["currency"],
         "source_document": f"statement {number}",
     }
+    fx = document.get("fx")
+    common |= {
+        "local_currency": fx and fx["currency"],
+        "fx_rate": fx and fx["rate"],
+        "fx_source": fx and fx["source"],
+        "fx_date": fx and fx["date"],
+    }
     place = 0
-    total = Decimal(0)
+    total = local_total = Decimal(0)
     for center in document["cost_centers"]:
-        for kind, amount in _amounts(center):
+        for kind, (amount, local) in amounts(center).items():
             place += 1
             total += amount
+            local_total += local
             words = f"{center['id']} {accounts[kind][1]} {document['month']}"
-            yield common | _line(place, accounts[kind], center["id"], words, amount, number)
+            yield common | _line(place, accounts[kind], center["id"], words, amount, local if fx else None, number)
     if place:
-        yield common | _line(place + 1, accounts["clearing"], "", f"{accounts['clearing'][1]} {document['month']}", -total, number)
+        yield common | _line(
+            place + 1,
+            accounts["clearing"],
+            "",
+            f"{accounts['clearing'][1]} {document['month']}",
+            -total,
+            -local_total if fx else None,
+            number,
+        )
 
 
-def _amounts(center: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]]:
-    sums = {"usage": Decimal(0), "unallocated": Decimal(0), "shadow": Decimal(0), "internal": Decimal(0), "correction": Decimal(0)}
+def amounts(center: Mapping[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Kind of spend -> its amount in US dollars and in the statement's currency, each the sum of lines that foot. Kinds without spend are left out."""
     usual = "unallocated" if center["id"] == "UNALLOCATED" else "usage"
-    for line in center["lines"]:
-        sums[usual if line["traffic_class"] == "production" else "shadow"] += Decimal(line["amount"])
-    for line in center.get("internal", []):
-        sums["internal"] += Decimal(line["amount"])
-    for line in center["corrections"]:
-        sums["correction"] += Decimal(line["amount"])
-    yield from ((kind, amount) for kind, amount in sums.items() if amount)
+    sums = {kind: [Decimal(0), Decimal(0)] for kind in ("usage", "unallocated", "shadow", "commitment", "internal", "correction")}
+    parts = [(usual if line["traffic_class"] == "production" else "shadow", line) for line in center["lines"]]
+    for name, kind in (("commitments", "commitment"), ("internal", "internal"), ("corrections", "correction")):
+        parts += [(kind, line) for line in center.get(name, [])]
+    for kind, line in parts:
+        sums[kind][0] += Decimal(line["amount"])
+        sums[kind][1] += Decimal(line.get("local_amount", line["amount"]))
+    return {kind: (amount, local) for kind, (amount, local) in sums.items() if amount or local}
 
 
-def _line(place: int, account: tuple[str, str], center: str, words: str, amount: Decimal, number: str) -> dict[str, Any]:
+def _line(
+    place: int, account: tuple[str, str], center: str, words: str, amount: Decimal, local: Decimal | None, number: str
+) -> dict[str, Any]:
     side = {"debit": f"{amount:.2f}" if amount > 0 else "", "credit": f"{-amount:.2f}" if amount <= 0 else ""}
+    if local is not None:
+        side |= {"local_debit": f"{local:.2f}" if local > 0 else "", "local_credit": f"{-local:.2f}" if local <= 0 else ""}
+    else:
+        side |= {"local_debit": "", "local_credit": ""}
     identity = hashlib.sha256("|".join([number, account[0], center, words, f"{amount:.2f}"]).encode()).hexdigest()[:16]
     return side | {
         "line_no": place,

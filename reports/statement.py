@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.amounts import count, day, exact, month_name, usd
 from reports.charts import svg, workflow_spec
+from reports.commitments import commitments_view, csv_currency, currency_fact
 from reports.shared_costs import shared_view
 from reports.table import csv_bytes
 from reports.unit_price import unit_price
@@ -40,6 +41,8 @@ METERS: Final = {
     "image_output": "Image output",
     "request": "Requests",
     "replay": "Shadow replays",
+    "commitment_used": "Commitment, used part",
+    "commitment_unused": "Commitment, unused part",
 }
 ROUTES: Final = {
     "approved": "",
@@ -58,6 +61,8 @@ COLUMNS: Final = (
     ("price_source", "exact"), ("list_cost", "number"), ("contracted_cost", "number"), ("amount", "exact"), ("currency", "exact"), ("calls", "exact"),
     ("unpriced_reason", "exact"), ("line_id", "exact"), ("corrects_line_id", "exact"), ("rule", "text"), ("method", "exact"), ("ratio", "exact"),
     ("origin_line_id", "text"), ("origin_cost_center", "text"), ("arithmetic", "text"), ("contract_terms", "text"),
+    ("commitment", "text"), ("covered_cost", "number"), ("amortized_cost", "number"), ("local_amount", "exact"), ("local_currency", "exact"),
+    ("fx_rate", "exact"), ("fx_source", "text"), ("fx_date", "exact"),
 )  # fmt: skip
 
 
@@ -69,9 +74,10 @@ def render_csv(document: Mapping[str, Any]) -> bytes:
         "month": document["month"],
         "cost_center": center["id"],
         "currency": document["currency"],
+        **csv_currency(document),
     }
-    internal = center.get("internal", [])
-    rows = [common | _csv_line(line, _kind(line)) for line in (*center["lines"], *internal, *center["corrections"])]
+    beside = (*center.get("commitments", []), *center.get("internal", []))
+    rows = [common | _csv_line(line, _kind(line)) for line in (*center["lines"], *beside, *center["corrections"])]
     for use in center["unpriced"]:
         counted = {"input": use["input_tokens"], "output": use["output_tokens"]}
         quantities = [(meter, tokens, "Tokens") for meter, tokens in counted.items() if tokens is not None] or [
@@ -97,6 +103,8 @@ def _kind(line: Mapping[str, Any]) -> str:
         return "correction"
     if line["traffic_class"] == "internal":
         return "rate_plan"
+    if line["traffic_class"] == "commitment":
+        return str(line["meter"])
     return "shared" if line.get("rule") else "usage"
 
 
@@ -166,6 +174,8 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         else "Total to be charged",
         "credit_memo": center["total"].startswith("-"),
         **shared_view(document, center),
+        **commitments_view(document, center),
+        "currency_fact": currency_fact(document),
         "cent": CENT,
         "production": production,
         "other": other,

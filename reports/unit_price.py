@@ -10,8 +10,10 @@ from typing import Any
 
 
 def unit_price(line: Mapping[str, Any]) -> dict[str, str | None]:
-    """What was paid per block, and the list price beside it where they differ."""
+    """What was paid per block, or which commitment covers it, and the list price beside it where they differ."""
     paid, listed = line["contract_price"], line["list_price"]
+    if line["price_source"] == "commitment" and line["traffic_class"] != "commitment":
+        return {"paid": "covered", "listed": f"by {line['commitment'].partition('/')[2]}"}
     if paid is None:
         return {"paid": "as measured", "listed": None}
     per = "1M" if paid["per"] == 1_000_000 else f"{paid['per']:,}"  # noqa: PLR2004 - tokens are priced by the million

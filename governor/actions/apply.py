@@ -37,8 +37,8 @@ from governor.store.rows.people import Organization, Person
 
 INLINE_BYTES: Final = 8_000  # of changes inside the ledger entry; a leaf is at most 16 KiB, the full list is evidence by digest
 WAIVER_ROLES: Final = ("admin", "security")
-SIGNED_BY_FINANCE: Final = frozenset({"allocation", "rate_plan"})
-FINANCE_KINDS: Final = SIGNED_BY_FINANCE | {"driver"}
+SIGNED_BY_FINANCE: Final = frozenset({"allocation", "rate_plan", "commitment"})
+FINANCE_KINDS: Final = SIGNED_BY_FINANCE | {"driver", "fx_rate"}
 
 
 def plan(ctx: Context, documents: Sequence[Document], *, prune: bool = False) -> Plan:

@@ -23,6 +23,8 @@ def every(catalog: Catalog) -> Iterator[dict[str, Any]]:
     for part in (catalog.people, catalog.workflows, catalog.attributions, catalog.endpoints, catalog.sources):
         yield from (item(document) for document in part.values())
     yield from (item(document) for document in catalog.contract_prices)
+    for terms in (catalog.commitments, catalog.fx_rates):
+        yield from (item(document) for document in terms.values())
     for waiver in catalog.waivers:
         yield {**item(waiver.document), "applied_by": waiver.approver}
 

@@ -33,6 +33,8 @@ PRUNABLE: Final = (
     "allocation",
     "driver",
     "rate_plan",
+    "commitment",
+    "fx_rate",
 )
 
 
@@ -117,7 +119,7 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
 def document_item(document: Document, known: Sequence[CatalogVersion], now: datetime) -> Item:
     """The first version holds since ever unless it says otherwise, a later one from now; it never reaches into a version planned for later."""
     body = document_json(document)
-    own_dates = document.kind == "contract_price"  # its valid_from is the price's, the version is always in force
+    own_dates = document.kind in {"contract_price", "fx_rate"}  # dated by themselves: the version is always in force
     if document.valid_from and not own_dates:
         start: datetime | None = begins(document.valid_from)
     else:

@@ -19,6 +19,7 @@ from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, govern_month
 from governor.catalog.organization import MonthEnd
 from governor.chargeback.allocate import Allocation, allocate
+from governor.chargeback.commitments import Settled, charge_lines, covering, settle
 from governor.chargeback.lines import UNALLOCATED, Line, add_up, usage_lines
 from governor.chargeback.plans import plan_lines
 from governor.store.rows.changes import Change, ReplayResult, ShadowRun
@@ -33,6 +34,7 @@ class Charged:
     used: list[Line]
     lines: list[Line]
     allocation: Allocation
+    commitments: list[Settled]
 
 
 def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None) -> Charged:
@@ -41,10 +43,19 @@ def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known
     with ctx.rows.session() as session:
         replays = list(shadow_lines(session, ctx.org, month, governed, known_at))
     catalog = governed.timeline.at(governed.end)  # the rules in force when the month ends decide about all of it
-    used = add_up([*usage_lines(governed.groups, month), *replays])
+    bought = list(catalog.commitments.values())
+    covered = (
+        covering(bought, lambda provider, model: entry.model if (entry := governed.book.find(provider, model)) else "") if bought else None
+    )
+    used = add_up([*usage_lines(governed.groups, month, covered), *replays])
+    settled: list[Settled] = []
+    if bought:
+        used, settled = settle(used, bought, governed.start, governed.end)
+        used = add_up(used)
     allocation = allocate(used, catalog.allocations, catalog.drivers, month)
-    lines = add_up([*allocation.lines, *plan_lines(allocation.lines, catalog.rate_plans.values(), month)])
-    return Charged(month, governed, used, lines, allocation)
+    capacity = charge_lines(allocation.lines, settled, month)  # after the rules: what covered lines used is paid by who bears these lines
+    lines = add_up([*allocation.lines, *capacity, *plan_lines(allocation.lines, catalog.rate_plans.values(), month)])
+    return Charged(month, governed, used, lines, allocation, settled)
 
 
 def shadow_lines(session: Session, org: str, month: str, governed: GovernedMonth, known_at: datetime | None) -> Iterable[Line]:

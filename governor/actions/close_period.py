@@ -21,7 +21,7 @@ from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.sign_close import described, sign, signature, unreconciled, version_of
-from governor.actions.statement_files import Computed, File, Pin, compute, planned_files, print_files
+from governor.actions.statement_files import Computed, File, Pin, compute, missing_rate, planned_files, print_files
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document, usd
@@ -103,9 +103,7 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
         blocked = blocks(computed)
         if blocked:
             release(ctx, actor, month)
-            raise WrongState(
-                f"{month}: {blocked[0]}", hint="apply the missing `kind: driver`, or change the rule; `governor allocation preview`"
-            )
+            raise WrongState(f"{month}: {blocked[0]}", hint="apply the missing `kind: driver` or `fx_rate`, or change the rule")
         files = print_files(computed.document)
         waiting = sign(ctx, actor, pin, computed, files)
         if waiting is not None:
@@ -117,8 +115,9 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
 
 
 def blocks(computed: Computed) -> list[str]:
-    """Shared costs that cannot be shared out as their rule says."""
-    return [f"allocation {one.rule.split('@')[0]}: {one.reason}" for one in computed.charged.allocation.left if one.blocking]
+    """Shared costs that cannot be shared out as their rule says; a statement currency without a rate."""
+    shared = [f"allocation {one.rule.split('@')[0]}: {one.reason}" for one in computed.charged.allocation.left if one.blocking]
+    return [*shared, *missing_rate(computed)]
 
 
 def bounds(ctx: Context, month: str) -> tuple[datetime, datetime]:

@@ -26,10 +26,12 @@ from governor.catalog import (
     AttributionDocument,
     BudgetDocument,
     Catalog,
+    CommitmentDocument,
     ContractPriceDocument,
     Document,
     DriverDocument,
     EndpointDocument,
+    FxRateDocument,
     NotificationDocument,
     OrganizationDocument,
     PersonDocument,
@@ -165,6 +167,8 @@ def build(
             "allocation",
             "driver",
             "rate_plan",
+            "commitment",
+            "fx_rate",
         )
     }
     for row in chosen:
@@ -186,6 +190,8 @@ def build(
         allocations=tuple(sorted(of["allocation"].values(), key=lambda rule: (rule.document.order, rule.document.id))),
         drivers=MappingProxyType(cast("dict[str, DriverDocument]", of["driver"])),
         rate_plans=MappingProxyType(cast("dict[str, RatePlanDocument]", of["rate_plan"])),
+        commitments=MappingProxyType(cast("dict[str, CommitmentDocument]", of["commitment"])),
+        fx_rates=MappingProxyType(cast("dict[str, FxRateDocument]", of["fx_rate"])),
         waivers=tuple(of["waiver"].values()),
         contract_prices=tuple(cast("Iterable[ContractPriceDocument]", of["contract_price"].values())),
         sequence=MappingProxyType(dict(sequence)),

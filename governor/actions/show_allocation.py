@@ -28,6 +28,7 @@ from governor.catalog import (
 from governor.catalog.allocation import check_allocations, check_rate_plans
 from governor.chargeback.allocate import Allocation, allocate, allocation_document
 from governor.chargeback.amounts import usd
+from governor.chargeback.commitments import UNUSED, charge_lines
 from governor.chargeback.lines import Line, add_up
 from governor.chargeback.plans import plan_lines
 from governor.errors import Invalid, NotFound
@@ -48,7 +49,8 @@ def show_allocation(ctx: Context, month: str, trial: Sequence[Document] = ()) ->
     if trial:
         rules, drivers, plans = _tried(catalog, trial)
         allocation = allocate(charged.used, rules, drivers, month)
-        lines = add_up([*allocation.lines, *plan_lines(allocation.lines, plans, month)])
+        bought = charge_lines(allocation.lines, charged.commitments, month)
+        lines = add_up([*allocation.lines, *bought, *plan_lines(allocation.lines, plans, month)])
     else:
         rules, plans = catalog.allocations, list(catalog.rate_plans.values())
         allocation, lines = charged.allocation, charged.lines
@@ -106,13 +108,15 @@ def _centers(used: Sequence[Line], allocation: Allocation, lines: Sequence[Line]
         row[column] += pico
 
     for line in used:
-        add(line.cost_center, "direct" if line.traffic_class == "production" else "shadow", line.contracted_pico)
+        add(line.cost_center, "direct" if line.traffic_class == "production" else "shadow", line.cost_pico)
     for flow in allocation.flows:
         add(flow.source, "given", -flow.pico)
         add(flow.target, "received", flow.pico)
     for line in lines:
         if line.traffic_class == "internal":
             add(line.cost_center, "rate_plans", line.contracted_pico)
+        if line.meter == UNUSED:
+            add(line.cost_center, "direct", line.contracted_pico)
         add(line.cost_center, "charge", line.contracted_pico)
     return [{"cost_center": name, **{column: usd(pico) for column, pico in row.items()}} for name, row in sorted(sums.items())]
 

@@ -22,6 +22,8 @@ from governor.actions.context import Context
 from governor.actions.correct import closed_months, pending_corrections, statement_lines
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.export_packet import renderer
+from governor.catalog.commitment import FxRateDocument
+from governor.chargeback.currency import stated_in
 from governor.chargeback.lines import Line, free_calls, unpriced_uses
 from governor.chargeback.period import previous_month
 from governor.chargeback.statement import StatementInput, for_cost_center, previous_of, statement_document
@@ -99,10 +101,26 @@ def compute(ctx: Context, pin: Pin) -> Computed:
             exception=None if governed.coverage.sufficient else exception,
             previous=previous,
             allocation=charged.allocation,
+            commitments=charged.commitments,
             budgets={name: str(workflow.monthly_budget) for name, workflow in workflows.items() if workflow.monthly_budget},
         )
     )
-    return Computed(charged, corrections, document)
+    return Computed(charged, corrections, stated_in(document, rate_of_month(charged)))
+
+
+def rate_of_month(charged: Charged) -> FxRateDocument | None:
+    """The rate the month is stated at; None in US dollars, and where it is missing (which a close refuses)."""
+    catalog = charged.governed.timeline.at(charged.governed.end)
+    return catalog.fx_rates.get(f"{catalog.organization.month_end.currency}/{charged.month}")
+
+
+def missing_rate(computed: Computed) -> list[str]:
+    """Why the month cannot be stated in the organization's currency; nothing in US dollars or with a rate."""
+    governed = computed.charged.governed
+    currency = governed.timeline.at(governed.end).organization.month_end.currency
+    if currency == "USD" or "fx" in computed.document:
+        return []
+    return [f"statements are in {currency} and no kind: fx_rate says what a dollar was in {computed.charged.month}"]
 
 
 def _header(ctx: Context, pin: Pin, charged: Charged) -> dict[str, Any]:
@@ -155,6 +173,8 @@ def print_files(document: dict[str, Any]) -> list[File]:
     if per_center != Decimal(total):
         raise ValueError(f"cost centers sum to {per_center}, the statement to {total}")
     manifest = {"schema": "governor.manifest/v1", "month": month, "total": total, "currency": document["currency"], "files": described}
+    if "fx" in document:
+        manifest |= {"fx": document["fx"], "local_total": document["totals"]["local_total"]}
     return [*files, File("manifest.json", "application/json", canonical_json(manifest))]
 
 

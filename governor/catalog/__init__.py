@@ -6,6 +6,7 @@ Invariants: pure data, no I/O; a snapshot never changes.
 
 from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import DEFAULT_THRESHOLDS, BudgetDocument, BudgetScope, NotificationDocument
+from governor.catalog.commitment import CommitmentDocument, FxRateDocument
 from governor.catalog.documents import (
     KINDS,
     ContractPriceDocument,
@@ -43,12 +44,14 @@ __all__ = [
     "BudgetScope",
     "Capture",
     "Catalog",
+    "CommitmentDocument",
     "ContractPriceDocument",
     "DataClass",
     "Document",
     "DriverDocument",
     "EndpointDocument",
     "Fallback",
+    "FxRateDocument",
     "NotificationDocument",
     "OrganizationDocument",
     "OutputContract",

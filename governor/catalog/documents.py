@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import BudgetDocument, NotificationDocument
+from governor.catalog.commitment import CommitmentDocument, FxRateDocument
 from governor.catalog.fields import SECRET_NAME, SECRET_REFERENCE, URL_WITH_PASSWORD, Document, Identifier, Name, Part, SecretReference
 from governor.catalog.moments import Moment, Money, begins
 from governor.catalog.organization import OrganizationDocument, PersonDocument
@@ -191,4 +192,6 @@ KINDS: Final[dict[str, type[Document]]] = {
     "allocation": AllocationDocument,
     "driver": DriverDocument,
     "rate_plan": RatePlanDocument,
+    "commitment": CommitmentDocument,
+    "fx_rate": FxRateDocument,
 }

@@ -34,6 +34,11 @@ class MonthEnd(Part):
     people: dict[Email, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
         default_factory=dict, description="e-mail of a requester -> cost center; who is not named pays from the workflow's"
     )
+    currency: str = Field(
+        default="USD",
+        pattern=r"^[A-Z]{3}$",
+        description="of statements and journals; another than USD needs a kind: fx_rate for each month",
+    )
     platform_cost_center: Annotated[str, Field(max_length=100)] = ""
 
     @model_validator(mode="after")

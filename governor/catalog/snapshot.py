@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument, check_allocations, check_rate_plans
 from governor.catalog.budget import BudgetDocument, NotificationDocument
+from governor.catalog.commitment import CommitmentDocument, FxRateDocument
 from governor.catalog.documents import ContractPriceDocument, EndpointDocument, SourceDocument, WaiverDocument
 from governor.catalog.fields import RETENTION_DEFAULTS, Capture
 from governor.catalog.moments import begins, ends
@@ -74,6 +75,8 @@ class Catalog:
     allocations: tuple[AllocationRule, ...] = ()  # in the order in which they are asked
     drivers: Mapping[str, DriverDocument] = field(default_factory=lambda: MappingProxyType({}))  # id/YYYY-MM -> weights
     rate_plans: Mapping[str, RatePlanDocument] = field(default_factory=lambda: MappingProxyType({}))
+    commitments: Mapping[str, CommitmentDocument] = field(default_factory=lambda: MappingProxyType({}))
+    fx_rates: Mapping[str, FxRateDocument] = field(default_factory=lambda: MappingProxyType({}))  # EUR/YYYY-MM -> rate
     waivers: tuple[Waiver, ...] = ()
     contract_prices: tuple[ContractPriceDocument, ...] = ()
     sequence: Mapping[tuple[str, str], int] = field(default_factory=lambda: MappingProxyType({}))
@@ -107,7 +110,7 @@ class Catalog:
         return self.workflows[workflow_id].retention_days(self.organization)
 
     def approval_instants(self, start: datetime, end: datetime) -> list[datetime]:
-        """Instants in (start, end) at which an approval or a waiver begins or ends: decisions may differ on either side."""
+        """Instants in (start, end) at which an approval, a waiver or a commitment begins or ends: answers may differ on either side."""
         moments: set[datetime] = set()
         for workflow in self.workflows.values():
             entries: list[Route | Fallback] = [*workflow.routes, *workflow.fallback]
@@ -116,6 +119,8 @@ class Catalog:
                 moments.update(ends(text) for text in [entry.approved_until] if text)
         for waiver in self.waivers:
             moments.update(moment for moment in (waiver.starts_at, waiver.expires_at) if moment is not None)
+        for commitment in self.commitments.values():
+            moments.update((commitment.starts_at, commitment.ends_at))
         return sorted(moment for moment in moments if start < moment < end)
 
 

@@ -119,7 +119,7 @@ def measured(direct: Sequence[Line], what: str) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
     for line in direct:
         tokens = line.quantity if line.unit == "Tokens" else 0
-        found[line.cost_center] += tokens if what == "tokens" else line.calls if what == "calls" else line.contracted_pico
+        found[line.cost_center] += tokens if what == "tokens" else line.calls if what == "calls" else line.cost_pico
     return dict(found)
 
 
@@ -149,6 +149,8 @@ def _parts(line: Line, rule: AllocationRule, shares: Mapping[str, int]) -> list[
             calls=measures["calls"][target],
             list_pico=measures["list_pico"][target],
             contracted_pico=measures["contracted_pico"][target],
+            covered_pico=measures["covered_pico"][target],
+            effective_pico=measures["effective_pico"][target],
         )
         for target, units in sorted(shares.items())
     ]
@@ -156,7 +158,7 @@ def _parts(line: Line, rule: AllocationRule, shares: Mapping[str, int]) -> list[
 
 def _left(rule: AllocationRule, members: Sequence[Line], reason: str, blocking: bool) -> Left:
     source = rule.document.source.words if rule.document.source else ""
-    return Left(rule.name, source, sum(line.contracted_pico for line in members), reason, blocking)
+    return Left(rule.name, source, sum(line.cost_pico for line in members), reason, blocking)
 
 
 def _result(kept: Sequence[Line], made: Sequence[Line], left: list[Left], rules: Sequence[AllocationRule]) -> Allocation:
@@ -167,7 +169,7 @@ def _result(kept: Sequence[Line], made: Sequence[Line], left: list[Left], rules:
     return Allocation(
         add_up([*kept, *made]),
         [
-            Flow(rule, method, source, target, sum(line.contracted_pico for line in found), len(found))
+            Flow(rule, method, source, target, sum(line.cost_pico for line in found), len(found))
             for (_, rule, method, source, target), found in sorted(flows.items())
         ],
         left,

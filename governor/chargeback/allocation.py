@@ -12,23 +12,26 @@ from typing import Final
 CENT: Final = 10**10  # pico-USD
 
 
-def to_cents(pico: int) -> int:
-    """An amount on its own, rounded half to even."""
-    whole, rest = divmod(pico, CENT)
-    return whole + (1 if 2 * rest > CENT or (2 * rest == CENT and whole % 2) else 0)
+def to_cents(pico: int, cent: int = CENT) -> int:
+    """An amount on its own, rounded half to even. cent: how many of the amount's units one cent is."""
+    whole, rest = divmod(pico, cent)
+    return whole + (1 if 2 * rest > cent or (2 * rest == cent and whole % 2) else 0)
 
 
-def split_cents(parts: Mapping[str, int], *, total_cents: int | None = None) -> dict[str, int]:
+def split_cents(parts: Mapping[str, int], *, total_cents: int | None = None, cent: int = CENT) -> dict[str, int]:
     """Cents per id. `total_cents` is what they must sum to (for a split inside a split); by default the rounded sum of the parts.
 
     Raises ValueError when that total is not reachable by moving each part less than a cent.
     """
-    total = to_cents(sum(parts.values())) if total_cents is None else total_cents
+    total = to_cents(sum(parts.values()), cent) if total_cents is None else total_cents
     if sum(parts.values()) < 0:
-        return {name: -cents for name, cents in split_cents({name: -pico for name, pico in parts.items()}, total_cents=-total).items()}
-    cents = {name: pico // CENT for name, pico in parts.items()}
+        return {
+            name: -cents
+            for name, cents in split_cents({name: -pico for name, pico in parts.items()}, total_cents=-total, cent=cent).items()
+        }
+    cents = {name: pico // cent for name, pico in parts.items()}
     missing = total - sum(cents.values())
-    movable = sorted((name for name, pico in parts.items() if pico % CENT), key=lambda name: (-(parts[name] % CENT), name))
+    movable = sorted((name for name, pico in parts.items() if pico % cent), key=lambda name: (-(parts[name] % cent), name))
     if not 0 <= missing <= len(movable):
         raise ValueError(f"{total} cents cannot be split over parts of {sum(parts.values())} pico-USD")
     for name in movable[:missing]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from governor.prices.exposure import Exposure
@@ -25,6 +26,8 @@ UNITS: Final = {
     "second": "Seconds",
     "character": "Characters",
     "page": "Pages",
+    "commitment_used": "Commitments",
+    "commitment_unused": "Commitments",
 }
 
 
@@ -47,6 +50,8 @@ class GovernedGroup(Protocol):
     def traffic_class(self) -> str: ...
     @property
     def route_status(self) -> str: ...
+    @property
+    def epoch_start(self) -> datetime: ...
     @property
     def calls(self) -> int: ...
     @property
@@ -90,6 +95,9 @@ class Line:
     method: str = ""  # how the rule shares out
     ratio: str = ""  # this part of the origin, as decimal text
     arithmetic: str = ""  # of a rate plan's line: how the amount came about
+    commitment: str = ""  # of a line it covers, or charges: capacity/ID or spend/ID
+    covered_pico: int = 0  # of a covered line: what it would have cost by contract
+    effective_pico: int = 0  # of a covered line: its share of the commitment's used part, charged by a line of its own
     terms: str = ""  # how the contract price follows from the list price, where it does
 
     @property
@@ -109,10 +117,16 @@ class Line:
 
     def record(self) -> dict[str, Any]:
         """Canonical JSON values: amounts of money as decimal text of pico-USD, because they outgrow 2^53."""
-        return asdict(self) | {"list_pico": str(self.list_pico), "contracted_pico": str(self.contracted_pico)}
+        return asdict(self) | {name: str(getattr(self, name)) for name in PICO}
+
+    @property
+    def cost_pico(self) -> int:
+        """What its use comes to: the charge, or the share of the commitment that covers it."""
+        return self.contracted_pico + self.effective_pico
 
 
-MEASURES: Final = ("quantity", "calls", "list_pico", "contracted_pico")
+PICO: Final = ("list_pico", "contracted_pico", "covered_pico", "effective_pico")
+MEASURES: Final = ("quantity", "calls", *PICO)
 TOLD: Final = (
     "origin_center",
     "method",
@@ -120,19 +134,20 @@ TOLD: Final = (
     "arithmetic",
     "terms",
 )  # follow from the rest: a line whose share changed is the same line
-LATER: Final = ("rule", "origin", "style")  # named only where they say something, so that lines of older months keep their id
+LATER: Final = ("rule", "origin", "style", "commitment")  # named only where they say something, so that lines of older months keep their id
 KEY: Final = tuple(field.name for field in fields(Line) if field.name not in (*MEASURES, *TOLD))
 
 
 def line_of(record: dict[str, Any]) -> Line:
     """A line back from its record."""
-    return Line(**record | {"list_pico": int(record["list_pico"]), "contracted_pico": int(record["contracted_pico"])})
+    return Line(**record | {name: int(record.get(name, 0)) for name in PICO})
 
 
-def usage_lines(groups: Iterable[GovernedGroup], month: str) -> list[Line]:
-    """One line per part of every priced group, alike ones added up."""
+def usage_lines(groups: Iterable[GovernedGroup], month: str, covered: Callable[[GovernedGroup], str] | None = None) -> list[Line]:
+    """One line per part of every priced group, alike ones added up. covered: the mark of the commitment that pays for a group."""
     lines = []
     for group in groups:
+        mark = covered(group) if covered else ""
         for position, part in enumerate(group.rated.parts):
             lines.append(
                 Line(
@@ -155,6 +170,7 @@ def usage_lines(groups: Iterable[GovernedGroup], month: str) -> list[Line]:
                     calls=group.calls if position == 0 else 0,
                     list_pico=part.list_pico,
                     contracted_pico=part.contracted_pico,
+                    commitment=mark,
                     terms=part.contract_price.terms,
                 )
             )

@@ -33,7 +33,7 @@ def plan_lines(lines: Sequence[Line], plans: Iterable[RatePlanDocument], month: 
     base: dict[str, int] = defaultdict(int)
     for line in lines:
         if line.traffic_class == "production" and not line.corrects:
-            base[line.cost_center] += line.contracted_pico
+            base[line.cost_center] += line.cost_pico
     found: list[Line] = []
     for plan in sorted(plans, key=lambda plan: plan.id):
         for center in sorted(plan.cost_centers):

@@ -15,6 +15,8 @@ from typing import Any, Final
 from governor.chargeback.allocate import Allocation, allocation_document
 from governor.chargeback.allocation import split_cents, to_cents
 from governor.chargeback.amounts import cents_text, percent, usd
+from governor.chargeback.commitments import CLASS as COMMITMENT
+from governor.chargeback.commitments import Settled, commitments_document
 from governor.chargeback.coverage import Coverage
 from governor.chargeback.lines import UNALLOCATED, Line, UnpricedUse
 from governor.chargeback.plans import CLASS
@@ -40,6 +42,7 @@ class StatementInput:
     previous: Mapping[str, Any] | None = None  # {"month", "totals": {cost center: cents}, "workflows": {cost center: {workflow: cents}}}
     budgets: Mapping[str, str] = field(default_factory=dict)  # workflow -> USD a month
     allocation: Allocation | None = None
+    commitments: Sequence[Settled] = ()
 
 
 def statement_document(given: StatementInput) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
             "usage_total": cents_text(sum(center["_usage_cents"] for center in centers)),
             "corrections_total": cents_text(sum(center["_correction_cents"] for center in centers)),
             "shadow_total": cents_text(sum(center["_shadow_cents"] for center in centers)),
+            "commitment_total": cents_text(sum(center["_commitment_cents"] for center in centers)),
             "shared_total": cents_text(sum(center["_shared_cents"] for center in centers)),
             "unallocated_total": cents_text(totals.get(UNALLOCATED, 0)),
             "currency": CURRENCY,
@@ -74,6 +78,7 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
             "cost_centers": len(centers),
         },
         "allocation": allocation_document(given.allocation),
+        "commitments": commitments_document(given.commitments),
         "coverage": coverage_document(given.coverage),
         "exception": dict(given.exception) if given.exception else None,
         "previous": {"month": given.previous["month"], "total": cents_text(sum(given.previous["totals"].values()))}
@@ -92,7 +97,8 @@ def for_cost_center(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementInput) -> dict[str, Any]:
     cents = split_cents({line.line_id: line.contracted_pico for line in lines}, total_cents=total) if lines else {}
     shown = [_line(line, cents[line.line_id]) for line in lines]
-    usage = [one for one in shown if not one["corrects"] and one["traffic_class"] != CLASS]
+    usage = [one for one in shown if not one["corrects"] and one["traffic_class"] not in {CLASS, COMMITMENT}]
+    commitments = [one for one in shown if not one["corrects"] and one["traffic_class"] == COMMITMENT]
     internal = [one for one in shown if not one["corrects"] and one["traffic_class"] == CLASS]
     corrections = [one for one in shown if one["corrects"]]
     free = dict(sorted(given.free_calls.get(name, {}).items()))
@@ -106,6 +112,7 @@ def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementI
         "corrections_total": _sum(corrections),
         "shared_total": _sum([one for one in usage if one["rule"]]),
         "internal_total": _sum(internal),
+        "commitment_total": _sum(commitments),
         "material": _material(usage, corrections),
         "list_cost": usd(sum(line.list_pico for line in lines)),
         "contracted_cost": usd(sum(line.contracted_pico for line in lines)),
@@ -115,9 +122,11 @@ def _cost_center(name: str, lines: Sequence[Line], total: int, given: StatementI
         "workflows": _workflows(name, [one for one in usage if not one["rule"]], given),
         "lines": usage,
         "internal": internal,
+        "commitments": commitments,
         "corrections": corrections,
         "unpriced": [_unpriced(use) for use in unpriced],
         "_shared_cents": sum(one["_cents"] for one in usage if one["rule"]),
+        "_commitment_cents": sum(one["_cents"] for one in commitments),
         "_usage_cents": sum(one["_cents"] for one in usage),
         "_correction_cents": sum(one["_cents"] for one in corrections),
         "_shadow_cents": sum(one["_cents"] for one in usage if one["traffic_class"] != "production"),
@@ -147,6 +156,9 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
         "contract_terms": line.terms,
         "list_cost": usd(line.list_pico),
         "contracted_cost": usd(line.contracted_pico),
+        "commitment": line.commitment,
+        "covered_cost": usd(line.covered_pico),
+        "amortized_cost": usd(line.effective_pico),
         "rule": line.rule,
         "method": line.method,
         "ratio": line.ratio,

@@ -97,8 +97,11 @@ class OutputMapping(Part):
     layout: Literal["csv", "json", "jsonl"] = "csv"
     under: str | None = Field(default=None, description="JSON: the records are a list under this key")
     batch: int | None = Field(default=None, ge=1, le=10_000, description="JSON lines: so many records in one request body")
+    currency: Literal["pricing", "statement"] = Field(
+        default="pricing", description="journal: what debit and credit are in: US dollars, or the statement's currency at the month's rate"
+    )
     values: dict[str, str] = Field(default={}, description="constants of your company that columns use as facts, such as company: '1000'")
-    accounts: dict[str, Account] = Field(default={}, description="usage, shadow, correction, unallocated, internal, clearing")
+    accounts: dict[str, Account] = Field(default={}, description="usage, shadow, correction, unallocated, internal, commitment, clearing")
     cost_centers: dict[str, Center] = {}
     columns: tuple[Column, ...] = Field(min_length=1, max_length=200)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from governor.chargeback.period import month_bounds, next_month
 from governor.errors import Invalid
 from governor.ledger.canonical import canonical_json
-from reports.journal import ACCOUNTS, _amounts
+from reports.journal import ACCOUNTS, amounts
 from reports.outputs.document import Account, OutputMapping
 
 LARGEST: Final = Decimal(10) ** 10
@@ -31,20 +31,22 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
     """
     posted = date.fromisoformat(document["posting_date"])
     digest = hashlib.sha256(canonical_json(dict(document))).hexdigest()
-    amounts = list(_postings(document, mapping))
+    postings = list(_postings(document, mapping))
+    fx = document.get("fx")
+    stated = mapping.currency == "statement" and bool(fx)  # the ledger's own currency, at the month's rate
     # Another accrual of the same month is another document; the same one keeps its number.
-    content = hashlib.sha256(repr([(center, kind, str(amount)) for center, kind, _, amount in amounts]).encode()).hexdigest()[:8]
+    content = hashlib.sha256(repr([(center, kind, str(amount)) for center, kind, _, amount, _ in postings]).encode()).hexdigest()[:8]
     batch = f"{document['statement_number']}-accrual-{content}" if accrual else document["statement_number"]
     entries = [(batch, posted, 1, "")]
     if accrual:
         entries.append((f"{batch}-R", date.fromisoformat(f"{next_month(document['month'])}-01"), -1, "Reversal: "))
     lines: list[dict[str, Any]] = []
     for number, (name, day, sign, before) in enumerate(entries, start=1):
-        for place, (center, kind, account, amount) in enumerate(amounts, start=1):
+        for place, (center, kind, account, amount, local) in enumerate(postings, start=1):
             identity = hashlib.sha256("|".join([batch, kind, center, f"{amount:.2f}"]).encode()).hexdigest()[:16]
             own = mapping.cost_centers.get(center)
             label = (own and own.name) or center or document["organization"]["name"]
-            side = sign * amount
+            side = sign * (local if stated else amount)
             lines.append(
                 {
                     "batch": name,
@@ -65,40 +67,36 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
                     "debit": f"{side:.2f}" if side > 0 else "",
                     "credit": f"{-side:.2f}" if side < 0 else "",
-                    "currency": document["currency"],
+                    "currency": fx["currency"] if fx and stated else document["currency"],
                     "source_document": f"statement {document['statement_number']}",
                     "external_id": f"{name}-{identity}",
                     "reverses_external_id": f"{batch}-{identity}" if sign < 0 else "",
                     "prepared_by": document["prepared_by"],
                     "statement_sha256": digest,
                 }
-                | _local(document, amounts, place, sign)
+                | _local(document, sign * local)
             )
     _balanced(lines)
     return lines
 
 
-def _postings(document: Mapping[str, Any], mapping: OutputMapping) -> Iterator[tuple[str, str, Account, Decimal]]:
-    """(cost center, kind, account, signed amount), the clearing line last; they sum to zero."""
+def _postings(document: Mapping[str, Any], mapping: OutputMapping) -> Iterator[tuple[str, str, Account, Decimal, Decimal]]:
+    """(cost center, kind, account, signed amount in US dollars and in the statement's currency), the clearing line last; both sum to zero."""
     usual = {kind: Account(number=number, name=name) for kind, (number, name) in ACCOUNTS.items()} | mapping.accounts
-    total = Decimal(0)
+    total = local_total = Decimal(0)
     for center in document["cost_centers"]:
         own = mapping.cost_centers.get(center["id"])
-        for kind, amount in _amounts(center):
+        for kind, (amount, local) in amounts(center).items():
             total += amount
-            yield center["id"], kind, ((own.accounts.get(kind) if own else None) or usual[kind]), amount
-    if total:
-        yield "", "clearing", usual["clearing"], -total
+            local_total += local
+            yield center["id"], kind, ((own.accounts.get(kind) if own else None) or usual[kind]), amount, local
+    if total or local_total:
+        yield "", "clearing", usual["clearing"], -total, -local_total
 
 
-def _local(document: Mapping[str, Any], amounts: list[tuple[str, str, Account, Decimal]], place: int, sign: int) -> dict[str, Any]:
-    """The same line in the organization's currency at the month's rate; the clearing line takes the rounding, so that it balances too."""
+def _local(document: Mapping[str, Any], side: Decimal) -> dict[str, Any]:
+    """The same line in the statement's currency: its lines were split so that they foot there, so nothing is rounded here."""
     rate = document.get("fx")
-    factor = Decimal(rate["rate"]) if rate else Decimal(1)
-    converted = [(amount * factor).quantize(CENT) for *_, amount in amounts]
-    if converted and amounts[-1][1] == "clearing":
-        converted[-1] = -sum(converted[:-1], Decimal(0))
-    side = sign * converted[place - 1]
     return {
         "fx_rate": rate["rate"] if rate else "1",
         "fx_source": rate["source"] if rate else "",
@@ -132,7 +130,7 @@ def events(document: Mapping[str, Any], mapping: OutputMapping) -> list[dict[str
     found = []
     for center in document["cost_centers"]:
         own = mapping.cost_centers.get(center["id"])
-        for line in (*center["lines"], *center.get("internal", []), *center["corrections"]):
+        for line in (*center["lines"], *center.get("commitments", []), *center.get("internal", []), *center["corrections"]):
             cents = Decimal(line["amount"])
             found.append(
                 {

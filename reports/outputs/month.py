@@ -40,7 +40,11 @@ def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = Non
         raise Invalid(f"{found.output} has usage events; only a journal is accrued")
     suffix, media_type = KINDS[found.layout]
     total = Decimal(document["totals"]["statement_total"])
-    control: dict[str, Any] = {"format": found.output, "currency": document["currency"], "statement_total": f"{total:.2f}"}
+    stated = found.records == "journal" and found.currency == "statement" and "fx" in document
+    if stated:
+        total = Decimal(document["totals"]["local_total"])
+    control: dict[str, Any] = {"format": found.output, "currency": document["fx"]["currency"] if stated else document["currency"]}
+    control |= {"statement_total": f"{total:.2f}"} | ({"fx": dict(document["fx"])} if "fx" in document else {})
     if found.records == "journal":
         records = journal(document, found, accrual=accrual)
         sums = {side: sum((Decimal(line[side]) for line in records if line[side]), Decimal(0)) for side in ("debit", "credit")}
@@ -57,12 +61,15 @@ def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = Non
 
 def _focus(document: Mapping[str, Any], version: str, *, parquet: bool) -> Printed:
     body = render_parquet(document, version) if parquet else render_csv(document, version)
-    found = list(focus_rows(document, version))
-    billed, total = sum((Decimal(row["BilledCost"]) for row in found), Decimal(0)), Decimal(document["totals"]["statement_total"])
+    found, totals = list(focus_rows(document, version)), document["totals"]
+    billed, total = (
+        sum((Decimal(row["BilledCost"]) for row in found), Decimal(0)),
+        Decimal(totals.get("local_total", totals["statement_total"])),
+    )
     _agrees(f"focus-{version}", billed, total)
     control = {
         "format": f"focus-{version}",
-        "currency": document["currency"],
+        "currency": totals.get("local_currency", document["currency"]),
         "statement_total": f"{total:.2f}",
         "billed_cost": f"{billed:.2f}",
         "effective_cost": f"{sum((Decimal(row['EffectiveCost']) for row in found), Decimal(0)):f}",
