@@ -146,7 +146,8 @@ def incarnations(ctx: Context) -> list[dict[str, Any]]:
             said = entry.payload
             about = {name: said[name] for name in ("reason", "lost", "old_head", "restored_head", "unsigned")}
             found.append({"origin": said["origin"], "from": row.idx, "entry": row.idx, "decided_at": row.recorded_at.isoformat(), **about})
-    return [*found, {"origin": ctx.keys.origin_of(ctx.org, 1), "from": 0, "entry": None}]
+    first = {"origin": ctx.keys.origin_of(ctx.org, 1), "from": 0, "entry": None, "decided_at": None}
+    return [*found, {**first, "reason": None, "lost": None, "old_head": None, "restored_head": None, "unsigned": None}]
 
 
 def _believed(session: Session, ctx: Context) -> tuple[VerifierKey, list[HeldKey]]:
