@@ -136,7 +136,8 @@ def trace(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
 def litellm(url: str, token: str, stop: threading.Event, done: list[str]) -> None:
     """LiteLLM's own generic_api logger in a process and an environment of its own."""
     command = [LITELLM, str(Path(__file__).with_name("litellm_sender.py")), url, token]
-    sender = subprocess.Popen(command, env=ENV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    env = ENV | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    sender = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert sender.stdin is not None
     assert sender.stdout is not None
     reader = threading.Thread(target=lambda out: done.extend(line.strip() for line in out), args=(sender.stdout,))
