@@ -184,6 +184,7 @@ def planned_files(document: dict[str, Any]) -> dict[str, Any]:
     names = file_names([center["id"] for center in centers])
     return {
         "total": document["totals"]["statement_total"],
+        "commitments": document["commitments"],
         "cost_centers": [
             {
                 "cost_center": center["id"],
