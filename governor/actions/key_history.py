@@ -63,7 +63,7 @@ def vouching(role: str, previous: bytes, key: bytes) -> bytes:
     return canonical_json({"key": key.hex(), "previous": previous.hex(), "role": role, "v": 1})
 
 
-def restoring(payload: dict[str, Any]) -> bytes:
+def restoring(payload: Mapping[str, Any]) -> bytes:
     """What the first key of a new incarnation signs: everything its `ledger:restore` entry says."""
     return canonical_json({name: value for name, value in payload.items() if name != "vouched"})
 
