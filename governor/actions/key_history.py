@@ -8,7 +8,7 @@ database can add a key; a range is of tree sizes, never of clock time.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
