@@ -183,7 +183,9 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "unapproved": unapproved,
         "over_budget": [row for row in production if row["budget"] and Decimal(row["amount"]) > Decimal(row["budget"])],
         "change": _change(center),
-        "saving": sum((Decimal(line["list_cost"]) - Decimal(line["contracted_cost"]) for line in usage), Decimal(0)),
+        "saving": sum(
+            (Decimal(line["list_cost"]) - Decimal(line["contracted_cost"]) for line in usage if not line.get("commitment")), Decimal(0)
+        ),
         "chart": _chart(production, document["previous"]),
         "sections": _sections(usage),
         "other_sections": _sections([line for line in center["lines"] if line["traffic_class"] != "production"]),

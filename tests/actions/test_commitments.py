@@ -16,8 +16,10 @@ from governor.actions.context import OPERATOR
 from governor.actions.correct import pending_corrections
 from governor.actions.export_month import export_month
 from governor.actions.import_prices import import_prices
+from governor.chargeback.statement import for_cost_center
 from governor.errors import Forbidden, Unauthenticated, WrongState
 from reports.focus_check import check_file
+from reports.statement import render_html
 from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
 
 CAPACITY = """
@@ -103,6 +105,9 @@ def test_capacity_is_paid_by_use_and_the_unused_part_by_name(month: Any) -> None
     assert [(line["meter"], line["contracted_cost"]) for line in centers["CC-9"]["commitments"]] == [
         ("commitment_unused", capacity["unused"])
     ]
+    page = render_html(for_cost_center(document, "CC-4100"))
+    assert "of it for commitments and provisioned capacity" in page
+    assert "Contract prices saved" not in page, "the commitment saved it, at its own cost"
     rows = table(found[f"focus-{OCTOBER}.csv"])
     assert check_file(found[f"focus-{OCTOBER}.csv"], document) == []
     assert check_file(found[f"focus-{OCTOBER}.parquet"], document) == []
