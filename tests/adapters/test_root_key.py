@@ -65,7 +65,7 @@ def test_the_commands(tmp_path: Path) -> None:
     for name in ("signed.trust", "elsewhere.trust"):
         assert parse_trust((tmp_path / name).read_bytes()).root_text == f"acme.example/root {made['root_sha256']}"
     before = governor("keys", "list")["keys"]
-    assert [(one["role"], one["state"]) for one in before] == [(role, "active") for role in ("log", "issuer", "producer")]  # type: ignore[index]
+    assert [(one["role"], one["state"]) for one in before] == [(role, "active") for role in ("log", "log-mldsa", "issuer", "producer")]  # type: ignore[index]
     done = governor("keys", "rotate", "issuer")
     revoked = governor("keys", "revoke", done["previous"]["key_id"], "--reason", "superseded")  # type: ignore[index]
     assert revoked["state"] == "revoked"

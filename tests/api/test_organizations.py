@@ -103,7 +103,7 @@ def test_the_others_ids_name_nothing(two: tuple[Any, Any], ids: dict[str, str]) 
         assert SECRET not in answer.text.replace(ids["source"], ""), (method, path)
         named = [value for key, value in ids.items() if key in ("name", "record_id", "token_id") and value in path]
         if named:
-            assert answer.status_code == 404, (method, path, answer.text)
+            assert answer.status_code in ({404, 422} if method == "POST" else {404}), (method, path, answer.text)
     assert acme.get("/api/v1/usage", params={"period": "2026-11"}).json()["rows"] == []
     assert sum(batch["stored"] for batch in acme.get("/api/v1/batches").json()["items"]) == 0
     assert acme.ctx.lake.totals()["calls"] == 0
