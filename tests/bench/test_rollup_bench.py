@@ -2,12 +2,14 @@
 
 GOVERNOR_BENCH_ROWS (default 10 million) made-up calls of October, 40 teams, 240 keys, 24 workflows, 12 models; a tenth are other witnesses.
 Bare: the same plain columns and sums, no derived token classes, epochs, bands, first and last call or examples. Best of three each.
+First: every day is counted, none is taken from an earlier answer. Again: what a second look costs.
 Nothing is asserted about time; the sums must agree.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -59,9 +61,10 @@ SUMS = (
 )
 
 
-def best(run: Callable[[], pa.Table]) -> tuple[float, pa.Table]:
+def best(run: Callable[[], pa.Table], before: Callable[[], None] = lambda: None) -> tuple[float, pa.Table]:
     times = []
     for _ in range(3):
+        before()
         start = time.perf_counter()
         found = run()
         times.append(time.perf_counter() - start)
@@ -82,8 +85,13 @@ def test_month_roll_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     lake = Lake(str(tmp_path / "catalog.sqlite"), str(tmp_path / "data"), "bench", lock_dir=tmp_path)
     fill(lake, rows)
     boundaries = [datetime(2026, 10, day, tzinfo=UTC) for day in (8, 15, 22)]
-    mine, facts = best(lambda: lake.month_facts(*OCTOBER, keys=KEYS, boundaries=boundaries, bands=[200_000]))
-    plain, _ = best(lambda: lake.month_facts(*OCTOBER, keys=KEYS))
+
+    def forget() -> None:
+        shutil.rmtree(tmp_path / "days", ignore_errors=True)
+
+    mine, facts = best(lambda: lake.month_facts(*OCTOBER, keys=KEYS, boundaries=boundaries, bands=[200_000]), forget)
+    plain, _ = best(lambda: lake.month_facts(*OCTOBER, keys=KEYS), forget)
+    again, _ = best(lambda: lake.month_facts(*OCTOBER, keys=KEYS))
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         sql = f"""SELECT {PLAIN}, {SUMS} FROM read_parquet('{tmp_path}/data/**/*.parquet', hive_partitioning = false)
@@ -95,5 +103,6 @@ def test_month_roll_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     with capsys.disabled():
         print(  # noqa: T201
             f"\nmonth roll-up of {rows:,} calls into {facts.num_rows:,} rows: {mine:.2f} s with 4 epochs and bands, {plain:.2f} s without;"
-            f" bare GROUP BY {bare:.2f} s (ratio {mine / bare:.2f} and {plain / bare:.2f}, wanted at most 3)"
+            f" bare GROUP BY {bare:.2f} s (ratio {mine / bare:.2f} and {plain / bare:.2f}, wanted at most 3);"
+            f" again {again:.2f} s"
         )
