@@ -27,7 +27,8 @@ DAY: Final = timedelta(days=1)
 LEAST: Final = 1_000_000  # rows in the files concerned, below which a question is asked directly
 KEPT: Final = 45 * 86_400.0  # seconds after which an answer that was not made anew is swept
 SLICE: Final = "slice"  # the column by which an answer is cut: the UTC day of the rows
-DAY_OF: Final = "date_trunc('day', start_time)"
+# whole UTC days by integers: date_trunc asks the calendar of a time zone, for every row
+DAY_OF: Final = "make_timestamptz(epoch_us(start_time) // 86400000000 * 86400000000)"
 SLICE_OF: Final = f"{DAY_OF} AS {SLICE}"
 Shape = Callable[[datetime, datetime], str]
 
