@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from reports.packet_words import COLOURS, EVENTS, EXCLUDED, LIMITATIONS, METRICS, OUTCOMES, STATES, VERDICTS
+from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, LIMITATIONS, METRICS, OUTCOMES, STATES, VERDICTS
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+GOLDEN_ROWS: Final = 20
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
 NEAR_ZERO: Final = Decimal("0.0005")
 MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
@@ -93,6 +94,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "budget": usd_of_pico(shadow.get("budget_pico")),
         "spent": usd_of_pico(shadow.get("spent_pico")),
         "plan": document.get("plan") or {},
+        "golden": golden_part(document.get("golden")),
         "verification": document.get("verification"),
         "events": events,
         "evidence": document.get("evidence") or [],
@@ -101,6 +103,15 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "frameworks": framework_rows(document.get("controls") or {}),
         "controls_note": (document.get("controls") or {}).get("note", ""),
     }
+
+
+def golden_part(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The golden results in words; the list of wrong cases is cut to what a page holds and says so."""
+    if not report:
+        return None
+    worst = [{**one, "words": GOLDEN.get(one["what"], one["what"])} for one in report["worst"]]
+    waiting = [f"{count} {EXCLUDED.get(state, state.replace('_', ' '))}" for state, count in report["not_asked"].items()]
+    return {**report, "worst": worst[:GOLDEN_ROWS], "more": max(len(worst) - GOLDEN_ROWS, 0), "waiting": waiting}
 
 
 def framework_rows(controls: Mapping[str, Any]) -> list[dict[str, Any]]:

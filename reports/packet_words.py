@@ -55,6 +55,12 @@ EXCLUDED: Final = {
     "excluded_content": "without stored content",
     "excluded_params": "with settings the candidate lacks",
     "skipped_budget": "stopped by the spending limit",
+    "skipped_decided": "not needed: harm was certain before",
+}
+GOLDEN: Final = {
+    "lost": "right before, wrong now",
+    "judged_worse": "judged worse than before",
+    "neither": "wrong before, wrong now",
 }
 COLOURS: Final = {"good": ("#5fa37f", "#17663c"), "warn": ("#d0a45c", "#7a4b00"), "bad": ("#cf7a72", "#9b1c1c")}  # bar, dot
 EVENTS: Final = {

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from governor.actions.show_golden import report_of
 from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import MAX_SAFE_INT, canonical_json, digest, timestamp
@@ -128,6 +129,7 @@ class Facts:
             "log": self.log,
             "recipient": self.recipient,
             "people": dict(self.people),
+            "golden": report_of(self.evidence),
             "evidence": [item.reference() for item in self.evidence],
             "controls": controls("change", [item.name for item in self.evidence]),
             "events": [

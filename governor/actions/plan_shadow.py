@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.context import Context
 from governor.actions.eligible import FILTERS, Eligible, eligible_calls
+from governor.actions.expected_spend import expected_golden, expected_spend
 from governor.actions.golden_sets import golden_of
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
@@ -110,6 +110,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     span = max((max(starts) - min(starts)).total_seconds() / 86_400, 0)
     people = whole(options.get("labels", LABELS), "labels", LEAST_LABELS, LARGEST_SAMPLE)
     stream, redacted = flag(options.get("stream", True), "stream"), flag(options.get("redact", False), "redact")
+    golden = golden_of(ctx, options.get("golden"), workflow.id, judged=bool(options.get("judge")), alpha=0.04)
     plan = ReplayPlan(
         workflow_id=workflow.id,
         population=Population(
@@ -144,9 +145,10 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         params=plain(options.get("params") or {}),
         data_class=workflow.data_class,
         expected_spend_pico=expected_spend(
-            eligible, sample.draws, pricer, ctx.now(), baseline if baseline_arm == "replayed" else None, candidate
+            eligible.rows, sample.draws, pricer, ctx.now(), baseline if baseline_arm == "replayed" else None, candidate
         )
-        + expected_spend(eligible, sample.draws[:again], pricer, ctx.now(), baseline, None),
+        + expected_spend(eligible.rows, sample.draws[:again], pricer, ctx.now(), baseline, None)
+        + expected_golden(ctx, golden, eligible.rows, pricer, (baseline, candidate), limit),
         contract=plain(contract),
         latency_slo_us=workflow.latency_target_ms * 1000 if workflow.latency_target_ms and baseline_arm == "replayed" else None,
         cost_ceiling_pico=int(Decimal(str(workflow.max_cost_per_call)) * PICO) if workflow.max_cost_per_call is not None else None,
@@ -156,7 +158,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         aa_replays=again,
         stream=stream,
         redact=redacted,
-        golden=golden_of(ctx, options.get("golden"), workflow.id, judged=bool(options.get("judge")), alpha=0.04),
+        golden=golden,
     )
     return replace(plan, translation=translations(ctx, plan, eligible.rows))
 
@@ -206,17 +208,6 @@ def refuse_too_few(eligible: Eligible, units: int, needed: int, workflow_id: str
         f"workflow {workflow_id} has {units} {'calls' if units == len(eligible.candidates) else 'traces'} that can be replayed and this claim needs {needed}"
         + (f" (left out: {left_out})" if left_out else ""),
         hint="capture content for the workflow (content_capture redacted or full), wait for more traffic, or widen the margins",
-    )
-
-
-def expected_spend(eligible: Eligible, draws: Any, pricer: Pricer, now: datetime, baseline: Arm | None, candidate: Arm | None) -> int:
-    """What the replays will cost if they use the tokens that production used."""
-    return sum(
-        pricer.tokens(arm, now, input_tokens=row["input_tokens"] or 0, output_tokens=row["output_tokens"] or 0) or 0
-        for pick in draws
-        for row in (eligible.rows[pick.record_id],)
-        for arm in (baseline, candidate)
-        if arm is not None
     )
 
 

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import shadow_progress
+from governor.actions.show_golden import report_of
 from governor.changes import NEXT, Person, State, may_decide, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
@@ -63,6 +64,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
         "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
         "verdict": {"sentence": verdict_sentence(found.verdict), **found.verdict} if found.verdict else None,
+        "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],
         "approvals": [
             {

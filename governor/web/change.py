@@ -22,6 +22,7 @@ from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
 from governor.actions.route_checks import ASKERS, LIVE, checks_of, start_revalidation
 from governor.actions.show_change import show_change
+from governor.actions.show_golden import golden_texts
 from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
 from governor.actions.verify_change import verify_change
@@ -55,6 +56,7 @@ class ChangePage:
     tiles: list[Tile]
     metrics: list[MetricRow]
     losses: dict[str, Any]
+    golden: dict[str, Any]
     history: list[dict[str, Any]]
     steps: list[tuple[str, str]]
     reload_seconds: int
@@ -87,6 +89,7 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         tiles=tiles(change),
         metrics=metric_rows(change),
         losses=losses_of(ctx, actor, change_id),
+        golden=golden_texts(ctx, actor, change_id, change["golden"]),
         history=list(reversed(stream_entries(ctx, change_stream(change["id"])))),
         steps=steps_of(state),
         reload_seconds=RELOAD_SECONDS if state == State.SHADOWING else 0,

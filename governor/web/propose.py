@@ -10,6 +10,7 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.context import Actor, Context
+from governor.actions.golden_sets import list_golden
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_view, newest_month
 from governor.actions.propose import PROPOSERS, propose
@@ -18,7 +19,7 @@ from governor.errors import GovernorError, Invalid
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
-DEFAULTS = {"sample": "300", "quality": "0.03", "budget": "20"}
+DEFAULTS = {"sample": "300", "quality": "0.03", "budget": "20", "golden_margin": "0.05", "golden_gate": "yes"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ProposePage:
     workflows: list[dict[str, Any]]
     endpoints: list[str]
     models: list[str]
+    golden: list[dict[str, Any]]
     may: bool
     roles: tuple[str, ...]
     values: dict[str, str] = field(default_factory=dict)
@@ -35,6 +37,10 @@ class ProposePage:
 
 def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: GovernorError | None = None) -> ProposePage:
     catalog = catalog_as_of(ctx)
+    newest: dict[str, dict[str, Any]] = {}
+    for row in list_golden(ctx):
+        if not row["withdrawn"]:
+            newest.setdefault(row["set"], row)
     seen = {
         route_name(group.provider, group.model) for group in month_view(ctx, newest_month(ctx)).groups if group.price_status == "priced"
     }
@@ -45,6 +51,7 @@ def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: Gove
         ],
         endpoints=sorted(catalog.endpoints),
         models=sorted(seen),
+        golden=list(newest.values()),
         may=bool(actor.roles & set(PROPOSERS)),
         roles=PROPOSERS,
         values={**DEFAULTS, **values},
@@ -75,12 +82,22 @@ def do_propose(request: type_of_request, ctx: Context, actor: Actor, form: Form)
             budget_usd=form.need("budget", "most the replay may cost"),
             reason=form.need("reason"),
             baseline=form.text("baseline"),
+            options=golden_option(form),
         )
     except GovernorError as error:
-        return render(request, "propose.html", propose_page(ctx, actor, dict(form.items()), error), status=error.status)
+        typed = {"golden_gate": "", **dict(form.items())}
+        return render(request, "propose.html", propose_page(ctx, actor, typed, error), status=error.status)
     needs = ", ".join(need["role"] for need in made["needs"])
     told = f"The plan of {made['plan']['sample']} calls is fixed. Policy wants: {needs or 'nobody'}."
     return go(f"/changes/{made['id']}", Flash("good", f"{made['id']} proposed", told))
+
+
+def golden_option(form: Form) -> dict[str, Any]:
+    """The plan's golden option; an unticked box sends nothing."""
+    if not form.text("golden"):
+        return {}
+    asked = {"set": form.text("golden"), "critical": form.text("golden_gate") == "yes"}
+    return {"golden": asked | ({"margin": form.text("golden_margin")} if form.text("golden_margin") else {})}
 
 
 def whole(text: str, name: str) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,14 +12,20 @@ from sqlmodel import select
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.expected_spend import expected_golden
 from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
+from governor.actions.import_prices import load_book
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.propose import propose
 from governor.actions.replay import http_endpoint, replay
+from governor.actions.replay_inputs import read_input
+from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import load
 from governor.actions.show_change import show_change
+from governor.actions.show_golden import golden_texts
 from governor.actions.start_shadow import start_shadow
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
@@ -28,8 +35,9 @@ from governor.demo.traffic import make_month
 from governor.errors import Invalid, NotFound, Refused, Unauthenticated
 from governor.ports import ModelReply, ModelRequest
 from governor.settings import load_settings
+from governor.shadow.plan import ReplayPlan
 from governor.shadow.verdict import rederive
-from governor.store.rows.changes import EvidenceFile, ShadowRun
+from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 
 WORKFLOW = "fnol-triage"
 UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
@@ -80,6 +88,10 @@ class House:
         run_id = str(start_shadow(self.ctx, self.rae, change)["run"])
         replay(self.ctx, run_id, endpoints=lambda ctx, name: Judge() if name == "judges" else http_endpoint(ctx, name))
         return change, run_id, json.loads(self.row(run_id).verdict)
+
+    def plan(self, change: str) -> str:
+        with self.ctx.rows.session() as session:
+            return session.exec(select(Change.plan).where(Change.id == change)).one()
 
     def row(self, run_id: str) -> ShadowRun:
         with self.ctx.rows.session() as session:
@@ -144,16 +156,52 @@ def test_both_routes_are_asked_beside_the_sample_and_the_files_give_the_verdict(
     assert run.spent_pico == sum(one.spend_pico for arms in table.values() for name, one in arms.items() if name != "recorded")
     assert int(found["golden"]["spend_pico"]) > 0
     assert show_change(house.ctx, change)["plan"]["golden"]["version"] == 1
+    told = show_change(house.ctx, change)["golden"]
+    assert (told["set"], told["passed"], told["failed"], told["worst"]) == ("hail", 40, 0, [])
+    assert told["by_check"] == [{"check": "json", "cases": 40, "passed": 40, "failed": 0, "baseline_passed": 40}]
+    assert golden_texts(house.ctx, house.rae, change, told) == {"shown": [], "why_not": ""}
     assert replay(house.ctx, run_id)["status"] == "done"  # run again: nothing changes
     assert house.row(run_id).spent_pico == run.spent_pico
 
 
 def test_a_candidate_that_is_wrong_on_known_answers_fails(house: House) -> None:
     house.endpoint.behaviours["sim-lost"] = Behaviour(differ=1.0)
-    _, _, found = house.run("sim-lost", {"golden": {"set": "hail", "margin": "0.1"}, "labels": 30})
+    change, _, found = house.run("sim-lost", {"golden": {"set": "hail", "margin": "0.1"}, "labels": 30})
     assert found["golden"]["candidate_right"] == 0
     assert (found["verdict"], found["decided_by"]) == ("fail", "golden")
     assert "golden" in found["sentence"]
+    told = show_change(house.ctx, change)["golden"]
+    assert (told["failed"], [one["what"] for one in told["worst"]]) == (40, ["lost"] * 40)
+    seen = golden_texts(house.ctx, house.rae, change, told)
+    assert len(seen["shown"]) == 10
+    worst = seen["shown"][0]
+    assert SECRET_WORD in worst["prompt"]
+    assert json.loads(worst["expected"]).keys() == {"severity"}
+    assert None not in {worst["baseline"], worst["candidate"]}
+    assert worst["baseline"] != worst["candidate"]
+    finn = authenticate(house.ctx, create_token(house.ctx, house.admin, email="finn@acme.example")["token"])
+    hidden = golden_texts(house.ctx, finn, change, told)
+    assert hidden["why_not"]
+    assert {(one["prompt"], one["expected"], one["baseline"], one["candidate"]) for one in hidden["shown"]} == {(None, None, None, None)}
+
+
+def test_the_forecast_of_a_plan_counts_its_golden_cases(house: House) -> None:
+    with_cases, without = (
+        int(show_change(house.ctx, house.propose("sim-cost", options))["plan"]["expected_spend_pico"])
+        for options in ({"golden": {"set": "hail", "margin": "0.1"}, "seed": "one"}, {"seed": "one"})
+    )
+    plan = ReplayPlan.parse(json.loads(house.plan(house.propose("sim-cost", {"golden": {"set": "hail", "margin": "0.1"}}))))
+    assert plan.golden is not None
+    pricer = Pricer(load_book(house.ctx, catalog_as_of(house.ctx)))
+    one = replace(plan.golden, cases=plan.golden.cases[:1])
+    rows = {"x": {"output_tokens": 100}, "y": {"output_tokens": 200}, "z": {"output_tokens": None}}
+    words = read_input(house.ctx, one.cases[0].sha256)
+    assert words is not None
+    into = -(-len(words.given) // 4)
+    for most, output in ((4096, 150), (20, 20)):
+        wanted = pricer.tokens(plan.candidate, house.ctx.now(), input_tokens=into, output_tokens=output)
+        assert expected_golden(house.ctx, one, rows, pricer, [plan.candidate], most) == wanted
+    assert with_cases - without > (wanted or 0) * 40
 
 
 def test_cases_are_not_asked_where_the_sample_decided(house: House) -> None:
@@ -171,9 +219,14 @@ def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house
     judge = {"endpoint": "judges", "provider": "anthropic", "model": "claude-haiku-4-5", "rubric": rubric}
     with pytest.raises(Refused, match="only a rubric"):
         house.propose("sim-words", {"golden": {"set": "mixed", "margin": "0.1"}})
-    _, _, found = house.run("sim-words", {"golden": {"set": "mixed", "margin": "0.1", "critical": False}, "judge": judge, "labels": 30})
+    change, _, found = house.run(
+        "sim-words", {"golden": {"set": "mixed", "margin": "0.1", "critical": False}, "judge": judge, "labels": 30}
+    )
     assert found["golden"]["by_rubric"]["judged"] == 4
     assert found["golden"]["n"] == 40
+    told = show_change(house.ctx, change)["golden"]["by_rubric"]
+    assert (told["cases"], told["judged"], told["better"] + told["worse"] + told["tie"]) == (4, 4, 4)
+    assert {one["name"]: one["tie"] for one in told["criteria"]}["tone"] == 4
     by_criterion = {one["name"]: one for one in found["judge"]["criteria"]}
     assert by_criterion["facts"]["n"] == by_criterion["tone"]["n"] == found["judge"]["n"] > 0
     assert by_criterion["tone"]["estimate"] == "0.000000"

@@ -173,3 +173,23 @@ def test_it_answers_in_the_order_people_ask(document: Any) -> None:
     )  # fmt: skip
     places = [page.index(f"</span> {words}</h2>") for words in order]
     assert places == sorted(places)
+
+
+def test_golden_results_are_a_part_of_their_own(document: dict[str, Any]) -> None:
+    assert "Golden set" not in render_html(document)
+    report = {
+        "set": "hail", "version": 2, "digest": "ab" * 32, "margin": "0.1", "critical": False, "cases": 46, "passed": 17, "failed": 25, "baseline_passed": 41,
+        "not_asked": {"skipped_budget": 2}, "by_check": [{"check": "json", "cases": 42, "passed": 17, "failed": 25, "baseline_passed": 41}],
+        "by_rubric": {"cases": 2, "judged": 2, "better": 0, "worse": 1, "tie": 1, "criteria": [{"name": "tone", "better": 0, "worse": 1, "tie": 1}]},
+        "worst": [{"case": f"case-{at:02}", "check": "json", "what": "lost"} for at in range(24)] + [{"case": "last", "check": "json", "what": "neither"}],
+        "won": [],
+    }  # fmt: skip
+    html = " ".join(render_html({**document, "golden": report}).split())
+    for words in (
+        "Golden set hail, version 2", "passed <b>17</b> and failed <b>25</b>; the current model passed 41", "Reported, no gate",
+        "2 stopped by the spending limit", "<th>tone</th>", "right before, wrong now", "and 5 more, in evidence/golden.jsonl",
+    ):  # fmt: skip
+        assert words in html, words
+    assert html.index("case-00") < html.index("case-19")
+    assert "case-20" not in html
+    assert render_pdf({**document, "golden": report}).startswith(b"%PDF")
