@@ -16,7 +16,9 @@ from governor.actions.govern import attribute_rows
 from governor.actions.load_catalog import catalog_as_of, load_timeline
 from governor.attribution import rule_fields
 from governor.chargeback.period import month_bounds
-from governor.store.lake_facts import epoch_of, key_expression
+from governor.store.lake_claims import seen_with_claims
+from governor.store.lake_facts import key_expression
+from governor.store.lake_slices import SLICE_OF
 
 # fact -> (whether a call has it, what to do where it has not)
 FACTS: Final[dict[str, tuple[str, str]]] = {
@@ -58,10 +60,13 @@ def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[dict[str
     names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)})
     chosen = "".join(f', {key_expression(name)} AS "key_{number}"' for number, name in enumerate(names))
     counted = ", ".join(f'count(*) FILTER ({test}) AS "fact_{number}"' for number, (test, _) in enumerate(FACTS.values()))
-    sql = f"""SELECT {epoch_of(boundaries)} AS epoch, count(*) AS calls, {counted}{chosen} FROM {{calls}} AS c
+    sql = f"""SELECT {{epoch}} AS epoch, count(*) AS calls, {counted}{chosen}, {SLICE_OF} FROM {seen_with_claims("{calls}")} AS c
         WHERE cost_bearing AND coalesce(traffic_class, 'production') = 'production' AND start_time >= $start AND start_time < $end
-        GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - names come from the schema and are quoted
-    rows = ctx.lake.query(sql, {"start": start, "end": end}).to_pylist()
+        GROUP BY ALL"""  # noqa: S608 - names come from the schema and are quoted
+    days = ctx.lake.by_day(sql, start, end, boundaries)
+    sums_of = ["calls", *(f"fact_{number}" for number in range(len(FACTS)))]
+    ways = days.group_by([name for name in days.schema.names if name not in sums_of]).aggregate([(name, "sum") for name in sums_of])
+    rows = [{name.removesuffix("_sum"): value for name, value in row.items()} for row in ways.to_pylist()]
     asked = [{"epoch": row["epoch"], **{name: row[f"key_{number}"] for number, name in enumerate(names)}} for row in rows]
     sums: dict[str, list[int]] = defaultdict(lambda: [0] * (len(FACTS) + 1))
     for row, one in zip(rows, attribute_rows(timeline, asked, names, [start, *boundaries]), strict=True):

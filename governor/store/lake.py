@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from governor.ports import Batch
-from governor.store import lake_facts, lake_ingest, lake_read, lake_slices, lake_tables
+from governor.store import lake_ends, lake_facts, lake_ingest, lake_read, lake_slices, lake_tables
 from governor.store.lake_attach import Place, attach
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
@@ -26,6 +27,7 @@ from governor.store.lake_stage import Stage
 __all__ = ["BatchInfo", "Counts", "Lake"]
 Result = TypeVar("Result")
 _NO_INFO: Final = BatchInfo()
+_SHORT: Final = timedelta(hours=1)  # a window of which no answer is worth keeping
 
 
 class Lake:
@@ -94,7 +96,8 @@ class Lake:
             def shape(first: datetime, last: datetime) -> str:
                 return plain + "".join(mark.isoformat() for mark in boundaries if first < mark < last)
 
-            found = lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape)
+            short = end - start < _SHORT
+            found = None if short else lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape)
             if found is None:
                 query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=source)
                 return lake_read.table(connection, query, {"start": start, "end": end})
@@ -102,16 +105,37 @@ class Lake:
 
         return self._read(read)
 
-    def by_day(self, sql: str, start: datetime, end: datetime) -> pa.Table:
-        """A SELECT over `{calls}` as they were stored, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order."""
+    def by_day(self, sql: str, start: datetime, end: datetime, boundaries: Sequence[datetime] = ()) -> pa.Table:
+        """A SELECT over `{calls}` as they were stored, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order.
+
+        A column `epoch` that is `{epoch}` counts the `boundaries` at or before the call; a day's kept answer depends only on those within the day.
+        """
+
+        def of(marks: Sequence[datetime], *, relative: bool) -> str:
+            epoch = lake_facts.epoch_of(marks)
+            return sql.replace("{epoch}", f"{epoch} - {epoch.replace('start_time', lake_slices.DAY_OF)}" if relative else epoch)
+
+        def shape(first: datetime, last: datetime) -> str:
+            return of([mark for mark in boundaries if first < mark < last], relative=True)
 
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             at = lake_read.snapshot_id(connection)
-            query = sql.replace("{calls}", f"lake.calls AT (VERSION => {at})")
-            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, lambda _first, _last: sql)
+            calls = f"lake.calls AT (VERSION => {at})"
+            query = of(boundaries, relative=True).replace("{calls}", calls)
+            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, shape)
             if found is None:
+                query = of(boundaries, relative=False).replace("{calls}", calls)
                 return lake_read.table(connection, query, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])
-            return pa.concat_tables([table for _, table in found])
+            return pa.concat_tables([_later(table, sum(mark <= span.day for mark in boundaries)) for span, table in found])
+
+        return self._read(read)
+
+    def ends(self, *, bearing: bool = True, snapshot: int | None = None) -> tuple[datetime, datetime] | None:
+        """(first, last) start_time of the cost-bearing calls, or of all; None where there is none."""
+
+        def read(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
+            at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
+            return lake_ends.ends(connection, self.place, at, bearing=bearing)
 
         return self._read(read)
 
@@ -215,3 +239,9 @@ class Lake:
                         lake_tables.build(root)
                 self._root = root
             return self._root
+
+
+def _later(table: pa.Table, before: int) -> pa.Table:
+    """A day's answer whose epochs go on from the boundaries before that day."""
+    place = table.schema.get_field_index("epoch")
+    return table if place < 0 or not before else table.set_column(place, "epoch", pc.cast(pc.add(table["epoch"], before), pa.int32()))

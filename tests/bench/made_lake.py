@@ -7,9 +7,12 @@ row is another witness of the call before it, with its own source. Rows lie in t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import yaml
 
 from governor.actions.apply import apply
 from governor.actions.context import Actor, Context, open_context
@@ -17,14 +20,15 @@ from governor.actions.init_home import init_home
 from governor.actions.people import authenticate
 from governor.actions.sign_in import set_password
 from governor.catalog import parse_documents
-from governor.demo.catalog import catalog_yaml
-from governor.demo.workflows import SAMPLES
+from governor.demo.catalog import catalog_yaml, workflow
+from governor.demo.workflows import SAMPLES, Sample
 from governor.settings import load_settings
 from governor.store.lake import Lake
 
 STEP = 1_000_000
 PASSWORD = "a long enough password"
 PEOPLE = ("admin@acme.example", "dana@acme.example", "finn@acme.example", "rae@acme.example")
+TWO_DOZEN = (*SAMPLES, *(replace(sample, id=f"{sample.id}-eu") for sample in SAMPLES))
 OCTOBER = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
 
 
@@ -32,10 +36,10 @@ def listed(values: list[str]) -> str:
     return "[" + ", ".join(f"'{value}'" for value in values) + "]"
 
 
-def made_columns() -> dict[str, str]:
+def made_columns(samples: Sequence[Sample] = SAMPLES) -> dict[str, str]:
     """Column -> SQL over `i` (the row), `w` (place of its workflow), `moment` (its time), `tag` (text that keeps fills apart)."""
     of = {
-        name: f"{listed([str(getattr(sample, name)) for sample in SAMPLES])}[1 + w]"
+        name: f"{listed([str(getattr(sample, name)) for sample in samples])}[1 + w]"
         for name in ("id", "team", "provider", "model", "snapshot")
     }
     witness = "i % 10 = 9"
@@ -85,20 +89,33 @@ def made_columns() -> dict[str, str]:
     }  # fmt: skip
 
 
-def fill(lake: Lake, rows: int, start: datetime, end: datetime, *, tag: str = "", told: Callable[[int], None] = lambda _done: None) -> None:
+def fill(
+    lake: Lake,
+    rows: int,
+    start: datetime,
+    end: datetime,
+    *,
+    tag: str = "",
+    samples: Sequence[Sample] = SAMPLES,
+    told: Callable[[int], None] = lambda _done: None,
+) -> None:
     """Spread `rows` over [start, end). Another `tag` makes other calls."""
-    columns = ", ".join(f"{expression.replace('{{', '{').replace('}}', '}')} AS {name}" for name, expression in made_columns().items())
+    columns = ", ".join(
+        f"{expression.replace('{{', '{').replace('}}', '}')} AS {name}" for name, expression in made_columns(samples).items()
+    )
     span = (end - start) // timedelta(microseconds=1) // rows
     for first in range(0, rows, STEP):
         sql = f"""INSERT INTO lake.calls BY NAME SELECT {columns} FROM (
-            SELECT i, (hash(i // 10, 7) % {len(SAMPLES)})::BIGINT AS w, '{tag}' AS tag, TIMESTAMPTZ '{start.isoformat()}' + to_microseconds(i * {span}) AS moment
+            SELECT i, (hash(i // 10, 7) % {len(samples)})::BIGINT AS w, '{tag}' AS tag, TIMESTAMPTZ '{start.isoformat()}' + to_microseconds(i * {span}) AS moment
             FROM range({first}, {min(rows, first + STEP)}) t(i))"""
         lake._write(lambda connection, sql=sql: connection.execute(sql))
         told(min(rows, first + STEP))
 
 
 @contextlib.contextmanager
-def made_home(home: Path, *, memory: str = "", clock: Callable[[], datetime] | None = None) -> Iterator[tuple[Context, Actor]]:
+def made_home(
+    home: Path, *, memory: str = "", clock: Callable[[], datetime] | None = None, samples: Sequence[Sample] = SAMPLES
+) -> Iterator[tuple[Context, Actor]]:
     """The organization without calls (or as an earlier run left it), its catalog known since before the traffic."""
     fresh = not (home / "governor.db").exists() and not any(home.glob("*.db*"))
     ctx = open_context(load_settings(home=home), create=True)
@@ -110,6 +127,8 @@ def made_home(home: Path, *, memory: str = "", clock: Callable[[], datetime] | N
         if fresh:
             admin = authenticate(ctx, init_home(ctx, email=PEOPLE[0], name="", billing_zone="UTC")["token"])
             apply(ctx, admin, parse_documents(catalog_yaml("http://127.0.0.1:9/v1", "2027-06-30")))
+            if more := [sample for sample in samples if sample not in SAMPLES]:
+                apply(ctx, admin, parse_documents(yaml.safe_dump_all([workflow(sample, "2027-06-30") for sample in more])))
             for email in PEOPLE:
                 set_password(ctx, admin, email=email, password=PASSWORD)
         yield ctx, person(ctx, PEOPLE[0])

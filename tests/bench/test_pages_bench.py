@@ -1,0 +1,115 @@
+"""How long a signed-in person waits for each page over a month of many calls.
+
+GOVERNOR_BENCH_ROWS (default 10 million) made-up calls of October, 24 workflows; a tenth are other witnesses. Each page is asked for once, then five times
+more (p50, and p95 which of five is the slowest), then once more after a thousand new calls came in, which makes every remembered answer too old.
+Bare: DuckDB's count(*) of the month over the same Parquet files in the same run. GOVERNOR_BENCH_HOME keeps the home for the next run.
+Nothing is asserted about time; every page must answer, and every page of the site is asked for or named as left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pytest
+from litestar.testing import TestClient
+from made_lake import OCTOBER, PASSWORD, PEOPLE, TWO_DOZEN, fill, made_home
+
+from governor.actions.context import Context
+from governor.asgi import create_app
+from governor.web.routes import MODULES
+
+ROWS: Final = int(os.environ.get("GOVERNOR_BENCH_ROWS", "10000000"))
+VISITS: Final = 5
+LATE: Final = 1_000
+BEGAN: Final = time.monotonic()
+# Pages of a change, a close or a proposal of prices: none of them is made here, and none looks at calls of the month that others do not.
+LEFT_OUT: Final = {
+    "/changes/{change_id:str}",
+    "/review/{change_id:str}",
+    "/periods/{month:str}/files/{name:str}",
+    "/periods/{month:str}/lines/{line:str}",
+    "/periods/{month:str}/accrual/{name:str}",
+    "/periods/{month:str}/versions/{version:int}/{name:str}",
+    "/periods/{month:str}/reconciliation/bridge.svg",
+    "/prices/proposals/{proposal:str}",
+    "/settings/tokens",
+    "/sign-in",
+}
+FILLED: Final = {
+    "/spend/chart.svg": "/spend/chart.svg?period={month:str}&by=workflow",
+    "/budgets/forecast.svg": "/budgets/forecast.svg?period={month:str}",
+    "/budgets/movement.svg": "/budgets/movement.svg?period={month:str}",
+    "/allocation.svg": "/allocation.svg?period={month:str}",
+    "/prices/history": "/prices/history?provider=openai&model=gpt-4o",
+    "/prices/history.svg": "/prices/history.svg?provider=openai&model=gpt-4o",
+    "/audit/sample.csv": "/audit/sample.csv?seed=0123456789&n=25",
+}
+
+
+def clock() -> datetime:
+    """Half an hour after the month, and going on: what is remembered gets old here too."""
+    return OCTOBER[1] + timedelta(minutes=30) + timedelta(seconds=time.monotonic() - BEGAN)
+
+
+@contextlib.contextmanager
+def home(tmp_path: Path) -> Iterator[Context]:
+    kept = os.environ.get("GOVERNOR_BENCH_HOME", "")
+    place = Path(kept) if kept else tmp_path / "home"
+    with made_home(place, clock=clock, samples=TWO_DOZEN) as (ctx, _):
+        if not ctx.lake.totals()["calls"]:
+            fill(ctx.lake, ROWS, *OCTOBER, samples=TWO_DOZEN)
+        yield ctx
+
+
+def paths(record_id: str) -> list[str]:
+    templates = [path for module in MODULES for route in module.ROUTES if "GET" in route.http_methods for path in sorted(route.paths)]
+    assert set(templates) >= LEFT_OUT | set(FILLED)
+    facts = {"workflow_id": "fnol-triage", "record_id": record_id, "month": "2026-10", "name": "1"}
+    found = [FILLED.get(path, path) for path in templates if path not in LEFT_OUT]
+    return [re.sub(r"\{(\w+):\w+\}", lambda match: facts[match[1]], path) for path in found]
+
+
+def visit(client: TestClient, path: str) -> float:
+    began = time.perf_counter()
+    answer = client.get(path, follow_redirects=False)
+    seconds = time.perf_counter() - began
+    assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:600]}"
+    return seconds
+
+
+@pytest.mark.bench
+def test_every_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
+    with home(tmp_path) as ctx, TestClient(create_app(ctx.settings, context=ctx, with_worker=False)) as client:
+        rows = ctx.lake.totals()["calls"]
+        began = time.perf_counter()
+        with duckdb.connect() as engine:
+            engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            sql = f"SELECT count(*) FROM read_parquet('{ctx.settings.home}/**/*.parquet', union_by_name = true, hive_partitioning = false) WHERE start_time >= $1 AND start_time < $2"
+            engine.execute(sql, list(OCTOBER)).fetchall()
+        bare = time.perf_counter() - began
+        [picked] = ctx.lake.query("SELECT record_id FROM {calls} AS c WHERE cost_bearing LIMIT 1 OFFSET 1000").to_pylist()
+        csrf = re.search(r'name="csrf" value="([^"]+)"', client.get("/sign-in").text)
+        assert csrf
+        client.post("/sign-in", data={"csrf": csrf[1], "email": PEOPLE[0], "password": PASSWORD}, follow_redirects=False)
+        for path in paths(picked["record_id"]):
+            first = visit(client, path)
+            again = sorted(visit(client, path) for _ in range(VISITS))
+            tag = f"{datetime.now(UTC).timestamp()}-"
+            fill(ctx.lake, LATE, OCTOBER[1] - timedelta(minutes=10), OCTOBER[1], tag=tag, samples=TWO_DOZEN)
+            lines.append((path.replace(picked["record_id"], "ID"), first, statistics.median(again), again[-1], visit(client, path)))
+    with capsys.disabled():
+        print(f"\n{rows:,} calls; bare count(*) of the month {bare:.3f} s; seconds of a page:")  # noqa: T201
+        print(f"{'page':48} {'first':>7} {'p50':>7} {'p95':>7} {'new calls':>10}")  # noqa: T201
+        for path, first, middle, slowest, changed in lines:
+            mark = "  <" if max(slowest, changed) >= 1 else ""
+            print(f"{path:48} {first:7.2f} {middle:7.3f} {slowest:7.3f} {changed:10.2f}{mark}")  # noqa: T201
