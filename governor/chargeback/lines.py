@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 from governor.prices.exposure import Exposure
@@ -100,7 +101,7 @@ class Line:
     effective_pico: int = 0  # of a covered line: its share of the commitment's used part, charged by a line of its own
     terms: str = ""  # how the contract price follows from the list price, where it does
 
-    @property
+    @cached_property
     def line_id(self) -> str:
         """Identity by key: the same use at the same prices has the same id in every computation of the month."""
         key = {name: getattr(self, name) for name in KEY if name not in LATER or getattr(self, name)}
