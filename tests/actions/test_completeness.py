@@ -110,7 +110,7 @@ def test_it_refuses_a_span_that_is_none(ctx: Context) -> None:
             completeness(ctx, days=days)
 
 
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason="the captures are not here")
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="../shared/data/captures is not here")
 def test_it_names_the_calls_that_generic_api_lost(ctx: Context, world: Any) -> None:
     """The proxy's log posts lost three served calls of the capture; its database has them."""
     world.now = datetime(2026, 11, 22, tzinfo=UTC)

@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from litestar.testing import TestClient
+from playwright import sync_api
 
 from governor.actions.context import OPERATOR
 from governor.actions.decide import approve, reject
@@ -190,26 +190,14 @@ def test_an_address_without_a_name_has_no_passkeys(world: Any) -> None:
         begin_registration(world.ctx, world.person("dana"))
 
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-
-def chromium() -> str:
-    found = next((path for path in ("/usr/bin/chromium", shutil.which("chromium")) if path and Path(path).exists()), None)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium must be installed in CI (apt-get install chromium)")
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    return found
-
-
 @contextlib.contextmanager
-def pages(world: Any) -> Iterator[Any]:
+def pages(world: Any, chromium: str) -> Iterator[Any]:
     """A browser whose every request is answered by the application itself, under the name `localhost`."""
     with (
         TestClient(create_app(world.ctx.settings, context=world.ctx, with_worker=False), base_url=ORIGIN) as client,
         sync_api.sync_playwright() as player,
     ):
-        started = player.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        started = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
         def answer(route: Any, request: Any) -> None:
             client.cookies.clear()
@@ -237,13 +225,13 @@ def pages(world: Any) -> Iterator[Any]:
             started.close()
 
 
-def test_register_and_approve_in_a_browser(named: Any, tmp_path: Path) -> None:
+def test_register_and_approve_in_a_browser(named: Any, tmp_path: Path, chromium: str) -> None:
     """Chromium's virtual authenticator plays the device; scripts of this host only, under the strict content policy."""
     change = named.reviewed()
     set_password(named.ctx, named.admin, email="dana@acme.example", password=PASSWORD)
     expect = sync_api.expect
     shots = Path(os.environ.get("GOVERNOR_TEST_SHOTS", tmp_path))
-    with pages(named) as page:
+    with pages(named, chromium) as page:
         devices = page.context.new_cdp_session(page)
         devices.send("WebAuthn.enable")
         options = {

@@ -232,7 +232,7 @@ def test_a_policy_opa_rejects_names_the_reason(server: StubServer) -> None:
         opa.load({"rules/x.rego": source}, {})
 
 
-@pytest.mark.skipif(not WIRE.is_file(), reason="recorded OPA traffic is not here")
+@pytest.mark.skipif(not WIRE.is_file(), reason="recorded OPA traffic is not here (../shared)")
 def test_recorded_answers_of_a_real_server() -> None:
     calls = json.loads(WIRE.read_text())["calls"]
     status, _, body = calls["data_v1"]

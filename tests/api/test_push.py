@@ -243,7 +243,7 @@ def test_a_body_that_cannot_be_kept_is_not_acknowledged(fresh: Any, monkeypatch:
     assert fresh.get("/api/v1/batches").json()["items"] == []
 
 
-@pytest.mark.skipif(not CAPTURES.exists(), reason="captures are not beside this checkout")
+@pytest.mark.skipif(not CAPTURES.exists(), reason="../shared/data/captures is not here")
 def test_captured_bodies_pushed_as_they_were_received(fresh: Any) -> None:
     view = json.loads((CAPTURES / "expected_views.json").read_text())["litellm"]["generic_api"]
     total = dict.fromkeys(COUNTS, 0)

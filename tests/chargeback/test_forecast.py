@@ -111,7 +111,7 @@ def test_a_budget_is_used_up_on_the_day_it_is_reached() -> None:
 def servegen() -> dict[tuple[str, int], list[int]]:
     """Fourteen days of each language client of the ServeGen traces at 1.25 and 10 USD per million tokens, in pico-USD."""
     if not VOLUME.is_dir():
-        pytest.skip("the ServeGen traces are not in the repository")
+        pytest.skip("../shared/data/volume is not here")
     rows = duckdb.sql(f"""WITH t AS (SELECT model, client_id, window_start_s // 21600 AS w, input_tokens_mean AS i, output_tokens_mean AS o
             FROM '{VOLUME}/servegen_client_token_stats_6h.parquet' WHERE category = 'language'),
         c AS (SELECT model, client_id, avg(i) AS i, avg(o) AS o FROM t GROUP BY ALL), m AS (SELECT model, avg(i) AS i, avg(o) AS o FROM t GROUP BY ALL)

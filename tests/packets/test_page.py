@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from typing import Any
 import negative_packets
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from playwright import sync_api
 from verifiers import PAGE, ask_node, by_program, in_node, ours, portable
 
 from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, cosigned_message
@@ -105,16 +104,10 @@ def test_its_signatures_are_those_of_published_cases(shared_vectors: Path) -> No
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
+def page(tmp_path: Path, chromium: str) -> Iterator[Any]:
     """The page opened from disk in Chromium; every request it makes is noted."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium must be installed in CI (apt-get install chromium)")
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
     (tmp_path / "verify.html").write_bytes(PAGE.read_bytes())
-    with api.sync_playwright() as driver:
+    with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         opened = browser.new_page(viewport={"width": 390, "height": 844})
         opened.asked, opened.broken = [], []

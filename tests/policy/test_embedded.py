@@ -30,7 +30,7 @@ def as_sets(value: Any) -> Any:
     return value
 
 
-@pytest.mark.skipif(not VECTORS.is_dir(), reason="recorded OPA decisions are not here")
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="recorded OPA decisions are not here (../shared)")
 def test_decides_as_a_real_opa_did() -> None:
     made = RegorusEngine()
     made.load({"governor.rego": (VECTORS / "governor.rego").read_text()}, json.loads((VECTORS / "data.json").read_text()))

@@ -58,7 +58,7 @@ def usage_of(told: Mapping[str, int]) -> Usage:
 
 def cases() -> list[Any]:
     if not SHARED.is_file():
-        return [pytest.param(None, marks=pytest.mark.skip(reason=f"{SHARED.name} is not on this machine"))]
+        return [pytest.param(None, marks=pytest.mark.skip(reason=f"../shared/data/prices/{SHARED.name} is not here"))]
     found = json.loads(SHARED.read_text(), parse_float=Decimal)["cases"]
     return [pytest.param(case, id=case["id"]) for case in found if "expect_usd" in case]
 

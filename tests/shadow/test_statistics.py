@@ -33,7 +33,7 @@ PRICES = {
     "claude-3-5-sonnet-20240620-FC": (3.0, 15.0),
     "claude-3-haiku-20240307-FC": (0.25, 1.25),
 }
-recorded = pytest.mark.skipif(not SHARED.exists(), reason="recorded model outputs are not in this checkout")
+recorded = pytest.mark.skipif(not SHARED.exists(), reason="recorded model outputs are not here (../shared/data/shadow)")
 
 
 def golden() -> list[dict[str, Any]]:

