@@ -23,9 +23,10 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay import NO_CALL, http_endpoint
 from governor.actions.replay_calls import Endpoints
 from governor.actions.replay_gate import denied
-from governor.actions.replay_inputs import Input, measure_reply, read_input, request_of
+from governor.actions.replay_inputs import Input, measure_reply, request_of
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import Table, load
+from governor.actions.revalidate_golden import golden_again, golden_line, golden_row, input_again, record_of
 from governor.actions.route_checks import document, find_check
 from governor.actions.usage import usd
 from governor.actions.workflow_calls import calls_by_id
@@ -63,15 +64,17 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
     catalog = catalog_as_of(ctx)
     pricer = Pricer(load_book(ctx, catalog))
     calls = calls_by_id(ctx, [plan.sample[at].record_id for at in todo])
+    todo += golden_again(plan, table, check_id)
     retention = json.loads(change.request)["candidate"].get("retention_days")
-    refused = denied(ctx, plan, retention, {plan.sample[at].record_id: calls.get(plan.sample[at].record_id, NO_CALL) for at in todo})
+    rows = {record_of(plan, at): calls.get(record_of(plan, at), NO_CALL) if at < plan.n else golden_row(plan) for at in todo}
+    refused = denied(ctx, plan, retention, rows)
     endpoint = endpoints(ctx, plan.endpoint)
     while todo := [at for at in todo if at not in {line.position for line in lines_of(ctx, check_id)}]:
         wave, made = todo[:WAVE], []
         inputs: dict[int, Input] = {}
         for at in wave:
-            record = plan.sample[at].record_id
-            given = read_input(ctx, calls[record]["input_sha256"]) if record in calls and record not in refused else None
+            record = record_of(plan, at)
+            given = None if record in refused else input_again(ctx, plan, at, calls.get(record))
             if given is None:
                 made.append(Line(at, record, "excluded_policy" if record in refused else "excluded_content"))
             else:
@@ -82,14 +85,20 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
                 ctx,
                 check_id,
                 0,
-                made + [Line(at, plan.sample[at].record_id, "skipped_budget") for at in todo if at in inputs or at not in wave],
+                made + [Line(at, record_of(plan, at), "skipped_budget") for at in todo if at in inputs or at not in wave],
             )
             break
         replies = {
             request.idempotency_key: reply for request, reply in endpoint.call_many(list(asked.values()), concurrency=plan.concurrency)
         }
         spent = sum(cost_of(pricer, plan, ctx.now(), replies[request.idempotency_key], worst[key]) for key, request in asked.items())
-        made += [compared(plan, table, at, given, asked, replies, pricer, ctx.now()) for at, given in inputs.items()]
+        first = {at: replies[asked[at, ARMS[0]].idempotency_key] for at in inputs}
+        made += [
+            compared(plan, table, at, given, asked, replies, pricer, ctx.now())
+            if at < plan.n
+            else golden_line(ctx, plan, table, at, first[at], pricer.reply(plan.candidate, ctx.now(), first[at]))
+            for at, given in inputs.items()
+        ]
         settle(ctx, check_id, spent, made)
     return finish(ctx, check_id, plan)
 
@@ -97,8 +106,12 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
 def requests_of(
     plan: ReplayPlan, check_id: str, inputs: Mapping[int, Input], pricer: Pricer, now: datetime
 ) -> tuple[dict[tuple[int, str], ModelRequest], dict[tuple[int, str], int]]:
-    """The calls of a wave and the most each may cost: the approved route twice, as it was asked then."""
-    asked = {(at, arm): request_of(plan, check_id, at, arm, plan.candidate, given) for at, given in inputs.items() for arm in ARMS}
+    """The calls of a wave and the most each may cost: the approved route twice, as it was asked then; a golden case once, its right answer is known."""
+    asked = {
+        (at, arm): request_of(plan, check_id, at, arm, plan.candidate, given)
+        for at, given in inputs.items()
+        for arm in (ARMS if at < plan.n else ARMS[:1])
+    }
     worst = {
         key: pricer.worst(plan.candidate, now, request.messages, request.params, request.max_output_tokens)
         for key, request in asked.items()

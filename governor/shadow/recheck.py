@@ -19,6 +19,8 @@ from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import Counts, Interval, tango_interval
 
 ALPHA: Final = 0.01  # a check comes every few weeks, for every route: false alarms cost attention
+GOLDEN: Final = "golden"
+NAMED: Final = 50  # cases named in a result
 LEAST: Final = 20  # answered prompts below which a check says nothing
 
 
@@ -36,6 +38,7 @@ class Line:
     served_now: str = ""
     cost_then_pico: int | None = None
     cost_now_pico: int | None = None
+    right: bool | None = None  # of a golden case: is the answer of now what is expected?
 
     def document(self) -> dict[str, Any]:
         money = {name: None if (value := getattr(self, name)) is None else str(value) for name in ("cost_then_pico", "cost_now_pico")}
@@ -74,9 +77,13 @@ def line_of(position: int, record_id: str, then: Facts, now: Facts, again: Facts
 
 def result(plan: ReplayPlan, lines: Sequence[Line]) -> dict[str, Any]:
     """{"verdict": broken | drifted | no_change_seen | inconclusive | aborted_budget | aborted_policy, "metrics", "answers", "served", ...} without floats."""
+    lines, cases = ([line for line in lines if (line.position < plan.n) == sampled] for sampled in (True, False))
     done = [line for line in lines if line.state == "done"]
     critical = [metric for metric in plan.metrics if metric.critical and any(metric.name in line.d for line in done)]
-    level = ALPHA / (len(critical) + 1)
+    gate = plan.golden is not None and plan.golden.critical and any(line.state == "done" for line in cases)
+    level = ALPHA / (len(critical) + 1 + gate)
+    known = golden_part(plan, cases, level)
+    seen = known["status"] if known is not None and gate else ""
     metrics = []
     for metric in critical:
         values = [line.d[metric.name] for line in done if metric.name in line.d]
@@ -90,18 +97,18 @@ def result(plan: ReplayPlan, lines: Sequence[Line]) -> dict[str, Any]:
     moved = bool(both) and spread.low > 0
     renamed = bool(served["then"] and served["now"]) and not set(served["now"]) <= set(served["then"])
     states = {state: sum(line.state == state for line in lines) for state in sorted({line.state for line in lines})}
+    few = {
+        "aborted_policy": states.get("excluded_policy", 0) >= max(states.get("skipped_budget", 0), 1),
+        "aborted_budget": bool(states.get("skipped_budget")),
+    }
     word = (
-        "inconclusive"
-        if len(done) < LEAST and not states.get("skipped_budget") and not states.get("excluded_policy")
-        else "aborted_policy"
-        if len(done) < LEAST and states.get("excluded_policy", 0) >= states.get("skipped_budget", 0)
-        else "aborted_budget"
-        if len(done) < LEAST
-        else "broken"
-        if any(one["status"] == "broken" for one in metrics)
+        "broken"
+        if seen == "broken" or (len(done) >= LEAST and any(one["status"] == "broken" for one in metrics))
         else "drifted"
-        if moved or renamed or any(one["status"] == "worse" for one in metrics)
+        if seen == "worse" or (len(done) >= LEAST and (moved or renamed or any(one["status"] == "worse" for one in metrics)))
         else "no_change_seen"
+        if len(done) >= LEAST
+        else next((name for name, holds in few.items() if holds), "inconclusive")
     )
     found = {
         "verdict": word,
@@ -119,8 +126,37 @@ def result(plan: ReplayPlan, lines: Sequence[Line]) -> dict[str, Any]:
         "served": served | {"renamed": renamed},
         "cost_ratio": cost_ratio(done),
         "alpha": text(ALPHA),
-    }
+    } | ({GOLDEN: known} if known is not None else {})
     return found | {"sentence": sentence(found, f"{plan.candidate.provider}/{plan.candidate.model}")}
+
+
+def golden_part(plan: ReplayPlan, cases: Sequence[Line], level: float) -> dict[str, Any] | None:
+    """Cases whose right answer is known: was it right then, is it now? None where the plan names no set that could be asked."""
+    if plan.golden is None or not cases:
+        return None
+    done = [line for line in cases if line.state == "done"]
+    values = [line.d[GOLDEN] for line in done]
+    interval = tango_interval(counts_of(values), 2 * level)
+    word = (
+        "not_asked"
+        if not done
+        else "broken"
+        if interval.high < -float(plan.golden.margin)
+        else "worse"
+        if interval.high < 0
+        else "no_change_seen"
+    )
+    names = {plan.n + place: case.id for place, case in enumerate(plan.golden.cases)}
+    right = sum(bool(line.right) for line in done)
+    return measure(GOLDEN, plan.golden.margin, values, interval, word) | {
+        "set": plan.golden.name,
+        "version": plan.golden.version,
+        "critical": plan.golden.critical,
+        "states": {state: sum(line.state == state for line in cases) for state in sorted({line.state for line in cases})},
+        "right_then": right - sum(values),
+        "right_now": right,
+        "lost": sorted(names[line.position] for line in done if line.d[GOLDEN] < 0)[:NAMED],
+    }
 
 
 def counts_of(values: Sequence[int]) -> Counts:
@@ -150,7 +186,11 @@ def cost_ratio(done: Sequence[Line]) -> str | None:
 
 def sentence(found: Mapping[str, Any], name: str) -> str:
     asked = f"{found['n']:,} prompts of its approved evidence"
-    worse = ", ".join(one["name"].replace("_", " ") for one in found["metrics"] if one["status"] in {"broken", "worse"})
+    measured = [*found["metrics"]]
+    if (known := found.get(GOLDEN)) and known["n"]:
+        asked += f" and {known['n']:,} golden cases (right on {known['right_now']:,}, then on {known['right_then']:,})"
+        measured += [known] if known["critical"] else []
+    worse = ", ".join(one["name"].replace("_", " ") for one in measured if one["status"] in {"broken", "worse"})
     if found["verdict"] == "broken":
         return f"{name} breaks a promise it was approved on ({worse}), asked again on {asked}."
     if found["verdict"] == "drifted":

@@ -14,6 +14,7 @@ from sqlmodel import select
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.actions.findings import findings
+from governor.actions.golden_sets import import_golden, withdraw_golden
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
 from governor.actions.jobs import work_off
@@ -28,7 +29,7 @@ from governor.actions.start_shadow import start_shadow
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
 from governor.demo.simulated_endpoint import SimulatedEndpoint
-from governor.demo.simulated_model import Behaviour
+from governor.demo.simulated_model import Behaviour, severity
 from governor.demo.traffic import make_month
 from governor.errors import Invalid, MissingEvidence, WrongState
 from governor.settings import load_settings
@@ -37,6 +38,7 @@ from governor.store.rows.ledger import LedgerEntry
 
 WORKFLOW = "fnol-triage"
 UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
+PROMPT = "Notice {at}: hail at a depot. Estimated damage {amount} EUR. Answer to claims@acme.example"
 SETTING = "\nrevalidate: {every_days: 7, sample: 40, budget_usd: '%s'}"
 
 
@@ -46,7 +48,8 @@ class House:
     admin: Actor
     rae: Actor
     endpoint: SimulatedEndpoint
-    change: str = ""
+    change: str = ""  # its plan names a golden set and redacts
+    plain: str = ""
 
     def apply(self, *, budget: str | None = "2") -> None:
         text = catalog_yaml(self.endpoint.base_url, UNTIL)
@@ -81,14 +84,20 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         made.apply()
         ingest(ctx, OPERATOR, "litellm", [str(file) for file in make_month(home / "traffic", "2026-10", calls=3000).files])
         made.rae = authenticate(ctx, create_token(ctx, admin, email="rae@acme.example")["token"])
-        proposed = propose(
-            ctx, made.rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", reason="cheaper",
-            endpoint_model="sim-mini", sample=420, margins={"quality": "0.1"},
-        )  # fmt: skip
-        with pytest.raises(MissingEvidence):
-            split_route(ctx, str(proposed["id"]))
-        replay(ctx, str(start_shadow(ctx, made.rae, str(proposed["id"]))["run"]))
-        made.change = str(proposed["id"])
+        cases = [
+            {"id": f"hail-{at}", "prompt": PROMPT.format(at=at, amount=at * 900), "check": "json", "fields": ["severity"], "expected": {"severity": severity(at * 900)}}
+            for at in range(1, 41)
+        ]  # fmt: skip
+        import_golden(ctx, made.rae, workflow=WORKFLOW, name="hail", body=json.dumps(cases).encode())
+        for options in ({}, {"golden": {"set": "hail", "margin": "0.5"}, "redact": True}):
+            proposed = propose(
+                ctx, made.rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", reason="cheaper",
+                endpoint_model="sim-mini", sample=420, margins={"quality": "0.1"}, options=options,
+            )  # fmt: skip
+            with pytest.raises(MissingEvidence):
+                split_route(ctx, str(proposed["id"]))
+            replay(ctx, str(start_shadow(ctx, made.rae, str(proposed["id"]))["run"]))
+            made.plain, made.change = made.change, str(proposed["id"])
         yield made
         ctx.close()
     patch.undo()
@@ -106,14 +115,14 @@ def live(house: House) -> House:
 
 
 def test_a_split_is_recommended_from_the_pairs_and_nothing_is_written(house: House) -> None:
-    found = split_route(house.ctx, house.change, by=["input_tokens"])
+    found = split_route(house.ctx, house.plain, by=["input_tokens"])
     assert found["status"] == "recommended"
     assert found["choosing"]["pairs"] + found["fresh"]["pairs"] <= 420
     assert float(found["recommended"]["traffic_share"]) > 0.5
     assert "candidate if {" in found["rego"]
-    assert split_route(house.ctx, house.change, by=["input_tokens"]) == found
+    assert split_route(house.ctx, house.plain, by=["input_tokens"]) == found
     with pytest.raises(Invalid, match="cannot be split by"):
-        split_route(house.ctx, house.change, by=["output_tokens"])
+        split_route(house.ctx, house.plain, by=["output_tokens"])
 
 
 def test_only_a_route_in_use_is_asked_again(house: House) -> None:
@@ -127,7 +136,12 @@ def test_a_steady_model_gives_no_change_seen_and_one_entry(live: House) -> None:
     found = live.check()
     assert found["verdict"] == "no_change_seen", found
     assert found["result"]["n"] == 40
-    assert live.endpoint.asked == {"sim-mini": 80}, "each prompt is asked twice and nothing else"
+    assert live.endpoint.asked == {"sim-mini": 120}, "each prompt is asked twice, each golden case once, and nothing else"
+    golden = found["result"]["golden"]
+    right = golden["right_now"]  # the approved model is wrong on a case now and then
+    assert (golden["n"], golden["right_then"], golden["status"]) == (40, right, "no_change_seen")
+    assert right >= 38
+    assert f"40 golden cases (right on {right}, then on {right})" in found["result"]["sentence"]
     assert 0 < float(found["spent"]) <= 2
     with live.ctx.rows.session() as session:
         entries = session.exec(select(LedgerEntry).where(LedgerEntry.type == "route:revalidate")).all()
@@ -150,6 +164,37 @@ def test_a_broken_promise_is_a_violation(live: House) -> None:
     assert "contract" in [one["name"] for one in found["result"]["metrics"] if one["status"] == "broken"]
     month = live.ctx.now().strftime("%Y-%m")
     assert [one.status for one in findings(live.ctx, month) if one.rule == "route.revalidation"] == ["violation"]
+
+
+def test_wrong_answers_to_golden_cases_break_the_promise(live: House) -> None:
+    found = live.check(differ=1.0)
+    golden = found["result"]["golden"]
+    assert (found["verdict"], golden["status"], golden["right_now"]) == ("broken", "broken", 0)
+    assert len(golden["lost"]) == golden["right_then"] >= 38
+    assert "golden" in found["result"]["sentence"].split("(")[1]
+
+
+def test_a_prompt_leaves_as_the_plan_sent_it(live: House) -> None:
+    """The plan redacts: a check must not send what the evidence did not."""
+    sent: list[str] = []
+
+    class Seen:
+        def call_many(self, requests: Any, *, concurrency: int) -> Any:
+            sent.extend(json.dumps(request.messages) for request in requests)
+            return http_endpoint(live.ctx, "gateway-shadow").call_many(requests, concurrency=concurrency)
+
+    revalidate(live.ctx, start_revalidation(live.ctx, live.rae, live.change)["check"], endpoints=lambda _ctx, _name: Seen())
+    golden = [one for one in sent if "hail at a depot" in one]
+    assert len(golden) == 40
+    assert not [one for one in sent if "claims@acme.example" in one]
+
+
+def test_a_withdrawn_set_is_not_asked_again(live: House) -> None:
+    withdraw_golden(live.ctx, live.admin, "hail", "a customer asked")
+    found = live.check()
+    assert found["verdict"] == "no_change_seen"
+    assert found["result"]["golden"]["states"] == {"excluded_content": 40}
+    assert found["result"]["golden"]["status"] == "not_asked"
 
 
 def test_the_budget_of_a_check_is_a_hard_stop(live: House) -> None:
