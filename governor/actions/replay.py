@@ -7,10 +7,12 @@ and every reservation accounted for; the verdict does not depend on the order in
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlmodel import select
@@ -129,6 +131,21 @@ def measure_recorded(job: Replay) -> None:
 def carry_out(job: Replay) -> None:
     """Positions in the registered order, until all are final, the budget is gone or harm is certain."""
     endpoint = job.endpoints(job.ctx, job.plan.endpoint)
+    with kept_in_mind():
+        rounds(job, endpoint)
+
+
+@contextmanager
+def kept_in_mind() -> Iterator[None]:
+    """What stands before the calls (modules, plan, table) outlives them: the collector does not look through it again while they run."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def rounds(job: Replay, endpoint: ModelEndpoint) -> None:
     idle = 0
     while todo := job.open_positions():
         sent = send(job, endpoint, leases(job, todo))
