@@ -19,6 +19,7 @@ from governor.ledger.types import REGISTRY
 from governor.store import ledger
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
 from governor.store.rows.people import Person
+from governor.store.sequencer import tree_size
 
 MOST: Final = 500
 STREAMS: Final = 200
@@ -41,7 +42,7 @@ def entries_page(ctx: Context, *, stream: str = "", kind: str = "", before: int 
         return {
             "entries": [entry_row(row, names) for row in rows],
             "next": rows[-1].idx if len(found) > len(rows) else None,
-            "size": ledger.tree_size(session, ctx.org),
+            "size": tree_size(session, ctx.org),
             "sealed": newest.size if newest else 0,
         }
 

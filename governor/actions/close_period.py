@@ -161,6 +161,7 @@ def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequ
     document = computed.document
     manifest = files[-1]
     with ctx.transaction(actor) as tx:
+        tx.alone()  # the closed month names its entry
         period = locked(tx.session, ctx.org, pin.month)
         if period is None or period.state == "closed":
             return

@@ -7,7 +7,7 @@ Does not own: any verb. Invariants: the checkpoint is signed in a second transac
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,11 +23,12 @@ from governor.errors import Forbidden, Misconfigured, Unauthenticated, Unavailab
 from governor.policy.bundle import Bundle, load_bundle
 from governor.ports import PolicyEngine
 from governor.settings import Settings
-from governor.store import ledger
+from governor.store import ledger, sequencer
 from governor.store.content import ContentStore
 from governor.store.database import Database
 from governor.store.kept import check_kept, keep_note, kept_note, note_file
 from governor.store.lake import Lake
+from governor.store.rows.ledger import LedgerEntry
 from governor.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -103,8 +104,15 @@ class Context:
             tx = Transaction(session, org=self.org, now=self.now(), producer=self.keys.producer_signer(), unbroken=self.check_unbroken)
             yield tx
         if tx.entry is not None:
-            self.seal()
+            self._tell_place(tx.entry, self.seal())
         self._dispatch(tx.jobs, actor.kind)
+
+    def _tell_place(self, entry: LedgerEntry, placed: Mapping[str, int]) -> None:
+        if entry.id in placed:
+            entry.idx = placed[entry.id]
+        elif entry.idx is None:  # somebody else placed it
+            with self.rows.session() as session:
+                entry.idx = ledger.entry_by_id(session, self.org, entry.id).idx
 
     def _dispatch(self, jobs: list[str], who: str) -> None:
         for dispatch in self.after_commit if jobs else []:
@@ -114,17 +122,20 @@ class Context:
                 log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", jobs, who, exc_info=True)
 
     def check_unbroken(self, session: Session) -> None:
-        """Refuse to write behind a database that was restored or rewritten: what could not be signed would have no receipt. Holds the append lock."""
+        """Refuse to write behind a database that was restored or rewritten: what could not be signed would have no receipt."""
         note = kept_note(note_file(self.settings.home, self.org))
-        last = ledger.latest_checkpoint(session, self.org) if note else None
-        if note and (last is None or last.note != note):
+        if note and not ledger.is_signed(session, self.org, note):
             check_kept(session, self.org, log_key(session, self.org, self.keys), note)
 
-    def seal(self) -> None:
-        """Sign a checkpoint over the committed tree, if it grew, and ask for its publication. Never against the note kept in the home."""
+    def seal(self) -> Mapping[str, int]:
+        """Place what waits, then sign a checkpoint over the committed tree, if it grew, and ask for its publication. What it placed.
+
+        Never against the note kept in the home. The tree is committed before it is signed: these are two transactions.
+        """
+        placed = sequencer.settle(self.rows)
         path = note_file(self.settings.home, self.org)
         with self.rows.session(write=True) as session:
-            ledger.lock(session, self.org)  # a key is replaced under the same lock, so it is read behind it
+            sequencer.hold(session, self.org)  # a key is replaced under the same lock, so it is read behind it
             origin = self.keys.origin(self.org)
             before, signer, key = kept_note(path), self.keys.log_signer(), log_key(session, self.org, self.keys)
             check_kept(session, self.org, key, before)
@@ -139,6 +150,7 @@ class Context:
                     due = datetime.fromtimestamp(turn * self.settings.anchor_seconds, UTC)
                     tx.enqueue("anchor", {"anchor": anchor.name}, dedupe=f"anchor:{anchor.name}:{turn}", available_at=due)
         self._dispatch(tx.jobs, "system")
+        return placed
 
     def close(self) -> None:
         self.lake.close()

@@ -39,6 +39,7 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
             f"{wanted} still owns {', '.join(owned[:5])}", hint="give the workflows another owner with `governor apply`, then erase"
         )
     with ctx.transaction(actor) as tx:
+        tx.alone()  # an entry that waits for its place may name the person too
         person = tx.session.exec(select(Person).where(Person.org_id == ctx.org, Person.email == wanted)).first()
         if person is None or person.email.endswith(ERASED):
             raise NotFound(f"nobody is known as {wanted}")

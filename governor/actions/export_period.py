@@ -156,6 +156,7 @@ def _issue(ctx: Context, actor: Actor, facts: Facts) -> tuple[tuple[Facts, int],
     closed = str(Entry.parse(facts.entries[-1].leaf).body["recorded_at"]) >= period_bounds(facts.name)[1]
     try:
         with ctx.transaction(actor) as tx:
+            tx.alone()
             row = tx.append(draft)
             if not closed and row.idx != end:
                 raise _OvertakenError

@@ -19,7 +19,7 @@ from governor.actions.govern import GovernedMonth, Group, govern_month
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
-from governor.store import ledger
+from governor.store.sequencer import tree_size
 
 KEPT: Final = timedelta(minutes=5)
 REMEMBERED: Final = 24
@@ -32,7 +32,7 @@ _lock = Lock()
 def remembered(ctx: Context, name: str, compute: Callable[[], Any]) -> Any:
     """What `compute` gave for the same state of the records, or its answer now."""
     with ctx.rows.session() as session:
-        size = ledger.tree_size(session, ctx.org)
+        size = tree_size(session, ctx.org)
     key = (ctx.settings.database, ctx.org, name, ctx.lake.snapshot_id(), size)
     now = ctx.now()
     with _lock:
@@ -62,8 +62,8 @@ def newest_month(ctx: Context) -> str:
 
     def compute() -> str:
         zone = catalog_as_of(ctx).organization.billing_zone
-        [row] = ctx.lake.query("SELECT max(start_time) AS last FROM {calls} AS c WHERE cost_bearing").to_pylist()
-        return month_of(min(row["last"], ctx.now()) if row["last"] is not None else ctx.now(), zone)
+        ends = ctx.lake.ends()
+        return month_of(min(ends[1], ctx.now()) if ends else ctx.now(), zone)
 
     return cast(str, remembered(ctx, "newest", compute))
 

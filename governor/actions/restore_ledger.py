@@ -24,9 +24,10 @@ from governor.ledger.checkpoint import Checkpoint
 from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.note import Ended, VerifierKey, parse_note
 from governor.ports import Signer
-from governor.store import ledger
+from governor.store import ledger, sequencer
 from governor.store.kept import disagreement, keep_note, kept_note, note_file
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
+from governor.store.sequencer import tree_size
 from governor.store.transaction import Transaction
 
 MOST_REASON: Final = 500
@@ -83,12 +84,13 @@ class Loss:
 
 def preview_restore(ctx: Context) -> Loss:
     """What the anchors and the home prove to have existed and the database no longer tells. Raises Refused where nothing is missing."""
+    sequencer.settle(ctx.rows)  # an entry that waits is one of those that the database holds
     with ctx.rows.session() as session:
         key, chain = _believed(session, ctx)
         newest = ledger.latest_checkpoint(session, ctx.org)
         if newest is None:
             raise Refused("the database holds no checkpoint to go on from", hint="restore a backup that holds one, or begin a new home")
-        head, size = signed_checkpoint(newest.note, key), ledger.tree_size(session, ctx.org)
+        head, size = signed_checkpoint(newest.note, key), tree_size(session, ctx.org)
         if (
             (head.size, head.root) != (newest.size, newest.root)
             or size < head.size
@@ -243,9 +245,9 @@ def _decide(ctx: Context, actor: Actor, found: Loss, reason: str, address: str) 
     evidence = [{"name": "lost.checkpoints", "sha256": sha256_hex(body), "size": len(body), "media_type": "text/plain"}]
     draft = EntryDraft(RESTORE, INCARNATIONS, payload, actor.ledger_ref(), f"{RESTORE}:{new.key_id}", ctx.now(), evidence=evidence)
     with ctx.rows.session(write=True) as session:
-        ledger.lock(session, ctx.org)
+        sequencer.alone(session, ctx.org)
         newest = ledger.latest_checkpoint(session, ctx.org)
-        if newest is None or (newest.size, ledger.tree_size(session, ctx.org)) != (found.head.size, found.size):
+        if newest is None or (newest.size, tree_size(session, ctx.org)) != (found.head.size, found.size):
             raise Refused("the database changed meanwhile", hint="look at the preview again")
         tx = Transaction(session, org=ctx.org, now=ctx.now(), producer=ctx.keys.producer_signer())
         return tx.append(draft)
@@ -263,7 +265,7 @@ def _take_over(ctx: Context, decided: LedgerEntry) -> None:
     """The name before the keys: an old key under the new name is refused by everything, a new key under the old name would not be."""
     origin = str(Entry.parse(decided.leaf).payload["origin"])
     with ctx.rows.session(write=True) as session:
-        ledger.lock(session, ctx.org)
+        sequencer.alone(session, ctx.org)
         number = ctx.keys.incarnation(ctx.org)
         if ctx.keys.origin_of(ctx.org, number) != origin:
             ctx.keys.begin_incarnation(ctx.org, number + 1)

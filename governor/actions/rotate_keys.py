@@ -17,7 +17,7 @@ from governor.actions.key_history import ROLES, SECOND, HeldKey, key_chain, key_
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
-from governor.store import ledger
+from governor.store import ledger, sequencer
 
 REASONS: Final = ("compromised", "lost", "superseded", "ceased")
 
@@ -78,7 +78,8 @@ def rotate_key(ctx: Context, actor: Actor, role: str, *, address: str = "") -> d
     }
     draft = EntryDraft("key:rotate", key_stream(role), payload, actor.ledger_ref(), f"key:rotate:{role}:{new.key_id}", ctx.now())
     with ctx.transaction(actor) as tx:
-        idx = tx.append(draft).idx
+        row = tx.append(draft)
+    idx = row.idx
     _take_over(ctx, role, idx)
     with ctx.rows.session() as session:
         present, *before = key_chain(session, ctx.org, ctx.keys, role)
@@ -88,7 +89,7 @@ def rotate_key(ctx: Context, actor: Actor, role: str, *, address: str = "") -> d
 def _take_over(ctx: Context, role: str, idx: int) -> None:
     ctx.seal()  # where the process died before it was sealed
     with ctx.rows.session(write=True) as session:
-        ledger.lock(session, ctx.org)
+        sequencer.alone(session, ctx.org)
         if role in {"log", SECOND}:
             _both_signed(session, ctx, role, idx)
         ctx.keys.adopt(role)

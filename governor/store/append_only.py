@@ -32,3 +32,14 @@ def append_only_ddl(dialect: str) -> list[str]:
             f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only()",
         ]
     return statements
+
+
+def no_update_ddl(dialect: str, table: str) -> list[str]:
+    """Statements for a table whose rows may go, but never change. On Postgres the function of `append_only_ddl` is there already."""
+    if dialect == "sqlite":
+        refuse = f"SELECT RAISE(ABORT, 'the ledger is append only: {table}');"
+        return [f"CREATE TRIGGER IF NOT EXISTS {table}_no_update BEFORE UPDATE ON {table} BEGIN {refuse} END"]
+    return [
+        f"DROP TRIGGER IF EXISTS {table}_no_update ON {table}",
+        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION ledger_append_only()",
+    ]

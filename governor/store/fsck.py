@@ -20,7 +20,9 @@ from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.note import VerifierKey, parse_note
 from governor.store import ledger
+from governor.store.nodes import with_nodes
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerNode
+from governor.store.sequencer import count_waiting, tree_size
 
 BATCH: Final = 1000
 MAX_PROBLEMS: Final = 100
@@ -28,7 +30,7 @@ MAX_PROBLEMS: Final = 100
 
 @dataclass
 class Findings:
-    """`problems` is empty when the ledger is whole; `unsealed` entries are committed but not under a checkpoint yet."""
+    """`problems` is empty when the ledger is whole; `unsealed` entries are committed but not under a checkpoint yet, or wait for their place."""
 
     size: int
     checked: int = 0
@@ -56,7 +58,7 @@ class _Walk:
 
 def verify_tail(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes], *, entries: int = 1000) -> Findings:
     """The newest entries and checkpoints; older nodes are believed. Cheap enough to run every minute."""
-    return _check(session, org_id, log, producers, max(0, ledger.tree_size(session, org_id) - entries))
+    return _check(session, org_id, log, producers, max(0, tree_size(session, org_id) - entries))
 
 
 def fsck(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes]) -> Findings:
@@ -65,11 +67,11 @@ def fsck(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str
 
 
 def _check(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes], start: int) -> Findings:
-    found = Findings(size=ledger.tree_size(session, org_id))
+    found = Findings(size=tree_size(session, org_id))
     walk = _Walk() if start == 0 else _resume(session, org_id, start)
     frontier: dict[tuple[int, int], bytes] = {}
     if start:
-        ledger.with_nodes(session, org_id, lambda reader: _load(frontier, reader, start))
+        with_nodes(session, org_id, lambda reader: _load(frontier, reader, start))
     for row, nodes in _rows(session, org_id, start):
         if row.idx != start + found.checked:
             found.add(f"entry {start + found.checked} is missing")
@@ -180,7 +182,7 @@ def _check_checkpoints(session: Session, org_id: str, log: VerifierKey, start: i
     if last is None and found.size:
         found.add("the log has entries but no checkpoint")
     if last is not None:
-        found.unsealed = max(0, found.size - last.size)
+        found.unsealed = max(0, found.size - last.size) + count_waiting(session, org_id)
         found.root = last.root.hex()
     for row in rows:
         found.checkpoints += 1

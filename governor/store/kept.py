@@ -1,7 +1,7 @@
 """The newest checkpoint this process signed or was shown, kept beside the database: a restored or rewritten database is not signed on.
 
 Owns: the file in the home, the comparison of one kept note with the stored tree. Does not own: anchors that others run (adapters/anchor_*.py).
-Invariants: the file is written while the append lock is held, before the signature is committed, and never moves to a smaller tree by itself.
+Invariants: the file is written by the one that signs, before the signature is committed, and never moves to a smaller tree by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from governor.ledger.anchor import Contradiction, signed_checkpoint
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import VerifierKey, parse_note
 from governor.store import ledger
+from governor.store.sequencer import tree_size
 
 HINT = (
     "the database was restored or rewritten: run `governor ledger verify --evidence DIR`. Bring back the newer database; "
@@ -72,7 +73,7 @@ def disagreement(session: Session, org_id: str, key: VerifierKey, note: str) -> 
         kept = signed_checkpoint(note, key)
     except GovernorError as error:
         return Disagreement("foreign", 0, f"a note kept outside {error.message}", note)
-    size, last = ledger.tree_size(session, org_id), ledger.latest_checkpoint(session, org_id)
+    size, last = tree_size(session, org_id), ledger.latest_checkpoint(session, org_id)
     ended = key.incarnation(kept.origin)
     if ended is not None and ended.agreed < kept.size <= ended.lost:
         return None  # a person decided to go on without what this note covers

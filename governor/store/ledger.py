@@ -1,17 +1,18 @@
 """The ledger in the rows database: append one entry, seal the tree, prove a position.
 
-Owns: index, stream order, tree nodes, checkpoints, the append lock, the triggers that refuse change. Does not own: what an entry says (ledger/),
-checking the whole (store/fsck.py). Invariants: leaf indices and stream numbers have no gap; `recorded_at` never steps back; a checkpoint is
-signed only over committed entries and only when consistent with the last one; the same `idem` is one entry for ever.
+Owns: stream order, the same wish twice, checkpoints, reading. Does not own: what an entry says (ledger/), leaf indices and locks
+(store/sequencer.py), tree nodes (store/nodes.py), checking the whole (store/fsck.py). Invariants: stream numbers have no gap; `recorded_at`
+never steps back; a checkpoint is signed only over committed entries and only when consistent with the last one; the same `idem` is one entry
+for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import text, tuple_
+from sqlalchemy import Row, insert
 from sqlmodel import Session, col, select
 
 from governor.errors import IntegrityError, NotFound
@@ -22,77 +23,88 @@ from governor.ledger.entry import Disclosure, Entry, EntryDraft, disclose
 from governor.ledger.note import VerifierKey, parse_note, parse_vkey, sign_note, vkey
 from governor.ledger.proof import TlogProof
 from governor.ports import Signer
+from governor.store import sequencer
 from governor.store.build import producer
+from governor.store.log_end import LOG_END
+from governor.store.nodes import with_nodes
 from governor.store.rows.base import uuid7
-from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerNode
+from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerWaiting
+from governor.store.sequencer import tree_size
 
-CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for the append lock looks like a small step back
-Result = TypeVar("Result")
+CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for a lock looks like a small step back
 
 
-def append(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, producer_signer: Signer) -> LedgerEntry:
-    """Write one entry at the end of the organization's log, inside the caller's transaction.
+def append(
+    session: Session,
+    org_id: str,
+    draft: EntryDraft,
+    recorded_at: datetime,
+    producer_signer: Signer,
+    *,
+    unbroken: Callable[[Session], None] = lambda _: None,
+) -> LedgerEntry:
+    """Write one entry inside the caller's transaction; `unbroken` may refuse once nobody changes keys or history any more.
 
-    The append lock is held until that transaction ends, so indices have no gap. On SQLite the caller's BEGIN IMMEDIATE is the lock.
+    Its `idx` is None until the sequencer placed it: after the commit (Postgres), or at once where the caller is alone (always so on SQLite).
     """
-    lock(session, org_id)
-    known = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.idem == draft.idem)).first()
-    if known is not None:
-        return known
-    last = _newest(session, org_id)
-    if last is not None and recorded_at < last.recorded_at:
-        if last.recorded_at - recorded_at > CLOCK_TOLERANCE and draft.type != "clock:anomaly":
-            append(session, org_id, _anomaly(recorded_at, last), last.recorded_at, producer_signer)
-            last = _newest(session, org_id) or last
-        recorded_at = last.recorded_at
-    return _write(session, org_id, draft, recorded_at, 0 if last is None else last.idx + 1, producer_signer)
+    sequencer.join(session, org_id, draft.idem, draft.stream)
+    unbroken(session)
+    head = session.connection().execute(LOG_END, {"org": org_id, "idem": draft.idem, "stream": draft.stream}).one()
+    if head.known is not None:
+        return _known(session, org_id, head.known)
+    last = max((one for one in (head.placed_at, head.waiting_at) if one is not None), default=recorded_at)
+    if last - recorded_at > CLOCK_TOLERANCE and draft.type != "clock:anomaly":
+        append(session, org_id, _anomaly(recorded_at, last), last, producer_signer)
+    return _write(session, org_id, draft, max(recorded_at, last), head, producer_signer)
 
 
-def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, idx: int, signer: Signer) -> LedgerEntry:
-    before = session.exec(
-        select(LedgerEntry)
-        .where(LedgerEntry.org_id == org_id, LedgerEntry.stream == draft.stream)
-        .order_by(col(LedgerEntry.stream_seq).desc())
-        .limit(1)
-    ).first()
+def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, head: Row[Any], signer: Signer) -> LedgerEntry:
     disclosures = [disclose(name, value) for name, value in sorted(draft.personal.items())]
     entry = Entry.build(
         draft,
         entry_id=uuid7(int(recorded_at.timestamp() * 1000)),
-        stream_seq=1 if before is None else before.stream_seq + 1,
-        stream_prev=None if before is None else before.leaf_hash,
+        stream_seq=1 if head.stream_seq is None else head.stream_seq + 1,
+        stream_prev=None if head.stream_seq is None else bytes(head.leaf_hash),
         recorded_at=recorded_at,
         producer=producer(),
         signer=signer,
         disclosures=disclosures,
     )
-    row = LedgerEntry(
-        org_id=org_id,
-        id=entry.id,
-        idx=idx,
-        type=entry.type,
-        stream=draft.stream,
-        stream_seq=entry.stream_seq,
-        idem=draft.idem,
-        leaf=entry.leaf,
-        leaf_hash=entry.leaf_hash,
-        recorded_at=recorded_at,
-    )
-    session.add(row)
-    for found in disclosures:
-        session.add(LedgerDisclosure(org_id=org_id, digest=found.digest, entry_id=entry.id, name=found.name, disclosure=found.text))
-    for level, pos, value in merkle.new_nodes(_reader(session, org_id), idx, entry.leaf_hash):
-        session.add(LedgerNode(org_id=org_id, level=level, pos=pos, hash=value))
-    session.flush()
-    return row
+    said: dict[str, Any] = {
+        "org_id": org_id,
+        "id": entry.id,
+        "type": entry.type,
+        "stream": draft.stream,
+        "stream_seq": entry.stream_seq,
+        "idem": draft.idem,
+        "leaf": entry.leaf,
+        "leaf_hash": entry.leaf_hash,
+        "recorded_at": recorded_at,
+    }
+    connection = session.connection()
+    connection.execute(insert(LedgerWaiting), said)
+    if disclosures:
+        shown = [
+            {"org_id": org_id, "digest": one.digest, "entry_id": entry.id, "name": one.name, "disclosure": one.text} for one in disclosures
+        ]
+        connection.execute(insert(LedgerDisclosure), shown)
+    placed = sequencer.place(session, org_id, sequencer.waiting(session, org_id)) if sequencer.is_alone(session) else {}
+    return LedgerEntry(**{**said, "idx": placed.get(entry.id)})
 
 
-def _newest(session: Session, org_id: str) -> LedgerEntry | None:
-    return session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id).order_by(col(LedgerEntry.idx).desc()).limit(1)).first()
+def _known(session: Session, org_id: str, entry_id: str) -> LedgerEntry:
+    """The entry that the same wish made before, wherever it stands by now."""
+    held = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.id == entry_id)).first()
+    if held is not None:
+        return held
+    waits = session.exec(select(LedgerWaiting).where(LedgerWaiting.org_id == org_id, LedgerWaiting.id == entry_id)).first()
+    if waits is None:  # it was placed between the two questions
+        return entry_by_id(session, org_id, entry_id)
+    return LedgerEntry(**{**waits.model_dump(exclude={"seq"}), "idx": None})
 
 
-def _anomaly(clock: datetime, last: LedgerEntry) -> EntryDraft:
-    held = timestamp(last.recorded_at)
+def _anomaly(clock: datetime, last: datetime) -> EntryDraft:
+    held = timestamp(last)
     return EntryDraft(
         type="clock:anomaly",
         stream="clock/server",
@@ -101,46 +113,6 @@ def _anomaly(clock: datetime, last: LedgerEntry) -> EntryDraft:
         idem=f"clock:anomaly:{held}",
         occurred_at=clock,
     )
-
-
-def lock(session: Session, org_id: str) -> None:
-    """Whoever appends, signs or changes a key waits here; held until the transaction ends."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('governor-ledger:' || :org, 0))"), {"org": org_id})
-
-
-def tree_size(session: Session, org_id: str) -> int:
-    last = session.exec(select(LedgerEntry.idx).where(LedgerEntry.org_id == org_id).order_by(col(LedgerEntry.idx).desc()).limit(1)).first()
-    return 0 if last is None else last + 1
-
-
-def _reader(session: Session, org_id: str) -> merkle.Reader:
-    def read(level: int, pos: int) -> bytes:
-        row = session.get(LedgerNode, (org_id, level, pos))
-        if row is None:
-            raise IntegrityError(f"ledger node {level}/{pos} is missing")
-        return row.hash
-
-    return read
-
-
-def with_nodes(session: Session, org_id: str, build: Callable[[merkle.Reader], Result]) -> Result:
-    """Run a proof builder with one query: a first dry run records which nodes it wants."""
-    wanted: set[tuple[int, int]] = set()
-
-    def note(level: int, pos: int) -> bytes:
-        wanted.add((level, pos))
-        return bytes(merkle.HASH_SIZE)
-
-    build(note)
-    rows = session.exec(
-        select(LedgerNode).where(LedgerNode.org_id == org_id, tuple_(col(LedgerNode.level), col(LedgerNode.pos)).in_(sorted(wanted)))
-    ).all()
-    nodes = {(row.level, row.pos): row.hash for row in rows}
-    missing = wanted - nodes.keys()
-    if missing:
-        raise IntegrityError(f"ledger nodes {sorted(missing)[:3]} are missing")
-    return build(lambda level, pos: nodes[level, pos])
 
 
 def root_at(session: Session, org_id: str, size: int) -> bytes:
@@ -165,23 +137,27 @@ def sign_checkpoint(
 
     Raises IntegrityError when the tree is not the last signed one with entries added: signing on would be equivocation.
     """
-    lock(session, org_id)
+    sequencer.hold(session, org_id)
     size = tree_size(session, org_id)
     last = latest_checkpoint(session, org_id)
+    signed = 0 if last is None else _signed_size(last, size, key or VerifierKey(origin, 1, signer.public_key))
+    found, proof = with_nodes(
+        session, org_id, lambda reader: (merkle.root(reader, size), merkle.consistency_proof(reader, signed, size) if signed else [])
+    )
     if last is not None:
-        _check_grown(session, org_id, last, size, key or VerifierKey(origin, 1, signer.public_key))
-    if size == 0 or (last is not None and last.size == size):
+        merkle.verify_consistency(signed, size, last.root, found, proof)
+    if size == signed:
         return last
-    found = root_at(session, org_id, size)
     said = Checkpoint(origin, size, found).text
-    signed = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None])
-    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=signed + cosign(said), created_at=now)
+    note = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None])
+    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=note + cosign(said), created_at=now)
     session.add(row)
     session.flush()
     return row
 
 
-def _check_grown(session: Session, org_id: str, last: LedgerCheckpoint, size: int, key: VerifierKey) -> None:
+def _signed_size(last: LedgerCheckpoint, size: int, key: VerifierKey) -> int:
+    """Size of the last signed tree, which this one of `size` may go on from."""
     signed = parse_checkpoint(parse_note(last.note).text)
     if signed.origin != key.name and key.incarnation(signed.origin) is None:
         raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
@@ -193,14 +169,21 @@ def _check_grown(session: Session, org_id: str, last: LedgerCheckpoint, size: in
         raise IntegrityError(
             f"the log has {size} entries, but {last.size} were signed", hint="the database was restored or truncated; see docs/ledger.md"
         )
-    proof = consistency(session, org_id, last.size, size)
-    merkle.verify_consistency(last.size, size, last.root, root_at(session, org_id, size), proof)
+    return last.size
 
 
 def latest_checkpoint(session: Session, org_id: str) -> LedgerCheckpoint | None:
     return session.exec(
         select(LedgerCheckpoint).where(LedgerCheckpoint.org_id == org_id).order_by(col(LedgerCheckpoint.size).desc()).limit(1)
     ).first()
+
+
+def is_signed(session: Session, org_id: str, note: str) -> bool:
+    """Whether exactly this note is one of the log's checkpoints."""
+    held = select(LedgerCheckpoint.note).where(
+        LedgerCheckpoint.org_id == org_id, LedgerCheckpoint.size == parse_checkpoint(parse_note(note).text).size
+    )
+    return session.connection().execute(held).scalar() == note
 
 
 def checkpoint_covering(session: Session, org_id: str, idx: int) -> LedgerCheckpoint:

@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ports import Signer
-from governor.store import ledger
+from governor.store import ledger, sequencer
 from governor.store.rows.jobs import Job
 from governor.store.rows.ledger import LedgerEntry
 
@@ -35,13 +35,18 @@ class Transaction:
         self._unbroken = unbroken
 
     def append(self, draft: EntryDraft) -> LedgerEntry:
-        """Append one ledger entry; the same `idem` returns the entry that is already there. Raises IntegrityError on a ledger that cannot be signed."""
+        """Append one ledger entry; the same `idem` returns the entry that is already there. Its `idx` is known once the action is sealed.
+
+        Raises IntegrityError on a ledger that cannot be signed.
+        """
         if self.entry is not None:
             raise RuntimeError(f"one transaction appends at most one ledger entry; {self.entry.type} is already in it")
-        ledger.lock(self.session, self.org)
-        self._unbroken(self.session)
-        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer)
+        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer, unbroken=self._unbroken)
         return self.entry
+
+    def alone(self) -> None:
+        """For a verb that must know indices before it commits: nobody else appends until then, and its own entry is placed at once."""
+        sequencer.alone(self.session, self.org)
 
     def enqueue(self, actor: str, args: Mapping[str, Any], *, dedupe: str, available_at: datetime | None = None) -> str:
         """Wish for a job; the same `dedupe` is the same job. Returns the job id."""

@@ -28,6 +28,7 @@ from governor.packets.verify import verify_packet
 from governor.settings import load_settings
 from governor.store import ledger
 from governor.store.kept import note_file
+from governor.store.sequencer import tree_size
 
 ADMIN = Actor(id="01-admin", roles=frozenset({"admin"}))
 TABLES = ("ledgerentry", "ledgernode", "ledgercheckpoint", "ledgeranchor")
@@ -79,7 +80,7 @@ def test_after_the_decision_the_log_goes_on_and_nothing_is_forgotten(ctx: Contex
         act(ctx, 20)
     assert "governor ledger restore" in refused.value.hint
     with ctx.rows.session() as session:
-        assert ledger.tree_size(session, ctx.org) == 4, "nothing was written"
+        assert tree_size(session, ctx.org) == 4, "nothing was written"
     found = preview_restore(ctx)
     assert found.facts["lost"] == {"from": 4, "to": 6, "proven_by": ["audit", "home"]}
     assert (found.head.size, found.old_head.size, found.next_origin) == (4, 6, f"{name}/incarnation-2")
@@ -189,7 +190,7 @@ def test_packets_of_before_and_of_what_was_lost_still_verify(world: Any, tmp_pat
         world.later(minutes=5)
     early = export_packet(ctx, auditor, change["id"])
     with ctx.rows.session() as session:
-        size = ledger.tree_size(session, ctx.org)
+        size = tree_size(session, ctx.org)
     lost = export_packet(ctx, auditor, change["id"], recipient="Auditors LLP")
     cut_back(ctx, size)
     with pytest.raises(IntegrityError, match="nothing is signed"):

@@ -22,6 +22,7 @@ from governor.ledger.entry import EntryDraft
 from governor.packets.period import RangeProof
 from governor.settings import load_settings
 from governor.store import ledger
+from governor.store.sequencer import tree_size
 from governor.store.transaction import Transaction
 
 pytestmark = pytest.mark.bench
@@ -84,12 +85,13 @@ def test_append_to_signed_receipt(settings: Any, tmp_path: Path) -> None:
     for number in range(RECEIPTS):
         start = time.perf_counter()
         with ctx.transaction(OPERATOR) as tx:
-            idx = tx.append(draft(ctx, f"a-{number}")).idx
+            row = tx.append(draft(ctx, f"a-{number}"))
+        idx = row.idx
         with ctx.rows.session() as session:  # the receipt: a proof under a signed checkpoint, verified by whoever asked
             checkpoint = ledger.checkpoint_covering(session, ctx.org, idx)
             proof = ledger.tlog_proof(session, ctx.org, idx, checkpoint)
-            [row] = ledger.entries(session, ctx.org, after=idx - 1, limit=1)
-            merkle.verify_inclusion(idx, checkpoint.size, row.leaf_hash, proof.hashes, checkpoint.root)
+            [held] = ledger.entries(session, ctx.org, after=idx - 1, limit=1)
+            merkle.verify_inclusion(idx, checkpoint.size, held.leaf_hash, proof.hashes, checkpoint.root)
         times.append((time.perf_counter() - start) * 1000)
     p50, p99 = quantiles(times)
     say(settings, tmp_path, f"append -> signed, verified receipt: p50 {p50:.1f} ms, p99 {p99:.1f} ms (targets 50 and 250)")
@@ -115,8 +117,9 @@ def test_durable_appends_of_eight_clients(settings: Any, tmp_path: Path) -> None
         f"{CLIENTS} clients: {total / SECONDS:.0f} durable appends/s, p50 {p99[0]:.1f} ms, p99 {p99[1]:.1f} ms (target 1,000/s)",
     )
     ctx = open_context(settings)
+    ctx.seal()
     with ctx.rows.session() as session:
-        assert ledger.tree_size(session, ctx.org) == total
+        assert tree_size(session, ctx.org) == total
     ctx.close()
 
 

@@ -1,13 +1,14 @@
 """Ledger tables: entries (leaf bytes are the truth), Merkle nodes, checkpoints: append only, triggers refuse update and delete.
 
-Disclosures are the one table here that may lose rows: deleting one erases a personal value and breaks no proof.
+Two tables here lose rows. An entry that waits moves to the entries when it is given its index. Deleting a disclosure erases a personal value
+and breaks no proof.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from governor.store.rows.base import OrgRow, instant
@@ -27,6 +28,26 @@ class LedgerEntry(OrgRow, table=True):
     idem: str  # the same wish twice is one entry, for ever
     leaf: bytes  # canonical JSON, at most 16 KiB
     leaf_hash: bytes  # RFC 6962: sha256(0x00 || leaf)
+    recorded_at: datetime = instant()
+
+
+class LedgerWaiting(OrgRow, table=True):
+    """A committed entry that has no leaf index yet; the sequencer moves it."""
+
+    __table_args__ = (
+        UniqueConstraint("org_id", "stream", "stream_seq"),
+        UniqueConstraint("org_id", "idem"),
+        Index("ix_ledgerwaiting_order", "org_id", "recorded_at", "seq"),
+    )
+    org_id: str
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str
+    type: str
+    stream: str
+    stream_seq: int
+    idem: str
+    leaf: bytes
+    leaf_hash: bytes
     recorded_at: datetime = instant()
 
 

@@ -1,0 +1,120 @@
+"""Places in the log: committed entries wait, and one sequencer at a time gives all that wait their leaf indices.
+
+Owns: the waiting table, the locks of the ledger, leaf indices. Does not own: what an entry says and its stream numbers (store/ledger.py), signing.
+Invariants: indices have no gap; nobody is placed before everybody who began to append earlier has committed or given up, and all are placed
+in the order of `recorded_at`, so time never steps back in the log; what is placed here is signed by a later transaction only.
+
+On Postgres writers of different streams append side by side (they share the append lock) and whoever needs a receipt becomes the sequencer.
+On SQLite there is one writer at any time: it places its entry itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, literal, select, text
+from sqlmodel import Session, col
+
+from governor.store.database import Database
+from governor.store.nodes import grow, on_postgres
+from governor.store.rows.ledger import LedgerEntry, LedgerWaiting
+
+_ALONE: Final = "governor ledger alone"
+_KEY: Final = "hashtextextended('governor-{}:' || :org, 0)"
+_APPEND, _HEAD = _KEY.format("ledger"), _KEY.format("head")
+_JOIN: Final = text(  # evaluated from left to right: a stream or a wish is never held by somebody who still waits to join
+    f"SELECT pg_advisory_xact_lock_shared({_APPEND}), pg_advisory_xact_lock(hashtextextended('governor-idem:' || :org || ' ' || :idem, 0)), "
+    "pg_advisory_xact_lock(hashtextextended('governor-stream:' || :org || ' ' || :stream, 0))"
+)
+_HOLD: Final = text(f"SELECT pg_advisory_xact_lock({_HEAD})")
+_CLOSE: Final = text(f"SELECT pg_advisory_xact_lock({_APPEND})")
+_DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND})")
+_REOPEN: Final = text(f"SELECT pg_advisory_unlock({_APPEND})")
+_SAID: Final = ("org_id", "id", "type", "stream", "stream_seq", "idem", "leaf", "leaf_hash", "recorded_at")
+_MOST_IDS: Final = 5_000  # below the bound parameters of one statement
+
+
+def join(session: Session, org_id: str, idem: str, stream: str) -> None:
+    """Before an append: beside writers of other streams and wishes, behind those of this one. Held until the transaction ends."""
+    if on_postgres(session) and not is_alone(session):
+        session.connection().execute(_JOIN, {"org": org_id, "idem": idem, "stream": stream})
+
+
+def hold(session: Session, org_id: str) -> None:
+    """One at a time places, signs or changes a key. Held until the transaction ends."""
+    if on_postgres(session):
+        session.connection().execute(_HOLD, {"org": org_id})
+
+
+def alone(session: Session, org_id: str) -> None:
+    """Nobody else appends, places, signs or changes a key until this transaction ends; all that waited has its place.
+
+    For whoever must know an index before the commit, or change what signs. Take it before the first append of the transaction.
+    """
+    hold(session, org_id)
+    if on_postgres(session):
+        session.connection().execute(_CLOSE, {"org": org_id})
+    session.info[_ALONE] = True
+    place(session, org_id, waiting(session, org_id))
+
+
+def is_alone(session: Session) -> bool:
+    return not on_postgres(session) or session.info.get(_ALONE, False)
+
+
+def settle(rows: Database) -> dict[str, int]:
+    """Give every committed entry that waits its place, in a transaction of its own. id -> index of those it placed."""
+    if rows.embedded:
+        return {}
+    with rows.session(write=True) as session:
+        hold(session, rows.org)
+        return place(session, rows.org, _drained(session, rows.org)) if count_waiting(session, rows.org) else {}
+
+
+def _drained(session: Session, org_id: str) -> Sequence[Any]:
+    """What waits once all who are appending have ended. Later writers may go on at once: they are not before these in time."""
+    connection = session.connection()
+    try:
+        connection.execute(_DRAIN, {"org": org_id})
+        found = waiting(session, org_id)
+        connection.execute(_REOPEN, {"org": org_id})
+    except BaseException:
+        connection.invalidate()  # this lock is the connection's: neither may outlive a failure
+        raise
+    return found
+
+
+def waiting(session: Session, org_id: str) -> Sequence[Any]:
+    """(seq, id, leaf_hash) in the order in which they are placed."""
+    mine = select(col(LedgerWaiting.seq), col(LedgerWaiting.id), col(LedgerWaiting.leaf_hash)).where(col(LedgerWaiting.org_id) == org_id)
+    return session.connection().execute(mine.order_by(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq))).all()
+
+
+def count_waiting(session: Session, org_id: str) -> int:
+    return (
+        session.connection()
+        .execute(select(func.count()).select_from(LedgerWaiting).where(col(LedgerWaiting.org_id) == org_id))
+        .scalar_one()
+    )
+
+
+def tree_size(session: Session, org_id: str) -> int:
+    """How many entries have a place."""
+    last = select(col(LedgerEntry.idx)).where(col(LedgerEntry.org_id) == org_id).order_by(col(LedgerEntry.idx).desc()).limit(1)
+    found = session.connection().execute(last).scalar()
+    return 0 if found is None else found + 1
+
+
+def place(session: Session, org_id: str, rows: Sequence[Any]) -> dict[str, int]:
+    """Move waiting rows to the end of the log, in their order. id -> index. The caller holds the head."""
+    size, entry = tree_size(session, org_id) if rows else 0, [col(getattr(LedgerWaiting, name)) for name in _SAID]
+    for begin in range(0, len(rows), _MOST_IDS):
+        some = col(LedgerWaiting.seq).in_([row.seq for row in rows[begin : begin + _MOST_IDS]])
+        order = func.row_number().over(order_by=(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq)))
+        moved = select(*entry, (literal(size + begin - 1) + order).label("idx")).where(col(LedgerWaiting.org_id) == org_id, some)
+        session.connection().execute(insert(LedgerEntry).from_select([*_SAID, "idx"], moved))
+        session.connection().execute(delete(LedgerWaiting).where(col(LedgerWaiting.org_id) == org_id, some))
+    if rows:
+        grow(session, org_id, size, [bytes(row.leaf_hash) for row in rows])
+    return {row.id: size + number for number, row in enumerate(rows)}
