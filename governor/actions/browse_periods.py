@@ -8,6 +8,8 @@ a close at this moment would seal.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from datetime import timedelta
 from typing import Any, Final, cast
 
 from sqlmodel import col, select
@@ -20,7 +22,7 @@ from governor.actions.month_view import month_frame, remembered
 from governor.chargeback.period import month_bounds, month_of, next_month
 from governor.errors import NotFound, WrongState
 from governor.ledger.canonical import sha256_hex
-from governor.store.lake_facts import epoch_of
+from governor.store.lake_slices import SLICE_OF
 from governor.store.rows.periods import CoverageException, Period, PeriodFile
 
 IN_DETAIL: Final = 2  # open months of the list that are computed; older ones show their numbers on their own page
@@ -57,15 +59,19 @@ def list_periods(ctx: Context) -> list[dict[str, Any]]:
 def calls_by_month(ctx: Context) -> dict[str, int]:
     """Cost-bearing calls of every month that has some, by the billing zone."""
     zone = catalog_as_of(ctx).organization.billing_zone
-    [span] = ctx.lake.query("SELECT min(start_time) AS first, max(start_time) AS last FROM {calls} AS c WHERE cost_bearing").to_pylist()
-    if span["first"] is None:
+    span = ctx.lake.ends()
+    if span is None:
         return {}
-    months = [month_of(span["first"], zone)]
-    while months[-1] < month_of(span["last"], zone):
+    months = [month_of(span[0], zone)]
+    while months[-1] < month_of(span[1], zone):
         months.append(next_month(months[-1]))
     boundaries = [month_bounds(month, zone)[0] for month in months[1:]]
-    sql = f"SELECT {epoch_of(boundaries)} AS place, count(*) AS calls FROM {{calls}} AS c WHERE cost_bearing GROUP BY 1"  # noqa: S608 - instants of our own
-    return {months[row["place"]]: row["calls"] for row in ctx.lake.query(sql).to_pylist()}
+    sql = f"""SELECT {{epoch}} AS epoch, count(*) AS calls, {SLICE_OF} FROM {{calls}}
+        WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""  # noqa: S608 - expressions of our own
+    calls: dict[str, int] = defaultdict(int)
+    for row in ctx.lake.by_day(sql, span[0], span[1] + timedelta(microseconds=1), boundaries).to_pylist():
+        calls[months[row["epoch"]]] += row["calls"]
+    return dict(calls)
 
 
 def month_status(ctx: Context, month: str) -> dict[str, Any]:

@@ -87,8 +87,8 @@ def horizon_of(ctx: Context, period: str, as_of: date | None = None) -> Horizon:
 
 def newest_call(ctx: Context) -> datetime | None:
     def compute() -> datetime | None:
-        [row] = ctx.lake.query("SELECT max(start_time) AS last FROM {calls} AS c WHERE cost_bearing").to_pylist()
-        return cast("datetime | None", row["last"])
+        ends = ctx.lake.ends()
+        return ends[1] if ends else None
 
     return cast("datetime | None", remembered(ctx, "newest call", compute))
 

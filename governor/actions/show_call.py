@@ -17,6 +17,7 @@ from governor.errors import NotFound
 
 # May quote what was said to a model or by it.
 WITHHELD: Final = frozenset({"error_message", "request_params", "guardrail_results", "usage_raw", "routing_detail", "raw_ref"})
+NEAR: Final = timedelta(days=2)
 WITNESS_COLUMNS: Final = ("record_id", "source_kind", "source_instance", "start_time", "cost_bearing", "exclusion_reason")
 
 
@@ -100,8 +101,11 @@ def cost_basis(group: Group) -> str | None:
 
 
 def witnesses(ctx: Context, call: dict[str, Any]) -> list[dict[str, Any]]:
-    """Other records of the same real call."""
+    """Other records of the same real call, which are close to it in time (store/lake_witness.py)."""
     if call["dup_group_key"] is None:
         return []
-    rows = ctx.lake.calls(equal={"dup_group_key": call["dup_group_key"]}, columns=WITNESS_COLUMNS, limit=50).to_pylist()
+    at = call["start_time"]
+    rows = ctx.lake.calls(
+        equal={"dup_group_key": call["dup_group_key"]}, start=at - NEAR, end=at + NEAR, columns=WITNESS_COLUMNS, limit=50
+    ).to_pylist()
     return [row for row in rows if row["record_id"] != call["record_id"]]

@@ -82,21 +82,23 @@ def workflow_calls(ctx: Context, workflow_id: str, since: datetime, until: datet
 def newest_calls(ctx: Context, workflow_id: str, *, days: int, before: datetime | None = None) -> WorkflowCalls | None:
     """Calls of the last `days` that the workflow has traffic for; None when it never had any."""
     snapshot = ctx.lake.snapshot_id()
-    [bounds] = ctx.lake.query(
-        "SELECT min(start_time) AS first, max(start_time) AS last FROM {calls} AS c WHERE cost_bearing", snapshot=snapshot
-    ).to_pylist()
-    if bounds["last"] is None:
+    bounds = ctx.lake.ends(snapshot=snapshot)
+    if bounds is None:
         return None
-    end = min(bounds["last"] + timedelta(microseconds=1), before or ctx.now())
-    if end <= bounds["first"]:
+    first, end = bounds[0], min(bounds[1] + timedelta(microseconds=1), before or ctx.now())
+    if end <= first:
         return None
-    timeline = load_timeline(ctx, bounds["first"], end)
-    keys, _ = keys_of(ctx, timeline, workflow_id, bounds["first"], end, snapshot)
-    if not keys:
-        return None
-    until = max(key["last"] for key in keys) + timedelta(microseconds=1)
-    since = until - timedelta(days=days)
-    return WorkflowCalls(workflow_calls(ctx, workflow_id, since, until, snapshot=snapshot), since, until, snapshot)
+    timeline = load_timeline(ctx, first, end)
+    looked, step = end, timedelta(days=days)
+    while looked > first:  # back from the newest, twice as far each time: most workflows had calls just now
+        low = max(first, looked - step)
+        keys, _ = keys_of(ctx, timeline, workflow_id, low, looked, snapshot)
+        if keys:
+            until = max(key["last"] for key in keys) + timedelta(microseconds=1)
+            since = until - timedelta(days=days)
+            return WorkflowCalls(workflow_calls(ctx, workflow_id, since, until, snapshot=snapshot), since, until, snapshot)
+        looked, step = low, step * 2
+    return None
 
 
 def keys_of(

@@ -7,8 +7,8 @@ results are Arrow or plain dicts; every listing has a total order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from governor.store.lake_attach import literal
 from governor.store.lake_claims import seen_with_claims
 
 _ORDER: Final = "start_time, record_id"
+NEVER: Final = datetime(1, 1, 2, tzinfo=UTC)  # the end of a window that holds nothing
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,25 @@ def calls_at(snapshot: int | None) -> str:
 
 def calls(connection: duckdb.DuckDBPyConnection, wanted: CallFilter) -> pa.Table:
     columns = [checked(name) for name in wanted.columns] or CALL_SCHEMA.names
-    where, values = _conditions(wanted)
+    where, values = _conditions(_with_times(connection, wanted))
     direction = " DESC" if wanted.newest_first else ""
     order = ", ".join(f"{name}{direction}" for name in _ORDER.split(", "))
     limit = f"LIMIT {int(wanted.limit)}" if wanted.limit is not None else ""
     sql = f"SELECT {', '.join(columns)} FROM {calls_at(wanted.snapshot)} WHERE {' AND '.join(where) or 'true'} ORDER BY {order} {limit}"
     return table(connection, sql, values)
+
+
+def _with_times(connection: duckdb.DuckDBPyConnection, wanted: CallFilter) -> CallFilter:
+    """Where only ids are asked for, also from when to when: the hashes of ids are read in a moment, the ids themselves are most of the lake's bytes."""
+    if not wanted.record_ids or (wanted.start, wanted.end) != (None, None):
+        return wanted
+    relation = "lake.calls" if wanted.snapshot is None else f"lake.calls AT (VERSION => {int(wanted.snapshot)})"
+    sql = f"""SELECT min(start_time) AS first, max(start_time) + INTERVAL 1 MICROSECOND AS past
+        FROM (FROM {relation}) AS c SEMI JOIN (SELECT md5_number_lower(unnest($ids)) AS record_hash) AS h USING (record_hash)"""
+    [near] = table(connection, sql, {"ids": list(wanted.record_ids)}).to_pylist()
+    if near["first"] is None:
+        return replace(wanted, start=NEVER, end=NEVER)
+    return replace(wanted, start=near["first"], end=near["past"])
 
 
 def _conditions(wanted: CallFilter) -> tuple[list[str], dict[str, Any]]:

@@ -90,8 +90,8 @@ def show_sources(
 
 def strips_end(ctx: Context) -> datetime:
     """Now; where all traffic is older (exports of a past month), its newest call, so that there is something to see."""
-    newest = ctx.lake.query("SELECT max(start_time) AS at FROM lake.calls").to_pylist()[0]["at"]
-    now = ctx.now()
+    ends, now = ctx.lake.ends(bearing=False), ctx.now()
+    newest = ends[1] if ends else None
     return now if newest is None or newest > now - timedelta(days=DAYS) else newest.astimezone(UTC)
 
 
