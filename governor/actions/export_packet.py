@@ -24,6 +24,7 @@ from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.types import change_stream
 from governor.packets.assemble import PacketEvent, PacketParts, assemble, statement_envelope
 from governor.ports import Renderer
+from governor.store import sequencer
 from governor.store.rows.ledger import LedgerEntry
 
 ATTEMPTS: Final = 5
@@ -32,6 +33,7 @@ ATTEMPTS: Final = 5
 def export_packet(ctx: Context, actor: Actor, change_id: str, *, recipient: str = "") -> bytes:
     """The .govpacket bytes. Raises NotFound for an unknown change, WrongState while it is undecided, MissingEvidence without evidence."""
     for _ in range(ATTEMPTS):
+        sequencer.settle(ctx.rows)  # what a crash left waiting belongs to the story
         with ctx.rows.session() as session:
             facts = gather(session, ctx.org, change_id, recipient=recipient, log=ctx.keys.origin(ctx.org))
         made = _known(ctx, facts) or _issue(ctx, actor, facts)

@@ -26,7 +26,7 @@ from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.packets.assemble import PacketEvent, PeriodParts, assemble_period, event_line, period_statement
 from governor.packets.controls import controls, controls_item
 from governor.packets.period import CHANGE, period_bounds
-from governor.store import ledger
+from governor.store import ledger, sequencer
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
 from governor.store.rows.people import Person
 
@@ -75,6 +75,7 @@ def export_period(ctx: Context, actor: Actor, name: str, *, recipient: str = "")
     if parse_timestamp(period_bounds(name)[0]) > ctx.now():
         raise Invalid(f"{name} has not begun", hint="name the running period or an earlier one")
     for _ in range(ATTEMPTS):
+        sequencer.settle(ctx.rows)
         with ctx.rows.session() as session:
             facts = gather(session, ctx.org, name, recipient=recipient, log=ctx.keys.origin(ctx.org))
             known = _known(session, ctx.org, facts)

@@ -22,7 +22,7 @@ _READ: Final = text(
     "SELECT n.level, n.pos, n.hash FROM unnest(CAST(:levels AS int[]), CAST(:places AS int[])) AS w (level, pos) "
     "JOIN ledgernode n ON n.org_id = :org AND n.level = w.level AND n.pos = w.pos"
 )
-_READ_SQLITE: Final = text(  # SQLite looks `(level, pos) IN (VALUES ...)` up by scanning the table; CROSS JOIN keeps the order of the loops
+READ_SQLITE: Final = text(  # SQLite looks `(level, pos) IN (VALUES ...)` up by scanning the table; CROSS JOIN keeps the order of the loops
     "SELECT n.level, n.pos, n.hash FROM json_each(:wanted) AS w CROSS JOIN ledgernode n "
     "ON n.org_id = :org AND n.level = json_extract(w.value, '$[0]') AND n.pos = json_extract(w.value, '$[1]')"
 )
@@ -46,7 +46,7 @@ def read_nodes(session: Session, org_id: str, wanted: Iterable[tuple[int, int]])
             _READ, {"org": org_id, "levels": [level for level, _ in places], "places": [pos for _, pos in places]}
         )
     else:
-        rows = session.connection().execute(_READ_SQLITE, {"org": org_id, "wanted": json.dumps(places)})
+        rows = session.connection().execute(READ_SQLITE, {"org": org_id, "wanted": json.dumps(places)})
     found = {(level, pos): bytes(value) for level, pos, value in rows}
     if len(found) < len(places):
         raise IntegrityError(f"ledger nodes {[place for place in places if place not in found][:3]} are missing")
