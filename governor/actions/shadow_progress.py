@@ -5,7 +5,8 @@ Owns: counting and the forecast. Does not own: showing it (cli/change.py, web/ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -20,12 +21,15 @@ from governor.store.rows.changes import ReplayResult
 
 RECENT: Final = timedelta(seconds=30)
 OPEN: Final = ("planned", "reserved")
+ANSWERED: Final = '%"status":"ok"%'  # in the facts of a reply as Result.reply writes them; no text of an answer is in there
 CALLED: Final = ("baseline", "candidate", "repeat")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Calls of all arms. rate: answers a second, lately; eta_s: seconds until the end at that rate."""
+    """Calls of all arms. rate: answers a second, lately; eta_s: seconds until the end at that rate; failed: answered with an error or not in time;
+    left_out: never sent, by reason.
+    """
 
     status: str
     done: int
@@ -35,6 +39,9 @@ class Progress:
     eta_s: int | None
     spent_pico: int
     budget_pico: int
+    reserved_pico: int = 0
+    failed: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
@@ -50,6 +57,9 @@ class Progress:
             "eta_seconds": self.eta_s,
             "spent_pico": str(self.spent_pico),
             "budget_pico": str(self.budget_pico),
+            "reserved_pico": str(self.reserved_pico),
+            "failed": self.failed,
+            "left_out": dict(self.left_out),
         }
 
     def line(self, width: int = 24) -> str:
@@ -70,6 +80,9 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
             select(col(ReplayResult.state), func.count()).where(*where).group_by(col(ReplayResult.state))
         )
         states: dict[str, int] = {state: count for state, count in counted}  # noqa: C416 - rows are no pairs to the type checker
+        failed = session.connection().execute(
+            select(func.count()).where(*where, col(ReplayResult.state) == "done", col(ReplayResult.reply).not_like(ANSWERED))
+        ).scalar_one()  # fmt: skip
         begin = max(now - RECENT, run.started_at) if run.started_at else now
         lately = session.connection().execute(
             select(func.count()).where(*where, col(ReplayResult.state) == "done", col(ReplayResult.finished_at) >= begin)
@@ -87,6 +100,9 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
         eta_s=round(left / rate) if rate else None,
         spent_pico=run.spent_pico,
         budget_pico=run.budget_pico,
+        reserved_pico=run.reserved_pico,
+        failed=failed,
+        left_out={state: states[state] for state in sorted(set(states) - {*OPEN, "done"})},
     )
 
 

@@ -218,9 +218,17 @@ def test_progress_counts_calls_and_knows_the_end(house: House) -> None:
     change = house.propose()
     run_id = str(start_shadow(house.ctx, house.admin, change)["run"])
     assert shadow_progress(house.ctx, run_id).total == 0
+
+    class Failing(Scripted):
+        def reply(self, request: ModelRequest) -> ModelReply:
+            return super().reply(request) if len(self.asked) % 10 else ModelReply("timeout", duration_ms=1.0)
+
     with pytest.raises(KeyboardInterrupt):
-        replay(house.ctx, run_id, endpoints=lambda _ctx, _id: Scripted(lives=30))
+        replay(house.ctx, run_id, endpoints=lambda _ctx, _id: Failing(lives=30))
     found = shadow_progress(house.ctx, run_id)
+    assert found.failed == 3
+    assert found.reserved_pico == house.row(run_id).reserved_pico > 0
+    assert sum(found.left_out.values()) == found.done - found.sent
     assert (found.status, found.sent, found.total) == ("running", 30, 2 * SAMPLE + 35)
     assert 30 <= found.done < found.total
     assert found.rate > 0

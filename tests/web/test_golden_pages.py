@@ -56,6 +56,9 @@ def test_from_the_form_to_the_results(open_site: Any, tmp_path: Path, monkeypatc
         planned = show_change(site.ctx, "RC-1")["plan"]["golden"]
         assert (planned["name"], planned["margin"], planned["critical"]) == ("hail", "0.3", False)
         rae.post("/changes/RC-1/shadow", page="/changes/RC-1")
+        waiting = rae.get("/changes/RC-1").text
+        assert "Waiting for a worker" in waiting.split("data-live")[1]
+        assert '<noscript><meta http-equiv="refresh"' in waiting.split("</head>")[0]
         run = show_change(site.ctx, "RC-1")["runs"][-1]["id"]
         with SimulatedEndpoint(seed=7) as endpoint:
             endpoint.behaviours["sim-half"] = Behaviour(differ=0.5)
@@ -63,6 +66,7 @@ def test_from_the_form_to_the_results(open_site: Any, tmp_path: Path, monkeypatc
         told = show_change(site.ctx, "RC-1")["golden"]
         assert told["failed"] > 10
         page = rae.get("/changes/RC-1").text
+        assert "data-live" not in page
         assert "Golden set hail, version 1" in page
         assert f"{told['passed']} passed, {told['failed']} failed; the current model passed 40" in page
         assert page.index("What went wrong, worst first") < page.index(f"<strong>{told['worst'][0]['case']}</strong>")

@@ -10,12 +10,25 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A page that shows running work reloads itself; typing into a form stops that, so nothing is lost.
+// A page that shows running work renews that part alone: where the reader is, what is open and what was typed stay. When the work is over the page is loaded
+// again, unless somebody has typed.
 const live = document.querySelector("[data-reload-seconds]");
 if (live) {
   let touched = false;
   document.addEventListener("input", () => { touched = true; });
-  setInterval(() => { if (!touched && !document.hidden) location.reload(); }, Number(live.dataset.reloadSeconds) * 1000);
+  const renew = async () => {
+    if (document.hidden) return;
+    const part = document.querySelector("[data-live]");
+    if (!part) { if (!touched) location.reload(); return; }
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin" });
+      if (!answer.ok || answer.redirected) return;
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
+      if (next) part.replaceWith(document.adoptNode(next));
+      else if (!touched) location.reload();
+    } catch { /* the next turn asks again */ }
+  };
+  setInterval(renew, Number(live.dataset.reloadSeconds) * 1000);
 }
 
 // A form is sent once.
