@@ -6,7 +6,7 @@ RUN := .venv/bin/
 DEMO_HOME ?= demo-home
 PORT ?= 8321
 
-.PHONY: help demo serve-demo test check check-long fuzz killed-litellm focus-validate bench docs setup lint types contracts wheel clean
+.PHONY: help demo serve-demo test check check-long fuzz killed-litellm focus-validate compare-otlp bench docs setup lint types contracts wheel clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ killed-litellm: setup ## the receivers under LiteLLM's own logger, while the ser
 
 focus-validate: setup ## the public FOCUS validator on FILES or the sample month (its own Python 3.12 environment)
 	@$(RUN)python tools/focus_validate.py $(FILES)
+
+compare-otlp: setup ## OTLP spans/s beside Arize Phoenix and MLflow on this machine (environments of their own under .venv/compare; minutes)
+	@$(RUN)python tools/compare_otlp.py --uv "$(UV)" $(ARGS)
 
 bench: setup ## benchmarks; each prints a ratio against a named baseline of the same run
 	@$(RUN)pytest -m bench -s tests/bench
