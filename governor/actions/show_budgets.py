@@ -6,6 +6,7 @@ Invariants: spend is that of the spend page, at contracted prices; calls without
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from sqlmodel import col, select
 
 from governor.actions.context import Context
 from governor.actions.forecast_month import Expectation, expect, money
+from governor.actions.govern import Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_view
+from governor.actions.month_view import matches, month_view, one_state
 from governor.actions.usage import usd
 from governor.catalog import Catalog
 from governor.chargeback.budget import Budget, budgets_of
@@ -30,7 +32,9 @@ def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str =
     catalog = catalog_of(ctx, period)
     told = told_at(ctx, period)
     chosen = [one for one in budgets_of(catalog) if not dimension or (one.dimension, one.value) == (dimension, value)]
-    rows = [budget_row(ctx, period, one, expect(ctx, period, one.dimension, one.value, as_of=as_of), told) for one in chosen]
+    with one_state(ctx):
+        unpriced = [group for group in month_view(ctx, period).groups if group.unpriced_calls] if chosen else []
+        rows = [budget_row(period, one, expect(ctx, period, one.dimension, one.value, as_of=as_of), told, unpriced) for one in chosen]
     return {"period": period, "rows": sorted(rows, key=lambda row: (ORDER.index(row["state"]), row["budget"]))}
 
 
@@ -40,10 +44,10 @@ def catalog_of(ctx: Context, period: str) -> Catalog:
     return catalog_as_of(ctx, min(ctx.now(), month_bounds(period, zone)[1] - timedelta(microseconds=1)))
 
 
-def budget_row(ctx: Context, period: str, one: Budget, found: Expectation, told: dict[str, str]) -> dict[str, Any]:
+def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str], without_price: Sequence[Group]) -> dict[str, Any]:
     made, start = found.made, found.horizon.start
     only = {one.dimension: one.value} if one.dimension else {}
-    unpriced = [group for group in month_view(ctx, period).groups if group.unpriced_calls and matches(group, only)]
+    unpriced = [group for group in without_price if matches(group, only)]
     day = used_up(made, one.pico, found.series, start)
     early = None if made.high is None else used_up(made, one.pico, found.series, start, end_pico=made.high)
     return {

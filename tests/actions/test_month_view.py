@@ -1,0 +1,71 @@
+"""What is remembered of a month: never that of another state of the records, and only the newest state takes room."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from governor.actions import month_view
+from governor.actions.month_view import KEPT, REMEMBERED, one_state, remembered
+
+
+class Records:
+    """Stands for an opened organization; counts how often its state was looked at."""
+
+    def __init__(self) -> None:
+        self.org, self.settings, self.rows = "acme", SimpleNamespace(database=f"records {id(self)}"), self
+        self.lake, self.snapshot, self.at, self.looked = self, 1, datetime(2026, 11, 1, tzinfo=UTC), 0
+
+    def session(self) -> Any:
+        return self
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def snapshot_id(self) -> int:
+        self.looked += 1
+        return self.snapshot
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(month_view, "tree_size", lambda _session, _org: 7)
+    monkeypatch.setattr(month_view, "_memory", type(month_view._memory)())
+    return Records()
+
+
+def test_an_older_state_is_neither_told_nor_kept(records: Any) -> None:
+    assert [remembered(records, "month", lambda: "first") for _ in range(2)] == ["first", "first"]
+    assert remembered(records, "month", lambda: "not asked") == "first"
+    records.snapshot = 2
+    assert remembered(records, "month", lambda: "second") == "second"
+    assert [entry[2] for entry in month_view._memory.values()] == ["second"]
+    records.at += KEPT + timedelta(seconds=1)
+    assert remembered(records, "month", lambda: "third") == "third"
+
+
+def test_what_is_asked_for_stays(records: Any) -> None:
+    remembered(records, "month", lambda: "kept")
+    for number in range(REMEMBERED * 2):
+        remembered(records, f"other {number}", lambda: "other")
+        assert remembered(records, "month", lambda: "forgotten") == "kept"
+    assert len(month_view._memory) == REMEMBERED
+
+
+def test_a_document_of_many_parts_looks_at_the_state_once(records: Any) -> None:
+    with one_state(records):
+        before = records.looked
+        for number in range(5):
+            remembered(records, f"part {number}", lambda: "part")
+        assert records.looked == before
+    records.snapshot = 2
+    assert remembered(records, "part 1", lambda: "newer") == "newer"
