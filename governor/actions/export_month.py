@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,24 +27,59 @@ def export_month(
 ) -> dict[str, Any]:
     """{"period","format","file","bytes","sha256","control"}. Raises NotFound for an open month without accrual, WrongState for an accrual of a closed one, Invalid."""
     parquet = out is not None and out.suffix == ".parquet"
-    printed = print_month(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet)
-    label = str(printed.control["format"])
-    file = out if out is not None else Path(f"{month}-{label}{'-accrual' if accrual else ''}.{printed.suffix}")
+    made = exported(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet, file=out.name if out is not None else "")
+    file = out if out is not None else Path(made.name)
     if not file.parent.is_dir():
         raise NotFound(f"no folder {file.parent}")
-    digest = sha256_hex(printed.body)
-    control = {"schema": "governor.control/v1", "period": month, "file": file.name, "sha256": digest, **printed.control}
-    write(file, printed.body)
-    write(file.with_name(f"{file.name}.sha256"), f"{digest}  {file.name}\n".encode())
-    write(file.with_name(f"{file.name}.control.json"), canonical_json(control) + b"\n")
+    write(file, made.body)
+    write(file.with_name(f"{file.name}.sha256"), made.checksum)
+    write(file.with_name(f"{file.name}.control.json"), canonical_json(made.control) + b"\n")
     return {
         "period": month,
-        "format": label,
+        "format": made.format,
         "file": str(file),
-        "bytes": len(printed.body),
-        "sha256": digest,
-        "control": dict(printed.control),
+        "bytes": len(made.body),
+        "sha256": made.sha256,
+        "control": made.totals,
     }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file and what stands beside it. totals: what was counted and summed; control: these with the file's name and digest."""
+
+    name: str
+    format: str
+    media_type: str
+    body: bytes
+    sha256: str
+    totals: dict[str, Any]
+    control: dict[str, Any]
+
+    @property
+    def checksum(self) -> bytes:
+        """The line that `sha256sum -c` reads."""
+        return f"{self.sha256}  {self.name}\n".encode()
+
+
+def exported(
+    ctx: Context,
+    actor: Actor,
+    month: str,
+    name: str,
+    *,
+    mapping: str | None = None,
+    accrual: bool = False,
+    parquet: bool = False,
+    file: str = "",
+) -> Exported:
+    """The month in a format, nothing written. file: another name than MONTH-FORMAT. Raises as export_month does."""
+    printed = print_month(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet)
+    label = str(printed.control["format"])
+    file = file or f"{month}-{label}{'-accrual' if accrual else ''}.{printed.suffix}"
+    digest = sha256_hex(printed.body)
+    control = {"schema": "governor.control/v1", "period": month, "file": file, "sha256": digest, **printed.control}
+    return Exported(file, label, printed.media_type, printed.body, digest, dict(printed.control), control)
 
 
 def print_month(

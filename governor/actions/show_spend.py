@@ -13,10 +13,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from governor.actions.charge_month import charge_month
 from governor.actions.context import Context
 from governor.actions.govern import Group
-from governor.actions.month_view import matches, month_frame, month_view
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.month_view import matches, month_frame, month_view, remembered
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
+from governor.chargeback.commitments import commitments_document
+from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
 from governor.store.rows.periods import Period
@@ -49,6 +53,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         **frame,
         "coverage": coverage_document(month.coverage),
         "closed": closed_total(ctx, period),
+        "commitments": commitments(ctx, period),
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),
         "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
@@ -75,6 +80,17 @@ def share(row: Mapping[str, Any], totals: Mapping[str, Any] | None) -> Decimal:
 def by_day(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Calls and contracted cost of every day that has calls."""
     return sorted(usage_rows(groups, ["day"]), key=lambda row: str(row["day"]))
+
+
+def commitments(ctx: Context, period: str) -> list[dict[str, Any]]:
+    """What each commitment of the month covers and what of it nobody used, as the statement would say it; nothing where the catalog has none."""
+    _, end = month_bounds(period, catalog_as_of(ctx).organization.billing_zone)
+    if not catalog_as_of(ctx, end).commitments:
+        return []
+    found: list[dict[str, Any]] = remembered(
+        ctx, f"commitments {period}", lambda: commitments_document(charge_month(ctx, period).commitments)
+    )
+    return found
 
 
 def closed_total(ctx: Context, period: str) -> dict[str, Any] | None:

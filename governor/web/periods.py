@@ -16,6 +16,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.errors import Invalid
 from governor.web.coverage import Gate, gate_of
+from governor.web.exports import ExportRow, export_rows
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
@@ -44,7 +45,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class PeriodPage:
-    """may_close: the reader holds a role for it; whether the month allows it is in `period`."""
+    """may_close: the reader holds a role for it; whether the month allows it is in `period`. exports: for other systems; of an open month its accruals."""
 
     period: dict[str, Any]
     gate: Gate
@@ -52,6 +53,7 @@ class PeriodPage:
     roles: tuple[str, ...]
     files: list[FileRow]
     exception_in_force: dict[str, Any] | None
+    exports: list[ExportRow]
 
 
 @get("/periods", sync_to_thread=True)
@@ -62,13 +64,15 @@ def show_all(request: type_of_request, ctx: Context) -> Response[str]:
 @get("/periods/{month:str}", sync_to_thread=True)
 def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -> Response[str]:
     period = show_period(ctx, month)
+    closed, may = period["state"] == "closed", bool(actor.roles & set(ROLES))
     page = PeriodPage(
         period=period,
         gate=gate_of(period["coverage"]),
-        may_close=bool(actor.roles & set(ROLES)),
+        may_close=may,
         roles=ROLES,
         files=[FileRow(file, kind_of(file["name"]), f"/periods/{month}/files/{quote(file['name'], safe='')}") for file in period["files"]],
         exception_in_force=period["exception"],
+        exports=export_rows(month, accrual=not closed) if closed or (may and period["would_write"]["cost_centers"]) else [],
     )
     return render(request, "period.html", page)
 

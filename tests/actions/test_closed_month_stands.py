@@ -41,7 +41,10 @@ def month(world: Any) -> Any:
 
 
 def imported(text: str) -> Callable[[Any], None]:
-    return lambda month: import_prices(month.ctx, month.person("finn"), read_prices(HEAD + text, "later.csv")) and None
+    def happens(month: Any) -> None:
+        import_prices(month.ctx, month.person("finn"), read_prices(HEAD + text, "later.csv"))
+
+    return happens
 
 
 def late(month: Any) -> None:

@@ -16,6 +16,7 @@ from governor.actions.context import OPERATOR
 from governor.actions.correct import pending_corrections
 from governor.actions.export_month import export_month
 from governor.actions.import_prices import import_prices
+from governor.actions.show_spend import show_spend
 from governor.chargeback.statement import for_cost_center
 from governor.errors import Forbidden, Unauthenticated, WrongState
 from reports.focus_check import check_file
@@ -172,6 +173,18 @@ def test_a_commitment_that_begins_inside_the_month_covers_from_then_on(month: An
         line for center in document["cost_centers"] for line in center["lines"] if line["model"] == "gpt-4o" and line["meter"] == "input"
     ]
     assert sorted((line["quantity"], line["price_source"]) for line in lines) == [(2_000, "list"), (400_280, "commitment")]
+
+
+def test_the_spend_of_a_month_says_what_is_covered_and_what_nobody_used(month: Any) -> None:
+    assert show_spend(month.ctx, OCTOBER)["commitments"] == []
+    month.apply(CAPACITY, month.person("finn"))
+    month.apply(SPEND % "0.5", month.person("finn"))
+    found = show_spend(month.ctx, OCTOBER)["commitments"]
+    assert found == status(month.ctx, OCTOBER)["would_write"]["commitments"], "as the close would say it"
+    assert {one["id"]: one["used_percent"] for one in found}["mini-commit"]
+    for one in found:
+        assert Decimal(one["used"]) + Decimal(one["unused"]) == Decimal(one["cost"]) > 0
+    assert show_spend(month.ctx, "2026-09")["commitments"] == []
 
 
 def test_who_may_commit(month: Any) -> None:

@@ -91,7 +91,7 @@ Use = dict[str, Any]  # workflow, model, requests by name and sums of tokens
 def worth(use: Use) -> int:
     """Pico-USD, from the traffic itself."""
     fresh, cached, out = RATES[use["model"]]
-    return (use["input"] - use["cached"]) * fresh + use["cached"] * cached + use["output"] * out
+    return int((use["input"] - use["cached"]) * fresh + use["cached"] * cached + use["output"] * out)
 
 
 def store(world: Any, uses: list[Use]) -> None:

@@ -156,12 +156,13 @@ def commitment(draw: random.Random, mark: str) -> CommitmentDocument:
 def rate_plan(draw: random.Random, number: int, center: str) -> RatePlanDocument:
     kind = draw.choice(PLANS)
     amount = f"{Decimal(draw.randrange(10**8)).scaleb(-3):f}"
-    fields: dict[str, Any] = {
+    needs: dict[str, dict[str, Any]] = {
         "platform_fee": {"percent": f"{Decimal(draw.randrange(1, 10**5)).scaleb(-3):f}"},
         "fixed_fee": {"amount": amount},
         "credit_pool": {"amount": amount},
         "tiered": {"tiers": [{"up_to": "0.000001", "percent": "33.333"}, {"up_to": "1000", "percent": "7.77"}, {"percent": "1.01"}]},
-    }.get(kind, {})
+    }
+    fields = needs.get(kind, {})
     return RatePlanDocument.model_validate(
         {"id": f"p{number}", "plan": kind, "cost_centers": [center], "recovers_to": "PLATFORM", **fields}
     )

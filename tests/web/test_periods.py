@@ -16,6 +16,7 @@ from sqlmodel import select
 
 from governor.actions.browse_periods import list_periods, show_period
 from governor.actions.context import OPERATOR
+from governor.actions.export_month import export_month, formats_known
 from governor.actions.ingest import ingest
 from governor.actions.month_view import newest_month
 from governor.actions.verify_ledger import verify_ledger
@@ -133,6 +134,39 @@ def test_closing_again_changes_nothing(books: Any) -> None:
         assert finn.post(f"/periods/{MONTH}/close", {"confirm": MONTH}).status_code == 303
     assert show_period(books.ctx, MONTH)["files"] == first["files"]
     assert verify_ledger(books.ctx).size == size
+
+
+def test_a_closed_month_is_handed_out_for_other_systems(books: Any, tmp_path: Path) -> None:
+    """As the command writes it: the same bytes, the same digest, for whoever may read the month."""
+    with books.at(DANA) as dana:
+        text = dana.get(f"/periods/{MONTH}").text
+        links = re.findall(r'<a download href="(/periods/[^"]+)"', text)
+        assert len(links) == 2 * (len(formats_known()) + 2), "FOCUS twice, as CSV and as Parquet"
+        for name in ("netsuite", "lago", "focus-1.3"):
+            made = export_month(books.ctx, OPERATOR, MONTH, name, out=tmp_path / f"{MONTH}-{name}.out")
+            file, digest = (f"/periods/{MONTH}/exports/{name}{end}" for end in ("", "/sha256"))
+            assert {file, digest} <= set(links)
+            answer = dana.get(file)
+            assert hashlib.sha256(answer.content).hexdigest() == made["sha256"] == answer.headers["governor-sha256"]
+            named = re.fullmatch(r'attachment; filename="([\w.-]+)"', answer.headers["content-disposition"])
+            assert named is not None
+            assert dana.get(digest).text == f"{made['sha256']}  {named[1]}\n"
+        parquet = dana.get(f"/periods/{MONTH}/exports/focus-1.2?parquet=true")
+        assert parquet.content.startswith(b"PAR1")
+        assert dana.get(f"/periods/{MONTH}/exports/nothing").status_code == 422
+        assert dana.get(f"/periods/{MONTH}/exports/netsuite?accrual=true").status_code == 403
+    with books.visitor() as stranger:
+        assert stranger.get(f"/periods/{MONTH}/exports/netsuite").status_code in {303, 401}
+
+
+def test_an_open_month_is_offered_as_an_accrual_to_those_who_may(books: Any) -> None:
+    running = month_of(books.ctx.now())
+    with books.at(FINN) as finn:
+        assert finn.get(f"/periods/{running}/exports/netsuite").status_code == 404
+        answer = finn.get(f"/periods/{running}/exports/netsuite?accrual=true")
+        assert (answer.status_code, finn.get(f"/periods/{MONTH}/exports/netsuite?accrual=true").status_code) == (200, 409)
+    with books.at(DANA) as dana:
+        assert "As an accrual" not in dana.get(f"/periods/{running}").text
 
 
 def test_late_calls_become_corrections_of_the_running_month(books: Any, tmp_path: Path) -> None:

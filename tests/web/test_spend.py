@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from governor.actions.apply import apply
 from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.month_view import daily
+from governor.actions.people import authenticate, create_token
 from governor.actions.show_spend import CUTS, show_spend
 from governor.actions.usage import usage_report
 from governor.catalog import parse_documents
@@ -189,3 +191,28 @@ def test_a_month_without_calls_has_nothing_to_cover(bare_site: Any) -> None:
     assert "enough to close" not in spend
     assert "nothing to cover" in period
     assert "at least 95% mapped" not in period
+
+
+def test_commitments_stand_on_the_page_where_there_are_some(open_site: Any, tmp_path: Path) -> None:
+    with open_site(tmp_path / "home", traffic=tmp_path / "traffic") as site, site.at(FINN) as finn:
+        assert "Commitments and capacity" not in finn.get(f"/spend?period={MONTH}").text
+        text = f"""kind: commitment
+id: reserved
+name: <b>Reserved</b> capacity
+valid_from: {MONTH}-01
+provider: openai
+starts: {MONTH}-01
+ends: 2027-10-01
+monthly_amount: "100000"
+unused: {{cost_center: CC-9}}
+"""
+        finance = authenticate(site.ctx, create_token(site.ctx, site.admin, email=FINN)["token"])
+        apply(site.ctx, finance, parse_documents(text))
+        answer = finn.get(f"/spend?period={MONTH}").text
+        [one] = show_spend(site.ctx, MONTH)["commitments"]
+        seen = plain(answer)
+        assert "Commitments and capacity" in seen
+        assert "&lt;b&gt;Reserved&lt;/b&gt; capacity" in answer
+        assert one["words"] in seen
+        for name in ("used", "unused", "cost", "covered_value"):
+            assert money_text(one[name], 2) in seen

@@ -1,0 +1,80 @@
+"""A closed month for other systems, from its page: a file in each format with its digest, as `governor period export` writes them.
+
+Owns: the list of formats in words, the two downloads. Does not own: formats, bytes, who may (export_month). Invariants: what a page hands out is what the
+command writes; an accrual is offered to those who may make one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from litestar import Response, get
+from litestar.params import Parameter
+
+from governor.actions.context import Actor, Context
+from governor.actions.export_month import exported, formats_known
+
+FOCUS: Final = "focus-"
+WORDS: Final = {  # shipped mapping -> what it is for; another one by its own name
+    "generic": "Journal with every fact",
+    "netsuite": "Journal for NetSuite",
+    "quickbooks": "Journal for QuickBooks Online",
+    "workday": "Journal for Workday",
+    "sap": "Journal for SAP S/4HANA",
+    "stripe": "Usage events for Stripe; each cost center needs a customer, by your own mapping",
+    "lago": "Usage events for Lago",
+    "orb": "Usage events for Orb",
+    "openmeter": "Usage events for OpenMeter",
+}
+EVENTS: Final = frozenset({"stripe", "lago", "orb", "openmeter"})
+Flag = Annotated[bool, Parameter(query="parquet")]
+Accrual = Annotated[bool, Parameter(query="accrual")]
+
+
+@dataclass(frozen=True)
+class ExportRow:
+    """path: the file; digest: its `.sha256`."""
+
+    name: str
+    words: str
+    path: str
+    digest: str
+
+
+def export_rows(month: str, *, accrual: bool = False) -> list[ExportRow]:
+    """What can be fetched of a closed month; with `accrual`, of an open one."""
+    rows = []
+    for name in formats_known():
+        if accrual and (name.startswith(FOCUS) or name in EVENTS):
+            continue
+        base = f"/periods/{month}/exports/{quote(name, safe='')}"
+        words = f"FOCUS {name.removeprefix(FOCUS)} as CSV" if name.startswith(FOCUS) else WORDS.get(name, name)
+        query = "?accrual=true" if accrual else ""
+        rows.append(ExportRow(name, words, base + query, f"{base}/sha256{query}"))
+        if name.startswith(FOCUS):
+            version = name.removeprefix(FOCUS)
+            rows.append(ExportRow(name, f"FOCUS {version} as Parquet", f"{base}?parquet=true", f"{base}/sha256?parquet=true"))
+    return rows
+
+
+@get("/periods/{month:str}/exports/{name:str}", sync_to_thread=True)
+def fetch(ctx: Context, actor: Actor, month: str, name: str, parquet: Flag = False, accrual: Accrual = False) -> Response[bytes]:
+    made = exported(ctx, actor, month, name, parquet=parquet, accrual=accrual)
+    return handed(made.body, made.media_type, made.name, made.sha256)
+
+
+@get("/periods/{month:str}/exports/{name:str}/sha256", sync_to_thread=True)
+def fetch_digest(ctx: Context, actor: Actor, month: str, name: str, parquet: Flag = False, accrual: Accrual = False) -> Response[bytes]:
+    made = exported(ctx, actor, month, name, parquet=parquet, accrual=accrual)
+    return handed(made.checksum, "text/plain", f"{made.name}.sha256", made.sha256)
+
+
+def handed(body: bytes, media_type: str, name: str, sha256: str) -> Response[bytes]:
+    """`name` is made of the month and a format that exists."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store", "Governor-SHA256": sha256}
+    return Response(body, media_type=media_type, headers=headers)
+
+
+ROUTES = [fetch, fetch_digest]
