@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -193,7 +194,31 @@ def test_z_the_month_closes_over_http(busy: Any) -> None:
         file = busy.get(f"/api/v1/periods/{MONTH}/files/{one['name']}", ADA, scope="read")
         assert len(file.content) == one["bytes"]
         assert file.headers["governor-sha256"] == one["sha256"]
+    exported_over_http(busy, closed.json()["totals"]["statement_total"])
     late = busy.post(f"/api/v1/periods/{MONTH}/exceptions", FINN, json={"reason": "r", "compensating_control": "c"})
     assert refused(late) == (409, "period_closed")
     assert busy.post(f"/api/v1/periods/{MONTH}/close", FINN).json() == closed.json()
     assert busy.get("/api/v1/ledger/verify").json()["ok"] is True
+
+
+def exported_over_http(busy: Any, total: str) -> None:
+    """Every format of the closed month: bytes, digest and control totals say the same; an accrual needs its role and an open month."""
+    named = busy.get("/api/v1/export-formats", ADA, scope="read").json()["items"]
+    assert {"focus-1.2", "focus-1.3", "netsuite", "lago"} <= {one["name"] for one in named}
+    base = f"/api/v1/periods/{MONTH}/exports"
+    for one in named:
+        file = busy.get(f"{base}/{one['name']}", ADA, scope="read")
+        if one["name"] == "stripe":
+            assert refused(file) == (422, "invalid"), "no cost center has a customer"
+            continue
+        assert file.status_code == 200, file.text
+        digest = hashlib.sha256(file.content).hexdigest()
+        assert file.headers["governor-sha256"] == digest
+        control = busy.get(f"{base}/{one['name']}/control", ADA, scope="read").json()
+        assert (control["sha256"], control["statement_total"]) == (digest, total)
+        assert busy.get(f"{base}/{one['name']}/sha256", ADA, scope="read").text == f"{digest}  {control['file']}\n"
+    parquet = busy.get(f"{base}/focus-1.3", ADA, scope="read", params={"parquet": "true"})
+    assert parquet.content.startswith(b"PAR1")
+    assert refused(busy.get(f"{base}/netsuite", RAE, params={"accrual": "true"})) == (403, "forbidden")
+    assert busy.get(f"{base}/netsuite", FINN, params={"accrual": "true"}).status_code == 409
+    assert busy.get("/api/v1/periods/2026-01/exports/netsuite").status_code == 404
