@@ -56,8 +56,7 @@ def _check_approved(digest: str, events: Sequence[Entry]) -> Check:
     review = next((event for event in reversed(events) if event.type == "change:review" and event.payload["digest"] == digest), None)
     if review is None:
         return Check(NAME, "fail", "no review of the statement's digest is on record")
-    needed = {str(need["role"]) for need in review.payload["needs"]}
-    if not needed:
+    if not {str(need["role"]) for need in review.payload["needs"]}:
         return Check(NAME, "fail", "policy asked for no approval at all: an empty matrix is not a pass")
     cutover = next((at for at, event in enumerate(events) if event.type == "change:cutover"), None)
     approvals = [(at, event) for at, event in enumerate(events) if event.type == "change:approve"]
@@ -69,14 +68,24 @@ def _check_approved(digest: str, events: Sequence[Entry]) -> Check:
     people = [event.actor_ref for _, event in counted]
     if len(set(people)) != len(people):
         return Check(NAME, "fail", "one person approved more than once")
-    missing = sorted(needed - {str(event.payload["role"]) for _, event in counted})
-    if missing:
-        stale = any(event.payload["digest"] != digest and event.payload["role"] in missing for _, event in approvals)
-        reason = "approved another digest (stale)" if stale else "nobody approved"
-        return Check(NAME, "fail", f"role {', '.join(missing)}: {reason}")
+    unmet = _unmet(review, digest, approvals, counted)
+    if unmet is not None:
+        return Check(NAME, "fail", unmet)
     roles = ", ".join(sorted(str(event.payload["role"]) for _, event in counted))
     when = "all before cutover" if cutover is not None else "not cut over yet"
     return Check(NAME, "ok", f"{_people(len(people))} ({roles}), neither requester nor evidence author, {when}; {strength(counted)}")
+
+
+def _unmet(review: Entry, digest: str, approvals: Sequence[tuple[int, Entry]], counted: Sequence[tuple[int, Entry]]) -> str | None:
+    """The needs nobody answered, or that somebody answered in a weaker way than policy asked for; or None."""
+    needs = review.payload["needs"]
+    missing = sorted({str(need["role"]) for need in needs} - {str(event.payload["role"]) for _, event in counted})
+    if missing:
+        stale = any(event.payload["digest"] != digest and event.payload["role"] in missing for _, event in approvals)
+        return f"role {', '.join(missing)}: {'approved another digest (stale)' if stale else 'nobody approved'}"
+    strict = {str(need["role"]) for need in needs if need.get("strength")}
+    weak = sorted({str(event.payload["role"]) for _, event in counted if PASSKEY not in event.payload} & strict)
+    return f"role {', '.join(weak)}: policy asked for a passkey, and the approval is weaker" if weak else None
 
 
 def strength(counted: Sequence[tuple[int, Entry]]) -> str:

@@ -977,6 +977,10 @@ class Packet:
             others = [event for _, event in every if event["payload"]["digest"] != change["digest"]]
             stale = any(event["payload"]["role"] in missing for event in others)
             raise Fail(f"role {', '.join(missing)}: {'approved another digest (stale)' if stale else 'nobody approved'}")
+        strict = {need["role"] for need in review["payload"]["needs"] if need.get("strength")}
+        weak = sorted({event["payload"]["role"] for _, event in counted if "passkey" not in event["payload"]} & strict)
+        if weak:
+            raise Fail(f"role {', '.join(weak)}: policy asked for a passkey, and the approval is weaker")
         count = "1 person" if len(people) == 1 else f"{len(people)} distinct people"
         when = "not cut over yet" if cutover is None else "all before cutover"
         return f"{count} ({', '.join(roles)}), neither requester nor evidence author, {when}; {strength([event for _, event in counted])}"

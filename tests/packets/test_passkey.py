@@ -84,6 +84,23 @@ def test_both_algorithms_verify_in_three_programs(story: Story) -> None:
     assert said(story)[1].endswith("signed by passkey: owner, security")
 
 
+def demand(story: Story, *roles: str) -> None:
+    """Policy wants a passkey of these roles."""
+    for need in story.chapters[2].payload["needs"]:
+        if need["role"] in roles:
+            need["strength"] = "passkey"
+
+
+def test_a_demanded_passkey_is_there_or_the_packet_fails(story: Story) -> None:
+    demand(story, "owner")
+    by_passkey(story, 3)
+    assert said(story)[0] == "VERIFIED"
+    demand(story, "security")
+    assert said(story) == ("FAILED", "role security: policy asked for a passkey, and the approval is weaker")
+    by_passkey(story, 4, eddsa=True)
+    assert said(story)[0] == "VERIFIED"
+
+
 def _flip(held: dict[str, Any], name: str) -> None:
     raw = bytearray(base64.urlsafe_b64decode(held[name] + "=="))
     raw[-1] ^= 1
@@ -128,6 +145,10 @@ def _more_fields(story: Story) -> None:
     by_passkey(story, 3)["note"] = "trust me"
 
 
+def _weaker_than_demanded(story: Story) -> None:
+    demand(story, "owner", "security")
+
+
 OTHER = "the owner approval: the passkey signed another decision"
 LIES: dict[str, tuple[Callable[[Story], Any], str]] = {
     "signature flipped": (_signature_flipped, "the owner approval: the passkey signature does not verify"),
@@ -146,6 +167,7 @@ LIES: dict[str, tuple[Callable[[Story], Any], str]] = {
     "user not verified": (lambda story: by_passkey(story, 3, flags=1), "the owner approval: the device did not verify its user"),
     "nobody present": (lambda story: by_passkey(story, 3, flags=4), "the owner approval: the device did not verify its user"),
     "claims without proof": (_no_assertion, "the owner approval: claims a passkey, but holds no assertion"),
+    "weaker than policy demanded": (_weaker_than_demanded, "role owner, security: policy asked for a passkey, and the approval is weaker"),
     "proof without claim": (_called_password, "the owner approval: holds an assertion, but claims another way of signing in"),
     "no point of the curve": (_off_curve, "the owner approval: the passkey assertion is malformed"),
     "more fields": (_more_fields, "the owner approval: the passkey assertion is malformed"),
