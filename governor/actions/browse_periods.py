@@ -18,7 +18,8 @@ from governor.actions.close_period import files_of, status
 from governor.actions.context import Context
 from governor.actions.except_coverage import document as exception_document
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import month_frame, remembered
+from governor.actions.month_view import month_frame
+from governor.actions.remembered import remembered
 from governor.chargeback.period import month_bounds, month_of, next_month
 from governor.errors import NotFound, WrongState
 from governor.ledger.canonical import sha256_hex

@@ -21,6 +21,7 @@ from sqlmodel import col, select
 
 from governor.actions.context import Context
 from governor.actions.lost_calls import Loss, lost_calls
+from governor.actions.remembered import remembered
 from governor.errors import Invalid
 from governor.store.rows.ingest import IngestBatch, SourceCursor, SourceWindow
 
@@ -57,7 +58,9 @@ def completeness(ctx: Context, *, source: str = "", days: int = 14, until: datet
     end = end.replace(minute=0, second=0, microsecond=0) + (HOUR if end.minute or end.second or end.microsecond else timedelta())
     start = (end - HOUR - timedelta(days=days - 1)).replace(hour=0)
     stored: dict[str, dict[datetime, tuple[int, float]]] = defaultdict(dict)
-    for row in ctx.lake.by_day(STORED, start - BACK * WEEK, end).to_pylist():
+    for row in remembered(
+        ctx, f"stored/{start.isoformat()}/{end.isoformat()}", lambda: ctx.lake.by_day(STORED, start - BACK * WEEK, end).to_pylist()
+    ):
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
     windows, live = windows_of(ctx, start, end), live_sources(ctx)
     losses = lost_calls(ctx, start, end)

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import month_view, remembered
+from governor.actions.month_view import month_view
+from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Error, Forecast, Series, calibrate, forecast
 from governor.chargeback.period import month_bounds, previous_month

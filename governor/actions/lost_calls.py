@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 
 from governor.actions.context import Context
+from governor.actions.remembered import remembered
 from governor.store.lake_attach import literal
 from governor.store.lake_slices import DAY_OF, SLICE_OF
 
@@ -97,6 +98,10 @@ class Pair:
 
 def lost_calls(ctx: Context, start: datetime, end: datetime) -> list[Loss]:
     """Of [start, end), by witness. Where one witness alone saw a gateway's traffic, nothing is joined: that is most homes, and a join of a month is dear."""
+    return cast("list[Loss]", remembered(ctx, f"lost/{start.isoformat()}/{end.isoformat()}", lambda: compared(ctx, start, end)))
+
+
+def compared(ctx: Context, start: datetime, end: datetime) -> list[Loss]:
     known = witnesses(ctx, start, end)
     if not known:
         return []

@@ -1,76 +1,24 @@
-"""A governed month for people who look at it again and again: computed once per state of the records, then remembered.
+"""A governed month for people who look at it again and again: computed once per state of the records, then remembered (remembered.py).
 
-Owns: the memory, the default month, the series over days. Does not own: any number (govern.py, usage.py, findings.py), the spend page (show_spend.py).
-Invariants: the memory's key names everything a month depends on (lake snapshot, length of the log, which every change of catalog or prices
-lengthens); nothing remembered is older than KEPT.
+Owns: the default month, the series over days. Does not own: any number (govern.py, usage.py, findings.py), the spend page (show_spend.py).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import datetime, timedelta
-from threading import Lock
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from governor.actions.context import Context
 from governor.actions.findings import Finding, findings_of
 from governor.actions.govern import GovernedMonth, Group, govern_month
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
-from governor.store.sequencer import tree_size
 
-KEPT: Final = timedelta(minutes=5)
-REMEMBERED: Final = 48  # names; what an older state of the records gave makes room at once
 LARGEST_SERIES: Final = 7  # workflows or providers with a colour of their own; the rest is one
 OTHERS: Final = "others"
-Name = tuple[str, str, str]
-State = tuple[str, str, int, int]
-_memory: OrderedDict[Name, tuple[State, datetime, Any]] = OrderedDict()
-_lock = Lock()
-_held: ContextVar[State | None] = ContextVar("held", default=None)
-
-
-def remembered(ctx: Context, name: str, compute: Callable[[], Any]) -> Any:
-    """What `compute` gave for the same state of the records, or its answer now."""
-    state, now = state_of(ctx), ctx.now()
-    place = (ctx.settings.database, ctx.org, name)
-    with _lock:
-        known = _memory.get(place)
-        if known is not None:
-            _memory.move_to_end(place)
-    if known is not None and known[0] == state and timedelta(0) <= now - known[1] < KEPT:
-        return known[2]
-    found = compute()
-    with _lock:
-        _memory[place] = (state, now, found)
-        _memory.move_to_end(place)
-        while len(_memory) > REMEMBERED:
-            _memory.popitem(last=False)
-    return found
-
-
-def state_of(ctx: Context) -> State:
-    """Database, organization, length of the log, snapshot of the lake."""
-    held = _held.get()
-    if held is not None and held[:2] == (ctx.settings.database, ctx.org):
-        return held
-    with ctx.rows.session() as session:
-        size = tree_size(session, ctx.org)
-    return (ctx.settings.database, ctx.org, size, ctx.lake.snapshot_id())
-
-
-@contextmanager
-def one_state(ctx: Context) -> Iterator[None]:
-    """A document that asks for many remembered parts looks at the state of the records once; for reading only."""
-    token = _held.set(state_of(ctx))
-    try:
-        yield
-    finally:
-        _held.reset(token)
 
 
 def month_view(ctx: Context, period: str) -> GovernedMonth:

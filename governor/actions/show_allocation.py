@@ -14,7 +14,7 @@ from typing import Any
 from governor.actions.charge_month import charge_month
 from governor.actions.close_period import files_of
 from governor.actions.context import Context
-from governor.actions.month_view import remembered
+from governor.actions.remembered import remembered
 from governor.catalog import (
     AllocationDocument,
     AllocationRule,

@@ -16,7 +16,8 @@ from governor.actions.context import Context
 from governor.actions.forecast_month import Expectation, expect, money
 from governor.actions.govern import Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_view, one_state
+from governor.actions.month_view import matches, month_view
+from governor.actions.remembered import one_state
 from governor.actions.usage import usd
 from governor.catalog import Catalog
 from governor.chargeback.budget import Budget, budgets_of

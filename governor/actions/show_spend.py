@@ -17,7 +17,8 @@ from governor.actions.charge_month import charge_month
 from governor.actions.context import Context
 from governor.actions.govern import Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_frame, month_view, remembered
+from governor.actions.month_view import matches, month_frame, month_view
+from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
 from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from governor.actions.context import Context
-from governor.actions.lost_calls import ENDS_ONLY, NAMED, SHARED, Loss, lost_calls
+from governor.actions.lost_calls import ENDS_ONLY, NAMED, SHARED, Loss, compared
 from governor.store import lake_slices
 from governor.store.lake import Lake
 
@@ -68,7 +68,7 @@ def add(lake: Lake, tag: str, rows: int, start: datetime, *, gap: int, apart: in
 
 
 def by_days(lake: Lake, start: datetime = START, end: datetime = END) -> list[Loss]:
-    return lost_calls(cast(Context, SimpleNamespace(lake=lake)), start, end)
+    return compared(cast(Context, SimpleNamespace(lake=lake)), start, end)
 
 
 def at_once(lake: Lake, start: datetime = START, end: datetime = END) -> list[Loss]:

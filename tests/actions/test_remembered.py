@@ -1,4 +1,4 @@
-"""What is remembered of a month: never that of another state of the records, and only the newest state takes room."""
+"""What is remembered: never that of another state of the records, and only the newest state takes room."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from governor.actions import month_view
-from governor.actions.month_view import KEPT, REMEMBERED, one_state, remembered
+from governor.actions import remembered as memory
+from governor.actions.remembered import KEPT, REMEMBERED, one_state, remembered
 
 
 class Records:
@@ -38,8 +38,8 @@ class Records:
 
 @pytest.fixture
 def records(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(month_view, "tree_size", lambda _session, _org: 7)
-    monkeypatch.setattr(month_view, "_memory", type(month_view._memory)())
+    monkeypatch.setattr(memory, "tree_size", lambda _session, _org: 7)
+    monkeypatch.setattr(memory, "_memory", type(memory._memory)())
     return Records()
 
 
@@ -48,7 +48,7 @@ def test_an_older_state_is_neither_told_nor_kept(records: Any) -> None:
     assert remembered(records, "month", lambda: "not asked") == "first"
     records.snapshot = 2
     assert remembered(records, "month", lambda: "second") == "second"
-    assert [entry[2] for entry in month_view._memory.values()] == ["second"]
+    assert [entry[2] for entry in memory._memory.values()] == ["second"]
     records.at += KEPT + timedelta(seconds=1)
     assert remembered(records, "month", lambda: "third") == "third"
 
@@ -58,7 +58,7 @@ def test_what_is_asked_for_stays(records: Any) -> None:
     for number in range(REMEMBERED * 2):
         remembered(records, f"other {number}", lambda: "other")
         assert remembered(records, "month", lambda: "forgotten") == "kept"
-    assert len(month_view._memory) == REMEMBERED
+    assert len(memory._memory) == REMEMBERED
 
 
 def test_a_document_of_many_parts_looks_at_the_state_once(records: Any) -> None:
