@@ -194,7 +194,7 @@ def test_the_forecast_of_a_plan_counts_its_golden_cases(house: House) -> None:
     assert plan.golden is not None
     pricer = Pricer(load_book(house.ctx, catalog_as_of(house.ctx)))
     one = replace(plan.golden, cases=plan.golden.cases[:1])
-    rows = {"x": {"output_tokens": 100}, "y": {"output_tokens": 200}, "z": {"output_tokens": None}}
+    rows: dict[str, dict[str, Any]] = {"x": {"output_tokens": 100}, "y": {"output_tokens": 200}, "z": {"output_tokens": None}}
     words = read_input(house.ctx, one.cases[0].sha256)
     assert words is not None
     into = -(-len(words.given) // 4)
