@@ -100,14 +100,21 @@ def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
     pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="connector-read")
     waiting: deque[Future[list[Batch]]] = deque()
     try:
-        for work in chain(first, source):
+        for work in chain(_given(first), source):
             waiting.append(pool.submit(run, work))
+            del work
             if len(waiting) > _WORKERS:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _given(held: list[Work]) -> Iterator[Work]:
+    """Each once, and held no longer."""
+    while held:
+        yield held.pop(0)
 
 
 def convert(engine: duckdb.DuckDBPyConnection, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:

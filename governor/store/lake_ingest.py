@@ -20,6 +20,8 @@ from governor.store import lake_witness
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
+# Calls have wide rows: DuckDB's own bounds (524,288 rows of a month, 1.2 GiB of a row group) would hold a gigabyte before anything is written.
+FRUGAL: Final = "SET partitioned_write_flush_threshold = 8192; SET write_buffer_row_group_memory_limit = '64MB'"
 # Where a row came from and what was decided about it; everything else is what the source says.
 PROVENANCE: Final = frozenset({
     "source_instance", "ingest_batch_id", "ingest_uri", "ingest_row", "ingested_at", "raw_sha256", "raw_ref", "cost_bearing",
@@ -60,6 +62,7 @@ def commit(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo
 
     `resolved`: quarantine ids that this batch answers; they become `retried` with it.
     """
+    connection.execute(FRUGAL)
     connection.execute("BEGIN TRANSACTION")
     try:
         known = _recorded(connection, batch_id)

@@ -12,29 +12,37 @@ import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset
 
 from governor.calls import CALL_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Invalid
 from governor.ports import Batch
 
 EARLIEST: Final = datetime(2022, 1, 1, tzinfo=UTC)
-SPILL_BYTES: Final = 256 << 20
+SPILL_BYTES: Final = 64 << 20
+SPILL_ROWS: Final = 1024  # of a batch in a spilled file: a reader holds dozens of them
+OPEN_FILES: Final = Path("/proc/self/fd")  # where a file without a name can be opened again
 RELATIONS: Final = ("in_calls", "in_rejected", "in_spans")
 
 
 class Pile:
-    """Tables of one schema, in order. Beyond SPILL_BYTES they move to an unnamed file that is mapped back."""
+    """Tables of one schema, in order. Beyond SPILL_BYTES they move to a file without a name, which is read a little at a time.
 
-    def __init__(self, what: str, schema: pa.Schema, scratch: Path) -> None:
-        self._what, self._schema, self._scratch = what, schema, scratch
+    numbered: with a column `seq`, the place in the order.
+    """
+
+    def __init__(self, what: str, schema: pa.Schema, scratch: Path, *, numbered: bool = False) -> None:
+        self._what, self._schema, self._scratch, self._numbered = what, schema, scratch, numbered
         self._fresh: list[pa.Table] = []
-        self._spilled: list[pa.Table] = []
+        self._held = self._rows = 0
+        self._spilled: BinaryIO | None = None
+        self._writer: Any = None
 
     def add(self, table: pa.Table) -> None:
         if table.num_rows == 0:
@@ -42,23 +50,44 @@ class Pile:
         if table.schema.names != self._schema.names:
             odd = sorted(set(table.schema.names) ^ set(self._schema.names))
             raise Invalid(f"a connector returned other columns than {self._what} have: {', '.join(odd[:5]) or 'in another order'}")
-        self._fresh.append(table.cast(self._schema))
-        if sum(part.nbytes for part in self._fresh) > SPILL_BYTES:
-            self._spilled.append(self._spill(pa.concat_tables(self._fresh)))
-            self._fresh = []
+        self._fresh.append(self._number(table.cast(self._schema)))
+        self._held += self._fresh[-1].nbytes
+        if self._held > SPILL_BYTES:
+            self._spill()
 
-    def whole(self) -> pa.Table:
-        return pa.concat_tables([self._schema.empty_table(), *self._spilled, *self._fresh])
+    def whole(self) -> Any:
+        """Everything as one relation, for the last time: an Arrow table, or a dataset of the file where something was spilled."""
+        if self._spilled is None:
+            return pa.concat_tables([self._number(self._schema.empty_table()), *self._fresh])
+        self._spill()
+        self._writer.close()
+        self._spilled.flush()
+        handle = self._spilled.fileno()
+        if OPEN_FILES.exists():
+            return pyarrow.dataset.dataset(str(OPEN_FILES / str(handle)), format="ipc")
+        return pa.ipc.open_file(pa.memory_map(f"/dev/fd/{handle}")).read_all()
 
-    def _spill(self, table: pa.Table) -> pa.Table:
-        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=self._scratch, suffix=".arrow")
-        os.close(handle)
-        with pa.OSFile(name, "wb") as out, pa.ipc.new_file(out, self._schema) as writer:
-            writer.write_table(table)
-        mapped = pa.memory_map(name)
-        Path(name).unlink()  # the mapping keeps the bytes
-        return pa.ipc.open_file(mapped).read_all()
+    def drop(self) -> None:
+        self._fresh = []
+        if self._spilled is not None:
+            self._spilled.close()
+
+    def _number(self, table: pa.Table) -> pa.Table:
+        if not self._numbered:
+            return table
+        first, self._rows = self._rows, self._rows + table.num_rows
+        return table.append_column("seq", pa.array(np.arange(first, self._rows, dtype=np.int64)))
+
+    def _spill(self) -> None:
+        if self._spilled is None:
+            self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=self._scratch, suffix=".arrow")
+            Path(name).unlink()  # the open file keeps the bytes
+            self._spilled = os.fdopen(handle, "w+b")
+            self._writer = pa.ipc.new_file(self._spilled, self._fresh[0].schema)
+        for table in self._fresh:
+            self._writer.write_table(table, max_chunksize=SPILL_ROWS)
+        self._fresh, self._held = [], 0
 
 
 class Stage:
@@ -66,7 +95,7 @@ class Stage:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         self.connection = connection
-        self._calls = Pile("calls", CALL_SCHEMA, scratch)
+        self._calls = Pile("calls", CALL_SCHEMA, scratch, numbered=True)
         self._rejected = Pile("rejected records", REJECT_SCHEMA, scratch)
         self._spans = Pile("spans", SPAN_SCHEMA, scratch)
 
@@ -78,14 +107,15 @@ class Stage:
             self._rejected.add(batch.rejected)
             self._rejected.add(refused)
             self._spans.add(batch.spans)
-        calls = self._calls.whole()
-        self.connection.register("in_calls", calls.append_column("seq", pa.array(np.arange(calls.num_rows, dtype=np.int64))))
+        self.connection.register("in_calls", self._calls.whole())
         self.connection.register("in_rejected", self._rejected.whole())
         self.connection.register("in_spans", self._spans.whole())
 
     def drop(self) -> None:
         for name in RELATIONS:
             self.connection.unregister(name)
+        for pile in (self._calls, self._rejected, self._spans):
+            pile.drop()
 
 
 def _usable(calls: pa.Table, now: datetime) -> tuple[pa.Table, pa.Table]:
