@@ -26,6 +26,8 @@ from governor.store import rows
 log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_WRITES: Final = text("SELECT set_config('app.org', :org, true)")
+_READS: Final = text("SELECT set_config('app.org', :org, true), set_config('transaction_read_only', 'on', true)")
 _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
 
 
@@ -45,9 +47,7 @@ class Database:
             connection = plain.execution_options(governor_write=write)
             with connection.begin():
                 if not self.embedded:
-                    connection.execute(text("SELECT set_config('app.org', :org, true)"), {"org": self.org})
-                    if not write:
-                        connection.execute(text("SET TRANSACTION READ ONLY"))
+                    connection.execute(_WRITES if write else _READS, {"org": self.org})
                 with Session(connection, expire_on_commit=False) as session:
                     yield session
                     session.flush()

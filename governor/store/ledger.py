@@ -34,21 +34,12 @@ from governor.store.sequencer import tree_size
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for a lock looks like a small step back
 
 
-def append(
-    session: Session,
-    org_id: str,
-    draft: EntryDraft,
-    recorded_at: datetime,
-    producer_signer: Signer,
-    *,
-    unbroken: Callable[[Session], None] = lambda _: None,
-) -> LedgerEntry:
-    """Write one entry inside the caller's transaction; `unbroken` may refuse once nobody changes keys or history any more.
+def append(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, producer_signer: Signer) -> LedgerEntry:
+    """Write one entry inside the caller's transaction.
 
     Its `idx` is None until the sequencer placed it: after the commit (Postgres), or at once where the caller is alone (always so on SQLite).
     """
     sequencer.join(session, org_id, draft.idem, draft.stream)
-    unbroken(session)
     head = session.connection().execute(LOG_END, {"org": org_id, "idem": draft.idem, "stream": draft.stream}).one()
     if head.known is not None:
         return _known(session, org_id, head.known)

@@ -11,6 +11,7 @@ On SQLite there is one writer at any time: it places its entry itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, literal, select, text
@@ -29,8 +30,7 @@ _JOIN: Final = text(  # evaluated from left to right: a stream or a wish is neve
 )
 _HOLD: Final = text(f"SELECT pg_advisory_xact_lock({_HEAD})")
 _CLOSE: Final = text(f"SELECT pg_advisory_xact_lock({_APPEND})")
-_DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND})")
-_REOPEN: Final = text(f"SELECT pg_advisory_unlock({_APPEND})")
+_DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND}), pg_advisory_unlock({_APPEND})")  # no way to the client and back in between
 _SAID: Final = ("org_id", "id", "type", "stream", "stream_seq", "idem", "leaf", "leaf_hash", "recorded_at")
 _MOST_IDS: Final = 5_000  # below the bound parameters of one statement
 
@@ -73,21 +73,25 @@ def settle(rows: Database) -> dict[str, int]:
 
 
 def _drained(session: Session, org_id: str) -> Sequence[Any]:
-    """What waits once all who are appending have ended. Later writers may go on at once: they are not before these in time."""
+    """What waits up to the newest time that was seen, once all who had begun to append have ended.
+
+    Whoever begins later takes no earlier time, so nobody can still come in between; they go on while these are placed.
+    """
     connection = session.connection()
+    newest = connection.execute(select(func.max(LedgerWaiting.recorded_at)).where(col(LedgerWaiting.org_id) == org_id)).scalar_one()
     try:
         connection.execute(_DRAIN, {"org": org_id})
-        found = waiting(session, org_id)
-        connection.execute(_REOPEN, {"org": org_id})
     except BaseException:
-        connection.invalidate()  # this lock is the connection's: neither may outlive a failure
+        connection.invalidate()  # this lock is the connection's, not the transaction's: neither may outlive a failure
         raise
-    return found
+    return waiting(session, org_id, until=newest)
 
 
-def waiting(session: Session, org_id: str) -> Sequence[Any]:
+def waiting(session: Session, org_id: str, until: datetime | None = None) -> Sequence[Any]:
     """(seq, id, leaf_hash) in the order in which they are placed."""
     mine = select(col(LedgerWaiting.seq), col(LedgerWaiting.id), col(LedgerWaiting.leaf_hash)).where(col(LedgerWaiting.org_id) == org_id)
+    if until is not None:
+        mine = mine.where(col(LedgerWaiting.recorded_at) <= until)
     return session.connection().execute(mine.order_by(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq))).all()
 
 

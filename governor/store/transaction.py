@@ -41,7 +41,8 @@ class Transaction:
         """
         if self.entry is not None:
             raise RuntimeError(f"one transaction appends at most one ledger entry; {self.entry.type} is already in it")
-        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer, unbroken=self._unbroken)
+        self._unbroken(self.session)
+        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer)
         return self.entry
 
     def alone(self) -> None:
