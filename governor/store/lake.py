@@ -89,8 +89,11 @@ class Lake:
 
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
-            source = lake_read.calls_at(at)
-            days = lake_facts.days_query(keys, boundaries, bands, day=day_zone, source=source)
+
+            def days(first: datetime, last: datetime) -> str:
+                source = lake_read.calls_between(connection, at, first, last)
+                return lake_facts.days_query(keys, boundaries, bands, day=day_zone, source=source)
+
             plain = lake_facts.days_query(keys, (), bands, day=day_zone, source="calls")
 
             def shape(first: datetime, last: datetime) -> str:
@@ -99,6 +102,7 @@ class Lake:
             short = end - start < _SHORT
             found = None if short else lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape)
             if found is None:
+                source = lake_read.calls_between(connection, at, start, end)
                 query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=source)
                 return lake_read.table(connection, query, {"start": start, "end": end})
             return lake_facts.by_day(connection, found, keys, boundaries)
@@ -122,7 +126,7 @@ class Lake:
             at = lake_read.snapshot_id(connection)
             calls = f"lake.calls AT (VERSION => {at})"
             query = of(boundaries, relative=True).replace("{calls}", calls)
-            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, shape)
+            found = lake_slices.sliced(connection, self.place, self._kept, lambda _first, _last: query, start, end, at, shape)
             if found is None:
                 query = of(boundaries, relative=False).replace("{calls}", calls)
                 return lake_read.table(connection, query, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])

@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from pyarrow import feather
 
 from governor.store.lake_attach import Place
 
@@ -47,20 +49,20 @@ class Span:
 
     def name(self, shape: str) -> str:
         text = f"{shape}\n{self.start.isoformat()}\n{self.end.isoformat()}\n{self.files}"
-        return f"{self.start:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:40]}.parquet"
+        return f"{self.start:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:40]}.arrow"
 
 
 def sliced(
     connection: duckdb.DuckDBPyConnection,
     place: Place,
     folder: Path,
-    sql: str,
+    query: Callable[[datetime, datetime], str],
     start: datetime,
     end: datetime,
     snapshot: int,
     shape: Shape,
 ) -> list[tuple[Span, pa.Table]] | None:
-    """The answer of `sql` (binds $start, $end; yields a column `slice`) for each UTC day of [start, end); None where asking directly is as good.
+    """The answer of `query` (SQL for a span; binds $start, $end; yields a column `slice`) for each UTC day; None where asking directly is as good.
 
     `shape` says everything, besides the rows, that a day's answer depends on.
     """
@@ -71,10 +73,8 @@ def sliced(
     found = [_read(path) for path in paths]
     for run in _runs([place for place, table in enumerate(found) if table is None]):
         first, last = spans[run[0]].start, spans[run[-1]].end
-        answer = connection.execute(sql, {"start": first, "end": last}).to_arrow_table()
-        for number in run:
-            day = pa.scalar(spans[number].day, answer[SLICE].type)
-            part = answer.filter(pc.equal(answer[SLICE], day)).drop_columns([SLICE])
+        answer = connection.execute(query(first, last), {"start": first, "end": last}).to_arrow_table()
+        for number, part in zip(run, _cut(answer, [spans[number].day for number in run]), strict=True):
             found[number] = part
             _write(paths[number], part)
     return [(span, table) for span, table in zip(spans, found, strict=True) if table is not None]
@@ -127,9 +127,17 @@ def _runs(places: Sequence[int]) -> list[list[int]]:
     return runs
 
 
+def _cut(answer: pa.Table, days: Sequence[datetime]) -> list[pa.Table]:
+    """The rows of each of the days, which are in order."""
+    ordered = answer.take(pc.sort_indices(answer[SLICE])).combine_chunks()
+    at = np.searchsorted(ordered[SLICE].cast(pa.int64()).to_numpy(), pa.array(days, answer[SLICE].type).cast(pa.int64()).to_numpy())
+    rest = ordered.drop_columns([SLICE])
+    return [rest.slice(first, last - first) for first, last in pairwise([*at.tolist(), rest.num_rows])]
+
+
 def _read(path: Path) -> pa.Table | None:
     try:
-        return pq.read_table(path, memory_map=False)
+        return feather.read_table(path, memory_map=False)
     except (OSError, pa.ArrowInvalid):  # never written, swept, or cut off with the machine: counted again
         return None
 
@@ -138,5 +146,5 @@ def _write(path: Path, table: pa.Table) -> None:
     """Whole or not at all; an earlier answer for the same day stays until it is swept, somebody may be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f".{uuid4().hex}.part")
-    pq.write_table(table, part, compression="zstd")
+    feather.write_feather(table, part, compression="zstd")
     part.replace(path)
