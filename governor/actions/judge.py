@@ -16,7 +16,7 @@ from typing import Any
 
 from governor.policy.bundle import Bundle, canonical, digest
 from governor.policy.catalog_data import catalog_data
-from governor.policy.decision import Decision, no_decision, read_decision
+from governor.policy.decision import Decision, read_decision
 from governor.policy.question import Question
 from governor.ports import PolicyEngine
 
@@ -74,19 +74,20 @@ def judge(
     if not questions:
         return []
     path = path or questions[0].path
-    keyed = [(_key(revision, path, one), one) for one in questions]
-    distinct = dict(keyed)
-    known = cache.get(distinct) if cache is not None and revision else {}
-    missing = [key for key in distinct if key not in known]
+    distinct = list(dict.fromkeys(questions))
+    keys = {one: _key(revision, path, one) for one in distinct} if cache is not None and revision else {}
+    kept = cache.get(keys.values()) if cache is not None and keys else {}
+    known = {one: kept[key] for one, key in keys.items() if key in kept}
+    missing = [one for one in distinct if one not in known]
     if missing:
-        documents = dict(zip(missing, engine.decide_many(path, [distinct[key].document() for key in missing]), strict=True))
-        fresh = {key: read_decision(document) for key, document in documents.items()}
+        documents = dict(zip(missing, engine.decide_many(path, [one.document() for one in missing]), strict=True))
+        fresh = {one: read_decision(document) for one, document in documents.items()}
         known |= fresh
         if cache is not None and revision:
             # undecided because undefined is not remembered: it is a defect of the policy, not an answer
-            lasting = {key: decision for key, decision in fresh.items() if decision.rules}
-            cache.put(lasting, documents)
-    return [known.get(key, no_decision("the policy gave no decision")) for key, _ in keyed]
+            lasting = {keys[one]: decision for one, decision in fresh.items() if decision.rules}
+            cache.put(lasting, {keys[one]: document for one, document in documents.items()})
+    return [known[one] for one in questions]
 
 
 def _key(revision: str, path: str, question: Question) -> str:

@@ -6,14 +6,14 @@ any, else the whole book; the middle is the median model (a midpoint would be ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from governor.prices.book import PriceBook, Rates
-from governor.prices.rate import Usage, rate_usage
+from governor.prices.rate import Usage, rate_usage, round_half_even
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,32 @@ class Exposure:
 
 NOTHING = Exposure(0, 0, 0, 0)
 WAYS: Final = 256  # (provider, instant, band) remembered per book
-Ranged = list[tuple[Rates, tuple[Fraction, Fraction] | None]]
-_ranged: WeakKeyDictionary[PriceBook, dict[tuple[str | None, datetime, int], Ranged]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Known:
+    """The models of a way: pico-USD per token of input and of output where both are whole, as (exact fractions) where not, else what they are rated by."""
+
+    whole: list[tuple[int, int]] = field(default_factory=list)
+    finer: list[tuple[Fraction, Fraction]] = field(default_factory=list)
+    other: list[Rates] = field(default_factory=list)
+
+
+_known_ways: WeakKeyDictionary[PriceBook, dict[tuple[str | None, datetime, int], Known]] = WeakKeyDictionary()
 
 
 def exposure(book: PriceBook, provider: str | None, at: datetime, usage: Usage, *, context_tokens: int | None = None) -> Exposure:
     """Range for these tokens. Unknown usage has no range: pass typical usage instead, where the caller knows one."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return NOTHING
-    asked = Usage(usage.input_tokens or 0, usage.output_tokens or 0, requests=0)
-    context = context_tokens if context_tokens is not None else (asked.input_tokens or 0)
-    costs = []
-    for rates, per_token in _known(book, provider, at, context):
-        if per_token is None:
-            cost = rate_usage(rates, asked, context_tokens=context).contracted_pico
-        else:
-            cost = round(per_token[0] * (asked.input_tokens or 0) + per_token[1] * (asked.output_tokens or 0))
-        if cost:
-            costs.append(cost)
+    read, written = usage.input_tokens or 0, usage.output_tokens or 0
+    context = context_tokens if context_tokens is not None else read
+    known = _known(book, provider, at, context)
+    costs = [cost for taken, made in known.whole if (cost := taken * read + made * written)]
+    costs += [cost for taken, made in known.finer if (cost := round(taken * read + made * written))]
+    if known.other:
+        asked = Usage(read, written, requests=0)
+        costs += [cost for rates in known.other if (cost := rate_usage(rates, asked, context_tokens=context).contracted_pico)]
     if not costs:
         return NOTHING
     costs.sort()
@@ -54,18 +62,24 @@ def exposure(book: PriceBook, provider: str | None, at: datetime, usage: Usage, 
     return Exposure(costs[0], middle, costs[-1], len(costs))
 
 
-def _known(book: PriceBook, provider: str | None, at: datetime, context: int) -> Ranged:
+def _known(book: PriceBook, provider: str | None, at: datetime, context: int) -> Known:
     """Models with an input and an output price, and exact pico-USD per token of both where the price of a sum is that plain; looked up once per way."""
-    kept = _ranged.setdefault(book, {})
+    kept = _known_ways.setdefault(book, {})
     key = (provider, at, context)
     if key not in kept:
         if len(kept) > WAYS:
             kept.clear()
-        found = []
+        found = Known()
         for name, entry in (provider and book.entries(provider)) or book.entries():
             rates = book.lookup(name, entry.model, at)
             if isinstance(rates, Rates) and {"input", "output"} <= {*rates.listed, *rates.contracted}:
-                found.append((rates, _per_token(rates, context)))
+                plain = _per_token(rates, context)
+                if plain is None:
+                    found.other.append(rates)
+                elif plain[0].denominator == plain[1].denominator == 1:
+                    found.whole.append((plain[0].numerator, plain[1].numerator))
+                else:
+                    found.finer.append(plain)
         kept[key] = found
     return kept[key]
 
@@ -76,9 +90,3 @@ def _per_token(rates: Rates, context: int) -> tuple[Fraction, Fraction] | None:
         return None
     charged, made = prices[:2]
     return (charged.pico, made.pico) if charged is not None and made is not None else None
-
-
-def round_half_even(value: int, by: int) -> int:
-    """The quotient as a whole number, ties to even, exact for any size."""
-    whole, rest = divmod(value, by)
-    return whole + (1 if 2 * rest > by or (2 * rest == by and whole % 2) else 0)

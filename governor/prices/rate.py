@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fractions import Fraction
+from math import lcm
 from typing import Final
 
 from governor.prices.book import PriceBook, Rates, Unpriced
@@ -35,7 +35,7 @@ INSTEAD: Final = {
 UNIT_METERS: Final = ("image", "second", "character", "page", "web_search", "session", "storage_token_hour", "ptu_hour")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token sums of one call, or of calls alike: input includes cache classes, output includes reasoning; None is unknown."""
 
@@ -53,7 +53,7 @@ class Usage:
     counts: tuple[tuple[str, int], ...] = ()  # other meters, such as ("image", 4); "unit": in whatever unit the model is priced
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """One meter's share of a cost. `list_price` and `contract_price` are the rows used; a meter that differs from theirs took another's price."""
 
@@ -65,7 +65,7 @@ class Part:
     contract_price: Price
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rated:
     """status: priced | priced_by_provider | zero_rated | unpriced; money is None when unpriced."""
 
@@ -144,7 +144,7 @@ def rate_group(
     rates = book.lookup(provider, model, at, tier, region)
     rated = rate_usage(rates, usage, context_tokens=context_tokens)
     if rated.status == "priced" and isinstance(rates, Rates) and usage.requests > 1 and not linear(rates):
-        return Rated(**rated.__dict__ | {"notes": (*rated.notes, "rate finer than a pico-USD per token: rounded once for the group")})
+        return replace(rated, notes=(*rated.notes, "rate finer than a pico-USD per token: rounded once for the group"))
     return rated
 
 
@@ -258,10 +258,20 @@ def _price(rates: Rates, meter: str, context_tokens: int, *, contract: bool) -> 
 
 def _total(pieces: list[tuple[int, Price]]) -> tuple[int, list[int]]:
     """The sum rounded once half to even, and whole parts of it by largest remainder."""
-    exact = [price.pico * quantity for quantity, price in pieces]
-    total = round(sum(exact, Fraction(0)))
-    parts = [part.numerator // part.denominator for part in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda index: (parts[index] - exact[index], index))
+    rates = [price.pico for _, price in pieces]
+    common = lcm(*(rate.denominator for rate in rates))  # nearly always 1: whole pico-USD per token, nothing to round
+    exact = [rate.numerator * (common // rate.denominator) * quantity for rate, (quantity, _) in zip(rates, pieces, strict=True)]
+    if common == 1:
+        return sum(exact), exact
+    total = round_half_even(sum(exact), common)
+    parts = [part // common for part in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda index: (-(exact[index] % common), index))
     for index in by_remainder[: total - sum(parts)]:
         parts[index] += 1
     return total, parts
+
+
+def round_half_even(value: int, by: int) -> int:
+    """The quotient as a whole number, ties to even, exact for any size."""
+    whole, rest = divmod(value, by)
+    return whole + (1 if 2 * rest > by or (2 * rest == by and whole % 2) else 0)

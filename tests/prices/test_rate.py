@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governor.prices.book import PriceBook, Rates, Unpriced
-from governor.prices.exposure import exposure, round_half_even
+from governor.prices.exposure import exposure
 from governor.prices.price import price_of
-from governor.prices.rate import Usage, linear, rate_group, rate_usage
+from governor.prices.rate import Usage, linear, rate_group, rate_usage, round_half_even
 
 GAUNTLET = Path(__file__).parents[2] / "../shared/data/prices/price_gauntlet_cases.json"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
