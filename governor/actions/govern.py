@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from governor.actions.context import Context
+from governor.actions.governed_rows import COLUMNS, TOKENS, known_rows, remember_rows, rows_of
 from governor.actions.import_prices import load_book
-from governor.actions.judge import judge, prepare
+from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
 from governor.actions.price_row import counted, price_row, reported_pico
 from governor.attribution import SUGGESTION_FIELDS, Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
@@ -148,13 +149,21 @@ def govern(
     zone = timeline.at(end).organization.billing_zone if by_day else ""
     bands = book.bands()
     facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=bands, day_zone=zone)
-    rows: list[dict[str, Any]] = facts.to_pylist()
-    found = attribute_rows(timeline, rows, names, epochs)
-    groups = [
+    columns = list(dict.fromkeys((*COLUMNS, *names)))
+    rows = rows_of(facts, columns)
+    policy = revisions(ctx.engine(), ctx.bundle, [epoch.catalog for epoch in timeline.epochs])
+    basis = (ctx.rows.url, ctx.org, tuple(columns), zone, *epochs, timeline.digest, book.digest, *policy)
+    known = known_rows(basis)
+    new = [row for row in dict.fromkeys(rows) if row not in known]
+    named = [dict(zip(columns, row, strict=True)) for row in new]
+    found = attribute_rows(timeline, named, names, epochs)
+    made = [
         group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names, bands)
-        for row, one in zip(rows, found, strict=True)
+        for row, one in zip(named, found, strict=True)
     ]
-    groups = judge_groups(ctx, timeline, groups)
+    governed = {**known, **dict(zip(new, judge_groups(ctx, timeline, made), strict=True))}
+    groups = [governed[row] for row in rows]
+    remember_rows(basis, {row: group for row, group in zip(rows, groups, strict=True) if group.decision.rules})
     orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None]
     return GovernedMonth(
         start=start,
@@ -172,16 +181,6 @@ def govern(
 
 
 GATEWAY_COST = frozenset({"gateway_estimate", "gateway_billed"})
-TOKENS = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-)
 
 
 def attribute_rows(

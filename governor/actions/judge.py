@@ -64,6 +64,11 @@ def prepare(engine: PolicyEngine, bundle: Bundle, catalog: Any) -> str:
     return f"{bundle.revision}.{digest(data)}"
 
 
+def revisions(engine: PolicyEngine, bundle: Bundle, catalogs: Iterable[Any]) -> list[str]:
+    """Of each catalog, with the engine's kind. An engine that cannot take one of them refuses here, even where every answer is known."""
+    return [type(engine).__qualname__, *(prepare(engine, bundle, catalog) for catalog in catalogs)]
+
+
 def judge(
     engine: PolicyEngine, questions: Sequence[Question], path: str = "", *, revision: str = "", cache: DecisionCache | None = None
 ) -> list[Decision]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from governor.actions.context import Context
-from governor.actions.govern import TOKENS
+from governor.actions.governed_rows import TOKENS
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import load_timeline
 from governor.actions.price_row import price_row

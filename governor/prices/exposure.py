@@ -53,7 +53,7 @@ def exposure(book: PriceBook, provider: str | None, at: datetime, usage: Usage, 
     costs += [cost for taken, made in known.finer if (cost := round(taken * read + made * written))]
     if known.other:
         asked = Usage(read, written, requests=0)
-        costs += [cost for rates in known.other if (cost := rate_usage(rates, asked, context_tokens=context).contracted_pico)]
+        costs += [pico for rates in known.other if (pico := rate_usage(rates, asked, context_tokens=context).contracted_pico)]
     if not costs:
         return NOTHING
     costs.sort()
