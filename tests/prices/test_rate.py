@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from governor.prices.book import PriceBook, Rates, Unpriced
 from governor.prices.exposure import exposure
 from governor.prices.price import price_of
-from governor.prices.rate import Usage, linear, rate_group, rate_usage, round_half_even
+from governor.prices.rate import Usage, _total, linear, rate_group, rate_usage, round_half_even
 
 GAUNTLET = Path(__file__).parents[2] / "../shared/data/prices/price_gauntlet_cases.json"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -174,3 +174,14 @@ def test_halves_round_to_even() -> None:
 def test_a_float_amount_is_refused() -> None:
     with pytest.raises(Exception, match="decimal text"):
         price_of(row("input", 0.1))  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**12), st.decimals("0", "99", places=9), st.sampled_from([1, 1000, 1_000_000, 7])), max_size=5))
+def test_a_total_in_whole_numbers_is_that_of_fractions(drawn: list[tuple[int, Decimal, int]]) -> None:
+    pieces = [(quantity, price_of(row("input", str(amount), per=per))) for quantity, amount, per in drawn]
+    exact = [price.pico * quantity for quantity, price in pieces]
+    floors = [part.numerator // part.denominator for part in exact]
+    total = round(sum(exact, Fraction(0)))
+    for index in sorted(range(len(exact)), key=lambda index: (floors[index] - exact[index], index))[: total - sum(floors)]:
+        floors[index] += 1
+    assert _total(pieces) == (total, floors)
