@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from packet_story import ISSUER
-from period_story import DANA, RITA, PeriodStory, Step, at
+from period_story import DANA, NEEDS, RITA, PeriodStory, Step, at
 
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.packets import container
@@ -297,6 +297,12 @@ told(
     "approvals",
     "RC-7: role security: nobody approved",
     lambda story: story.steps.__setitem__(7, Step("source:ingest", "source/litellm", at(10, 5), {})),
+)
+told(
+    "period_approval_weaker_than_policy_demands",
+    "approvals",
+    "RC-7: role security: policy asked for a passkey, and the approval is weaker",
+    lambda story: story.steps[4].payload.update(needs=[NEEDS[0], {**NEEDS[1], "strength": "passkey"}]),
 )
 told("period_approved_after_cutover", "approvals", "RC-7: the security approval came after cutover", _after_cutover)
 resealed(
