@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, LIMITATIONS, METRICS, OUTCOMES, STATES, VERDICTS
+from governor.shadow.golden_report import CHECKED
+from governor.shadow.limits import LIMITATIONS
+from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, OUTCOMES, STATES, VERDICTS
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 GOLDEN_ROWS: Final = 20
@@ -83,7 +85,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict,
         "word": word,
         "word_tone": word_tone,
-        "outcome": OUTCOMES.get(str(verdict.get("verdict", "")), "No shadow test is on record.").format(n=_count(verdict)),
+        "outcome": outcome(verdict),
         "metrics": metric_rows(verdict.get("metrics") or []),
         "excluded": [f"{count} {EXCLUDED.get(name, name)}" for name, count in (verdict.get("states") or {}).items() if name != "done"],
         "counted": counted(document.get("decisions", [])),
@@ -109,9 +111,10 @@ def golden_part(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The golden results in words; the list of wrong cases is cut to what a page holds and says so."""
     if not report:
         return None
-    worst = [{**one, "words": GOLDEN.get(one["what"], one["what"])} for one in report["worst"]]
+    worst = [{**one, "check": CHECKED[one["check"]], "words": GOLDEN.get(one["what"], one["what"])} for one in report["worst"]]
+    by_check = [{**one, "check": CHECKED[one["check"]]} for one in report["by_check"]]
     waiting = [f"{count} {EXCLUDED.get(state, state.replace('_', ' '))}" for state, count in report["not_asked"].items()]
-    return {**report, "worst": worst[:GOLDEN_ROWS], "more": max(len(worst) - GOLDEN_ROWS, 0), "waiting": waiting}
+    return {**report, "by_check": by_check, "worst": worst[:GOLDEN_ROWS], "more": max(len(worst) - GOLDEN_ROWS, 0), "waiting": waiting}
 
 
 def framework_rows(controls: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -177,6 +180,15 @@ def counted(decisions: Sequence[Mapping[str, Any]]) -> str:
     return who if len(people) == different else f"{len(people)} by {who}"
 
 
+def outcome(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one sentence. Where nothing is open but the golden set, the sampled calls did decide, and it says so."""
+    word = str(verdict.get("verdict", ""))
+    left = {one["name"] for one in verdict.get("metrics") or [] if one.get("critical", True) and one.get("status") == "inconclusive"}
+    if word == "inconclusive" and left == {"golden"}:
+        word = "golden_open"
+    return OUTCOMES.get(word, "No shadow test is on record.").format(n=_count(verdict))
+
+
 def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The lines of the metrics table; all intervals are drawn to one scale, so that lengths may be compared down the page."""
     reach = max((reach_of(metric) for metric in metrics), default=0.0)
@@ -187,6 +199,8 @@ def metric_row(metric: Mapping[str, Any], reach: float) -> dict[str, Any]:
     word, tone = {"pass": ("holds", "good"), "fail": ("broken", "bad"), "not_applicable": ("no such call", "warn")}.get(
         str(metric.get("status")), ("open", "warn")
     )
+    if metric.get("status") == "not_applicable":
+        metric = {**metric, "estimate": None, "ci95": None}  # nothing was measured: no number, no plot
     return {
         "label": METRICS.get(str(metric["name"]), str(metric["name"]).replace("_", " ")),
         "metric": metric,

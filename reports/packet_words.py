@@ -35,21 +35,6 @@ METRICS: Final = {
     "latency": "Calls within the latency target",
     "cost_ceiling": "Calls under the cost ceiling",
 }
-LIMITATIONS: Final = {
-    "teacher_forced": "Each step was replayed from the recorded conversation; long multi-step effects are not measured.",
-    "content_not_judged": "Where the two answers differ, nobody judged which is better.",
-    "judge_uncalibrated": "A model judged the answers, and its judgement was not calibrated against people.",
-    "judge_self_preference_risk": "The judge is of the same family as one of the models it judged.",
-    "no_aa": "The current model was not compared with itself, so its own noise is unknown.",
-    "baseline_drift": "The current model no longer answers as it did when the traffic was recorded.",
-    "latency_not_measured": "Speed was not compared: the current side is a recording.",
-    "excluded_policy": "Some sampled calls were not replayed because policy forbids sending them.",
-    "excluded_other": "Some sampled calls could not be replayed.",
-    "unpriced_replies": "Some replies have no price; they are not in the cost figures.",
-    "small_population": "There were fewer calls than the sample asked for.",
-    "clustered_traces": "Some calls belong to the same conversation and are not independent.",
-    "short_window": "The sampled traffic covers less than a week.",
-}
 EXCLUDED: Final = {
     "excluded_policy": "not allowed by policy",
     "excluded_content": "without stored content",
@@ -80,6 +65,8 @@ OUTCOMES: Final = {
     "pass": "The shadow test passed: on {n} real calls the candidate kept every promise that was fixed before the test.",
     "fail": "The shadow test failed: on {n} real calls the candidate broke at least one promise that was fixed before the test.",
     "inconclusive": "The shadow test did not decide: {n} real calls are not enough evidence either way.",
+    "golden_open": "The shadow test did not decide: on {n} real calls the candidate kept every promise, but its cases with a known answer leave open whether it"
+    " loses more of them than allowed.",
     "invalid_baseline": "The shadow test is void: the current model does not answer as it did when the traffic was recorded.",
     "aborted_budget": "The shadow test stopped after {n} calls because its spending limit was reached.",
     "aborted_policy": "The shadow test stopped: policy forbids sending most of the sampled calls to the candidate.",

@@ -74,7 +74,9 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     baseline, candidate = arms(request, endpoint.models)
     book = load_book(ctx, catalog)
     pricer = Pricer(book)
-    for arm, what in ((candidate, "candidate"), (baseline, "baseline")):
+    judge = judge_of(options.get("judge"), catalog, workflow, (baseline, candidate))
+    priced = [(candidate, "candidate"), (baseline, "baseline"), *([(Arm(judge.provider, judge.model), "judge")] if judge else [])]
+    for arm, what in priced:
         why = pricer.missing(arm, ctx.now())
         if why:
             raise Refused(
@@ -152,7 +154,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         contract=plain(contract),
         latency_slo_us=workflow.latency_target_ms * 1000 if workflow.latency_target_ms and baseline_arm == "replayed" else None,
         cost_ceiling_pico=int(Decimal(str(workflow.max_cost_per_call)) * PICO) if workflow.max_cost_per_call is not None else None,
-        judge=judge_of(options.get("judge"), catalog, workflow, (baseline, candidate)),
+        judge=judge,
         labels=people,
         max_excluded_share=share(options.get("max_excluded_share", "0.5")),
         aa_replays=again,

@@ -135,11 +135,11 @@ def propose(
     }
 
 
-def read_candidate(text: str) -> dict[str, Any]:
-    """provider/model[@region]. An `@` followed by digits belongs to the model's name (`claude-sonnet-4@20250514`)."""
+def read_candidate(text: str, what: str = "candidate") -> dict[str, Any]:
+    """provider/model[@region]; `what` it is, for the error. An `@` followed by digits belongs to the model's name (`claude-sonnet-4@20250514`)."""
     found = CANDIDATE.fullmatch(text.strip())
     if found is None:
-        raise Invalid(f"cannot read candidate {text!r}", hint="write provider/model@region, such as anthropic/claude-haiku-4-5@us-east-1")
+        raise Invalid(f"cannot read {what} {text!r}", hint="write provider/model@region, such as anthropic/claude-haiku-4-5@us-east-1")
     return {"provider": found["provider"], "model": found["model"], "region": found["region"] or ""}
 
 

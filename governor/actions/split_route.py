@@ -183,7 +183,8 @@ def sentence(plan: ReplayPlan, best: Confirmed | None, fresh: Sequence[Trial], m
         )
         return (
             f"{name} can take {best.share * 100:.0f} % of {plan.workflow_id}{money}: on {len(fresh):,} fresh pairs the whole route changed by"
-            f" {best.quality * 100:+.1f} points (95 % from {best.interval.low * 100:+.1f}) and kept every promise."
+            f" {best.quality * 100:+.1f} points (95 % from {best.interval.low * 100:+.1f}) and kept every promise"
+            f"{' made of sampled calls. The golden set was asked of the whole route and is no part of this' if plan.golden else ''}."
         )
     if status == "nothing_fits":
         return f"No part of {plan.workflow_id} looks safe enough to move to {name} with these fields."

@@ -10,6 +10,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+# What made an answer right, in a reader's words; empty: a case with only a rubric.
+CHECKED: Final = {
+    "exact": "exact text",
+    "normalised": "same text",
+    "json": "JSON values",
+    "contains": "holds the texts",
+    "regex": "matches a pattern",
+    "number": "number",
+    "": "read under its rubric",
+}
 WORST: Final = ("lost", "judged_worse", "neither")  # in this order; what the candidate got right comes nowhere
 
 

@@ -28,6 +28,8 @@ from governor.actions.start_shadow import STARTERS, start_shadow
 from governor.actions.verify_change import verify_change
 from governor.changes import State
 from governor.ledger.types import change_stream
+from governor.shadow.golden_report import CHECKED
+from governor.shadow.limits import LIMITATIONS
 from governor.web.change_facts import MetricRow, Tile, metric_rows, tiles
 from governor.web.change_split import SplitPart, noise_rows, segment_rows, split_part
 from governor.web.session import Form
@@ -57,6 +59,7 @@ class ChangePage:
     metrics: list[MetricRow]
     losses: dict[str, Any]
     golden: dict[str, Any]
+    limits: list[str]
     history: list[dict[str, Any]]
     steps: list[tuple[str, str]]
     reload_seconds: int
@@ -89,7 +92,8 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         tiles=tiles(change),
         metrics=metric_rows(change),
         losses=losses_of(ctx, actor, change_id),
-        golden=golden_texts(ctx, actor, change_id, change["golden"]),
+        golden=golden_texts(ctx, actor, change_id, change["golden"]) | {"checked": CHECKED},
+        limits=[LIMITATIONS.get(code, code) for code in (change["verdict"] or {}).get("limitations") or []],
         history=list(reversed(stream_entries(ctx, change_stream(change["id"])))),
         steps=steps_of(state),
         reload_seconds=RELOAD_SECONDS if state == State.SHADOWING else 0,

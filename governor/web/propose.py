@@ -13,7 +13,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.golden_sets import list_golden
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_view, newest_month
-from governor.actions.propose import PROPOSERS, propose
+from governor.actions.propose import PROPOSERS, propose, read_candidate
 from governor.actions.registry import route_name
 from governor.errors import GovernorError, Invalid
 from governor.web.session import Form
@@ -82,7 +82,7 @@ def do_propose(request: type_of_request, ctx: Context, actor: Actor, form: Form)
             budget_usd=form.need("budget", "most the replay may cost"),
             reason=form.need("reason"),
             baseline=form.text("baseline"),
-            options=golden_option(form),
+            options=golden_option(form) | judge_option(form),
         )
     except GovernorError as error:
         typed = {"golden_gate": "", **dict(form.items())}
@@ -98,6 +98,23 @@ def golden_option(form: Form) -> dict[str, Any]:
         return {}
     asked = {"set": form.text("golden"), "critical": form.text("golden_gate") == "yes"}
     return {"golden": asked | ({"margin": form.text("golden_margin")} if form.text("golden_margin") else {})}
+
+
+def judge_option(form: Form) -> dict[str, Any]:
+    """The plan's judge option; a judge without an endpoint of its own is asked where the replays are."""
+    if not form.text("judge"):
+        stray = next((name for name in ("judge_budget", "judge_family") if form.text(name)), "")
+        if stray:
+            raise Invalid(f"{stray.replace('_', ' ')} is given, and no judge", hint="name the judge, or empty the field")
+        return {}
+    arm = read_candidate(form.text("judge"), "judge")
+    if arm.get("region"):
+        raise Invalid(
+            "a judge is asked at its endpoint, whatever the region", hint="write provider/model, such as anthropic/claude-haiku-4-5"
+        )
+    asked = {"endpoint": form.text("judge_endpoint") or form.need("endpoint"), "provider": arm["provider"], "model": arm["model"]}
+    more = {"budget_usd": form.text("judge_budget"), "family": form.text("judge_family")}
+    return {"judge": asked | {name: value for name, value in more.items() if value}}
 
 
 def whole(text: str, name: str) -> int:

@@ -329,6 +329,11 @@ def test_every_call_of_the_window_is_drawn_from_or_counted_under_a_reason(house:
         ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "azure.openai", "model": "o3"}}}, Refused, "same family"),
         ({"options": {"judge": {"endpoint": "gateway-shadow", "provider": "self", "model": "acme-7"}}}, Invalid, "nobody knows the family"),
         (
+            {"options": {"judge": {"endpoint": "gateway-shadow", "provider": "x", "model": "claude-1"}}},
+            Refused,
+            "the judge x/claude-1 has no price",
+        ),
+        (
             {"options": {"judge": {"endpoint": "gateway-shadow", "provider": "x", "model": "claude-1", "weight": 2}}},
             Invalid,
             "nothing else",

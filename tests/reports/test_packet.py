@@ -193,3 +193,20 @@ def test_golden_results_are_a_part_of_their_own(document: dict[str, Any]) -> Non
     assert html.index("case-00") < html.index("case-19")
     assert "case-20" not in html
     assert render_pdf({**document, "golden": report}).startswith(b"%PDF")
+
+
+def test_an_open_golden_set_is_not_blamed_on_the_sample(document: dict[str, Any]) -> None:
+    def line(name: str, status: str) -> dict[str, Any]:
+        return {"name": name, "status": status, "critical": True, "estimate": "-0.2", "ci95": ["-0.333", "0.1"], "margin": "0.05"}
+
+    def told(*metrics: dict[str, Any]) -> str:
+        shadow = {**document["shadow"], "verdict": {**document["shadow"]["verdict"], "verdict": "inconclusive", "metrics": list(metrics)}}
+        return " ".join(render_html({**document, "shadow": shadow}).split())
+
+    only = told(line("quality", "pass"), line("golden", "inconclusive"))
+    assert "the candidate kept every promise, but its cases with a known answer leave open" in only
+    both = told(line("quality", "inconclusive"), line("golden", "inconclusive"))
+    assert "are not enough evidence either way" in both
+    never = told(line("tool_calls", "not_applicable"))
+    assert "no such call" in never
+    assert "33.3" not in never

@@ -68,10 +68,38 @@ def test_from_the_form_to_the_results(open_site: Any, tmp_path: Path, monkeypatc
         page = rae.get("/changes/RC-1").text
         assert "data-live" not in page
         assert "Golden set hail, version 1" in page
-        assert f"{told['passed']} passed, {told['failed']} failed; the current model passed 40" in page
+        assert f"the candidate passed {told['passed']} and failed {told['failed']}; the current model passed 40" in page
         assert page.index("What went wrong, worst first") < page.index(f"<strong>{told['worst'][0]['case']}</strong>")
         assert "Estimated damage" in page
         with site.at("finn@acme.example") as finn:
             theirs = finn.get("/changes/RC-1").text
         assert told["worst"][0]["case"] in theirs
         assert "Estimated damage" not in theirs
+
+
+def test_a_judge_is_named_on_the_form(open_site: Any, tmp_path: Path) -> None:
+    with open_site(tmp_path / "home", traffic=tmp_path / "traffic") as site, site.at("rae@acme.example") as rae:
+        owner = authenticate(site.ctx, create_token(site.ctx, site.admin, email="rae@acme.example")["token"])
+        letter = [{"id": "letter", "prompt": "Decline politely.", "rubric": [{"name": "tone", "text": "Stays kind."}]}]
+        import_golden(site.ctx, owner, workflow="fnol-triage", name="letters", body=json.dumps(letter).encode())
+        asked = {**FIELDS, "golden": "letters", "golden_margin": "0.3"}
+
+        def sent(**more: str) -> Any:
+            return rae.post("/changes/new", asked | more, page="/changes/new")
+
+        assert "1 cases of golden set letters have only a rubric" in sent().text
+        assert "judge budget is given, and no judge" in sent(judge_budget="2").text
+        kept = sent(judge="haiku", judge_budget="2").text
+        assert "cannot read judge" in kept
+        assert re.search(r'name="judge" list="models" value="haiku"', kept)
+        assert re.search(r'name="judge_budget" inputmode="decimal" value="2"', kept)
+        assert "is asked at its endpoint, whatever the region" in sent(judge="anthropic/claude-haiku-4-5@us-east-1").text
+        assert "is of the same family (openai)" in sent(judge="openai/gpt-4o-mini").text
+        assert "nobody knows the family of judge acme-7" in sent(judge="self/acme-7").text
+        made = sent(judge="anthropic/claude-haiku-4-5", judge_budget="2")
+        assert made.headers["location"] == "/changes/RC-1", made.text
+        plan = show_change(site.ctx, "RC-1")["plan"]
+        assert {name: plan["judge"][name] for name in ("endpoint", "provider", "model", "family", "budget_pico")} == {
+            "endpoint": "gateway-shadow", "provider": "anthropic", "model": "claude-haiku-4-5", "family": "anthropic", "budget_pico": "2000000000000",
+        }  # fmt: skip
+        assert "claude-haiku-4-5" in rae.get("/changes/RC-1").text
