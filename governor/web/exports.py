@@ -35,7 +35,7 @@ Accrual = Annotated[bool, Parameter(query="accrual")]
 
 @dataclass(frozen=True)
 class ExportRow:
-    """path: the file; digest: its `.sha256`."""
+    """path: the file; digest: its `.sha256`. name: the format, and what tells two files of it apart."""
 
     name: str
     words: str
@@ -52,10 +52,11 @@ def export_rows(month: str, *, accrual: bool = False) -> list[ExportRow]:
         base = f"/periods/{month}/exports/{quote(name, safe='')}"
         words = f"FOCUS {name.removeprefix(FOCUS)} as CSV" if name.startswith(FOCUS) else WORDS.get(name, name)
         query = "?accrual=true" if accrual else ""
-        rows.append(ExportRow(name, words, base + query, f"{base}/sha256{query}"))
+        shown = f"{name}.csv" if name.startswith(FOCUS) else name
+        rows.append(ExportRow(shown, words, base + query, f"{base}/sha256{query}"))
         if name.startswith(FOCUS):
             version = name.removeprefix(FOCUS)
-            rows.append(ExportRow(name, f"FOCUS {version} as Parquet", f"{base}?parquet=true", f"{base}/sha256?parquet=true"))
+            rows.append(ExportRow(f"{name}.parquet", f"FOCUS {version} as Parquet", f"{base}?parquet=true", f"{base}/sha256?parquet=true"))
     return rows
 
 

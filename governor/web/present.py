@@ -102,6 +102,14 @@ def words(value: str | None) -> str:
     return (value or DASH).replace("_", " ")
 
 
+def span(seconds: Any) -> str:
+    """A length of time in its largest whole unit from two on: `90 seconds`, `28 days`."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if float(seconds) >= 2 * size:
+            return f"{round(float(seconds) / size):,} {unit}"
+    return plural(round(float(seconds)), "second")
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
@@ -120,6 +128,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "digest": digest,
     "words": words,
     "plural": plural,
+    "span": span,
     "tone": state_tone,
     "state_label": state_label,
     "verb": verb_words,

@@ -50,3 +50,8 @@ def test_pico_and_plural() -> None:
         "2 entries",
     )
     assert present.model_name("openai/gpt-4o", "openai") == "gpt-4o"
+
+
+def test_a_span_is_in_a_unit_people_read() -> None:
+    told = [present.span(seconds) for seconds in (0.4, 1, 90, 120, 7_199, 7_200, 172_799, 2_401_778.5)]
+    assert told == ["0 seconds", "1 second", "90 seconds", "2 minutes", "120 minutes", "2 hours", "48 hours", "28 days"]
