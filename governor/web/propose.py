@@ -12,7 +12,8 @@ from litestar.response import Redirect
 from governor.actions.context import Actor, Context
 from governor.actions.golden_sets import list_golden
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import month_view, newest_month
+from governor.actions.month_view import newest_month
+from governor.actions.priced_models import priced_models
 from governor.actions.propose import PROPOSERS, propose, read_candidate
 from governor.actions.registry import route_name
 from governor.errors import GovernorError, Invalid
@@ -41,9 +42,7 @@ def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: Gove
     for row in list_golden(ctx):
         if not row["withdrawn"]:
             newest.setdefault(row["set"], row)
-    seen = {
-        route_name(group.provider, group.model) for group in month_view(ctx, newest_month(ctx)).groups if group.price_status == "priced"
-    }
+    seen = {route_name(provider, model) for provider, model in priced_models(ctx, newest_month(ctx))}
     return ProposePage(
         workflows=[
             {"id": one.id, "owner": one.owner, "routes": [route_name(route.provider, route.model) for route in one.routes]}

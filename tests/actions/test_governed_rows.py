@@ -17,6 +17,7 @@ from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
 from governor.actions.govern import GovernedMonth, govern_month
 from governor.actions.governed_rows import KEPT, known_rows, remember_rows, rows_of
 from governor.actions.import_prices import import_prices
+from governor.actions.priced_models import priced_models
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.catalog import parse_documents
 from governor.errors import PolicyRefused
@@ -174,6 +175,16 @@ def test_undecided_for_want_of_an_answer_is_asked_again(ctx: Context, monkeypatc
         patch.setattr(RegorusEngine, "decide_many", lambda _engine, _path, inputs: [None for _ in inputs])
         assert {group.decision.status for group in govern_month(ctx, OCTOBER).groups} == {"undecided"}
     assert "violation" in {group.decision.status for group in govern_month(ctx, OCTOBER).groups}
+
+
+def test_the_models_a_form_proposes_are_those_of_the_governed_month(ctx: Context) -> None:
+    for size in (0, 300):
+        if size:
+            ctx.lake.ingest("batch-2", [batch(1000, size)], NOW)
+        months = both(ctx)
+        expected = {(group.provider, group.model) for group in months[0].groups if group.price_status == "priced"}
+        assert priced_models(ctx, OCTOBER) == expected == {("openai", "gpt-4o"), ("openai", "gpt-4.1")}
+        assert len({group.model for group in months[0].groups}) == 3
 
 
 def test_rows_are_the_tables_own(monkeypatch: pytest.MonkeyPatch) -> None:

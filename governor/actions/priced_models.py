@@ -1,0 +1,46 @@
+"""The models of a month that the book prices: what a form proposes as candidates, without governing the month.
+
+Owns: which rows need rating (one priced row of a model is enough). Does not own: what a row costs (price_row.py), the rows (store/lake).
+Invariants: the models are those of the governed month's priced groups, whose rows it reads; nobody is attributed and policy is not asked.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from governor.actions.context import Context
+from governor.actions.governed_rows import COLUMNS, TOKENS, rows_of
+from governor.actions.import_prices import load_book
+from governor.actions.load_catalog import catalog_as_of, load_timeline
+from governor.actions.price_row import counted, price_row
+from governor.actions.remembered import remembered
+from governor.attribution import SUGGESTION_FIELDS, rule_fields
+from governor.chargeback.period import month_bounds
+from governor.prices.rate import Usage
+
+Model = tuple[str | None, str | None]  # provider, model
+RATED: Final = tuple(name for name in COLUMNS if name != "examples")
+
+
+def priced_models(ctx: Context, period: str) -> set[Model]:
+    """Raises Invalid for a malformed period."""
+    return cast(set[Model], remembered(ctx, f"models/{period}", lambda: _priced(ctx, period)))
+
+
+def _priced(ctx: Context, period: str) -> set[Model]:
+    start, end = month_bounds(period, catalog_as_of(ctx).organization.billing_zone)
+    timeline = load_timeline(ctx, start, end)
+    book = load_book(ctx, timeline.at(end))
+    bands, epochs = book.bands(), [start, *sorted({at for at in (*timeline.boundaries, *book.boundaries(start, end)) if start < at < end})]
+    names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)} or SUGGESTION_FIELDS)
+    zone = timeline.at(end).organization.billing_zone
+    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=epochs[1:], bands=bands, day_zone=zone)
+    found: set[Model] = set()
+    for values in rows_of(facts, RATED):
+        row = dict(zip(RATED, values, strict=True))
+        model = (row["provider"], row["model"])
+        if model not in found:
+            usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
+            if price_row(row, book, epochs[row["epoch"]], usage, bands=bands)[0].status == "priced":
+                found.add(model)
+    return found
