@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from governor.ports import Batch
 from governor.store import lake_ends, lake_facts, lake_ingest, lake_read, lake_slices, lake_tables
 from governor.store.lake_attach import Place, attach
+from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
 from governor.store.lake_stage import Stage
@@ -124,7 +125,7 @@ class Lake:
 
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             at = lake_read.snapshot_id(connection)
-            calls = f"lake.calls AT (VERSION => {at})"
+            calls = stored_at(at)
             query = of(boundaries, relative=True).replace("{calls}", calls)
             found = lake_slices.sliced(connection, self.place, self._kept, lambda _first, _last: query, start, end, at, shape)
             if found is None:

@@ -12,13 +12,14 @@ from typing import Any, Final
 import duckdb
 
 from governor.store.lake_attach import Place
+from governor.store.lake_files import files_at, stored_at
 
 DAY: Final = timedelta(days=1)
 
 
 def ends(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int, *, bearing: bool) -> tuple[datetime, datetime] | None:
     """(first, last) start_time at the snapshot, of all calls or of those that bear cost; None where there is none."""
-    calls = f"lake.calls AT (VERSION => {int(snapshot)})"
+    calls = stored_at(snapshot)
     counts = "cost_bearing" if bearing else "true"
     stated = _stated(connection, place, snapshot)
     if stated is None:
@@ -46,19 +47,10 @@ def _walk(connection: duckdb.DuckDBPyConnection, sql: str, least: datetime, most
 
 def _stated(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int) -> tuple[datetime, datetime] | None:
     """The bounds of start_time over the files of the snapshot; None where there is no file or one is silent. Wide where rows were deleted."""
-    catalog = f'"__ducklake_metadata_lake"."{place.schema if place.on_postgres else "main"}"'
-    [row] = _rows(
-        connection,
-        f"""SELECT count(*) AS files, count(s.min_value) AS least, count(s.max_value) AS most,
-            min(s.min_value::TIMESTAMPTZ) AS first, max(s.max_value::TIMESTAMPTZ) AS last
-        FROM {catalog}.ducklake_data_file f
-        JOIN {catalog}.ducklake_table t ON t.table_id = f.table_id AND t.table_name = 'calls' AND t.end_snapshot IS NULL
-        JOIN {catalog}.ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'start_time' AND c.end_snapshot IS NULL
-        LEFT JOIN {catalog}.ducklake_file_column_stats s ON s.data_file_id = f.data_file_id AND s.column_id = c.column_id
-        WHERE f.begin_snapshot <= $at AND (f.end_snapshot IS NULL OR f.end_snapshot > $at)""",
-        at=snapshot,
-    )
-    return (row["first"], row["last"]) if row["files"] and row["least"] == row["most"] == row["files"] else None
+    files = files_at(connection, place, snapshot)
+    first = [file.first for file in files if file.first is not None]
+    last = [file.last for file in files if file.last is not None]
+    return (min(first), max(last)) if files and len(first) == len(last) == len(files) else None
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, **values: Any) -> list[dict[str, Any]]:

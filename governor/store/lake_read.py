@@ -19,6 +19,7 @@ from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
 from governor.store.lake_claims import seen_with_claims
+from governor.store.lake_files import stored_at
 
 _ORDER: Final = "start_time, record_id"
 NEVER: Final = datetime(1, 1, 2, tzinfo=UTC)  # the end of a window that holds nothing
@@ -44,12 +45,12 @@ class CallFilter:
 
 def calls_at(snapshot: int | None) -> str:
     """The relation of calls, now or as of a snapshot, with what their other witnesses supplied."""
-    return seen_with_claims("lake.calls" if snapshot is None else f"lake.calls AT (VERSION => {int(snapshot)})")
+    return seen_with_claims(stored_at(snapshot))
 
 
 def calls_between(connection: duckdb.DuckDBPyConnection, snapshot: int, start: datetime, end: datetime) -> str:
     """The relation of calls for a question about [start, end) that does not ask what was filled: plain, a third cheaper, where nothing was."""
-    relation = f"lake.calls AT (VERSION => {int(snapshot)})"
+    relation = stored_at(snapshot)
     sql = f"SELECT 1 FROM {relation} WHERE filled.columns IS NOT NULL AND start_time >= $start AND start_time < $end LIMIT 1"
     return calls_at(snapshot) if connection.execute(sql, {"start": start, "end": end}).fetchone() else f"(FROM {relation})"
 
@@ -68,9 +69,8 @@ def _with_times(connection: duckdb.DuckDBPyConnection, wanted: CallFilter) -> Ca
     """Where only ids are asked for, also from when to when: the hashes of ids are read in a moment, the ids themselves are most of the lake's bytes."""
     if not wanted.record_ids or (wanted.start, wanted.end) != (None, None):
         return wanted
-    relation = "lake.calls" if wanted.snapshot is None else f"lake.calls AT (VERSION => {int(wanted.snapshot)})"
     sql = f"""SELECT min(start_time) AS first, max(start_time) + INTERVAL 1 MICROSECOND AS past
-        FROM (FROM {relation}) AS c SEMI JOIN (SELECT md5_number_lower(unnest($ids)) AS record_hash) AS h USING (record_hash)"""
+        FROM (FROM {stored_at(wanted.snapshot)}) AS c SEMI JOIN (SELECT md5_number_lower(unnest($ids)) AS record_hash) AS h USING (record_hash)"""
     [near] = table(connection, sql, {"ids": list(wanted.record_ids)}).to_pylist()
     if near["first"] is None:
         return replace(wanted, start=NEVER, end=NEVER)

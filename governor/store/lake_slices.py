@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from pyarrow import feather
 
 from governor.store.lake_attach import Place
+from governor.store.lake_files import files_at
 
 DAY: Final = timedelta(days=1)
 LEAST: Final = 1_000_000  # rows in the files concerned, below which a question is asked directly
@@ -82,29 +83,13 @@ def sliced(
 
 def spans_of(connection: duckdb.DuckDBPyConnection, place: Place, start: datetime, end: datetime, snapshot: int) -> list[Span] | None:
     """The days of [start, end) with the files of each; None where they hold few rows."""
-    catalog = f'"__ducklake_metadata_lake"."{place.schema if place.on_postgres else "main"}"'
-    found = connection.execute(
-        f"""SELECT f.path || '|' || coalesce(d.path, '') || '|' ||
-                CASE WHEN f.partial_max IS NULL THEN '' ELSE least(f.partial_max, $at)::VARCHAR END AS name, f.record_count,
-            s.min_value::TIMESTAMPTZ AS first, s.max_value::TIMESTAMPTZ AS last
-        FROM {catalog}.ducklake_data_file f
-        JOIN {catalog}.ducklake_table t ON t.table_id = f.table_id AND t.table_name = 'calls' AND t.end_snapshot IS NULL
-        JOIN {catalog}.ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'start_time' AND c.end_snapshot IS NULL
-        LEFT JOIN {catalog}.ducklake_file_column_stats s ON s.data_file_id = f.data_file_id AND s.column_id = c.column_id
-        LEFT JOIN {catalog}.ducklake_delete_file d
-            ON d.data_file_id = f.data_file_id AND d.begin_snapshot <= $at AND (d.end_snapshot IS NULL OR d.end_snapshot > $at)
-        WHERE f.begin_snapshot <= $at AND (f.end_snapshot IS NULL OR f.end_snapshot > $at) ORDER BY 1""",
-        {"at": snapshot},
-    ).to_arrow_table()
-    files = [tuple(row.values()) for row in found.to_pylist()]
-    near = [row for row in files if row[2] is None or row[3] is None or (row[2] < end and row[3] >= start)]
-    if sum(row[1] for row in near) < LEAST:
+    near = [file for file in files_at(connection, place, snapshot) if file.may_hold(start, end)]
+    if sum(file.rows for file in near) < LEAST:
         return None
     spans, at = [], start.astimezone(UTC)
     while at < end:
         until = min(at.replace(hour=0, minute=0, second=0, microsecond=0) + DAY, end.astimezone(UTC))
-        names = [row[0] for row in near if row[2] is None or row[3] is None or (row[2] < until and row[3] >= at)]
-        spans.append(Span(at, until, "\n".join(names)))
+        spans.append(Span(at, until, "\n".join(file.name for file in near if file.may_hold(at, until))))
         at = until
     return spans
 
