@@ -60,6 +60,17 @@ NEXT: Final[Mapping[State, str]] = {
     State.VERIFIED: "nothing is left to do; `governor change verify ID` looks again",
     State.DRIFTED: "look at `governor findings`, correct the route in your gateway, then run `governor change verify ID`",
 }
+# A draft whose last run ended without a verdict: the plan is fixed, so the same run would end the same way unless something outside it changes.
+AFTER_STOP: Final[Mapping[str, str]] = {
+    "aborted_budget": "propose the change again with a larger budget: this plan cannot be finished with its own",
+    "aborted_policy": "propose a candidate that policy allows for this data, or have the rules changed and run `governor change shadow ID` again",
+    "invalid_baseline": "find out why the current model does not hold still, then run `governor change shadow ID` again",
+}
+
+
+def next_step(state: str, last_run: str = "") -> str:
+    """What to do now, in words; last_run: status of the newest run."""
+    return AFTER_STOP.get(last_run, NEXT[State(state)]) if state == State.DRAFT else NEXT[State(state)]
 
 
 @dataclass(frozen=True)

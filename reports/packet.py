@@ -18,7 +18,7 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
-from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, OUTCOMES, STATES, VERDICTS
+from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, STATES, VERDICTS
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 GOLDEN_ROWS: Final = 20
@@ -85,7 +85,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict,
         "word": word,
         "word_tone": word_tone,
-        "outcome": outcome(verdict),
+        "outcome": verdict.get("sentence") or "No shadow test is on record.",
         "metrics": metric_rows(verdict.get("metrics") or []),
         "excluded": [f"{count} {EXCLUDED.get(name, name)}" for name, count in (verdict.get("states") or {}).items() if name != "done"],
         "counted": counted(document.get("decisions", [])),
@@ -180,15 +180,6 @@ def counted(decisions: Sequence[Mapping[str, Any]]) -> str:
     return who if len(people) == different else f"{len(people)} by {who}"
 
 
-def outcome(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence. Where nothing is open but the golden set, the sampled calls did decide, and it says so."""
-    word = str(verdict.get("verdict", ""))
-    left = {one["name"] for one in verdict.get("metrics") or [] if one.get("critical", True) and one.get("status") == "inconclusive"}
-    if word == "inconclusive" and left == {"golden"}:
-        word = "golden_open"
-    return OUTCOMES.get(word, "No shadow test is on record.").format(n=_count(verdict))
-
-
 def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The lines of the metrics table; all intervals are drawn to one scale, so that lengths may be compared down the page."""
     reach = max((reach_of(metric) for metric in metrics), default=0.0)
@@ -231,10 +222,6 @@ def plot(metric: Mapping[str, Any], reach: float) -> dict[str, float] | None:
         return None
     names = ("middle", "low", "high", "limit", "zero")
     return {name: round((value + reach) / (2 * reach) * WIDTH, 2) for name, value in zip(names, (*found, 0.0), strict=True)}
-
-
-def _count(verdict: Mapping[str, Any]) -> str:
-    return f"{verdict.get('n_pairs', verdict.get('n_prefix', 0)):,}" if verdict else "0"
 
 
 def points(value: Any) -> str:

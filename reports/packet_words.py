@@ -61,13 +61,3 @@ EVENTS: Final = {
     "change:drift": "Drift found in later traffic",
     "packet:issue": "Earlier packet issued",
 }
-OUTCOMES: Final = {
-    "pass": "The shadow test passed: on {n} real calls the candidate kept every promise that was fixed before the test.",
-    "fail": "The shadow test failed: on {n} real calls the candidate broke at least one promise that was fixed before the test.",
-    "inconclusive": "The shadow test did not decide: {n} real calls are not enough evidence either way.",
-    "golden_open": "The shadow test did not decide: on {n} real calls the candidate kept every promise, but its cases with a known answer leave open whether it"
-    " loses more of them than allowed.",
-    "invalid_baseline": "The shadow test is void: the current model does not answer as it did when the traffic was recorded.",
-    "aborted_budget": "The shadow test stopped after {n} calls because its spending limit was reached.",
-    "aborted_policy": "The shadow test stopped: policy forbids sending most of the sampled calls to the candidate.",
-}

@@ -16,7 +16,7 @@ from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import shadow_progress
 from governor.actions.show_golden import report_of
-from governor.changes import NEXT, Person, State, may_decide, who_may
+from governor.changes import Person, State, may_decide, next_step, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
 from governor.store.rows import people
@@ -37,7 +37,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
     return {
         "id": change.id,
         "state": change.state,
-        "next": NEXT[State(change.state)],
+        "next": next_step(change.state, found.runs[-1].status if found.runs else ""),
         "sentence": sentence(request, found),
         "workflow": change.workflow_id,
         "owner": found.docket.owner,
@@ -63,7 +63,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         "representativeness": representativeness(json.loads(change.plan) if change.plan else {}, found.verdict),
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
         "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
-        "verdict": {"sentence": verdict_sentence(found.verdict), **found.verdict} if found.verdict else None,
+        "verdict": found.verdict or None,
         "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],
         "approvals": [
@@ -189,6 +189,7 @@ def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:
         "started_at": run.started_at.isoformat() if run.started_at else None,
         "finished_at": run.finished_at.isoformat() if run.finished_at else None,
         "verdict": json.loads(run.verdict).get("verdict") if run.verdict else None,
+        "sentence": json.loads(run.verdict).get("sentence") if run.verdict else None,
     }
 
 
@@ -209,16 +210,3 @@ def sentence(request: dict[str, Any], found: Assessment) -> str:
         f"{found.change.requester_email} asks to move {found.change.workflow_id} from {route_text(request['baseline'])} "
         f"to {route_text(request['candidate'])}: {request['reason']}"
     )
-
-
-def verdict_sentence(verdict: dict[str, Any]) -> str:
-    """The verdict in words; numbers as the evidence states them."""
-    cost = verdict.get("cost") or {}
-    money = f"; saves {cost['monthly_savings_usd']} USD a month" if cost.get("monthly_savings_usd") else ""
-    words = {
-        "pass": "the candidate is not worse than the margins agreed beforehand",
-        "fail": "the candidate is worse than a margin agreed beforehand",
-        "inconclusive": "the evidence does not decide",
-    }
-    said = words.get(str(verdict.get("verdict")), "the run gave no verdict")
-    return f"{said} ({verdict.get('n_pairs', 0)} pairs of {verdict.get('n_planned', 0)} planned){money}"

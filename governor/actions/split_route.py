@@ -27,6 +27,11 @@ from governor.shadow.statistics import pairs_needed
 from governor.store.lake_facts import key_expression
 
 SHOWN_SEGMENTS: Final = 60
+CAUTIONS: Final = {
+    "golden_lost": "The candidate lost the golden set, which was asked of the whole route and is no part of this split.",
+    "golden_open": "The golden set, which was asked of the whole route and is no part of this split, is not decided.",
+    "variety": "The candidate's answers hardly differ from one another, which no part of the traffic makes better.",
+}
 
 
 def split_route(ctx: Context, change_id: str, *, by: Sequence[str] = (), confirm_on: str = "") -> dict[str, Any]:
@@ -34,15 +39,16 @@ def split_route(ctx: Context, change_id: str, *, by: Sequence[str] = (), confirm
 
     by: fields to cut by, coarse to fine; confirm_on: a later change of the same routes whose pairs confirm. Raises MissingEvidence without a finished run.
     """
-    plan, pairs = evidence_of(ctx, change_id)
+    plan, pairs, verdict = evidence_of(ctx, change_id)
     names = check_fields(by) if by else ()
     if confirm_on and confirm_on.strip() != change_id.strip():
-        other, fresh_pairs = evidence_of(ctx, confirm_on)
+        other, fresh_pairs, later = evidence_of(ctx, confirm_on)
+        verdicts = [verdict, later]
         refuse_other_routes(plan, other)
         seen = {trace_of(plan, pair) for pair in pairs}
         choosing_pairs, fresh_pairs = pairs, [pair for pair in fresh_pairs if trace_of(other, pair) not in seen]
     else:
-        other = plan
+        other, verdicts = plan, [verdict]
         choosing_pairs = [pair for pair in pairs if chooses(plan.seed, trace_of(plan, pair))]
         fresh_pairs = [pair for pair in pairs if not chooses(plan.seed, trace_of(plan, pair))]
     asked = names or DEFAULT
@@ -56,18 +62,25 @@ def split_route(ctx: Context, change_id: str, *, by: Sequence[str] = (), confirm
     if QUALITY not in margins:
         raise Invalid(f"the plan of {change_id} promises nothing about quality, so no part of the traffic can be confirmed")
     scored, frontier = split(choosing, fresh, margins, ALPHA)
-    return document(plan, change_id, confirm_on, names, choosing, fresh, scored, frontier, margins, ALPHA)
+    return document(plan, change_id, confirm_on, names, choosing, fresh, scored, frontier, margins, ALPHA, caution_of(verdicts))
 
 
-def evidence_of(ctx: Context, change_id: str) -> tuple[ReplayPlan, list[Pair]]:
+def caution_of(verdicts: Sequence[dict[str, Any]]) -> str:
+    """Why a part that holds on sampled calls is no go all the same: "golden_lost", "golden_open", "variety" or nothing. What the split cannot test stands."""
+    golden = {one["status"] for found in verdicts for one in found["metrics"] if one["kind"] == "golden"}
+    held = ("golden_lost", "fail" in golden), ("variety", any(found["decided_by"] == "variety" for found in verdicts))
+    return next((name for name, holds in (*held, ("golden_open", "inconclusive" in golden)) if holds), "")
+
+
+def evidence_of(ctx: Context, change_id: str) -> tuple[ReplayPlan, list[Pair], dict[str, Any]]:
+    """Plan, pairs and verdict of the newest finished run."""
     with ctx.rows.session() as session:
         change = find_change(session, ctx.org, change_id)
         files = {item.name: item.body for item in evidence_files(session, ctx.org, change.id)}
     if "pairs.jsonl" not in files:
         raise MissingEvidence(f"{change_id} has no finished shadow run", hint=f"`governor change shadow {change_id} --wait` makes one")
-    return ReplayPlan.parse(json.loads(files["plan.json"])), [
-        Pair.parse(json.loads(line)) for line in files["pairs.jsonl"].splitlines() if line
-    ]
+    pairs = [Pair.parse(json.loads(line)) for line in files["pairs.jsonl"].splitlines() if line]
+    return ReplayPlan.parse(json.loads(files["plan.json"])), pairs, json.loads(files["verdict.json"])
 
 
 def refuse_other_routes(plan: ReplayPlan, other: ReplayPlan) -> None:
@@ -100,6 +113,7 @@ def document(
     frontier: Sequence[Confirmed],
     margins: dict[str, float],
     alpha: float,
+    caution: str,
 ) -> dict[str, Any]:
     best = recommended(frontier)
     status = "recommended" if best else "nothing_fits" if not any(one.chosen.fits for one in frontier) else "not_confirmed"
@@ -111,7 +125,8 @@ def document(
         "workflow": plan.workflow_id,
         "candidate": f"{plan.candidate.provider}/{plan.candidate.model}",
         "status": status,
-        "sentence": sentence(plan, best, fresh, monthly, status, least_fresh(margins, alpha)),
+        "caution": caution if best else "",
+        "sentence": sentence(plan, best, fresh, monthly, status, least_fresh(margins, alpha), caution),
         "fields": list(names),
         "margin": text(margins[QUALITY]),
         "alpha": text(alpha),
@@ -123,7 +138,7 @@ def document(
         "segments": [segment_line(one, best) for one in scored[:SHOWN_SEGMENTS]],
         "segments_total": len(scored),
         "predicate": found,
-        "rego": rego(change_id, found) if found else None,
+        "rego": "".join(f"# {CAUTIONS[name]}\n" for name in [caution] if name) + rego(change_id, found) if found else None,
     }
 
 
@@ -173,7 +188,10 @@ def segment_line(one: Score, best: Confirmed | None) -> dict[str, Any]:
     }
 
 
-def sentence(plan: ReplayPlan, best: Confirmed | None, fresh: Sequence[Trial], monthly: Decimal, status: str, least: int) -> str:
+def sentence(
+    plan: ReplayPlan, best: Confirmed | None, fresh: Sequence[Trial], monthly: Decimal, status: str, least: int, caution: str = ""
+) -> str:
+    """A part that holds reads as something to do only where nothing speaks against it."""
     name = f"{plan.candidate.provider}/{plan.candidate.model}"
     if best is not None:
         money = (
@@ -181,11 +199,14 @@ def sentence(plan: ReplayPlan, best: Confirmed | None, fresh: Sequence[Trial], m
             if best.savings
             else ""
         )
-        return (
-            f"{name} can take {best.share * 100:.0f} % of {plan.workflow_id}{money}: on {len(fresh):,} fresh pairs the whole route changed by"
-            f" {best.quality * 100:+.1f} points (95 % from {best.interval.low * 100:+.1f}) and kept every promise"
-            f"{' made of sampled calls. The golden set was asked of the whole route and is no part of this' if plan.golden else ''}."
+        shown = (
+            f"on {len(fresh):,} fresh pairs the whole route changed by {best.quality * 100:+.1f} points (95 % from"
+            f" {best.interval.low * 100:+.1f}) and kept every promise made of sampled calls"
         )
+        if caution:
+            return f"Do not move a part yet: {CAUTIONS[caution]} By sampled calls alone {best.share * 100:.0f} % of {plan.workflow_id} would hold: {shown}."
+        also = " The golden set, which it kept, was asked of the whole route and is no part of this." if plan.golden else ""
+        return f"{name} can take {best.share * 100:.0f} % of {plan.workflow_id}{money}: {shown}.{also}"
     if status == "nothing_fits":
         return f"No part of {plan.workflow_id} looks safe enough to move to {name} with these fields."
     if len(fresh) < least:

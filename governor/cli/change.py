@@ -85,7 +85,9 @@ def shadow(
     started = start_shadow(context, session.actor(), change_id)
     if wait:
         started |= await_run(session, started, timeout)
-    session.print(started, f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}")
+    words = [f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}"]
+    words += [f"{started['verdict']}: {started['sentence']}", f"Next: {started['next']}"] if started.get("sentence") else []
+    session.print(started, "\n".join(words))
 
 
 def await_run(session: Session, started: dict[str, Any], timeout: int) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def await_run(session: Session, started: dict[str, Any], timeout: int) -> dict[s
         raise Unavailable(
             f"run {run['id']} could not be done: {run['error']}", hint="mend the cause and run `governor change shadow` again"
         )
-    return {"state": shown["state"], "status": run["status"], "verdict": run["verdict"], "digest": shown["digest"]}
+    said = {name: run[name] for name in ("status", "verdict", "sentence")}
+    return {"state": shown["state"], **said, "next": shown["next"], "digest": shown["digest"]}
 
 
 @app.command("show")

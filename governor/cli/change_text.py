@@ -26,7 +26,9 @@ def print_change(shown: dict[str, Any]) -> None:
     if shown["verdict"]:
         lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
     elif shown["runs"]:
-        lines.append(f"shadow  run {shown['runs'][-1]['status']}")
+        last = shown["runs"][-1]
+        lines.append(f"shadow  run {last['status']}{': ' + last['sentence'] if last['sentence'] else ''}")
+        lines += [f"        problem: {last['error']}"] if last["error"] else []
     spoken = shown["representativeness"]
     if spoken:
         lines.append(f"speaks  for {share_words(spoken)} of the workflow in the window")

@@ -1,38 +1,97 @@
 """A verdict in one sentence, for people who decide.
 
-Owns: the words. Does not own: any number. Invariants: says what was claimed, on how much, and what was not decided; never more than the verdict says.
+Owns: the words, for the evidence, the page, the terminal and the packet's report alike. Does not own: any number. Invariants: says what was claimed, on how
+much, and what was not decided; never more than the verdict says; where there is no verdict it says why and what would get one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from governor.shadow.plan import ReplayPlan
 
-STOPPED = {
-    "aborted_budget": "The budget was used up before the plan was finished; there is no verdict.",
-    "aborted_policy": "Policy let too few of the traces leave; there is no verdict.",
-    "invalid_baseline": "The baseline did not behave like production, so nothing can be compared with it; there is no verdict.",
+EXCUSES: Final = {
+    "excluded_policy": "kept back by policy",
+    "excluded_content": "whose content is gone",
+    "excluded_params": "with parameters a route does not take",
 }
 
 
 def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
     word = str(document["verdict"])
     if word in STOPPED:
-        return STOPPED[word]
+        return STOPPED[word](plan, document)
+    golden = next((one for one in document["metrics"] if one["kind"] == "golden" and one["critical"]), None)
+    if not document["n_pairs"]:
+        return nothing_compared(document)
     pairs = f"{document['n_pairs']:,} replayed calls"
+    asked = pairs if golden is None or not golden["n"] else f"{pairs} and {golden['n']:,} golden cases"
     by_status: dict[str, list[str]] = {"fail": [], "inconclusive": [], "pass": [], "not_applicable": []}
     for metric in document["metrics"]:
         if metric["critical"]:
             by_status[metric["status"]].append(described(metric))
     if word == "pass":
-        return f"On {pairs}, {name(plan)} lost no more than allowed on every promise{saving(document)}."
+        return f"On {asked}, {name(plan)} lost no more than allowed on every promise{saving(document)}."
     if word == "fail":
         why = "; ".join(by_status["fail"]) or "its answers hardly differ from one another"
-        return f"On {pairs}, {name(plan)} did worse than allowed: {why}."
-    return f"{pairs} do not decide {'; '.join(by_status['inconclusive']) or 'it'}.{more(document.get('still_needed') or {})}"
+        return f"On {asked}, {name(plan)} did worse than allowed: {why}."
+    open_golden = described(golden) if golden is not None and golden["status"] == "inconclusive" else ""
+    left = [one for one in by_status["inconclusive"] if one != open_golden]
+    if open_golden and not left:
+        return (
+            f"On {pairs}, {name(plan)} kept every promise, but {golden_cases(golden)} leave open whether it loses more of them than allowed:"
+            f" {open_golden}. More calls do not settle that; a new proposal with more cases does."
+        )
+    also = f" {golden_cases(golden).capitalize()} are open too: {open_golden}." if open_golden else ""
+    return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {})}{also}"
+
+
+def golden_cases(golden: Mapping[str, Any] | None) -> str:
+    return f"its {golden['n']:,} golden cases" if golden is not None and golden["n"] else "its golden cases"
+
+
+def nothing_compared(document: Mapping[str, Any]) -> str:
+    why = ", ".join(f"{n:,} {EXCUSES[state]}" for state, n in document["states"].items() if state in EXCUSES)
+    return f"No sampled call was compared{f' ({why})' if why else ''}, so nothing is known of the candidate."
+
+
+def out_of_budget(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
+    budget = format((Decimal(plan.budget_pico) / 10**12).normalize(), "f")
+    done = f"{document['n_pairs']:,} of {document['n_planned']:,} planned calls were compared"
+    return f"The budget of ${budget} was too small: {done}; there is no verdict. A new proposal with a larger budget would get one."
+
+
+def out_of_policy(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
+    denied = document["states"].get("excluded_policy", 0)
+    return (
+        f"Policy kept back {denied:,} of {document['n_prefix']:,} sampled calls, so the rest would speak for too little; there is no verdict."
+        f" Policy must allow {name(plan)} this workflow's data, or another candidate be proposed."
+    )
+
+
+def no_baseline(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
+    arm = f"{plan.baseline.provider}/{plan.baseline.model}"
+    if document["decided_by"] == "unusable":
+        return (
+            f"The current model {arm} gave no usable answer to most of {document['n_pairs']:,} calls, so nothing can be compared with it; there is"
+            " no verdict. See that the endpoint serves it, then run again."
+        )
+    moved = [f"{words(one)} {percent(one['estimate'])} points" for one in document["repeat"]["metrics"] if one["drift"]]
+    if moved:
+        return (
+            f"Asked twice in this run, the current model {arm} differed from itself ({', '.join(moved)}), so a difference between routes would"
+            " mean nothing; there is no verdict. Find what changed at the endpoint, then run again."
+        )
+    moved = [f"{words(one)} {percent(one['estimate'])} points" for one in document["aa"]["metrics"] if one["drift"]]
+    return (
+        f"The current model {arm} no longer answers as recorded ({', '.join(moved)}), so its recording is no baseline; there is no verdict."
+        " A new proposal that replays the baseline would get one."
+    )
+
+
+STOPPED: Final = {"aborted_budget": out_of_budget, "aborted_policy": out_of_policy, "invalid_baseline": no_baseline}
 
 
 def more(needed: Mapping[str, Any]) -> str:
@@ -54,7 +113,11 @@ def name(plan: ReplayPlan) -> str:
 
 def described(metric: Mapping[str, Any]) -> str:
     low, high = (percent(bound) for bound in metric["ci95"])
-    return f"{metric['name'].replace('_', ' ')} {percent(metric['estimate'])} points [{low}, {high}], allowed -{percent(metric['margin']).lstrip('+')}"
+    return f"{words(metric)} {percent(metric['estimate'])} points [{low}, {high}], allowed -{percent(metric['margin']).lstrip('+')}"
+
+
+def words(metric: Mapping[str, Any]) -> str:
+    return "golden set" if metric["name"] == "golden" else str(metric["name"]).replace("_", " ")
 
 
 def saving(document: Mapping[str, Any]) -> str:

@@ -50,6 +50,11 @@ NEXT: Final = {
     "rejected": "This change was rejected. A new attempt is a new change.",
     "expired": "Approvals ran out before the cutover. A new attempt is a new change.",
 }
+AFTER_STOP: Final = {
+    "aborted_budget": "Next: propose the change again with a larger budget. This plan cannot be finished with its own.",
+    "aborted_policy": "Next: propose a candidate that policy allows for this data, or have the rules or the data class changed and run again.",
+    "invalid_baseline": "Next: find out why the current model does not hold still, then run again.",
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,9 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         may_reject=state == State.IN_REVIEW and change["you"]["may_reject"],
         may_move=bool(actor.roles & {"requester", "owner", "admin"}),
         packet=state in DECIDED,
-        next=NEXT.get(state, change["next"]),
+        next=AFTER_STOP.get(
+            change["runs"][-1]["status"] if state == State.DRAFT and change["runs"] else "", NEXT.get(state, change["next"])
+        ),
         split=split_part(ctx, change),
         segments=segment_rows(change),
         noise=noise_rows(change),

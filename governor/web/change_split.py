@@ -21,7 +21,12 @@ from governor.web.plots import Interval, interval_plot, reach
 WIDTH: Final = 560
 HEIGHT: Final = 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 34
-WORDS: Final = {"confirmed": "confirmed", "not_confirmed": "not confirmed", "not_tested": "not tested", "over_budget": "looks too risky"}
+WORDS: Final = {
+    "confirmed": "holds on fresh pairs",
+    "not_confirmed": "not confirmed",
+    "not_tested": "not tested",
+    "over_budget": "looks too risky",
+}
 TONES: Final = {"confirmed": "good", "not_confirmed": "warn", "not_tested": "plain", "over_budget": "bad"}
 CHECKS: Final = {"no_change_seen": "good", "drifted": "warn", "broken": "bad"}
 
@@ -44,10 +49,12 @@ def split_part(ctx: Context, change: dict[str, Any]) -> SplitPart | None:
         found = split_route(ctx, change["id"])
     except GovernorError as error:
         return SplitPart(None, Markup(""), [], error.message)
-    return SplitPart(found, frontier_plot(found["frontier"], Decimal(found["margin"])), [row(one) for one in found["frontier"]])
+    return SplitPart(
+        found, frontier_plot(found["frontier"], Decimal(found["margin"])), [row(one, found["caution"]) for one in found["frontier"]]
+    )
 
 
-def row(one: dict[str, Any]) -> dict[str, str]:
+def row(one: dict[str, Any], caution: str) -> dict[str, str]:
     saved = one["savings_ci95"]
     return {
         "share": whole(one["traffic_share"]),
@@ -56,7 +63,7 @@ def row(one: dict[str, Any]) -> dict[str, str]:
         "monthly": one["monthly_savings_usd"] or "",
         "quality": points(one["quality"]),
         "quality_interval": f"{points(one['quality_ci95'][0])} to {points(one['quality_ci95'][1])}",
-        "tone": TONES[one["status"]],
+        "tone": "plain" if caution and one["status"] == "confirmed" else TONES[one["status"]],
         "status": WORDS[one["status"]],
     }
 

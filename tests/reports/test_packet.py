@@ -49,7 +49,8 @@ def document() -> dict[str, Any]:
             "run": "r-1", "status": "done", "planned": 300, "plan_digest": "5d" * 32, "spent_pico": "4182000000000", "budget_pico": "20000000000000",
             "author": requester, "started_at": "2026-11-18T09:20:00.000000Z", "finished_at": "2026-11-18T10:01:00.000000Z",
             "verdict": {
-                "verdict": "pass", "decided_by": "final_test", "n_planned": 300, "n_prefix": 300, "n_pairs": 288, "price_book": "ab" * 32,
+                "verdict": "pass", "decided_by": "final_test", "n_planned": 300, "n_prefix": 300, "n_pairs": 288,
+                "sentence": "On 288 replayed calls, it lost no more than allowed.", "price_book": "ab" * 32,
                 "states": {"done": 288, "excluded_policy": 12},
                 "metrics": [
                     metric("quality", "-0.006944", "-0.024100", "0.009800", "0.030", "pass"),
@@ -110,7 +111,7 @@ def test_it_says_what_an_auditor_asks(document: dict[str, Any], tmp_path: Path) 
         pytest.skip("pdftotext is not installed on this machine")
     text = " ".join(done.stdout.split())
     for words in (
-        "RC-42: fnol-triage", "gpt-4o at openai", "claude-haiku-4-5 at anthropic", "Approved and cut over", "on 288 real calls",
+        "RC-42: fnol-triage", "gpt-4o at openai", "claude-haiku-4-5 at anthropic", "Approved and cut over", "On 288 replayed calls, it lost no more than allowed.",
         "Every role that policy asked for approved it", "Security the workflow's data is confidential", "\u22122.4 to +1.0", "8,412.55 USD",
         "20 November 2026, 15:02:11 UTC", "evidence read;", "severity field kept", "Position in the ledger", "governor packet verify",
         "What is not proven", "12 not allowed by policy", "2 people", document["change"]["digest"], document["evidence"][0]["sha256"],
@@ -129,16 +130,20 @@ def test_people_are_references_unless_a_recipient_is_named(document: dict[str, A
 @pytest.mark.parametrize(
     ("state", "verdict", "words"),
     [
-        ("rejected", "fail", "The shadow test failed"),
-        ("expired", "inconclusive", "did not decide"),
+        ("rejected", "fail", "Rejected"),
+        ("expired", "inconclusive", "Inconclusive"),
         ("drifted", "pass", "traffic drifted from it"),
-        ("approved", "aborted_budget", "spending limit was reached"),
+        ("approved", "aborted_budget", "Stopped: budget"),
     ],
 )
-def test_every_outcome_has_its_words(document: dict[str, Any], state: str, verdict: str, words: str) -> None:
+def test_every_outcome_has_its_words_and_the_sentence_of_the_evidence(
+    document: dict[str, Any], state: str, verdict: str, words: str
+) -> None:
     document["change"]["state"] = state
-    document["shadow"]["verdict"]["verdict"] = verdict
-    assert words in render_html(document)
+    document["shadow"]["verdict"] |= {"verdict": verdict, "sentence": f"What verdict.json says of {verdict}."}
+    page = render_html(document)
+    assert words in page
+    assert f"What verdict.json says of {verdict}." in page
 
 
 def test_absence_is_named_not_hidden(document: dict[str, Any]) -> None:
@@ -195,7 +200,7 @@ def test_golden_results_are_a_part_of_their_own(document: dict[str, Any]) -> Non
     assert render_pdf({**document, "golden": report}).startswith(b"%PDF")
 
 
-def test_an_open_golden_set_is_not_blamed_on_the_sample(document: dict[str, Any]) -> None:
+def test_a_promise_without_a_call_has_no_number(document: dict[str, Any]) -> None:
     def line(name: str, status: str) -> dict[str, Any]:
         return {"name": name, "status": status, "critical": True, "estimate": "-0.2", "ci95": ["-0.333", "0.1"], "margin": "0.05"}
 
@@ -203,10 +208,6 @@ def test_an_open_golden_set_is_not_blamed_on_the_sample(document: dict[str, Any]
         shadow = {**document["shadow"], "verdict": {**document["shadow"]["verdict"], "verdict": "inconclusive", "metrics": list(metrics)}}
         return " ".join(render_html({**document, "shadow": shadow}).split())
 
-    only = told(line("quality", "pass"), line("golden", "inconclusive"))
-    assert "the candidate kept every promise, but its cases with a known answer leave open" in only
-    both = told(line("quality", "inconclusive"), line("golden", "inconclusive"))
-    assert "are not enough evidence either way" in both
     never = told(line("tool_calls", "not_applicable"))
     assert "no such call" in never
     assert "33.3" not in never
