@@ -37,12 +37,15 @@ class Batch:
 
     calls: CALL_SCHEMA (ingest_batch_id, ingested_at null: the store fills them); rejected: REJECT_SCHEMA; spans: SPAN_SCHEMA
     (structure without a model call); content: CONTENT_SCHEMA.
+    received: the records of some rows of `calls` as they came, made when asked: (distinct records, an Arrow large_binary array with null where
+    they are not known; which of them each row is in). None where a source has no records of bytes.
     """
 
     calls: pa.Table
     rejected: pa.Table
     spans: pa.Table
     content: pa.Table
+    received: Callable[[Any], tuple[Any, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,15 @@ class Printed:
     media_type: str
     body: bytes
     control: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of a month in words. needs_customers: it has no row for a cost center whose customer nobody named."""
+
+    about: str
+    records: str  # focus | journal | events
+    needs_customers: bool
 
 
 class MonthPrinter(Protocol):

@@ -19,6 +19,7 @@ from governor.actions.context import Context
 from governor.actions.except_coverage import document as exception_document
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
+from governor.actions.period_way import period_way
 from governor.actions.remembered import remembered
 from governor.chargeback.period import month_bounds, month_of, next_month
 from governor.errors import NotFound, WrongState
@@ -80,6 +81,11 @@ def month_status(ctx: Context, month: str) -> dict[str, Any]:
     return cast(dict[str, Any], remembered(ctx, f"period/{month}", lambda: status(ctx, month)))
 
 
+def period_status(ctx: Context, month: str) -> dict[str, Any]:
+    """What closing would do now or did, and where the month stands on its way."""
+    return {**status(ctx, month), **period_way(ctx, month)}
+
+
 def show_period(ctx: Context, month: str) -> dict[str, Any]:
     """Status, frame, every exception ever signed, and who closed it. Raises Invalid for a malformed month."""
     frame = month_frame(ctx, month)
@@ -91,6 +97,7 @@ def show_period(ctx: Context, month: str) -> dict[str, Any]:
     return {
         **frame,
         **month_status(ctx, month),
+        **period_way(ctx, month),
         "state": period.state if period else "open",
         "exceptions": signed,
         "closed_at": period.closed_at if period else None,

@@ -1,8 +1,7 @@
 """The close checklist of a month: what is done, what blocks, what deserves a look, and who may act.
 
-Owns: the items, their order and words, the stage of the month. Does not own: any rule (close_period, sign_close, coverage). Invariants: reads only; an item blocks
-exactly when the close would refuse; the stage is open, soft_closed, reconciled, awaiting_second_person, closed, and open again under the next version after a
-reopening.
+Owns: the items, their order and words. Does not own: any rule (close_period, sign_close, coverage), where the month stands (period_way). Invariants: reads only; an item
+blocks exactly when the close would refuse.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from governor.actions.correct import statement_lines
 from governor.actions.dispute_line import list_disputes
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
+from governor.actions.period_way import period_way
 from governor.actions.reopen_period import request, versions
 from governor.actions.show_allocation import show_allocation
-from governor.actions.sign_close import AWAITING, described, newest_reconciliation, signature, steps, unreconciled, version_of
+from governor.actions.sign_close import described, newest_reconciliation, signature, steps, unreconciled, version_of
 from governor.store.rows.periods import Period
 
 FINANCE: Final = "finance or admin"
@@ -40,7 +40,7 @@ def close_checklist(ctx: Context, month: str) -> dict[str, Any]:
         asked = request(session, ctx.org, month, version)
         lines = len(statement_lines(session, ctx.org, month)) if period and period.state == "closed" else 0
     closed = period is not None and period.state == "closed"
-    stage = _stage(closed, signed is not None, bill.status if bill else "", {one.step for one in done})
+    place = period_way(ctx, month)
     disputes = list_disputes(ctx, month)
     items = [
         _over(frame, ctx.now()),
@@ -61,12 +61,14 @@ def close_checklist(ctx: Context, month: str) -> dict[str, Any]:
     ]
     return {
         "period": month,
-        "stage": stage,
+        "stage": place["stage"],
+        "way": place["way"],
         "version": version,
         "items": items,
         "blocks": [one["name"] for one in items if one["state"] == "blocks"],
         "steps": [
-            {name: value for name, value in described(one).items() if name not in {"journal", "reversal", "cost_centers"}} for one in done
+            {name: value for name, value in described(one).items() if name not in {"journal", "reversal", "cost_centers", "document"}}
+            for one in done
         ],
         "asked_to_reopen": described(asked) if asked and closed else None,
         "versions": versions(ctx, month),
@@ -77,14 +79,6 @@ def close_checklist(ctx: Context, month: str) -> dict[str, Any]:
 
 def item(name: str, state: str, text: str, who: str = "", link: str = "") -> dict[str, str]:
     return {"name": name, "state": state, "text": text, "who": who, "link": link}
-
-
-def _stage(closed: bool, signed: bool, bill: str, done: set[str]) -> str:
-    if closed:
-        return "closed"
-    if signed:
-        return AWAITING
-    return "reconciled" if bill == "reconciled" else "soft_closed" if "soft_close" in done else "open"
 
 
 def _over(frame: dict[str, Any], now: datetime) -> dict[str, str]:
@@ -99,6 +93,8 @@ def _over(frame: dict[str, Any], now: datetime) -> dict[str, str]:
 
 def _coverage(found: dict[str, Any]) -> dict[str, str]:
     coverage = found["coverage"]
+    if coverage.get("nothing_to_cover"):  # a month closed by an earlier version does not say
+        return item("Spend is mapped", "done", "nothing to cover: no spend this month", "admin", f"/spend?period={found['period']}")
     text = f"{coverage['percent']}% of {Decimal(coverage['total_spend']):,.2f} USD has workflow, owner and an approved route; 95% is needed"
     if coverage["sufficient"]:
         return item("Spend is mapped", "done", text, "admin", f"/spend?period={found['period']}")

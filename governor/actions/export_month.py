@@ -1,7 +1,8 @@
 """`period export`: a month in the format of another system, as a file with its digest and control totals. Nothing is sent anywhere.
 
-Owns: which document is exported (the sealed one of a closed month; what an open month comes to now, for an accrual), writing the three files. Does not own: formats and
-mappings (reports, found by entry point), the close. Invariants: reads only; a closed month is exported from the bytes that were sealed: the same file for ever.
+Owns: which document is exported (the sealed one of a closed month; for an accrual the one its soft close recorded), writing the three files. Does not own:
+formats and mappings (reports, found by entry point), the close, the soft close. Invariants: reads only; a month is exported from the bytes that were
+recorded: the same file for ever.
 """
 
 from __future__ import annotations
@@ -13,22 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from governor.actions.accruals import accrual_document
 from governor.actions.close_period import closed_files, write
 from governor.actions.context import Actor, Context
-from governor.actions.statement_files import Pin, compute
 from governor.errors import Invalid, NotFound, Unavailable, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
-from governor.ports import MonthPrinter, Printed
-from governor.store.rows.periods import Period
+from governor.ports import Format, MonthPrinter, Printed
 
 
 def export_month(
     ctx: Context, actor: Actor, month: str, name: str, *, out: Path | None = None, mapping: str | None = None, accrual: bool = False
 ) -> dict[str, Any]:
-    """{"period","format","file","bytes","sha256","control"}. Raises NotFound for an open month without accrual, WrongState for an accrual of a closed one, Invalid."""
+    """{"period","format","file","bytes","sha256","control"}. out: a file, or a folder for MONTH-FORMAT.
+
+    Raises NotFound for an open month, WrongState for the accrual of a month that is not soft closed, Invalid.
+    """
     parquet = out is not None and out.suffix == ".parquet"
-    made = exported(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet, file=out.name if out is not None else "")
-    file = out if out is not None else Path(made.name)
+    folder = out is not None and out.is_dir()
+    given = out.name if out is not None and not folder else ""
+    made = exported(ctx, actor, month, name, mapping=mapping, accrual=accrual, parquet=parquet, file=given)
+    file = Path(made.name) if out is None else out / made.name if folder else out
     if not file.parent.is_dir():
         raise NotFound(f"no folder {file.parent}")
     write(file, made.body)
@@ -90,7 +95,7 @@ def print_month(
         actor.require("finance", "admin")
     if not name and mapping is None:
         raise Invalid("name a format", hint=f"--format with one of {', '.join(formats_known())}, or --mapping FILE")
-    document = open_document(ctx, actor, month) if accrual else sealed_document(ctx, month)
+    document = accrual_document(ctx, month) if accrual else sealed_document(ctx, month)
     return printer()(document, name, mapping=mapping, accrual=accrual, parquet=parquet)
 
 
@@ -100,7 +105,8 @@ def sealed_document(ctx: Context, month: str) -> dict[str, Any]:
         _, files = closed_files(ctx, month)
     except NotFound:
         raise NotFound(
-            f"{month} is not closed", hint=f"`governor period close {month}`, or --accrual for what it comes to so far"
+            f"{month} is not closed",
+            hint=f"`governor period close {month}`; before that, `governor period soft-close {month}` books an accrual",
         ) from None
     body = next((file.body for file in files if file.name == f"statement-{month}.json"), None)
     recorded = next((file.sha256 for file in files if file.name == f"statement-{month}.json"), "")
@@ -109,19 +115,16 @@ def sealed_document(ctx: Context, month: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(body))
 
 
-def open_document(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
-    """What the month comes to now. Raises WrongState for a closed month: it is posted, not accrued."""
-    with ctx.rows.session() as session:
-        period = session.get(Period, (ctx.org, month))
-        if period is not None and period.state == "closed":
-            raise WrongState(f"{month} is closed", hint="export its journal without --accrual")
-    return compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email)).document
-
-
 def formats_known() -> dict[str, str]:
     """Format -> its mapping file; empty for FOCUS."""
     module = importlib.import_module(_point().value.split(":")[0])
     return cast(dict[str, str], module.formats())
+
+
+def formats_described() -> dict[str, Format]:
+    """Format -> what it is, in the words of its mapping file."""
+    module = importlib.import_module(_point().value.split(":")[0])
+    return cast(dict[str, Format], module.described())
 
 
 def printer() -> MonthPrinter:

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from governor.actions.accruals import accrued
 from governor.actions.charge_month import Charged, charge_month
 from governor.actions.context import Context
 from governor.actions.correct import closed_months, pending_corrections, statement_lines
@@ -87,12 +88,13 @@ def compute(ctx: Context, pin: Pin) -> Computed:
     before = previous_month(pin.month)
     with ctx.rows.session() as session:
         exception = exception_in_force(session, ctx.org, pin.month, pin.known_at)
+        booked = accrued(session, ctx.org, pin.month, pin.known_at)
         previous = previous_of(before, statement_lines(session, ctx.org, before)) if before in closed_months(session, ctx.org) else None
     workflows = governed.timeline.at(governed.end).workflows
     production = [group for group in governed.groups if group.traffic_class == "production"]
     document = statement_document(
         StatementInput(
-            header=_header(ctx, pin, charged),
+            header=_header(ctx, pin, charged, booked),
             lines=charged.lines,
             corrections=corrections,
             unpriced=unpriced_uses(production),
@@ -123,7 +125,7 @@ def missing_rate(computed: Computed) -> list[str]:
     return [f"statements are in {currency} and no kind: fx_rate says what a dollar was in {computed.charged.month}"]
 
 
-def _header(ctx: Context, pin: Pin, charged: Charged) -> dict[str, Any]:
+def _header(ctx: Context, pin: Pin, charged: Charged, booked: dict[str, str] | None) -> dict[str, Any]:
     governed = charged.governed
     organization = governed.timeline.at(governed.end).organization
     early = pin.known_at < governed.end
@@ -141,7 +143,8 @@ def _header(ctx: Context, pin: Pin, charged: Charged) -> dict[str, Any]:
         "closed_early": early,
         "prepared_at": _seconds(pin.known_at),
         "prepared_by": pin.prepared_by,
-        "posting_date": last_day.isoformat(),
+        # an accrued month is in the books already: what it comes to is posted on the day that takes the accrual back
+        "posting_date": booked["reversal_date"] if booked else last_day.isoformat(),
         "dispute": {"until": (pin.known_at + timedelta(days=DISPUTE_DAYS)).date().isoformat(), "to": pin.prepared_by},
         "warnings": [late] if early else [],
         "provenance": {
@@ -151,6 +154,7 @@ def _header(ctx: Context, pin: Pin, charged: Charged) -> dict[str, Any]:
             "policy_revision": governed.policy_revision,
             "version": version("workflow-model-governor"),
         },
+        **({"accrual": booked} if booked else {}),
     }
 
 

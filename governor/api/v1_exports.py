@@ -20,7 +20,11 @@ Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar
 Format = Annotated[str, Parameter(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$", description="A name of `/api/v1/export-formats`.")]
 Parquet = Annotated[bool, Parameter(query="parquet", description="FOCUS as Parquet.")]
 Accrual = Annotated[
-    bool, Parameter(query="accrual", description="A month that is not closed yet, as a journal with its reversal. Role finance or admin.")
+    bool,
+    Parameter(
+        query="accrual",
+        description="The accrual of the soft close, as a journal with its reversal. Role finance or admin; 409 before the soft close.",
+    ),
 ]
 
 

@@ -8,12 +8,13 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
+from governor.actions.accruals import accrual_of
 from governor.actions.close_checklist import close_checklist
 from governor.actions.context import Actor, Context
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
 from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import withdraw
-from governor.actions.soft_close import accrual_of, soft_close
+from governor.actions.soft_close import soft_close
 from governor.api.bodies import ANY, download, raw_answer
 from governor.api.slices import Cursor, Limit, Whole, slice_of
 
@@ -47,7 +48,7 @@ def checklist(ctx: Context, month: Month) -> dict[str, Any]:
 
 @post("/periods/{month:str}/soft-close", status_code=200, sync_to_thread=True, tags=TAGS)
 def do_soft_close(ctx: Context, actor: Actor, month: Month) -> dict[str, Any]:
-    """Accrue the month, once: captured plus expected by cost center, with a journal and its reversal. Role finance or admin."""
+    """Accrue the month, once: captured plus expected by cost center. Its journal: `/exports/FORMAT?accrual=true`. Role finance or admin."""
     return soft_close(ctx, actor, month)
 
 

@@ -9,8 +9,8 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
-from governor.actions.browse_periods import list_periods, period_file
-from governor.actions.close_period import close, closed_files, status
+from governor.actions.browse_periods import list_periods, period_file, period_status
+from governor.actions.close_period import close, closed_files
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.api.bodies import ANY, download, raw_answer
@@ -37,8 +37,8 @@ def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
 
 @get("/periods/{month:str}", sync_to_thread=True, tags=TAGS)
 def show(ctx: Context, month: Month) -> dict[str, Any]:
-    """What closing would do now (coverage, totals, corrections, what stands in the way), or what the close did."""
-    return status(ctx, month)
+    """What closing would do now (coverage, totals, corrections, what stands in the way), or what the close did; and where the month stands on its way."""
+    return period_status(ctx, month)
 
 
 @post("/periods/{month:str}/close", status_code=200, sync_to_thread=True, tags=TAGS)

@@ -27,18 +27,28 @@ def checklist(ctx: typer.Context, month: Month) -> None:
 
 @app.command("soft-close")
 def soft_close_(
-    ctx: typer.Context, month: Month, out: Annotated[Path | None, typer.Option("--out", help="Directory for the two journals.")] = None
+    ctx: typer.Context,
+    month: Month,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory for the journal with its reversal.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="The journal's format, one of `governor period formats`.")] = "generic",
 ) -> None:
-    """Accrue a month: what is captured and what the forecast still expects, with a journal and its reversal."""
-    from governor.actions.close_period import write
+    """Accrue a month, once: what is captured and what the forecast still expects. Its journal comes out in every format, then and later.
+
+    `governor period export MONTH --accrual --format FORMAT` writes the same bytes again.
+    """
+    from governor.actions.export_month import export_month, formats_described
     from governor.actions.soft_close import soft_close
+    from governor.errors import Invalid
+
+    journals = [name for name, one in formats_described().items() if one.records == "journal"]
+    if format_ not in journals:  # before anything is booked
+        raise Invalid(f"--format {format_!r} is not a journal", hint=f"one of {', '.join(journals)}")
 
     session = session_of(ctx)
     made = soft_close(session.context(), session.actor(), month)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("journal", "reversal"):
-            write(out / f"accrual-{month}-{name}.csv", made[name].encode())
+        made["written"] = export_month(session.context(), session.actor(), month, format_, out=out, accrual=True)
     session.print(made, f"{month}: {made['accrued']} USD accrued, of it {made['expected']} expected; reversed on {made['reversal_date']}")
 
 

@@ -17,8 +17,8 @@ Month = Annotated[str, typer.Argument(help="Calendar month in the organization's
 
 @app.command("status")
 def status(ctx: typer.Context, month: Month) -> None:
-    """What closing would do now: coverage, totals, corrections of earlier months; or what the close did."""
-    from governor.actions.close_period import status as period_status
+    """Where a month stands on its way, and what closing would do now or did: coverage, totals, corrections of earlier months."""
+    from governor.actions.browse_periods import period_status
 
     session = session_of(ctx)
     session.print(period_status(session.context(), month), show)
@@ -118,13 +118,13 @@ def export(
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; .parquet for FOCUS as Parquet. Default: MONTH-FORMAT in the folder."),
+        typer.Option("--output", "-o", help="The file to write, or a folder; .parquet for FOCUS as Parquet. Default: MONTH-FORMAT here."),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Your own mapping file (YAML); `extends: netsuite` starts from a shipped one.")
     ] = None,
     accrual: Annotated[
-        bool, typer.Option("--accrual", help="A month that is not closed yet, as an accrual with its reversal on the next first.")
+        bool, typer.Option("--accrual", help="The accrual that the soft close booked, with its reversal on the next first.")
     ] = False,
 ) -> None:
     """Write a closed month in the format of another system: a journal, usage events or FOCUS. Files only; nothing is sent.
@@ -173,8 +173,13 @@ def show(result: dict[str, Any]) -> None:
     """The month in a few lines."""
     coverage, totals = result["coverage"], result["totals"]
     typer.echo(f"{result['period']}: {result['state']}, lake snapshot {result['snapshot']}")
+    for one in result.get("way", []):
+        when = f" {one['at'][:10]}" if one["at"] else ""
+        typer.echo(
+            f"  {'>' if one['state'] == 'now' else ' '} {one['words']}: {one['state']}{when}{' by ' + one['by'] if one['by'] else ''}; {one['text']}"
+        )
     if coverage.get("nothing_to_cover"):  # a month closed by an earlier version does not say
-        typer.echo(f"  nothing to cover: no spend in {coverage['calls']:,} calls (100% of nothing)")
+        typer.echo(f"  nothing to cover: no spend this month ({coverage['calls']:,} calls)")
     else:
         enough = "enough" if coverage["sufficient"] else "below 95%"
         typer.echo(f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({enough})")

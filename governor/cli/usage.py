@@ -58,6 +58,9 @@ def show(report: dict[str, Any]) -> None:
     console.print(shown)
     coverage = report["coverage"]
     parts = coverage["parts"]
+    if coverage.get("nothing_to_cover"):
+        console.print("Nothing to cover: no spend this month.", highlight=False)
+        return
     console.print(
         f"Mapped spend {money(coverage['mapped_spend'])} of {money(coverage['total_spend'])} USD ({coverage['percent']}%; closing needs 95%): "
         f"workflow {parts['workflow']}%, owner {parts['owner']}%, approved policy {parts['approved_policy']}%.",

@@ -7,35 +7,22 @@ command writes; an accrual is offered to those who may make one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import quote
 
 from litestar import Response, get
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
-from governor.actions.export_month import exported, formats_known
+from governor.actions.export_month import exported, formats_described
 
-FOCUS: Final = "focus-"
-WORDS: Final = {  # shipped mapping -> what it is for; another one by its own name
-    "generic": "Journal with every fact",
-    "netsuite": "Journal for NetSuite",
-    "quickbooks": "Journal for QuickBooks Online",
-    "workday": "Journal for Workday",
-    "sap": "Journal for SAP S/4HANA",
-    "stripe": "Usage events for Stripe; each cost center needs a customer, by your own mapping",
-    "lago": "Usage events for Lago",
-    "orb": "Usage events for Orb",
-    "openmeter": "Usage events for OpenMeter",
-}
-EVENTS: Final = frozenset({"stripe", "lago", "orb", "openmeter"})
 Flag = Annotated[bool, Parameter(query="parquet")]
 Accrual = Annotated[bool, Parameter(query="accrual")]
 
 
 @dataclass(frozen=True)
 class ExportRow:
-    """path: the file; digest: its `.sha256`. name: the format, and what tells two files of it apart."""
+    """path: the file; digest: its `.sha256`; both empty where customers must be named first. name: the format, and what tells two files of it apart."""
 
     name: str
     words: str
@@ -44,19 +31,21 @@ class ExportRow:
 
 
 def export_rows(month: str, *, accrual: bool = False) -> list[ExportRow]:
-    """What can be fetched of a closed month; with `accrual`, of an open one."""
+    """What can be fetched of a closed month; with `accrual`, of the soft close."""
     rows = []
-    for name in formats_known():
-        if accrual and (name.startswith(FOCUS) or name in EVENTS):
+    for name, found in formats_described().items():
+        if accrual and found.records != "journal":
+            continue
+        if found.needs_customers:
+            rows.append(ExportRow(name, found.about, "", ""))
             continue
         base = f"/periods/{month}/exports/{quote(name, safe='')}"
-        words = f"FOCUS {name.removeprefix(FOCUS)} as CSV" if name.startswith(FOCUS) else WORDS.get(name, name)
+        words = f"{found.about} as CSV" if found.records == "focus" else found.about
         query = "?accrual=true" if accrual else ""
-        shown = f"{name}.csv" if name.startswith(FOCUS) else name
+        shown = f"{name}.csv" if found.records == "focus" else name
         rows.append(ExportRow(shown, words, base + query, f"{base}/sha256{query}"))
-        if name.startswith(FOCUS):
-            version = name.removeprefix(FOCUS)
-            rows.append(ExportRow(f"{name}.parquet", f"FOCUS {version} as Parquet", f"{base}?parquet=true", f"{base}/sha256?parquet=true"))
+        if found.records == "focus":
+            rows.append(ExportRow(f"{name}.parquet", f"{found.about} as Parquet", f"{base}?parquet=true", f"{base}/sha256?parquet=true"))
     return rows
 
 

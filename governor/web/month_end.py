@@ -15,9 +15,8 @@ from governor.actions.correct import statement_lines
 from governor.actions.dispute_line import MAY_OPEN, answer_dispute, dispute_line
 from governor.actions.reopen_period import reopen, version_file
 from governor.actions.sign_close import ROLES, withdraw
-from governor.actions.soft_close import accrual_of, soft_close
+from governor.actions.soft_close import soft_close
 from governor.chargeback.amounts import usd
-from governor.errors import NotFound
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
@@ -109,14 +108,6 @@ def do_answer(ctx: Context, actor: Actor, month: str, dispute: str, form: Form) 
     return go(f"/periods/{month}/checklist", Flash("good", f"Dispute {made['state']}", "The answer is in the ledger."))
 
 
-@get("/periods/{month:str}/accrual/{name:str}", sync_to_thread=True)
-def accrual_file(ctx: Context, month: str, name: str) -> Response[bytes]:
-    found = accrual_of(ctx, month)
-    if name not in {"journal.csv", "reversal.csv"}:
-        raise NotFound("an accrual has journal.csv and reversal.csv")
-    return attached(found[name.removesuffix(".csv")].encode(), "text/csv", f"accrual-{found['version']}-{name}")
-
-
 @get("/periods/{month:str}/versions/{version:int}/{name:str}", sync_to_thread=True)
 def old_file(ctx: Context, month: str, version: int, name: str) -> Response[bytes]:
     file = version_file(ctx, month, version, name)
@@ -128,4 +119,4 @@ def attached(body: bytes, media_type: str, name: str) -> Response[bytes]:
     return Response(body, media_type=media_type, headers=headers)
 
 
-ROUTES = [show, do_soft_close, do_withdraw, do_reopen, do_dispute, do_answer, accrual_file, old_file]
+ROUTES = [show, do_soft_close, do_withdraw, do_reopen, do_dispute, do_answer, old_file]

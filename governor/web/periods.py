@@ -10,6 +10,7 @@ from urllib.parse import quote
 from litestar import Response, get, post
 from litestar.response import Redirect
 
+from governor.actions.accruals import accrual_shown
 from governor.actions.browse_periods import list_periods, period_file, show_period
 from governor.actions.close_period import ROLES, close
 from governor.actions.context import Actor, Context
@@ -45,7 +46,10 @@ class FileRow:
 
 @dataclass(frozen=True)
 class PeriodPage:
-    """may_close: the reader holds a role for it; whether the month allows it is in `period`. exports: for other systems; of an open month its accruals."""
+    """may_close: the reader holds a role for it; whether the month allows it is in `period`.
+
+    exports: for other systems. accruals: journals of its soft close, for those who may have them.
+    """
 
     period: dict[str, Any]
     gate: Gate
@@ -54,6 +58,8 @@ class PeriodPage:
     files: list[FileRow]
     exception_in_force: dict[str, Any] | None
     exports: list[ExportRow]
+    accruals: list[ExportRow]
+    accrual: dict[str, Any] | None
 
 
 @get("/periods", sync_to_thread=True)
@@ -65,6 +71,7 @@ def show_all(request: type_of_request, ctx: Context) -> Response[str]:
 def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -> Response[str]:
     period = show_period(ctx, month)
     closed, may = period["state"] == "closed", bool(actor.roles & set(ROLES))
+    booked = accrual_shown(ctx, month)
     page = PeriodPage(
         period=period,
         gate=gate_of(period["coverage"]),
@@ -72,7 +79,9 @@ def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -
         roles=ROLES,
         files=[FileRow(file, kind_of(file["name"]), f"/periods/{month}/files/{quote(file['name'], safe='')}") for file in period["files"]],
         exception_in_force=period["exception"],
-        exports=export_rows(month, accrual=not closed) if closed or (may and period["would_write"]["cost_centers"]) else [],
+        exports=export_rows(month) if closed else [],
+        accruals=export_rows(month, accrual=True) if booked and may else [],
+        accrual=booked,
     )
     return render(request, "period.html", page)
 

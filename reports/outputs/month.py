@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from governor.errors import Invalid
-from governor.ports import Printed
+from governor.ports import Format, Printed
 from reports.focus_files import VERSIONS, focus_rows, render_csv, render_parquet
 from reports.outputs.document import output_mapping, shipped
 from reports.outputs.facts import events, journal, left_out
@@ -23,6 +23,19 @@ KINDS = {"csv": ("csv", "text/csv"), "json": ("json", "application/json"), "json
 def formats() -> dict[str, str]:
     """Name -> the mapping file it is printed through; empty for FOCUS, which has none."""
     return {f"focus-{version}": "" for version in VERSIONS} | shipped()
+
+
+def described() -> dict[str, Format]:
+    """Every format in a few words, read from the mapping files themselves."""
+    focus = {f"focus-{version}": Format(f"FOCUS {version}", "focus", needs_customers=False) for version in VERSIONS}
+    return focus | {name: described_mapping(text) for name, text in shipped().items()}
+
+
+def described_mapping(text: str) -> Format:
+    """Raises Invalid."""
+    found = output_mapping(text)
+    needs = any(column.fact == "customer" and column.required and not column.otherwise for column in found.columns)
+    return Format(found.about or found.output, found.records, needs_customers=needs)
 
 
 def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False) -> Printed:

@@ -216,7 +216,7 @@ def test_an_empty_month_says_that_there_is_nothing_to_cover_and_closes(month: An
     assert (found["coverage"]["nothing_to_cover"], found["coverage"]["calls"], found["can_close"]) == (True, 0, True)
     show(found)
     printed = capsys.readouterr().out
-    assert "nothing to cover: no spend in 0 calls (100% of nothing)" in printed
+    assert "nothing to cover: no spend this month (0 calls)" in printed
     assert "enough" not in printed
     assert close(month.ctx, month.person("finn"), "2026-09")["coverage"] == found["coverage"]
     assert status(month.ctx, OCTOBER)["coverage"]["nothing_to_cover"] is False

@@ -18,6 +18,7 @@ from governor.actions.close_period import close, hand_out
 from governor.actions.context import OPERATOR
 from governor.actions.export_month import export_month, formats_known
 from governor.actions.import_prices import import_prices
+from governor.actions.soft_close import soft_close
 from governor.errors import Forbidden, Invalid, NotFound, WrongState
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -73,10 +74,13 @@ def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(o
     assert hand_out(october.ctx, OCTOBER, tmp_path)["state"] == "closed"
 
 
-def test_an_open_month_is_only_accrued_and_a_closed_one_only_posted(october: Any, tmp_path: Path) -> None:
+def test_an_accrual_is_that_of_the_soft_close_in_every_format(october: Any, tmp_path: Path) -> None:
     finn = october.person("finn")
     with pytest.raises(NotFound, match="is not closed"):
         export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv")
+    with pytest.raises(WrongState, match="not soft closed"):
+        export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+    booked = soft_close(october.ctx, finn, OCTOBER)
     made = export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
     again = export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "b.csv", accrual=True)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "a.csv").read_text())))
@@ -88,9 +92,12 @@ def test_an_open_month_is_only_accrued_and_a_closed_one_only_posted(october: Any
     assert made["control"]["entries"] == again["control"]["entries"] == 2
     with pytest.raises(Forbidden):
         export_month(october.ctx, october.person("rae"), OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+    assert made["control"]["statement_total"] == booked["accrued"]
+    assert export_month(october.ctx, finn, OCTOBER, "sap", out=tmp_path, accrual=True)["file"] == str(
+        tmp_path / f"{OCTOBER}-sap-accrual.csv"
+    )
     close(october.ctx, finn, OCTOBER, tmp_path)
-    with pytest.raises(WrongState):
-        export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)
+    assert export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)["sha256"] == made["sha256"]
 
 
 def test_wrong_requests_are_named(october: Any, tmp_path: Path) -> None:

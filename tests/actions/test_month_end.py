@@ -9,17 +9,24 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+from governor.actions.accruals import accrual_document, accrual_of
+from governor.actions.browse_periods import period_status
 from governor.actions.charge_month import shadow_payer
 from governor.actions.close_checklist import close_checklist
 from governor.actions.close_period import close, files_of, status
 from governor.actions.correct import pending_corrections
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
+from governor.actions.export_month import exported
 from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import withdraw
-from governor.actions.soft_close import accrual_of, soft_close
+from governor.actions.soft_close import soft_close
 from governor.catalog.organization import MonthEnd
 from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
+from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.store.rows.bills import Reconciliation
+from governor.store.rows.periods import PeriodStep
 from reports.focus_rules import check
 from tests.actions.test_allocation import SEATS, month  # noqa: F401 - a fixture
 from tests.actions.test_close_period import NOVEMBER, OCTOBER, calls
@@ -122,10 +129,17 @@ def test_a_soft_close_books_an_accrual_and_its_reversal_once(ready: Any) -> None
     made = soft_close(ready.ctx, ready.person("finn"), OCTOBER)
     assert Decimal(made["accrued"]) == Decimal(made["captured"]) + Decimal(made["expected"])
     assert made["captured"] == status(ready.ctx, OCTOBER)["would_write"]["total"]
-    booked, taken = table(made["journal"]), table(made["reversal"])
-    for rows, day in ((booked, "2026-10-31"), (taken, "2026-11-01")):
-        assert {row["posting_date"] for row in rows} == {day}
-        assert sum(Decimal(row["debit"] or 0) for row in rows) == sum(Decimal(row["credit"] or 0) for row in rows)
+    journal = exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True)
+    booked, taken = ([row for row in table(journal.body) if row["posting_date"] == day] for day in ("2026-10-31", "2026-11-01"))
+    assert len(booked) + len(taken) == len(table(journal.body))
+    for rows in (booked, taken):
+        sums = [sum(Decimal(row[side] or 0) for row in rows) for side in ("debit", "credit")]
+        assert sums[0] == sums[1]
+    assert [row["credit"] for row in booked if not row["cost_center"]] == [made["accrued"]], "against what is owed"
+    (entry,) = ready.entries("period:soft_close")
+    assert entry["payload"]["journal_sha256"] == journal.sha256
+    document = accrual_document(ready.ctx, OCTOBER)
+    assert {row["packet_sha256"] for row in booked} == {entry["payload"]["digest"]} == {sha256_hex(canonical_json(document))}
     sides = {(row["cost_center"], row["debit"], row["credit"]) for row in booked}
     assert {(row["cost_center"], row["credit"], row["debit"]) for row in taken} == sides
     assert not {row["external_id"] for row in booked} & {row["external_id"] for row in taken}
@@ -133,7 +147,71 @@ def test_a_soft_close_books_an_accrual_and_its_reversal_once(ready: Any) -> None
         soft_close(ready.ctx, ready.person("finn"), OCTOBER)
     assert accrual_of(ready.ctx, OCTOBER)["accrued"] == made["accrued"]
     assert close_checklist(ready.ctx, OCTOBER)["stage"] == "soft_closed"
+    calls(ready, "later", count=4000, workflow="search", model="gpt-4o-mini")
+    assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "later calls change no accrual"
     assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "closed"
+    assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "nor does the close"
+
+
+def test_an_accrued_month_is_posted_on_the_day_that_takes_the_accrual_back(ready: Any) -> None:
+    made = soft_close(ready.ctx, ready.person("finn"), OCTOBER)
+    close(ready.ctx, ready.person("finn"), OCTOBER)
+    posted = table(exported(ready.ctx, ready.person("finn"), OCTOBER, "generic").body)
+    assert {row["posting_date"] for row in posted} == {"2026-11-01"}, "October holds the accrual alone, November its reversal and the month"
+    accrued = table(exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body)
+    net: dict[str, Decimal] = {}
+    for row in (*accrued, *posted):
+        net[row["posting_date"][:7]] = net.get(row["posting_date"][:7], Decimal(0)) + (
+            Decimal(row["debit"] or 0) - Decimal(row["credit"] or 0) if row["cost_center"] else 0
+        )
+    total = Decimal(json.loads(bodies(ready)["statement-2026-10.json"])["totals"]["statement_total"])
+    assert net == {"2026-10": Decimal(made["accrued"]), "2026-11": total - Decimal(made["accrued"])}
+    assert json.loads(bodies(ready)["statement-2026-10.json"])["accrual"]["digest"] == made["digest"]
+
+
+def test_an_accrual_that_was_altered_is_refused(ready: Any) -> None:
+    soft_close(ready.ctx, ready.person("finn"), OCTOBER)
+    with ready.ctx.rows.session(write=True) as session:
+        row = session.exec(select(PeriodStep).where(PeriodStep.step == "soft_close")).one()
+        row.body = row.body.replace('"amount":"', '"amount":"1', 1)
+        session.add(row)
+    with pytest.raises(WrongState, match="does not hash"):
+        exported(ready.ctx, ready.person("finn"), OCTOBER, "netsuite", accrual=True)
+
+
+def test_every_stage_of_the_way_is_told(ready: Any) -> None:
+    def told() -> tuple[str, list[str]]:
+        found = period_status(ready.ctx, OCTOBER)
+        assert [one["name"] for one in found["way"]] == ["open", "soft_closed", "reconciled", "closed", "reopened"]
+        assert close_checklist(ready.ctx, OCTOBER)["stage"] == found["stage"]
+        return found["stage"], [one["state"] for one in found["way"]]
+
+    finn, multi = ready.person("finn"), ready.person("multi")
+    assert told() == ("open", ["now", "ahead", "ahead", "ahead", "ahead"])
+    soft_close(ready.ctx, finn, OCTOBER)
+    assert told() == ("soft_closed", ["done", "now", "ahead", "ahead", "ahead"])
+    compared(ready, "reconciled")
+    assert told() == ("reconciled", ["done", "done", "now", "ahead", "ahead"])
+    ready.later(hours=1)
+    ready.apply(POLICY % "two_people: true")
+    close(ready.ctx, finn, OCTOBER)
+    assert told() == ("awaiting_second_person", ["done", "done", "done", "now", "ahead"])
+    with pytest.raises(WrongState, match="soft closed already"):
+        soft_close(ready.ctx, finn, OCTOBER)
+    close(ready.ctx, multi, OCTOBER)
+    assert told() == ("closed", ["done", "done", "done", "now", "ahead"])
+    ready.later(hours=1)
+    reopen(ready.ctx, finn, OCTOBER, "a source was missing")
+    reopen(ready.ctx, multi, OCTOBER)
+    assert told() == ("reopened", ["done", "ahead", "ahead", "ahead", "now"]), "bills compared before do not count for the new version"
+    compared(ready, "reconciled")
+    assert told()[0] == "reconciled"
+
+
+def compared(world: Any, status: str) -> None:
+    """As if the month had been compared with bills: what is told here is the way alone."""
+    with world.ctx.rows.session(write=True) as session:
+        session.add(Reconciliation(org_id=world.ctx.org, month=OCTOBER, status=status, digest="", body="{}", created_at=world.ctx.now()))
 
 
 def test_ledger_style_takes_back_whole_and_charges_again(ready: Any) -> None:

@@ -46,7 +46,7 @@ def test_the_way_of_a_month_through_the_forms(books: Any) -> None:
         assert "Nothing stands in the way" in plain(dana.get(page).text)
         assert dana.post(f"/periods/{MONTH}/soft-close", {}, page=page).status_code == 403
         assert finn.post(f"/periods/{MONTH}/soft-close", {}, page=page).status_code == 303
-        assert finn.get(f"/periods/{MONTH}/accrual/journal.csv").text.startswith("batch_id")
+        assert finn.get(f"/periods/{MONTH}/exports/generic?accrual=true").text.startswith("batch_id")
         finn.post(f"/periods/{MONTH}/close", {"confirm": MONTH}, page=f"/periods/{MONTH}")
         shown = finn.get(page).text
         line = re.search(rf"/periods/{MONTH}/lines/([0-9a-f]{{24}})", shown)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from governor.actions.accruals import accrual_of
 from governor.actions.browse_periods import list_periods, show_period
 from governor.actions.context import OPERATOR
 from governor.actions.export_month import export_month, formats_known
@@ -141,7 +142,8 @@ def test_a_closed_month_is_handed_out_for_other_systems(books: Any, tmp_path: Pa
     with books.at(DANA) as dana:
         text = dana.get(f"/periods/{MONTH}").text
         links = re.findall(r'<a download href="(/periods/[^"]+)"', text)
-        assert len(links) == 2 * (len(formats_known()) + 2), "FOCUS twice, as CSV and as Parquet"
+        assert len(links) == 2 * (len(formats_known()) + 2 - 1), "FOCUS twice, as CSV and as Parquet; Stripe has no customers yet"
+        assert f'href="/periods/{MONTH}/mapping?start=stripe"' in text
         for name in ("netsuite", "lago", "focus-1.3"):
             made = export_month(books.ctx, OPERATOR, MONTH, name, out=tmp_path / f"{MONTH}-{name}.out")
             file, digest = (f"/periods/{MONTH}/exports/{name}{end}" for end in ("", "/sha256"))
@@ -159,14 +161,24 @@ def test_a_closed_month_is_handed_out_for_other_systems(books: Any, tmp_path: Pa
         assert stranger.get(f"/periods/{MONTH}/exports/netsuite").status_code in {303, 401}
 
 
-def test_an_open_month_is_offered_as_an_accrual_to_those_who_may(books: Any) -> None:
+def test_the_journals_of_a_soft_close_are_offered_to_those_who_may(books: Any) -> None:
     running = month_of(books.ctx.now())
     with books.at(FINN) as finn:
         assert finn.get(f"/periods/{running}/exports/netsuite").status_code == 404
-        answer = finn.get(f"/periods/{running}/exports/netsuite?accrual=true")
-        assert (answer.status_code, finn.get(f"/periods/{MONTH}/exports/netsuite?accrual=true").status_code) == (200, 409)
+        assert finn.get(f"/periods/{running}/exports/netsuite?accrual=true").status_code == 409, "not soft closed"
+        assert "Accrual of the soft close" not in finn.get(f"/periods/{running}").text
+        assert finn.post(f"/periods/{running}/soft-close", {}, page=f"/periods/{running}/checklist").status_code == 303
+        text = finn.get(f"/periods/{running}").text
+        assert re.search(r'aria-current="step"><th scope="row">soft close', text)
+        link = f"/periods/{running}/exports/netsuite?accrual=true"
+        assert f'href="{link}"' in text
+        booked = finn.get(f"/periods/{running}/exports/generic?accrual=true").content
+        assert hashlib.sha256(booked).hexdigest() == accrual_of(books.ctx, running)["journal_sha256"]
     with books.at(DANA) as dana:
-        assert "As an accrual" not in dana.get(f"/periods/{running}").text
+        seen = dana.get(f"/periods/{running}").text
+        assert "Accrual of the soft close" in seen
+        assert link not in seen
+        assert dana.get(link).status_code == 403
 
 
 def test_late_calls_become_corrections_of_the_running_month(books: Any, tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""The way of a month as people see it: open, soft close, reconciled, closed, reopened; what is done, by whom, and where it stands now.
+
+Owns: the stage and the steps in order. Does not own: any step (soft_close, reconcile_period, close_period, reopen_period), what blocks a close (close_checklist).
+Invariants: reads only; exactly one stage holds; a comparison with bills made before a reopening does not count for the version after it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from governor.actions.accruals import SOFT_CLOSE
+from governor.actions.context import Context
+from governor.actions.reopen_period import versions
+from governor.actions.sign_close import AWAITING, described, newest_reconciliation, signature, steps, version_of
+from governor.ledger.canonical import timestamp
+from governor.store.rows.periods import Period
+
+NAMES: Final = {
+    "open": "open",
+    "soft_closed": "soft close (accrual)",
+    "reconciled": "reconciled",
+    "closed": "closed",
+    "reopened": "reopened",
+}
+
+
+def period_way(ctx: Context, month: str) -> dict[str, Any]:
+    """{"stage","version","way"}; a step of the way is {"name","state","text","at","by"}, state done | now | ahead | skipped."""
+    with ctx.rows.session() as session:
+        period = session.get(Period, (ctx.org, month))
+        version = version_of(session, ctx.org, month)
+        done = steps(session, ctx.org, month, version)
+        signed = signature(session, ctx.org, month, version)
+        bill = newest_reconciliation(session, ctx.org, month)
+    before = versions(ctx, month)
+    closed = period is not None and period.state == "closed"
+    soft = next((described(one) for one in reversed(done) if one.step == SOFT_CLOSE), None)
+    since = datetime.fromisoformat(before[-1]["reopened_at"]) if before else None
+    compared = bill if bill is not None and (since is None or bill.created_at >= since) else None
+    reconciled = compared is not None and compared.status == "reconciled"
+    stage = (
+        "closed"
+        if closed
+        else AWAITING
+        if signed
+        else "reconciled"
+        if reconciled
+        else "soft_closed"
+        if soft
+        else "reopened"
+        if before
+        else "open"
+    )
+    passed = "skipped" if closed else "ahead"
+    way = [
+        step_of("open", "done", f"version {version}, from the reopening on" if before else "calls come in"),
+        step_of("soft_closed", "done", _booked(soft), soft["at"], soft["by"])
+        if soft
+        else step_of("soft_closed", passed, "not used" if closed else "optional: books what is captured and expected"),
+        step_of("reconciled", "done" if reconciled else passed, f"the newest comparison with the bills says {compared.status}", timestamp(compared.created_at))
+        if compared
+        else step_of("reconciled", passed, "not compared with the providers' bills"),
+        _closed(period, described(signed) if signed else None, version),
+        step_of("reopened", "done", before[-1]["reason"], before[-1]["reopened_at"], f"{before[-1]['asked_by']} and {before[-1]['agreed_by']}")
+        if before
+        else step_of("reopened", "ahead", "never; takes two people and a reason"),
+    ]  # fmt: skip
+    for one in way:
+        if one["name"] == stage:
+            one["state"] = "now"
+    return {"stage": stage, "version": version, "way": way}
+
+
+def _closed(period: Period | None, signed: dict[str, Any] | None, version: int) -> dict[str, Any]:
+    if period is not None and period.state == "closed" and period.closed_at is not None:
+        return step_of("closed", "done", f"version {version}", timestamp(period.closed_at), period.closed_by)
+    if signed is not None:
+        return step_of("closed", "now", f"signed by {signed['by']}; another person closes", signed["at"], signed["by"])
+    return step_of("closed", "ahead", "statements, FOCUS and journal, sealed in the ledger")
+
+
+def _booked(soft: dict[str, Any]) -> str:
+    return f"{soft['accrued']} {soft['currency']} accrued, {soft['expected']} of it expected; taken back on {soft['reversal_date']}"
+
+
+def step_of(name: str, state: str, text: str, at: str | None = None, by: str = "") -> dict[str, Any]:
+    return {"name": name, "words": NAMES[name], "state": state, "text": text, "at": at, "by": by}
