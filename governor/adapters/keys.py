@@ -140,19 +140,16 @@ class FileKeys:
 
         `logs`, `second` (ML-DSA-44) and `issuers`: present and replaced keys with their ranges; without them the present ones.
         """
-        text = trust_text(
+        if self._path(MLDSA).exists():
+            second = second or [VerifierKey(self.origin(org), MLDSA_COSIGNATURE, self.mldsa_signer().public_key).text]
+        return trust_text(
             title=f"Trust for packets of organization {org}. Hand it over outside the packet, with its SHA-256 in writing.",
-            logs=logs or [vkey(self.origin(org), self.log_signer().public_key)],
+            logs=[*(logs or [vkey(self.origin(org), self.log_signer().public_key)]), *second],
             issuers=issuers or [vkey(self.issuer_name(org), self.issuer_signer().public_key)],
             witnesses=witnesses,
             groups=groups,
             root=root,
         )
-        if not self._path(MLDSA).exists():
-            return text
-        present = VerifierKey(self.origin(org), MLDSA_COSIGNATURE, self.mldsa_signer().public_key).text
-        text += "# The log's second key, cosigning checkpoints (ML-DSA-44). A verifier that knows it may believe it as a log line:\n"
-        return text + "".join(f"# log {one}\n" for one in second or [present])
 
     def successor(self, role: str) -> Signer | None:
         """The key that is about to replace the present one, where a replacement is under way."""

@@ -18,6 +18,7 @@ from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, Note, 
 MAX_TRUST: Final = 256 * 1024
 MAX_LINES: Final = 1000
 SIGNED: Final = "\u2014 "
+WRONG: Final = "cosigned wrongly"  # of a witness
 CONTROLS: Final = frozenset({*range(0x20), 0x7F}) - {0x09, 0x0A}
 
 
@@ -68,7 +69,13 @@ class Trust:
 
     def cosigned(self, note: Note) -> set[str]:
         """Names of the witnesses whose cosignature on the note is valid, for a tree within the range of the key."""
-        return {name for name, key in self.witnesses.items() if self._in_range(name, note) and note.signed_by(key)}
+        return {name for name in self.witnesses if not self.against(name, note)}
+
+    def against(self, name: str, note: Note) -> str:
+        """What is to be said against the cosignature of a witness; nothing where it counts."""
+        if not self._in_range(name, note):
+            return "has a key for other tree sizes"
+        return {True: "", False: WRONG, None: "has not cosigned"}[note.signed_by(self.witnesses[name])]
 
     def _in_range(self, name: str, note: Note) -> bool:
         if name not in self.witness_ranges:

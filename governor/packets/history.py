@@ -11,8 +11,9 @@ from governor.ledger import merkle
 from governor.ledger.canonical import parse_canonical, sha256_hex
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry
-from governor.ledger.note import parse_note
+from governor.ledger.note import MLDSA_COSIGNATURE, Note, parse_note
 from governor.ledger.proof import parse_proof
+from governor.ledger.trust import WRONG
 from governor.ledger.types import change_stream
 from governor.packets import container
 from governor.packets.approvals import requesters
@@ -128,26 +129,40 @@ def check_checkpoint(case: Case) -> Check:
     origin, size = case.checkpoint.origin, case.checkpoint.size
     keys = [key for key in case.trust.logs if key.name == origin]
     signed = [case.note.signed_by(key) for key in keys]
-    if False in signed:
-        raise IntegrityError(f"the log signature of {origin} does not verify")
+    for key, found in zip(keys, signed, strict=True):
+        if found is False:
+            raise IntegrityError(
+                f"the {'ML-DSA-44 cosignature' if key.algorithm == MLDSA_COSIGNATURE else 'log signature'} of {origin} does not verify"
+            )
     if True not in signed:
         raise Undecided(f"checkpoint of {origin} is not signed by a log of the trust file")
     if not any(found and case.trust.log_covers(key, size) for key, found in zip(keys, signed, strict=True)):
         raise IntegrityError(f"the log key is not valid for tree size {size}")
     if case.issuer is not None and not case.issuer.covers(size):
         raise IntegrityError(f"the issuer key is not valid for tree size {size}")
-    seen = case.trust.cosigned(case.note)
+    second = [
+        found for key, found in zip(keys, signed, strict=True) if key.algorithm == MLDSA_COSIGNATURE and case.trust.log_covers(key, size)
+    ]
+    told = f"size {size}, log key ok" + (f", ML-DSA-44 cosignature {'ok' if True in second else 'missing'}" if second else "")
+    return _witnessed(case, case.note, told, "warn" if second and True not in second else "ok")
+
+
+def _witnessed(case: Case, note: Note, told: str, status: str) -> Check:
+    """The witnesses, after the log; a wrong cosignature is told also where the quorum is met without it."""
+    against = {name: case.trust.against(name, note) for name in case.trust.witnesses}
+    seen = [name for name, said in against.items() if not said]
+    counted = f"witnesses {len(seen)} of {len(against)}"
     if not case.trust.quorum_met(seen):
-        raise Undecided(
-            f"size {size}, log key ok, but witnesses {len(seen)} of {len(case.trust.witnesses)} do not meet quorum {case.trust.quorum}"
-        )
+        lacking = "; ".join(f"{name} {said}" for name, said in against.items() if said)
+        raise Undecided(f"{told}, but {counted} do not meet quorum {case.trust.quorum}: {lacking}")
+    wrong = [name for name, said in against.items() if said == WRONG]
+    doubt = "".join(f"; {name} {WRONG}" for name in wrong)
+    status = "warn" if wrong else status
     if case.trust.quorum == "none":
-        return Check("checkpoint", "ok", f"size {size}, log key ok, no witness required by the trust file")
-    times = [when for name in seen if (when := case.note.cosigned_at(case.trust.witnesses[name])) is not None]
+        return Check("checkpoint", status, f"{told}, no witness required by the trust file{doubt}")
+    times = [when for name in seen if (when := note.cosigned_at(case.trust.witnesses[name])) is not None]
     latest = datetime.fromtimestamp(max(times), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Check(
-        "checkpoint", "ok", f"size {size}, log key ok, witnesses {len(seen)} of {len(case.trust.witnesses)}: seen no later than {latest}"
-    )
+    return Check("checkpoint", status, f"{told}, {counted}: seen no later than {latest}{doubt}")
 
 
 def check_redactions(case: Case) -> Check:

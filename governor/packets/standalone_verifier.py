@@ -5,8 +5,8 @@
 Exit 0 VERIFIED, 1 FAILED, 2 UNDECIDED (a key the trust file does not name, a quorum unmet, a newer version), 64 wrong usage.
 ROOT is the verifier key, or the SHA-256 of the public key, of the offline root that must have signed the trust file.
 
-This program shares no code with Governor. It was written from the published formats: RFC 8032 (Ed25519), RFC 6962 (Merkle tree), RFC 8785
-((canonical JSON), C2SP signed-note, tlog-checkpoint, tlog-proof, tlog-policy and tlog-cosignature, DSSE 1.0.2, in-toto Statement v1 and RFC 9901
+This program shares no code with Governor. It was written from the published formats: RFC 8032 (Ed25519), FIPS 204 (ML-DSA-44), RFC 6962
+(Merkle tree), RFC 8785 (canonical JSON), C2SP signed-note, tlog-checkpoint, tlog-proof, tlog-policy and tlog-cosignature, DSSE 1.0.2, in-toto Statement v1 and RFC 9901
 disclosures. Trust comes from the trust file alone, which must reach you by another way than the packet.
 """
 
@@ -51,6 +51,7 @@ AFTER = {
 AFTER_SHADOW = {"done": "in_review", "planned": "shadowing", "running": "shadowing"}
 PAIRS = "evidence/pairs.jsonl"
 APPROVED = {"approved", "cutover", "verified", "drifted"}
+WRONG = "cosigned wrongly"  # of a witness
 
 
 class Fail(Exception):
@@ -186,6 +187,132 @@ def p256(public, message, signature):
     return point is not None and point[0] % COUNT == r
 
 
+# ---- ML-DSA-44 (FIPS 204), verification only; functions, and what they hold, have the standard's names
+
+Q, ZETA, DROPPED, TAU, ROWS, COLUMNS, BETA, OMEGA = 8380417, 1753, 13, 39, 4, 4, 78, 80
+GAMMA1, GAMMA2 = 2**17, (8380417 - 1) // 88
+ZETAS = [pow(ZETA, int(f"{index:08b}"[::-1], 2), Q) for index in range(256)]  # in bit-reversed order
+
+
+def _ntt(w):
+    """NTT (algorithm 41): the polynomial as 256 values, so that polynomials are multiplied value by value."""
+    w, m, length = list(w), 0, 128
+    while length:
+        for start in range(0, 256, 2 * length):
+            m += 1
+            z = ZETAS[m]
+            for j in range(start, start + length):
+                t = z * w[j + length] % Q
+                w[j + length], w[j] = w[j] - t, w[j] + t
+        length //= 2
+    return [one % Q for one in w]
+
+
+def _inverse_ntt(w):
+    """NTT^-1 (algorithm 42)."""
+    w, m, length = list(w), 256, 1
+    while length < 256:
+        for start in range(0, 256, 2 * length):
+            m -= 1
+            z = -ZETAS[m]
+            for j in range(start, start + length):
+                t = w[j]
+                w[j], w[j + length] = t + w[j + length], z * (t - w[j + length]) % Q
+        length *= 2
+    return [8347681 * one % Q for one in w]  # 1/256
+
+
+def _squeezed(shake, take, wanted, size):
+    """What `take` finds in enough output of `shake` to find `wanted` numbers (None: not yet enough)."""
+    while True:
+        found = take(shake.digest(size), wanted)
+        if found is not None:
+            return found
+        size *= 2
+
+
+def _rejected(raw, wanted):
+    """RejNTTPoly (algorithm 30): three bytes make a number of 23 bits, taken where it is less than q."""
+    numbers = (raw[at] | raw[at + 1] << 8 | (raw[at + 2] & 0x7F) << 16 for at in range(0, len(raw) - 2, 3))
+    taken = [number for number in numbers if number < Q]
+    return taken[:wanted] if len(taken) >= wanted else None
+
+
+def _ball(raw, wanted):
+    """SampleInBall (algorithm 29): a polynomial of `wanted` coefficients 1 or -1, all others 0."""
+    signs, c, at = int.from_bytes(raw[:8], "little"), [0] * 256, 8
+    for i in range(256 - wanted, 256):
+        while at < len(raw) and raw[at] > i:
+            at += 1
+        if at == len(raw):
+            return None
+        j, at = raw[at], at + 1
+        c[i], c[j] = c[j], 1 - 2 * (signs & 1)
+        signs >>= 1
+    return c
+
+
+def _expand(rho):
+    """ExpandA (algorithm 32): the public matrix, row by row."""
+    return [
+        [_squeezed(hashlib.shake_128(rho + bytes([s, r])), _rejected, 256, 840) for s in range(COLUMNS)]
+        for r in range(ROWS)
+    ]  # fmt: skip
+
+
+def _unpacked(raw, bits):
+    """SimpleBitUnpack (algorithm 18): numbers of `bits` bits, the least significant first."""
+    number, mask = int.from_bytes(raw, "little"), (1 << bits) - 1
+    return [number >> at & mask for at in range(0, 8 * len(raw), bits)]
+
+
+def _hints(y):
+    """HintBitUnpack (algorithm 21): of each row the places that carry a hint; None where it is not the one spelling of them."""
+    rows, index = [], 0
+    for end in y[OMEGA:]:
+        row = list(y[index:end])
+        if not index <= end <= OMEGA or row != sorted(set(row)):
+            return None
+        rows.append(set(row))
+        index = end
+    return None if any(y[index:OMEGA]) else rows
+
+
+def _use_hint(hinted, r):
+    """UseHint (algorithm 40) over Decompose (algorithm 36): the high bits of r, put right by one where the hint says so."""
+    low = r % (2 * GAMMA2)
+    low -= 2 * GAMMA2 if low > GAMMA2 else 0
+    high, low = (0, low - 1) if r - low == Q - 1 else ((r - low) // (2 * GAMMA2), low)
+    if hinted:
+        high += 1 if low > 0 else -1
+    return high % 44
+
+
+def _packed_high(rows):
+    """w1Encode (algorithm 28): six bits each."""
+    return b"".join(sum(one << 6 * at for at, one in enumerate(row)).to_bytes(192, "little") for row in rows)
+
+
+def mldsa44(public, message, signature, context=b""):
+    """Whether `signature` over `message` is by `public` (ML-DSA.Verify and Verify_internal, algorithms 3 and 8)."""
+    if len(public) != 1312 or len(signature) != 2420 or len(context) > 255:
+        return False
+    rho, packed = public[:32], public[32:]
+    c_tilde, h = signature[:32], _hints(signature[2336:])
+    z = [[GAMMA1 - one for one in _unpacked(signature[at : at + 576], 18)] for at in range(32, 2336, 576)]
+    if h is None or max(abs(one) for row in z for one in row) >= GAMMA1 - BETA:
+        return False
+    tr = hashlib.shake_256(public).digest(64)
+    mu = hashlib.shake_256(tr + bytes([0, len(context)]) + context + message).digest(64)
+    c = _ntt(_squeezed(hashlib.shake_256(c_tilde), _ball, TAU, 272))
+    z, w1 = [_ntt(row) for row in z], []
+    for r, row in enumerate(_expand(rho)):
+        t1 = _ntt([one << DROPPED for one in _unpacked(packed[320 * r : 320 * (r + 1)], 10)])
+        product = [sum(a * b for a, b in zip(left, right)) - c[at] * t1[at] for at, (left, right) in enumerate(zip(zip(*row), zip(*z)))]
+        w1.append([_use_hint(at in h[r], one) for at, one in enumerate(_inverse_ntt(product))])
+    return hashlib.shake_256(mu + _packed_high(w1)).digest(32) == c_tilde
+
+
 # ---- small formats
 
 
@@ -284,27 +411,45 @@ def _key_id(name, algorithm, public):
     return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:4]
 
 
-UNREAD = "ML-DSA-44"
-
-
 def signed_by(text, signatures, key):
-    """True, False (a signature claims this key and is wrong), None (none names this key) or UNREAD (one does, in ML-DSA-44)."""
+    """True, False (a signature claims this key and is wrong) or None (none names this key)."""
     name, algorithm, public, key_id = key
     mine = [raw for who, found, raw in signatures if who == name and found == key_id]
-    if not mine:
+    return all(_one_signed(text, name, algorithm, public, raw) for raw in mine) if mine else None
+
+
+def _one_signed(text, name, algorithm, public, raw):
+    if algorithm == 1:
+        return ed25519(public, text.encode(), raw)
+    when, raw = int.from_bytes(raw[:8], "big"), raw[8:]
+    if algorithm == 4:
+        return ed25519(public, b"cosignature/v1\ntime %d\n" % when + text.encode(), raw)
+    message = _cosigned(name.encode(), when, text)
+    return message is not None and mldsa44(public, message, raw)
+
+
+def _cosigned(cosigner, when, text):
+    """What an ML-DSA-44 cosigner signs of a checkpoint (tlog-cosignature): its name, the time, the log's name, [0, size), the root."""
+    try:
+        origin, size, root = tree_of(text)
+    except Fail:
         return None
-    if algorithm == 6:
-        return UNREAD
-    for raw in mine:
-        message = text.encode()
-        if algorithm == 4:
-            if len(raw) != 72:
-                return False
-            message = b"cosignature/v1\ntime %d\n" % int.from_bytes(raw[:8], "big") + message
-            raw = raw[8:]
-        if not ed25519(public, message, raw):
-            return False
-    return True
+    origin = origin.encode()
+    if not 1 <= len(cosigner) <= 255 or not 1 <= len(origin) <= 255 or when >= 2**63:
+        return None
+    numbers = bytes(8) + size.to_bytes(8, "big")
+    return b"subtree/v1\n\0%c%s%s%c%s%s%s" % (len(cosigner), cosigner, when.to_bytes(8, "big"), len(origin), origin, numbers, root)
+
+
+def tree_of(text):
+    """(origin, size, root) of a checkpoint."""
+    lines = text[:-1].split("\n")
+    if len(lines) < 3 or "" in lines:
+        raise Fail("checkpoint needs origin, size and root")
+    size, root = number_of(lines[1], "checkpoint size"), unbase64(lines[2])
+    if len(root) != 32:
+        raise Fail("checkpoint root is not a SHA-256 hash")
+    return lines[0], size, root
 
 
 def number_of(text, what):
@@ -645,13 +790,7 @@ class Packet:
 
     def _checkpoint(self, checkpoint):
         self.note = note_of(checkpoint)
-        lines = self.note[0][:-1].split("\n")
-        if len(lines) < 3 or "" in lines:
-            raise Fail("checkpoint needs origin, size and root")
-        size, root = number_of(lines[1], "checkpoint size"), unbase64(lines[2])
-        if len(root) != 32:
-            raise Fail("checkpoint root is not a SHA-256 hash")
-        self.checkpoint = (lines[0], size, root)
+        self.checkpoint = tree_of(self.note[0])
 
     def _chain(self, change, issue):
         stream, previous = f"change/{change.get('id')}", None
@@ -1026,30 +1165,40 @@ class Packet:
         origin, size, _ = self.checkpoint
         keys = [key for key in self.trust.logs if key[0] == origin]
         signed = [signed_by(*self.note, key) for key in keys]
-        if False in signed:
-            raise Fail(f"the log signature of {origin} does not verify")
+        for key, found in zip(keys, signed):
+            if found is False:
+                raise Fail(f"the {'ML-DSA-44 cosignature' if key[1] == 6 else 'log signature'} of {origin} does not verify")
         if True not in signed:
-            if UNREAD in signed:
-                raise Unknown(f"the log signature of {origin} is ML-DSA-44, which this program cannot check")
             raise Unknown(f"checkpoint of {origin} is not signed by a log of the trust file")
-        if not any(found is True and self.trust.log_covers(key, size) for key, found in zip(keys, signed)):
+        if not any(found and self.trust.log_covers(key, size) for key, found in zip(keys, signed)):
             raise Fail(f"the log key is not valid for tree size {size}")
         if self.issuer is not None and not (self.issuer[1] <= size and (self.issuer[2] is None or size <= self.issuer[2])):
             raise Fail(f"the issuer key is not valid for tree size {size}")
-        found = {name: self.trust.witness_covers(name, size) and signed_by(*self.note, key) for name, key in self.trust.witnesses.items()}
-        seen, unread = {name for name in found if found[name] is True}, sum(value == UNREAD for value in found.values())
+        second = [found for key, found in zip(keys, signed) if key[1] == 6 and self.trust.log_covers(key, size)]
+        told = f"size {size}, log key ok" + (f", ML-DSA-44 cosignature {'ok' if True in second else 'missing'}" if second else "")
+        found = {name: self._witness(name, key, size) for name, key in self.trust.witnesses.items()}
+        seen = {name for name, said in found.items() if not said}
+        counted = f"witnesses {len(seen)} of {len(found)}"
         if not self.trust.met(seen):
-            beyond = f" ({unread} signed with ML-DSA-44, which this program cannot check)" if unread else ""
-            counted = f"witnesses {len(seen)} of {len(found)} do not meet quorum {self.trust.quorum}"
-            raise Unknown(f"size {size}, log key ok, but {counted}{beyond}")
+            lacking = "; ".join(f"{name} {said}" for name, said in found.items() if said)
+            raise Unknown(f"{told}, but {counted} do not meet quorum {self.trust.quorum}: {lacking}")
+        wrong = [name for name, said in found.items() if said == WRONG]
+        doubt = "".join(f"; {name} {WRONG}" for name in wrong)
+        status = "warn" if wrong or (second and True not in second) else "ok"
         if self.trust.quorum == "none":
-            return f"size {size}, log key ok, no witness required by the trust file"
+            return status, f"{told}, no witness required by the trust file{doubt}"
         keys = [self.trust.witnesses[name] for name in seen]
         latest = max(
             int.from_bytes(next(raw for who, kid, raw in self.note[1] if (who, kid) == (key[0], key[3]))[:8], "big") for key in keys
         )
         when = datetime.datetime.fromtimestamp(latest, datetime.timezone.utc)
-        return f"size {size}, log key ok, witnesses {len(seen)} of {len(found)}: seen no later than {when:%Y-%m-%dT%H:%M:%SZ}"
+        return status, f"{told}, {counted}: seen no later than {when:%Y-%m-%dT%H:%M:%SZ}{doubt}"
+
+    def _witness(self, name, key, size):
+        """What is to be said against the cosignature of a witness; nothing where it counts."""
+        if not self.trust.witness_covers(name, size):
+            return "has a key for other tree sizes"
+        return {True: "", False: WRONG, None: "has not cosigned"}[signed_by(*self.note, key)]
 
     def redactions(self):
         self._need(self.proven, "the events are not proven")

@@ -99,7 +99,9 @@ def test_trust_text_holds_public_keys_only(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.create("acme")
     trust = parse_trust(keys.trust_text("acme").encode())
-    assert [(key.name, key.public_key) for key in trust.logs] == [("governor.local/acme", keys.log_signer().public_key)]
+    assert [(key.name, key.public_key) for key in trust.logs] == [
+        ("governor.local/acme", signer.public_key) for signer in (keys.log_signer(), keys.mldsa_signer())
+    ]
     assert [(found.key.name, found.key_id) for found in trust.issuers] == [("governor.local/acme/issuer", keys.issuer_signer().key_id)]
 
 
@@ -110,8 +112,8 @@ def test_the_second_key_cosigns_checkpoints_and_is_named_in_the_trust_file(tmp_p
     note = parse_note(
         sign_note(text, [("governor.local/default", keys.log_signer())]) + keys.cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text)
     )
-    [second] = [line.removeprefix("# log ") for line in keys.trust_text("default").splitlines() if line.startswith("# log ")]
-    assert note.cosigned_at(parse_vkey(second)) == int(datetime(2026, 11, 20, tzinfo=UTC).timestamp())
-    assert note.signed_by(parse_trust(keys.trust_text("default").replace("# log ", "log ").encode()).logs[1]) is True
+    first, second = parse_trust(keys.trust_text("default").encode()).logs
+    assert note.cosigned_at(second) == int(datetime(2026, 11, 20, tzinfo=UTC).timestamp())
+    assert note.signed_by(first) is note.signed_by(second) is True
     (tmp_path / "keys/log-mldsa.pem").unlink()
     assert FileKeys(tmp_path).cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text) == ""

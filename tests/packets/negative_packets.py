@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import negative_cosignatures
 import test_maimed
 from packet_story import ISSUER, LOG, SeedSigner, Story, make_story
 
@@ -519,3 +520,4 @@ def lie(maim: Callable[[Any], None]) -> Callable[[Story], bytes]:
 
 for name, (_, _, maim) in test_maimed.CASES.items():
     add(name, lie(maim))
+CASES.update(negative_cosignatures.CASES)

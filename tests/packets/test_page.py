@@ -12,11 +12,9 @@ from typing import Any
 
 import negative_packets
 import pytest
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from playwright import sync_api
 from verifiers import PAGE, ask_node, by_program, in_node, ours, portable
 
-from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, cosigned_message
 from governor.packets.verify import verify_packet
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -71,27 +69,6 @@ def test_all_three_refuse_the_same_trust_files(story: Any) -> None:
                 verifier(packet, text.encode())
             errors.append(str(getattr(caught.value, "message", caught.value)))
         assert errors == [answer["usage"]] * 2, text
-
-
-def test_a_witness_only_we_can_read_leaves_the_others_undecided(story: Any) -> None:
-    private = MLDSA44PrivateKey.generate()
-    key = VerifierKey("w.example", MLDSA_COSIGNATURE, private.public_key().public_bytes_raw())
-    plain, when = story.checkpoint, 1_795_000_000
-
-    def cosigned() -> str:
-        note: str = plain()
-        message = cosigned_message(key.name, when, note.rpartition("\n\n")[0] + "\n")
-        assert message is not None
-        raw = key.key_id + when.to_bytes(8, "big") + private.sign(message)
-        return note + f"\u2014 w.example {base64.b64encode(raw).decode()}\n"
-
-    story.checkpoint = cosigned
-    packet, trust = story.packet(), story.trust.replace(b"quorum none", f"witness w {key.text}\nquorum w".encode())
-    assert ours(packet, trust)["result"] == "VERIFIED"
-    (page,) = in_node([(packet, trust)])
-    assert page == by_program(packet, trust)
-    assert page["result"] == "UNDECIDED"
-    assert "1 signed with ML-DSA-44, which this program cannot check" in json.dumps(page)
 
 
 def test_its_signatures_are_those_of_published_cases(shared_vectors: Path) -> None:

@@ -1,5 +1,5 @@
 // Runs the checks of verify.html outside a browser: one JSON question a line on stdin, one JSON answer a line on stdout.
-// Questions: {packet, trust} -> the report; {ed25519: [[key, message, signature], ...]} -> [true, ...]; all bytes in base64.
+// Questions: {packet, trust} -> the report; {ed25519: [[key, message, signature], ...]} -> [true, ...]; {mldsa44: ...} the same, a context may follow; all bytes in base64.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { webcrypto } from "node:crypto";
@@ -11,6 +11,7 @@ const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 
 async function answer(question) {
   if (question.ed25519) return Promise.all(question.ed25519.map((one) => verifier.ed25519(...one.map(bytes))));
+  if (question.mldsa44) return question.mldsa44.map((one) => verifier.mldsa44(...one.map(bytes)));
   if (question.repeat) { // milliseconds of each of `repeat` verifications
     const [packet, trust, times] = [bytes(question.packet), bytes(question.trust), []];
     for (let round = 0; round < question.repeat; round += 1) {
