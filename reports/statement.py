@@ -19,6 +19,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.amounts import count, day, exact, month_name, usd
+from reports.bridge import bridge_view, share
 from reports.charts import svg, workflow_spec
 from reports.commitments import commitments_view, csv_currency, currency_fact
 from reports.shared_costs import shared_view
@@ -151,7 +152,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(usd=usd, count=count, month=month_name, day=day, exact=exact)
+    environment.filters.update(usd=usd, count=count, month=month_name, day=day, exact=exact, share=share)
     return environment
 
 
@@ -200,6 +201,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
             bound: sum((Decimal(use["exposure"][bound]) for use in center["unpriced"]), Decimal(0)) for bound in ("low", "middle", "high")
         },
         "free_words": FREE,
+        "bridge": bridge_view(document),
         "facts": _facts(document, center),
     }
 

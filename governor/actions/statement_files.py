@@ -8,6 +8,7 @@ read back from the same document, so they agree to the cent.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, select
 
 from governor.actions.accruals import accrued
 from governor.actions.charge_month import Charged, charge_month
@@ -27,8 +30,10 @@ from governor.catalog.commitment import FxRateDocument
 from governor.chargeback.currency import stated_in
 from governor.chargeback.lines import Line, free_calls, unpriced_uses
 from governor.chargeback.period import previous_month
+from governor.chargeback.reconciliation.bridge import printed
 from governor.chargeback.statement import StatementInput, for_cost_center, previous_of, statement_document
 from governor.ledger.canonical import canonical_json
+from governor.store.rows.bills import Reconciliation
 
 DISPUTE_DAYS: Final = 30
 
@@ -88,6 +93,7 @@ def compute(ctx: Context, pin: Pin) -> Computed:
     before = previous_month(pin.month)
     with ctx.rows.session() as session:
         exception = exception_in_force(session, ctx.org, pin.month, pin.known_at)
+        compared = _compared(session, ctx.org, pin)
         booked = accrued(session, ctx.org, pin.month, pin.known_at)
         previous = previous_of(before, statement_lines(session, ctx.org, before)) if before in closed_months(session, ctx.org) else None
     workflows = governed.timeline.at(governed.end).workflows
@@ -104,10 +110,21 @@ def compute(ctx: Context, pin: Pin) -> Computed:
             previous=previous,
             allocation=charged.allocation,
             commitments=charged.commitments,
+            reconciliation=compared,
             budgets={name: str(workflow.monthly_budget) for name, workflow in workflows.items() if workflow.monthly_budget},
         )
     )
     return Computed(charged, corrections, stated_in(document, rate_of_month(charged)))
+
+
+def _compared(session: Session, org: str, pin: Pin) -> dict[str, Any] | None:
+    """The newest comparison with bills that was made by then, as a statement prints it."""
+    query = select(Reconciliation).where(Reconciliation.org_id == org, Reconciliation.month == pin.month)
+    query = query.where(col(Reconciliation.created_at) <= pin.known_at)
+    row = session.exec(query.order_by(col(Reconciliation.created_at).desc(), col(Reconciliation.id).desc())).first()
+    if row is None:
+        return None
+    return printed(json.loads(row.body)) | {"digest": row.digest, "reconciled_at": _seconds(row.created_at)}
 
 
 def rate_of_month(charged: Charged) -> FxRateDocument | None:

@@ -43,6 +43,7 @@ class StatementInput:
     budgets: Mapping[str, str] = field(default_factory=dict)  # workflow -> USD a month
     allocation: Allocation | None = None
     commitments: Sequence[Settled] = ()
+    reconciliation: Mapping[str, Any] | None = None  # of the month, as reconciliation.bridge.printed cut it; None: no bill was compared
 
 
 def statement_document(given: StatementInput) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def statement_document(given: StatementInput) -> dict[str, Any]:
             "lines": len(every),
             "cost_centers": len(centers),
         },
+        "reconciliation": given.reconciliation,
         "allocation": allocation_document(given.allocation),
         "commitments": commitments_document(given.commitments),
         "coverage": coverage_document(given.coverage),

@@ -20,9 +20,9 @@ from governor.actions.month_view import month_frame
 from governor.actions.read_bill import AUTO, installed
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.chargeback.reconciliation.bridge import CAUSES
+from governor.chargeback.reconciliation.drawn import bridge_spec
 from governor.errors import Invalid, NotFound, TooLarge
 from governor.ports import Payload
-from governor.web.bridge_chart import bridge_spec
 from governor.web.charts import svg
 from governor.web.present import plural
 from governor.web.session import Form

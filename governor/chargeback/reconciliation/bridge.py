@@ -51,6 +51,15 @@ UNEXPLAINED_LIMIT: Final = Decimal("0.5")
 
 
 @dataclass(frozen=True)
+class IssuerBridge:
+    """One provider's part of the bridge, in pico-USD: its terms sum to its invoice minus ours."""
+
+    terms: dict[str, int]
+    ours_pico: int
+    invoice_pico: int
+
+
+@dataclass(frozen=True)
 class Reconciled:
     """Money in pico-USD. `terms` has every cause of CAUSES."""
 
@@ -63,6 +72,7 @@ class Reconciled:
     without_bill: dict[str, int]
     issuers: list[str]
     notes: list[str] = field(default_factory=list)
+    by_issuer: dict[str, IssuerBridge] = field(default_factory=dict)
 
     @property
     def settled(self) -> list[Cell]:
@@ -119,9 +129,8 @@ def reconcile(
         cell.pending = now < settles_at(cell.key.issuer, cell.key.day)
     notes = laid.notes + explain(laid.cells)
     cells = sorted(laid.cells.values(), key=lambda cell: (-abs(cell.difference), cell.key))
-    terms = dict.fromkeys(CAUSES, 0)
-    for cause, amount in [*outside_terms(lines, month, rates), *(term for cell in cells for term in cell.terms.items())]:
-        terms[cause] += amount
+    by_issuer = {issuer: issuer_bridge(issuer, lines, cells, month, rates) for issuer in sorted(issuers)}
+    terms = {cause: sum(one.terms[cause] for one in by_issuer.values()) for cause in CAUSES}
     without: dict[str, int] = defaultdict(int)
     for use in every:
         if use.issuer not in issuers:
@@ -136,10 +145,24 @@ def reconcile(
         without_bill=dict(sorted(without.items())),
         issuers=sorted(issuers),
         notes=notes,
+        by_issuer=by_issuer,
     )
     if found.ours_pico + sum(terms.values()) != found.invoice_pico:
         raise AssertionError(f"the bridge of {month} does not add up")
     return found
+
+
+def issuer_bridge(issuer: str, lines: Iterable[BillLine], cells: Iterable[Cell], month: str, rates: Mapping[str, Decimal]) -> IssuerBridge:
+    """Raises AssertionError where a provider's bridge would not add up."""
+    own, mine = [line for line in lines if line.issuer == issuer], [cell for cell in cells if cell.key.issuer == issuer]
+    terms = dict.fromkeys(CAUSES, 0)
+    for cause, amount in [*outside_terms(own, month, rates), *(term for cell in mine for term in cell.terms.items())]:
+        terms[cause] += amount
+    ours = sum(cell.ours_pico for cell in mine)
+    invoice = sum(pico(line.amount, rates.get(line.currency, line.usd_rate or ONE)) for line in own if line.amount is not None)
+    if ours + sum(terms.values()) != invoice:
+        raise AssertionError(f"the bridge of {issuer} in {month} does not add up")
+    return IssuerBridge(terms, ours, invoice)
 
 
 def compared(line: BillLine, month: str) -> bool:
@@ -222,9 +245,13 @@ def _issuer(issuer: str, found: Reconciled) -> dict[str, Any]:
     settled = [cell for cell in cells if not cell.pending]
     whole = sum(cell.bill_pico for cell in settled)
     net, gross = abs(sum(cell.difference for cell in settled)), sum(abs(cell.difference) for cell in settled)
+    bridge = found.by_issuer[issuer]
     return {
         "issuer": issuer,
-        "ours": usd(sum(cell.ours_pico for cell in cells)),
+        "ours": usd(bridge.ours_pico),
+        "invoice": usd(bridge.invoice_pico),
+        "difference": usd(bridge.invoice_pico - bridge.ours_pico),
+        "bridge": {cause: usd(bridge.terms[cause]) for cause in CAUSES},
         "billed_usage": usd(sum(cell.bill_pico for cell in cells)),
         "net": {"amount": usd(net), "percent": percent(net, whole)},
         "gross": {"amount": usd(gross), "percent": percent(gross, whole)},
@@ -242,4 +269,24 @@ def line_document(cell: Cell) -> dict[str, Any]:
         "billed": usd(cell.bill_pico),
         "difference": usd(cell.difference),
         "causes": {cause: usd(amount) for cause, amount in sorted(cell.terms.items()) if amount},
+    }
+
+
+def printed(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a statement says of a stored result: the same numbers, without the keys. A result of an earlier version has one bridge for all providers."""
+    rows = [one for one in result["issuers"] if "bridge" in one]
+    if len(rows) != len(result["issuers"]):
+        whole = {name: result[name] for name in ("ours", "invoice", "difference", "net", "gross", "bridge")}
+        rows = [whole | {"issuer": ", ".join(one["issuer"] for one in result["issuers"])}]
+    return {
+        **{
+            name: result[name]
+            for name in ("status", "ours", "invoice", "difference", "net", "gross", "unexplained_percent", "without_bill")
+        },
+        "pending_days": len(result["pending_days"]),
+        "issuers": [
+            {name: one[name] for name in ("issuer", "ours", "invoice", "difference", "net", "gross")}
+            | {"steps": [[words, one["bridge"][cause]] for cause, words in CAUSES.items() if Decimal(one["bridge"].get(cause, "0"))]}
+            for one in rows
+        ],
     }

@@ -1,21 +1,22 @@
 """The bridge from our number to the invoice, as a waterfall: a bar for each cause between the two totals.
 
-Owns: the spec. Does not own: the terms (chargeback/reconciliation), rendering (charts.py). Invariants: the axis shows the part in which the steps lie, and the
-totals say what they are in full; colour is never the only sign: each step carries its signed amount.
+Owns: the spec, the same for the page and the statement. Does not own: the terms (bridge.py), rendering (web, reports). Invariants: the axis shows the part in which the
+steps lie, and the totals say what they are in full; colour is never the only sign: each step carries its signed amount.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from governor.web.charts import FONT, NARROW
+NARROW: Final = 400  # pixels; a phone
+FONT: Final = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
 
 MORE, LESS, WHOLE = "#a3544a", "#5b8c5a", "#14566b"
 
 
-def bridge_spec(ours: str, steps: Sequence[tuple[str, str]], invoice: str, *, width: int, height: int) -> dict[str, Any]:
+def bridge_spec(ours: str, steps: Sequence[tuple[str, str]], invoice: str, *, width: int, height: int, font: str = FONT) -> dict[str, Any]:
     """steps: (words, signed amount as decimal text) in order. Outer size in pixels."""
     values, at = [], Decimal(ours)
     reached = [at]
@@ -70,7 +71,7 @@ def bridge_spec(ours: str, steps: Sequence[tuple[str, str]], invoice: str, *, wi
             },
         ],
         "config": {
-            "font": FONT,
+            "font": font,
             "view": {"stroke": None},
             "axis": {"gridColor": "#e4e8e3", "domain": False, "ticks": False, "labelColor": "#4a545e", "titleColor": "#4a545e", "labelFontSize": 11},
         },
