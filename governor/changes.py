@@ -64,13 +64,19 @@ NEXT: Final[Mapping[State, str]] = {
 AFTER_STOP: Final[Mapping[str, str]] = {
     "aborted_budget": "propose the change again with a larger budget: this plan cannot be finished with its own",
     "aborted_policy": "propose a candidate that policy allows for this data, or have the rules changed and run `governor change shadow ID` again",
-    "invalid_baseline": "find out why the current model does not hold still, then run `governor change shadow ID` again",
+    "invalid_baseline": "mend what the run says of the current model, then run `governor change shadow ID` again",
+}
+# In review, what the deciders have before them: a run that says no, or says nothing yet.
+AFTER_VERDICT: Final[Mapping[str, str]] = {
+    "fail": "reject it; `governor change split ID` shows whether a part of the traffic could move all the same",
+    "inconclusive": "settle what is open (labels, or a new proposal with a larger sample), or say who decides: `governor change show ID`",
 }
 
 
-def next_step(state: str, last_run: str = "") -> str:
-    """What to do now, in words; last_run: status of the newest run."""
-    return AFTER_STOP.get(last_run, NEXT[State(state)]) if state == State.DRAFT else NEXT[State(state)]
+def next_step(state: str, last_run: str = "", verdict: str = "") -> str:
+    """What to do now, in words; last_run: status of the newest run, verdict: of the newest that is done."""
+    special = {State.DRAFT: AFTER_STOP.get(last_run), State.IN_REVIEW: AFTER_VERDICT.get(verdict)}
+    return special.get(State(state)) or NEXT[State(state)]
 
 
 @dataclass(frozen=True)

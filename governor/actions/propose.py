@@ -131,7 +131,13 @@ def propose(
         "state": str(State.DRAFT),
         "needs": found.needs(),
         "violations": [violation.message for violation in found.decision.violations],
-        "plan": {"digest": plan.digest, "sample": plan.n, "budget_usd": request["budget_usd"], "population": plan.population.calls},
+        "plan": {
+            "digest": plan.digest,
+            "sample": plan.n,
+            "budget_usd": request["budget_usd"],
+            "expected_spend_usd": format((Decimal(plan.expected_spend_pico) / 10**12).quantize(Decimal("0.0001")), "f"),
+            "population": plan.population.calls,
+        },
     }
 
 

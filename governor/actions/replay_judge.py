@@ -1,7 +1,7 @@
 """The judge of a shadow run: a second opinion on answers that differ, asked in both orders, with known-bad answers planted among the questions.
 
 Owns: which pairs are asked about and the requests. Does not own: the prompt and its reading (governor.shadow.judging), money, the decision.
-Invariants: its spend is reserved like every other, from the run's budget and under its own cap; an opinion that could not be had is a tie; canaries are
+Invariants: its spend is reserved like every other, from the run's budget and under its own cap; an opinion that could not be had is none; canaries are
 asked first, so that no judge runs out of money before it was tested.
 """
 
@@ -46,7 +46,9 @@ def ask_judge(job: Replay) -> None:
         for task, reply in answers(endpoint, granted, job.plan.concurrency):
             pick, criteria = judging.opinion(reply.text, judge.rubric)
             kept = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
-            written = Written("done", output_sha256=kept, pick=pick, criteria=criteria)
+            # silence is no opinion; of a known-bad answer it is a test that was not passed
+            said = pick if reply.status == "ok" or task.arm in CANARIES else None
+            written = Written("done", output_sha256=kept, pick=said, criteria=criteria)
             settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
         if any(groups) and not granted:
             log.warning("run %s: no budget left for the judge", job.run_id)

@@ -5,6 +5,8 @@ Owns: counting and the forecast. Does not own: showing it (cli/change.py, web/ch
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,11 +19,12 @@ from sqlmodel import col
 from governor.actions.context import Context
 from governor.actions.replay_price import PICO
 from governor.actions.replay_rows import find_run
-from governor.store.rows.changes import ReplayResult
+from governor.store.rows.changes import ReplayResult, ShadowRun
 
 RECENT: Final = timedelta(seconds=30)
 OPEN: Final = ("planned", "reserved")
 ANSWERED: Final = '%"status":"ok"%'  # in the facts of a reply as Result.reply writes them; no text of an answer is in there
+WITHOUT_VERDICT: Final = frozenset({"aborted_budget", "aborted_policy", "invalid_baseline"})
 CALLED: Final = ("baseline", "candidate", "repeat")
 
 
@@ -104,6 +107,21 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
         failed=failed,
         left_out={state: states[state] for state in sorted(set(states) - {*OPEN, "done"})},
     )
+
+
+def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
+    """[{"arm","error","n"}] of a run without a verdict, the most frequent first: what its endpoint said instead of an answer."""
+    if run.status not in WITHOUT_VERDICT:
+        return []
+    where = (col(ReplayResult.org_id) == ctx.org, col(ReplayResult.run_id) == run.id, col(ReplayResult.arm).in_(CALLED))
+    with ctx.rows.session() as session:
+        rows = session.connection().execute(
+            select(col(ReplayResult.arm), col(ReplayResult.reply)).where(
+                *where, col(ReplayResult.state) == "done", col(ReplayResult.reply).not_like(ANSWERED)
+            )
+        )
+        told = Counter((arm, str((json.loads(reply)["facts"] or {}).get("error") or "error")) for arm, reply in rows)
+    return [{"arm": arm, "error": error, "n": n} for (arm, error), n in told.most_common()]
 
 
 def clock(seconds: int) -> str:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import Actor, Context
-from governor.actions.shadow_progress import shadow_progress
+from governor.actions.shadow_progress import failures_of, shadow_progress
 from governor.actions.show_golden import report_of
 from governor.changes import Person, State, may_decide, next_step, who_may
 from governor.errors import GovernorError, Invalid
@@ -37,7 +37,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
     return {
         "id": change.id,
         "state": change.state,
-        "next": next_step(change.state, found.runs[-1].status if found.runs else ""),
+        "next": next_step(change.state, found.runs[-1].status if found.runs else "", str(found.verdict.get("verdict", ""))),
         "sentence": sentence(request, found),
         "workflow": change.workflow_id,
         "owner": found.docket.owner,
@@ -62,7 +62,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         "progress": progress_of(ctx, found.runs[-1] if found.runs else None, now),
         "representativeness": representativeness(json.loads(change.plan) if change.plan else {}, found.verdict),
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
-        "runs": [run_document(run, names) | {"error": errors.get(run.id)} for run in found.runs],
+        "runs": [run_document(run, names) | {"error": errors.get(run.id), "failures": failures_of(ctx, run)} for run in found.runs],
         "verdict": found.verdict or None,
         "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],

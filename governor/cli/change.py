@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +68,15 @@ def propose(
     lines = [f"{made['id']} proposed; plan of {made['plan']['sample']} traces fixed ({made['plan']['digest'][:12]}..)"]
     lines += [f"  needs {need['role']}: {need['reason']}" for need in made["needs"]]
     lines += [f"  policy objects: {message}" for message in made["violations"]]
+    lines += tight_budget(made["plan"])
     session.print(made, "\n".join([*lines, f"Next: governor change shadow {made['id']} --wait"]))
+
+
+def tight_budget(plan: dict[str, Any]) -> list[str]:
+    """A run that is expected to cost more than its budget ends without a verdict: said before anything is spent."""
+    if Decimal(plan["expected_spend_usd"]) <= Decimal(plan["budget_usd"]):
+        return []
+    return [f"  the budget of ${plan['budget_usd']} will not reach: the plan is expected to spend about ${plan['expected_spend_usd']}"]
 
 
 @app.command("shadow")

@@ -11,6 +11,7 @@ LIMITATIONS: Final = {
     "teacher_forced": "Each step was replayed from the recorded conversation; long multi-step effects are not measured.",
     "content_not_judged": "Where the two answers differ, nobody judged which is better.",
     "judge_uncalibrated": "A model judged the answers, and its judgement was not calibrated against people.",
+    "judge_silent": "The judge gave no opinion on most of the answers that differ: its endpoint did not answer, or its cap was reached.",
     "judge_discarded": "The judge let too many known-bad answers win; what it says counts for nothing.",
     "judge_self_preference_risk": "The judge comes from the provider of one of the models it judged.",
     "no_aa": "The current model was not compared with itself, so its own noise is unknown.",

@@ -246,16 +246,19 @@ def choose_metrics(names: Sequence[str], margins: Mapping[str, str], size: int, 
     quality = margin_of(QUALITY, margins.get(QUALITY, "0.03"))
     level = float(alpha)
     fallback = GUARD_MARGIN if size >= least_pairs(float(GUARD_MARGIN), alpha=level) else max(GUARD_MARGIN, quality)
-    chosen = []
+    chosen, short = [], []
     for name in names:
         margin = margin_of(name, margins[name]) if name in margins else quality if name == QUALITY else fallback
         needed = least_pairs(float(margin), alpha=level)
-        if size < needed:
-            raise Refused(
-                f"{size} traces cannot decide {name} at a margin of {margin}: even perfect agreement needs {needed}",
-                hint=f"use --sample {needed} or more, or a wider --margin {name}=...",
-            )
+        short += [(needed, margin, name)] if size < needed else []
         chosen.append(Metric(name, format(margin, "f")))
+    if short:
+        needed, margin, name = max(short, key=lambda one: one[0])  # the largest: what is asked for next time is then enough for all
+        others = f", as {len(short) - 1} other promises" if len(short) > 2 else ", as another promise" if len(short) > 1 else ""  # noqa: PLR2004
+        raise Refused(
+            f"{size} traces cannot decide {name} at a margin of {margin}{others}: even perfect agreement needs {needed}",
+            hint=f"use --sample {needed} or more, or a wider --margin {name}=...",
+        )
     return tuple(chosen)
 
 

@@ -190,13 +190,16 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
 def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, drifted: bool) -> list[str]:
     """Codes that docs/shadow.md explains; a reader must see them beside the word."""
     done = [pair for pair in prefix if pair.state == "done"]
+    differ = [pair.judge for pair in done if pair.equal == "no"]
+    silent = plan.judge is not None and 2 * differ.count(None) > len(differ)
     found = {
         "teacher_forced": True,
         "content_not_judged": plan.judge is None and any(pair.equal == "no" and not pair.labels for pair in done),
         "judge_uncalibrated": plan.judge is not None
         and not plan.judge.calibrated
         and complete_part(plan.seed, prefix, plan.labels) is None,
-        "judge_discarded": plan.judge is not None and discarded([pair.canary for pair in prefix if pair.canary is not None]),
+        "judge_silent": silent,
+        "judge_discarded": plan.judge is not None and not silent and discarded([pair.canary for pair in prefix if pair.canary is not None]),
         "judge_self_preference_risk": plan.judge is not None and plan.judge.provider in {plan.baseline.provider, plan.candidate.provider},
         "no_aa": not compared,
         "baseline_drift": drifted,

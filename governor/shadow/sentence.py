@@ -44,8 +44,11 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
             f"On {pairs}, {name(plan)} kept every promise, but {golden_cases(golden)} leave open whether it loses more of them than allowed:"
             f" {open_golden}. More calls do not settle that; a new proposal with more cases does."
         )
+    silent = (
+        " The judge gave no opinion on most of them: see its endpoint, key and cap." if "judge_silent" in document["limitations"] else ""
+    )
     also = f" {golden_cases(golden).capitalize()} are open too: {open_golden}." if open_golden else ""
-    return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {})}{also}"
+    return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {})}{silent}{also}"
 
 
 def golden_cases(golden: Mapping[str, Any] | None) -> str:

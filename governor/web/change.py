@@ -53,7 +53,11 @@ NEXT: Final = {
 AFTER_STOP: Final = {
     "aborted_budget": "Next: propose the change again with a larger budget. This plan cannot be finished with its own.",
     "aborted_policy": "Next: propose a candidate that policy allows for this data, or have the rules or the data class changed and run again.",
-    "invalid_baseline": "Next: find out why the current model does not hold still, then run again.",
+    "invalid_baseline": "Next: mend what the run says of the current model, then run again.",
+}
+AFTER_VERDICT: Final = {
+    "fail": "Next: reject it, or see under “What part could move” whether a part of the traffic could.",
+    "inconclusive": "Next: settle what is open, or everybody named under Decision answers.",
 }
 
 
@@ -88,6 +92,14 @@ def steps_of(state: str) -> list[tuple[str, str]]:
     return [(name, "done" if place < now else "now" if place == now else "ahead") for place, name in enumerate(path)]
 
 
+def next_words(change: dict[str, Any]) -> str:
+    """What to do now, by state and by how the newest run ended."""
+    state, runs = change["state"], change["runs"]
+    stopped = AFTER_STOP.get(runs[-1]["status"]) if state == State.DRAFT and runs else None
+    said = AFTER_VERDICT.get((change["verdict"] or {}).get("verdict", "")) if state == State.IN_REVIEW else None
+    return stopped or said or NEXT.get(state, str(change["next"]))
+
+
 @get("/changes/{change_id:str}", sync_to_thread=True)
 def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -> Response[str]:
     change = show_change(ctx, change_id, actor)
@@ -106,9 +118,7 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         may_reject=state == State.IN_REVIEW and change["you"]["may_reject"],
         may_move=bool(actor.roles & {"requester", "owner", "admin"}),
         packet=state in DECIDED,
-        next=AFTER_STOP.get(
-            change["runs"][-1]["status"] if state == State.DRAFT and change["runs"] else "", NEXT.get(state, change["next"])
-        ),
+        next=next_words(change),
         split=split_part(ctx, change),
         segments=segment_rows(change),
         noise=noise_rows(change),

@@ -223,6 +223,10 @@ def test_a_baseline_that_does_not_answer_proves_nothing(house: House) -> None:
         del house.endpoint.behaviours["gpt-4o"]
     assert (run.status, verdict["decided_by"]) == ("invalid_baseline", "unusable")
     assert run.spent_pico == 0
+    shown = show_change(house.ctx, run.change_id)
+    assert "gave no usable answer to most of" in shown["runs"][-1]["sentence"]
+    assert "mend what the run says" in shown["next"]
+    assert {(one["arm"], one["error"]) for one in shown["runs"][-1]["failures"]} >= {("baseline", "http_500"), ("candidate", "http_500")}
 
 
 def test_when_policy_forbids_everything_nothing_is_sent(house: House) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from governor.shadow.comparison import Pair
 from governor.shadow.golden import GoldenCase, GoldenLine, GoldenSet
-from governor.shadow.plan import ReplayPlan
+from governor.shadow.plan import Judge, ReplayPlan
 from governor.shadow.verdict import verdict
 
 PlanOf = Callable[..., ReplayPlan]
@@ -113,3 +113,19 @@ def test_a_constant_answer_is_told_in_words(plan_of: PlanOf, pairs_of: PairsOf) 
     plan = plan_of()
     word, said = told(plan, [replace(pair, candidate_text="same") for pair in pairs_of(plan, [0] * plan.n)])
     assert (word, "its answers hardly differ from one another" in said) == ("fail", True)
+
+
+def test_a_judge_that_never_answered_is_silent_and_not_discarded(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(judge=Judge("endpoint", "google", "gemini", "f" * 64, canaries=2))
+    pairs = [
+        replace(pair, quality=(-1, 1), equal="no", canary=False if pair.position < 2 else None) if pair.position < 60 else pair
+        for pair in pairs_of(plan, [0] * plan.n)
+    ]
+    found = verdict(plan, pairs)
+    assert found["verdict"] == "inconclusive"
+    assert "judge_silent" in found["limitations"]
+    assert "judge_discarded" not in found["limitations"]
+    assert "The judge gave no opinion on most of them: see its endpoint, key and cap." in found["sentence"]
+    heard = verdict(plan, [replace(pair, judge=0) if pair.equal == "no" else pair for pair in pairs])
+    assert "judge_silent" not in heard["limitations"]
+    assert "judge_discarded" in heard["limitations"]
