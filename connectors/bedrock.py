@@ -90,9 +90,11 @@ class Bedrock(DerivedConnector):
             return
         row = 0
         for chunk in super()._records(payload):
-            opened = [message for value in chunk.values for message in _messages(value.as_py())]
+            came = [value.as_py() for value in chunk.values]
+            opened = [(message, value) for value in came for message in _messages(value)]
             if opened:
-                yield Records(chunk.uri, row, pa.array(opened, pa.large_binary()), chunk.cut)
+                messages, received = (pa.array(list(column), pa.large_binary()) for column in zip(*opened, strict=True))
+                yield Records(chunk.uri, row, messages, chunk.cut, received)
                 row += len(opened)
 
     def _mapping_of(self, text: bytes) -> MappingDocument | None:

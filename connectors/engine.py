@@ -119,18 +119,21 @@ def _given(held: list[Work]) -> Iterator[Work]:
 
 def convert(engine: duckdb.DuckDBPyConnection, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
     """Records of one form -> batches of at most batch_rows."""
-    records, raw = _relation(chunks, hashed=plan.hashed)
+    records, raw, received = _relation(chunks, hashed=plan.hashed)
     engine.register("records", records)
     try:
         found = engine.execute(plan.sql, dict(plan.values)).to_arrow_table()
     finally:
         engine.unregister("records")
+    if len(found) > options.batch_rows:
+        received = _whole(received, found["position"].to_numpy(), options.batch_rows)
     for start in range(0, len(found), options.batch_rows):
-        yield _batch(found.slice(start, options.batch_rows), raw)
+        yield _batch(found.slice(start, options.batch_rows), raw, received)
 
 
-def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any]:
-    batches, raws, position = [], [], 0
+def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any, Any]:
+    """(the relation, its records, the records as they came)."""
+    batches, raws, came, position = [], [], [], 0
     for chunk in chunks:
         lines, faults = _text(chunk.values)
         size = len(lines)
@@ -148,8 +151,27 @@ def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any]:
         )
         batches += whole.to_batches(max_chunksize=_MORSEL)
         raws.append(chunk.values)
+        came.append(_received(chunk))
         position += size
-    return pa.Table.from_batches(batches), pa.chunked_array(raws)
+    return pa.Table.from_batches(batches), pa.chunked_array(raws), pa.chunked_array(came)
+
+
+def _received(chunk: Records) -> Any:
+    if isinstance(chunk.received, str):
+        return chunk.values
+    return pa.nulls(len(chunk.values), pa.large_binary()) if chunk.received is None else chunk.received
+
+
+def _whole(came: Any, positions: Any, batch_rows: int) -> Any:
+    """Without the documents whose records are in several batches: whether such a one may be archived, no batch can tell."""
+    batches = np.arange(len(positions)) // batch_rows
+    first, last = np.full(len(came), len(positions)), np.full(len(came), -1)
+    np.minimum.at(first, positions, batches)
+    np.maximum.at(last, positions, batches)
+    torn = last > first
+    if not torn.any():
+        return came
+    return pc.if_else(pa.array(torn), pa.scalar(None, came.type), came)
 
 
 def _text(values: Any) -> tuple[Any, Any]:
@@ -169,7 +191,7 @@ def _text(values: Any) -> tuple[Any, Any]:
         return pa.array(texts, pa.large_string()), pa.array(faults, pa.string())
 
 
-def _batch(found: pa.Table, raw: Any) -> Batch:
+def _batch(found: pa.Table, raw: Any, came: Any) -> Batch:
     nothing = empty_batch()
     spans = nothing.spans
     if "kind" in found.column_names:
@@ -180,11 +202,23 @@ def _batch(found: pa.Table, raw: Any) -> Batch:
     kept, bad = found.filter(good), found.filter(pc.invert(good))
     refused = nothing.rejected
     if len(bad):
-        received = bad["raw"].cast(pa.binary()) if "raw" in bad.column_names else raw.take(bad["position"])
-        refused = rejects(bad["uri"], bad["row"], bad["reason"], received)
+        raw_of = bad["raw"].cast(pa.binary()) if "raw" in bad.column_names else raw.take(bad["position"])
+        refused = rejects(bad["uri"], bad["row"], bad["reason"], raw_of)
     bodies = [_bodies(kept, kind) for kind in ("input", "output")]
     content = schema_table(pa.concat_tables(bodies), CONTENT_SCHEMA) if "input_sha256" in kept.column_names else nothing.content
-    return Batch(calls=schema_table(kept, CALL_SCHEMA), rejected=refused, spans=spans, content=content)
+    places = kept["position"].to_numpy()
+
+    def received(rows: Any) -> tuple[Any, Any]:
+        wanted, codes = np.unique(places[rows], return_inverse=True)
+        return (came if len(wanted) == len(came) else came.take(wanted)), codes
+
+    return Batch(
+        calls=schema_table(kept, CALL_SCHEMA),
+        rejected=refused,
+        spans=spans,
+        content=content,
+        received=received,
+    )
 
 
 def _bodies(kept: pa.Table, kind: str) -> pa.Table:

@@ -23,6 +23,7 @@ from governor.ports import Payload
 
 MAX_RECORD: Final = 64 << 20
 FLUSH_BYTES: Final = 64 << 20  # planning a query costs as much as reading 5 MB
+AS_RECEIVED: Final = "as received"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"
 _SHORT: Final = 64
@@ -31,12 +32,16 @@ _BETWEEN: Final = _BLANK + b",[]"
 
 @dataclass(frozen=True)
 class Records:
-    """Consecutive records of one payload; `cut` says why the last one ends early (damaged archive), else empty."""
+    """Consecutive records of one payload; `cut` says why the last one ends early (damaged archive), else empty.
+
+    received: the records as they came, where `values` were made from them; None where they came as no text of records (rows of a table).
+    """
 
     uri: str
     first_row: int
     values: Any  # pa.LargeBinaryArray
     cut: str = ""
+    received: Any = AS_RECEIVED
 
 
 def binary_array(data: bytes, starts: Any, ends: Any) -> Any:

@@ -61,6 +61,11 @@ class ReshapedConnector(MappedConnector):
         """The chunk's records per mapping, each in runs of consecutive rows."""
         home = self.mappings[0].name
         open_runs: dict[str, tuple[int, list[bytes]]] = {}
+
+        def run(first: int, bodies: list[bytes], cut: str = "") -> Records:
+            received = chunk.values.slice(first, len(bodies))
+            return Records(chunk.uri, chunk.first_row + first, pa.array(bodies, pa.large_binary()), cut, received)
+
         last = len(chunk.values) - 1
         for index, value in enumerate(chunk.values):
             received = value.as_py()
@@ -68,13 +73,13 @@ class ReshapedConnector(MappedConnector):
             for form, body in ({home: received} if changed is None else changed).items():
                 first, bodies = open_runs.get(form, (index, []))
                 if first + len(bodies) != index:
-                    yield form, Records(chunk.uri, chunk.first_row + first, pa.array(bodies, pa.large_binary()))
+                    yield form, run(first, bodies)
                     first, bodies = index, []
                 bodies.append(body)
                 open_runs[form] = (first, bodies)
         for form, (first, bodies) in open_runs.items():
             cut = chunk.cut if first + len(bodies) - 1 == last else ""
-            yield form, Records(chunk.uri, chunk.first_row + first, pa.array(bodies, pa.large_binary()), cut)
+            yield form, run(first, bodies, cut)
 
     def _changed(self, received: bytes) -> dict[str, bytes] | None:
         """The record's parts as documents; None leaves the record as it came."""

@@ -51,7 +51,7 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
     with engine_for_json() as engine:
         for lines, last, row in _pages(str(address), start, options):
             reached = last if reached is None else max(reached, last)
-            chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()))
+            chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()), received=None)
             for batch in convert(engine, plan_of("spend_logs", options), [chunk], options):
                 yield batch, reached.isoformat().replace("+00:00", "Z")
 

@@ -188,7 +188,7 @@ def _table_rows(payload: Payload, source: str) -> Iterator[Records]:
             for batch in reader:
                 values = batch.column(0).cast(pa.large_binary())
                 if len(values):
-                    yield Records(payload.uri, row, values)
+                    yield Records(payload.uri, row, values, received=None)
                     row += len(values)
             if "read_csv" in source:
                 for line, number, fault in engine.execute(

@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from connectors.archives import head_of
@@ -129,7 +131,14 @@ def _tables(
             rejected=rejects(*(list(column) for column in zip(*bad, strict=True))) if bad else nothing.rejected,
             spans=pa.Table.from_pylist([_structure(span, options) for span in structure[start : start + size]], schema=SPAN_SCHEMA),
             content=pa.Table.from_pylist(bodies, schema=CONTENT_SCHEMA),
+            received=partial(_received, part),
         )
+
+
+def _received(part: list[Claim], rows: Any) -> tuple[Any, Any]:
+    """A span's record is what its digest is taken over: requests hold spans of many callers, and two encodings of one span are one record."""
+    records = [part[row].span.canonical() for row in rows.tolist()]
+    return pa.chunked_array([pa.array(records, pa.large_binary())]), np.arange(len(records))
 
 
 def _columns(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -31,6 +31,7 @@ CHORES: Final = (
     Chore("expire approvals", "governor.actions.expire:expire_changes", 60.0),
     Chore("drain spool", "governor.actions.push:drain_spool", 5.0),
     Chore("erase expired content", "governor.actions.erase:erase_expired", 86_400.0),
+    Chore("sweep content", "governor.actions.erase:sweep_content", 86_400.0),
     Chore("watch budgets", "governor.actions.watch:watch", 300.0),
     Chore("compact lake", "governor.actions.ingest:compact", 6 * 3600.0),
     Chore("revalidate routes", "governor.actions.route_checks:schedule", 3600.0),

@@ -1,17 +1,19 @@
-"""Erasing stored prompts and outputs: on request, and when their time is over. Hashes, calls and proofs stay.
+"""Erasing stored prompts, outputs and raw records: on request, and when their time is over. Hashes, calls and proofs stay.
 
-Owns: which objects a request names, the ledger entry, retention. Does not own: the objects (store/content.py).
+Owns: which objects a request names, the ledger entry, retention, what no call names. Does not own: the objects (store/content.py).
 Invariants: the entry is recorded before the first object goes; an object that several calls share is erased for all of them, because what
 must not be readable must not be readable through another call; erasing again erases nothing more.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+from sqlmodel import col, select
 
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.load_catalog import catalog_as_of
@@ -22,6 +24,13 @@ from governor.ledger.canonical import digest
 from governor.ledger.entry import EntryDraft
 from governor.store.lake_facts import key_expression
 from governor.store.rows.base import uuid7
+from governor.store.rows.changes import ReplayResult
+from governor.store.rows.golden import GoldenVersion
+
+REFERENCES: Final = ("input_sha256", "output_sha256", "raw_ref")  # what of a call is an address of the content store
+HELD: Final = " OR ".join(f"{name} IS NOT NULL" for name in REFERENCES)
+# a payload that was not stored, because its call was there with another one, may have brought bodies too
+SEEN: Final = "(SELECT *, 1 AS stored FROM {calls} UNION ALL BY NAME SELECT *, 0 AS stored FROM lake.conflicts) AS calls"
 
 
 def erase(
@@ -42,7 +51,7 @@ def erase(
         raise Invalid("say what to erase: record ids, an end user, or everything before a time")
     if not reason.strip():
         raise Invalid("erasing needs a reason")
-    conditions, values = ["(input_sha256 IS NOT NULL OR output_sha256 IS NOT NULL)"], dict[str, Any]()
+    conditions, values = [f"({HELD})"], dict[str, Any]()
     if record_ids:
         conditions.append("record_id IN (SELECT unnest($ids))")
         values["ids"] = list(record_ids)
@@ -52,14 +61,14 @@ def erase(
     if before:
         conditions.append("start_time < $before")
         values["before"] = before
-    sql = f"SELECT input_sha256, output_sha256 FROM {{calls}} WHERE {' AND '.join(conditions)}"  # noqa: S608 - values are bound
-    found = ctx.lake.query(sql, values).to_pylist()
+    found = ctx.lake.query(f"SELECT {', '.join(REFERENCES)}, stored FROM {SEEN} WHERE {' AND '.join(conditions)}", values).to_pylist()  # noqa: S608 - values are bound
+    calls = sum(row.pop("stored") for row in found)
     bodies = {address for row in found for address in row.values() if address}
     addresses = sorted(bodies.union(reply_addresses(ctx, sorted(bodies))))
     selection = {"record_ids": len(record_ids), "before": before.isoformat() if before else None, "by_end_user": bool(end_user)}
     personal = {"end_user": end_user} if end_user else {}
-    erased = _erase(ctx, actor, addresses, {"selection": selection, "calls": len(found), "reason": reason}, personal)
-    return {"calls": len(found), "objects": len(addresses), "erased": erased}
+    erased = _erase(ctx, actor, addresses, {"selection": selection, "calls": calls, "reason": reason}, personal)
+    return {"calls": calls, "objects": len(addresses), "erased": erased}
 
 
 def erase_expired(ctx: Context) -> int:
@@ -71,9 +80,8 @@ def erase_expired(ctx: Context) -> int:
     rules = rules_of(catalog)
     fields = rule_fields(rules)
     keys = "".join(f', {key_expression(name)} AS "key_{number}"' for number, name in enumerate(fields))
-    held = "input_sha256 IS NOT NULL OR output_sha256 IS NOT NULL"
     groups = ctx.lake.query(
-        f"SELECT DISTINCT date_trunc('day', ingested_at) AS day{keys} FROM {{calls}} WHERE {held}"  # noqa: S608 - names come from the schema
+        f"SELECT DISTINCT date_trunc('day', ingested_at) AS day{keys} FROM {SEEN} WHERE {HELD}"  # noqa: S608 - names come from the schema
     )
     expired = []
     for row in groups.to_pylist():
@@ -85,7 +93,7 @@ def erase_expired(ctx: Context) -> int:
     same += [f'{key_expression(name)} IS NOT DISTINCT FROM e."key_{number}"' for number, name in enumerate(fields)]
     found = ctx.lake.query(
         f"""SELECT address FROM (
-                SELECT unnest([input_sha256, output_sha256]) AS address, e.over FROM {{calls}} AS calls JOIN expired e ON {" AND ".join(same)}
+                SELECT unnest([{", ".join(REFERENCES)}]) AS address, e.over FROM {SEEN} JOIN expired e ON {" AND ".join(same)}
             ) WHERE address IS NOT NULL GROUP BY address HAVING bool_and(over) ORDER BY address""",  # noqa: S608 - names come from the schema
         {},
         expired=groups.append_column("over", pa.array(expired, pa.bool_())),
@@ -109,4 +117,33 @@ def _erase(ctx: Context, actor: Actor, addresses: Sequence[str], payload: Mappin
                 personal=personal,
             )
         )
-    return sum(ctx.content.erase(address) for address in addresses)
+    return ctx.content.erase_many(addresses)
+
+
+def sweep_content(ctx: Context) -> int:
+    """Bodies of ingests that died before their calls were in the lake go; erased bytes are given back. Returns how many bodies went. Runs by the clock.
+
+    A body is looked for once, a day after it came: what a call, a conflict, a reply of a shadow run or a golden case names stays.
+    """
+    packs, pages = ctx.content.unsettled()
+    orphans = [address for page in pages for address in _unnamed(ctx, page)]
+    gone = ctx.content.settle(packs, orphans)
+    ctx.content.tidy()
+    return gone
+
+
+def _unnamed(ctx: Context, addresses: Sequence[str]) -> list[str]:
+    asked = pa.table({"address": pa.array(addresses, pa.string())})
+    named = f"SELECT unnest([{', '.join(REFERENCES)}]) AS address FROM {SEEN}"  # noqa: S608 - fixed names
+    found = ctx.lake.query(f"SELECT a.address FROM asked AS a ANTI JOIN ({named}) AS n USING (address)", {}, asked=asked)  # noqa: S608
+    left = set(found["address"].to_pylist())
+    with ctx.rows.session() as session:
+        for cases in session.exec(select(GoldenVersion.cases).where(GoldenVersion.org_id == ctx.org)) if left else ():
+            left.difference_update(case["sha256"] for case in json.loads(cases))
+        unknown = sorted(left)
+        for at in range(0, len(unknown), 500):
+            query = select(ReplayResult.output_sha256).where(
+                ReplayResult.org_id == ctx.org, col(ReplayResult.output_sha256).in_(unknown[at : at + 500])
+            )
+            left.difference_update(session.exec(query))
+    return sorted(left)

@@ -22,7 +22,7 @@ WITNESS_COLUMNS: Final = ("record_id", "source_kind", "source_instance", "start_
 
 
 def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
-    """{"record_id","facts": {group: [{"name","doc","value"}]},"governed","witnesses"}; unknown facts are left out. Raises NotFound."""
+    """{"record_id","facts": {group: [{"name","doc","value"}]},"governed","witnesses","archived"}; unknown facts are left out. Raises NotFound."""
     found = ctx.lake.calls([record_id]).to_pylist()
     if not found:
         raise NotFound(f"no call {record_id[:80]}", hint="a record id is 64 hex digits; findings and exports name them")
@@ -38,6 +38,7 @@ def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
         "facts": facts_of(call),
         "governed": governed(ctx, call) if call["cost_bearing"] else None,
         "witnesses": witnesses(ctx, call),
+        "archived": call["raw_ref"] is not None,
     }
 
 

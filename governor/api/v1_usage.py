@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Final
 
-from litestar import get
+from litestar import Response, get
 from litestar.background_tasks import BackgroundTask
 from litestar.params import Parameter
 from litestar.response import File
@@ -15,8 +15,9 @@ from litestar.response import File
 from governor.actions.context import Actor, Context
 from governor.actions.export_calls import export_calls
 from governor.actions.findings import Finding, findings
+from governor.actions.raw_record import raw_record
 from governor.actions.usage import DIMENSIONS, usage_report
-from governor.api.bodies import raw_answer
+from governor.api.bodies import download, raw_answer
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import NotFound
 
@@ -25,6 +26,7 @@ AsOf = Annotated[
     str,
     Parameter(query="as_of", pattern="^(event|now)$", description="event: the catalog as it was when each call happened; now: today's."),
 ]
+OCTETS: Final = "application/octet-stream"
 PARQUET: Final = "application/vnd.apache.parquet"
 
 
@@ -95,4 +97,11 @@ def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
     return found[0]
 
 
-ROUTES = [show_usage, list_findings, export, show_call]
+@get("/calls/{record_id:str}/raw", sync_to_thread=True, tags=["calls"], media_type=OCTETS, operation_class=raw_answer(OCTETS))
+def raw(ctx: Context, actor: Actor, record_id: str) -> Response[bytes]:
+    """The call's record as its source sent it, where it was archived. Role security."""
+    found = raw_record(ctx, actor, record_id)
+    return download(found.body, OCTETS, f"record-{found.sha256[:16]}", **{"Governor-SHA256": found.sha256})
+
+
+ROUTES = [show_usage, list_findings, export, show_call, raw]

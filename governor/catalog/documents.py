@@ -16,7 +16,17 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from governor.catalog.allocation import AllocationDocument, DriverDocument, RatePlanDocument
 from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.commitment import CommitmentDocument, FxRateDocument
-from governor.catalog.fields import SECRET_NAME, SECRET_REFERENCE, URL_WITH_PASSWORD, Document, Identifier, Name, Part, SecretReference
+from governor.catalog.fields import (
+    SECRET_NAME,
+    SECRET_REFERENCE,
+    URL_WITH_PASSWORD,
+    Archive,
+    Document,
+    Identifier,
+    Name,
+    Part,
+    SecretReference,
+)
 from governor.catalog.moments import Moment, Money, begins
 from governor.catalog.organization import OrganizationDocument, PersonDocument
 from governor.catalog.workflow import AttributionDocument, WorkflowDocument
@@ -134,6 +144,7 @@ class SourceDocument(Document):
     id: Identifier
     connector: str = Field(min_length=1, max_length=200)
     config: dict[str, Any] = Field(default_factory=dict)
+    archive: Archive | None = Field(default=None, description="keep records as they were received; else the organization's word")
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ DataClass = Literal["public", "internal", "confidential", "restricted"]
 Mode = Literal["off", "hashed", "redacted", "full"]
 # YAML 1.1 reads an unquoted `off` as false; people write it so
 Capture = Annotated[Mode, BeforeValidator(lambda value: "off" if value is False else value)]
+Archive = Annotated[Literal["off", "full"], BeforeValidator(lambda value: "off" if value is False else value)]
 Role = Literal["requester", "owner", "security", "finance", "auditor", "admin"]
 
 # What is kept of prompts and outputs where a workflow does not say: nothing that could not be shown to everyone is kept readable.

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from governor.catalog.fields import Capture, DataClass, Document, Email, Part, Role
+from governor.catalog.fields import Archive, Capture, DataClass, Document, Email, Part, Role
 
 
 class ProviderTerms(Part):
@@ -54,6 +54,7 @@ class OrganizationDocument(Document):
     billing_zone: str = Field(default="UTC", description="IANA time zone that decides calendar months and budgets")
     content_capture: dict[DataClass, Capture] = Field(default_factory=dict, description="default capture per data class")
     content_retention_days: dict[DataClass, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    archive: Archive = Field(default="off", description="full: keep records as they were received, of calls whose content is kept in full")
     providers: dict[str, ProviderTerms] = Field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="rows that win over the policy tables shipped: data_classes, approval, limits"

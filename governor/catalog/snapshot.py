@@ -15,7 +15,7 @@ from governor.catalog.allocation import AllocationDocument, DriverDocument, Rate
 from governor.catalog.budget import BudgetDocument, NotificationDocument
 from governor.catalog.commitment import CommitmentDocument, FxRateDocument
 from governor.catalog.documents import ContractPriceDocument, EndpointDocument, SourceDocument, WaiverDocument
-from governor.catalog.fields import RETENTION_DEFAULTS, Capture
+from governor.catalog.fields import RETENTION_DEFAULTS, Archive, Capture
 from governor.catalog.moments import begins, ends
 from governor.catalog.organization import OrganizationDocument, PersonDocument
 from governor.catalog.workflow import AttributionDocument, Fallback, Route, WorkflowDocument
@@ -102,6 +102,11 @@ class Catalog:
         if workflow_id is None or workflow_id not in self.workflows:
             return self.organization.content_capture.get("confidential", "hashed")
         return self.workflows[workflow_id].capture(self.organization)
+
+    def archive(self, source: str | None) -> Archive:
+        """Whether records of this source are kept as they were received: its own word, then the organization's."""
+        found = self.sources.get(source or "")
+        return (found.archive if found else None) or self.organization.archive
 
     def retention_days(self, workflow_id: str | None) -> int:
         """Days that content of this workflow's calls is kept; calls of no known workflow are treated as confidential."""

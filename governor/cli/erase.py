@@ -1,7 +1,8 @@
-"""`governor erase`: what is held of one human being goes; entries, proofs and packets keep verifying."""
+"""`governor erase`: what is held of one human being goes, and prompts, answers and raw records; entries, proofs and packets keep verifying."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -34,3 +35,23 @@ def person(
     session.print(
         done, f"{done['person']} erased: {done['entries']} entries lost personal fields ({fields}); every proof still holds{kept}"
     )
+
+
+@app.command("content")
+def content(
+    ctx: typer.Context,
+    reason: Annotated[str, typer.Option("--reason", help="Why; goes on record.")],
+    call: Annotated[list[str] | None, typer.Option("--call", help="Record id of a call; may be given several times.")] = None,
+    end_user: Annotated[str, typer.Option("--end-user", help="Everything of this end user, as the source names them.")] = "",
+    before: Annotated[datetime | None, typer.Option("--before", help="Everything of calls before this instant (UTC).")] = None,
+) -> None:
+    """Erase prompts, answers and archived records of calls: all given conditions must hold. Role admin or security; recorded as content:erase.
+
+    Calls, hashes, evidence and proofs stay. A body that other calls share is erased for all of them.
+    """
+    from governor.actions.erase import erase as run
+
+    session = session_of(ctx)
+    moment = before.replace(tzinfo=UTC) if before is not None and before.tzinfo is None else before
+    done = run(session.context(), session.actor(), record_ids=call or (), end_user=end_user, before=moment, reason=reason)
+    session.print(done, f"{done['calls']:,} calls named {done['objects']:,} bodies; {done['erased']:,} were held and are erased")

@@ -119,6 +119,29 @@ def conflicts(ctx: typer.Context, limit: Annotated[int, typer.Option("--limit", 
     )
 
 
+@calls_app.command("raw")
+def raw(
+    ctx: typer.Context,
+    record_id: Annotated[str, typer.Argument(metavar="CALL", help="The call's record id.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write, byte for byte; else it is printed.")] = None,
+) -> None:
+    """Show the record of a call as its source sent it, where it was archived (docs/content.md). Role security.
+
+    The bytes are checked against the digest that the call names. Bytes that are not UTF-8 are printed as U+FFFD; a file has them as they are.
+    """
+    from governor.actions.raw_record import raw_record
+
+    session = session_of(ctx)
+    found = raw_record(session.context(), session.actor(), record_id)
+    told = {"record_id": found.record_id, "sha256": found.sha256, "uri": found.uri, "row": found.row, "bytes": len(found.body)}
+    text = found.body.decode("utf-8", "replace")
+    if out is not None:
+        out.write_bytes(found.body)
+        session.print(told | {"file": str(out)}, f"{len(found.body):,} bytes in {out} (sha256 {found.sha256})")
+        return
+    session.print(told | {"record": text}, text)
+
+
 @quarantine_app.command("list")
 def list_quarantine(
     ctx: typer.Context,

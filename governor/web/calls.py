@@ -1,4 +1,4 @@
-"""One call: what is known of it and how it was governed. Its content has no page."""
+"""One call: what is known of it and how it was governed. Its content has no page; an archived record is a file for security."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from litestar import Response, get
 
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
+from governor.actions.raw_record import raw_record
 from governor.actions.show_call import WITHHELD, show_call
 from governor.web.present import when
 from governor.web.shell import render, type_of_request
@@ -41,17 +42,26 @@ class CallPage:
     call: dict[str, Any]
     groups: list[FactGroup]
     withheld: list[str]
+    raw: bool  # there is an archived record, and this reader may have it
 
 
 @get("/calls/{record_id:str}", sync_to_thread=True)
-def show(request: type_of_request, ctx: Context, record_id: str) -> Response[str]:
+def show(request: type_of_request, ctx: Context, actor: Actor, record_id: str) -> Response[str]:
     call = show_call(ctx, record_id)
     groups = [
         FactGroup(TITLES[name], [(fact["name"], fact["doc"], written(fact["value"])) for fact in call["facts"][name]])
         for name in FIRST
         if name in call["facts"]
     ]
-    return render(request, "call.html", CallPage(call, groups, sorted(WITHHELD)))
+    return render(request, "call.html", CallPage(call, groups, sorted(WITHHELD), call["archived"] and "security" in actor.roles))
+
+
+@get("/calls/{record_id:str}/raw", sync_to_thread=True)
+def raw(ctx: Context, actor: Actor, record_id: str) -> Response[bytes]:
+    """The record as its source sent it, as a file: no browser is to make anything of it."""
+    found = raw_record(ctx, actor, record_id)
+    headers = {"Content-Disposition": f'attachment; filename="record-{found.sha256[:16]}.txt"', "Cache-Control": "no-store"}
+    return Response(found.body, media_type="application/octet-stream", headers=headers)
 
 
 def written(value: Any) -> Any:
@@ -74,4 +84,4 @@ def written(value: Any) -> Any:
     return text
 
 
-ROUTES = [show]
+ROUTES = [show, raw]

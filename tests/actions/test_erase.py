@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from governor.actions.chores import CHORES
 from governor.actions.context import OPERATOR, Context
-from governor.actions.erase import erase, erase_expired
+from governor.actions.erase import erase, erase_expired, sweep_content
+from governor.actions.golden_sets import import_golden, show_golden
 from governor.actions.ingest import ingest
 from governor.errors import Forbidden, Invalid, Unauthenticated
 
@@ -98,3 +102,46 @@ def test_retention_is_the_workflows_and_shared_text_outlives(ctx: Context, world
     assert erase_expired(ctx) > 0
     assert not any(held(ctx).values())
     assert len(world.entries("content:erase")) == 2
+
+
+def test_what_only_a_conflict_names_is_erased_and_expires_too(ctx: Context, world: Any, tmp_path: Path) -> None:
+    one = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[4])
+    one["messages"] = [{"role": "user", "content": "another text under the same id"}]
+    (tmp_path / "b.jsonl").write_text(json.dumps(one) + "\n")
+    assert ingest(ctx, OPERATOR, "litellm", [str(tmp_path / "b.jsonl")])["conflicts"] == 1
+    [told] = ctx.lake.query("SELECT record_id, input_sha256 FROM lake.conflicts").to_pylist()
+    assert ctx.content.exists(told["input_sha256"])
+    done = erase(ctx, world.person("sol"), record_ids=[told["record_id"]], reason="wrong capture")
+    assert done["calls"] == 1
+    assert not ctx.content.exists(told["input_sha256"])
+
+
+def orphans(ctx: Context, count: int) -> list[str]:
+    """Bodies of an ingest that died before its calls were committed."""
+    bodies = [f"orphan {number}".encode() for number in range(count)]
+    addresses = [hashlib.sha256(body).hexdigest() for body in bodies]
+    ctx.content.put_many(zip(addresses, bodies, strict=True))
+    return addresses
+
+
+def test_what_no_call_names_is_swept_after_a_day_and_nothing_else(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = orphans(ctx, 5)
+    assert sweep_content(ctx) == 0, "its ingest may be under way"
+    monkeypatch.setattr(ctx.content, "_clock", lambda: time.time() + 2 * 86_400)
+    assert sweep_content(ctx) == 5
+    assert not any(ctx.content.exists(address) for address in lost)
+    assert all(held(ctx).values())
+    assert sweep_content(ctx) == 0
+
+
+def test_what_a_golden_case_names_is_not_swept(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = {"id": "one", "prompt": "hail at a depot", "check": "exact", "expected": "high"}
+    import_golden(ctx, world.person("multi"), workflow="keeps", name="cases", body=json.dumps([case]).encode())
+    [address] = [one["sha256"] for one in show_golden(ctx, world.person("sol"), "cases")["cases"]]
+    monkeypatch.setattr(ctx.content, "_clock", lambda: time.time() + 2 * 86_400)
+    sweep_content(ctx)
+    assert ctx.content.exists(address)
+
+
+def test_sweeping_is_a_chore() -> None:
+    assert any(chore.function == "governor.actions.erase:sweep_content" for chore in CHORES)
