@@ -1168,13 +1168,15 @@ class Packet:
         for key, found in zip(keys, signed):
             if found is False:
                 raise Fail(f"the {'ML-DSA-44 cosignature' if key[1] == 6 else 'log signature'} of {origin} does not verify")
-        if True not in signed:
+        pairs = list(zip(keys, signed))
+        first = [pair for pair in pairs if pair[0][1] != 6] or pairs  # the second key stands in for no first one
+        if not any(found for _, found in first):
             raise Unknown(f"checkpoint of {origin} is not signed by a log of the trust file")
-        if not any(found and self.trust.log_covers(key, size) for key, found in zip(keys, signed)):
+        if not any(found and self.trust.log_covers(key, size) for key, found in first):
             raise Fail(f"the log key is not valid for tree size {size}")
         if self.issuer is not None and not (self.issuer[1] <= size and (self.issuer[2] is None or size <= self.issuer[2])):
             raise Fail(f"the issuer key is not valid for tree size {size}")
-        second = [found for key, found in zip(keys, signed) if key[1] == 6 and self.trust.log_covers(key, size)]
+        second = [found for key, found in pairs if key[1] == 6 and self.trust.log_covers(key, size)]
         told = f"size {size}, log key ok" + (f", ML-DSA-44 cosignature {'ok' if True in second else 'missing'}" if second else "")
         found = {name: self._witness(name, key, size) for name, key in self.trust.witnesses.items()}
         seen = {name for name, said in found.items() if not said}

@@ -15,7 +15,7 @@ from governor.actions.key_history import key_chain
 from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_ledger
 from governor.errors import Forbidden, Invalid, NotFound, Refused
-from governor.ledger.note import VerifierKey, parse_note
+from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.ledger.trust import parse_trust
 from governor.packets import standalone_verifier
 from governor.packets.verify import verify_packet
@@ -39,13 +39,17 @@ def verdicts(packet: bytes, trust: str) -> tuple[int, int]:
 def test_packets_of_before_and_after_verify_under_one_trust_file(world: Any) -> None:
     change, before = packet_of(world)
     old_trust = export_trust(world.ctx)
-    for role in ("log", "issuer", "producer", "log"):
+    for role in ("log", "issuer", "producer", "log", "log-mldsa"):
         world.later(minutes=1)
         rotate_key(world.ctx, OPERATOR, role)
     after, trust = export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx)
     believed = parse_trust(trust.encode())
-    assert (len(believed.logs), len(believed.issuers)) == (3, 2)
+    assert [key.algorithm for key in believed.logs] == [ED25519] * 3 + [MLDSA_COSIGNATURE] * 2
+    assert len(believed.issuers) == 2
     assert verdicts(before, trust) == verdicts(after, trust) == (0, 0)
+    for packet in (before, after):
+        [line] = [check for check in verify_packet(packet, trust).checks if check.name == "checkpoint"]
+        assert (line.status, "log key ok, ML-DSA-44 cosignature ok" in line.detail) == ("ok", True)
     assert verdicts(before, old_trust) == (0, 0)
     assert verdicts(after, old_trust) == (2, 2), "keys it does not name"
     assert verify_ledger(world.ctx).problems == []

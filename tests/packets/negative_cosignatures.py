@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
-from packet_story import LOG, make_story
+from packet_story import LOG, SeedSigner, make_story
 
-from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, cosigned_message
+from governor.ledger.note import MLDSA_COSIGNATURE, VerifierKey, cosigned_message, vkey
 
 Built = tuple[bytes, bytes]
 Raw = Callable[[str, VerifierKey], bytes]
@@ -107,6 +107,9 @@ for flaw, raw in FLAWS.items():
 CASES["cosignature_twice_one_of_them_wrong"] = lambda: build(LOG, raw_of, FLAWS["by_another_key"])
 CASES["cosignature_under_an_unknown_key_id"] = lambda: build(LOG, UNKNOWN, kept=False)
 CASES["cosignature_missing_where_it_is_all_that_counts"] = lambda: build(LOG, kept=False)
+CASES["cosignature_right_but_the_first_key_is_another"] = lambda: build(
+    LOG, raw_of, believed=f"log {key_of(LOG).text}\nlog {vkey(LOG, SeedSigner('another log').public_key)}\nquorum none", kept=False
+)
 CASES["cosignature_key_no_longer_valid"] = lambda: build(LOG, raw_of, believed=f"log {key_of(LOG).text} 0..3\nquorum none", kept=False)
 CASES["witness_mldsa_under_an_unknown_key_id"] = lambda: build(WITNESS, UNKNOWN)
 CASES["witness_mldsa_missing"] = lambda: build(WITNESS)
