@@ -84,6 +84,10 @@ class Context:
         return self.settings.org
 
     @cached_property
+    def _note_file(self) -> Path:
+        return note_file(self.settings.home, self.org)
+
+    @cached_property
     def bundle(self) -> Bundle:
         return load_bundle()
 
@@ -101,11 +105,16 @@ class Context:
     def transaction(self, actor: Actor) -> Iterator[Transaction]:
         """One action's transaction; on success the tree is sealed and its jobs are offered to the broker."""
         with self.rows.session(write=True) as session:
-            tx = Transaction(session, org=self.org, now=self.now(), producer=self.keys.producer_signer(), unbroken=self.check_unbroken)
+            tx = self.writing(session)
             yield tx
         if tx.entry is not None:
             self._tell_place(tx.entry, self.seal())
         self._dispatch(tx.jobs, actor.kind)
+
+    def writing(self, session: Session) -> Transaction:
+        """What an action may do inside an open transaction of its own; `transaction` opens, commits and seals it."""
+        signer = self.keys.producer_signer()
+        return Transaction(session, org=self.org, now=self.now(), producer=signer, kept=self.kept, unbroken=self.check_unbroken)
 
     def _tell_place(self, entry: LedgerEntry, placed: Mapping[str, int]) -> None:
         if entry.id in placed:
@@ -121,9 +130,13 @@ class Context:
             except Exception:  # the outbox row is safe; the sweep offers it again
                 log.warning("job dispatch failed for %s; the sweep will retry (actor %s)", jobs, who, exc_info=True)
 
+    def kept(self) -> str:
+        """The newest checkpoint that this home signed or was shown."""
+        return kept_note(self._note_file)
+
     def check_unbroken(self, session: Session) -> None:
         """Refuse to write behind a database that was restored or rewritten: what could not be signed would have no receipt."""
-        note = kept_note(note_file(self.settings.home, self.org))
+        note = self.kept()
         if note and not ledger.is_signed(session, self.org, note):
             check_kept(session, self.org, log_key(session, self.org, self.keys), note)
 
@@ -133,7 +146,7 @@ class Context:
         Never against the note kept in the home. The tree is committed before it is signed: these are two transactions.
         """
         placed = sequencer.settle(self.rows)
-        path = note_file(self.settings.home, self.org)
+        path = self._note_file
         with self.rows.session(write=True) as session:
             sequencer.hold(session, self.org)  # a key is replaced under the same lock, so it is read behind it
             origin = self.keys.origin(self.org)

@@ -71,7 +71,7 @@ def parse_timestamp(text: str) -> datetime:
 def normalised(document: Any) -> Any:
     """The same document with every string in NFC, so that a name typed on two keyboards is one name."""
     if isinstance(document, str):
-        return unicodedata.normalize("NFC", document)
+        return document if document.isascii() else unicodedata.normalize("NFC", document)
     if isinstance(document, Mapping):
         return {normalised(key): normalised(value) for key, value in document.items()}
     if isinstance(document, Sequence) and not isinstance(document, bytes | bytearray):

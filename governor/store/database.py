@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg.conninfo
+import psycopg.sql
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel
 
 from governor.errors import Misconfigured, Refused, Unavailable
@@ -26,8 +27,6 @@ from governor.store import rows
 log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_WRITES: Final = text("SELECT set_config('app.org', :org, true)")
-_READS: Final = text("SELECT set_config('app.org', :org, true), set_config('transaction_read_only', 'on', true)")
 _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
 
 
@@ -38,19 +37,15 @@ class Database:
         self.org = org
         self.url = engine_url(url)
         self.embedded = self.url.startswith("sqlite")
-        self.engine = _sqlite(self.url) if self.embedded else create_engine(self.url, pool_pre_ping=True, pool_size=5, max_overflow=10)
+        self.engine = _sqlite(self.url) if self.embedded else _postgres(self.url)
 
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
-        with self._connect() as plain:
-            connection = plain.execution_options(governor_write=write)
-            with connection.begin():
-                if not self.embedded:
-                    connection.execute(_WRITES if write else _READS, {"org": self.org})
-                with Session(connection, expire_on_commit=False) as session:
-                    yield session
-                    session.flush()
+        with self._begin(governor_write=write, governor_org=self.org) as connection, Session(connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
+            connection.commit()
 
     def migrate(self) -> None:
         """Bring the schema to the newest version. Safe to run again and beside rivals."""
@@ -59,20 +54,29 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self._connect() as plain, plain.execution_options(governor_write=True).begin():
-            connection = plain.execution_options(governor_write=True)
+        with self._begin(governor_write=True) as connection:
             if not self.embedded:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.commit()
 
     def is_older(self) -> bool:
         """Whether this version of Governor has migrations that the database has not seen. One without any tables is no older one."""
-        with self._connect() as connection:
+        with self._begin() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return False
             seen = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return seen is None or str(seen) < newest_revision()
+
+    def _begin(self, **options: Any) -> Connection:
+        """A connection that began. One that was lost while it rested is noticed by that, and replaced: nothing has happened on it yet."""
+        try:
+            return _begun(self._connect(), options)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return _begun(self._connect(), options)  # the pool has let go of all that rested
 
     def _connect(self) -> Connection:
         """Raises Unavailable when there is no way in, without the words of the driver: they may hold what the URL held."""
@@ -89,14 +93,14 @@ class Database:
         """The schema version the database is at; None when it was never migrated."""
         from alembic.runtime.migration import MigrationContext
 
-        with self.engine.connect() as connection:
+        with self._begin() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_isolation(self) -> None:
         """Raise Refused when row-level security does not bind this role, naming what is open. Embedded mode holds one organization."""
         if self.embedded:
             return
-        with self.engine.connect() as connection:
+        with self._begin() as connection:
             found = open_doors(connection)
         if found:
             raise Refused(
@@ -154,6 +158,30 @@ def open_doors(connection: Connection) -> list[str]:
     }
     found += [f"table {name} has no row-level security" for name, _ in guarded_tables() if not state.get(name, False)]
     return found
+
+
+def _begun(connection: Connection, options: dict[str, Any]) -> Connection:
+    try:
+        connection.execution_options(**options).begin()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _postgres(url: str) -> Engine:
+    """The driver would begin with a message of its own: here that is the one that names the organization."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=5, max_overflow=10)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        begin = "BEGIN" if options.get("governor_write", True) else "BEGIN READ ONLY"
+        if "governor_org" in options:
+            begin += f"; SET LOCAL app.org = {psycopg.sql.Literal(options['governor_org']).as_string()}"
+        connection.exec_driver_sql(begin, execution_options={"no_parameters": True})
+
+    return engine
 
 
 def _sqlite(url: str) -> Engine:

@@ -42,7 +42,8 @@ def note_file(home: Path, org: str) -> Path:
 
 def kept_note(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb", buffering=0) as file:
+            return file.read().decode()
     except OSError:
         return ""
 

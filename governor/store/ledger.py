@@ -25,7 +25,7 @@ from governor.ledger.proof import TlogProof
 from governor.ports import Signer
 from governor.store import sequencer
 from governor.store.build import producer
-from governor.store.log_end import LOG_END
+from governor.store.log_end import log_end, noted_size
 from governor.store.nodes import with_nodes
 from governor.store.rows.base import uuid7
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerWaiting
@@ -34,13 +34,24 @@ from governor.store.sequencer import tree_size
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for a lock looks like a small step back
 
 
-def append(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, producer_signer: Signer) -> LedgerEntry:
+def append(
+    session: Session,
+    org_id: str,
+    draft: EntryDraft,
+    recorded_at: datetime,
+    producer_signer: Signer,
+    *,
+    kept: str = "",
+    unbroken: Callable[[Session], None] = lambda _: None,
+) -> LedgerEntry:
     """Write one entry inside the caller's transaction.
 
     Its `idx` is None until the sequencer placed it: after the commit (Postgres), or at once where the caller is alone (always so on SQLite).
+    `kept` is the checkpoint that the home knows; where it is none of the log's, `unbroken` is asked before anything is written, and may raise.
     """
-    sequencer.join(session, org_id, draft.idem, draft.stream)
-    head = session.connection().execute(LOG_END, {"org": org_id, "idem": draft.idem, "stream": draft.stream}).one()
+    head = log_end(session, org_id, draft.idem, draft.stream, kept)
+    if kept and not head.signed:
+        unbroken(session)
     if head.known is not None:
         return _known(session, org_id, head.known)
     last = max((one for one in (head.placed_at, head.waiting_at) if one is not None), default=recorded_at)
@@ -72,13 +83,12 @@ def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: dateti
         "leaf_hash": entry.leaf_hash,
         "recorded_at": recorded_at,
     }
-    connection = session.connection()
-    connection.execute(insert(LedgerWaiting), said)
+    sequencer.wait(session, said)
     if disclosures:
         shown = [
             {"org_id": org_id, "digest": one.digest, "entry_id": entry.id, "name": one.name, "disclosure": one.text} for one in disclosures
         ]
-        connection.execute(insert(LedgerDisclosure), shown)
+        session.connection().execute(insert(LedgerDisclosure), shown)
     placed = sequencer.place(session, org_id, sequencer.waiting(session, org_id)) if sequencer.is_alone(session) else {}
     return LedgerEntry(**{**said, "idx": placed.get(entry.id)})
 
@@ -171,9 +181,7 @@ def latest_checkpoint(session: Session, org_id: str) -> LedgerCheckpoint | None:
 
 def is_signed(session: Session, org_id: str, note: str) -> bool:
     """Whether exactly this note is one of the log's checkpoints."""
-    held = select(LedgerCheckpoint.note).where(
-        LedgerCheckpoint.org_id == org_id, LedgerCheckpoint.size == parse_checkpoint(parse_note(note).text).size
-    )
+    held = select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == org_id, LedgerCheckpoint.size == noted_size(note))
     return session.connection().execute(held).scalar() == note
 
 

@@ -24,21 +24,21 @@ from governor.store.rows.ledger import LedgerEntry, LedgerWaiting
 _ALONE: Final = "governor ledger alone"
 _KEY: Final = "hashtextextended('governor-{}:' || :org, 0)"
 _APPEND, _HEAD = _KEY.format("ledger"), _KEY.format("head")
-_JOIN: Final = text(  # evaluated from left to right: a stream or a wish is never held by somebody who still waits to join
-    f"SELECT pg_advisory_xact_lock_shared({_APPEND}), pg_advisory_xact_lock(hashtextextended('governor-idem:' || :org || ' ' || :idem, 0)), "
-    "pg_advisory_xact_lock(hashtextextended('governor-stream:' || :org || ' ' || :stream, 0))"
-)
 _HOLD: Final = text(f"SELECT pg_advisory_xact_lock({_HEAD})")
 _CLOSE: Final = text(f"SELECT pg_advisory_xact_lock({_APPEND})")
 _DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND}), pg_advisory_unlock({_APPEND})")  # no way to the client and back in between
 _SAID: Final = ("org_id", "id", "type", "stream", "stream_seq", "idem", "leaf", "leaf_hash", "recorded_at")
+_WAIT: Final = insert(LedgerWaiting)
+_WAIT_POSTGRES: Final = f"INSERT INTO ledgerwaiting ({', '.join(_SAID)}) VALUES ({', '.join(f'%({name})s' for name in _SAID)})"
 _MOST_IDS: Final = 5_000  # below the bound parameters of one statement
 
 
-def join(session: Session, org_id: str, idem: str, stream: str) -> None:
-    """Before an append: beside writers of other streams and wishes, behind those of this one. Held until the transaction ends."""
-    if on_postgres(session) and not is_alone(session):
-        session.connection().execute(_JOIN, {"org": org_id, "idem": idem, "stream": stream})
+def wait(session: Session, said: dict[str, Any]) -> None:
+    """One row of an entry that waits. On Postgres straight to the driver: this statement bounds how many append at once."""
+    if on_postgres(session):
+        session.connection().exec_driver_sql(_WAIT_POSTGRES, said)
+    else:
+        session.connection().execute(_WAIT, said)
 
 
 def hold(session: Session, org_id: str) -> None:

@@ -24,7 +24,14 @@ class Transaction:
     """Handed to an action by `Context.transaction`; nobody commits in the middle."""
 
     def __init__(
-        self, session: Session, *, org: str, now: datetime, producer: Signer, unbroken: Callable[[Session], None] = lambda _: None
+        self,
+        session: Session,
+        *,
+        org: str,
+        now: datetime,
+        producer: Signer,
+        kept: Callable[[], str] = lambda: "",
+        unbroken: Callable[[Session], None] = lambda _: None,
     ) -> None:
         self.session = session
         self.org = org
@@ -32,6 +39,7 @@ class Transaction:
         self.entry: LedgerEntry | None = None
         self.jobs: list[str] = []
         self._producer = producer
+        self._kept = kept
         self._unbroken = unbroken
 
     def append(self, draft: EntryDraft) -> LedgerEntry:
@@ -41,8 +49,7 @@ class Transaction:
         """
         if self.entry is not None:
             raise RuntimeError(f"one transaction appends at most one ledger entry; {self.entry.type} is already in it")
-        self._unbroken(self.session)
-        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer)
+        self.entry = ledger.append(self.session, self.org, draft, self.now, self._producer, kept=self._kept(), unbroken=self._unbroken)
         return self.entry
 
     def alone(self) -> None:

@@ -22,7 +22,6 @@ from governor.packets.period import RangeProof
 from governor.settings import load_settings
 from governor.store import ledger
 from governor.store.sequencer import tree_size
-from governor.store.transaction import Transaction
 
 pytestmark = pytest.mark.bench
 CLIENTS = 8
@@ -110,8 +109,7 @@ def client(home: Path, url: str | None, number: int, gate: Any, counts: Any) -> 
 
     def append(name: str) -> None:
         with ctx.rows.session(write=True) as session:
-            tx = Transaction(session, org=ctx.org, now=ctx.now(), producer=ctx.keys.producer_signer(), unbroken=ctx.check_unbroken)
-            tx.append(draft(ctx, name))
+            ctx.writing(session).append(draft(ctx, name))
 
     append(f"c{number}-warm")  # what a process loads once is not the rate
     gate.wait(120)

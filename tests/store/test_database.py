@@ -241,3 +241,36 @@ def test_libpq_strings_keep_sockets_and_passwords() -> None:
         "host": "/run/pg",
     }
     assert psycopg.conninfo.conninfo_to_dict(libpq("postgres://db.example:5433/lake"))["port"] == "5433"
+
+
+def test_a_connection_lost_while_it_rested_is_replaced(postgres: str) -> None:
+    database = Database(postgres, "o'brien % co")  # the name goes into the first statement as text
+    other = Database(postgres, "acme")
+    with database.session() as session:
+        lost = session.execute(sa.text("SELECT pg_backend_pid(), current_setting('app.org')")).one()
+    assert lost[1] == "o'brien % co"
+    with other.session(write=True) as session:
+        assert session.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": lost[0]}).scalar_one()
+    with database.session(write=True) as session:
+        assert session.execute(sa.text("SELECT current_setting('app.org')")).scalar_one() == "o'brien % co"
+        session.add(person("o'brien % co", "kim@acme.example"))
+    with database.session() as session:
+        assert session.exec(select(Person.email)).one() == "kim@acme.example"
+    database.close()
+    other.close()
+
+
+def test_a_broken_transaction_leaves_nothing_on_postgres(postgres: str) -> None:
+    database = Database(postgres, "broken")
+
+    def broken() -> None:
+        with database.session(write=True) as session:
+            session.add(person("broken", "bob@acme.example"))
+            session.flush()
+            raise LookupError("stop")
+
+    with pytest.raises(LookupError):
+        broken()
+    with database.session() as session:
+        assert session.exec(select(Person)).all() == []
+    database.close()
