@@ -28,7 +28,10 @@ def print_change(shown: dict[str, Any]) -> None:
     elif shown["runs"]:
         last = shown["runs"][-1]
         lines.append(f"shadow  run {last['status']}{': ' + last['sentence'] if last['sentence'] else ''}")
-        lines += [f"        {one['n']} {one['arm']} replies: {one['error'].replace('_', ' ')}" for one in last["failures"]]
+        lines += [
+            f"        {one['n']} {one['arm']} replies: {one['error'].replace('http_', 'HTTP ').replace('_', ' ')}"
+            for one in last["failures"]
+        ]
         lines += [f"        problem: {last['error']}"] if last["error"] else []
     spoken = shown["representativeness"]
     if spoken:

@@ -30,6 +30,7 @@ from governor.shadow.statistics import (
     weighted_counts,
 )
 
+NOT_BY_MORE: Final = Needed(None, None, None)  # answers nobody read keep it open: its worst reading never passes and its best never fails
 MONTH_DAYS: Final = Decimal(30)
 PICO: Final = Decimal(10**12)
 LEAST_SUCCESS: Final = 0.5  # below this share of pairs in which both answered, times of the few that did say nothing
@@ -158,7 +159,9 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
     forecasts: list[tuple[str, Needed]] = [
         (
             found.metric.name,
-            still_needed(
+            NOT_BY_MORE
+            if found.unlabelled and found.counts.difference <= -found.margin
+            else still_needed(
                 found.counts, found.margin, plan.harm_level, 1 / float(plan.alpha_anytime), plan.n, f"{plan.seed}|{found.metric.name}"
             ),
         )

@@ -14,6 +14,7 @@ from statistics import NormalDist
 from typing import Final
 
 NORMAL: Final = NormalDist()
+UNSEEN_TRACES: Final = 2.0
 BISECTIONS: Final = 80  # halves [-1, 1] far below double precision
 
 
@@ -54,21 +55,28 @@ def weighted_counts(differences: Sequence[int], weights: Sequence[float]) -> Cou
 def design_effect(differences: Sequence[int], weights: Sequence[float], clusters: Sequence[str], alpha: float = 0.04) -> float:
     """How much less the pairs say because some share a trace: variance of cluster sums over that of single pairs, never below 1, times what
     Student's t with one degree of freedom less than clusters costs over the normal at `alpha`. 1 where every pair is a cluster of its own.
+
+    Two traces more, one each way, that fail as a whole: where hardly a pair differs the data cannot tell whether traces fail as a whole, and forty traces
+    of ten equal pairs must not count as four hundred.
     """
     total = math.fsum(weights)
     known = [(w, d, name) for w, d, name in zip(weights, differences, clusters, strict=True) if w]
     sums: dict[str, float] = {}
+    whole: dict[str, float] = {}
     if not total or len({name for _, _, name in known}) == len(known):
         return 1.0
     mean = math.fsum(w * d for w, d, _ in known) / total
     single = math.fsum((w * (d - mean)) ** 2 for w, d, _ in known)
     for w, d, name in known:
         sums[name] = sums.get(name, 0.0) + w * (d - mean)
+        whole[name] = whole.get(name, 0.0) + w
     count = len(sums)
     if count < 2:  # noqa: PLR2004 - one trace has no variance between traces
         return float(len(known))
     shared = math.fsum(one * one for one in sums.values()) * count / (count - 1)
-    ratio = shared / single if single else 1.0
+    more_shared = UNSEEN_TRACES * math.fsum(w * w for w in whole.values()) / count
+    more_single = UNSEEN_TRACES * math.fsum(w * w for w, _, _ in known) / count
+    ratio = (shared + more_shared) / (single + more_single)
     return max(ratio, 1.0) * (student_quantile(1 - alpha, count - 1) / NORMAL.inv_cdf(1 - alpha)) ** 2
 
 
