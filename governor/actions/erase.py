@@ -136,14 +136,13 @@ def _unnamed(ctx: Context, addresses: Sequence[str]) -> list[str]:
     asked = pa.table({"address": pa.array(addresses, pa.string())})
     named = f"SELECT unnest([{', '.join(REFERENCES)}]) AS address FROM {SEEN}"  # noqa: S608 - fixed names
     found = ctx.lake.query(f"SELECT a.address FROM asked AS a ANTI JOIN ({named}) AS n USING (address)", {}, asked=asked)  # noqa: S608
-    left = set(found["address"].to_pylist())
+    left: set[str] = set(found["address"].to_pylist())
     with ctx.rows.session() as session:
-        for cases in session.exec(select(GoldenVersion.cases).where(GoldenVersion.org_id == ctx.org)) if left else ():
+        for cases in session.exec(select(GoldenVersion.cases).where(GoldenVersion.org_id == ctx.org)):
             left.difference_update(case["sha256"] for case in json.loads(cases))
         unknown = sorted(left)
         for at in range(0, len(unknown), 500):
-            query = select(ReplayResult.output_sha256).where(
-                ReplayResult.org_id == ctx.org, col(ReplayResult.output_sha256).in_(unknown[at : at + 500])
-            )
-            left.difference_update(session.exec(query))
+            some = unknown[at : at + 500]
+            replies = select(ReplayResult.output_sha256).where(ReplayResult.org_id == ctx.org, col(ReplayResult.output_sha256).in_(some))
+            left -= set(session.exec(replies).all())
     return sorted(left)

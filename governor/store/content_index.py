@@ -109,7 +109,10 @@ class ContentIndex:
             return []
         query = """SELECT p.id, p.name, p.kept_at, p.bytes, p.checked, coalesce(b.live, 0), coalesce(b.live_bytes, 0) FROM packs p
             LEFT JOIN (SELECT pack, count(*) AS live, sum(size) AS live_bytes FROM bodies GROUP BY pack) b ON b.pack = p.id ORDER BY p.id"""
-        return [Pack(*row[:4], bool(row[4]), *row[5:]) for row in self._connection().execute(query)]
+        return [
+            Pack(number, name, kept_at, size, bool(checked), live, live_bytes)
+            for number, name, kept_at, size, checked, live, live_bytes in self._connection().execute(query)
+        ]
 
     def bodies_of(self, packs: Iterable[int]) -> Iterator[list[tuple[bytes, int, int, int]]]:
         """(address, pack, start, size) of what these packs still hold, some at a time."""

@@ -166,5 +166,5 @@ class Bodies:
             alone, view = zstandard.ZstdCompressor(level=LEVEL), memoryview(self.data)
             return [alone.compress(view[start : start + size]) for start, size in segments.astype(np.int64).tolist()]
         whole = zstandard.BufferWithSegments(self.data, segments.tobytes())
-        frames: Iterable[Any] = iter(zstandard.ZstdCompressor(level=LEVEL).multi_compress_to_buffer(whole, threads=THREADS))  # type: ignore[call-overload]  # a sequence, though its stubs do not say so
+        frames: Iterable[Any] = iter(zstandard.ZstdCompressor(level=LEVEL).multi_compress_to_buffer(whole, threads=THREADS))
         return frames
