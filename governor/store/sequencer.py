@@ -30,6 +30,11 @@ _DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND}), pg_advisory_unlock({_
 _SAID: Final = ("org_id", "id", "type", "stream", "stream_seq", "idem", "leaf", "leaf_hash", "recorded_at")
 _WAIT: Final = insert(LedgerWaiting)
 _WAIT_POSTGRES: Final = f"INSERT INTO ledgerwaiting ({', '.join(_SAID)}) VALUES ({', '.join(f'%({name})s' for name in _SAID)})"
+_MOVE_POSTGRES: Final = text(
+    "WITH moved AS (DELETE FROM ledgerwaiting w USING unnest(CAST(:seqs AS int[])) WITH ORDINALITY AS due (seq, nth) "
+    f"WHERE w.org_id = :org AND w.seq = due.seq RETURNING due.nth, {', '.join(f'w.{name}' for name in _SAID)}) "
+    f"INSERT INTO ledgerentry ({', '.join(_SAID)}, idx) SELECT {', '.join(_SAID)}, :before + nth FROM moved"
+)
 _MOST_IDS: Final = 5_000  # below the bound parameters of one statement
 
 
@@ -112,13 +117,23 @@ def tree_size(session: Session, org_id: str) -> int:
 
 def place(session: Session, org_id: str, rows: Sequence[Any]) -> dict[str, int]:
     """Move waiting rows to the end of the log, in their order. id -> index. The caller holds the head."""
-    size, entry = tree_size(session, org_id) if rows else 0, [col(getattr(LedgerWaiting, name)) for name in _SAID]
+    size = tree_size(session, org_id) if rows else 0
     for begin in range(0, len(rows), _MOST_IDS):
-        some = col(LedgerWaiting.seq).in_([row.seq for row in rows[begin : begin + _MOST_IDS]])
-        order = func.row_number().over(order_by=(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq)))
-        moved = select(*entry, (literal(size + begin - 1) + order).label("idx")).where(col(LedgerWaiting.org_id) == org_id, some)
-        session.connection().execute(insert(LedgerEntry).from_select([*_SAID, "idx"], moved))
-        session.connection().execute(delete(LedgerWaiting).where(col(LedgerWaiting.org_id) == org_id, some))
+        _move(session, org_id, [row.seq for row in rows[begin : begin + _MOST_IDS]], size + begin)
     if rows:
         grow(session, org_id, size, [bytes(row.leaf_hash) for row in rows])
     return {row.id: size + number for number, row in enumerate(rows)}
+
+
+def _move(session: Session, org_id: str, seqs: list[int], first: int) -> None:
+    """Rows `seqs` get the indices from `first` on. On Postgres each row is found once: it is taken out and written in one statement."""
+    connection = session.connection()
+    if on_postgres(session):
+        connection.execute(_MOVE_POSTGRES, {"org": org_id, "seqs": seqs, "before": first - 1})
+        return
+    some = col(LedgerWaiting.seq).in_(seqs)
+    order = func.row_number().over(order_by=(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq)))
+    entry = [col(getattr(LedgerWaiting, name)) for name in _SAID]
+    moved = select(*entry, (literal(first - 1) + order).label("idx")).where(col(LedgerWaiting.org_id) == org_id, some)
+    connection.execute(insert(LedgerEntry).from_select([*_SAID, "idx"], moved))
+    connection.execute(delete(LedgerWaiting).where(col(LedgerWaiting.org_id) == org_id, some))
