@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
 from governor.shadow.comparison import Pair
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import (
@@ -39,6 +41,10 @@ ALPHA: Final = (
 CAUTION: Final = NORMAL.inv_cdf(1 - ALPHA)  # standard errors added to the predicted loss
 BORROWED: Final = 10.0  # pairs' worth of the common variance in that of a segment: three equal answers are no certainty
 MOST_SETS: Final = 10
+USUAL: Final = 0.1
+SPREADS: Final = np.linspace(
+    0.0, 0.5, 51
+)  # standard deviations between segments: two segments of differences within [-1, 1] seldom lie further apart
 
 
 @dataclass(frozen=True)
@@ -167,16 +173,21 @@ def _moments(mine: Sequence[Trial], metric: str, variance: float = 0.0) -> tuple
 
 
 def _between(seen: Sequence[tuple[float, float]]) -> float:
-    """Variance between segments beyond their own errors (DerSimonian and Laird); 0 where they do not differ more than chance."""
+    """Variance between segments beyond their own errors: its mean over what the data leave possible, a half-Cauchy of scale USUAL beforehand (Gelman 2006).
+
+    The usual estimate (DerSimonian and Laird) is cut off at 0, and where it falls there by chance all segments look alike; this one is never quite 0.
+    """
     usable = [(gap, error) for gap, error in seen if error > 0]
     if len(usable) < 2:  # noqa: PLR2004
         return 0.0
-    weights = [1 / error for _, error in usable]
-    whole = math.fsum(weights)
-    centre = math.fsum(w * gap for w, (gap, _) in zip(weights, usable, strict=True)) / whole
-    heterogeneity = math.fsum(w * (gap - centre) ** 2 for w, (gap, _) in zip(weights, usable, strict=True))
-    scale = whole - math.fsum(w * w for w in weights) / whole
-    return max(heterogeneity - (len(usable) - 1), 0.0) / scale if scale > 0 else 0.0
+    gaps, errors = (np.array([one[at] for one in usable]) for at in (0, 1))
+    variance = np.square(SPREADS)[:, None] + errors
+    weights = 1 / variance
+    whole = weights.sum(axis=1)
+    centre = (weights * gaps).sum(axis=1) / whole
+    likely = -0.5 * (np.log(variance).sum(axis=1) + (weights * np.square(gaps - centre[:, None])).sum(axis=1) + np.log(whole))
+    odds = np.exp(likely - likely.max()) / (1 + np.square(SPREADS / USUAL))
+    return float((odds * np.square(SPREADS)).sum() / odds.sum())
 
 
 def _saves(mine: Sequence[Trial]) -> bool:

@@ -69,6 +69,17 @@ def test_a_segment_of_few_pairs_is_drawn_to_the_others_and_says_so() -> None:
     assert found["hard"].mean == pytest.approx(-0.5, abs=0.08)
 
 
+def test_segments_never_look_all_alike() -> None:
+    """Where the segments differ no more than chance the better one still stands before the worse, close together."""
+    made = [
+        Trial((name,), {"quality": value}) for name, lost in (("a", 2), ("b", 3), ("c", 4)) for value in [-1] * lost + [0] * (20 - lost)
+    ]
+    found = scores(made)
+    assert [one.segment[0] for one in found] == ["a", "b", "c"]
+    assert found[0].mean > found[1].mean > found[2].mean
+    assert found[0].mean - found[2].mean < 0.7 * (found[0].raw - found[2].raw)
+
+
 def test_nested_features_lend_to_their_own_kind() -> None:
     """A new cell of an easy task is thought easier than a new cell of a hard one."""
     pairs = []

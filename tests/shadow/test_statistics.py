@@ -81,6 +81,38 @@ def test_counts_and_savings_from_recorded_calls_equal_the_golden_pairs() -> None
     assert checked >= 6
 
 
+@recorded
+def test_counts_from_the_other_recorded_labels_equal_the_golden_pairs() -> None:
+    """ZeroEval answers and strict JSON, and RouteLLM's GSM8K: every pair whose labels are here."""
+    import duckdb
+
+    def pair(file: str, left: str, right: str) -> Any:
+        sql = f"SELECT count(*), count(*) FILTER (y AND NOT x), count(*) FILTER (x AND NOT y) FROM ({left}) AS a JOIN ({right}) AS b USING (item_id)"
+        return duckdb.execute(sql.replace("FILE", f"read_parquet('{SHARED / file}')")).fetchone()
+
+    checked = 0
+    for row in golden():
+        label = {"zeroeval-gsm-correct": "correct", "zeroeval-gsm-json_strict": "json_strict"}.get(row["source"])
+        if label:
+            arms = [
+                f"SELECT item_id, {label}::BOOL AS {name} FROM FILE WHERE model = '{row[arm]}'"
+                for arm, name in (("incumbent", "x"), ("candidate", "y"))
+            ]
+            found = pair("zeroeval_gsm_labels.parquet", *arms)
+        elif row["source"] == "routellm-gsm8k":
+            kept = "FROM FILE WHERE dataset = 'gsm8k' AND NOT contaminated"
+            found = pair(
+                "routellm_gsm8k_mmlu_half.parquet",
+                f"SELECT item_id, strong_correct AS x {kept}",
+                f"SELECT item_id, weak_correct AS y {kept}",
+            )
+        else:
+            continue
+        assert found == (row["n"], row["cand_only"], row["inc_only"]), row["source"]
+        checked += 1
+    assert checked >= 9
+
+
 def test_score_statistic_is_zero_at_the_estimate_and_falls() -> None:
     counts = Counts(12, 30, 400)
     assert tango_z(counts, counts.difference) == pytest.approx(0, abs=1e-9)
