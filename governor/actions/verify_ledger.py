@@ -8,6 +8,8 @@ from pathlib import Path
 from governor.actions.anchors import Compared, caveat, compare_all, cosigned
 from governor.actions.context import Context
 from governor.actions.key_history import key_chain, log_key
+from governor.actions.second_signature import second_problems
+from governor.actions.state_rows import state_problems
 from governor.errors import NotFound
 from governor.ledger.merkle import verify_inclusion
 from governor.store import ledger
@@ -15,12 +17,15 @@ from governor.store.fsck import Findings, fsck, verify_tail
 
 
 def verify_ledger(ctx: Context, *, tail: int | None = None) -> Findings:
-    """Recompute hashes, streams and signatures of the whole log, or of its newest `tail` entries."""
+    """Recompute hashes, streams and signatures of the whole log and hold state rows to it; or the log's newest `tail` entries alone."""
     with ctx.rows.session() as session:
         log = log_key(session, ctx.org, ctx.keys)
         producers = {one.key_id: one.public_key for one in key_chain(session, ctx.org, ctx.keys, "producer")}
         if tail is None:
-            return fsck(session, ctx.org, log, producers)
+            found = fsck(session, ctx.org, log, producers)
+            for problem in (*second_problems(session, ctx), *state_problems(session, ctx.org)):
+                found.add(problem)
+            return found
         return verify_tail(session, ctx.org, log, producers, entries=tail)
 
 

@@ -89,15 +89,23 @@ def rewrite(ctx: Context, *, drop_checkpoints: bool = True) -> None:
             ledger.append(session, ctx.org, draft, row.recorded_at, ctx.keys.producer_signer())
 
 
-def sign_anew(ctx: Context) -> None:
+def sign_anew(ctx: Context, *, both: bool = True) -> None:
+    cosign = {"cosign": ctx.keys.cosign(ctx.org, ctx.now())} if both else {}
     with ctx.rows.session(write=True) as session:
-        ledger.sign_checkpoint(session, ctx.org, ctx.keys.log_signer(), ctx.keys.origin(ctx.org), ctx.now())
+        ledger.sign_checkpoint(session, ctx.org, ctx.keys.log_signer(), ctx.keys.origin(ctx.org), ctx.now(), **cosign)
 
 
 def stolen_key(ctx: Context) -> None:
     rewrite(ctx)
     sign_anew(ctx)
     note_file(ctx.settings.home, ctx.org).unlink()
+
+
+def one_stolen_key(ctx: Context) -> None:
+    """Only the first of the log's two keys was stolen, and one checkpoint was left as it is."""
+    old_backup(ctx)
+    act_directly(ctx, 14)
+    sign_anew(ctx, both=False)
 
 
 def old_backup(ctx: Context) -> None:
@@ -116,16 +124,47 @@ def backup_and_on(ctx: Context) -> None:
     """A restored database that went on with the real key: three other entries where two were signed."""
     old_backup(ctx)
     for number in (14, 15, 16):
-        with ctx.rows.session(write=True) as session:
-            draft = EntryDraft("source:ingest", "source/s0", {"batch": f"b{number}"}, OPERATOR.ledger_ref(), f"i{number}", ctx.now())
-            ledger.append(session, ctx.org, draft, ctx.now(), ctx.keys.producer_signer())
+        act_directly(ctx, number)
     sign_anew(ctx)
+
+
+def act_directly(ctx: Context, number: int) -> None:
+    with ctx.rows.session(write=True) as session:
+        draft = EntryDraft("source:ingest", "source/s0", {"batch": f"b{number}"}, OPERATOR.ledger_ref(), f"i{number}", ctx.now())
+        ledger.append(session, ctx.org, draft, ctx.now(), ctx.keys.producer_signer())
 
 
 def hide_publications(ctx: Context) -> None:
     """The stolen key again, and every trace of the anchor taken out of the database."""
     stolen_key(ctx)
     sql(ctx, "DELETE FROM ledgeranchor", "DELETE FROM job")
+
+
+def without_its_second_signature(ctx: Context) -> None:
+    with ctx.rows.session() as session:
+        note = ledger.latest_checkpoint(session, ctx.org).note
+    sql(ctx, "UPDATE ledgercheckpoint SET note = :note WHERE size = 6", note=note.rpartition("\u2014")[0])
+
+
+def with_a_wrong_second_signature(ctx: Context) -> None:
+    with ctx.rows.session() as session:
+        held = [ledger.checkpoint_covering(session, ctx.org, idx).note for idx in (4, 5)]
+    sql(
+        ctx,
+        "UPDATE ledgercheckpoint SET note = :note WHERE size = 6",
+        note="\u2014".join([*held[1].split("\u2014")[:2], held[0].split("\u2014")[2]]),
+    )
+
+
+APPROVED = (
+    "INSERT INTO change (org_id, id, number, workflow_id, state, requester_id, requester_email, request, plan, digest, needs, created_at, updated_at, "
+    "cutover_note, verification) VALUES ('default', 'RC-1', 1, 'w', 'approved', 'p', 'p@acme.example', '{}', '', 'd', '[]', '2026-11-02', '2026-11-02', '', '')"
+)
+APPROVAL = (
+    "INSERT INTO approval (org_id, id, change_id, person_id, person_email, role, decision, digest, reason, decided_at, auth) "
+    "VALUES ('default', 'a', 'RC-1', 'p', 'p@acme.example', 'owner', 'approve', 'd', '', '2026-11-02', 'token')"
+)
+CLOSED = "INSERT INTO period (org_id, month, state, price_book, totals, closed_by) VALUES ('default', '2026-10', 'closed', '', '{}', 'p')"
 
 
 # attack -> (what the report says, whether the database alone would have shown it)
@@ -147,6 +186,12 @@ ATTACKS: dict[str, tuple[Callable[[Context], None], str, bool]] = {
     "bring back an old backup": (old_backup, "entries 4 to 5 are gone", False),
     "old backup, then go on": (backup_and_on, "not those that were signed", False),
     "stolen key, no trace of anchors": (hide_publications, "not those that were signed", False),
+    "go on with one of the two keys": (one_stolen_key, "checkpoint 5 carries no ML-DSA-44 cosignature", True),
+    "take away the second signature": (without_its_second_signature, "carries no ML-DSA-44 cosignature", True),
+    "put a wrong second signature": (with_a_wrong_second_signature, "wrong ML-DSA-44 cosignature", True),
+    "invent an approved change": (run_sql(APPROVED), "RC-1: its row says approved, the ledger nothing", True),
+    "invent an approval": (run_sql(APPROVED.replace("'approved'", "'draft'"), APPROVAL), "RC-1: a row says approve by owner, and no ledger entry", True),
+    "close a month by hand": (run_sql(CLOSED), "2026-10: its row says closed, and no ledger entry", True),
     "cut tail, tree and checkpoints, keep publications": (
         run_sql(
             "DELETE FROM ledgerentry WHERE idx > 3", "DELETE FROM ledgercheckpoint WHERE size > 4",
