@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, delete, select
+from sqlalchemy import String, update
+from sqlmodel import AutoString, Session, SQLModel, col, delete, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
@@ -53,6 +54,7 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
         for row in rows:
             tx.session.delete(row)
         _close_account(tx.session, ctx, person)
+        _forget(tx.session, ctx.org, person.id, wanted)
         tx.append(
             EntryDraft(
                 type="redaction:done",
@@ -105,6 +107,19 @@ def _close_account(session: Session, ctx: Context, person: Person) -> None:
     person.email, person.name, person.roles = f"{person.id}@{ERASED}", "", ""
     person.password_hash, person.disabled = "", True
     session.add(person)
+
+
+def _forget(session: Session, org: str, person: str, email: str) -> None:
+    """The address in every column that is nothing else (who asked, decided, signed, closed), and the words of decisions beside the ledger."""
+    from governor.store.rows.changes import Approval
+
+    session.flush()
+    for table in SQLModel.metadata.sorted_tables:
+        if "org_id" in table.c and not table.name.startswith("ledger"):  # a leaf never holds an address; disclosures are deleted above
+            for column in table.c:
+                if isinstance(column.type, String | AutoString) and column.name != "org_id":
+                    session.execute(update(table).where(table.c.org_id == org, column == email).values({column.name: f"{person}@{ERASED}"}))
+    session.execute(update(Approval).where(col(Approval.org_id) == org, col(Approval.person_id) == person).values(reason=""))
 
 
 def _remaining(ctx: Context, email: str) -> dict[str, int]:
