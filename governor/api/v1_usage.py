@@ -1,25 +1,27 @@
-"""`/api/v1/usage`, `/findings`, `/calls`: what was used at what cost, what policy objects to, and the calls themselves."""
+"""`/api/v1/usage`, `/findings`, `/calls`, `/content`: what was used at what cost, what policy objects to, the calls, and erasing what they said."""
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Final
 
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.params import Parameter
 from litestar.response import File
+from msgspec import Meta, Struct
 
 from governor.actions.context import Actor, Context
+from governor.actions.erase import erase
 from governor.actions.export_calls import export_calls
 from governor.actions.findings import Finding, findings
 from governor.actions.raw_record import raw_record
 from governor.actions.usage import DIMENSIONS, usage_report
 from governor.api.bodies import download, raw_answer
 from governor.api.slices import Cursor, Limit, slice_of
-from governor.errors import NotFound
+from governor.errors import Invalid, NotFound
 
 Period = Annotated[str, Parameter(query="period", pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 AsOf = Annotated[
@@ -104,4 +106,21 @@ def raw(ctx: Context, actor: Actor, record_id: str) -> Response[bytes]:
     return download(found.body, OCTETS, f"record-{found.sha256[:16]}", **{"Governor-SHA256": found.sha256})
 
 
-ROUTES = [show_usage, list_findings, export, show_call, raw]
+class Erasure(Struct, forbid_unknown_fields=True):
+    """Which calls' content goes (all that is given must hold), and why; the reason goes on record."""
+
+    reason: str
+    record_ids: Annotated[list[str], Meta(max_length=10_000)] = []
+    end_user: str = ""
+    before: datetime | None = None
+
+
+@post("/content/erase", status_code=200, sync_to_thread=True, tags=["calls"])
+def erase_content(ctx: Context, actor: Actor, data: Erasure) -> dict[str, int]:
+    """Erase prompts, answers and archived records of calls; hashes, calls and proofs stay. Role admin or security."""
+    if data.before is not None and data.before.tzinfo is None:
+        raise Invalid("before: give the instant with its offset, such as 2026-01-01T00:00:00Z")
+    return erase(ctx, actor, record_ids=data.record_ids, end_user=data.end_user, before=data.before, reason=data.reason)
+
+
+ROUTES = [show_usage, list_findings, export, show_call, raw, erase_content]

@@ -57,7 +57,8 @@ class ContentStore:
         rows = {_binary(address): number for number, address in enumerate(addresses)}
         now = int(self._clock())
         held = self._index.touch(rows, now)
-        fresh = [address for address in rows if address not in held and not self._alone(address.hex()).exists()]
+        old = self._old_folders()
+        fresh = [one for one in rows if one not in held and not (one[:1].hex() in old and self._alone(one.hex()).exists())]
         if fresh:
             name = f"{uuid7()}{SUFFIX}"
             size, places = self._packer.write(name, fresh, bodies, [rows[address] for address in fresh])
@@ -91,8 +92,8 @@ class ContentStore:
     def erase_many(self, addresses: Iterable[str]) -> int:
         """Remove the bodies. Returns how many there were."""
         wanted = {_binary(one) for one in addresses}
-        gone = self._index.forget(wanted)
-        for address in wanted:
+        gone, old = self._index.forget(wanted), self._old_folders()
+        for address in (one for one in wanted if one[:1].hex() in old):
             try:
                 self._alone(address.hex()).unlink()
             except FileNotFoundError:
@@ -158,6 +159,10 @@ class ContentStore:
             raise NotFound("this content is not held: it was not captured, or it was erased") from None
         packed = self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], sha256.encode())
         return zstandard.ZstdDecompressor().decompress(packed, max_output_size=MAX_BODY_BYTES)
+
+    def _old_folders(self) -> set[str]:
+        """Where earlier versions kept bodies; empty in a home that has never had one."""
+        return {path.name for path in self.root.iterdir() if len(path.name) == len("ff")} if self.root.exists() else set()
 
     def _alone(self, sha256: str) -> Path:
         return self.root / sha256[:2] / sha256
