@@ -28,6 +28,10 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="Directory of the embedded database, lake, keys and outputs.")
     database_url: str = Field(default="", description="SQLAlchemy URL of the operational rows; empty means SQLite in the home.")
+    ledger_role: str = Field(
+        default="",
+        description="Postgres role that alone may write leaves, tree and checkpoints of the ledger; taken for those statements only. Empty means the role of the URL.",
+    )
     lake_catalog: str = Field(default="", description="DuckLake catalog: a path or postgres:// URL; empty means SQLite in the home.")
     lake_data: str = Field(default="", description="Where Parquet files live: a directory or s3:// prefix; empty means the home.")
     broker_url: str = Field(default="", description="redis:// URL of the job broker; empty means worker threads in this process.")

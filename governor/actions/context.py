@@ -188,7 +188,7 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     keys = FileKeys(home, passphrase=settings.key_passphrase, domain=settings.log_domain)
     if create:
         keys.create(settings.org)
-    rows = Database(settings.database, settings.org)
+    rows = Database(settings.database, settings.org, settings.ledger_role)
     older = False
     with suppress(Unavailable):  # who has no token hears that first; whatever needs the database says that it is away
         older = rows.is_older()

@@ -31,10 +31,14 @@ _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrat
 
 
 class Database:
-    """Operational rows. `url` is a SQLAlchemy URL (`sqlite:///path` or `postgresql://...`), `org` the organization this process serves."""
+    """Operational rows. `url` is a SQLAlchemy URL (`sqlite:///path` or `postgresql://...`), `org` the organization this process serves.
 
-    def __init__(self, url: str, org: str) -> None:
+    `ledger_role`: the Postgres role under which the sequencer writes (store/sequencer.py); empty means that of `url`.
+    """
+
+    def __init__(self, url: str, org: str, ledger_role: str = "") -> None:
         self.org = org
+        self.ledger_role = ledger_role
         self.url = engine_url(url)
         self.embedded = self.url.startswith("sqlite")
         self.engine = _sqlite(self.url) if self.embedded else _postgres(self.url)
@@ -42,7 +46,8 @@ class Database:
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
-        with self._begin(governor_write=write, governor_org=self.org) as connection, Session(connection, expire_on_commit=False) as session:
+        options = {"governor_write": write, "governor_org": self.org, "governor_ledger_role": self.ledger_role}
+        with self._begin(**options) as connection, Session(connection, expire_on_commit=False) as session:
             yield session
             session.flush()
             connection.commit()

@@ -152,8 +152,9 @@ def sign_checkpoint(
     said = Checkpoint(origin, size, found).text
     note = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None])
     row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=note + cosign(said), created_at=now)
-    session.add(row)
-    session.flush()
+    with sequencer.as_sequencer(session):
+        session.add(row)
+        session.flush()
     return row
 
 

@@ -10,7 +10,8 @@ On SQLite there is one writer at any time: it places its entry itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -118,11 +119,27 @@ def tree_size(session: Session, org_id: str) -> int:
 def place(session: Session, org_id: str, rows: Sequence[Any]) -> dict[str, int]:
     """Move waiting rows to the end of the log, in their order. id -> index. The caller holds the head."""
     size = tree_size(session, org_id) if rows else 0
-    for begin in range(0, len(rows), _MOST_IDS):
-        _move(session, org_id, [row.seq for row in rows[begin : begin + _MOST_IDS]], size + begin)
     if rows:
-        grow(session, org_id, size, [bytes(row.leaf_hash) for row in rows])
+        with as_sequencer(session):
+            for begin in range(0, len(rows), _MOST_IDS):
+                _move(session, org_id, [row.seq for row in rows[begin : begin + _MOST_IDS]], size + begin)
+            grow(session, org_id, size, [bytes(row.leaf_hash) for row in rows])
     return {row.id: size + number for number, row in enumerate(rows)}
+
+
+@contextmanager
+def as_sequencer(session: Session) -> Iterator[None]:
+    """Under the role that may write leaves, tree and checkpoints, where the installation keeps one apart. What raises inside must roll back."""
+    connection = session.connection()
+    role = connection.get_execution_options().get("governor_ledger_role", "")
+    if not role or not on_postgres(session):
+        yield
+        return
+    session.flush()  # the rows of the action are written under its own role
+    name = connection.dialect.identifier_preparer.quote_identifier(role)
+    connection.exec_driver_sql(f"SET LOCAL ROLE {name}", execution_options={"no_parameters": True})
+    yield
+    connection.exec_driver_sql("RESET ROLE")
 
 
 def _move(session: Session, org_id: str, seqs: list[int], first: int) -> None:
