@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -125,6 +126,25 @@ def formats_described() -> dict[str, Format]:
     """Format -> what it is, in the words of its mapping file."""
     module = importlib.import_module(_point().value.split(":")[0])
     return cast(dict[str, Format], module.described())
+
+
+def start_mapping(name: str, cost_centers: Sequence[str]) -> str:
+    """A mapping file to fill in for one of the shipped targets. Raises Invalid."""
+    known = [one for one, text in formats_known().items() if text]
+    if name not in known:
+        raise Invalid(f"no mapping file {name!r} is shipped", hint=f"one of {', '.join(known)}")
+    module = importlib.import_module(_point().value.split(":")[0])
+    return cast(str, module.start(name, cost_centers))
+
+
+def cost_centers_of(ctx: Context, month: str) -> list[str]:
+    """Whom the closed or accrued month charges; empty before both."""
+    for found in (sealed_document, accrual_document):
+        try:
+            return [one["id"] for one in found(ctx, month)["cost_centers"]]
+        except (NotFound, WrongState):
+            continue
+    return []
 
 
 def printer() -> MonthPrinter:

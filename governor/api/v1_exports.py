@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from litestar import Response, get
+from litestar import Request, Response, get, post
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
-from governor.actions.export_month import Exported, exported, formats_known
-from governor.api.bodies import ANY, download, raw_answer
+from governor.actions.export_month import Exported, exported, formats_described, formats_known
+from governor.api.bearer import ASKS
+from governor.api.bodies import ANY, download, raw_answer, raw_body, unpack
+from governor.api.idempotency import REPEATABLE
+from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
+LARGEST: Final = 1 << 20
+YAML: Final = ("application/yaml", "application/json")
 Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 Format = Annotated[str, Parameter(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$", description="A name of `/api/v1/export-formats`.")]
 Parquet = Annotated[bool, Parameter(query="parquet", description="FOCUS as Parquet.")]
@@ -30,8 +35,23 @@ Accrual = Annotated[
 
 @get("/export-formats", sync_to_thread=True, tags=TAGS)
 def list_formats() -> dict[str, Any]:
-    """The formats a month can be fetched in; `mapping` is the file a journal or usage event is printed through, null for FOCUS."""
-    return {"items": [{"name": name, "mapping": text or None} for name, text in formats_known().items()]}
+    """The formats a month can be fetched in; `mapping` is the file a journal or usage event is printed through, null for FOCUS.
+
+    `needs_customers`: it answers 422 until a mapping file of your own names the customer of each cost center.
+    """
+    found = formats_described()
+    return {
+        "items": [
+            {
+                "name": name,
+                "about": found[name].about,
+                "records": found[name].records,
+                "needs_customers": found[name].needs_customers,
+                "mapping": text or None,
+            }
+            for name, text in formats_known().items()
+        ]
+    }
 
 
 @get("/periods/{month:str}/exports/{name:str}", sync_to_thread=True, tags=TAGS, operation_class=raw_answer(ANY))
@@ -58,8 +78,50 @@ def show_control(
     return exported(ctx, actor, month, name, parquet=parquet, accrual=accrual).control
 
 
+@post(
+    "/periods/{month:str}/exports",
+    status_code=200,
+    sync_to_thread=True,
+    tags=TAGS,
+    operation_class=raw_body(*YAML, answers=(ANY,)),
+    opt={ASKS: True, REPEATABLE: True},
+)
+def fetch_own(
+    request: Request[Actor, Any, Any], ctx: Context, actor: Actor, month: Month, body: bytes, accrual: Accrual = False
+) -> Response[bytes]:
+    """A closed month through your own mapping file, which is the body (YAML, at most 1 MiB). Nothing is stored; the same file gives the same bytes."""
+    made = exported(ctx, actor, month, "", mapping=mapping_of(request, body), accrual=accrual)
+    return download(made.body, made.media_type, made.name, **digest_of(made))
+
+
+@post(
+    "/periods/{month:str}/exports/control",
+    status_code=200,
+    sync_to_thread=True,
+    tags=TAGS,
+    operation_class=raw_body(*YAML),
+    opt={ASKS: True, REPEATABLE: True},
+)
+def try_own(
+    request: Request[Actor, Any, Any], ctx: Context, actor: Actor, month: Month, body: bytes, accrual: Accrual = False
+) -> dict[str, Any]:
+    """What your own mapping file (the body) would give: records, sums, name and digest, without the file."""
+    return exported(ctx, actor, month, "", mapping=mapping_of(request, body), accrual=accrual).control
+
+
+def mapping_of(request: Request[Actor, Any, Any], body: bytes) -> str:
+    """Raises TooLarge, Invalid."""
+    plain = unpack(body, request.headers.get("content-encoding", ""), LARGEST)
+    if not plain:
+        raise Invalid("the body is empty: it is the mapping file", hint="`GET /api/v1/export-formats` has the shipped ones to start from")
+    try:
+        return plain.decode()
+    except UnicodeDecodeError:
+        raise Invalid("the body is not UTF-8 text: it is the mapping file, as YAML") from None
+
+
 def digest_of(made: Exported) -> dict[str, str]:
     return {"Governor-SHA256": made.sha256, "ETag": f'"{made.sha256}"'}
 
 
-ROUTES = [list_formats, fetch, fetch_digest, show_control]
+ROUTES = [list_formats, fetch, fetch_digest, show_control, fetch_own, try_own]

@@ -101,6 +101,13 @@ def json_schema(kind: str) -> dict[str, Any]:
     }
 
 
+def strict_yaml(raw: bytes, filename: str) -> list[Any]:
+    """The YAML documents of a text that a person sends, as plain values: no key twice, no bomb, no depth without end. Raises Invalid, TooLarge."""
+    if len(raw) > MAX_BYTES:
+        raise TooLarge(f"{filename} has {len(raw):,} bytes; at most {MAX_BYTES:,} are read")
+    return list(_load(raw, filename))
+
+
 def _load(raw: bytes, filename: str) -> Iterator[Any]:
     loader = None
     try:

@@ -17,6 +17,7 @@ from litestar.params import Parameter
 from governor.actions.context import Actor, Context
 from governor.actions.packet_document import DECIDED
 from governor.actions.sample_changes import RISKS, USUAL, Wish, sample_changes
+from governor.web.attached import attached
 from governor.web.shell import render, type_of_request
 
 COLUMNS: Final = ("rank", "id", "workflow", "risk", "state", "decided_at", "auth", "digest", "drawn_by", "page")
@@ -71,11 +72,7 @@ def download_sample(
     for one in found["items"]:
         row = [" ".join(one[name]) if isinstance(one[name], list) else one[name] for name in COLUMNS]
         writer.writerow([plain(value) for value in [*row, found["seed"], found["population"], found["population_sha256"]]])
-    return Response(
-        out.getvalue().encode(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="sample.csv"', "Cache-Control": "no-store"},
-    )
+    return attached(out.getvalue(), "text/csv; charset=utf-8", "sample.csv")
 
 
 def plain(value: Any) -> str:

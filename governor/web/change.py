@@ -30,6 +30,7 @@ from governor.changes import State
 from governor.ledger.types import change_stream
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
+from governor.web.attached import attached
 from governor.web.change_facts import MetricRow, Tile, metric_rows, tiles
 from governor.web.change_split import SplitPart, noise_rows, segment_rows, split_part
 from governor.web.session import Form
@@ -184,12 +185,7 @@ def download_packet(ctx: Context, actor: Actor, change_id: str) -> Response[byte
     """A POST: issuing a packet is itself on record."""
     body = export_packet(ctx, actor, change_id)
     name = re.sub(r"[^A-Za-z0-9._-]", "-", change_id)
-    return Response(
-        body,
-        media_type="application/zip",
-        status_code=200,
-        headers={"Content-Disposition": f'attachment; filename="{name}.govpacket"', "Cache-Control": "no-store"},
-    )
+    return attached(body, "application/zip", f"{name}.govpacket")
 
 
 ROUTES = [show, do_shadow, do_decide, do_cutover, do_verify, do_revalidate, download_packet]

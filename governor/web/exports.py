@@ -15,6 +15,7 @@ from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
 from governor.actions.export_month import exported, formats_described
+from governor.web.attached import attached
 
 Flag = Annotated[bool, Parameter(query="parquet")]
 Accrual = Annotated[bool, Parameter(query="accrual")]
@@ -52,19 +53,13 @@ def export_rows(month: str, *, accrual: bool = False) -> list[ExportRow]:
 @get("/periods/{month:str}/exports/{name:str}", sync_to_thread=True)
 def fetch(ctx: Context, actor: Actor, month: str, name: str, parquet: Flag = False, accrual: Accrual = False) -> Response[bytes]:
     made = exported(ctx, actor, month, name, parquet=parquet, accrual=accrual)
-    return handed(made.body, made.media_type, made.name, made.sha256)
+    return attached(made.body, made.media_type, made.name, made.sha256)
 
 
 @get("/periods/{month:str}/exports/{name:str}/sha256", sync_to_thread=True)
 def fetch_digest(ctx: Context, actor: Actor, month: str, name: str, parquet: Flag = False, accrual: Accrual = False) -> Response[bytes]:
     made = exported(ctx, actor, month, name, parquet=parquet, accrual=accrual)
-    return handed(made.checksum, "text/plain", f"{made.name}.sha256", made.sha256)
-
-
-def handed(body: bytes, media_type: str, name: str, sha256: str) -> Response[bytes]:
-    """`name` is made of the month and a format that exists."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store", "Governor-SHA256": sha256}
-    return Response(body, media_type=media_type, headers=headers)
+    return attached(made.checksum, "text/plain", f"{made.name}.sha256", made.sha256)
 
 
 ROUTES = [fetch, fetch_digest]

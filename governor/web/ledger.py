@@ -23,6 +23,7 @@ from governor.actions.restore_ledger import incarnations
 from governor.actions.verify_ledger import Verified, verify_with_anchors
 from governor.errors import GovernorError, NotFound
 from governor.ledger.types import REGISTRY
+from governor.web.attached import attached
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import SIZE
@@ -183,18 +184,16 @@ def show_entry(request: type_of_request, ctx: Context, name: str) -> Response[st
 @get("/ledger/entries/{name:str}/leaf", sync_to_thread=True)
 def download_leaf(ctx: Context, name: str) -> Response[bytes]:
     """The exact bytes that were hashed."""
-    headers = {"Content-Disposition": f'attachment; filename="entry-{safe(name)}.json"'}
-    return Response(entry_leaf(ctx, name), media_type="application/json", headers=headers)
+    return attached(entry_leaf(ctx, name), "application/json", f"entry-{safe(name)}.json")
 
 
 @get("/ledger/entries/{name:str}/proof", sync_to_thread=True)
-def download_proof(ctx: Context, name: str) -> Response[str]:
+def download_proof(ctx: Context, name: str) -> Response[bytes]:
     """C2SP tlog-proof."""
     proof = entry_document(ctx, name)["proof"]
     if proof is None:
         raise NotFound(f"entry {name} is not sealed yet", hint="the next checkpoint will cover it")
-    headers = {"Content-Disposition": f'attachment; filename="entry-{safe(name)}.tlog-proof"'}
-    return Response(proof["text"], media_type=TEXT, headers=headers)
+    return attached(proof["text"], TEXT, f"entry-{safe(name)}.tlog-proof")
 
 
 def safe(name: str) -> str:
@@ -211,9 +210,9 @@ def download_checkpoint(ctx: Context) -> Response[str]:
 
 
 @get("/ledger/trust", sync_to_thread=True)
-def download_trust(ctx: Context) -> Response[str]:
+def download_trust(ctx: Context) -> Response[bytes]:
     """What a verifier must believe; holds no secret."""
-    return Response(export_trust(ctx), media_type=TEXT, headers={"Content-Disposition": 'attachment; filename="governor.trust"'})
+    return attached(export_trust(ctx), TEXT, "governor.trust")
 
 
 @post("/ledger/packet", sync_to_thread=True)
@@ -221,8 +220,7 @@ def download_period(ctx: Context, actor: Actor, form: Form) -> Response[bytes]:
     """A POST: issuing a packet is itself on record."""
     name = form.need("period")
     body = export_period(ctx, actor, name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe(name)}.govpacket"', "Cache-Control": "no-store"}
-    return Response(body, media_type="application/zip", headers=headers)
+    return attached(body, "application/zip", f"{safe(name)}.govpacket")
 
 
 @post("/ledger/verify", sync_to_thread=True)

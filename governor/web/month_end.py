@@ -17,6 +17,7 @@ from governor.actions.reopen_period import reopen, version_file
 from governor.actions.sign_close import ROLES, withdraw
 from governor.actions.soft_close import soft_close
 from governor.chargeback.amounts import usd
+from governor.web.attached import attached
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
@@ -112,11 +113,6 @@ def do_answer(ctx: Context, actor: Actor, month: str, dispute: str, form: Form) 
 def old_file(ctx: Context, month: str, version: int, name: str) -> Response[bytes]:
     file = version_file(ctx, month, version, name)
     return attached(file.body, file.media_type, f"v{version}-{file.name}")
-
-
-def attached(body: bytes, media_type: str, name: str) -> Response[bytes]:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
-    return Response(body, media_type=media_type, headers=headers)
 
 
 ROUTES = [show, do_soft_close, do_withdraw, do_reopen, do_dispute, do_answer, old_file]

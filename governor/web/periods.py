@@ -16,6 +16,7 @@ from governor.actions.close_period import ROLES, close
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.errors import Invalid
+from governor.web.attached import attached
 from governor.web.coverage import Gate, gate_of
 from governor.web.exports import ExportRow, export_rows
 from governor.web.session import Form
@@ -124,12 +125,7 @@ def do_except(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
 def download(ctx: Context, month: str, name: str) -> Response[bytes]:
     """The bytes the close recorded. Names of files are made of safe signs when a month is closed."""
     file = period_file(ctx, month, name)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{file.name}"',
-        "Cache-Control": "private, no-store",
-        "Governor-SHA256": file.sha256,
-    }
-    return Response(file.body, media_type=file.media_type, headers=headers)
+    return attached(file.body, file.media_type, file.name, file.sha256)
 
 
 def kind_of(name: str) -> str:

@@ -20,6 +20,7 @@ from governor.actions.review_queue import show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
 from governor.adapters.spreadsheets import LARGEST_FILE
 from governor.errors import Invalid
+from governor.web.attached import attached
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
@@ -78,8 +79,7 @@ def download(ctx: Context, actor: Actor, change_id: str, form: Form) -> Response
     kind = form.text("form", "xlsx")
     body = export_sheet(ctx, actor, change_id, form=kind, reviewer=form.text("reviewer"))
     name = re.sub(r"[^A-Za-z0-9._-]", "-", change_id)
-    headers = {"Content-Disposition": f'attachment; filename="{name}-review.{kind}"', "Cache-Control": "no-store"}
-    return Response(body, media_type=TYPES[kind], status_code=200, headers=headers)
+    return attached(body, TYPES[kind], f"{name}-review.{kind}")
 
 
 @post("/review/{change_id:str}/upload")

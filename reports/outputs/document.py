@@ -14,10 +14,14 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from governor.errors import Invalid
+from governor.catalog.parse import strict_yaml
+from governor.errors import Invalid, TooLarge
+from reports.journal import ACCOUNTS
 
 SHIPPED: Final = Path(__file__).parent / "shipped"
 LARGEST: Final = 1 << 20
+TOLD: Final = 3  # wrong keys named in one refusal
+START: Final = "start from `extends: netsuite` (or another of `governor period formats`); docs/outputs.md has an example"
 PADDING: Final = re.compile(r"(?:.?[<>^]\d{1,3})?")
 JOURNAL_FACTS: Final = frozenset({
     "batch", "reference", "period", "period_name", "entry", "line_no", "posting_date", "entity", "organization", "account", "account_name", "kind", "cost_center",
@@ -106,6 +110,15 @@ class OutputMapping(Part):
     columns: tuple[Column, ...] = Field(min_length=1, max_length=200)
 
     @model_validator(mode="after")
+    def _kinds(self) -> OutputMapping:
+        own = {f"cost_centers.{name}.accounts": center.accounts for name, center in self.cost_centers.items()}
+        for place, accounts in ({"accounts": self.accounts} | own).items():
+            unknown = sorted(accounts.keys() - ACCOUNTS.keys())
+            if unknown:
+                raise ValueError(f"{place}: no kind of spend {unknown[0]!r}; kinds are {', '.join(ACCOUNTS)}")
+        return self
+
+    @model_validator(mode="after")
     def _known(self) -> OutputMapping:
         facts = (JOURNAL_FACTS if self.records == "journal" else EVENT_FACTS) | self.values.keys()
         for column in self.columns:
@@ -126,27 +139,38 @@ def shipped() -> dict[str, str]:
 
 def output_mapping(text: str) -> OutputMapping:
     """Raises Invalid with the place that is wrong. `extends: NAME` starts from a shipped mapping."""
-    if len(text) > LARGEST:
-        raise Invalid("the mapping file is larger than 1 MiB")
-    try:
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Invalid(f"the mapping file is not YAML: {' '.join(str(error).split())[:200]}") from None
-    if not isinstance(given, dict):
-        raise Invalid("the mapping file is not a set of keys", hint="see docs/outputs.md")
+    raw = text.encode()
+    if len(raw) > LARGEST:
+        raise TooLarge(f"the mapping file has {len(raw):,} bytes; at most {LARGEST:,} are read", hint=START)
+    found = strict_yaml(raw, "mapping file")
+    given = found[0] if len(found) == 1 else None
+    if not isinstance(given, dict) or not given:
+        raise Invalid(f"the mapping file is {'empty' if not found else 'not one set of keys'}", hint=START)
     base = given.pop("extends", None)
     if base is not None:
-        if base not in shipped():
+        if not isinstance(base, str) or base not in shipped():
             raise Invalid(f"extends: no mapping {base!r} is shipped", hint=f"one of {', '.join(shipped())}")
         given = _over(yaml.safe_load(shipped()[base]), given)
     try:
         return OutputMapping.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise Invalid(
-            f"mapping file: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}", hint="see docs/outputs.md"
-        ) from None
+        wrong = error.errors()
+        more = f" (and {len(wrong) - TOLD} more)" if len(wrong) > TOLD else ""
+        raise Invalid("mapping file: " + "; ".join(_told(one) for one in wrong[:TOLD]) + more, hint=START) from None
+
+
+def _told(error: Any) -> str:
+    """What is wrong with which key, and what to write there."""
+    parts = [str(part) for part in error["loc"] if part != "[key]"]
+    place = ".".join(parts)
+    if error["type"] == "extra_forbidden":
+        known = {1: OutputMapping.model_fields.keys() | {"extends"}}.get(len(parts), set())
+        return f"{place}: no such key" + (f"; keys are {', '.join(sorted(known))}" if known else "")
+    if error["type"] == "missing" and place in {"output", "records", "columns"}:
+        return f"{place}: is missing; a file without `extends` describes the whole target"
+    if error["type"] == "string_type":
+        return f"{place}: {error['input']!r} is not text; write it in quotes"
+    return f"{place + ': ' if place else ''}{error['msg'].removeprefix('Value error, ')}"
 
 
 def _over(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -6,17 +6,20 @@ the control totals are read back from what was printed, and a total that differs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from governor.errors import Invalid
 from governor.ports import Format, Printed
 from reports.focus_files import VERSIONS, focus_rows, render_csv, render_parquet
-from reports.outputs.document import output_mapping, shipped
+from reports.journal import ACCOUNTS
+from reports.outputs.document import Account, OutputMapping, output_mapping, shipped
 from reports.outputs.facts import events, journal, left_out
 from reports.outputs.layout import render
 
+SHOWN = 8  # cost centers written out in a hint
 KINDS = {"csv": ("csv", "text/csv"), "json": ("json", "application/json"), "jsonl": ("jsonl", "application/x-ndjson")}
 
 
@@ -34,8 +37,7 @@ def described() -> dict[str, Format]:
 def described_mapping(text: str) -> Format:
     """Raises Invalid."""
     found = output_mapping(text)
-    needs = any(column.fact == "customer" and column.required and not column.otherwise for column in found.columns)
-    return Format(found.about or found.output, found.records, needs_customers=needs)
+    return Format(found.about or found.output, found.records, needs_customers=bool(needs_customers(found)))
 
 
 def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = None, accrual: bool = False, parquet: bool = False) -> Printed:
@@ -65,11 +67,54 @@ def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = Non
         net = sum((Decimal(line["credit"] or 0) - Decimal(line["debit"] or 0) for line in first if line["kind"] == "clearing"), Decimal(0))
         control |= {"debit": f"{sums['debit']:.2f}", "credit": f"{sums['credit']:.2f}", "entries": len({line["batch"] for line in records})}
     else:
+        _customers_named(document, found)
         records = events(document, found)
         net = sum((Decimal(event["amount"]) for event in records), Decimal(0))
         control |= {"amount": f"{net:.2f}", **left_out(document)}
     _agrees(found.output, net, total)
+    absent = sorted(found.cost_centers.keys() - {center["id"] for center in document["cost_centers"]})
+    if absent:  # no error: the file serves other months too; but a misspelt name shows here
+        control["cost_centers_not_in_the_month"] = absent
     return Printed(suffix, media_type, render(found, records), control | {"records": len(records)})
+
+
+def needs_customers(mapping: OutputMapping) -> str:
+    """The column that has no value for a cost center without a customer; empty where there is none."""
+    return next((one.name for one in mapping.columns if one.fact == "customer" and one.required and not one.otherwise), "")
+
+
+def _customers_named(document: Mapping[str, Any], mapping: OutputMapping) -> None:
+    """Raises Invalid naming every cost center that has no customer yet, not the first alone."""
+    column = needs_customers(mapping)
+    if not column:
+        return
+    charged = [
+        one["id"] for one in document["cost_centers"] if any(one.get(name) for name in ("lines", "commitments", "internal", "corrections"))
+    ]
+    missing = [name for name in charged if not ((own := mapping.cost_centers.get(name)) and own.customer)]
+    if missing:
+        shown = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {{customer: ...}}" for name in missing[:SHOWN])
+        raise Invalid(
+            f"{mapping.output}: {column}: no customer for {', '.join(missing)}",
+            hint=f"name each in a mapping file: extends: {mapping.output}, cost_centers: {{{shown}{', ...' if len(missing) > SHOWN else ''}}}; "
+            "bring it with --mapping, POST /api/v1/periods/MONTH/exports, or on the month's page",
+        )
+
+
+def start(name: str, cost_centers: Sequence[str]) -> str:
+    """A mapping file to fill in: what a company has to say for this target."""
+    found = output_mapping(shipped()[name])
+    lines = [f"extends: {name}"]
+    if found.records == "events":
+        lines += ["cost_centers:", *(f"  {json.dumps(one, ensure_ascii=False)}: {{customer: }}" for one in cost_centers)]
+        return "\n".join(lines if cost_centers else lines[:1]) + "\n"
+    usual = {kind: Account(number=number, name=words) for kind, (number, words) in ACCOUNTS.items()} | found.accounts
+    lines += ["values: {" + ", ".join(f"{key}: {json.dumps(value)}" for key, value in found.values.items()) + "}"] if found.values else []
+    lines += [
+        "accounts:",
+        *(f"  {kind}: {{number: {json.dumps(one.number)}, name: {json.dumps(one.name)}}}" for kind, one in usual.items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _focus(document: Mapping[str, Any], version: str, *, parquet: bool) -> Printed:

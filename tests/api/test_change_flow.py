@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -201,6 +202,23 @@ def test_z_the_month_closes_over_http(busy: Any) -> None:
     assert busy.get("/api/v1/ledger/verify").json()["ok"] is True
 
 
+def own_mapping_over_http(busy: Any, base: str, total: str) -> None:
+    """Your own mapping file is the body of a POST; its refusal names what to fill in."""
+    empty = busy.post(base, ADA, scope="read", content=b"extends: stripe\n")
+    assert refused(empty) == (422, "invalid")
+    centers = re.findall(r'"([^"]+)": \{customer', empty.json()["hint"])
+    assert centers
+    filled = "extends: stripe\ncost_centers: {%s}\n" % ", ".join(f'"{name}": {{customer: cus_1}}' for name in centers)  # noqa: UP031
+    made = busy.post(base, ADA, scope="read", content=filled.encode())
+    assert made.status_code == 200, made.text
+    control = busy.post(f"{base}/control", ADA, scope="read", content=filled.encode()).json()
+    assert (control["sha256"], control["statement_total"]) == (hashlib.sha256(made.content).hexdigest(), total)
+    assert made.headers["governor-sha256"] == control["sha256"]
+    assert refused(busy.post(base, ADA, scope="read", content=b"#" * ((1 << 20) + 1))) == (413, "too_large")
+    assert refused(busy.post(base, ADA, scope="read", content=b"")) == (422, "invalid")
+    assert refused(busy.post(base, ADA, scope="read", content=b"\xff\xfe")) == (422, "invalid")
+
+
 def exported_over_http(busy: Any, total: str) -> None:
     """Every format of the closed month: bytes, digest and control totals say the same; an accrual needs its role and an open month."""
     named = busy.get("/api/v1/export-formats", ADA, scope="read").json()["items"]
@@ -217,6 +235,7 @@ def exported_over_http(busy: Any, total: str) -> None:
         control = busy.get(f"{base}/{one['name']}/control", ADA, scope="read").json()
         assert (control["sha256"], control["statement_total"]) == (digest, total)
         assert busy.get(f"{base}/{one['name']}/sha256", ADA, scope="read").text == f"{digest}  {control['file']}\n"
+    own_mapping_over_http(busy, base, total)
     parquet = busy.get(f"{base}/focus-1.3", ADA, scope="read", params={"parquet": "true"})
     assert parquet.content.startswith(b"PAR1")
     assert refused(busy.get(f"{base}/netsuite", RAE, params={"accrual": "true"})) == (403, "forbidden")

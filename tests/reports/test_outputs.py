@@ -12,10 +12,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governor.errors import Invalid
+from governor.errors import Invalid, TooLarge
 from reports.outputs.document import output_mapping, shipped
 from reports.outputs.facts import journal
-from reports.outputs.month import formats, printed
+from reports.outputs.month import described, formats, printed, start
 from reports.table import csv_bytes, runs_as_formula, safe_text
 
 SAMPLES = Path(__file__).parents[2] / "../shared/data/billing"
@@ -143,7 +143,7 @@ def test_events_have_the_keys_of_the_samples(month: dict[str, Any]) -> None:
 
 
 def test_a_cost_center_without_a_stripe_customer_is_named(month: dict[str, Any]) -> None:
-    with pytest.raises(Invalid, match=r"payload\[stripe_customer_id\]: is empty for cost center CC-4100"):
+    with pytest.raises(Invalid, match=r"payload\[stripe_customer_id\]: no customer for CC-4100, "):
         printed(month, "stripe")
 
 
@@ -156,8 +156,8 @@ def test_a_cost_center_without_a_stripe_customer_is_named(month: dict[str, Any])
         ("extends: sap\ncolumns: [{name: A, text: '{account:99999999}'}]", "may be padded"),
         ("extends: sap\ncolumns: [{name: A, from: debit, value: x}]", "exactly one of"),
         ("extends: sap\ncolumns: [{name: A, from: debit}, {name: A, from: credit}]", "stands twice"),
-        ("extends: sap\ncode: 1", "code: Extra inputs"),
-        ("- a", "not a set of keys"),
+        ("extends: sap\ncode: 1", "code: no such key"),
+        ("- a", "not one set of keys"),
         ("a: [", "not YAML"),
     ],
 )
@@ -212,3 +212,60 @@ def test_every_shipped_mapping_fits_the_published_schema(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((Path(__file__).parents[2] / "docs/schemas/output.json").read_text())
     jsonschema.validate(yaml.safe_load(shipped()[name]), schema)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("- a\n", "not one set of keys"),
+        ("extends: netsuite\n---\nextends: sap\n", "not one set of keys"),
+        ("extends: oracle\n", "no mapping 'oracle' is shipped"),
+        ("extends: [netsuite]\n", "is shipped"),
+        ("extends: netsuite\nacounts: {}\n", "acounts: no such key; keys are about, accounts"),
+        ("extends: netsuite\naccounts: {usgae: {number: '1'}}\n", "accounts: no kind of spend 'usgae'; kinds are usage"),
+        (
+            "extends: netsuite\ncost_centers: {CC-1: {accounts: {used: {number: '1'}}}}\n",
+            "cost_centers.CC-1.accounts: no kind of spend 'used'",
+        ),
+        ("extends: netsuite\naccounts: {usage: {number: 6100}}\n", "accounts.usage.number: 6100 is not text; write it in quotes"),
+        ("extends: stripe\ncost_centers: {CC-1: {custommer: cus_1}}\n", "cost_centers.CC-1.custommer: no such key"),
+        ("extends: stripe\ncost_centers: {4100: {customer: cus_1}}\n", "every field name is text; quote 4100"),
+        ("extends: stripe\ncost_centers: {CC-1: {}}\ncost_centers: {CC-2: {}}\n", "key 'cost_centers' is written twice"),
+        ("accounts: {}\n", "output: is missing; a file without `extends` describes the whole target"),
+        ("a: &a [x,x]\nb: &b [*a,*a]\n" + "[" * 3000, "not YAML"),
+    ],
+)
+def test_a_mapping_file_is_read_strictly_and_its_refusal_names_the_key(text: str, words: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        output_mapping(text)
+    assert words in str(refused.value)
+
+
+def test_a_mapping_file_has_a_limit() -> None:
+    with pytest.raises(TooLarge, match="at most"):
+        output_mapping("extends: netsuite\n#" + "x" * (1 << 20))
+
+
+def test_a_refusal_names_every_cost_center_without_a_customer(plain: dict[str, Any]) -> None:
+    charged = [one["id"] for one in plain["cost_centers"] if one["lines"]]
+    assert len(charged) > 1
+    with pytest.raises(Invalid) as refused:
+        printed(plain, "stripe")
+    assert all(name in str(refused.value) for name in charged)
+    filled = start("stripe", [one["id"] for one in plain["cost_centers"]]).replace("{customer: }", "{customer: cus_1}")
+    made = printed(plain, "", mapping=filled + '  "CC-GONE": {customer: cus_9}\n')
+    assert made.control["cost_centers_not_in_the_month"] == ["CC-GONE"]
+
+
+def test_every_shipped_mapping_is_described_and_started_from_itself(plain: dict[str, Any]) -> None:
+    found = described()
+    assert {name for name, one in found.items() if one.needs_customers} == {"stripe"}
+    for name, one in found.items():
+        if one.records == "focus":
+            continue
+        text = start(name, ["CC-4100"])
+        if one.records == "journal":
+            assert printed(plain, "", mapping=text).body == printed(plain, name).body, "what is not changed stays as shipped"
+        else:
+            assert set(output_mapping(text).cost_centers) == {"CC-4100"}

@@ -17,7 +17,7 @@ from sqlmodel import select
 from governor.actions.accruals import accrual_of
 from governor.actions.browse_periods import list_periods, show_period
 from governor.actions.context import OPERATOR
-from governor.actions.export_month import export_month, formats_known
+from governor.actions.export_month import export_month, exported, formats_known
 from governor.actions.ingest import ingest
 from governor.actions.month_view import newest_month
 from governor.actions.verify_ledger import verify_ledger
@@ -159,6 +159,30 @@ def test_a_closed_month_is_handed_out_for_other_systems(books: Any, tmp_path: Pa
         assert dana.get(f"/periods/{MONTH}/exports/netsuite?accrual=true").status_code == 403
     with books.visitor() as stranger:
         assert stranger.get(f"/periods/{MONTH}/exports/netsuite").status_code in {303, 401}
+
+
+def test_an_own_mapping_file_is_tried_and_used_from_the_page(books: Any) -> None:
+    path = f"/periods/{MONTH}/mapping"
+    with books.at(DANA) as dana:
+        text = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", dana.get(f"{path}?start=stripe").text, re.DOTALL)[1])
+        assert "extends: stripe" in text
+        assert '"CC-4100": {customer: }' in text, "every cost center of the month, to fill in"
+        refused = dana.post(path, {"mapping": text, "do": "download"}, page=path)
+        assert refused.status_code == 422
+        assert "no customer for" in plain(refused.text)
+        assert "extends: stripe" in refused.text, "the text stays in the form"
+        wrong = dana.post(path, {"mapping": "extends: stripe\n<b>: 1\n", "do": "try"}, page=path)
+        assert "no such key" in plain(wrong.text)
+        assert "<b>" not in wrong.text
+        filled = text.replace("{customer: }", "{customer: cus_1}")
+        assert "It works: 2026-10-stripe.jsonl" in plain(dana.post(path, {"mapping": filled, "do": "try"}, page=path).text)
+        answer = dana.post(path, {"mapping": filled.replace("\n", "\r\n"), "do": "download"}, page=path)
+        made = exported(books.ctx, OPERATOR, MONTH, "", mapping=filled)
+        assert (answer.status_code, answer.content) == (200, made.body)
+        assert answer.headers["content-disposition"] == 'attachment; filename="2026-10-stripe.jsonl"'
+        assert dana.post(path, {"mapping": filled, "do": "download", "accrual": "true"}, page=path).status_code == 403
+        assert dana.post(path, {"mapping": "#" + "x" * (1 << 20), "do": "try"}, page=path).status_code == 413
+        assert dana.get(f"{path}?start=nothing").status_code == 422
 
 
 def test_the_journals_of_a_soft_close_are_offered_to_those_who_may(books: Any) -> None:
