@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from reports.focus import FOCUS_COLUMNS, NUMBERS
 from reports.focus_files import SPLIT_COLUMNS
+from reports.focus_split import split_problems
 
 TOLERANCE: Final = Decimal("0.000000001")
 MONEY: Final = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
@@ -192,6 +193,7 @@ def _together(rows: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
             origins[row["x_OriginChargeId"]].append((number, row))
     for origin, parts in origins.items():
         yield from _parts(origin, parts)
+        yield from (Problem(*found) for found in split_problems(origin, parts))
 
 
 def _parts(origin: str, parts: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Problem]:
