@@ -40,6 +40,7 @@ class Measured:
     alpha_final: float
     clusters: int
     effect: float
+    told: bool = True  # a promise about time is not kept by the few calls that both answered
     labelled: Corrected | None = None  # quality from people's labels and the judge, once the registered part is labelled
 
     def holds(self, *, final: bool) -> bool:
@@ -47,6 +48,8 @@ class Measured:
 
         The e-process takes every draw as new. Where several are of one trace it needs the cluster-robust test beside it.
         """
+        if not self.told:
+            return False
         anytime = self.e_value >= self.pass_level and (self.effect == 1.0 or self.p_final <= self.alpha_final)
         return anytime or (final and self.p_final <= self.alpha_final)
 
@@ -143,6 +146,7 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         harm_e=float(losses.max()) if len(losses) else 0.0,
         harm_at=position_of(stops, (int(over[0]) + 1) * plan.block) if len(over) else None,
         p_final=noninferiority_p(counts, margin) if labelled is None else labelled.p,
+        told=metric.name != "latency" or enough_times(prefix),
         labelled=labelled,
         anytime=anytime_interval(low, heavy, cap, plan.block),
         pass_level=1 / float(plan.alpha_anytime),
@@ -150,6 +154,12 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         clusters=len({name for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}),
         effect=effect,
     )
+
+
+def enough_times(prefix: Sequence[Pair]) -> bool:
+    """Did both arms answer in at least half of the pairs? A baseline over its limit would else let an arm pass that mostly fails."""
+    done = [pair for pair in prefix if pair.state == "done"]
+    return 2 * sum(pair.baseline_us is not None and pair.candidate_us is not None for pair in done) >= len(done)
 
 
 def judge_serves(plan: ReplayPlan, prefix: Sequence[Pair]) -> bool:
