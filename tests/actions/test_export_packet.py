@@ -2,13 +2,18 @@
 
 import io
 import json
+import shutil
+import subprocess
 import zipfile
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import SQLModel, select
 
+from governor.actions.context import open_context
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
@@ -66,6 +71,46 @@ def test_the_same_state_gives_the_same_bytes_whoever_asks(world: Any) -> None:
     world.propose("rae")  # other business on the ledger
     assert export_packet(world.ctx, world.person("rae"), change) == first
     assert len(world.entries("packet:issue")) == 1
+
+
+def test_the_same_bytes_are_made_anew_and_not_kept(world: Any) -> None:
+    """Another context, without anything the first one holds in memory, assembles and prints the packet again."""
+    change = approved(world)
+    first = export_packet(world.ctx, world.person("ada"), change)
+    actor = world.person("ada")
+    other = open_context(world.ctx.settings)
+    try:
+        other.now = lambda: world.ctx.now() + timedelta(days=40)
+        assert export_packet(other, actor, change) == first
+    finally:
+        other.close()
+    with world.ctx.rows.session() as session:
+        for table in SQLModel.metadata.sorted_tables:
+            for row in session.execute(table.select()).all():
+                assert not any(isinstance(value, bytes) and value.startswith((b"PK", b"%PDF")) for value in row), table.name
+
+
+ANSWERS = (  # a question's heading, and words of its answer that stand before the next heading
+    ("What changed?", "gpt-4o"),
+    ("Was it allowed?", "Allowed. Policy bundle"),
+    ("What did the shadow test show?", "replayed calls"),
+    ("Who answered, and when", "2 November 2026"),
+    ("What will it cost?", "USD"),
+    ("What is not proven", "read what they approved"),
+    ("How to verify", "governor packet verify"),
+)
+
+
+def test_the_report_answers_in_the_order_an_auditor_asks(world: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").write_bytes(unzip(export_packet(world.ctx, world.person("ada"), approved(world)))["report.pdf"])
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed on this machine")
+    done = subprocess.run(["pdftotext", "report.pdf", "-"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    text = " ".join(done.stdout.split())
+    places = [text.index(heading) for heading, _ in ANSWERS]
+    assert places == sorted(places)
+    for (heading, words), begin, end in zip(ANSWERS, places, [*places[1:], len(text)], strict=True):
+        assert words in text[begin:end], (heading, text[begin:end])
 
 
 def test_a_new_state_is_a_new_packet_and_the_first_still_verifies(world: Any) -> None:

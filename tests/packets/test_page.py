@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import negative_cosignatures
 import negative_packets
 import pytest
+from packet_story import LOG
 from playwright import sync_api
 from verifiers import PAGE, ask_node, by_program, in_node, ours, portable
 
@@ -111,6 +113,16 @@ def test_chromium_verifies_from_disk_without_a_network(page: Any, story: Any, tm
         page.click("[aria-label='Save evidence/pairs.csv']")
     assert Path(saved.value.path()).read_bytes() == story.evidence[1].body
 
+    assert page.inner_text("#because") == ""
+    packet, trust = negative_cosignatures.build(LOG)
+    (tmp_path / "missing.govpacket").write_bytes(packet)
+    (tmp_path / "both.trust").write_bytes(trust)
+    page.set_input_files("#trust", tmp_path / "both.trust")
+    page.set_input_files("#packet", tmp_path / "missing.govpacket")
+    page.get_by_text("To note, in checkpoint: size 15, log key ok, ML-DSA-44 cosignature missing").wait_for()
+    assert page.inner_text("#word") == "Verified"
+
+    page.set_input_files("#trust", tmp_path / "acme.trust")
     packet, trust = negative_packets.build("requester_approved")
     (tmp_path / "bad.govpacket").write_bytes(packet)
     page.set_input_files("#packet", tmp_path / "bad.govpacket")
