@@ -18,7 +18,8 @@ from governor.actions.statement_files import Pin, compute, print_files
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.prices.formats import read_prices
 from governor.store.rows.periods import Period, PeriodLine
-from tests.actions.test_close_period import AFTER, LIST, MORE, NOVEMBER, OCTOBER, calls, prices
+from tests.actions.test_close_period import LIST, MORE, NOVEMBER, OCTOBER, calls, prices
+from tests.actions.test_close_period import month as open_month  # noqa: F401 - a fixture
 
 HEAD = "provider,model,meter,amount,per,valid_from\n"
 BACKDATED = datetime(2026, 10, 10, tzinfo=UTC)
@@ -29,15 +30,11 @@ MICRO = 10**6  # pico-USD a token for a dollar a million
 
 
 @pytest.fixture
-def month(world: Any) -> Any:
-    world.apply(MORE)
-    import_prices(world.ctx, SYSTEM, prices())
-    calls(world, "fnol", count=40, tokens=(10_007, 333))
-    calls(world, "ads", count=25, workflow="ad-copy", model="gpt-4o-mini", tokens=(3_001, 1_499))
-    world.now = AFTER
-    close(world.ctx, world.person("finn"), OCTOBER)
-    world.later(hours=1)
-    return world
+def month(open_month: Any) -> Any:  # noqa: F811 - the fixture
+    """October is closed, an hour ago."""
+    close(open_month.ctx, open_month.person("finn"), OCTOBER)
+    open_month.later(hours=1)
+    return open_month
 
 
 def imported(text: str) -> Callable[[Any], None]:

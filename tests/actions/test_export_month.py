@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,15 @@ from governor.actions.check_focus import check_focus
 from governor.actions.close_period import close, hand_out
 from governor.actions.context import OPERATOR
 from governor.actions.export_month import export_month, formats_known
-from governor.actions.import_prices import import_prices
 from governor.actions.soft_close import soft_close
 from governor.errors import Forbidden, Invalid, NotFound, WrongState
-
-sys.path.insert(0, str(Path(__file__).parent))
-from test_close_period import AFTER, MORE, calls, prices
+from tests.actions.test_close_period import month as october  # noqa: F401 - a fixture
 
 OCTOBER = "2026-10"
 MAPPING = "extends: stripe\ncost_centers: {CC-4100: {customer: cus_1}, 'CC 52/00': {customer: cus_2}}\n"
 
 
-@pytest.fixture
-def october(world: Any) -> Any:
-    world.apply(MORE)
-    import_prices(world.ctx, world.person("finn"), prices())
-    calls(world, "fnol", count=40, tokens=(10_007, 333))
-    calls(world, "ads", count=25, workflow="ad-copy", model="gpt-4o-mini", tokens=(3_001, 1_499))
-    world.now = AFTER
-    return world
-
-
-def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp_path: Path) -> None:
+def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp_path: Path) -> None:  # noqa: F811
     closed = close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
     total = Decimal(closed["totals"]["statement_total"])
     for name in formats_known():
@@ -61,7 +47,7 @@ def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp
     assert statement == total
 
 
-def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(october: Any, tmp_path: Path) -> None:
+def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(october: Any, tmp_path: Path) -> None:  # noqa: F811
     close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
     for version in ("1.2", "1.3"):
         file = tmp_path / f"focus-{version}-{OCTOBER}.parquet"
@@ -74,7 +60,7 @@ def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(o
     assert hand_out(october.ctx, OCTOBER, tmp_path)["state"] == "closed"
 
 
-def test_an_accrual_is_that_of_the_soft_close_in_every_format(october: Any, tmp_path: Path) -> None:
+def test_an_accrual_is_that_of_the_soft_close_in_every_format(october: Any, tmp_path: Path) -> None:  # noqa: F811
     finn = october.person("finn")
     with pytest.raises(NotFound, match="is not closed"):
         export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv")
@@ -100,7 +86,7 @@ def test_an_accrual_is_that_of_the_soft_close_in_every_format(october: Any, tmp_
     assert export_month(october.ctx, finn, OCTOBER, "netsuite", out=tmp_path / "a.csv", accrual=True)["sha256"] == made["sha256"]
 
 
-def test_wrong_requests_are_named(october: Any, tmp_path: Path) -> None:
+def test_wrong_requests_are_named(october: Any, tmp_path: Path) -> None:  # noqa: F811
     close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
     for name, words in (("", "name a format"), ("oracle", "no format 'oracle'"), ("focus-2.0", "FOCUS 2.0 is not written")):
         with pytest.raises(Invalid, match=words):
