@@ -205,3 +205,32 @@ def test_real_bundles_of_a_public_log(shared_vectors: Path) -> None:
     assert len(bad) >= 5
     assert {folder.name: rekor(folder) for folder in good} == dict.fromkeys((folder.name for folder in good), True)
     assert {folder.name: rekor(folder) for folder in bad} == dict.fromkeys((folder.name for folder in bad), False)
+
+
+def rekor1(folder: Path, public: bytes) -> bool:
+    """The same for the first Rekor, which signs its checkpoints with ECDSA and whose key id is the hash of the key alone."""
+    entry = json.loads((folder / "bundle.sigstore.json").read_text())["verificationMaterial"]["tlogEntries"][0]
+    proof, key = entry["inclusionProof"], serialization.load_der_public_key(public)
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    try:
+        note = parse_note(proof["checkpoint"]["envelope"])
+        tree = parse_checkpoint(note.text)
+        mine = [one for one in note.signatures if one.key_id == hashlib.sha256(public).digest()[:4]]
+        for one in mine:
+            key.verify(one.signature, note.text.encode(), ec.ECDSA(hashes.SHA256()))
+        path = [base64.b64decode(step) for step in proof["hashes"]]
+        leaf = merkle.leaf_hash(base64.b64decode(entry["canonicalizedBody"]))
+        merkle.verify_inclusion(int(proof["logIndex"]), tree.size, leaf, path, tree.root)
+    except (GovernorError, InvalidSignature):
+        return False
+    return bool(mine)
+
+
+def test_checkpoint_negatives_of_the_first_public_log(shared_vectors: Path) -> None:
+    bundles = shared_vectors / "sigstore-bundles/bundle-verify"
+    logs = json.loads((bundles / "invalid-ct-key_fail/trusted_root.json").read_text())["tlogs"]
+    (public,) = [base64.b64decode(log["publicKey"]["rawBytes"]) for log in logs if log["baseUrl"] == "https://rekor.sigstore.dev"]
+    good = ("happy-path-v0.2", "happy-path-v0.3")
+    bad = ("checkpoint-bad-keyhint_fail", "checkpoint-wrong-roothash_fail", "invalid-checkpoint-signature_fail")
+    assert {name: rekor1(bundles / name, public) for name in good} == dict.fromkeys(good, True)
+    assert {name: rekor1(bundles / name, public) for name in bad} == dict.fromkeys(bad, False)
