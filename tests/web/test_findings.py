@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from governor.actions.apply import apply
+from governor.actions.context import OPERATOR
 from governor.actions.findings import Finding, findings
+from governor.actions.ingest import ingest
 from governor.actions.show_call import WITHHELD, show_call
+from governor.actions.sign_in import set_password
+from governor.catalog import parse_documents
 from governor.web import findings as page_module
 from governor.web.calls import written
 from governor.web.findings import SHOWN, fits, sections_of
@@ -168,3 +175,30 @@ def test_facts_are_written_in_full() -> None:
     assert written([("workflow", "a"), ("team", "b")]) == "workflow: a, team: b"
     assert written(["x", "y"]) == "x, y"
     assert written(6711.21) == "6,711.21"
+
+
+def test_security_finds_an_archived_record_on_the_page_and_nobody_else(open_site: Any, tmp_path: Path) -> None:
+    record = json.loads((Path(__file__).parents[1] / "connectors/fixtures/litellm_generic_api.jsonl").read_text().splitlines()[0])
+    record["messages"] = [{"role": "user", "content": "<script>alert(1)</script>"}]
+    sent = tmp_path / "record.jsonl"
+    sent.write_text(json.dumps(record))
+    people = "".join(
+        f"---\nkind: person\nemail: {name}@acme.example\nroles: [{role}]\n" for name, role in (("sol", "security"), ("ada", "auditor"))
+    )
+    with open_site(tmp_path / "home") as site:
+        document = f"kind: organization\nbilling_zone: UTC\narchive: full\ncontent_capture: {{confidential: full}}\n{people}"
+        apply(site.ctx, site.admin, parse_documents(document))
+        for name in ("sol", "ada"):
+            set_password(site.ctx, site.admin, email=f"{name}@acme.example", password="a long enough password")
+        ingest(site.ctx, OPERATOR, "litellm", [str(sent)])
+        [call] = site.ctx.lake.calls(columns=["record_id"]).to_pylist()
+        path = f"/calls/{call['record_id']}"
+        with site.at(WHO) as sol:
+            assert f'href="{path}/raw"' in sol.get(path).text
+            answer = sol.get(f"{path}/raw")
+            assert (answer.status_code, answer.content) == (200, sent.read_bytes())
+            assert answer.headers["content-type"] == "application/octet-stream"
+            assert answer.headers["content-disposition"].startswith("attachment")
+        with site.at("ada@acme.example") as ada:
+            assert "/raw" not in ada.get(path).text
+            assert ada.get(f"{path}/raw").status_code == 403
