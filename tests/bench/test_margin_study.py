@@ -148,7 +148,7 @@ def test_traces_that_fail_as_a_whole(size: float) -> None:
 def test_the_forecast_band_on_other_pairs(size: float) -> None:
     """Pairs of models that the band's shares were not looked at with; draws of 60 pairs differ from one another by a few points."""
     inside: list[bool] = []
-    for seed in (201, 202, 203, 204) if size == 1 else (201,):
+    for seed in (201, 202, 203) if size == 1 else (201,):
         rng, mine = np.random.default_rng(seed), []
         for planned in (300, 600, 1500) if size == 1 else (300,):
             ones = np.ones(planned * 40)
