@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, pairwise
 from os import cpu_count
 from threading import local
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 import numpy as np
@@ -30,12 +30,12 @@ from governor.ports import Batch, ReadOptions
 
 _SPACE: Final = frozenset(b" \t\r\n")
 _MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
-_WORKERS: Final = min(2, cpu_count() or 1)  # each holds a chunk of up to 96 MiB
+_WORKERS: Final = min(2, cpu_count() or 1)  # each holds a chunk of up to 24 MiB and what is made of it
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One statement over `records(uri, row, position, fault, payload_sha256, line)` and its values.
+    """One statement over `records(uri, row, position, fault, payload_sha256, line)` and its values, which it reads by `getvariable('name')`.
 
     It answers canonical columns, `uri`, `row`, `position`, `reason` (null for a call) and, where content is wanted, `input_body` and
     `output_body`. It may answer `raw` (what a refused record is, when it is only a part of the line) and `kind` (`span` for structure
@@ -47,6 +47,16 @@ class Plan:
     hashed: bool = True
 
 
+_SHAPE: Final = pa.schema(
+    {
+        "uri": pa.string(),
+        "row": pa.int64(),
+        "position": pa.int64(),
+        "fault": pa.string(),
+        "payload_sha256": pa.string(),
+        "line": pa.large_string(),
+    }
+)
 Work = tuple[Plan, list[Records]]  # consecutive chunks of one form
 
 
@@ -55,6 +65,44 @@ def latest(options: ReadOptions) -> int:
     now = options.config.get("now")
     bound = datetime(2100, 1, 1, tzinfo=UTC) if now is None else now + timedelta(days=1)
     return int(bound.timestamp()) * 1_000_000
+
+
+class _Feed:
+    """A relation whose rows change from run to run of a statement that was planned once."""
+
+    def __init__(self) -> None:
+        self.rows = _SHAPE.empty_table()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+class Planned:
+    """One DuckDB in memory that plans each statement once: planning takes as long as reading 5 MB, and a chunk should be small."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._engine, self._feed = engine_for_json(threads), _Feed()
+        self._engine.register("records", self._feed)
+        self._names: dict[tuple[object, ...], str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.close()
+
+    def run(self, plan: Plan, records: pa.Table) -> pa.Table:
+        for name, value in plan.values.items():  # a variable is folded into the statement when it is planned
+            self._engine.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        key = (plan.sql, *sorted(plan.values.items()))
+        if key not in self._names:
+            self._names[key] = f"plan_{len(self._names)}"
+            self._engine.execute(f"PREPARE {self._names[key]} AS {plan.sql}")
+        self._feed.rows = records
+        try:
+            return self._engine.execute(f"EXECUTE {self._names[key]}").to_arrow_table()
+        finally:
+            self._feed.rows = _SHAPE.empty_table()
 
 
 def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -86,16 +134,16 @@ def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
     source = iter(works)
     first = list(islice(source, 2))
     if len(first) < 2:  # noqa: PLR2004 - nothing to do side by side
-        with engine_for_json() as engine:
+        with Planned() as planned:
             for plan, chunks in first:
-                yield from convert(engine, plan, chunks, options)
+                yield from convert(planned, plan, chunks, options)
         return
     own = local()
 
     def run(work: Work) -> list[Batch]:
-        if not hasattr(own, "engine"):
-            own.engine = engine_for_json(threads=1)
-        return list(convert(own.engine, *work, options))
+        if not hasattr(own, "planned"):
+            own.planned = Planned(threads=1)
+        return list(convert(own.planned, *work, options))
 
     pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="connector-read")
     waiting: deque[Future[list[Batch]]] = deque()
@@ -117,14 +165,10 @@ def _given(held: list[Work]) -> Iterator[Work]:
         yield held.pop(0)
 
 
-def convert(engine: duckdb.DuckDBPyConnection, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
+def convert(planned: Planned, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
     """Records of one form -> batches of at most batch_rows."""
     records, raw, received = _relation(chunks, hashed=plan.hashed)
-    engine.register("records", records)
-    try:
-        found = engine.execute(plan.sql, dict(plan.values)).to_arrow_table()
-    finally:
-        engine.unregister("records")
+    found = planned.run(plan, records)
     if len(found) > options.batch_rows:
         received = _whole(received, found["position"].to_numpy(), options.batch_rows)
     for start in range(0, len(found), options.batch_rows):
@@ -147,7 +191,8 @@ def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any, An
                 "fault": faults,
                 "payload_sha256": digests(chunk.values) if hashed else pa.nulls(size, pa.string()),
                 "line": lines,
-            }
+            },
+            schema=_SHAPE,
         )
         batches += whole.to_batches(max_chunksize=_MORSEL)
         raws.append(chunk.values)

@@ -22,7 +22,7 @@ from governor.errors import Invalid
 from governor.ports import Payload
 
 MAX_RECORD: Final = 64 << 20
-FLUSH_BYTES: Final = 64 << 20  # planning a query costs as much as reading 5 MB
+FLUSH_BYTES: Final = 24 << 20  # running a planned query costs as much as reading 1 MB
 AS_RECEIVED: Final = "as received"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"

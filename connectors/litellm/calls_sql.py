@@ -99,7 +99,7 @@ _CHECKED: Final = f"""
         WHEN NOT is_object THEN 'not_an_object: the record is not a JSON object'
         WHEN base_id IS NULL AND call IS NULL THEN 'missing_id: neither an id nor a litellm_call_id'
         WHEN start_at IS NULL THEN 'bad_time: startTime is missing or is no time'
-        WHEN start_at < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_at) >= $latest THEN 'bad_time: startTime is out of range'
+        WHEN start_at < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_at) >= getvariable('latest') THEN 'bad_time: startTime is out of range'
         WHEN (input_text IS NOT NULL AND input_n IS NULL) OR (output_text IS NOT NULL AND output_n IS NULL)
             OR (prompt_text IS NOT NULL AND {whole("prompt_text")} IS NULL)
             OR (completion_text IS NOT NULL AND {whole("completion_text")} IS NULL)
@@ -140,7 +140,7 @@ _PROVIDER: Final = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "null
 _IDENTIFIED: Final = f"""
     identified AS (SELECT *, {_PROVIDER} AS provider_name,
         epoch_us(start_at)::VARCHAR || CASE WHEN is_ok THEN '' ELSE '-' || coalesce(epoch_us(end_at)::VARCHAR, '') END AS span_us FROM rated),
-    keyed AS (SELECT *, CASE WHEN response_id IS NULL AND $kind <> 'litellm.spend_logs' THEN coalesce(native_id, call) || '@' || span_us
+    keyed AS (SELECT *, CASE WHEN response_id IS NULL AND getvariable('kind') <> 'litellm.spend_logs' THEN coalesce(native_id, call) || '@' || span_us
         ELSE native_id END AS source_record_id FROM identified)"""
 
 
@@ -152,7 +152,7 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     expressions = dict(COLUMNS) | (CONTENT_COLUMNS if content else BARE_COLUMNS)
     # spend rows are hashed over their checked fields: drivers give JSON columns as text or as JSON, and times in two spellings
     expressions["raw_sha256"] = SPEND_PAYLOAD if form == "spend_logs" else "payload_sha256"
-    expressions["record_id"] = "sha256(concat_ws(chr(10), $kind, source_record_id, coalesce(call, ''), '0'))"
+    expressions["record_id"] = "sha256(concat_ws(chr(10), getvariable('kind'), source_record_id, coalesce(call, ''), '0'))"
     selected = ", ".join(f"{expressions[name]} AS {name}" for name in columns if name in expressions)
     facts = f"facts AS (SELECT uri, row, position, fault, valid, is_object, payload_sha256, {_facts(form, content)} FROM parsed)"
     steps = [_parsed(form, content), facts, _CHECKED, _RATED, _IDENTIFIED] + ([BODIES] if content else [])

@@ -20,12 +20,12 @@ _KEYS: Final = {
         WHEN call IS NULL AND is_ok AND NOT coalesce(is_hit, false) AND {strong} THEN 'response:' || response_id
         WHEN call IS NULL THEN 'litellm-row:' || source_record_id
         WHEN is_ok THEN 'litellm:' || call || ':ok:' || coalesce(response_id, '')
-        WHEN $kind = 'litellm.spend_logs' THEN 'litellm:' || call || ':failed'
+        WHEN getvariable('kind') = 'litellm.spend_logs' THEN 'litellm:' || call || ':failed'
         ELSE 'litellm:' || call || ':failed:' || span_us END""",
     "dup_alias_key": """CASE
         WHEN call IS NULL THEN NULL
         WHEN is_ok AND NOT coalesce(is_hit, false) AND {strong} THEN 'response:' || response_id
-        WHEN NOT is_ok AND $kind <> 'litellm.spend_logs' THEN 'litellm:' || call || ':failed' END""",
+        WHEN NOT is_ok AND getvariable('kind') <> 'litellm.spend_logs' THEN 'litellm:' || call || ':failed' END""",
 }
 _STRONG: Final = f"regexp_full_match(response_id, '{STRONG_ID}')"
 
@@ -73,8 +73,8 @@ SPEND_PAYLOAD: Final = (
 # canonical column -> expression; columns that are not named are null
 COLUMNS: Final[dict[str, str]] = {
     "revision": "0",
-    "source_kind": "$kind",
-    "source_instance": "$instance",
+    "source_kind": "getvariable('kind')",
+    "source_instance": "getvariable('instance')",
     "source_record_id": "source_record_id",
     "ingest_uri": "uri",
     "ingest_row": "row",
@@ -92,7 +92,7 @@ COLUMNS: Final[dict[str, str]] = {
     "start_time": "start_at",
     "end_time": "end_at",
     "time_basis": "'start'",
-    "time_precision": "CASE WHEN $kind = 'litellm.spend_logs' THEN 'ms' ELSE 'us' END",
+    "time_precision": "CASE WHEN getvariable('kind') = 'litellm.spend_logs' THEN 'ms' ELSE 'us' END",
     "duration_ms": "CASE WHEN end_at >= start_at THEN (epoch_us(end_at) - epoch_us(start_at)) / 1000.0 END",
     "ttft_ms": "CASE WHEN lower(stream_text) = 'true' AND first_at >= start_at THEN (epoch_us(first_at) - epoch_us(start_at)) / 1000.0 END",
     "gateway_overhead_ms": "TRY_CAST(overhead AS DOUBLE)",

@@ -18,7 +18,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from connectors.engine import convert, engine_for_json
+from connectors.engine import Planned, convert
 from connectors.litellm.calls_sql import plan_of
 from connectors.litellm.shapes import SPEND, SPEND_CONTENT
 from connectors.payloads import Records
@@ -48,11 +48,11 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
     elif options.config.get("since"):
         start = _moment(str(options.config["since"]), "since")
     reached = _moment(cursor, "cursor") if cursor else None
-    with engine_for_json() as engine:
+    with Planned() as planned:
         for lines, last, row in _pages(str(address), start, options):
             reached = last if reached is None else max(reached, last)
             chunk = Records(f"postgres:{options.config.get('table', TABLE)}", row, pa.array(lines, pa.large_binary()), received=None)
-            for batch in convert(engine, plan_of("spend_logs", options), [chunk], options):
+            for batch in convert(planned, plan_of("spend_logs", options), [chunk], options):
                 yield batch, reached.isoformat().replace("+00:00", "Z")
 
 

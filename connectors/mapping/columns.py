@@ -40,8 +40,8 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
     found = {
         "record_id": "record_key",
         "revision": "revision_said",
-        "source_kind": "$kind",
-        "source_instance": "$instance",
+        "source_kind": "getvariable('kind')",
+        "source_instance": "getvariable('instance')",
         "ingest_uri": "uri",
         "ingest_row": "row",
         "raw_sha256": "payload_sha256",

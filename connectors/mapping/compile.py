@@ -196,7 +196,7 @@ def _judged(mapping: Mapping) -> str:
         WHEN json_type(line) <> 'OBJECT' THEN 'not_an_object: the record is not a JSON object'
         WHEN source_record_id_text IS NULL THEN 'missing_id: no source_record_id'
         WHEN start_time_n IS NULL THEN 'bad_time: start_time is missing or is no time'
-        WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= $latest THEN 'bad_time: start_time is out of range'
+        WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= getvariable('latest') THEN 'bad_time: start_time is out of range'
         WHEN NOT is_call THEN NULL
         WHEN {odd} THEN 'bad_tokens: a token count is no whole number'
         WHEN {below} THEN 'negative_tokens: a token count is below zero'
@@ -266,4 +266,4 @@ def _keyed(mapping: Mapping) -> str:
         # a call that says nothing of usage leaves the count to the span around it
         group, alias = f"coalesce({answer}, span_key, own_key)", "CASE WHEN has_usage OR status_said <> 'ok' THEN outer_key END"
     return f"""keyed AS (SELECT *, {group} AS group_key, {alias} AS alias_key,
-        sha256(concat_ws(chr(10), $kind, source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""
+        sha256(concat_ws(chr(10), getvariable('kind'), source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlmodel import col, select
@@ -18,6 +19,7 @@ from sqlmodel import col, select
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
@@ -30,6 +32,8 @@ from governor.store.transaction import Transaction
 Progress = Callable[[int], None]
 LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
 RECENT = 100  # batches looked at before each ingest
+PART_BYTES: Final = 48 << 20  # of calls, as columns: what one commit of a large file holds
+NOTHING: Final = Batch(CALL_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table(), SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
 
@@ -82,7 +86,7 @@ def ingest_payloads(
     resolved: Sequence[str] = (),
     patience: float = LOCK_PATIENCE,
 ) -> Counts:
-    """One batch: everything of `payloads` is committed together. The same `batch_id` again stores nothing and answers the same."""
+    """What a connector reads in `payloads`, stored as `ingest_batches` says. The same `batch_id` again stores nothing and answers the same."""
     return ingest_batches(
         ctx,
         actor,
@@ -111,22 +115,41 @@ def ingest_batches(
     resolved: Sequence[str] = (),
     patience: float = LOCK_PATIENCE,
 ) -> Counts:
-    """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch."""
-    batch_id, started = batch_id or uuid7(), ctx.now()
-    keep = ContentCapture(ctx)
+    """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch.
 
-    def kept() -> Iterator[Batch]:
-        done = 0
-        for batch in batches:
+    What has a batch id, a cursor or answers is committed as one. Files are committed in parts of about PART_BYTES, each a batch of its own:
+    a process that dies leaves whole parts, and the same files again store the rest.
+    """
+    keep, done, total = ContentCapture(ctx), 0, Counts()
+
+    def kept(part: Iterable[Batch]) -> Iterator[Batch]:
+        nonlocal done
+        for batch in part:
             yield keep.apply(batch)
             done += batch.calls.num_rows + batch.rejected.num_rows
             progress(done)
 
-    info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
-    counts = ctx.lake.ingest(batch_id, kept(), started, info=info, resolved=resolved, patience=patience)
-    with ctx.transaction(actor) as tx:
-        record_batch(tx, actor, batch_id, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
-    return counts
+    left, at_once = iter(batches), bool(batch_id or cursor or resolved)
+    first: Batch | None = next(left, NOTHING)  # an ingest of nothing is a batch too
+    while first is not None:
+        part = chain([first], left) if at_once else _part(first, left)
+        named, started = batch_id or uuid7(), ctx.now()
+        info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
+        counts = ctx.lake.ingest(named, kept(part), started, info=info, resolved=resolved, patience=patience)
+        with ctx.transaction(actor) as tx:
+            record_batch(tx, actor, named, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
+        total, first = total + counts, next(left, None)
+    return total
+
+
+def _part(first: Batch, left: Iterator[Batch]) -> Iterator[Batch]:
+    """`first` and what follows it, until they hold PART_BYTES of calls."""
+    held = 0
+    for batch in chain([first], left):
+        yield batch
+        held += batch.calls.nbytes
+        if held >= PART_BYTES:
+            return
 
 
 def record_batch(

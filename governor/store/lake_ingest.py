@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import duckdb
 
 from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
+from governor.store.free_memory import give_back
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
@@ -40,6 +41,9 @@ class Counts:
     conflicts: int = 0
     quarantined: int = 0
     other_spans: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -193,6 +197,7 @@ def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datet
         decided = "LEFT JOIN (SELECT record_id AS decided_id, exclusion_reason AS decision, filled FROM decisions WHERE is_new) ON record_id = decided_id"
         filled = ", filled"
         reason = f"CASE WHEN decided_id IS NULL THEN {kept_out} ELSE decision END"
+    give_back()
     own = {"ingest_batch_id": "$batch", "ingested_at": "$now", "cost_bearing": f"({reason}) IS NULL", "exclusion_reason": reason}
     columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in CALL_SCHEMA.names)
     connection.execute(

@@ -361,3 +361,52 @@ def test_a_source_that_fails_keeps_no_other_from_being_pulled(ctx: Context, worl
         sync(ctx, OPERATOR)
     with ctx.rows.session() as session:
         assert session.get(SourceCursor, (ctx.org, "prod")) is not None
+
+
+def test_a_large_file_is_committed_in_parts(ctx: Context, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.payloads.FLUSH_BYTES", 1)
+    monkeypatch.setattr("connectors.archives.CHUNK", 16 << 10)
+    monkeypatch.setattr("connectors.payloads.CHUNK", 16 << 10)
+    monkeypatch.setattr(ingest_module, "PART_BYTES", 1)
+    lines = GENERIC.read_text().splitlines()
+    changed = json.loads(lines[0]) | {"response_cost": 123.0}
+    path = tmp_path / "traffic.jsonl"
+    path.write_text("\n".join([*lines, lines[3], json.dumps(changed), "{broken", *lines[:5]]))
+    seen: list[int] = []
+    counts = ingest(ctx, OPERATOR, "litellm", [str(path)], progress=seen.append)
+    assert {name: counts[name] for name in ("read", "stored", "duplicates", "conflicts", "quarantined")} == {
+        "read": len(lines) + 8,
+        "stored": len(lines),
+        "duplicates": 6,
+        "conflicts": 1,
+        "quarantined": 1,
+    }
+    assert seen == sorted(seen)
+    assert seen[-1] == len(lines) + 8
+    batches = ctx.lake.batches()
+    assert len(batches) > 2
+    assert sum(batch["stored"] for batch in batches) == len(lines)
+    assert len(world.entries("source:ingest")) == len(batches)
+    whole = totals(ctx)
+    monkeypatch.undo()
+    again = ingest(ctx, OPERATOR, "litellm", [str(path)])
+    assert (again["stored"], again["duplicates"], again["conflicts"]) == (0, len(lines) + 6, 1)
+    assert totals(ctx) == whole
+
+
+def test_a_large_file_that_ends_badly_leaves_whole_parts(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "PART_BYTES", 1)
+    connector = ingest_module.connector_named("litellm")
+
+    def read(payloads: Any, options: ReadOptions) -> Iterator[Batch]:
+        yield from connector.read(payloads, options)
+        raise Invalid("the second file cannot be read")
+
+    broken = type("Broken", (), {"name": "litellm", "read": staticmethod(read)})()
+    monkeypatch.setattr(ingest_module, "connector_named", lambda _name: broken)
+    with pytest.raises(Invalid, match="second file"):
+        ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    lines = len(GENERIC.read_text().splitlines())
+    assert sum(batch["stored"] for batch in ctx.lake.batches()) == lines
+    monkeypatch.undo()
+    assert ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])["duplicates"] == lines

@@ -50,7 +50,8 @@ def make(path: Path, size: int, *, lean: bool = False) -> int:
             mark = f"{count:08x}"
             for text, record in zip(texts, records, strict=True):
                 call = record["litellm_call_id"]
-                written += out.write(text.replace(call, mark + call[8:]).replace('"chatcmpl-', f'"chatcmpl-{mark}') + "\n")
+                own = record["id"]  # the provider's, which two calls never share
+                written += out.write(text.replace(call, mark + call[8:]).replace(own, f"{own}{mark}") + "\n")
             count += len(texts)
     return count
 
