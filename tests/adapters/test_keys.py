@@ -11,7 +11,7 @@ from governor.adapters.keys import FileKeys
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.checkpoint import Checkpoint
-from governor.ledger.note import VerifierKey, parse_note, parse_vkey, sign_note
+from governor.ledger.note import VerifierKey, parse_note, sign_note
 from governor.ledger.trust import parse_trust
 
 
