@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from governor.actions.asked_month import AskedMonth, ask
 from governor.actions.context import Context
 from governor.actions.governed_rows import COLUMNS, TOKENS, known_rows, remember_rows, rows_of
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
 from governor.actions.price_row import counted, price_row, reported_pico
-from governor.attribution import SUGGESTION_FIELDS, Attribution, Suggestion, attribute, rule_fields, rules_of, suggestions
+from governor.attribution import Attribution, Suggestion, attribute, rules_of, suggestions
 from governor.catalog import Catalog
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
 from governor.chargeback.period import month_bounds
@@ -30,6 +31,8 @@ from governor.ports import PolicyEngine
 from governor.prices.book import PriceBook
 from governor.prices.exposure import Exposure
 from governor.prices.rate import Rated, Usage
+
+GATEWAY_COST = frozenset({"gateway_estimate", "gateway_billed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,22 @@ class GovernedMonth:
     catalog_digest: str
     book: PriceBook = field(repr=False)
     timeline: Timeline = field(repr=False)
+    asked: AskedMonth = field(repr=False)
 
 
 def govern_month(
-    ctx: Context, period: str, *, as_of: str = "event", by_day: bool = False, snapshot: int | None = None, known_at: datetime | None = None
+    ctx: Context,
+    period: str,
+    *,
+    as_of: str = "event",
+    by_day: bool = False,
+    snapshot: int | None = None,
+    known_at: datetime | None = None,
+    cut: Sequence[str] = (),
 ) -> GovernedMonth:
     """Govern the calendar month `YYYY-MM` of the organization's billing zone. Raises Invalid for a malformed period."""
     start, end = month_bounds(period, catalog_as_of(ctx, known_at=known_at).organization.billing_zone)
-    return govern(ctx, start, end, as_of=as_of, by_day=by_day, snapshot=snapshot, known_at=known_at)
+    return govern(ctx, start, end, as_of=as_of, by_day=by_day, snapshot=snapshot, known_at=known_at, cut=cut)
 
 
 def govern(
@@ -137,50 +148,46 @@ def govern(
     by_day: bool = False,
     snapshot: int | None = None,
     known_at: datetime | None = None,
+    cut: Sequence[str] = (),
 ) -> GovernedMonth:
-    """Govern [start, end). as_of="event": the catalog in force when a call happened; "now": today's catalog for all of them."""
+    """Govern [start, end). as_of="event": the catalog in force when a call happened; "now": today's catalog for all of them.
+
+    cut: fields of a call that make groups apart for one view; the sums stay what they are, and no rule is suggested.
+    """
     timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
     book = load_book(ctx, timeline.at(end), known_at=known_at)
-    snapshot = ctx.lake.snapshot_id() if snapshot is None else snapshot
-    boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
-    epochs = [start, *boundaries]
-    asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
-    names = sorted(asked or SUGGESTION_FIELDS)  # without a single rule: what the first ones could hold on to
-    zone = timeline.at(end).organization.billing_zone if by_day else ""
-    bands = book.bands()
-    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=boundaries, snapshot=snapshot, bands=bands, day_zone=zone)
-    columns = list(dict.fromkeys((*COLUMNS, *names)))
-    rows = rows_of(facts, columns)
+    asked = ask(ctx, timeline, book, start, end, by_day=by_day, snapshot=snapshot, cut=cut)
+    epochs, names = asked.epochs, asked.names
+    columns = list(dict.fromkeys((*COLUMNS, *asked.keys)))
+    rows = rows_of(asked.facts(ctx), columns)
     policy = revisions(ctx.engine(), ctx.bundle, [epoch.catalog for epoch in timeline.epochs])
-    basis = (ctx.rows.url, ctx.org, tuple(columns), zone, *epochs, timeline.digest, book.digest, *policy)
+    basis = (ctx.rows.url, ctx.org, tuple(columns), asked.zone, *epochs, timeline.digest, book.digest, *policy)
     known = known_rows(basis)
     new = [row for row in dict.fromkeys(rows) if row not in known]
     named = [dict(zip(columns, row, strict=True)) for row in new]
     found = attribute_rows(timeline, named, names, epochs)
     made = [
-        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], names, bands)
+        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], asked.keys, asked.bands)
         for row, one in zip(named, found, strict=True)
     ]
     governed = {**known, **dict(zip(new, judge_groups(ctx, timeline, made), strict=True))}
     groups = [governed[row] for row in rows]
     remember_rows(basis, {row: group for row, group in zip(rows, groups, strict=True) if group.decision.rules})
-    orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None]
+    orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None and not asked.cut]
     return GovernedMonth(
         start=start,
         end=end,
         groups=groups,
         coverage=coverage_of([coverage_line(group) for group in groups if group.traffic_class == "production"]),
         suggestions=suggestions(orphans, timeline.at(end)),
-        snapshot=snapshot,
+        snapshot=asked.snapshot,
         price_book=book.digest,
         policy_revision=ctx.bundle.revision,
         catalog_digest=timeline.digest,
         book=book,
         timeline=timeline,
+        asked=asked,
     )
-
-
-GATEWAY_COST = frozenset({"gateway_estimate", "gateway_billed"})
 
 
 def attribute_rows(

@@ -6,7 +6,7 @@ Owns: the default month, the series over days. Does not own: any number (govern.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from governor.actions.context import Context
@@ -14,7 +14,7 @@ from governor.actions.findings import Finding, findings_of
 from governor.actions.govern import GovernedMonth, Group, govern_month
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.remembered import remembered
-from governor.actions.usage import DIMENSION_READERS, usd
+from governor.actions.usage import DIMENSION_READERS, PROMPT_KEYS, PROMPTS, usd
 from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
 
 LARGEST_SERIES: Final = 7  # workflows or providers with a colour of their own; the rest is one
@@ -24,6 +24,16 @@ OTHERS: Final = "others"
 def month_view(ctx: Context, period: str) -> GovernedMonth:
     """The month by day. Raises Invalid for a malformed period."""
     return cast(GovernedMonth, remembered(ctx, f"month/{period}", lambda: govern_month(ctx, period, by_day=True)))
+
+
+def prompt_view(ctx: Context, period: str) -> GovernedMonth:
+    """The month by day, cut by prompt and its version as well."""
+    return cast(GovernedMonth, remembered(ctx, f"prompts/{period}", lambda: govern_month(ctx, period, by_day=True, cut=PROMPT_KEYS)))
+
+
+def view_for(ctx: Context, period: str, dimensions: Iterable[str]) -> GovernedMonth:
+    """The month in which these dimensions are told apart."""
+    return (prompt_view if PROMPTS.intersection(dimensions) else month_view)(ctx, period)
 
 
 def month_findings(ctx: Context, period: str) -> list[Finding]:
@@ -59,7 +69,7 @@ def daily(ctx: Context, period: str, by: str, *, only: Mapping[str, str] | None 
     wanted = {**(only or {}), **({"workflow": workflow} if workflow else {})}
     read = DIMENSION_READERS[by]
     sums: dict[tuple[str, str], int] = defaultdict(int)
-    for group in month_view(ctx, period).groups:
+    for group in view_for(ctx, period, wanted).groups:
         if matches(group, wanted) and group.day is not None:
             sums[(group.day, read(group) or f"no {by}")] += group.contracted_pico
     totals: dict[str, int] = defaultdict(int)

@@ -15,15 +15,16 @@ from typing import Any, Final
 
 from governor.actions.charge_month import charge_month
 from governor.actions.context import Context
-from governor.actions.govern import Group
+from governor.actions.govern import GovernedMonth, Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_frame, month_view
+from governor.actions.month_view import matches, month_frame, month_view, view_for
 from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
 from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
+from governor.prices.rate import round_half_even
 from governor.store.rows.periods import Period
 
 # What the table can be cut by -> the dimensions of a row, the naming one first.
@@ -35,20 +36,21 @@ CUTS: Final[dict[str, tuple[str, ...]]] = {
     "model": ("model", "provider"),
     "route": ("route",),
     "status": ("status",),
+    "prompt": ("prompt", "prompt_version"),
 }
+FILTERS: Final = (*CUTS, "prompt_version")
 EXAMPLES: Final = 3
+SHARE: Final = Decimal("0.000001")
 
 
 def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The document of the page. only: dimension -> value, `-` for none. Raises Invalid for a malformed period or an unknown cut."""
     only = only or {}
-    for name in (by, *only):
-        if name not in CUTS:
-            raise Invalid(f"spend cannot be cut by {name[:40]!r}", hint=f"choose from {', '.join(CUTS)}")
+    chosen = chosen_month(ctx, period, by, only)
     frame = month_frame(ctx, period)
     month = month_view(ctx, period)
-    groups = [group for group in month.groups if matches(group, only)]
-    totals = next(iter(usage_rows(groups, [])), None)
+    groups = [group for group in chosen.groups if matches(group, only)]
+    rows, totals = table_of(groups, by)
     orphans = [group for group in month.groups if group.workflow_id is None]
     return {
         **frame,
@@ -62,7 +64,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         "unpriced": unpriced_rows(month.groups),
         "by": by,
         "totals": totals,
-        "rows": [{**row, "share": share(row, totals)} for row in usage_rows(groups, CUTS[by])],
+        "rows": rows,
         "days": by_day(groups),
         "provenance": {
             "snapshot": month.snapshot,
@@ -73,9 +75,45 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
     }
 
 
+def spend_table(ctx: Context, period: str, *, by: str = "workflow", only: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """{"period","by","dimensions","snapshot","rows","totals"}: the page's table alone, its shares as text. Raises Invalid as show_spend does."""
+    only = only or {}
+    month = chosen_month(ctx, period, by, only)
+    groups = [group for group in month.groups if matches(group, only)]
+    rows, totals = table_of(groups, by)
+    return {
+        "period": period,
+        "by": by,
+        "dimensions": list(CUTS[by]),
+        "snapshot": month.snapshot,
+        "rows": [{**row, "share": str(row["share"].quantize(SHARE))} for row in rows],
+        "totals": totals,
+    }
+
+
+def chosen_month(ctx: Context, period: str, by: str, only: Mapping[str, str]) -> GovernedMonth:
+    """The month in which the cut and the filters are told apart. Raises Invalid for a malformed period, an unknown cut or filter."""
+    for name, known in ((by, CUTS), *((name, FILTERS) for name in only)):
+        if name not in known:
+            raise Invalid(f"spend cannot be cut by {name[:40]!r}", hint=f"choose from {', '.join(known)}")
+    return view_for(ctx, period, (*CUTS[by], *only))
+
+
+def table_of(groups: Sequence[Group], by: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """(rows of a cut, their sum)."""
+    totals = next(iter(usage_rows(groups, [])), None)
+    return [{**row, "cost_per_call": per_call(row), "share": share(row, totals)} for row in usage_rows(groups, CUTS[by])], totals
+
+
 def share(row: Mapping[str, Any], totals: Mapping[str, Any] | None) -> Decimal:
     whole = Decimal(totals["contracted_cost"]) if totals else Decimal(0)
     return Decimal(row["contracted_cost"]) / whole if whole else Decimal(0)
+
+
+def per_call(row: Mapping[str, Any]) -> str | None:
+    """Contracted cost of one priced call, to the pico-USD; none where no call has a price."""
+    priced = row["calls"] - row["unpriced_calls"]
+    return usd(round_half_even(int(Decimal(row["contracted_cost"]).scaleb(12)), priced)) if priced else None
 
 
 def by_day(groups: Sequence[Group]) -> list[dict[str, Any]]:

@@ -32,7 +32,11 @@ DIMENSION_READERS: Final[dict[str, Callable[[Group], str | None]]] = {
     "rule": lambda group: group.rule_id,
     "route": lambda group: group.route_status,
     "pricing": lambda group: group.price_status,
+    "prompt": lambda group: group.keys.get("prompt_id"),
+    "prompt_version": lambda group: group.keys.get("prompt_version"),
 }
+PROMPT_KEYS: Final = ("prompt_id", "prompt_version")  # in the sums of a month only where somebody asks for them
+PROMPTS: Final = frozenset({"prompt", "prompt_version"})  # the dimensions that ask
 DIMENSIONS: Final = tuple(DIMENSION_READERS)
 TOKEN_SUMS: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
@@ -46,7 +50,7 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
     unknown = [name for name in by if name not in DIMENSION_READERS]
     if unknown:
         raise Invalid(f"cannot group by {', '.join(unknown)}", hint=f"choose from {', '.join(DIMENSIONS)}")
-    month = govern_month(ctx, period, as_of=as_of, by_day="day" in by)
+    month = govern_month(ctx, period, as_of=as_of, by_day="day" in by, cut=PROMPT_KEYS if PROMPTS & set(by) else ())
     return {
         "period": period,
         "snapshot": month.snapshot,

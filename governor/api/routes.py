@@ -29,6 +29,7 @@ from governor.api import (
     v1_prices,
     v1_review,
     v1_sources,
+    v1_spend,
     v1_usage,
 )
 from governor.api.bearer import BearerAuthentication, provide_actor, provide_context
@@ -52,6 +53,7 @@ MODULES: Final = (
     v1_prices,
     v1_review,
     v1_sources,
+    v1_spend,
     v1_usage,
 )
 DEPENDENCIES: Final = {

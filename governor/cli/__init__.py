@@ -39,6 +39,7 @@ from governor.cli import (
     prices,
     review,
     sources,
+    spend,
     token,
     trust,
     usage,
@@ -93,6 +94,7 @@ app.command("budgets")(budgets.budgets)
 app.command("forecast")(budgets.forecast)
 app.command("movement")(budgets.movement)
 app.command("worker")(worker.worker)
+app.add_typer(spend.app, name="spend")
 app.add_typer(ingest.calls_app, name="calls")
 app.add_typer(ingest.quarantine_app, name="quarantine")
 app.add_typer(policy.app, name="policy")

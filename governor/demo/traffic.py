@@ -207,6 +207,8 @@ def record(
         "attempted_fallbacks": int(fallback),
         "original_model_group": requested,
     }
+    if sample.id == "clause-extract":
+        metadata |= assembled(metadata["requester_metadata"], start, tokens_in)
     return {
         "id": identity,
         "litellm_call_id": call_id,
@@ -251,6 +253,14 @@ def record(
             "error_message": "rate limit reached for this model",
         },
     }
+
+
+def assembled(claims: dict[str, Any], start: datetime, tokens: int) -> dict[str, Any]:
+    """A prompt under management, of which some callers say how it is put together; the second version has fewer examples."""
+    later = start.day > 14
+    parts = {"system": tokens * 12 // 100, "contract": tokens * 55 // 100, "examples": tokens * (8 if later else 25) // 100}
+    named = {"prompt_management_metadata": {"prompt_id": "clause-extract", "prompt_version": "13" if later else "12"}}
+    return {**named, "requester_metadata": {**claims, "prompt_segments": parts}} if claims and tokens else named
 
 
 def conversation(rng: random.Random, sample: Sample, index: int) -> tuple[list[dict[str, str]], str]:

@@ -110,8 +110,19 @@ class Lake:
 
         return self._read(read)
 
-    def by_day(self, sql: str, start: datetime, end: datetime, boundaries: Sequence[datetime] = ()) -> pa.Table:
-        """A SELECT over `{calls}` as they were stored, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order.
+    def by_day(
+        self,
+        sql: str,
+        start: datetime,
+        end: datetime,
+        boundaries: Sequence[datetime] = (),
+        *,
+        snapshot: int | None = None,
+        filled: bool = False,
+    ) -> pa.Table:
+        """A SELECT over `{calls}`, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order.
+
+        The calls are as they were stored, or `filled` with what their other witnesses say.
 
         A column `epoch` that is `{epoch}` counts the `boundaries` at or before the call; a day's kept answer depends only on those within the day.
         """
@@ -124,8 +135,8 @@ class Lake:
             return of([mark for mark in boundaries if first < mark < last], relative=True)
 
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-            at = lake_read.snapshot_id(connection)
-            calls = stored_at(at)
+            at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
+            calls = lake_read.calls_between(connection, at, start, end) if filled else stored_at(at)
             query = of(boundaries, relative=True).replace("{calls}", calls)
             found = lake_slices.sliced(connection, self.place, self._kept, lambda _first, _last: query, start, end, at, shape)
             if found is None:

@@ -19,6 +19,7 @@ from governor.attribution import SEPARATOR, TAG
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
+from governor.store.lake_segments import SAID, SPOKEN
 from governor.store.lake_slices import DAY_OF, SLICE_OF, Span
 
 DIMENSIONS: Final = {
@@ -112,8 +113,8 @@ def merge_query(keys: Sequence[str], relation: str) -> str:
         FROM {relation} GROUP BY {places} ORDER BY {places}"""
 
 
-def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> tuple[dict[str, str], str]:
-    """(grouping columns, SQL of the sums)."""
+def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> dict[str, str]:
+    """The columns that rows are grouped by: name -> SQL."""
     columns = {
         **DIMENSIONS,
         "epoch": epoch_of(boundaries),
@@ -122,7 +123,12 @@ def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
         "units_whole": f"({_UNITS}) % 1 = 0",
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
-    columns |= {name: key_expression(name) for name in keys if name not in columns}
+    return columns | {name: key_expression(name) for name in keys if name not in columns}
+
+
+def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> tuple[dict[str, str], str]:
+    """(grouping columns, SQL of the sums)."""
+    columns = grouping(keys, boundaries, bands, day)
     # sums of 64-bit integers are 128 bits wide; a month's tokens fit 64 and Arrow readers want those
     return columns, ", ".join(f"{expression}{'::BIGINT' if name in _TOKENS else ''} AS {name}" for name, expression in MEASURES.items())
 
@@ -167,9 +173,13 @@ def latency(
 
 
 def key_expression(name: str) -> str:
-    """SQL of an attribution key: a column of the call, `metadata.<name>`, `tag` (all tags joined) or `source`. Raises Invalid for anything else."""
+    """SQL of an attribution key: a column of the call, `metadata.<name>`, `tag` (all tags joined), `source`, or `prompt_segments`
+    (whether it says what its prompt is made of). Raises Invalid for anything else.
+    """
     if name.startswith("metadata."):
         return f"metadata[{literal(name.removeprefix('metadata.'))}]"
+    if name == SPOKEN:
+        return SAID
     column = {TAG: "tags", "source": "source_instance"}.get(name, name)
     if column not in CALL_SCHEMA.names:
         raise Invalid(f"no call has a field {name!r}", hint="use a column of docs/calls.md, metadata.<name>, tag or source")

@@ -14,17 +14,20 @@ from markupsafe import Markup
 
 from governor.actions.context import Context
 from governor.actions.month_view import daily, month_frame, newest_month
-from governor.actions.show_spend import CUTS, show_spend
+from governor.actions.show_spend import CUTS, FILTERS, show_spend
 from governor.web.charts import daily_spec, svg
 from governor.web.coverage import Gate, gate_of
 from governor.web.plots import share_bar
 from governor.web.present import percent
+from governor.web.prompt_parts import PromptParts, prompt_parts
 from governor.web.shell import render, type_of_request
+from governor.web.slices import Slice, slice_of
 
 STACKS: Final = ("workflow", "provider")
 CUT_LABELS: Final = {name: name.replace("_", " ") for name in CUTS}
-NOBODY: Final = {"workflow": "unattributed", "owner": "nobody", "cost_center": "unallocated", "model": "unknown model"}
+NOBODY: Final = {"workflow": "unattributed", "owner": "nobody", "cost_center": "unallocated", "model": "unknown model", "prompt": "-"}
 SIZES: Final = {"wide": (1060, 300), "narrow": (350, 300)}
+SHOWN: Final = 200  # rows of the table on one page
 Period = Annotated[str, Parameter(query="period")]
 
 
@@ -43,13 +46,14 @@ class Row:
 class SpendPage:
     month: dict[str, Any]
     gate: Gate
-    rows: list[Row]
+    rows: Slice[Row]
     only: dict[str, str]
     stack: str
     stacks: list[tuple[str, str]]
     cuts: list[tuple[str, str, str]]
     chart: str
     kept: dict[str, str]
+    parts: PromptParts | None  # who pays for which part of the prompt, where the page is cut by prompt
 
 
 @get("/spend", sync_to_thread=True)
@@ -59,6 +63,7 @@ def show(
     period: Period = "",
     by: Annotated[str, Parameter(query="by")] = "workflow",
     stack: Annotated[str, Parameter(query="stack")] = "workflow",
+    number: Annotated[int, Parameter(query="page", ge=1)] = 1,
 ) -> Response[str]:
     period = period or newest_month(ctx)
     only = filters(request)
@@ -68,13 +73,14 @@ def show(
     page = SpendPage(
         month=month,
         gate=gate_of(month["coverage"]),
-        rows=[row_of(found, by, state) for found in month["rows"]],
+        rows=slice_of([row_of(found, by, state) for found in month["rows"]], number, "/spend", state, SHOWN),
         only=only,
         stack=stack,
         stacks=[(name, link(state, stack=name)) for name in STACKS],
         cuts=[(name, label, link(state, by=name)) for name, label in CUT_LABELS.items()],
         chart=f"/spend/chart.svg?{urlencode({'period': period, 'stack': stack, **only})}",
         kept={"by": by, "stack": stack, **only},
+        parts=prompt_parts(ctx, period, only) if by == "prompt" else None,
     )
     return render(request, "spend.html", page)
 
@@ -95,7 +101,7 @@ def chart(
 
 def filters(request: type_of_request) -> dict[str, str]:
     """What the page is narrowed to, from the address: dimension -> value, `-` for none."""
-    return {name: value for name in CUTS if (value := request.query_params.get(name, ""))}
+    return {name: value for name in FILTERS if (value := request.query_params.get(name, ""))}
 
 
 def link(state: dict[str, str], **changed: str) -> str:
@@ -105,7 +111,8 @@ def link(state: dict[str, str], **changed: str) -> str:
 def row_of(found: dict[str, Any], by: str, state: dict[str, str]) -> Row:
     """A workflow leads to its page; anything else narrows this page to itself, cut by workflow (or by model)."""
     value = found[by]
-    narrowed = link(state, by="model" if by == "workflow" else "workflow", **{by: value or "-"})
+    chosen = {name: found[name] or "-" for name in (CUTS[by] if by == "prompt" else (by,))}
+    narrowed = link(state, by="model" if by == "workflow" else "workflow", **chosen)
     return Row(
         label=value or NOBODY.get(by, "unknown"),
         link=f"/workflows/{quote(value, safe='')}" if by == "workflow" and value else narrowed,

@@ -7,7 +7,7 @@ row is another witness of the call before it, with its own source. Rows lie in t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,17 +98,22 @@ def fill(
     tag: str = "",
     samples: Sequence[Sample] = SAMPLES,
     told: Callable[[int], None] = lambda _done: None,
+    other: Mapping[str, str] | None = None,
 ) -> None:
-    """Spread `rows` over [start, end). Another `tag` makes other calls."""
+    """Spread `rows` over [start, end). Another `tag` makes other calls; `other`: columns that are not those of made_columns."""
     columns = ", ".join(
-        f"{expression.replace('{{', '{').replace('}}', '}')} AS {name}" for name, expression in made_columns(samples).items()
+        f"{expression.replace('{{', '{').replace('}}', '}')} AS {name}"
+        for name, expression in (made_columns(samples) | dict(other or {})).items()
     )
     span = (end - start) // timedelta(microseconds=1) // rows
     for first in range(0, rows, STEP):
+        places = (
+            f"CREATE OR REPLACE TEMP TABLE places AS FROM range({first}, {min(rows, first + STEP)}) t(i)"  # a table is read by all threads
+        )
         sql = f"""INSERT INTO lake.calls BY NAME SELECT {columns} FROM (
             SELECT i, (hash(i // 10, 7) % {len(samples)})::BIGINT AS w, '{tag}' AS tag, TIMESTAMPTZ '{start.isoformat()}' + to_microseconds(i * {span}) AS moment
-            FROM range({first}, {min(rows, first + STEP)}) t(i))"""
-        lake._write(lambda connection, sql=sql: connection.execute(sql))
+            FROM places)"""
+        lake._write(lambda connection, both=(places, sql): [connection.execute(one) for one in both])
         told(min(rows, first + STEP))
 
 

@@ -1,0 +1,86 @@
+"""What the lake is asked for a window: by which keys its calls are grouped, at which instants catalog or prices change, from which prices on a context is dearer.
+
+Owns: that question, so that sums and what belongs to them are asked alike. Does not own: the answer (store/lake), what it costs (govern.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from governor.actions.context import Context
+from governor.actions.load_catalog import Timeline
+from governor.attribution import SUGGESTION_FIELDS, rule_fields
+from governor.prices.book import PriceBook
+from governor.store.lake_facts import grouping
+from governor.store.lake_segments import segments_query
+
+
+@dataclass(frozen=True)
+class AskedMonth:
+    """names: the fields that attribution rules look at; cut: what a view wants beside them; zone: of the calendar days, empty for none."""
+
+    start: datetime
+    end: datetime
+    names: tuple[str, ...]
+    cut: tuple[str, ...]
+    boundaries: tuple[datetime, ...]
+    bands: tuple[int, ...]
+    zone: str
+    snapshot: int
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.names, *self.cut)))
+
+    @property
+    def epochs(self) -> tuple[datetime, ...]:
+        return (self.start, *self.boundaries)
+
+    def facts(self, ctx: Context) -> pa.Table:
+        return ctx.lake.month_facts(
+            self.start,
+            self.end,
+            keys=self.keys,
+            boundaries=self.boundaries,
+            snapshot=self.snapshot,
+            bands=self.bands,
+            day_zone=self.zone,
+        )
+
+    @property
+    def grouped_by(self) -> tuple[str, ...]:
+        """Every column that makes two rows of sums differ."""
+        return tuple(grouping(self.keys, (), (), ""))
+
+    def segments(self, ctx: Context) -> pa.Table:
+        """What the prompts of the same calls are made of (lake_segments.py), by the UTC day, under the same grouping columns."""
+        columns = grouping(self.keys, self.boundaries, self.bands, self.zone) | {"epoch": "{epoch}"}
+        return ctx.lake.by_day(segments_query(columns), self.start, self.end, self.boundaries, snapshot=self.snapshot, filled=True)
+
+
+def ask(
+    ctx: Context,
+    timeline: Timeline,
+    book: PriceBook,
+    start: datetime,
+    end: datetime,
+    *,
+    by_day: bool,
+    snapshot: int | None,
+    cut: Sequence[str] = (),
+) -> AskedMonth:
+    asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
+    return AskedMonth(
+        start=start,
+        end=end,
+        names=tuple(sorted(asked or SUGGESTION_FIELDS)),  # without a single rule: what the first ones could hold on to
+        cut=tuple(cut),
+        boundaries=tuple(sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})),
+        bands=tuple(book.bands()),
+        zone=timeline.at(end).organization.billing_zone if by_day else "",
+        snapshot=ctx.lake.snapshot_id() if snapshot is None else snapshot,
+    )

@@ -1,0 +1,73 @@
+"""How the input tokens of calls are made up of the parts of their prompts, as the calls themselves say it, in sums.
+
+Owns: where a call may say it, what counts as said, each part's share of a call's tokens of every class. Does not own: what a part costs (actions/show_segments.py).
+Invariants: a text that cannot be read, a negative or broken count, a name too long, too many parts: the call has not said it, and is never refused for that; shares are
+whole numbers of 1e-18 of a call, multiplied with its tokens, so that no float stands between tokens and money; of a day the names beyond the largest are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from governor.store.lake_slices import SLICE_OF
+
+SPOKEN: Final = "prompt_segments"  # the grouping key of calls that say it
+NAMES: Final = ("prompt_segments", "governor.prompt.segments")  # in a call's metadata, by LiteLLM and by a span
+LONGEST_NAME: Final = 64
+MOST_PARTS: Final = 64
+MOST_NAMES: Final = 200  # of what is asked for, and five times as many of one day: what stands beyond them (ids for names) is one
+WEIGHTS: Final = ("uncached", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")
+SUMS: Final = (*WEIGHTS, "calls", "tokens", "scaled_calls")
+_ONE: Final = "1000000000000000000::HUGEINT"
+_TEXT: Final = "coalesce(" + ", ".join(f"metadata['{name}']" for name in NAMES) + ")"
+_PARTS: Final = f"""list_transform(TRY(map_entries(json_transform({_TEXT}, '"MAP(VARCHAR, VARCHAR)"'))), lambda e:
+    CASE WHEN len(e.key) BETWEEN 1 AND {LONGEST_NAME} AND regexp_full_match(e.value, '[0-9]{{1,12}}')
+    THEN struct_pack(name := e.key, tokens := TRY_CAST(e.value AS BIGINT)) END)"""
+# one evaluation of the parts for all that is asked of them; null where the call has not said it
+PARTS: Final = f"""CASE WHEN {_TEXT} IS NOT NULL AND input_tokens >= 0 THEN list_filter([{_PARTS}], lambda c: len(c) BETWEEN 1 AND {MOST_PARTS}
+    AND len(list_filter(c, lambda p: p IS NULL)) = 0 AND len(list_distinct(list_transform(c, lambda p: p.name))) = len(c)
+    AND list_sum(list_transform(c, lambda p: p.tokens)) > 0)[1] END"""
+SAID: Final = f"CASE WHEN ({PARTS}) IS NOT NULL THEN 'said' END"
+
+
+def segments_query(columns: dict[str, str]) -> str:
+    """Over `{calls}`, by UTC day (`slice`), for Lake.by_day: the grouping columns, `segment` (null: what the parts leave of the input), `beyond` (names after the
+    largest of the day), `calls`, `tokens` as said, `scaled_calls` (said more than the call's input), WEIGHTS. `columns`: name -> SQL.
+    """
+    chosen = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+    names = ", ".join(f'"{name}"' for name in columns)
+    sums = ", ".join(f"sum(share * {name}) AS {name}" for name in WEIGHTS)
+    again = ", ".join(f"sum({name})::DECIMAL(38, 0) AS {name}" for name in WEIGHTS)
+    return f"""WITH told AS (
+            SELECT {chosen}, {SLICE_OF}, {PARTS} AS parts, input_tokens::HUGEINT AS input,
+                greatest(input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0), 0)::HUGEINT AS uncached,
+                {", ".join(f"greatest(coalesce({name}_tokens, 0), 0)::HUGEINT AS {name}" for name in WEIGHTS[1:])}
+            FROM {{calls}} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {_TEXT} IS NOT NULL
+        ),
+        summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::HUGEINT AS said FROM told WHERE parts IS NOT NULL),
+        opened AS (
+            SELECT * EXCLUDE parts, greatest(said, input) AS whole,
+                unnest(list_concat(parts, [struct_pack(name := NULL::VARCHAR, tokens := greatest(input - said, 0)::BIGINT)])) AS part FROM summed
+        ),
+        shared AS (SELECT *, part.name AS segment, part.tokens AS tokens, part.tokens::HUGEINT * {_ONE} // whole AS share FROM opened),
+        grouped AS MATERIALIZED (
+            SELECT {names}, slice, segment, count(*) FILTER (segment IS NOT NULL OR tokens > 0) AS calls, sum(tokens)::BIGINT AS tokens,
+                count(*) FILTER (segment IS NULL AND said > input) AS scaled_calls, {sums} FROM shared GROUP BY ALL
+        ),
+        largest AS (
+            SELECT slice, segment FROM grouped WHERE segment IS NOT NULL GROUP BY slice, segment
+            QUALIFY row_number() OVER (PARTITION BY slice ORDER BY sum(tokens) DESC, segment) <= {5 * MOST_NAMES}
+        )
+        SELECT {names}, slice, CASE WHEN l.segment IS NOT NULL THEN g.segment END AS segment, g.segment IS NOT NULL AND l.segment IS NULL AS beyond,
+            sum(calls)::BIGINT AS calls, sum(tokens)::BIGINT AS tokens, sum(scaled_calls)::BIGINT AS scaled_calls, {again}
+        FROM grouped AS g LEFT JOIN largest AS l USING (slice, segment) GROUP BY ALL"""
+
+
+def merged_query(names: Sequence[str], relation: str) -> str:
+    """The days of `segments_query` added up by the same columns; the names that are not among the largest of all are `beyond` too."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    sums = ", ".join(f"sum({name})::DECIMAL(38, 0) AS {name}" for name in SUMS)
+    return f"""WITH added AS MATERIALIZED (SELECT {columns}, segment, beyond, {sums} FROM {relation} GROUP BY ALL),
+        largest AS (SELECT segment FROM added WHERE segment IS NOT NULL GROUP BY segment ORDER BY sum(tokens) DESC, segment LIMIT {MOST_NAMES})
+        SELECT * REPLACE (beyond OR (segment IS NOT NULL AND segment NOT IN (FROM largest)) AS beyond) FROM added"""
