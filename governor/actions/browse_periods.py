@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC
 from typing import Any, Final, cast
 
 from sqlmodel import col, select
@@ -24,7 +24,7 @@ from governor.actions.remembered import remembered
 from governor.chargeback.period import month_bounds, month_of, next_month
 from governor.errors import NotFound, WrongState
 from governor.ledger.canonical import sha256_hex
-from governor.store.lake_slices import SLICE_OF
+from governor.store.lake_slices import ADDS, DAY, SLICE_OF
 from governor.store.rows.periods import CoverageException, Period, PeriodFile
 
 IN_DETAIL: Final = 2  # open months of the list that are computed; older ones show their numbers on their own page
@@ -70,8 +70,9 @@ def calls_by_month(ctx: Context) -> dict[str, int]:
     boundaries = [month_bounds(month, zone)[0] for month in months[1:]]
     sql = f"""SELECT {{epoch}} AS epoch, count(*) AS calls, {SLICE_OF} FROM {{calls}}
         WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""  # noqa: S608 - expressions of our own
+    first, last = (instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) for instant in span)
     calls: dict[str, int] = defaultdict(int)
-    for row in ctx.lake.by_day(sql, span[0], span[1] + timedelta(microseconds=1), boundaries).to_pylist():
+    for row in ctx.lake.by_day(sql, first, last + DAY, boundaries, grows=ADDS).to_pylist():
         calls[months[row["epoch"]]] += row["calls"]
     return dict(calls)
 

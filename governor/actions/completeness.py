@@ -23,7 +23,7 @@ from governor.actions.context import Context
 from governor.actions.lost_calls import Loss, lost_calls
 from governor.actions.remembered import remembered
 from governor.errors import Invalid
-from governor.store.lake_slices import SLICE_OF
+from governor.store.lake_slices import HOURS, SLICE_OF
 from governor.store.rows.ingest import IngestBatch, SourceCursor, SourceWindow
 
 HOUR: Final = timedelta(hours=1)
@@ -60,7 +60,9 @@ def completeness(ctx: Context, *, source: str = "", days: int = 14, until: datet
     start = (end - HOUR - timedelta(days=days - 1)).replace(hour=0)
     stored: dict[str, dict[datetime, tuple[int, float]]] = defaultdict(dict)
     for row in remembered(
-        ctx, f"stored/{start.isoformat()}/{end.isoformat()}", lambda: ctx.lake.by_day(STORED, start - BACK * WEEK, end).to_pylist()
+        ctx,
+        f"stored/{start.isoformat()}/{end.isoformat()}",
+        lambda: ctx.lake.by_day(STORED, start - BACK * WEEK, end, grows=HOURS).to_pylist(),
     ):
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
     windows, live = windows_of(ctx, start, end), live_sources(ctx)

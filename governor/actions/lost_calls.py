@@ -21,7 +21,7 @@ import pyarrow as pa
 from governor.actions.context import Context
 from governor.actions.remembered import remembered
 from governor.store.lake_attach import literal
-from governor.store.lake_slices import DAY_OF, SLICE_OF
+from governor.store.lake_slices import ADDS, DAY_OF, SLICE_OF
 
 NAMED: Final = 100  # ids listed per pair; the count says all
 SHARED: Final = 0.5  # of the smaller witness's calls, below which two witnesses see different traffic
@@ -128,7 +128,7 @@ def compared(ctx: Context, start: datetime, end: datetime) -> list[Loss]:
 def witnesses(ctx: Context, start: datetime, end: datetime) -> list[tuple[str, str]]:
     """(source, kind) of families that have several, in order."""
     families: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for row in ctx.lake.by_day(WITNESSES, start, end).to_pylist():
+    for row in ctx.lake.by_day(WITNESSES, start, end, grows=ADDS).to_pylist():
         families[row["family"]].add((row["source"], row["kind"]))
     return sorted(one for several in families.values() if len(several) > 1 for one in several)
 

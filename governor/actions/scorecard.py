@@ -16,9 +16,8 @@ from governor.actions.govern import attribute_rows
 from governor.actions.load_catalog import catalog_as_of, load_timeline
 from governor.attribution import rule_fields
 from governor.chargeback.period import month_bounds
-from governor.store.lake_claims import seen_with_claims
 from governor.store.lake_facts import key_expression
-from governor.store.lake_slices import SLICE_OF
+from governor.store.lake_slices import ADDS, SLICE_OF
 
 # fact -> (whether a call has it, what to do where it has not)
 FACTS: Final[dict[str, tuple[str, str]]] = {
@@ -60,10 +59,10 @@ def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[dict[str
     names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)})
     chosen = "".join(f', {key_expression(name)} AS "key_{number}"' for number, name in enumerate(names))
     counted = ", ".join(f'count(*) FILTER ({test}) AS "fact_{number}"' for number, (test, _) in enumerate(FACTS.values()))
-    sql = f"""SELECT {{epoch}} AS epoch, count(*) AS calls, {counted}{chosen}, {SLICE_OF} FROM {seen_with_claims("{calls}")} AS c
+    sql = f"""SELECT {{epoch}} AS epoch, count(*) AS calls, {counted}{chosen}, {SLICE_OF} FROM {{calls}} AS c
         WHERE cost_bearing AND coalesce(traffic_class, 'production') = 'production' AND start_time >= $start AND start_time < $end
         GROUP BY ALL"""  # noqa: S608 - names come from the schema and are quoted
-    days = ctx.lake.by_day(sql, start, end, boundaries)
+    days = ctx.lake.by_day(sql, start, end, boundaries, filled=True, grows=ADDS)
     sums_of = ["calls", *(f"fact_{number}" for number in range(len(FACTS)))]
     ways = days.group_by([name for name in days.schema.names if name not in sums_of]).aggregate([(name, "sum") for name in sums_of])
     rows = [{name.removesuffix("_sum"): value for name, value in row.items()} for row in ways.to_pylist()]

@@ -94,8 +94,8 @@ def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | N
     chosen: list[tuple[str, int, Price, Price]] = []
     notes = list(rates.notes)
     for meter, quantity in classes.items():
-        listed = _price(rates, meter, context, contract=False)
-        contracted = _price(rates, meter, context, contract=True)
+        listed = price_for(rates, meter, context, contract=False)
+        contracted = price_for(rates, meter, context, contract=True)
         if listed is None or contracted is None:
             return unpriced(Unpriced("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}"))
         if contracted.meter != meter:
@@ -234,7 +234,7 @@ def _marginal(rates: Rates, meter: str, quantity: int, usage: Usage, band: int |
         sizes = [usage.requests * (edges[step + 1] - edges[step]) for step in range(place)] + [quantity - usage.requests * edges[place]]
     found = []
     for size, start in zip(sizes, [0, *marks], strict=False):
-        listed, contracted = (_price(rates, meter, start, contract=contract) for contract in (False, True))
+        listed, contracted = (price_for(rates, meter, start, contract=contract) for contract in (False, True))
         if listed is None or contracted is None or size < 0:
             return None
         found.append((meter, size, listed, contracted))
@@ -248,7 +248,8 @@ def _own(rates: Rates, meter: str) -> bool:
     return meter in rates.listed or meter in rates.contracted
 
 
-def _price(rates: Rates, meter: str, context_tokens: int, *, contract: bool) -> Price | None:
+def price_for(rates: Rates, meter: str, context_tokens: int, *, contract: bool) -> Price | None:
+    """The price a class takes: its own, else that of the first class it may take instead."""
     for name in (meter, *INSTEAD.get(meter, ())):
         price = rates.price(name, context_tokens, contract=contract)
         if price is not None:

@@ -91,8 +91,8 @@ class Lake:
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
 
-            def days(first: datetime, last: datetime) -> str:
-                source = lake_read.calls_between(connection, at, first, last)
+            def days(first: datetime, last: datetime, only: Sequence[str]) -> str:
+                source = lake_read.calls_between(connection, at, first, last, only)
                 return lake_facts.days_query(keys, boundaries, bands, day=day_zone, source=source)
 
             plain = lake_facts.days_query(keys, (), bands, day=day_zone, source="calls")
@@ -101,7 +101,11 @@ class Lake:
                 return plain + "".join(mark.isoformat() for mark in boundaries if first < mark < last)
 
             short = end - start < _SHORT
-            found = None if short else lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape)
+            found = (
+                None
+                if short
+                else lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape, grows=lake_slices.ADDS)
+            )
             if found is None:
                 source = lake_read.calls_between(connection, at, start, end)
                 query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=source)
@@ -119,12 +123,21 @@ class Lake:
         *,
         snapshot: int | None = None,
         filled: bool = False,
+        grows: str = "",
+        told: Callable[[], lake_slices.Told] = dict,
+        **relations: pa.Table,
     ) -> pa.Table:
         """A SELECT over `{calls}`, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order.
 
         The calls are as they were stored, or `filled` with what their other witnesses say.
 
+        grows: a day to which a few calls came is not counted again, but `adds`, the answer of the new calls alone is put beside its earlier one, for the
+        caller to add up; or `hours`, only the hours that they came in are, by the answer's column `hour` (hours since 1970).
+
         A column `epoch` that is `{epoch}` counts the `boundaries` at or before the call; a day's kept answer depends only on those within the day.
+
+        `relations`: Arrow tables by name, with all boundaries counted where they are to meet `{reached}`. What a day's answer takes from them, `told`
+        says (UTC day -> lines), which is asked only where days are kept.
         """
 
         def of(marks: Sequence[datetime], *, relative: bool) -> str:
@@ -132,16 +145,22 @@ class Lake:
             return sql.replace("{epoch}", f"{epoch} - {epoch.replace('start_time', lake_slices.DAY_OF)}" if relative else epoch)
 
         def shape(first: datetime, last: datetime) -> str:
-            return of([mark for mark in boundaries if first < mark < last], relative=True)
+            return of([mark for mark in boundaries if first < mark < last], relative=True) + "filled" * filled
 
         def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
-            calls = lake_read.calls_between(connection, at, start, end) if filled else stored_at(at)
-            query = of(boundaries, relative=True).replace("{calls}", calls)
-            found = lake_slices.sliced(connection, self.place, self._kept, lambda _first, _last: query, start, end, at, shape)
+            for name, relation in relations.items():
+                connection.register(name, relation)
+            reached = lake_facts.epoch_of(boundaries)
+
+            def query(first: datetime, last: datetime, only: Sequence[str], *, relative: bool = True) -> str:
+                calls = lake_read.calls_between(connection, at, first, last, only) if filled else stored_at(at, only)
+                return of(boundaries, relative=relative).replace("{reached}", reached).replace("{calls}", calls)
+
+            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, shape, grows=grows, told=told)
             if found is None:
-                query = of(boundaries, relative=False).replace("{calls}", calls)
-                return lake_read.table(connection, query, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])
+                direct = query(start, end, (), relative=False)
+                return lake_read.table(connection, direct, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])
             return pa.concat_tables([_later(table, sum(mark <= span.day for mark in boundaries)) for span, table in found])
 
         return self._read(read)

@@ -6,20 +6,23 @@ Invariants: a file's name changes whenever its rows at the snapshot do; `first` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
 
-from governor.store.lake_attach import Place
+from governor.store.lake_attach import Place, literal
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """rows: as written. first and last start_time: None where the file says nothing about them."""
+    """rows: as written. first and last start_time: None where the file says nothing about them. untouched: every row as written, none deleted since."""
 
     name: str
+    path: str
     rows: int
+    untouched: bool
     first: datetime | None
     last: datetime | None
 
@@ -28,9 +31,18 @@ class DataFile:
         return self.first is None or self.last is None or (self.first < end and self.last >= start)
 
 
-def stored_at(snapshot: int | None) -> str:
-    """The relation of calls as they were stored, now or as of a snapshot; in brackets where it is to have an alias."""
-    return "lake.calls" if snapshot is None else f"lake.calls AT (VERSION => {int(snapshot)})"
+def stored_at(snapshot: int | None, only: Sequence[str] = ()) -> str:
+    """The relation of calls as they were stored, now or as of a snapshot; in brackets where it is to have an alias. only: those of these files."""
+    stored = "lake.calls" if snapshot is None else f"lake.calls AT (VERSION => {int(snapshot)})"
+    return f"(SELECT * FROM {stored} WHERE filename IN ({', '.join(map(literal, only))}))" if only else stored
+
+
+def holds(connection: duckdb.DuckDBPyConnection, snapshot: int, files: Sequence[DataFile]) -> bool:
+    """Whether the files alone can be asked, by their paths: they are found, with every row."""
+    if not all(file.untouched for file in files):
+        return False
+    found = connection.execute(f"SELECT count(*) FROM {stored_at(snapshot, [file.path for file in files])}").fetchone()
+    return found is not None and found[0] == sum(file.rows for file in files)
 
 
 def files_at(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int) -> list[DataFile]:
@@ -38,15 +50,18 @@ def files_at(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int)
     catalog = f'"__ducklake_metadata_lake"."{place.schema if place.on_postgres else "main"}"'
     found = connection.execute(
         f"""SELECT f.path || '|' || coalesce(d.path, '') || '|' ||
-                CASE WHEN f.partial_max IS NULL THEN '' ELSE least(f.partial_max, $at)::VARCHAR END AS name, f.record_count AS rows,
+                CASE WHEN f.partial_max IS NULL THEN '' ELSE least(f.partial_max, $at)::VARCHAR END AS name,
+            CASE WHEN f.path_is_relative THEN $under || h.path || t.path || f.path ELSE f.path END AS path, f.record_count AS rows,
+            d.path IS NULL AND f.partial_max IS NULL AS untouched,
             s.min_value::TIMESTAMPTZ AS first, s.max_value::TIMESTAMPTZ AS last
         FROM {catalog}.ducklake_data_file f
         JOIN {catalog}.ducklake_table t ON t.table_id = f.table_id AND t.table_name = 'calls' AND t.end_snapshot IS NULL
+        JOIN {catalog}.ducklake_schema h ON h.schema_id = t.schema_id AND h.end_snapshot IS NULL
         JOIN {catalog}.ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'start_time' AND c.end_snapshot IS NULL
         LEFT JOIN {catalog}.ducklake_file_column_stats s ON s.data_file_id = f.data_file_id AND s.column_id = c.column_id
         LEFT JOIN {catalog}.ducklake_delete_file d
             ON d.data_file_id = f.data_file_id AND d.begin_snapshot <= $at AND (d.end_snapshot IS NULL OR d.end_snapshot > $at)
         WHERE f.begin_snapshot <= $at AND (f.end_snapshot IS NULL OR f.end_snapshot > $at) ORDER BY 1""",
-        {"at": snapshot},
+        {"at": snapshot, "under": place.data_path},
     ).to_arrow_table()
     return [DataFile(**row) for row in found.to_pylist()]

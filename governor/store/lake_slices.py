@@ -2,14 +2,16 @@
 
 Owns: which days can be taken from an earlier answer, and where answers lie. Does not own: what is counted (the caller's query).
 Invariants: a day's answer is named by the data and delete files that hold its rows at that snapshot, which never change, so an answer can be missing
-but not stale; nothing here is a record: the folder may be deleted at any time; lakes that are counted in a moment are asked directly.
+but not stale; where answers add up, a day whose files only became more takes its earlier answer and that of the new files, as long as these are few;
+nothing here is a record: the folder may be deleted at any time; lakes that are counted in a moment are asked directly.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,61 +26,142 @@ import pyarrow.compute as pc
 from pyarrow import feather
 
 from governor.store.lake_attach import Place
-from governor.store.lake_files import files_at
+from governor.store.lake_files import DataFile, files_at, holds
 
 DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
+ADDS: Final = "adds"
+HOURS: Final = "hours"
 LEAST: Final = 1_000_000  # rows in the files concerned, below which a question is asked directly
 KEPT: Final = 45 * 86_400.0  # seconds after which an answer that was not made anew is swept
 SLICE: Final = "slice"  # the column by which an answer is cut: the UTC day of the rows
 # whole UTC days by integers: date_trunc asks the calendar of a time zone, for every row
 DAY_OF: Final = "make_timestamptz(epoch_us(start_time) // 86400000000 * 86400000000)"
 SLICE_OF: Final = f"{DAY_OF} AS {SLICE}"
+GROWN: Final = 4  # a day is counted whole again when more than one row in so many came since
 Shape = Callable[[datetime, datetime], str]
+Query = Callable[[datetime, datetime, Sequence[str]], str]
+Told = Mapping[datetime, Collection[str]]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A UTC day, or the part of it that is asked for, and the name of its rows' files."""
+    """A UTC day, or the part of it that is asked for, and the files of its rows."""
 
     start: datetime
     end: datetime
-    files: str
+    files: tuple[DataFile, ...]
 
     @property
     def day(self) -> datetime:
         return self.start.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def name(self, shape: str) -> str:
-        text = f"{shape}\n{self.start.isoformat()}\n{self.end.isoformat()}\n{self.files}"
-        return f"{self.start:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:40]}.arrow"
+        """Of its answer."""
+        return self._named(shape, "\n".join(file.name for file in self.files)) + ".arrow"
+
+    def base(self, shape: str) -> str:
+        """Of what says which of its answers was the newest that was counted whole."""
+        return self._named(shape, "base") + ".json"
+
+    def _named(self, shape: str, files: str) -> str:
+        text = f"{shape}\n{self.start.isoformat()}\n{self.end.isoformat()}\n{files}"
+        return f"{self.start:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
 
 def sliced(
     connection: duckdb.DuckDBPyConnection,
     place: Place,
     folder: Path,
-    query: Callable[[datetime, datetime], str],
+    query: Query,
     start: datetime,
     end: datetime,
     snapshot: int,
     shape: Shape,
+    *,
+    grows: str = "",
+    told: Callable[[], Told] = dict,
 ) -> list[tuple[Span, pa.Table]] | None:
-    """The answer of `query` (SQL for a span; binds $start, $end; yields a column `slice`) for each UTC day; None where asking directly is as good.
+    """The answer of `query` (SQL for a span, of the named files or of all; binds $start, $end; yields a column `slice`) for each UTC day; None where asking
+    directly is as good.
 
-    `shape` says everything, besides the rows, that a day's answer depends on.
+    `shape` says everything, besides the rows, that a day's answer depends on, together with what is `told` of the day: lines, of which a day to which
+    calls came may have more than before, but none may be gone. grows: how such a day is answered, see Lake.by_day.
     """
     spans = spans_of(connection, place, start, end, snapshot)
     if spans is None:
         return None
-    paths = [folder / one.name(shape(one.day, one.end)) for one in spans]
-    found = [_read(path) for path in paths]
-    for run in _runs([place for place, table in enumerate(found) if table is None]):
-        first, last = spans[run[0]].start, spans[run[-1]].end
-        answer = connection.execute(query(first, last), {"start": first, "end": last}).to_arrow_table()
-        for number, part in zip(run, _cut(answer, [spans[number].day for number in run]), strict=True):
-            found[number] = part
-            _write(paths[number], part)
+    lines = told()
+    asked = _Asked(
+        connection,
+        folder,
+        query,
+        snapshot,
+        spans,
+        [shape(one.day, one.end) for one in spans],
+        [sorted(lines.get(one.day, ())) for one in spans],
+        grows,
+    )
+    found = [_read(asked.path(number)) for number in range(len(spans))]
+    for number, table in enumerate(found):
+        if table is None:
+            found[number] = asked.grown(number)
+    for run in _runs([number for number, table in enumerate(found) if table is None]):
+        for number, table in zip(run, asked.count(run, spans[run[0]].start, spans[run[-1]].end), strict=True):
+            found[number] = table
+            _write(asked.path(number), table)
+            asked.note(number)
     return [(span, table) for span, table in zip(spans, found, strict=True) if table is not None]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One question about several days, by their numbers."""
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+    query: Query
+    snapshot: int
+    spans: Sequence[Span]
+    shapes: Sequence[str]
+    told: Sequence[Sequence[str]]
+    grows: str
+
+    def path(self, number: int) -> Path:
+        return self.folder / self.spans[number].name("\n".join((self.shapes[number], *self.told[number])))
+
+    def base(self, number: int) -> Path:
+        return self.folder / self.spans[number].base(self.shapes[number])
+
+    def note(self, number: int) -> None:
+        """Remember that the answer was counted whole."""
+        if self.grows:
+            said = {"answer": self.path(number).name, "files": [file.name for file in self.spans[number].files], "told": self.told[number]}
+            _put(self.base(number), json.dumps(said).encode())
+
+    def count(self, run: Sequence[int], first: datetime, last: datetime, only: Sequence[str] = ()) -> list[pa.Table]:
+        """Of the days of a run, whose calls are those of [first, last)."""
+        answer = self.connection.execute(self.query(first, last, only), {"start": first, "end": last}).to_arrow_table()
+        return _cut(answer, [self.spans[number].day for number in run])
+
+    def grown(self, number: int) -> pa.Table | None:
+        """The answer that was counted whole, with what new files change of it. None where the day is to be counted whole."""
+        span = self.spans[number]
+        known = _earlier(self.base(number), span, self.told[number]) if self.grows else None
+        if known is None:
+            return None
+        table, fresh = known
+        if self.grows == HOURS:
+            first, last = _hours(span, fresh)
+            rest = table.filter((pc.field("hour") < first.timestamp() // 3600) | (pc.field("hour") >= last.timestamp() // 3600))
+            found = [rest, *self.count([number], first, last)]
+        elif holds(self.connection, self.snapshot, fresh):
+            found = [table, *self.count([number], span.start, span.end, [file.path for file in fresh])]
+        else:
+            return None
+        whole = pa.concat_tables(found)
+        _write(self.path(number), whole)
+        return whole
 
 
 def spans_of(connection: duckdb.DuckDBPyConnection, place: Place, start: datetime, end: datetime, snapshot: int) -> list[Span] | None:
@@ -89,7 +172,7 @@ def spans_of(connection: duckdb.DuckDBPyConnection, place: Place, start: datetim
     spans, at = [], start.astimezone(UTC)
     while at < end:
         until = min(at.replace(hour=0, minute=0, second=0, microsecond=0) + DAY, end.astimezone(UTC))
-        spans.append(Span(at, until, "\n".join(file.name for file in near if file.may_hold(at, until))))
+        spans.append(Span(at, until, tuple(file for file in near if file.may_hold(at, until))))
         at = until
     return spans
 
@@ -120,6 +203,30 @@ def _cut(answer: pa.Table, days: Sequence[datetime]) -> list[pa.Table]:
     return [rest.slice(first, last - first) for first, last in pairwise([*at.tolist(), rest.num_rows])]
 
 
+def _earlier(base: Path, span: Span, told: Collection[str]) -> tuple[pa.Table, list[DataFile]] | None:
+    """A day's newest whole answer and the files that came since; None where files of it are gone or changed, or too much came."""
+    try:
+        said = json.loads(base.read_bytes())
+        known, name, before = set(said["files"]), str(said["answer"]), set(said["told"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    fresh = [file for file in span.files if file.name not in known]
+    if len(known) + len(fresh) != len(span.files) or not fresh or not known or not before.issubset(told):
+        return None
+    if sum(file.rows for file in fresh) * GROWN > sum(file.rows for file in span.files):
+        return None
+    table = _read(base.with_name(name))
+    return None if table is None else (table, fresh)
+
+
+def _hours(span: Span, files: Sequence[DataFile]) -> tuple[datetime, datetime]:
+    """The whole hours of the span that the files may hold rows of."""
+    first = max(span.start, min(file.first or span.start for file in files))
+    last = min(span.end, max(file.last + HOUR if file.last else span.end for file in files))
+    whole = {"minute": 0, "second": 0, "microsecond": 0}
+    return max(span.start, first.replace(**whole)), last if last == span.end else last.replace(**whole)
+
+
 def _read(path: Path) -> pa.Table | None:
     try:
         return feather.read_table(path, memory_map=False)
@@ -128,8 +235,14 @@ def _read(path: Path) -> pa.Table | None:
 
 
 def _write(path: Path, table: pa.Table) -> None:
+    with pa.BufferOutputStream() as sink:
+        feather.write_feather(table, sink, compression="zstd")
+        _put(path, sink.getvalue())
+
+
+def _put(path: Path, content: bytes | pa.Buffer) -> None:
     """Whole or not at all; an earlier answer for the same day stays until it is swept, somebody may be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f".{uuid4().hex}.part")
-    feather.write_feather(table, part, compression="zstd")
+    part.write_bytes(content)
     part.replace(path)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from made_lake import fill
 
@@ -55,15 +56,15 @@ def test_days_put_together_are_the_month(lake: Lake, shape: dict[str, Any], monk
 def test_only_days_with_new_files_are_counted_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake_slices, "LEAST", 0)
     facts(lake)
-    kept = set(lake._kept.iterdir())
+    kept = set(lake._kept.glob("*.arrow"))
     assert len(kept) == 7
     before = lake.snapshot_id()
     fill(lake, 50, START + timedelta(days=3), START + timedelta(days=3, hours=2), tag="late")
     assert facts(lake) == directly(lake, monkeypatch)
-    fresh = set(lake._kept.iterdir()) - kept
+    fresh = set(lake._kept.glob("*.arrow")) - kept
     assert [path.name[:8] for path in fresh] == ["20261004"]
     assert facts(lake, snapshot=before) == directly(lake, monkeypatch, snapshot=before)
-    assert set(lake._kept.iterdir()) == kept | fresh
+    assert set(lake._kept.glob("*.arrow")) == kept | fresh
 
 
 def test_a_changed_row_is_seen_and_so_is_the_day_before_the_change(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +100,82 @@ def test_any_question_by_day(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Non
     small = counted()
     monkeypatch.setattr(lake_slices, "LEAST", 0)
     assert counted() == counted() == small == {"gateway": 4500, "gateway-posts": 500}
+
+
+def test_a_day_that_only_became_more_takes_its_earlier_answer(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    facts(lake)
+    asked = []
+    cut = lake_slices._cut
+    monkeypatch.setattr(lake_slices, "_cut", lambda answer, days: (asked.append(sum(answer["calls"].to_pylist())), cut(answer, days))[1])
+    late, later = START + timedelta(days=3), START + timedelta(days=3, hours=2)
+    fill(lake, 50, late, later, tag="late")
+    assert facts(lake) == directly(lake, monkeypatch)
+    fill(lake, 40, late, later, tag="later")
+    assert facts(lake) == directly(lake, monkeypatch)
+    assert asked == [45, 81], "a tenth of the rows are other witnesses; what came is counted together"
+    fill(lake, 2_000, late, later, tag="much")
+    assert facts(lake) == directly(lake, monkeypatch)
+    assert asked[-1] > 2_000, "counted whole again"
+    fill(lake, 30, late, later, tag="more")
+    assert facts(lake) == directly(lake, monkeypatch)
+    assert asked[-1] == 27
+    lake._write(lambda connection: connection.execute("UPDATE lake.calls SET cost_bearing = false WHERE ingest_row < 40"))
+    assert facts(lake) == directly(lake, monkeypatch)
+
+
+def test_new_calls_whose_file_cannot_be_found_by_its_path_are_counted_with_the_day(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    facts(lake)
+    monkeypatch.setattr("governor.store.lake_files.literal", lambda text: f"'/elsewhere{text}'")
+    fill(lake, 50, START + timedelta(days=3), START + timedelta(days=3, hours=2), tag="late")
+    assert facts(lake) == directly(lake, monkeypatch)
+
+
+def test_what_a_day_takes_from_a_relation_is_part_of_its_name(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    sql = f"""SELECT l.owner, count(*) AS calls, {lake_slices.SLICE_OF} FROM (FROM {{calls}}) AS c JOIN owners l ON l.team = c.team_id
+        WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
+    teams = sorted(set(lake.calls().column("team_id").to_pylist()))
+
+    def owned(owner: str, only: datetime | None = None) -> dict[str, int]:
+        table = pa.table({"team": teams, "owner": [owner] * len(teams)})
+        told = {START + timedelta(days=day): [owner if only is None or START + timedelta(days=day) == only else "dana"] for day in range(7)}
+        rows = lake.by_day(sql, START, END, told=lambda: told, owners=table).to_pylist()
+        return {name: sum(row["calls"] for row in rows if row["owner"] == name) for name in {row["owner"] for row in rows}}
+
+    assert owned("dana") == {"dana": 5_000}
+    assert owned("rae") == {"rae": 5_000}
+    assert owned("dana") == {"dana": 5_000}
+    mixed = owned("finn", START + timedelta(days=2))
+    assert set(mixed) == {"dana", "finn"}
+    assert sum(mixed.values()) == 5_000
+
+
+def test_hours_that_calls_came_in_are_counted_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For sums that do not add up: how many different calls an hour has, and its median."""
+    hourly = f"""SELECT epoch(start_time)::BIGINT // 3600 AS hour, count(DISTINCT team_id || api_key_alias) AS stored, median(duration_ms) AS middle,
+        {lake_slices.SLICE_OF} FROM {{calls}} WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""
+
+    def counted() -> list[dict[str, Any]]:
+        return sorted(lake.by_day(hourly, START, END, grows=lake_slices.HOURS).to_pylist(), key=lambda row: row["hour"])
+
+    def whole() -> list[dict[str, Any]]:
+        with monkeypatch.context() as patch:
+            patch.setattr(lake_slices, "LEAST", 10**12)
+            return counted()
+
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    assert counted() == whole()
+    windows = []
+    hours = lake_slices._hours
+    monkeypatch.setattr(lake_slices, "_hours", lambda span, files: (windows.append(hours(span, files)), hours(span, files))[1])
+    at = START + timedelta(days=3, hours=5, minutes=50)
+    for tag, first, last in (("a", at, at + timedelta(minutes=20)), ("b", at + timedelta(hours=18), at + timedelta(hours=18, minutes=9))):
+        fill(lake, 60, first, last, tag=tag)
+        assert counted() == whole()
+    day = START + timedelta(days=3)
+    assert windows[0] == (day + timedelta(hours=5), day + timedelta(hours=7))
+    assert windows[1] == (day + timedelta(hours=5), day + timedelta(days=1))
+    fill(lake, 3, START + timedelta(days=2, hours=23, minutes=59), START + timedelta(days=3, minutes=1), tag="midnight")
+    assert counted() == whole()
