@@ -20,6 +20,7 @@ from governor.actions.init_home import init_home
 from governor.actions.jobs import work_off
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
+from governor.actions.plan_shadow import GUARDS
 from governor.actions.propose import propose
 from governor.actions.replay import http_endpoint, replay
 from governor.actions.revalidate import revalidate
@@ -39,6 +40,8 @@ from governor.store.rows.ledger import LedgerEntry
 WORKFLOW = "fnol-triage"
 UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
 PROMPT = "Notice {at}: hail at a depot. Estimated damage {amount} EUR. Answer to claims@acme.example"
+# wide enough for half of the pairs, which count as the traces they belong to
+MARGINS = dict.fromkeys((*GUARDS, "contract", "tool_calls", "latency", "cost_ceiling", "quality"), "0.1")
 SETTING = "\nrevalidate: {every_days: 7, sample: 40, budget_usd: '%s'}"
 
 
@@ -92,7 +95,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         for options in ({}, {"golden": {"set": "hail", "margin": "0.5"}, "redact": True}):
             proposed = propose(
                 ctx, made.rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", reason="cheaper",
-                endpoint_model="sim-mini", sample=420, margins={"quality": "0.1"}, options=options,
+                endpoint_model="sim-mini", sample=420, margins=MARGINS, options=options,
             )  # fmt: skip
             with pytest.raises(MissingEvidence):
                 split_route(ctx, str(proposed["id"]))
