@@ -63,7 +63,7 @@ def test_the_way_of_a_month_through_the_forms(books: Any) -> None:
         assert "Another person of finance or admin must agree" in plain(finn.get(page).text)
         assert admin.post(f"/periods/{MONTH}/reopen", {}, page=page).status_code == 303
         found = close_checklist(books.ctx, MONTH)
-        assert (found["stage"], found["version"]) == ("open", 2)
+        assert (found["stage"], found["version"]) == ("reopened", 2)
         old = found["versions"][0]["files"][0]
         answer = admin.get(f"/periods/{MONTH}/versions/1/{old['name']}")
         assert len(answer.content) == old["bytes"]
