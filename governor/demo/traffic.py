@@ -258,7 +258,8 @@ def record(
 def assembled(claims: dict[str, Any], start: datetime, tokens: int) -> dict[str, Any]:
     """A prompt under management, of which some callers say how it is put together; the second version has fewer examples."""
     later = start.day > 14
-    parts = {"system": tokens * 12 // 100, "contract": tokens * 55 // 100, "examples": tokens * (8 if later else 25) // 100}
+    contract, examples = (72, 8) if later else (55, 25)
+    parts = {"system": tokens * 12 // 100, "contract": tokens * contract // 100, "examples": tokens * examples // 100}
     named = {"prompt_management_metadata": {"prompt_id": "clause-extract", "prompt_version": "13" if later else "12"}}
     return {**named, "requester_metadata": {**claims, "prompt_segments": parts}} if claims and tokens else named
 

@@ -25,7 +25,13 @@ from governor.web.slices import Slice, slice_of
 
 STACKS: Final = ("workflow", "provider")
 CUT_LABELS: Final = {name: name.replace("_", " ") for name in CUTS}
-NOBODY: Final = {"workflow": "unattributed", "owner": "nobody", "cost_center": "unallocated", "model": "unknown model", "prompt": "-"}
+NOBODY: Final = {
+    "workflow": "unattributed",
+    "owner": "nobody",
+    "cost_center": "unallocated",
+    "model": "unknown model",
+    "prompt": "- none named",
+}
 SIZES: Final = {"wide": (1060, 300), "narrow": (350, 300)}
 SHOWN: Final = 200  # rows of the table on one page
 Period = Annotated[str, Parameter(query="period")]

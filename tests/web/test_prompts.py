@@ -36,7 +36,7 @@ def test_the_page_cut_by_prompt_has_versions_parts_and_the_whole(site: Any) -> N
     assert set(versions) == {"12", "13"}
     for version, row in versions.items():
         assert f"prompt=clause-extract&amp;prompt_version={version}" in text
-        assert money_text(row["cost_per_call"]) in seen
+        assert money_text(row["cost_per_call"], 6) in seen
     assert parts["calls"]
     assert "Who pays for which part of the prompt" in seen
     assert {"system", "contract", "examples"} <= {row["segment"] for row in parts["rows"]}
