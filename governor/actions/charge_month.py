@@ -37,9 +37,14 @@ class Charged:
     commitments: list[Settled]
 
 
-def charge_month(ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None) -> Charged:
-    """Compute, store nothing. Without `snapshot` and `known_at`: as things are now. Raises Invalid for a malformed month."""
-    governed = govern_month(ctx, month, snapshot=snapshot, known_at=known_at)
+def charge_month(
+    ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None, governed: GovernedMonth | None = None
+) -> Charged:
+    """Compute, store nothing. Without `snapshot` and `known_at`: as things are now. governed: the month, where it is known already.
+
+    Raises Invalid for a malformed month.
+    """
+    governed = governed or govern_month(ctx, month, snapshot=snapshot, known_at=known_at)
     with ctx.rows.session() as session:
         replays = list(shadow_lines(session, ctx.org, month, governed, known_at))
     catalog = governed.timeline.at(governed.end)  # the rules in force when the month ends decide about all of it

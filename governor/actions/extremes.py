@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from functools import cached_property
 from math import ceil
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from governor.actions.context import Context
@@ -24,14 +26,11 @@ from governor.prices.book import Rates
 from governor.prices.rate import RATED, Usage, rate_usage
 from governor.store.lake_costs import RATES_SCHEMA, TOKENS, costs_query, rate_rows
 from governor.store.lake_facts import DIMENSIONS, key_expression
-from governor.store.lake_slices import ADDS, DAY_OF, SLICE, SLICE_OF
+from governor.store.lake_slices import ADDS, DAY, DAY_OF, SLICE, SLICE_OF
 
 ROUTE: Final = ("provider", "model", "service_tier", "region")
 FEW: Final = 20_000  # rows that Python holds at a time
 WHOLE: Final = frozenset({"epoch", "least", "ceiling", "way"})
-P95: Final = """WITH sums AS (SELECT label, ms, sum(calls) AS calls FROM days GROUP BY ALL),
-    placed AS (SELECT label, ms, sum(calls) OVER (PARTITION BY label ORDER BY ms) AS reached, sum(calls) OVER (PARTITION BY label) AS calls FROM sums)
-    SELECT label, min(ms) AS p95 FROM placed WHERE reached >= greatest(1, calls - calls * 5 // 100) GROUP BY label"""
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,20 @@ class Extremes:
         labels = self._relation([(group, {"label": name}) for name, groups in self.of.items() for group in groups], route=False)
         if labels is None:
             return {}
-        only = f"{DIMENSIONS['status']} = 'ok' AND duration_ms IS NOT NULL"
-        sql = f"""SELECT l.label, ceil(c.duration_ms) AS ms, count(*) AS calls, c.{SLICE}
-            FROM ({self._calls(["{reached} AS epoch", "duration_ms", SLICE_OF], only)}) c JOIN labels l ON {matching(labels)} GROUP BY ALL"""  # noqa: S608 - our own column names
+        only = f"{DIMENSIONS['status']} = 'ok' AND duration_ms IS NOT NULL AND isfinite(duration_ms)"
+        sql = f"""SELECT label, list(ms ORDER BY ms) AS ms, list(calls ORDER BY ms) AS calls, {SLICE} FROM (
+                SELECT l.label, ceil(c.duration_ms)::BIGINT AS ms, count(*) AS calls, c.{SLICE}
+                FROM ({self._calls(["{reached} AS epoch", "duration_ms", SLICE_OF], only)}) c JOIN labels l ON {matching(labels)} GROUP BY ALL)
+            GROUP BY ALL"""  # noqa: S608 - our own column names
         days = self._by_day(sql, labels)
-        return {row["label"]: int(row["p95"]) for row in self.ctx.lake.query(P95, days=days).to_pylist()}
+        names, parts = days["label"].to_pylist(), [days[name].combine_chunks() for name in ("ms", "calls")]
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, name in enumerate(names):
+            places[name].append(place)
+        return {
+            name: p95_of(*(np.concatenate([part[place].values.to_numpy() for place in of]) for part in parts))
+            for name, of in places.items()
+        }
 
     def above(self, ceilings: Mapping[str, int]) -> dict[str, tuple[int, int | None]]:
         """Workflow -> how many calls cost more than its ceiling (pico-USD), and the dearest of them."""
@@ -74,9 +82,9 @@ class Extremes:
                 label = {"label": name, "least": least, "ceiling": ceiling, "way": way, "prices": prices}
                 (in_sql if prices else one_by_one).append((group, label))
         over: dict[str, tuple[int, int | None]] = {}
-        for label, calls, most in (*self._counted(in_sql, rated), *self._rated(one_by_one)):
-            known, dearest = over.get(label, (0, 0))
-            over[label] = (known + calls, max(most, dearest or 0))
+        for workflow, calls, most in (*self._counted(in_sql, rated), *self._rated(one_by_one)):
+            known, dearest = over.get(workflow, (0, 0))
+            over[workflow] = (known + calls, max(most, dearest or 0))
         return over
 
     def _counted(self, chosen: Sequence[tuple[Group, dict[str, Any]]], rated: list[dict[str, Any]]) -> Iterator[tuple[str, int, int]]:
@@ -85,8 +93,10 @@ class Extremes:
         if labels is not None:
             sql = f"""SELECT label, count(*) AS calls, max(pico)::DECIMAL(38, 0) AS most, {SLICE}
                 FROM ({costs_query(self._near(labels), "rates")}) WHERE pico > ceiling GROUP BY ALL"""  # noqa: S608 - our own column names
-            for row in self._by_day(sql, labels, rates=pa.Table.from_pylist(rated, RATES_SCHEMA)).to_pylist():
-                yield row["label"], row["calls"], int(row["most"])
+            rates = pa.Table.from_pylist(rated, RATES_SCHEMA)
+            for first, last in self._reached(labels):
+                for row in self._by_day(sql, labels, first, last, rates=rates).to_pylist():
+                    yield row["label"], row["calls"], int(row["most"])
 
     def _rated(self, chosen: Sequence[tuple[Group, dict[str, Any]]]) -> Iterator[tuple[str, int, int]]:
         """The same one by one, for prices that only prices/rate.py can work out."""
@@ -95,7 +105,8 @@ class Extremes:
             return
         alike = ", ".join(("label", "since AS epoch", "ceiling", *ROUTE, *TOKENS))
         sql = f"SELECT {alike}, count(*) AS calls, {SLICE} FROM {self._near(labels)} GROUP BY ALL"  # noqa: S608 - our own column names
-        for batch in self._by_day(sql, labels).to_batches(max_chunksize=FEW):
+        days = (self._by_day(sql, labels, first, last) for first, last in self._reached(labels))
+        for batch in (batch for found in days for batch in found.to_batches(max_chunksize=FEW)):
             for row in batch.to_pylist():
                 rates = self._rates(row["provider"], row["model"], self._epochs[row["epoch"]], row["service_tier"], row["region"])
                 usage = Usage(**{name: row[name] for name in TOKENS})
@@ -106,14 +117,25 @@ class Extremes:
     def _near(self, labels: pa.Table) -> str:
         """Calls that may cost more than the ceiling, with their label."""
         columns = ["{reached} AS epoch", "{epoch} AS since", *(f"{DIMENSIONS[name]} AS {name}" for name in ROUTE), *TOKENS, SLICE_OF]
-        # the least of all bounds, before anything is joined: nearly every call is cheap
-        large = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0) >= (SELECT min(least) FROM labels)"
-        calls = self._calls(columns, f"coalesce({DIMENSIONS['gateway_cache']}, '') NOT LIKE 'hit%' AND {large}")
+        calls = self._calls(columns, f"coalesce({DIMENSIONS['gateway_cache']}, '') NOT LIKE 'hit%'")
         said = ", ".join(f"l.{name}" for name in ("label", "ceiling", "way"))
         return f"""(SELECT c.*, {said} FROM ({calls}) c JOIN labels l ON {matching(labels)}
             WHERE coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) >= l.least)"""  # noqa: S608 - our own column names
 
-    def _by_day(self, sql: str, labels: pa.Table, **relations: pa.Table) -> pa.Table:
+    def _reached(self, labels: pa.Table) -> list[tuple[datetime, datetime]]:
+        """Runs of UTC days in which some call has as many tokens as it takes: the others are not looked at."""
+        sql = f"""SELECT DISTINCT w.day FROM ways w JOIN labels l ON {matching(labels).replace("c.", "w.")} WHERE w.most >= l.least ORDER BY 1"""  # noqa: S608 - our own column names
+        runs: list[tuple[datetime, datetime]] = []
+        for row in self.ctx.lake.query(sql, ways=self._ways, labels=labels).to_pylist():
+            first, last = max(row["day"], self.month.start), min(row["day"] + DAY, self.month.end)
+            if runs and runs[-1][1] == first:
+                first = runs.pop()[0]
+            runs.append((first, last))
+        return runs
+
+    def _by_day(
+        self, sql: str, labels: pa.Table, start: datetime | None = None, end: datetime | None = None, **relations: pa.Table
+    ) -> pa.Table:
         month = self.month
 
         def told() -> Mapping[datetime, list[str]]:
@@ -130,17 +152,9 @@ class Extremes:
             )
             return {row["day"].astimezone(UTC): row["lines"] for row in found.to_pylist()}
 
+        first, last = start or month.start, end or month.end
         return self.ctx.lake.by_day(
-            sql,
-            month.start,
-            month.end,
-            self._epochs[1:],
-            snapshot=month.snapshot,
-            filled=True,
-            grows=ADDS,
-            told=told,
-            labels=labels,
-            **relations,
+            sql, first, last, self._epochs[1:], snapshot=month.snapshot, filled=True, grows=ADDS, told=told, labels=labels, **relations
         )
 
     @cached_property
@@ -149,6 +163,7 @@ class Extremes:
         columns = [
             "{epoch} AS epoch",
             "{epoch} AS within",
+            "max(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) AS most",
             *(f"{DIMENSIONS[name]} AS {name}" for name in ROUTE),
             f"{DAY_OF} AS day",
             SLICE_OF,
@@ -204,6 +219,14 @@ def matching(labels: pa.Table) -> str:
 def met_by(labels: pa.Table) -> list[str]:
     """The columns by which calls find their label."""
     return [name for name in labels.schema.names if name == "epoch" or name in ROUTE or name.startswith("key_")]
+
+
+def p95_of(ms: np.ndarray[Any, np.dtype[np.int64]], calls: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """The smallest value that at least 95 % of the calls do not exceed."""
+    order = np.argsort(ms, kind="stable")
+    reached = np.cumsum(calls[order])
+    whole = int(reached[-1])
+    return int(ms[order][np.searchsorted(reached, max(1, whole - whole * 5 // 100))])
 
 
 def least_tokens(rates: Rates, ceiling: int) -> int | None:

@@ -36,8 +36,13 @@ def view_for(ctx: Context, period: str, dimensions: Iterable[str]) -> GovernedMo
     return (prompt_view if PROMPTS.intersection(dimensions) else month_view)(ctx, period)
 
 
+def month_whole(ctx: Context, period: str) -> GovernedMonth:
+    """The month not cut by days, as it is charged."""
+    return cast(GovernedMonth, remembered(ctx, f"whole/{period}", lambda: govern_month(ctx, period)))
+
+
 def month_findings(ctx: Context, period: str) -> list[Finding]:
-    return cast(list[Finding], remembered(ctx, f"findings/{period}", lambda: findings_of(ctx, govern_month(ctx, period), period)))
+    return cast(list[Finding], remembered(ctx, f"findings/{period}", lambda: findings_of(ctx, month_whole(ctx, period), period)))
 
 
 def newest_month(ctx: Context) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
-from governor.actions.charge_month import charge_month
+from governor.actions.charge_month import Charged, charge_month
 from governor.actions.close_period import files_of
 from governor.actions.context import Context
+from governor.actions.month_view import month_whole
 from governor.actions.remembered import remembered
 from governor.catalog import (
     AllocationDocument,
@@ -44,8 +45,9 @@ def show_allocation(ctx: Context, month: str, trial: Sequence[Document] = ()) ->
     with ctx.rows.session() as session:
         period = session.get(Period, (ctx.org, month))
         sealed = next((file for file in files_of(session, ctx.org, month) if file.name == f"statement-{month}.json"), None)
-    charged = remembered(ctx, f"charged/{month}", lambda: charge_month(ctx, month))
+    charged = month_charged(ctx, month)
     catalog = charged.governed.timeline.at(charged.governed.end)
+    rules: Sequence[AllocationRule]
     if trial:
         rules, drivers, plans = _tried(catalog, trial)
         allocation = allocate(charged.used, rules, drivers, month)
@@ -68,6 +70,10 @@ def show_allocation(ctx: Context, month: str, trial: Sequence[Document] = ()) ->
         "cost_centers": _centers(charged.used, allocation, lines),
         "cost": usd(sum(line.contracted_pico for line in lines)),
     }
+
+
+def month_charged(ctx: Context, month: str) -> Charged:
+    return cast(Charged, remembered(ctx, f"charged/{month}", lambda: charge_month(ctx, month, governed=month_whole(ctx, month))))
 
 
 def _tried(catalog: Catalog, trial: Sequence[Document]) -> tuple[list[AllocationRule], dict[str, DriverDocument], list[RatePlanDocument]]:
@@ -123,7 +129,7 @@ def _centers(used: Sequence[Line], allocation: Allocation, lines: Sequence[Line]
 
 def lines_from(ctx: Context, month: str, origin: str) -> list[dict[str, Any]]:
     """The line of that id and every part of it, as the month is now: where a statement line comes from and where its origin went."""
-    charged = remembered(ctx, f"charged/{month}", lambda: charge_month(ctx, month))
+    charged = month_charged(ctx, month)
     found = [line for line in [*charged.used, *charged.lines] if origin in {line.line_id, line.origin}]
     if not found:
         raise NotFound(

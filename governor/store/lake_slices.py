@@ -223,8 +223,9 @@ def _hours(span: Span, files: Sequence[DataFile]) -> tuple[datetime, datetime]:
     """The whole hours of the span that the files may hold rows of."""
     first = max(span.start, min(file.first or span.start for file in files))
     last = min(span.end, max(file.last + HOUR if file.last else span.end for file in files))
-    whole = {"minute": 0, "second": 0, "microsecond": 0}
-    return max(span.start, first.replace(**whole)), last if last == span.end else last.replace(**whole)
+    if last != span.end:
+        last = last.replace(minute=0, second=0, microsecond=0)
+    return max(span.start, first.replace(minute=0, second=0, microsecond=0)), last
 
 
 def _read(path: Path) -> pa.Table | None:

@@ -42,7 +42,6 @@ LEFT_OUT: Final = {
     "/review/{change_id:str}",
     "/periods/{month:str}/files/{name:str}",
     "/periods/{month:str}/lines/{line:str}",
-    "/periods/{month:str}/accrual/{name:str}",
     "/periods/{month:str}/versions/{version:int}/{name:str}",
     "/periods/{month:str}/reconciliation/bridge.svg",
     "/prices/proposals/{proposal:str}",
