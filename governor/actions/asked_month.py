@@ -16,7 +16,7 @@ from governor.actions.load_catalog import Timeline
 from governor.attribution import SUGGESTION_FIELDS, rule_fields
 from governor.prices.book import PriceBook
 from governor.store.lake_facts import grouping
-from governor.store.lake_segments import segments_query
+from governor.store.lake_segments import WAY, segments_query
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,10 @@ class AskedMonth:
             day_zone=self.zone,
         )
 
-    @property
-    def grouped_by(self) -> tuple[str, ...]:
-        """Every column that makes two rows of sums differ."""
-        return tuple(grouping(self.keys, (), (), ""))
-
     def segments(self, ctx: Context) -> pa.Table:
-        """What the prompts of the same calls are made of (lake_segments.py), by the UTC day, under the same grouping columns."""
-        columns = grouping(self.keys, self.boundaries, self.bands, self.zone) | {"epoch": "{epoch}"}
-        return ctx.lake.by_day(segments_query(columns), self.start, self.end, self.boundaries, snapshot=self.snapshot, filled=True)
+        """What the prompts of the same calls are made of (lake_segments.py), by the UTC day; of a month that is cut by WAY."""
+        way = grouping(self.keys, self.boundaries, self.bands, self.zone)[WAY]
+        return ctx.lake.by_day(segments_query(way), self.start, self.end, self.boundaries, snapshot=self.snapshot, filled=True)
 
 
 def ask(

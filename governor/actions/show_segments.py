@@ -21,8 +21,7 @@ from governor.actions.usage import DIMENSION_READERS, PROMPT_KEYS, add_known, us
 from governor.chargeback.shares import split
 from governor.errors import Invalid
 from governor.prices.rate import INPUT_CLASSES
-from governor.store.lake_facts import grouping
-from governor.store.lake_segments import MOST_NAMES, SPOKEN, SUMS, WEIGHTS, merged_query
+from governor.store.lake_segments import MOST_NAMES, SPOKEN, SUMS, WAY, WEIGHTS, merged_query
 
 SEGMENT, SMALLER, UNSAID, OUTPUT, APART = "segment", "smaller", "unsaid", "output", "apart"
 PARTS: Final = {
@@ -114,15 +113,14 @@ def spoken_month(ctx: Context, period: str) -> SpokenMonth:
 
 
 def _spoken_month(ctx: Context, period: str) -> SpokenMonth:
-    # every column that makes sums differ comes along, so that parts find the sums they belong to
-    month = govern_month(ctx, period, cut=(*PROMPT_KEYS, SPOKEN, *grouping((), (), (), "")))
+    month = govern_month(ctx, period, cut=(*PROMPT_KEYS, SPOKEN, WAY, "epoch"))
     said = [group for group in month.groups if group.keys[SPOKEN]]
     quiet = [group for group in month.groups if not group.keys[SPOKEN]]
     shares = _shares(ctx, month) if said else {}
     lines: list[Line] = []
     scaled = {}
     for place, group in enumerate(said):
-        rows = shares.get(tuple(group.keys[name] for name in month.asked.grouped_by), [])
+        rows = shares.get((group.keys[WAY], group.keys["epoch"]), [])
         scaled[place] = sum(row["scaled_calls"] for row in rows)
         lines += divide(group, rows)
     return SpokenMonth(lines, said, quiet, scaled, month)
@@ -131,9 +129,9 @@ def _spoken_month(ctx: Context, period: str) -> SpokenMonth:
 def _shares(ctx: Context, month: GovernedMonth) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     """The days' rows added up, by the sums they belong to."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in ctx.lake.query(merged_query(month.asked.grouped_by, "days"), days=month.asked.segments(ctx)).to_pylist():
+    for row in ctx.lake.query(merged_query("days"), days=month.asked.segments(ctx)).to_pylist():
         row |= {name: int(row[name]) for name in SUMS}
-        found[tuple(row[name] for name in month.asked.grouped_by)].append(row)
+        found[(row[WAY], row["epoch"])].append(row)
     return found
 
 

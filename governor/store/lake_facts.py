@@ -19,7 +19,7 @@ from governor.attribution import SEPARATOR, TAG
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
-from governor.store.lake_segments import SAID, SPOKEN
+from governor.store.lake_segments import SAID, SPOKEN, WAY, way_of
 from governor.store.lake_slices import DAY_OF, SLICE_OF, Span
 
 DIMENSIONS: Final = {
@@ -123,7 +123,8 @@ def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
         "units_whole": f"({_UNITS}) % 1 = 0",
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
-    return columns | {name: key_expression(name) for name in keys if name not in columns}
+    columns |= {name: key_expression(name) for name in keys if name not in columns and name != WAY}
+    return columns | ({WAY: way_of(columns)} if WAY in keys else {})
 
 
 def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> tuple[dict[str, str], str]:

@@ -7,13 +7,14 @@ whole numbers of 1e-18 of a call, multiplied with its tokens, so that no float s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from governor.store.lake_slices import SLICE_OF
 
 SPOKEN: Final = "prompt_segments"  # the grouping key of calls that say it
 NAMES: Final = ("prompt_segments", "governor.prompt.segments")  # in a call's metadata, by LiteLLM and by a span
+WAY: Final = "way"  # a grouping key beside it: what sums and segments find each other by
 LONGEST_NAME: Final = 64
 MOST_PARTS: Final = 64
 MOST_NAMES: Final = 200  # of what is asked for, and five times as many of one day: what stands beyond them (ids for names) is one
@@ -31,43 +32,48 @@ PARTS: Final = f"""CASE WHEN {_TEXT} IS NOT NULL AND input_tokens >= 0 THEN list
 SAID: Final = f"CASE WHEN ({PARTS}) IS NOT NULL THEN 'said' END"
 
 
-def segments_query(columns: dict[str, str]) -> str:
-    """Over `{calls}`, by UTC day (`slice`), for Lake.by_day: the grouping columns, `segment` (null: what the parts leave of the input), `beyond` (names after the
-    largest of the day), `calls`, `tokens` as said, `scaled_calls` (said more than the call's input), WEIGHTS. `columns`: name -> SQL.
+def way_of(columns: Mapping[str, str]) -> str:
+    """SQL of one short name for all that a row of sums is grouped by but its epoch, for the calls that may say it. `columns`: name -> SQL."""
+    texts = ", ".join(f"coalesce(({expression})::VARCHAR, chr(30))" for name, expression in columns.items() if name != "epoch")
+    return f"CASE WHEN {_TEXT} IS NOT NULL THEN md5(concat_ws(chr(31), {texts})) END"
+
+
+def segments_query(way: str) -> str:
+    """Over `{calls}`, by UTC day (`slice`), for Lake.by_day: WAY and `epoch` of the sums they belong to, `segment` (null: what the parts leave of the input),
+    `beyond` (names after the largest of the day), `calls`, `tokens` as said, `scaled_calls` (said more than the call's input), WEIGHTS. way: its SQL.
     """
-    chosen = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
-    names = ", ".join(f'"{name}"' for name in columns)
     sums = ", ".join(f"sum(share * {name}) AS {name}" for name in WEIGHTS)
     again = ", ".join(f"sum({name})::DECIMAL(38, 0) AS {name}" for name in WEIGHTS)
+    # calls are opened into parts under one short name: a month of them, times their parts, is grouped
     return f"""WITH told AS (
-            SELECT {chosen}, {SLICE_OF}, {PARTS} AS parts, input_tokens::HUGEINT AS input,
+            SELECT {way} AS {WAY}, {{epoch}} AS epoch, {SLICE_OF}, {PARTS} AS parts, input_tokens::HUGEINT AS input,
                 greatest(input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0), 0)::HUGEINT AS uncached,
                 {", ".join(f"greatest(coalesce({name}_tokens, 0), 0)::HUGEINT AS {name}" for name in WEIGHTS[1:])}
             FROM {{calls}} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {_TEXT} IS NOT NULL
         ),
-        summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::HUGEINT AS said FROM told WHERE parts IS NOT NULL),
+        summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::HUGEINT AS said FROM told),
         opened AS (
-            SELECT * EXCLUDE parts, greatest(said, input) AS whole,
-                unnest(list_concat(parts, [struct_pack(name := NULL::VARCHAR, tokens := greatest(input - said, 0)::BIGINT)])) AS part FROM summed
+            SELECT * EXCLUDE parts, greatest(said, input) AS whole, unnest(CASE WHEN parts IS NOT NULL
+                THEN list_concat(parts, [struct_pack(name := NULL::VARCHAR, tokens := greatest(input - said, 0)::BIGINT)]) END) AS part FROM summed
         ),
         shared AS (SELECT *, part.name AS segment, part.tokens AS tokens, part.tokens::HUGEINT * {_ONE} // whole AS share FROM opened),
         grouped AS MATERIALIZED (
-            SELECT {names}, slice, segment, count(*) FILTER (segment IS NOT NULL OR tokens > 0) AS calls, sum(tokens)::BIGINT AS tokens,
+            SELECT {WAY}, epoch, slice, segment, count(*) FILTER (segment IS NOT NULL OR tokens > 0) AS calls, sum(tokens)::BIGINT AS tokens,
                 count(*) FILTER (segment IS NULL AND said > input) AS scaled_calls, {sums} FROM shared GROUP BY ALL
         ),
         largest AS (
             SELECT slice, segment FROM grouped WHERE segment IS NOT NULL GROUP BY slice, segment
             QUALIFY row_number() OVER (PARTITION BY slice ORDER BY sum(tokens) DESC, segment) <= {5 * MOST_NAMES}
         )
-        SELECT {names}, slice, CASE WHEN l.segment IS NOT NULL THEN g.segment END AS segment, g.segment IS NOT NULL AND l.segment IS NULL AS beyond,
+        SELECT {WAY}, epoch, slice, CASE WHEN l.segment IS NOT NULL THEN g.segment END AS segment,
+            g.segment IS NOT NULL AND l.segment IS NULL AS beyond,
             sum(calls)::BIGINT AS calls, sum(tokens)::BIGINT AS tokens, sum(scaled_calls)::BIGINT AS scaled_calls, {again}
         FROM grouped AS g LEFT JOIN largest AS l USING (slice, segment) GROUP BY ALL"""
 
 
-def merged_query(names: Sequence[str], relation: str) -> str:
-    """The days of `segments_query` added up by the same columns; the names that are not among the largest of all are `beyond` too."""
-    columns = ", ".join(f'"{name}"' for name in names)
+def merged_query(relation: str) -> str:
+    """The days of `segments_query` added up; the names that are not among the largest of all are `beyond` too."""
     sums = ", ".join(f"sum({name})::DECIMAL(38, 0) AS {name}" for name in SUMS)
-    return f"""WITH added AS MATERIALIZED (SELECT {columns}, segment, beyond, {sums} FROM {relation} GROUP BY ALL),
+    return f"""WITH added AS MATERIALIZED (SELECT {WAY}, epoch, segment, beyond, {sums} FROM {relation} GROUP BY ALL),
         largest AS (SELECT segment FROM added WHERE segment IS NOT NULL GROUP BY segment ORDER BY sum(tokens) DESC, segment LIMIT {MOST_NAMES})
         SELECT * REPLACE (beyond OR (segment IS NOT NULL AND segment NOT IN (FROM largest)) AS beyond) FROM added"""
