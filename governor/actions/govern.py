@@ -15,7 +15,7 @@ from typing import Any
 
 from governor.actions.asked_month import AskedMonth, ask
 from governor.actions.context import Context
-from governor.actions.governed_rows import COLUMNS, TOKENS, known_rows, remember_rows, rows_of
+from governor.actions.governed_rows import COLUMNS, TOKENS, known_rows, many_at_once, remember_rows, rows_of
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
@@ -139,6 +139,7 @@ def govern_month(
     return govern(ctx, start, end, as_of=as_of, by_day=by_day, snapshot=snapshot, known_at=known_at, cut=cut)
 
 
+@many_at_once()
 def govern(
     ctx: Context,
     start: datetime,

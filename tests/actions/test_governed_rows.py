@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -204,3 +205,17 @@ def test_rows_are_the_tables_own(monkeypatch: pytest.MonkeyPatch) -> None:
         remember_rows(number, {(number,): "group"})
     assert known_rows(0) == {}
     assert known_rows(KEPT) == {(KEPT,): "group"}
+
+
+def test_the_collector_rests_while_a_month_is_governed_and_works_again_after_it(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    from governor.actions import govern
+
+    judge_groups, working = govern.judge_groups, []
+    monkeypatch.setattr(govern, "judge_groups", lambda *given: (working.append(gc.isenabled()), judge_groups(*given))[1])
+    govern_month(ctx, OCTOBER)
+    assert (working, gc.isenabled()) == ([False], True)
+    monkeypatch.setattr(govern, "judge_groups", lambda *_: 1 / 0)
+    ctx.lake.ingest("batch-2", [batch(1000, 5)], NOW)
+    with pytest.raises(ZeroDivisionError):
+        govern_month(ctx, OCTOBER)
+    assert gc.isenabled()
