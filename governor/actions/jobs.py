@@ -179,7 +179,7 @@ def _put_back(ctx: Context, job: Claimed, error: Exception) -> str:
     """Business refusals are final; anything else may be better later, up to a number of attempts."""
     known = isinstance(error, GovernorError)
     final = (known and not isinstance(error, Unavailable)) or job.failures + 1 >= MOST_FAILURES
-    text = f"{error.code}: {error.message}" if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
+    text = told(error) if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
     log.log(
         logging.WARNING if known else logging.ERROR, "job %s (%s) attempt %d: %s", job.id, job.actor, job.attempt, text, exc_info=not known
     )
@@ -191,6 +191,11 @@ def _put_back(ctx: Context, job: Claimed, error: Exception) -> str:
         ctx, job, state="waiting", failures=job.failures + 1, error=text[:ERROR_TEXT], available_at=ctx.now() + timedelta(seconds=pause)
     )
     return "waiting"
+
+
+def told(error: GovernorError) -> str:
+    """With the hint: whoever reads the row later has nothing else to go by."""
+    return f"{error.code}: {error.message}" + (f" ({error.hint})" if error.hint else "")
 
 
 def _finish(ctx: Context, job: Claimed, **values: Any) -> bool:

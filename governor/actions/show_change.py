@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -23,6 +23,8 @@ from governor.store.rows import people
 from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.jobs import Job
 
+STOPPED: Final = "the shadow run stopped: mend the problem it names, then run `governor change shadow ID` again; what was answered is kept"
+
 
 def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dict[str, Any]:
     """Everything about one change. `digest` is what a decision must name; `you` says what `actor` may do. Raises NotFound."""
@@ -31,13 +33,15 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         change = find_change(session, ctx.org, change_id)
         found = assess(ctx, session, change, now)
         persons = read_persons(session, ctx.org)
-        errors = job_errors(session, ctx.org, found)
+        errors, given_up = job_errors(session, ctx.org, found)
     names = {person.id: person.email for person in persons}
     request = json.loads(change.request)
     return {
         "id": change.id,
         "state": change.state,
-        "next": next_step(change.state, found.runs[-1].status if found.runs else "", str(found.verdict.get("verdict", ""))),
+        "next": STOPPED
+        if change.state == State.SHADOWING and found.runs and found.runs[-1].id in given_up
+        else next_step(change.state, found.runs[-1].status if found.runs else "", str(found.verdict.get("verdict", ""))),
         "sentence": sentence(request, found),
         "workflow": change.workflow_id,
         "owner": found.docket.owner,
@@ -59,10 +63,13 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             ],
             "undecided": [one.reason for one in found.decision.undecided],
         },
-        "progress": progress_of(ctx, found.runs[-1] if found.runs else None, now),
+        "progress": progress_of(ctx, found.runs[-1] if found.runs and found.runs[-1].id not in given_up else None, now),
         "representativeness": representativeness(json.loads(change.plan) if change.plan else {}, found.verdict),
         "plan": plan_document(json.loads(change.plan) if change.plan else {}, request),
-        "runs": [run_document(run, names) | {"error": errors.get(run.id), "failures": failures_of(ctx, run)} for run in found.runs],
+        "runs": [
+            run_document(run, names) | {"error": errors.get(run.id), "given_up": run.id in given_up, "failures": failures_of(ctx, run)}
+            for run in found.runs
+        ],
         "verdict": found.verdict or None,
         "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],
@@ -193,11 +200,11 @@ def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def job_errors(session: Session, org: str, found: Assessment) -> dict[str, str]:
-    """What went wrong last with the job of a run."""
+def job_errors(session: Session, org: str, found: Assessment) -> tuple[dict[str, str], set[str]]:
+    """What went wrong last with the job of a run; and the runs whose job was given up, so that nothing goes on by itself."""
     wished = {f"{org}:replay:{run.id}": run.id for run in found.runs}
-    rows = session.exec(select(Job).where(Job.org_id == org, col(Job.dedupe).in_(list(wished))))
-    return {wished[job.dedupe]: job.error for job in rows if job.error}
+    rows = session.exec(select(Job).where(Job.org_id == org, col(Job.dedupe).in_(list(wished)))).all()
+    return {wished[job.dedupe]: job.error for job in rows if job.error}, {wished[job.dedupe] for job in rows if job.state == "failed"}
 
 
 def route_text(route: dict[str, Any]) -> str:

@@ -26,7 +26,8 @@ def read_secret(reference: str) -> str:
         raise Invalid(f"no way to read a secret of kind {kind!r}", hint="use env:NAME or file:PATH")
     if not value:
         raise Invalid(
-            f"the secret {reference} is not there", hint="set the variable or write the file for the process that replays (the worker)"
+            f"the secret {reference} is not there",
+            hint="set the variable or write the file for the process that needs it: the command, `governor serve` or the worker",
         )
     if not value.isascii() or any(character.isspace() for character in value):
         raise Invalid(f"the secret {reference} is no key: it has spaces or characters outside ASCII")

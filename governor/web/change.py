@@ -49,7 +49,7 @@ NEXT: Final = {
     "verified": "Later traffic takes the approved route.",
     "drifted": "Later traffic does not take the approved route. Correct the gateway, then look again.",
     "rejected": "This change was rejected. A new attempt is a new change.",
-    "expired": "Approvals ran out before the cutover. A new attempt is a new change.",
+    "expired": "Approvals ran out before the cutover. Run the shadow test again for fresh evidence, then everybody answers again.",
 }
 AFTER_STOP: Final = {
     "aborted_budget": "Next: propose the change again with a larger budget. This plan cannot be finished with its own.",
@@ -96,9 +96,16 @@ def steps_of(state: str) -> list[tuple[str, str]]:
 def next_words(change: dict[str, Any]) -> str:
     """What to do now, by state and by how the newest run ended."""
     state, runs = change["state"], change["runs"]
+    if given_up(change):
+        return "The shadow run stopped. Mend the problem it names below, then run it again; what was answered is kept."
     stopped = AFTER_STOP.get(runs[-1]["status"]) if state == State.DRAFT and runs else None
     said = AFTER_VERDICT.get((change["verdict"] or {}).get("verdict", "")) if state == State.IN_REVIEW else None
     return stopped or said or NEXT.get(state, str(change["next"]))
+
+
+def given_up(change: dict[str, Any]) -> bool:
+    """Does a run stand that nobody will go on with unless it is started again?"""
+    return change["state"] == State.SHADOWING and bool(change["runs"]) and bool(change["runs"][-1]["given_up"])
 
 
 @get("/changes/{change_id:str}", sync_to_thread=True)
@@ -114,8 +121,8 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         limits=[LIMITATIONS.get(code, code) for code in (change["verdict"] or {}).get("limitations") or []],
         history=list(reversed(stream_entries(ctx, change_stream(change["id"])))),
         steps=steps_of(state),
-        reload_seconds=RELOAD_SECONDS if state == State.SHADOWING else 0,
-        may_start=state in {State.DRAFT, State.IN_REVIEW} and bool(actor.roles & set(STARTERS)),
+        reload_seconds=RELOAD_SECONDS if state == State.SHADOWING and not given_up(change) else 0,
+        may_start=(state in {State.DRAFT, State.IN_REVIEW, State.EXPIRED} or given_up(change)) and bool(actor.roles & set(STARTERS)),
         may_reject=state == State.IN_REVIEW and change["you"]["may_reject"],
         may_move=bool(actor.roles & {"requester", "owner", "admin"}),
         packet=state in DECIDED,

@@ -1,0 +1,75 @@
+"""Where a person would be stuck or misled: a run that stopped, a session that ended, a month of which nothing is known, an address with a typo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from governor.actions.jobs import run_one
+from governor.actions.people import authenticate, create_token
+from governor.actions.show_change import show_change
+from governor.actions.start_shadow import start_shadow
+from governor.web.session import session_cookie_name
+
+RAE = "rae@acme.example"
+
+
+def test_a_run_that_was_given_up_says_why_and_can_be_started_again(open_site: Any, tmp_path: Path) -> None:
+    """Its endpoint may not be called: nothing goes on by itself, so the page must offer to."""
+    with open_site(tmp_path / "home", traffic=tmp_path) as site:
+        fields = {"workflow": "fnol-triage", "candidate": "openai/gpt-4.1-mini", "endpoint": "gateway-shadow", "sample": "60"}
+        with site.at(RAE) as visitor:
+            sent = visitor.post("/changes/new", {**fields, "quality": "0.2", "budget": "5", "reason": "less"}, page="/changes/new")
+            assert sent.headers["location"] == "/changes/RC-1"
+        stopped_run(site)
+
+
+def stopped_run(site: Any) -> None:
+    rae = authenticate(site.ctx, create_token(site.ctx, site.admin, email=RAE)["token"])
+    started = start_shadow(site.ctx, rae, "RC-1")
+    with site.at(RAE) as visitor:
+        assert "Run again" not in visitor.get("/changes/RC-1").text, "a worker will take it up"
+    assert run_one(site.ctx, started["job"]) == "failed"
+    shown = show_change(site.ctx, "RC-1")
+    assert (shown["runs"][-1]["given_up"], shown["progress"]) == (True, None)
+    assert "the shadow run stopped" in shown["next"]
+    with site.at(RAE) as visitor:
+        page = visitor.get("/changes/RC-1").text
+        assert "The shadow run stopped. Mend the problem it names below" in page
+        assert "is plain http" in page
+        assert "use https, or GOVERNOR_ALLOW_PRIVATE_ENDPOINTS=true" in page, "the hint belongs to the problem"
+        assert "Run again" in page
+        assert "under way" not in page.partition("History")[0].partition("<main")[2]
+        assert visitor.post("/changes/RC-1/shadow", page="/changes/RC-1").status_code == 303
+    assert show_change(site.ctx, "RC-1")["runs"][-1]["given_up"] is False
+
+
+def test_a_session_that_ended_is_said(site: Any) -> None:
+    with site.at(RAE) as visitor:
+        visitor.client.cookies.set(session_cookie_name(site.ctx.settings), "ended")
+        assert "Your session ended. Sign in again." in visitor.client.get("/spend", follow_redirects=True).text
+        sent = visitor.client.post("/changes/RC-1/decide", data={"decision": "approve"}, follow_redirects=True)
+        assert "nothing was done. Sign in and send it again." in sent.text
+    with site.visitor() as stranger:
+        assert "session ended" not in stranger.get("/sign-in").text
+
+
+def test_a_month_without_calls_is_no_all_clear(site: Any) -> None:
+    with site.at(RAE) as visitor:
+        past, ahead = visitor.get("/findings?period=2020-01").text, visitor.get("/findings?period=2099-01").text
+        assert "No calls in 2020-01" in past
+        assert "Nothing was asked of policy" in past
+        assert "The month has not begun" in ahead
+        assert "no objection" not in past + ahead
+        month = visitor.get("/periods/2099-01").text
+        assert "it has not begun" in month
+        assert "still running" not in month
+        assert "calls come in" not in month
+
+
+def test_a_wrong_value_in_an_address_is_named(site: Any) -> None:
+    with site.at(RAE) as visitor:
+        wrong = visitor.get("/findings?page=many")
+        assert wrong.status_code == 400
+        assert "Page: " in wrong.text
+        assert "Validation failed" not in wrong.text
