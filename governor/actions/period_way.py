@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from governor.actions.accruals import SOFT_CLOSE
 from governor.actions.context import Context
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.reopen_period import versions
 from governor.actions.sign_close import AWAITING, described, newest_reconciliation, signature, steps, version_of
+from governor.chargeback.period import month_bounds
 from governor.ledger.canonical import timestamp
 from governor.store.rows.periods import Period
 
@@ -25,8 +27,11 @@ NAMES: Final = {
 }
 
 
+BEGUN: Final = {"ahead": "the month has not begun", "running": "calls come in", "over": "the month is over; late calls may come"}
+
+
 def period_way(ctx: Context, month: str) -> dict[str, Any]:
-    """{"stage","version","way"}; a step of the way is {"name","state","text","at","by"}, state done | now | ahead | skipped."""
+    """{"stage","version","ahead","way"}; ahead: the month has not begun; a step of the way is {"name","state","text","at","by"}, state done | now | ahead | skipped."""
     with ctx.rows.session() as session:
         period = session.get(Period, (ctx.org, month))
         version = version_of(session, ctx.org, month)
@@ -52,9 +57,9 @@ def period_way(ctx: Context, month: str) -> dict[str, Any]:
         if before
         else "open"
     )
-    passed = "skipped" if closed else "ahead"
+    passed, place = "skipped" if closed else "ahead", place_in_time(ctx, month)
     way = [
-        step_of("open", "done", f"version {version}, from the reopening on" if before else "calls come in"),
+        step_of("open", "done", f"version {version}, from the reopening on" if before else BEGUN[place]),
         step_of("soft_closed", "done", _booked(soft), soft["at"], soft["by"])
         if soft
         else step_of("soft_closed", passed, "not used" if closed else "optional: books what is captured and expected"),
@@ -69,7 +74,7 @@ def period_way(ctx: Context, month: str) -> dict[str, Any]:
     for one in way:
         if one["name"] == stage:
             one["state"] = "now"
-    return {"stage": stage, "version": version, "way": way}
+    return {"stage": stage, "version": version, "ahead": place == "ahead", "way": way}
 
 
 def _closed(period: Period | None, signed: dict[str, Any] | None, version: int) -> dict[str, Any]:
@@ -78,6 +83,12 @@ def _closed(period: Period | None, signed: dict[str, Any] | None, version: int) 
     if signed is not None:
         return step_of("closed", "now", f"signed by {signed['by']}; another person closes", signed["at"], signed["by"])
     return step_of("closed", "ahead", "statements, FOCUS and journal, sealed in the ledger")
+
+
+def place_in_time(ctx: Context, month: str) -> str:
+    """Ahead | running | over: where the month lies now, in the billing zone."""
+    start, end = month_bounds(month, catalog_as_of(ctx).organization.billing_zone)
+    return "ahead" if ctx.now() < start else "running" if ctx.now() < end else "over"
 
 
 def _booked(soft: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from litestar.params import Parameter
 
 from governor.actions.context import Context
 from governor.actions.findings import Finding
-from governor.actions.month_view import month_findings, month_frame, newest_month
+from governor.actions.month_view import month_findings, month_frame, month_view, newest_month
+from governor.actions.period_way import place_in_time
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
 
@@ -65,6 +66,8 @@ class FindingsPage:
     workflows: list[str]
     severities: list[str]
     total: int
+    calls: int
+    ahead: bool
 
 
 @get("/findings", sync_to_thread=True)
@@ -96,6 +99,8 @@ def show(
             workflows=sorted({one.workflow or NO_WORKFLOW for one in every}),
             severities=[name for name in SEVERITIES if any(one.severity == name for one in every)],
             total=len(every),
+            calls=sum(group.calls for group in month_view(ctx, period).groups) if not every else 0,
+            ahead=place_in_time(ctx, period) == "ahead",
         ),
     )
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
+from governor.api.problems import fields_of
 from governor.errors import GovernorError, Unauthenticated
 from governor.web.session import local_path, sign_in_path
 from governor.web.shell import render
@@ -54,7 +55,7 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
         )
     elif isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
         code = HTTP_CODES.get(error.status_code, "invalid")
-        detail = "No page has this address." if error.status_code == 404 else sentence(error.detail)  # noqa: PLR2004 - HTTP
+        detail = "No page has this address." if error.status_code == 404 else sentence(wrong_fields(error) or error.detail)  # noqa: PLR2004 - HTTP
         page = ErrorPage(error.status_code, code, TITLES.get(error.status_code, "That request is not valid"), detail, "", back(request))
     else:
         log.error("page %s failed", request.url.path, exc_info=error)
@@ -66,6 +67,12 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
             "Try again; if it stays, look at the server's log.",
         )
     return render(request, "error.html", page, status=page.status)
+
+
+def wrong_fields(error: HTTPException) -> str:
+    """What is wrong where in the address or the form; empty where the framework does not say."""
+    found = fields_of(error) if isinstance(error, ValidationException) else []
+    return "; ".join(f"{one['field']}: {one['message']}" for one in found)
 
 
 def sentence(text: str) -> str:

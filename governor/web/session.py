@@ -108,7 +108,9 @@ async def check_csrf(request: Request[Any, Any, Any]) -> None:
 def sign_in_path(request: Request[Any, Any, Any]) -> str:
     """Where to sign in, coming back to the page that was asked for."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return "/sign-in" if request.method != "GET" or wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}"
+    if request.method != "GET":  # what a form held is gone: the page says so
+        return "/sign-in" if request.url.path == "/sign-out" else "/sign-in?unsent=true"
+    return "/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}"
 
 
 def local_path(text: str) -> str:

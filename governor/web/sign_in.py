@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
@@ -17,6 +17,8 @@ from governor.errors import GovernorError
 from governor.web.attempts import Attempts
 from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, local_path, secure, session_cookie, session_cookie_name
 from governor.web.shell import render, type_of_request
+
+UNSENT: Final = "Your session ended before the form was sent: nothing was done. Sign in and send it again."
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) 
 
 
 @get("/sign-in", opt={OPEN: True}, sync_to_thread=True)
-def show_sign_in(request: type_of_request, ctx: Context, next_path: Annotated[str, Parameter(query="next")] = "/") -> Response[str]:
+def show_sign_in(
+    request: type_of_request, ctx: Context, next_path: Annotated[str, Parameter(query="next")] = "/", unsent: bool = False
+) -> Response[str]:
     """Two sign-in pages may be open: the value of the first stays good."""
     csrf = request.cookies.get(BEFORE_SIGN_IN) or secrets.token_urlsafe(32)
-    return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path)))
+    ended = bool(request.cookies.get(session_cookie_name(ctx.settings))) and request.user is None
+    problem = UNSENT if unsent else "Your session ended. Sign in again." if ended else ""
+    return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path), problem=problem))
 
 
 @post("/sign-in", opt={OPEN: True}, sync_to_thread=True)
