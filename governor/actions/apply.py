@@ -16,9 +16,11 @@ from sqlmodel import Session, col, select
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
 from governor.actions.payloads import MAPPING, installed
+from governor.adapters.endpoint_guard import check_url
 from governor.catalog import (
     AllocationDocument,
     Document,
+    EndpointDocument,
     OrganizationDocument,
     PersonDocument,
     RatePlanDocument,
@@ -27,7 +29,7 @@ from governor.catalog import (
     document_digest,
     ends,
 )
-from governor.errors import Forbidden, Invalid, Unauthenticated
+from governor.errors import Forbidden, Invalid, Refused, Unauthenticated
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
@@ -43,6 +45,8 @@ FINANCE_KINDS: Final = SIGNED_BY_FINANCE | {"driver", "fx_rate"}
 
 def plan(ctx: Context, documents: Sequence[Document], *, prune: bool = False) -> Plan:
     """What `apply` would do now."""
+    if not documents:  # an empty file with `prune` would take everything out of force
+        raise Invalid("there are no documents in it", hint="was the file cut off? `governor apply --schema workflow` shows what one holds")
     with ctx.rows.session() as session:
         return plan_in(session, ctx.org, documents, ctx.now(), prune=prune)
 
@@ -57,6 +61,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     check_waivers(planned, ctx.now())
     check_rules(planned)
     check_sources(planned)
+    check_endpoints(planned)
     if dry_run or not planned.changes:
         return planned
     with ctx.transaction(actor) as tx:
@@ -127,7 +132,7 @@ def may_apply(ctx: Context, actor: Actor, planned: Plan) -> None:
             )
         return
     if "api" not in actor.scopes:
-        raise Forbidden("this token lacks scope api")
+        raise Forbidden("this token lacks scope api", hint="make one with `governor token create EMAIL --scope api`")
     if kinds and kinds <= FINANCE_KINDS:
         actor.require("finance", "admin")
     elif others or not planned.changes:
@@ -158,6 +163,16 @@ def check_sources(planned: Plan) -> None:
             raise Invalid(
                 f"source {source.id}: no connector {source.connector!r}", hint=f"installed: {', '.join(known)}; or {MAPPING}FILE.yaml"
             )
+
+
+def check_endpoints(planned: Plan) -> None:
+    """An address that no setting ever opens is refused now and not when the first shadow run wants it. The rest is decided where it is dialled."""
+    for item in planned.changes:
+        if isinstance(item.document, EndpointDocument):
+            try:
+                check_url(item.document.base_url, allow_private=True)
+            except Refused as error:
+                raise Invalid(f"endpoint {item.key}: base_url: {error.message}", hint="name the gateway's own https address") from None
 
 
 def write(session: Session, org: str, item: Item, actor: Actor, now: datetime, place: int) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Actor:
         if self.kind != "person":
             raise Unauthenticated(f"this needs a person with role {' or '.join(roles)}")
         if "api" not in self.scopes:
-            raise Forbidden("this token lacks scope api", hint="make one with `governor token create --scope api`")
+            raise Forbidden("this token lacks scope api", hint="make one with `governor token create EMAIL --scope api`")
         if not self.roles & set(roles):
             raise Forbidden(f"this needs role {' or '.join(roles)}; you hold {', '.join(sorted(self.roles)) or 'none'}")
 

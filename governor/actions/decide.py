@@ -63,7 +63,7 @@ def decider(actor: Actor) -> Person:
     if actor.kind != "person":
         raise Unauthenticated("only a person can decide on a change")
     if "api" not in actor.scopes:
-        raise Forbidden("this token lacks scope api")
+        raise Forbidden("this token lacks scope api", hint="make one with `governor token create EMAIL --scope api`")
     return Person(actor.id, actor.email, actor.roles)
 
 

@@ -108,8 +108,22 @@ def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[
     chosen, unknown = recognised(names, known)
     if unknown:  # reading the others and saying nothing would lose these
         more = f" and {len(unknown) - 1} more files" if len(unknown) > 1 else ""
-        raise Invalid(f"no connector recognises {unknown[0]}{more}", hint=f"leave them out, or name the connector: {', '.join(known)}")
+        if holds_nothing(unknown[0]):
+            raise Invalid(f"{unknown[0]}{more}: there is nothing in it", hint="was the export cut off? leave it out, or fetch it again")
+        named = ", ".join(name for name in known if name != MAPPING.rstrip(":"))
+        raise Invalid(
+            f"no connector recognises {unknown[0]}{more}",
+            hint=f"leave them out, name the connector ({named}), or describe the format in a mapping (docs/mappings.md)",
+        )
     return chosen
+
+
+def holds_nothing(name: str) -> bool:
+    """A local file without content: of no bytes, or white space only. (An archive of nothing still has bytes.)"""
+    path = Path(name)
+    if "://" in name or not path.is_file() or path.stat().st_size > HEAD_BYTES:
+        return False
+    return not path.read_bytes().strip()
 
 
 def recognised(names: Sequence[str], known: dict[str, Connector]) -> tuple[dict[str, list[str]], list[str]]:

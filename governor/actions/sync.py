@@ -47,7 +47,8 @@ def sync(ctx: Context, actor: Actor, source: str = "", *, progress: Callable[[in
         first = next(iter(failed.values()))
         words = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
         stored = ", ".join(f"{name} stored {counts['stored']:,} of {counts['read']:,}" for name, counts in done.items())
-        raise type(first)(words + (f" (the others were pulled: {stored})" if stored else ""), hint=first.hint)
+        hint = first.hint if len(failed) == 1 else "`governor sync SOURCE` pulls one and says what to do about it"
+        raise type(first)(words + (f" (the others were pulled: {stored})" if stored else ""), hint=hint)
     return done
 
 

@@ -42,7 +42,8 @@ class BearerAuthentication(AbstractAuthenticationMiddleware):
 def check_scope(actor: Actor, method: str) -> None:
     if "api" in actor.scopes or (method in READING and "read" in actor.scopes):
         return
-    raise Forbidden(f"this token lacks scope {'read' if method in READING else 'api'}")
+    needed = "read" if method in READING else "api"
+    raise Forbidden(f"this token lacks scope {needed}", hint=f"make one with `governor token create EMAIL --scope {needed}`")
 
 
 def provide_actor(request: Request[Actor, Any, Any]) -> Actor:

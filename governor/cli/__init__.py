@@ -143,8 +143,8 @@ def main(arguments: list[str] | None = None) -> None:
     level = os.environ.get("GOVERNOR_LOG_LEVEL", "warning").upper()
     if level not in logging.getLevelNamesMapping():
         fail("settings", f"GOVERNOR_LOG_LEVEL {level.lower()!r} is not a level", "use debug, info, warning or error")
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     words = global_options_first(sys.argv[1:] if arguments is None else arguments)
+    log_to_stderr(level, long_lived=bool({"serve", "worker"} & set(words)))
     session = Session()
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="governor", standalone_mode=False, obj=session)
@@ -161,8 +161,14 @@ def main(arguments: list[str] | None = None) -> None:
         fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see docs/settings.md")
     except BrokenPipeError:
         raise SystemExit(1) from None
+    except OSError as error:
+        logging.getLogger("governor").debug("the system refused", exc_info=True)
+        where = f"{error.filename}: " if error.filename else ""
+        fail("file", f"{where}{error.strerror or error}", "check the path, its permissions and the free space of the disk")
     except Exception as error:
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
+        if "database or disk is full" in str(error):  # SQLite's words; its error is none of the system's
+            fail("file", "the disk of the home is full; nothing was changed", "free some space and run the command again")
         fail(
             "internal",
             f"{type(error).__name__}: {error}",
@@ -170,6 +176,28 @@ def main(arguments: list[str] | None = None) -> None:
         )
     finally:
         session.close()
+
+
+class OneLine(logging.Formatter):
+    """A cause in one line: the trace is for whoever asks with GOVERNOR_LOG_LEVEL=debug, and for errors of a process that runs on."""
+
+    def __init__(self, *, traces_from: int) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+        self.traces_from = traces_from
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not record.exc_info or record.exc_info[1] is None or record.levelno >= self.traces_from:
+            return super().format(record)
+        cause, short = record.exc_info[1], logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
+        return f"{super().format(short)} ({type(cause).__name__}: {cause})"
+
+
+def log_to_stderr(level: str, *, long_lived: bool) -> None:
+    """Words of the program beside its results."""
+    handler = logging.StreamHandler(sys.stderr)
+    asked = logging.getLevelNamesMapping()[level] <= logging.DEBUG
+    handler.setFormatter(OneLine(traces_from=logging.NOTSET if asked else logging.ERROR if long_lived else logging.CRITICAL + 1))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def fail(code: str, message: str, hint: str) -> None:

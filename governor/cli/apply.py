@@ -36,8 +36,12 @@ def apply(
         return
     if not files:
         raise typer.BadParameter("give files with -f FILE (or - for standard input)")
-    documents = [document for path in files for document in read(path)]
     session = session_of(ctx)
+    found = [(path, read(path)) for path in files]
+    for path, held in found:
+        if not held:
+            session.note(f"{path}: no documents in it")
+    documents = [document for _, held in found for document in held]
     context, actor = session.context(), session.actor()
     if not session.json:
         show(plan(context, documents, prune=prune).as_dict())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from governor.cli.session import session_of
+from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
+from governor.errors import Invalid
+
+STATUSES: Final = ("violation", "undecided", "waived", "warning")
 
 
 def findings(
@@ -26,19 +29,33 @@ def findings(
 
     session = session_of(ctx)
     period = period or datetime.now(UTC).strftime("%Y-%m")
-    found = [
-        one
-        for one in find(session.context(), period)
-        if workflow in {"", one.workflow} and rule in {"", one.rule} and status in {"", one.status}
-    ]
-    session.print({"period": period, "findings": [one.document() for one in found]}, show)
+    if status not in {"", *STATUSES}:
+        raise Invalid(f"no finding has status {status!r}", hint=f"choose from {', '.join(STATUSES)}")
+    every = find(session.context(), period)
+    found = [one for one in every if workflow in {"", one.workflow} and rule in {"", one.rule} and status in {"", one.status}]
+    session.print(
+        {"period": period, "findings": [one.document() for one in found]},
+        show if found else nothing(period, others=len(every), seen=bool(every) or has_calls(session, period)),
+    )
+
+
+def has_calls(session: Session, period: str) -> bool:
+    from governor.actions.govern import govern_month
+
+    return bool(govern_month(session.context(), period).groups)
+
+
+def nothing(period: str, *, others: int, seen: bool) -> str:
+    """Which nothing it is: a month nobody looked at is no month that policy has no objection to."""
+    if others:
+        return f"None of the {others} findings of {period} matches; leave out --workflow, --rule or --status to see them."
+    if seen:
+        return f"No findings in {period}: policy has no objection."
+    return f"No calls in {period}, so policy was asked nothing. Ingest some with `governor ingest auto FILE`, or look at another month."
 
 
 def show(report: dict[str, Any]) -> None:
     console = results()
-    if not report["findings"]:
-        console.print(f"No findings in {report['period']}.")
-        return
     words = ("status", "severity", "rule", "workflow", "what", "example")
     made = table(words, ("calls", "USD at risk"), title=f"Findings {report['period']}")
     for one in report["findings"]:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Annotated
 
 import typer
 
 from governor.cli.session import session_of
+from governor.errors import Misconfigured
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """The server would share a taken port with whoever has it, and people would reach one home or the other by chance."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except (OSError, OverflowError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise Misconfigured(
+            f"cannot listen on {host}:{port}: {words}", hint="is another Governor running? choose a free one with --port"
+        ) from None
 
 
 def init(
@@ -51,6 +67,7 @@ def serve(
     from governor.asgi import serve as serve_asgi
 
     session = session_of(ctx)
+    refuse_taken(host, port)
     session.context(process=True)  # fail early, with a hint, when there is no home
     session.close()
     session.note(f"Governor on http://{host}:{port}  (home {session.settings().home}; stop with Ctrl-C)")

@@ -33,7 +33,7 @@ def ingest(
     session = session_of(ctx)
     with watching(session, "reading") as tell:
         counts = run(
-            session.context(),
+            session.context(pushing=True),
             session.actor(),
             connector,
             paths,
@@ -43,6 +43,20 @@ def ingest(
         )
     words = "read {read:,}: stored {stored:,}, duplicates {duplicates:,}, conflicts {conflicts:,}, quarantined {quarantined:,}; other spans {other_spans:,}"
     session.print(counts, words.format(**counts))
+    for line in afterwards(counts, connector, paths):
+        session.note(line)
+
+
+def afterwards(counts: dict[str, Any], connector: str, paths: list[str]) -> list[str]:
+    """What the counts alone would leave a person to find out: that nothing came, or why, and where to look."""
+    look = f"`governor sources preview {paths[0]}` says what the file is; it stores nothing."
+    if not (counts["read"] or counts["other_spans"]):
+        return [f"There was nothing to read in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}. Was the export cut off?"]  # noqa: PLR2004 - a line
+    if not counts["quarantined"]:
+        return []
+    if counts["quarantined"] == counts["read"]:
+        return [f"None of it is a call that {connector} can read: `governor quarantine list` says why. Another format? {look}"]
+    return [f"{counts['quarantined']:,} could not be read: `governor quarantine list` says why."]
 
 
 class watching:  # noqa: N801 - reads as a verb where it is used
@@ -82,7 +96,7 @@ def sync(
 
     session = session_of(ctx)
     with watching(session, "pulling") as tell:
-        done = run(session.context(), session.actor(), source, progress=tell)
+        done = run(session.context(pushing=True), session.actor(), source, progress=tell)
     session.print(
         {"sources": done},
         "\n".join(f"{name}: stored {counts['stored']:,} of {counts['read']:,}" for name, counts in done.items())

@@ -145,6 +145,11 @@ def backtest(
 
 
 def show_flips(report: dict[str, Any]) -> None:
+    if not report["calls"]:
+        results().print(
+            f"No calls in {report['period']}: nothing was decided then, so nothing can be decided otherwise. Look at another month."
+        )
+        return
     words = ("workflow", "model", "before", "after", "new objections", "gone")
     title = f"{report['flipped_calls']:,} of {report['calls']:,} calls of {report['period']} would be decided otherwise"
     made = table(words, ("calls", "USD"), title=title)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from governor.errors import NotFound, Unauthenticated
+from governor.errors import Forbidden, NotFound, Unauthenticated
 
 if TYPE_CHECKING:  # the stores are heavy; commands that need no home (packet verify) must not wait for them
     from governor.actions.context import Actor, Context
@@ -33,8 +33,9 @@ class Session:
 
         return load_settings(home=self.home)
 
-    def context(self, *, create: bool = False, process: bool = False) -> Context:
-        """The organization of the home, opened by somebody who may. Raises NotFound when it was never initialised, Unauthenticated for a wrong token.
+    def context(self, *, create: bool = False, process: bool = False, pushing: bool = False) -> Context:
+        """The organization of the home, opened by somebody who may. Raises NotFound when it was never initialised, Unauthenticated for a wrong
+        token, Forbidden for one that only brings traffic in where the command is not that (`pushing`).
 
         `create` and `process` ask nobody: the first makes the home and its first person, the second runs for everybody (serve, worker).
         """
@@ -46,7 +47,12 @@ class Session:
                 raise NotFound(f"no Governor home at {settings.home}", hint="run `governor init` (or give --home DIR)")
             self._context = open_context(settings, create=create)
             if not create and not process:
-                self.actor()
+                scopes = self.actor().scopes
+                if not pushing and not scopes & {"api", "read"}:
+                    raise Forbidden(
+                        f"this token only brings traffic in (scope {' '.join(sorted(scopes))})",
+                        hint="use a token with scope read or api: `governor token create EMAIL --scope read`",
+                    )
         return self._context
 
     def actor(self) -> Actor:

@@ -48,8 +48,7 @@ def show(report: dict[str, Any]) -> None:
             f"{row['calls']:,}",
             count(row["input_tokens"]),
             count(row["output_tokens"]),
-            money(row["list_cost"]),
-            money(row["contracted_cost"]),
+            *("-" if row["unpriced_calls"] == row["calls"] else money(row[name]) for name in ("list_cost", "contracted_cost")),
             str(row["unpriced_calls"] or "-"),
         )
     if not report["rows"]:

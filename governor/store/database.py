@@ -67,11 +67,19 @@ class Database:
             connection.commit()
 
     def is_older(self) -> bool:
-        """Whether this version of Governor has migrations that the database has not seen. One without any tables is no older one."""
+        """Whether this version of Governor has migrations that the database has not seen. One without any tables is no older one.
+
+        Raises Misconfigured for a database of a later version.
+        """
         with self._begin() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return False
             seen = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if seen is not None and str(seen) > newest_revision():
+            raise Misconfigured(
+                f"the rows database is of a later version of Governor (schema {seen}, this one knows {newest_revision()})",
+                hint="run the newer version; an older one must not write here",
+            )
         return seen is None or str(seen) < newest_revision()
 
     def _begin(self, **options: Any) -> Connection:

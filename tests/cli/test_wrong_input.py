@@ -1,0 +1,196 @@
+"""What a person sees after an honest mistake: which one it was, where, and what to do; never an all-clear that nobody gave."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from governor.cli import OneLine, main
+from governor.cli.findings import nothing
+from governor.cli.home import refuse_taken
+from governor.cli.ingest import afterwards
+
+COUNTS = {"read": 4, "stored": 3, "duplicates": 0, "conflicts": 0, "quarantined": 1, "other_spans": 0}
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def governor(*words: str, **environment: str) -> Done:
+    """The command as its entry point runs it, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        for name in [name for name in os.environ if name.startswith("GOVERNOR_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A home and its admin's token."""
+    home = tmp_path_factory.mktemp("wrong") / "home"
+    return home, json.loads(governor("--home", str(home), "init", "--json").stdout)["token"]
+
+
+@pytest.fixture
+def run(admin: tuple[Path, str]) -> Callable[..., Done]:
+    return lambda *words, **environment: governor("--home", str(admin[0]), *words, **environment)
+
+
+def test_an_empty_file_is_named_and_a_named_connector_says_that_nothing_came(run: Callable[..., Done], tmp_path: Path) -> None:
+    file = tmp_path / "export.jsonl"
+    file.write_text("\n \n")
+    guessed = run("ingest", "auto", str(file))
+    assert (guessed.returncode, guessed.stdout) == (1, "")
+    assert f"{file}: there is nothing in it" in guessed.stderr
+    named = run("ingest", "litellm", str(file), "--json")
+    assert (named.returncode, json.loads(named.stdout)["read"]) == (0, 0)
+    assert f"There was nothing to read in {file}" in named.stderr
+
+
+def test_a_file_of_another_kind_says_so_and_where_to_look(run: Callable[..., Done], tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("a,b\n1,2\n")
+    guessed = run("ingest", "auto", str(file))
+    assert guessed.returncode == 1
+    assert "docs/mappings.md" in guessed.stderr
+    assert ", mapping," not in guessed.stderr, "a mapping is no connector's name"
+    named = run("ingest", "litellm", str(file))
+    assert "None of it is a call that litellm can read" in named.stderr
+    assert "governor quarantine list" in named.stderr
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (COUNTS, ["1 could not be read"]),
+        (COUNTS | {"quarantined": 4, "stored": 0}, ["None of it is a call"]),
+        (COUNTS | {"quarantined": 0, "stored": 4}, []),
+        (dict.fromkeys(COUNTS, 0) | {"other_spans": 3}, []),
+        (dict.fromkeys(COUNTS, 0), ["There was nothing to read"]),
+    ],
+)
+def test_words_after_an_ingest_are_as_many_as_needed(counts: dict[str, int], words: list[str]) -> None:
+    said = afterwards(counts, "litellm", ["a.jsonl"])
+    assert len(said) == len(words)
+    assert all(found.startswith(wanted) for found, wanted in zip(said, words, strict=True))
+
+
+def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Done], tmp_path: Path) -> None:
+    file, kept = tmp_path / "empty.yaml", tmp_path / "kept.yaml"
+    file.write_text("# nothing yet\n")
+    kept.write_text("kind: endpoint\nid: kept\nprotocol: openai\nbase_url: https://gateway.acme.example/v1\nsecret: env:K\n")
+    assert run("apply", "-f", str(kept)).returncode == 0
+    for words in (("apply", "-f", str(file)), ("apply", "--prune", "-f", str(file)), ("apply", "--dry-run", "-f", str(file))):
+        done = run(*words)
+        assert done.returncode == 1, words
+        assert "there are no documents in it" in done.stderr
+    assert "1 unchanged" in run("apply", "-f", str(kept)).stdout
+
+
+@pytest.mark.parametrize("url", ["https://169.254.169.254/v1", "https://[fd00:ec2::254]/v1", "https://0.0.0.0/v1", "http://8.8.8.8/v1"])
+def test_an_address_that_is_never_dialled_is_no_endpoint(run: Callable[..., Done], tmp_path: Path, url: str) -> None:
+    file = tmp_path / "endpoint.yaml"
+    file.write_text(f"kind: endpoint\nid: meta\nprotocol: openai\nbase_url: {url}\nsecret: env:K\n")
+    done = run("apply", "-f", str(file))
+    assert done.returncode == 1
+    assert "error[invalid]: endpoint meta: base_url: " in done.stderr
+
+
+def test_a_token_that_pushes_reads_nothing(run: Callable[..., Done], admin: tuple[Path, str], tmp_path: Path) -> None:
+    made = run("token", "create", "admin@localhost", "--scope", "ingest:litellm", "--json", GOVERNOR_TOKEN=admin[1])
+    pusher = json.loads(made.stdout)["token"]
+    refused = run("change", "list", GOVERNOR_TOKEN=pusher)
+    assert refused.returncode == 1
+    assert "error[forbidden]: this token only brings traffic in (scope ingest:litellm)" in refused.stderr
+    file = tmp_path / "none.jsonl"
+    file.write_text("")
+    assert run("ingest", "litellm", str(file), GOVERNOR_TOKEN=pusher).returncode == 0
+
+
+def test_a_path_that_cannot_be_written_is_one_line_that_names_it(run: Callable[..., Done], tmp_path: Path) -> None:
+    done = run("policy", "bundle", "-o", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error[file]: {tmp_path}: Is a directory. hint: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_finding_is_three_different_things() -> None:
+    assert "policy has no objection" in nothing("2026-10", others=0, seen=True)
+    assert "policy was asked nothing" in nothing("2031-01", others=0, seen=False)
+    assert "None of the 4 findings" in nothing("2026-10", others=4, seen=True)
+
+
+def test_a_month_without_calls_is_no_all_clear(run: Callable[..., Done]) -> None:
+    assert "policy was asked nothing" in run("findings", "--period", "2020-01").stdout
+    wrong = run("findings", "--period", "2020-01", "--status", "violations")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "choose from violation, undecided, waived, warning" in wrong.stderr
+    assert "the month has not begun" in run("period", "status", "2099-01").stdout
+
+
+@pytest.mark.parametrize(("traces_from", "lines"), [(logging.CRITICAL, 1), (logging.WARNING, 4)])
+def test_a_cause_is_one_line_where_nobody_asked_for_the_trace(traces_from: int, lines: int) -> None:
+    try:
+        raise ConnectionRefusedError("nobody listens")
+    except ConnectionRefusedError:
+        record = logging.LogRecord("governor", logging.WARNING, "x.py", 1, "job dispatch failed", (), sys.exc_info())
+    text = OneLine(traces_from=traces_from).format(record)
+    assert "nobody listens" in text
+    assert len(text.splitlines()) >= lines
+    assert (len(text.splitlines()) == 1) == (lines == 1)
+    plain = logging.LogRecord("governor", logging.WARNING, "x.py", 1, "no cause", (), None)
+    plain.exc_info = False  # type: ignore[assignment]  # what logging leaves of `exc_info=False`
+    assert OneLine(traces_from=traces_from).format(plain).endswith("no cause")
+
+
+def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Done]) -> None:
+    with socket.socket() as mine:
+        mine.bind(("127.0.0.1", 0))
+        mine.listen()
+        port = mine.getsockname()[1]
+        done = run("serve", "--port", str(port))
+        assert done.returncode == 1
+        assert f"error[settings]: cannot listen on 127.0.0.1:{port}: " in done.stderr
+        assert "--port" in done.stderr
+    refuse_taken("127.0.0.1", port)
+
+
+def test_a_home_of_a_later_version_is_refused(run: Callable[..., Done], admin: tuple[Path, str]) -> None:
+    with contextlib.closing(sqlite3.connect(admin[0] / "governor.db", isolation_level=None)) as rows:
+        [(known,)] = rows.execute("SELECT version_num FROM alembic_version").fetchall()
+        rows.execute("UPDATE alembic_version SET version_num = '9999'")
+        done = run("change", "list")
+        rows.execute("UPDATE alembic_version SET version_num = ?", (known,))
+    assert done.returncode == 1
+    assert "is of a later version of Governor (schema 9999" in done.stderr
+    assert run("change", "list").returncode == 0
+
+
+def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Done]) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("governor.actions.show_change.list_changes", full)
+    done = run("change", "list")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error[file]: the disk of the home is full")
