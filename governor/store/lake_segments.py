@@ -20,13 +20,16 @@ MOST_PARTS: Final = 64
 MOST_NAMES: Final = 200  # of what is asked for, and five times as many of one day: what stands beyond them (ids for names) is one
 WEIGHTS: Final = ("uncached", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input")
 SUMS: Final = (*WEIGHTS, "calls", "tokens", "scaled_calls")
-_ONE: Final = "1000000000000000000::HUGEINT"
+# tokens * 1e18 // whole in two steps of 64 bits, which hold while a call has fewer than 9e9 tokens: a division of 128 bits takes a microsecond
+_HALF: Final = 1_000_000_000
+_SHARE: Final = f"(part.tokens * {_HALF} // whole) * {_HALF} + (part.tokens * {_HALF} % whole) * {_HALF} // whole"
+_MOST_TOKENS: Final = 9_000_000_000
 _TEXT: Final = "coalesce(" + ", ".join(f"metadata['{name}']" for name in NAMES) + ")"
 _PARTS: Final = f"""list_transform(TRY(map_entries(json_transform({_TEXT}, '"MAP(VARCHAR, VARCHAR)"'))), lambda e:
-    CASE WHEN len(e.key) BETWEEN 1 AND {LONGEST_NAME} AND regexp_full_match(e.value, '[0-9]{{1,12}}')
+    CASE WHEN len(e.key) BETWEEN 1 AND {LONGEST_NAME} AND regexp_full_match(e.value, '[0-9]{{1,8}}')
     THEN struct_pack(name := e.key, tokens := TRY_CAST(e.value AS BIGINT)) END)"""
 # one evaluation of the parts for all that is asked of them; null where the call has not said it
-PARTS: Final = f"""CASE WHEN {_TEXT} IS NOT NULL AND input_tokens >= 0 THEN list_filter([{_PARTS}], lambda c: len(c) BETWEEN 1 AND {MOST_PARTS}
+PARTS: Final = f"""CASE WHEN {_TEXT} IS NOT NULL AND input_tokens BETWEEN 0 AND {_MOST_TOKENS} THEN list_filter([{_PARTS}], lambda c: len(c) BETWEEN 1 AND {MOST_PARTS}
     AND len(list_filter(c, lambda p: p IS NULL)) = 0 AND len(list_distinct(list_transform(c, lambda p: p.name))) = len(c)
     AND list_sum(list_transform(c, lambda p: p.tokens)) > 0)[1] END"""
 SAID: Final = f"CASE WHEN ({PARTS}) IS NOT NULL THEN 'said' END"
@@ -46,17 +49,17 @@ def segments_query(way: str) -> str:
     again = ", ".join(f"sum({name})::DECIMAL(38, 0) AS {name}" for name in WEIGHTS)
     # calls are opened into parts under one short name: a month of them, times their parts, is grouped
     return f"""WITH told AS (
-            SELECT {way} AS {WAY}, {{epoch}} AS epoch, {SLICE_OF}, {PARTS} AS parts, input_tokens::HUGEINT AS input,
+            SELECT {way} AS {WAY}, {{epoch}} AS epoch, {SLICE_OF}, {PARTS} AS parts, input_tokens AS input,
                 greatest(input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0), 0)::HUGEINT AS uncached,
                 {", ".join(f"greatest(coalesce({name}_tokens, 0), 0)::HUGEINT AS {name}" for name in WEIGHTS[1:])}
             FROM {{calls}} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {_TEXT} IS NOT NULL
         ),
-        summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::HUGEINT AS said FROM told),
+        summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::BIGINT AS said FROM told),
         opened AS (
             SELECT * EXCLUDE parts, greatest(said, input) AS whole, unnest(CASE WHEN parts IS NOT NULL
-                THEN list_concat(parts, [struct_pack(name := NULL::VARCHAR, tokens := greatest(input - said, 0)::BIGINT)]) END) AS part FROM summed
+                THEN list_concat(parts, [struct_pack(name := NULL::VARCHAR, tokens := greatest(input - said, 0))]) END) AS part FROM summed
         ),
-        shared AS (SELECT *, part.name AS segment, part.tokens AS tokens, part.tokens::HUGEINT * {_ONE} // whole AS share FROM opened),
+        shared AS (SELECT *, part.name AS segment, part.tokens AS tokens, ({_SHARE})::HUGEINT AS share FROM opened),
         grouped AS MATERIALIZED (
             SELECT {WAY}, epoch, slice, segment, count(*) FILTER (segment IS NOT NULL OR tokens > 0) AS calls, sum(tokens)::BIGINT AS tokens,
                 count(*) FILTER (segment IS NULL AND said > input) AS scaled_calls, {sums} FROM shared GROUP BY ALL

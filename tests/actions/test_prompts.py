@@ -191,7 +191,7 @@ def test_a_prompts_cost_is_that_of_its_calls_and_all_of_them_are_the_month(price
 BAD = [
     "{", "[1, 2]", "12", "", "null", '"system"', "{}", '{"system": -1}', '{"system": 1.5}', '{"system": 1e3}', '{"system": null}', '{"system": "many"}',
     '{"system": true}', '{"system": {"a": 1}}', '{"system": 0}', '{"": 5}', json.dumps({"x" * 65: 5}), json.dumps({f"part {n}": 1 for n in range(65)}),
-    '{"system": 5, "system": 6}', '{"system": 9999999999999}', '{"a": 1, "b": -1}',
+    '{"system": 5, "system": 6}', '{"system": 100000000}', '{"a": 1, "b": -1}',
 ]  # fmt: skip
 
 
@@ -220,6 +220,24 @@ def test_the_edges_of_what_can_be_read(priced: Any) -> None:
     assert (rows[(SEGMENT, "system")]["calls"], rows[(SEGMENT, "history")]["cost"]) == (3, "0.00")
     assert pico(rows[(UNSAID, None)]["cost"]) == (360 + 400) * 2_500_001
     assert sum(pico(row["cost"]) for row in found["parts"]) == pico(found["cost"])
+
+
+def test_the_largest_calls_are_divided_as_exactly(priced: Any) -> None:
+    """At the ends of what a call may say, the shares of its tokens do not overflow and lose nothing."""
+    most = 99_999_999
+    store(
+        priced,
+        call(1, **said({f"part {n:02}": most for n in range(64)}), input_tokens=64 * most, response_model="m-small"),
+        call(2, **said({f"part {n:02}": most for n in range(64)}), input_tokens=3, response_model="m-small"),
+        call(3, **said({"part 00": 1}), input_tokens=9_000_000_000, response_model="m-small"),
+        call(4, **said({"part 00": 1}), input_tokens=9_000_000_001, response_model="m-small"),
+    )
+    found = show_segments(priced.ctx, OCTOBER)
+    assert (found["calls"], found["quiet_calls"], found["scaled_calls"]) == (3, 1, 1)
+    rows = {(row["part"], row["segment"]): pico(row["cost"]) for row in found["parts"]}
+    assert sum(rows.values()) == pico(found["cost"])
+    assert abs(rows[(SEGMENT, "part 07")] - (most * 37_037 + Fraction(3 * 37_037, 64))) <= 1
+    assert abs(rows[(UNSAID, None)] - 8_999_999_999 * 37_037) <= 1
 
 
 def test_cached_tokens_are_divided_with_the_calls_they_are_of(priced: Any) -> None:
