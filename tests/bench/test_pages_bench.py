@@ -40,6 +40,7 @@ BEGAN: Final = time.monotonic()
 LEFT_OUT: Final = {
     "/changes/{change_id:str}",
     "/review/{change_id:str}",
+    "/calls/{record_id:str}/raw",
     "/periods/{month:str}/files/{name:str}",
     "/periods/{month:str}/lines/{line:str}",
     "/periods/{month:str}/versions/{version:int}/{name:str}",
