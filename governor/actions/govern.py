@@ -158,15 +158,14 @@ def govern(
     timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
     book = load_book(ctx, timeline.at(end), known_at=known_at)
     asked = ask(ctx, timeline, book, start, end, by_day=by_day, snapshot=snapshot, cut=cut)
-    epochs, names = asked.epochs, asked.names
-    columns = list(dict.fromkeys((*COLUMNS, *asked.keys)))
+    epochs, columns = asked.epochs, list(dict.fromkeys((*COLUMNS, *asked.keys)))
     rows = rows_of(asked.facts(ctx), columns)
     policy = revisions(ctx.engine(), ctx.bundle, [epoch.catalog for epoch in timeline.epochs])
     basis = (ctx.rows.url, ctx.org, tuple(columns), asked.zone, *epochs, timeline.digest, book.digest, *policy)
     known = known_rows(basis)
     new = [row for row in dict.fromkeys(rows) if row not in known]
     named = [dict(zip(columns, row, strict=True)) for row in new]
-    found = attribute_rows(timeline, named, names, epochs)
+    found = attribute_rows(timeline, named, asked.names, epochs)
     made = [
         group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], asked.keys, asked.bands)
         for row, one in zip(named, found, strict=True)
