@@ -152,8 +152,7 @@ def govern(
     cut: Sequence[str] = (),
 ) -> GovernedMonth:
     """Govern [start, end). as_of="event": the catalog in force when a call happened; "now": today's catalog for all of them.
-
-    cut: fields of a call that make groups apart for one view; the sums stay what they are, and no rule is suggested.
+    cut: fields of a call that part the groups for one view; the sums stay what they are, and no rule is suggested.
     """
     timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
     book = load_book(ctx, timeline.at(end), known_at=known_at)

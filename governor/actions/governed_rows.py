@@ -33,7 +33,7 @@ COLUMNS: Final = (
     *("cost_source", "cost_currency", "cost_amount", "cost_unknown_calls", "unit_count", "examples"),
 )
 Row = tuple[Any, ...]
-KEPT: Final = 6  # bases; of each the rows of its newest answer
+KEPT: Final = 8  # bases (a month cut by prompt is one of its own); of each the rows of its newest answer
 _kept: OrderedDict[Hashable, Mapping[Row, Any]] = OrderedDict()
 _lock = Lock()
 
