@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -179,3 +179,19 @@ def test_hours_that_calls_came_in_are_counted_again(lake: Lake, monkeypatch: pyt
     assert windows[1] == (day + timedelta(hours=5), day + timedelta(days=1))
     fill(lake, 3, START + timedelta(days=2, hours=23, minutes=59), START + timedelta(days=3, minutes=1), tag="midnight")
     assert counted() == whole()
+
+
+def test_the_files_of_a_postgres_catalog_are_found_by_their_paths(
+    tmp_path: Path, new_postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    made = Lake(new_postgres(), str(tmp_path / "data"), "acme", lock_dir=tmp_path)
+    fill(made, 2_000, START, END)
+    facts(made)
+    whole: list[int] = []
+    note = lake_slices._Asked.note
+    monkeypatch.setattr(lake_slices._Asked, "note", lambda asked, number: (whole.append(number), note(asked, number))[1])
+    fill(made, 20, START + timedelta(days=3), START + timedelta(days=3, hours=2), tag="late")
+    assert facts(made) == directly(made, monkeypatch)
+    assert whole == []
+    made.close()
