@@ -28,10 +28,10 @@ class RawRecord:
 
 def raw_record(ctx: Context, actor: Actor, record_id: str) -> RawRecord:
     """Raises NotFound for an unknown call, one whose record was not archived, and one that was erased; IntegrityError for other bytes."""
-    actor.require("security")
     found = ctx.lake.calls([record_id], columns=["raw_ref", "raw_sha256", "ingest_uri", "ingest_row"]).to_pylist()
     if not found:
         raise NotFound(f"no call {record_id[:80]}", hint="a record id is 64 hex digits; findings and exports name them")
+    actor.require("security")  # what is not there is not there for anybody
     call = found[0]
     if not call["raw_ref"]:
         raise NotFound(
