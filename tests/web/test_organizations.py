@@ -66,7 +66,8 @@ def test_the_others_session_opens_no_page(two: tuple[Any, Any], ids: dict[str, s
             csrf = stranger.csrf("/sign-in")
             stranger.client.cookies.set("governor_session", secret)
             answer = stranger.client.post(path, data={"csrf": csrf}, follow_redirects=False)
-            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?unsent=true"), path
+            assert answer.status_code == 303, path
+            assert answer.headers["location"] == ("/sign-in" if path == "/sign-out" else "/sign-in?unsent=true"), path
             stranger.client.cookies.delete("governor_session")
 
 
