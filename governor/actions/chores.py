@@ -35,6 +35,8 @@ CHORES: Final = (
     Chore("watch budgets", "governor.actions.watch:watch", 300.0),
     Chore("compact lake", "governor.actions.ingest:compact", 6 * 3600.0),
     Chore("revalidate routes", "governor.actions.route_checks:schedule", 3600.0),
+    Chore("verify the end of the ledger", "governor.actions.verify_ledger:watch_tail", 300.0),
+    Chore("verify the whole ledger", "governor.actions.verify_ledger:watch_whole", 86_400.0),
     Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),
     Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from governor.actions.anchors import Compared, caveat, compare_all, cosigned
 from governor.actions.context import Context
@@ -15,18 +17,21 @@ from governor.ledger.merkle import verify_inclusion
 from governor.store import ledger
 from governor.store.fsck import Findings, fsck, verify_tail
 
+TAIL: Final = 1_000  # entries that are looked at again every few minutes
+log = logging.getLogger(__name__)
+
 
 def verify_ledger(ctx: Context, *, tail: int | None = None) -> Findings:
     """Recompute hashes, streams and signatures of the whole log and hold state rows to it; or the log's newest `tail` entries alone."""
     with ctx.rows.session() as session:
-        log = log_key(session, ctx.org, ctx.keys)
+        key = log_key(session, ctx.org, ctx.keys)
         producers = {one.key_id: one.public_key for one in key_chain(session, ctx.org, ctx.keys, "producer")}
         if tail is None:
-            found = fsck(session, ctx.org, log, producers)
+            found = fsck(session, ctx.org, key, producers)
             for problem in (*second_problems(session, ctx), *state_problems(session, ctx.org)):
                 found.add(problem)
             return found
-        return verify_tail(session, ctx.org, log, producers, entries=tail)
+        return verify_tail(session, ctx.org, key, producers, entries=tail)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,22 @@ def verify_with_anchors(ctx: Context, *, tail: int | None = None) -> Verified:
     """The log against itself and against every anchor."""
     findings, compared = verify_ledger(ctx, tail=tail), compare_all(ctx)
     return Verified(findings, compared, caveat(compared))
+
+
+def watch_tail(ctx: Context) -> int:
+    """The chore of every few minutes: the newest entries. Returns how many problems it raised the alarm about."""
+    return _alarm(verify_ledger(ctx, tail=TAIL).problems)
+
+
+def watch_whole(ctx: Context) -> int:
+    """The chore of every night: all of the log, the rows that name its leaves, and the anchors."""
+    return _alarm(verify_with_anchors(ctx).problems)
+
+
+def _alarm(problems: list[str]) -> int:
+    for problem in problems:
+        log.error("the ledger does not verify: %s (`governor ledger verify` has it all)", problem)
+    return len(problems)
 
 
 def write_evidence(found: Verified, folder: Path) -> list[Path]:

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from governor.actions.anchors import publish_all
+from governor.actions.chores import CHORES, Clock
 from governor.actions.context import OPERATOR, Context, open_context
-from governor.actions.verify_ledger import Verified, verify_with_anchors, write_evidence
+from governor.actions.verify_ledger import Verified, verify_with_anchors, watch_tail, watch_whole, write_evidence
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
 from governor.ledger.anchor import AnchorConfig, parse_contradiction, prove
@@ -301,3 +302,12 @@ def test_an_anchor_that_lost_its_notes_or_does_not_answer_never_agrees(ctx: Cont
     found = verify_with_anchors(ctx)
     assert (found.ok, found.audit_grade) == (True, False)
     assert found.blind.startswith("NOT AUDIT-GRADE NOW: no outside anchor could be compared (audit unreachable)")
+
+
+def test_the_chores_raise_the_alarm(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
+    assert (watch_tail(ctx), watch_whole(ctx)) == (0, 0)
+    assert not caplog.records
+    body_and_hash(ctx)
+    watched = tuple(one for one in CHORES if one.name.startswith("verify the "))
+    assert Clock(watched).tick(ctx) == ["verify the end of the ledger", "verify the whole ledger"]
+    assert any("does not verify" in record.getMessage() and record.levelname == "ERROR" for record in caplog.records)
