@@ -21,6 +21,7 @@ from governor.store.free_memory import give_back
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
+BULK: Final = 10_000  # calls from which reading them has left memory to give back; a push has fewer and should not wait for it
 # Calls have wide rows: DuckDB's own bounds (524,288 rows of a month, 1.2 GiB of a row group) would hold a gigabyte before anything is written.
 FRUGAL: Final = "SET partitioned_write_flush_threshold = 8192; SET write_buffer_row_group_memory_limit = '64MB'"
 # Where a row came from and what was decided about it; everything else is what the source says.
@@ -118,7 +119,7 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
     _find_stored(connection)
     staged, distinct, known = _count(connection, "in_calls"), _count(connection, "seen"), _count(connection, "stored")
     if known < distinct:
-        _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged)
+        _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged, bulk=staged >= BULK)
     if known == 0 and distinct == staged:
         return staged, 0, 0
     # A row that is not the first of its key is measured against the payload that is kept: the stored one, else the first of this input.
@@ -184,7 +185,7 @@ def _keep_other_facts(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime, *, all_new: bool) -> None:
+def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime, *, all_new: bool, bulk: bool) -> None:
     if all_new:
         fresh = "in_calls"
     else:
@@ -197,7 +198,8 @@ def _insert_new(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datet
         decided = "LEFT JOIN (SELECT record_id AS decided_id, exclusion_reason AS decision, filled FROM decisions WHERE is_new) ON record_id = decided_id"
         filled = ", filled"
         reason = f"CASE WHEN decided_id IS NULL THEN {kept_out} ELSE decision END"
-    give_back()
+    if bulk:
+        give_back()
     own = {"ingest_batch_id": "$batch", "ingested_at": "$now", "cost_bearing": f"({reason}) IS NULL", "exclusion_reason": reason}
     columns = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in CALL_SCHEMA.names)
     connection.execute(
