@@ -6,7 +6,6 @@ Invariants: files are written as they were hashed; only a run that is done leave
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from sqlmodel import select
@@ -18,7 +17,7 @@ from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import canonical_json
-from governor.shadow.comparison import Limits, Pair, compare, repeated
+from governor.shadow.comparison import Limits, Pair, compare, differences, quality, repeated
 from governor.shadow.golden import GoldenLine
 from governor.shadow.guards import Facts
 from governor.shadow.judging import caught, combine
@@ -46,10 +45,23 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
     if state != "done" or compared is None or compared.facts is None or candidate.facts is None:
         return Pair(position, record_id, state if state != "done" else "excluded_content", spend_pico=spend)
     opinion = None
+    more: dict[str, Any] = {}
     if all(name in arms and arms[name].pick is not None for name in JUDGES):
         opinion = combine(arms["judge_ab"].pick or 0, arms["judge_ba"].pick or 0)
-    against = recorded.facts if baseline is not None and baseline.facts is not None and position < plan.aa_size else None
-    found = compare(
+        more["criteria"] = combined(arms["judge_ab"].criteria, arms["judge_ba"].criteria)
+        more["longer"] = longer(compared.facts, candidate.facts)
+    if all(name in arms and arms[name].pick is not None for name in CANARIES):
+        more["canary"] = caught(*(arms[name].pick or 0 for name in CANARIES))
+    tape = recorded.facts if recorded.facts is not None else compared.facts
+    if candidate.facts.step:
+        more["diverged"] = diverges(tape, candidate.facts)
+    if baseline is not None and baseline.facts is not None:
+        if recorded.facts is not None and position < plan.aa_size:
+            more["aa"] = differences(recorded.facts, baseline.facts)
+            more["aa_equal"] = quality(recorded.facts, baseline.facts)[1]
+        if again is not None and again.facts is not None:
+            more["repeat"], more["repeat_equal"], more["repeat_us"] = repeated(baseline.facts, again.facts)
+    return compare(
         position,
         record_id,
         compared.facts,
@@ -59,24 +71,8 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         judge=opinion,
         trust_judge=plan.judge is not None and plan.judge.calibrated,
         spend_pico=spend,
+        **more,
     )
-    if opinion is not None:
-        by_criterion = combined(arms["judge_ab"].criteria, arms["judge_ba"].criteria)
-        found = replace(found, longer=longer(compared.facts, candidate.facts), criteria=by_criterion)
-    if all(name in arms and arms[name].pick is not None for name in CANARIES):
-        found = replace(found, canary=caught(*(arms[name].pick or 0 for name in CANARIES)))
-    tape = recorded.facts if recorded.facts is not None else compared.facts
-    if candidate.facts.step:
-        found = replace(found, diverged=diverges(tape, candidate.facts))
-    if baseline is None or baseline.facts is None:
-        return found
-    if against is not None:
-        drift = compare(position, record_id, against, baseline.facts, limits=Limits(), costs=(None, None))
-        found = replace(found, aa=drift.d, aa_equal=drift.equal)
-    if again is not None and again.facts is not None:
-        differences, equal, took = repeated(baseline.facts, again.facts)
-        found = replace(found, repeat=differences, repeat_equal=equal, repeat_us=took)
-    return found
 
 
 def longer(baseline: Facts, candidate: Facts) -> int | None:

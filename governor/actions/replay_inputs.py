@@ -104,7 +104,7 @@ def request_of(plan: ReplayPlan, run_id: str, position: int, arm: str, route: Ar
         idempotency_key=f"{run_id}-{position}-{arm}",
         model=route.asked_model,
         messages=found.messages,
-        params={**found.params, **unplain(plan.params)},
+        params={**found.params, **unplain(plan.params)} if plan.params else found.params,
         max_output_tokens=min(found.limit or plan.max_output_tokens, plan.max_output_tokens),
         timeout_s=plan.timeout_ms / 1000,
         metadata={"run": run_id, "model": route.model},

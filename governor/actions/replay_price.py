@@ -37,27 +37,23 @@ class Pricer:
         return "" if rated.contracted_pico is not None else (rated.detail or rated.reason)
 
     def tokens(self, arm: Arm, at: datetime, *, input_tokens: int, output_tokens: int) -> int | None:
-        return self._rate(arm.provider, arm.model, arm.region or None, None, at, Usage(input_tokens, output_tokens))
+        return self._rate(arm.provider, arm.model, arm.region or None, None, at, (input_tokens, output_tokens))
 
     def reply(self, arm: Arm, at: datetime, reply: ModelReply) -> int | None:
         """None where the endpoint gave no usage."""
         if reply.input_tokens is None or reply.output_tokens is None:
             return None
-        usage = Usage(
-            reply.input_tokens,
-            reply.output_tokens,
-            cache_read_tokens=reply.cache_read_tokens,
-            cache_write_tokens=reply.cache_write_tokens,
-            reasoning_tokens=reply.reasoning_tokens,
-        )
-        return self._rate(arm.provider, arm.model, arm.region or None, None, at, usage)
+        counts = (
+            reply.input_tokens, reply.output_tokens, reply.cache_read_tokens, reply.cache_write_tokens, None, reply.reasoning_tokens,
+        )  # fmt: skip
+        return self._rate(arm.provider, arm.model, arm.region or None, None, at, counts)
 
     def recorded(self, row: Mapping[str, Any]) -> int | None:
         """What production paid for a call, at the prices of its time."""
         if row["status"] == "error" and row["input_tokens"] is None and row["output_tokens"] is None:
             return 0
-        usage = Usage(**{name: row[name] for name in TOKENS})
-        return self._rate(row["provider"], row["model"], row["region"], row["service_tier"], row["start_time"], usage)
+        counts = tuple(row[name] for name in TOKENS)
+        return self._rate(row["provider"], row["model"], row["region"], row["service_tier"], row["start_time"], counts)
 
     def worst(
         self, arm: Arm, at: datetime, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], max_output_tokens: int
@@ -66,11 +62,13 @@ class Pricer:
         return self.tokens(arm, at, input_tokens=most_tokens(messages, params), output_tokens=max_output_tokens) or 0
 
     def _rate(
-        self, provider: str | None, model: str | None, region: str | None, tier: str | None, at: datetime, usage: Usage
+        self, provider: str | None, model: str | None, region: str | None, tier: str | None, at: datetime, counts: Sequence[int | None]
     ) -> int | None:
-        key = (provider, model, region, tier, at.date(), usage)
+        """`counts` in the order of TOKENS, as many as are known."""
+        key = (provider, model, region, tier, at.date(), counts)
         if key not in self._known:
-            self._known[key] = rate_group(self._book, provider, model, at, usage, tier=tier, region=region).contracted_pico
+            known: dict[str, Any] = dict(zip(TOKENS, counts, strict=False))
+            self._known[key] = rate_group(self._book, provider, model, at, Usage(**known), tier=tier, region=region).contracted_pico
         return self._known[key]
 
 

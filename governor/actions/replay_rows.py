@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Update, bindparam, insert, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as rows_like
 
@@ -48,6 +49,23 @@ OPEN: Final = frozenset({"planned", "reserved"})
 JUDGES: Final = ("judge_ab", "judge_ba")  # ab: the candidate is answer A
 CANARIES: Final = ("judge_canary_ab", "judge_canary_ba")  # ab: the known-bad answer is A
 OPINIONS: Final = frozenset({*JUDGES, *CANARIES})
+
+
+# Statements that a run executes again and again are built once.
+PURSE: Final = (
+    select(col(ShadowRun.budget_pico), col(ShadowRun.spent_pico), col(ShadowRun.reserved_pico))
+    .where(col(ShadowRun.org_id) == bindparam("org"), col(ShadowRun.id) == bindparam("run"))
+    .with_for_update()
+)
+PAID: Final = (
+    update(ShadowRun)
+    .where(col(ShadowRun.id) == bindparam("run"))
+    .values(spent_pico=bindparam("spent"), reserved_pico=bindparam("reserved"))
+)
+ROWS: Final = select(*STORED).where(
+    col(ReplayResult.run_id) == bindparam("run"), col(ReplayResult.position).in_(bindparam("positions", expanding=True))
+)
+ROWS_OF_ARMS: Final = ROWS.where(col(ReplayResult.arm).in_(bindparam("arms", expanding=True)))
 
 
 def arms_of(plan: ReplayPlan, position: int) -> tuple[str, ...]:
@@ -112,14 +130,13 @@ def reserve(
     granted: list[Task] = []
     changes: list[dict[str, Any]] = []
     with ctx.rows.session(write=True) as session:
-        run = find_run(session, ctx.org, run_id, lock=True)
-        left = run.budget_pico - run.spent_pico - run.reserved_pico
+        budget, spent, reserved = purse_of(session, ctx.org, run_id)
+        left = budget - spent - reserved
         if judge_cap is not None:
             asked = session.exec(rows_like(ReplayResult).where(ReplayResult.run_id == run_id, col(ReplayResult.arm).in_(sorted(OPINIONS))))
             left = min(left, judge_cap - sum(row.reserved_pico + parse(row).spend_pico for row in asked))
         arms = None if create else {task.arm for group in tasks for task in group}
         rows = rows_of(session, run_id, {task.position for group in tasks for task in group}, arms=arms)
-        reserved = 0
         for group in tasks:
             need = sum(task.worst_pico for task in group)
             if need > left:
@@ -144,8 +161,7 @@ def reserve(
                     changes.append({"row": row.id, "state": "reserved", "reserved_pico": task.worst_pico, "reply": stored.reply()})
                 reserved += task.worst_pico
                 granted.append(task)
-        run.reserved_pico += reserved
-        session.add(run)
+        session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})
         write_rows(session, changes)
     return granted
 
@@ -158,9 +174,8 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
     """Write results and turn their reservations into what they cost, in one transaction. A result that is there already stays; the second bill is counted."""
     settled: list[Result] = []
     changes: list[dict[str, Any]] = []
-    spent = released = 0
     with ctx.rows.session(write=True) as session:
-        run = find_run(session, ctx.org, run_id, lock=True)
+        _, spent, reserved = purse_of(session, ctx.org, run_id)
         rows = rows_of(session, run_id, {task.position for task, _ in done}, arms={task.arm for task, _ in done})
         now = ctx.now()
         for task, written in done:
@@ -169,7 +184,7 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
             stored = parse(row)
             spent += cost
             if row.state == "reserved":
-                released += row.reserved_pico
+                reserved -= row.reserved_pico
                 stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
                 stored.lost_pico += cost - (written.cost_pico or 0)
                 stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
@@ -187,21 +202,31 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
                 }
             )
             settled.append(stored)
-        run.spent_pico += spent
-        run.reserved_pico -= released
-        session.add(run)
+        session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})
         write_rows(session, changes)
     return settled
+
+
+def purse_of(session: Session, org: str, run_id: str) -> tuple[int, int, int]:
+    """(budget, spent, reserved) in pico-USD; nobody else moves them before this transaction ends. Raises NotFound."""
+    found = session.connection().execute(PURSE, {"org": org, "run": run_id}).first()
+    if found is None:
+        raise NotFound(f"no shadow run {run_id}")
+    return found[0], found[1], found[2]
 
 
 def write_rows(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
     """One statement for many rows; `row` is the id, the other names are columns."""
     if changes:
-        names = [name for name in changes[0] if name != "row"]
-        statement = (
-            update(ReplayResult).where(col(ReplayResult.id) == bindparam("row")).values({name: bindparam(f"new_{name}") for name in names})
+        session.connection().execute(
+            _rewrite(tuple(changes[0])), [{f"new_{name}": value for name, value in one.items()} for one in changes]
         )
-        session.connection().execute(statement, [{"row": one["row"], **{f"new_{name}": one[name] for name in names}} for one in changes])
+
+
+@cache
+def _rewrite(names: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names if name != "row"}
+    return update(ReplayResult).where(col(ReplayResult.id) == bindparam("new_row")).values(values)
 
 
 def write_recorded(ctx: Context, run_id: str, found: Mapping[int, Written]) -> None:
@@ -248,7 +273,7 @@ def rows_of(session: Session, run_id: str, positions: Iterable[int], arms: Itera
     wanted = sorted(positions)
     found: dict[tuple[int, str], Stored] = {}
     for at in range(0, len(wanted), 500):
-        query = select(*STORED).where(col(ReplayResult.run_id) == run_id, col(ReplayResult.position).in_(wanted[at : at + 500]))
-        query = query if arms is None else query.where(col(ReplayResult.arm).in_(sorted(arms)))
-        found.update({(row.position, row.arm): row for row in map(Stored._make, session.connection().execute(query))})
+        values = {"run": run_id, "positions": wanted[at : at + 500], **({} if arms is None else {"arms": sorted(arms)})}
+        read = session.connection().execute(ROWS if arms is None else ROWS_OF_ARMS, values)
+        found.update({(row.position, row.arm): row for row in map(Stored._make, read)})
     return found

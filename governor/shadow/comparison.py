@@ -157,14 +157,13 @@ def compare(
     *,
     limits: Limits,
     costs: tuple[int | None, int | None],
-    recorded: Facts | None = None,
     judge: int | None = None,
     trust_judge: bool = False,
     spend_pico: int = 0,
+    **more: Any,
 ) -> Pair:
-    """The pair row of two final replies. recorded: production's reply when the baseline was replayed (gives the A/A difference)."""
+    """The pair row of two final replies. more: columns that these two do not tell, such as `aa`, by name."""
     reading, equal = quality(baseline, candidate, judge if trust_judge else None)
-    aa = differences(recorded, baseline) if recorded is not None else {}
     both = baseline.status == "ok" and candidate.status == "ok"
     return Pair(
         position=position,
@@ -175,8 +174,6 @@ def compare(
         equal=equal,
         baseline_usable=baseline.usable,
         judge=judge,
-        aa=aa,
-        aa_equal=quality(recorded, baseline)[1] if recorded is not None else "",
         baseline_text=baseline.text[:16],
         candidate_text=candidate.text[:16],
         baseline_cost_pico=costs[0],
@@ -187,6 +184,7 @@ def compare(
         baseline_ttft_us=baseline.ttft_us if both else None,
         candidate_ttft_us=candidate.ttft_us if both else None,
         step=candidate.step or None,
+        **more,
     )
 
 

@@ -27,6 +27,7 @@ RESERVED: Final = re.compile(
 )  # RFC 2606: nobody's address
 SPACING: Final = re.compile(r"[\s.()-]+")
 LONGEST: Final = 60_000
+SHORT: Final = 500  # letters of a reply that is remembered
 
 LEAST_LETTERS: Final = 40
 CLEAR: Final = 0.9
@@ -52,11 +53,21 @@ LEAST_WORDS: Final = 4
 
 def leaks(reply: str, prompt: str | Callable[[], str]) -> bool:
     """Does the reply hold personal data or a secret that the prompt did not? The prompt may be something that makes it when it is needed."""
-    found = [SPACING.sub("", value).casefold() for value in personal(reply[:LONGEST])]
+    found = _short_personal(reply) if len(reply) <= SHORT else [*_personal(reply[:LONGEST])]
     if not found:
         return False  # a long prompt is not gone through for nothing
     known = SPACING.sub("", prompt if isinstance(prompt, str) else prompt()).casefold()
     return any(value not in known for value in found)
+
+
+def _personal(text: str) -> Iterator[str]:
+    return (SPACING.sub("", value).casefold() for value in personal(text))
+
+
+@lru_cache(maxsize=4096)
+def _short_personal(text: str) -> tuple[str, ...]:
+    """Short answers are often the same."""
+    return tuple(_personal(text))
 
 
 def personal(text: str) -> Iterator[str]:
