@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from governor.actions.key_history import log_key
+from governor.actions.key_history import LOG_STREAMS, log_key
 from governor.adapters.keys import FileKeys
 from governor.errors import Forbidden, Misconfigured, Unauthenticated, Unavailable
 from governor.policy.bundle import Bundle, load_bundle
@@ -28,7 +28,7 @@ from governor.store.content import ContentStore
 from governor.store.database import Database
 from governor.store.kept import check_kept, keep_note, kept_note, note_file
 from governor.store.lake import Lake
-from governor.store.rows.ledger import LedgerEntry
+from governor.store.log_head import hold_head
 from governor.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Context:
         signer = self.keys.producer_signer()
         return Transaction(session, org=self.org, now=self.now(), producer=signer, kept=self.kept, unbroken=self.check_unbroken)
 
-    def _tell_place(self, entry: LedgerEntry, placed: Mapping[str, int]) -> None:
+    def _tell_place(self, entry: ledger.Appended, placed: Mapping[str, int]) -> None:
         if entry.id in placed:
             entry.idx = placed[entry.id]
         elif entry.idx is None:  # somebody else placed it
@@ -148,13 +148,13 @@ class Context:
         placed = sequencer.settle(self.rows)
         path = self._note_file
         with self.rows.session(write=True) as session:
-            sequencer.hold(session, self.org)  # a key is replaced under the same lock, so it is read behind it
-            origin = self.keys.origin(self.org)
-            before, signer, key = kept_note(path), self.keys.log_signer(), log_key(session, self.org, self.keys)
-            check_kept(session, self.org, key, before)
-            now, cosign = self.now(), self.keys.cosign(self.org, self.now())
-            also = self.keys.successor("log")
-            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, cosign=cosign, successor=also, key=key)
+            head = hold_head(session, self.org, LOG_STREAMS)  # a key is replaced under the same lock, so it is read behind it
+            origin, before, signer = self.keys.origin(self.org), kept_note(path), self.keys.log_signer()
+            key = log_key(session, self.org, self.keys, changed=head.told)
+            if before != head.note:
+                check_kept(session, self.org, key, before)
+            now, cosign, also = self.now(), self.keys.cosign(self.org, self.now()), self.keys.successor("log")
+            made = ledger.sign_checkpoint(session, self.org, signer, origin, now, head=head, cosign=cosign, successor=also, key=key)
             tx = Transaction(session, org=self.org, now=now, producer=self.keys.producer_signer())
             if made is not None and made.note != before:
                 keep_note(path, made.note)

@@ -26,7 +26,8 @@ from governor.ledger.note import Ended, VerifierKey, parse_note
 from governor.ports import Signer
 from governor.store import ledger, sequencer
 from governor.store.kept import disagreement, keep_note, kept_note, note_file
-from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry
+from governor.store.ledger import Appended
+from governor.store.rows.ledger import LedgerCheckpoint
 from governor.store.sequencer import tree_size
 from governor.store.transaction import Transaction
 
@@ -221,7 +222,7 @@ def _key(one: HeldKey) -> dict[str, Any]:
     return {"origin": one.name, "public_key": base64.b64encode(one.public_key).decode(), "first": one.first, "last": one.last}
 
 
-def _decide(ctx: Context, actor: Actor, found: Loss, reason: str, address: str) -> LedgerEntry:
+def _decide(ctx: Context, actor: Actor, found: Loss, reason: str, address: str) -> Appended:
     """The entry, written although nothing else may be. It names the new keys and everything they take over."""
     body = "".join(as_block(one.note) for one in found.told).encode()
     name = f"lost-{found.next_origin.replace('/', '%2F')}.checkpoints"
@@ -253,15 +254,16 @@ def _decide(ctx: Context, actor: Actor, found: Loss, reason: str, address: str) 
         return tx.append(draft)
 
 
-def _begun(ctx: Context) -> LedgerEntry | None:
+def _begun(ctx: Context) -> Appended | None:
     """A decision on record whose keys have not taken over yet."""
     coming: Signer | None = ctx.keys.successor("log")
     with ctx.rows.session() as session:
         rows = ledger.entries(session, ctx.org, stream=INCARNATIONS, limit=1000) if coming is not None else []
-        return next((row for row in reversed(rows) if coming and Entry.parse(row.leaf).payload.get("key_id") == coming.key_id), None)
+        told = (row for row in reversed(rows) if coming and Entry.parse(row.leaf).payload.get("key_id") == coming.key_id)
+        return next((Appended(**row.model_dump()) for row in told), None)
 
 
-def _take_over(ctx: Context, decided: LedgerEntry) -> None:
+def _take_over(ctx: Context, decided: Appended) -> None:
     """The name before the keys: an old key under the new name is refused by everything, a new key under the old name would not be."""
     origin = str(Entry.parse(decided.leaf).payload["origin"])
     with ctx.rows.session(write=True) as session:

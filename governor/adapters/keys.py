@@ -47,6 +47,7 @@ class FileKeys:
         self.domain = domain
         self._passphrase = passphrase
         self._signers: dict[str, tuple[object, Signer]] = {}
+        self._named: dict[str, tuple[Path, Path]] = {}
 
     def create(self, org: str = "default") -> None:
         """Make whatever is missing; what exists stays. Safe with rivals: the first complete file wins."""
@@ -194,7 +195,7 @@ class FileKeys:
             seen = path.stat()
         except FileNotFoundError:
             raise NotFound(f"no key file {path.name} in {self.folder}", hint="run `governor init` (or give --home DIR)") from None
-        mark = (path, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
+        mark = (path is address, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
         known = self._signers.get(role)
         if known is None or known[0] != mark:
             known = mark, open_key(self._read(path).decode().strip()) if path == address else self._read_signer(role, path)
@@ -208,10 +209,16 @@ class FileKeys:
         return found
 
     def _address(self, role: str) -> Path:
-        return self.folder / f"{role}.uri"
+        return self._files(role)[0]
 
     def _path(self, role: str) -> Path:
-        return self.folder / f"{role}.pem"
+        return self._files(role)[1]
+
+    def _files(self, role: str) -> tuple[Path, Path]:
+        """Where the address of a key store would be, and where a key. Every append looks there."""
+        if role not in self._named:
+            self._named[role] = (self.folder / f"{role}.uri", self.folder / f"{role}.pem")
+        return self._named[role]
 
     def _content_path(self, org: str) -> Path:
         return self.folder / f"content-{_one_name(org)}.key"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -189,12 +189,21 @@ def _postgres(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        begin = "BEGIN" if options.get("governor_write", True) else "BEGIN READ ONLY"
-        if "governor_org" in options:
-            begin += f"; SET LOCAL app.org = {psycopg.sql.Literal(options['governor_org']).as_string()}"
-        connection.exec_driver_sql(begin, execution_options={"no_parameters": True})
+        begin = _first_words(options.get("governor_write", True), options.get("governor_org"))
+        try:
+            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr] # each transaction begins here: the short way
+        except psycopg.Error:
+            connection.exec_driver_sql(
+                begin, execution_options={"no_parameters": True}
+            )  # the engine tells a lost connection from a wrong word
 
     return engine
+
+
+@lru_cache
+def _first_words(write: bool, org: str | None) -> str:
+    begin = "BEGIN" if write else "BEGIN READ ONLY"
+    return begin if org is None else f"{begin}; SET LOCAL app.org = {psycopg.sql.Literal(org).as_string()}"
 
 
 def _sqlite(url: str) -> Engine:

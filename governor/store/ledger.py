@@ -9,6 +9,7 @@ for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -26,12 +27,28 @@ from governor.ports import Signer
 from governor.store import sequencer
 from governor.store.build import producer
 from governor.store.log_end import log_end, noted_size
+from governor.store.log_head import Head, hold_head
 from governor.store.nodes import with_nodes
 from governor.store.rows.base import uuid7
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerWaiting
-from governor.store.sequencer import tree_size
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for a lock looks like a small step back
+
+
+@dataclass(slots=True)
+class Appended:
+    """An entry as its writer knows it. `idx` is None until the sequencer gave it its place, which is before its action is over."""
+
+    org_id: str
+    id: str
+    type: str
+    stream: str
+    stream_seq: int
+    idem: str
+    leaf: bytes
+    leaf_hash: bytes
+    recorded_at: datetime
+    idx: int
 
 
 def append(
@@ -43,7 +60,7 @@ def append(
     *,
     kept: str = "",
     unbroken: Callable[[Session], None] = lambda _: None,
-) -> LedgerEntry:
+) -> Appended:
     """Write one entry inside the caller's transaction.
 
     Its `idx` is None until the sequencer placed it: after the commit (Postgres), or at once where the caller is alone (always so on SQLite).
@@ -60,7 +77,7 @@ def append(
     return _write(session, org_id, draft, max(recorded_at, last), head, producer_signer)
 
 
-def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, head: Row[Any], signer: Signer) -> LedgerEntry:
+def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, head: Row[Any], signer: Signer) -> Appended:
     disclosures = [disclose(name, value) for name, value in sorted(draft.personal.items())]
     entry = Entry.build(
         draft,
@@ -89,19 +106,16 @@ def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: dateti
             {"org_id": org_id, "digest": one.digest, "entry_id": entry.id, "name": one.name, "disclosure": one.text} for one in disclosures
         ]
         session.connection().execute(insert(LedgerDisclosure), shown)
-    placed = sequencer.place(session, org_id, sequencer.waiting(session, org_id)) if sequencer.is_alone(session) else {}
-    return LedgerEntry(**{**said, "idx": placed.get(entry.id)})
+    placed = sequencer.place(session, org_id) if sequencer.is_alone(session) else {}
+    return Appended(**said | {"idx": placed.get(entry.id)})
 
 
-def _known(session: Session, org_id: str, entry_id: str) -> LedgerEntry:
+def _known(session: Session, org_id: str, entry_id: str) -> Appended:
     """The entry that the same wish made before, wherever it stands by now."""
-    held = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.id == entry_id)).first()
-    if held is not None:
-        return held
     waits = session.exec(select(LedgerWaiting).where(LedgerWaiting.org_id == org_id, LedgerWaiting.id == entry_id)).first()
-    if waits is None:  # it was placed between the two questions
-        return entry_by_id(session, org_id, entry_id)
-    return LedgerEntry(**{**waits.model_dump(exclude={"seq"}), "idx": None})
+    if waits is not None:
+        return Appended(**waits.model_dump(exclude={"seq"}) | {"idx": None})
+    return Appended(**entry_by_id(session, org_id, entry_id).model_dump())
 
 
 def _anomaly(clock: datetime, last: datetime) -> EntryDraft:
@@ -128,50 +142,48 @@ def sign_checkpoint(
     origin: str,
     now: datetime,
     *,
+    head: Head | None = None,
     cosign: Callable[[str], str] = lambda _: "",
     successor: Signer | None = None,
     key: VerifierKey | None = None,
 ) -> LedgerCheckpoint | None:
     """Sign the committed tree, in a transaction of its own, after the entries committed; `cosign` adds lines. None when the log is empty.
 
-    While a key is being replaced its `successor` signs too; `key` knows the keys that the signer's replaced.
+    `head` where the caller holds it already. While a key is being replaced its `successor` signs too; `key` knows the keys that the signer's replaced.
 
     Raises IntegrityError when the tree is not the last signed one with entries added: signing on would be equivocation.
     """
-    sequencer.hold(session, org_id)
-    size = tree_size(session, org_id)
-    last = latest_checkpoint(session, org_id)
-    signed = 0 if last is None else _signed_size(last, size, key or VerifierKey(origin, 1, signer.public_key))
+    head = head or hold_head(session, org_id)
+    size, signed = head.size, head.signed
+    if signed:
+        _check_signed(head, key or VerifierKey(origin, 1, signer.public_key))
     found, proof = with_nodes(
         session, org_id, lambda reader: (merkle.root(reader, size), merkle.consistency_proof(reader, signed, size) if signed else [])
     )
-    if last is not None:
-        merkle.verify_consistency(signed, size, last.root, found, proof)
+    if signed:
+        merkle.verify_consistency(signed, size, head.root, found, proof)
     if size == signed:
-        return last
+        return latest_checkpoint(session, org_id)
     said = Checkpoint(origin, size, found).text
-    note = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None])
-    row = LedgerCheckpoint(org_id=org_id, size=size, root=found, note=note + cosign(said), created_at=now)
+    note = sign_note(said, [(origin, one) for one in (signer, successor) if one is not None]) + cosign(said)
+    made: dict[str, Any] = {"org_id": org_id, "size": size, "root": found, "note": note, "created_at": now}
     with sequencer.as_sequencer(session):
-        session.add(row)
-        session.flush()
-    return row
+        session.connection().execute(insert(LedgerCheckpoint), made)
+    return LedgerCheckpoint(**made)
 
 
-def _signed_size(last: LedgerCheckpoint, size: int, key: VerifierKey) -> int:
-    """Size of the last signed tree, which this one of `size` may go on from."""
-    signed = parse_checkpoint(parse_note(last.note).text)
+def _check_signed(head: Head, key: VerifierKey) -> None:
+    """Whether the tree may go on from its last signed state."""
+    signed = parse_checkpoint(parse_note(head.note).text)
     if signed.origin != key.name and key.incarnation(signed.origin) is None:
         raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
-    if (signed.size, signed.root) != (last.size, last.root):
-        raise IntegrityError(f"the stored checkpoint of size {last.size} is not what its note says")
-    if parse_note(last.note).signed_by(key) is False:
-        raise IntegrityError(f"the stored checkpoint of size {last.size} is not signed by this log key")
-    if size < last.size:
-        raise IntegrityError(
-            f"the log has {size} entries, but {last.size} were signed", hint="the database was restored or truncated; see docs/ledger.md"
-        )
-    return last.size
+    if (signed.size, signed.root) != (head.signed, head.root):
+        raise IntegrityError(f"the stored checkpoint of size {head.signed} is not what its note says")
+    if parse_note(head.note).signed_by(key) is False:
+        raise IntegrityError(f"the stored checkpoint of size {head.signed} is not signed by this log key")
+    if head.size < head.signed:
+        lost = f"the log has {head.size} entries, but {head.signed} were signed"
+        raise IntegrityError(lost, hint="the database was restored or truncated; see docs/ledger.md")
 
 
 def latest_checkpoint(session: Session, org_id: str) -> LedgerCheckpoint | None:

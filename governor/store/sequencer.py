@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, literal, select, text
+from sqlalchemy import DateTime, bindparam, delete, func, insert, literal, select, text
 from sqlmodel import Session, col
 
 from governor.store.database import Database
@@ -31,12 +32,14 @@ _DRAIN: Final = text(f"SELECT pg_advisory_lock({_APPEND}), pg_advisory_unlock({_
 _SAID: Final = ("org_id", "id", "type", "stream", "stream_seq", "idem", "leaf", "leaf_hash", "recorded_at")
 _WAIT: Final = insert(LedgerWaiting)
 _WAIT_POSTGRES: Final = f"INSERT INTO ledgerwaiting ({', '.join(_SAID)}) VALUES ({', '.join(f'%({name})s' for name in _SAID)})"
+_NEWEST: Final = select(func.max(LedgerWaiting.recorded_at)).where(col(LedgerWaiting.org_id) == bindparam("org"))
 _MOVE_POSTGRES: Final = text(
-    "WITH moved AS (DELETE FROM ledgerwaiting w USING unnest(CAST(:seqs AS int[])) WITH ORDINALITY AS due (seq, nth) "
-    f"WHERE w.org_id = :org AND w.seq = due.seq RETURNING due.nth, {', '.join(f'w.{name}' for name in _SAID)}) "
-    f"INSERT INTO ledgerentry ({', '.join(_SAID)}, idx) SELECT {', '.join(_SAID)}, :before + nth FROM moved"
-)
-_MOST_IDS: Final = 5_000  # below the bound parameters of one statement
+    "WITH due AS MATERIALIZED (SELECT seq, row_number() OVER (ORDER BY recorded_at, seq) AS nth FROM ledgerwaiting "
+    "WHERE org_id = :org AND recorded_at <= coalesce(:until, 'infinity')), "
+    f"moved AS (DELETE FROM ledgerwaiting w USING due WHERE w.org_id = :org AND w.seq = due.seq RETURNING due.nth, {', '.join(f'w.{name}' for name in _SAID)}) "
+    f"INSERT INTO ledgerentry ({', '.join(_SAID)}, idx) SELECT {', '.join(_SAID)}, nth + "
+    "coalesce((SELECT idx FROM ledgerentry WHERE org_id = :org ORDER BY idx DESC LIMIT 1), -1) FROM moved RETURNING id, idx, leaf_hash"
+).bindparams(bindparam("until", type_=DateTime(timezone=True)))
 
 
 def wait(session: Session, said: dict[str, Any]) -> None:
@@ -62,7 +65,7 @@ def alone(session: Session, org_id: str) -> None:
     if on_postgres(session):
         session.connection().execute(_CLOSE, {"org": org_id})
     session.info[_ALONE] = True
-    place(session, org_id, waiting(session, org_id))
+    place(session, org_id)
 
 
 def is_alone(session: Session) -> bool:
@@ -70,35 +73,25 @@ def is_alone(session: Session) -> bool:
 
 
 def settle(rows: Database) -> dict[str, int]:
-    """Give every committed entry that waits its place, in a transaction of its own. id -> index of those it placed."""
+    """Give every committed entry that waits its place, in a transaction of its own. id -> index of those it placed.
+
+    All that waits up to the newest time that is seen, once all who had begun to append have ended: whoever begins later takes no earlier time,
+    so nobody can still come in between, and they go on while these are placed.
+    """
     if rows.embedded:
         return {}
     with rows.session(write=True) as session:
         hold(session, rows.org)
-        return place(session, rows.org, _drained(session, rows.org)) if count_waiting(session, rows.org) else {}
-
-
-def _drained(session: Session, org_id: str) -> Sequence[Any]:
-    """What waits up to the newest time that was seen, once all who had begun to append have ended.
-
-    Whoever begins later takes no earlier time, so nobody can still come in between; they go on while these are placed.
-    """
-    connection = session.connection()
-    newest = connection.execute(select(func.max(LedgerWaiting.recorded_at)).where(col(LedgerWaiting.org_id) == org_id)).scalar_one()
-    try:
-        connection.execute(_DRAIN, {"org": org_id})
-    except BaseException:
-        connection.invalidate()  # this lock is the connection's, not the transaction's: neither may outlive a failure
-        raise
-    return waiting(session, org_id, until=newest)
-
-
-def waiting(session: Session, org_id: str, until: datetime | None = None) -> Sequence[Any]:
-    """(seq, id, leaf_hash) in the order in which they are placed."""
-    mine = select(col(LedgerWaiting.seq), col(LedgerWaiting.id), col(LedgerWaiting.leaf_hash)).where(col(LedgerWaiting.org_id) == org_id)
-    if until is not None:
-        mine = mine.where(col(LedgerWaiting.recorded_at) <= until)
-    return session.connection().execute(mine.order_by(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq))).all()
+        connection = session.connection()
+        newest = connection.execute(_NEWEST, {"org": rows.org}).scalar()
+        if newest is None:
+            return {}
+        try:
+            connection.execute(_DRAIN, {"org": rows.org})
+        except BaseException:
+            connection.invalidate()  # this lock is the connection's, not the transaction's: neither may outlive a failure
+            raise
+        return place(session, rows.org, until=newest)
 
 
 def count_waiting(session: Session, org_id: str) -> int:
@@ -116,15 +109,13 @@ def tree_size(session: Session, org_id: str) -> int:
     return 0 if found is None else found + 1
 
 
-def place(session: Session, org_id: str, rows: Sequence[Any]) -> dict[str, int]:
-    """Move waiting rows to the end of the log, in their order. id -> index. The caller holds the head."""
-    size = tree_size(session, org_id) if rows else 0
-    if rows:
-        with as_sequencer(session):
-            for begin in range(0, len(rows), _MOST_IDS):
-                _move(session, org_id, [row.seq for row in rows[begin : begin + _MOST_IDS]], size + begin)
-            grow(session, org_id, size, [bytes(row.leaf_hash) for row in rows])
-    return {row.id: size + number for number, row in enumerate(rows)}
+def place(session: Session, org_id: str, until: datetime | None = None) -> dict[str, int]:
+    """Move what waits (no later than `until`) to the end of the log, in the order of its time. id -> index. The caller holds the head."""
+    with as_sequencer(session):
+        moved = _moved(session, org_id, until)
+        if moved:
+            grow(session, org_id, moved[0].idx, [bytes(row.leaf_hash) for row in moved])
+    return {row.id: row.idx for row in moved}
 
 
 @contextmanager
@@ -142,15 +133,15 @@ def as_sequencer(session: Session) -> Iterator[None]:
     connection.exec_driver_sql("RESET ROLE")
 
 
-def _move(session: Session, org_id: str, seqs: list[int], first: int) -> None:
-    """Rows `seqs` get the indices from `first` on. On Postgres each row is found once: it is taken out and written in one statement."""
+def _moved(session: Session, org_id: str, until: datetime | None) -> Sequence[Any]:
+    """(id, idx, leaf_hash) in the order of the log. On Postgres each row is found once: it is taken out and written in one statement."""
     connection = session.connection()
     if on_postgres(session):
-        connection.execute(_MOVE_POSTGRES, {"org": org_id, "seqs": seqs, "before": first - 1})
-        return
-    some = col(LedgerWaiting.seq).in_(seqs)
+        return sorted(connection.execute(_MOVE_POSTGRES, {"org": org_id, "until": until}), key=itemgetter(1))
+    size, mine = tree_size(session, org_id), col(LedgerWaiting.org_id) == org_id  # its one writer places all that waits
     order = func.row_number().over(order_by=(col(LedgerWaiting.recorded_at), col(LedgerWaiting.seq)))
     entry = [col(getattr(LedgerWaiting, name)) for name in _SAID]
-    moved = select(*entry, (literal(first - 1) + order).label("idx")).where(col(LedgerWaiting.org_id) == org_id, some)
-    connection.execute(insert(LedgerEntry).from_select([*_SAID, "idx"], moved))
-    connection.execute(delete(LedgerWaiting).where(col(LedgerWaiting.org_id) == org_id, some))
+    connection.execute(insert(LedgerEntry).from_select([*_SAID, "idx"], select(*entry, literal(size - 1) + order).where(mine)))
+    connection.execute(delete(LedgerWaiting).where(mine))
+    placed = select(col(LedgerEntry.id), col(LedgerEntry.idx), col(LedgerEntry.leaf_hash)).where(col(LedgerEntry.org_id) == org_id)
+    return connection.execute(placed.where(col(LedgerEntry.idx) >= size).order_by(col(LedgerEntry.idx))).all()

@@ -16,8 +16,8 @@ from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ports import Signer
 from governor.store import ledger, sequencer
+from governor.store.ledger import Appended
 from governor.store.rows.jobs import Job
-from governor.store.rows.ledger import LedgerEntry
 
 
 class Transaction:
@@ -36,13 +36,13 @@ class Transaction:
         self.session = session
         self.org = org
         self.now = now
-        self.entry: LedgerEntry | None = None
+        self.entry: Appended | None = None
         self.jobs: list[str] = []
         self._producer = producer
         self._kept = kept
         self._unbroken = unbroken
 
-    def append(self, draft: EntryDraft) -> LedgerEntry:
+    def append(self, draft: EntryDraft) -> Appended:
         """Append one ledger entry; the same `idem` returns the entry that is already there. Its `idx` is known once the action is sealed.
 
         Raises IntegrityError on a ledger that cannot be signed.

@@ -136,7 +136,7 @@ def test_sealing_many_waiting_entries(settings: Any, tmp_path: Path) -> None:
     start = time.perf_counter()
     if ctx.rows.embedded:
         with ctx.rows.session(write=True) as session:
-            sequencer.place(session, ctx.org, sequencer.waiting(session, ctx.org))
+            sequencer.place(session, ctx.org)
         ctx.seal()
     else:
         assert len(ctx.seal()) == WAITING
