@@ -7,6 +7,7 @@ blocks exactly when the close would refuse.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,11 +18,10 @@ from governor.actions.correct import statement_lines
 from governor.actions.dispute_line import list_disputes
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
-from governor.actions.period_way import period_way
+from governor.actions.period_way import month_end, period_way
 from governor.actions.reopen_period import request, versions
 from governor.actions.show_allocation import show_allocation
-from governor.actions.sign_close import described, newest_reconciliation, signature, steps, unreconciled, version_of
-from governor.store.rows.periods import Period
+from governor.actions.sign_close import described, unreconciled
 
 FINANCE: Final = "finance or admin"
 
@@ -31,16 +31,12 @@ def close_checklist(ctx: Context, month: str) -> dict[str, Any]:
     frame = month_frame(ctx, month)
     found = month_status(ctx, month)
     policy = catalog_as_of(ctx).organization.month_end
+    ends = month_end(ctx, month)
+    period, version, done, signed, bill, closed = ends.period, ends.version, ends.steps, ends.signed, ends.bill, ends.closed
     with ctx.rows.session() as session:
-        period = session.get(Period, (ctx.org, month))
-        version = version_of(session, ctx.org, month)
-        done = steps(session, ctx.org, month, version)
-        signed = signature(session, ctx.org, month, version)
-        bill = newest_reconciliation(session, ctx.org, month)
         asked = request(session, ctx.org, month, version)
-        lines = len(statement_lines(session, ctx.org, month)) if period and period.state == "closed" else 0
-    closed = period is not None and period.state == "closed"
-    place = period_way(ctx, month)
+        lines = len(statement_lines(session, ctx.org, month)) if closed else 0
+    place = period_way(ctx, month, ends)
     disputes = list_disputes(ctx, month)
     items = [
         _over(frame, ctx.now()),
@@ -131,7 +127,7 @@ def _shared(found: dict[str, Any]) -> dict[str, str]:
     return item("Shared costs are shared out", "done", f"{Decimal(found['total']):.2f} USD by {len(found['rules'])} rules", FINANCE, link)
 
 
-def _accrued(done: list[Any], *, closed: bool) -> dict[str, str]:
+def _accrued(done: Sequence[Any], *, closed: bool) -> dict[str, str]:
     made = next((described(one) for one in reversed(done) if one.step == "soft_close"), None)
     if made is None:
         return item(

@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from governor.actions.accruals import accrual_document
@@ -118,14 +119,12 @@ def sealed_document(ctx: Context, month: str) -> dict[str, Any]:
 
 def formats_known() -> dict[str, str]:
     """Format -> its mapping file; empty for FOCUS."""
-    module = importlib.import_module(_point().value.split(":")[0])
-    return cast(dict[str, str], module.formats())
+    return cast(dict[str, str], _module().formats())
 
 
 def formats_described() -> dict[str, Format]:
     """Format -> what it is, in the words of its mapping file."""
-    module = importlib.import_module(_point().value.split(":")[0])
-    return cast(dict[str, Format], module.described())
+    return cast(dict[str, Format], _module().described())
 
 
 def start_mapping(name: str, cost_centers: Sequence[str]) -> str:
@@ -133,8 +132,7 @@ def start_mapping(name: str, cost_centers: Sequence[str]) -> str:
     known = [one for one, text in formats_known().items() if text]
     if name not in known:
         raise Invalid(f"no mapping file {name!r} is shipped", hint=f"one of {', '.join(known)}")
-    module = importlib.import_module(_point().value.split(":")[0])
-    return cast(str, module.start(name, cost_centers))
+    return cast(str, _module().start(name, cost_centers))
 
 
 def cost_centers_of(ctx: Context, month: str) -> list[str]:
@@ -149,6 +147,10 @@ def cost_centers_of(ctx: Context, month: str) -> list[str]:
 
 def printer() -> MonthPrinter:
     return cast(MonthPrinter, _point().load())
+
+
+def _module() -> ModuleType:
+    return importlib.import_module(_point().value.split(":")[0])
 
 
 def _point() -> importlib.metadata.EntryPoint:

@@ -6,6 +6,8 @@ Invariants: reads only; exactly one stage holds; a comparison with bills made be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +18,8 @@ from governor.actions.reopen_period import versions
 from governor.actions.sign_close import AWAITING, described, newest_reconciliation, signature, steps, version_of
 from governor.chargeback.period import month_bounds
 from governor.ledger.canonical import timestamp
-from governor.store.rows.periods import Period
+from governor.store.rows.bills import Reconciliation
+from governor.store.rows.periods import Period, PeriodStep
 
 NAMES: Final = {
     "open": "open",
@@ -30,17 +33,42 @@ NAMES: Final = {
 BEGUN: Final = {"ahead": "the month has not begun", "running": "calls come in", "over": "the month is over; late calls may come"}
 
 
-def period_way(ctx: Context, month: str) -> dict[str, Any]:
-    """{"stage","version","ahead","way"}; ahead: the month has not begun; a step of the way is {"name","state","text","at","by"}, state done | now | ahead | skipped."""
+@dataclass(frozen=True)
+class MonthEnd:
+    """What is on record about the end of a month: its period, the version that is open or closed last, its steps and signature, the newest comparison with bills."""
+
+    period: Period | None
+    version: int
+    steps: Sequence[PeriodStep]
+    signed: PeriodStep | None
+    bill: Reconciliation | None
+
+    @property
+    def closed(self) -> bool:
+        return self.period is not None and self.period.state == "closed"
+
+
+def month_end(ctx: Context, month: str) -> MonthEnd:
     with ctx.rows.session() as session:
-        period = session.get(Period, (ctx.org, month))
         version = version_of(session, ctx.org, month)
-        done = steps(session, ctx.org, month, version)
-        signed = signature(session, ctx.org, month, version)
-        bill = newest_reconciliation(session, ctx.org, month)
+        return MonthEnd(
+            session.get(Period, (ctx.org, month)),
+            version,
+            steps(session, ctx.org, month, version),
+            signature(session, ctx.org, month, version),
+            newest_reconciliation(session, ctx.org, month),
+        )
+
+
+def period_way(ctx: Context, month: str, found: MonthEnd | None = None) -> dict[str, Any]:
+    """{"stage","version","ahead","way"}; ahead: the month has not begun; a step of the way is {"name","state","text","at","by"}, state done | now | ahead | skipped.
+
+    `found` where the caller has read it.
+    """
+    found = found or month_end(ctx, month)
+    period, version, signed, bill, closed = found.period, found.version, found.signed, found.bill, found.closed
     before = versions(ctx, month)
-    closed = period is not None and period.state == "closed"
-    soft = next((described(one) for one in reversed(done) if one.step == SOFT_CLOSE), None)
+    soft = next((described(one) for one in reversed(found.steps) if one.step == SOFT_CLOSE), None)
     since = datetime.fromisoformat(before[-1]["reopened_at"]) if before else None
     compared = bill if bill is not None and (since is None or bill.created_at >= since) else None
     reconciled = compared is not None and compared.status == "reconciled"
