@@ -42,6 +42,9 @@ from governor.calls import CALL_SCHEMA
 from governor.ports import ReadOptions
 
 _BLANKS: Final = "' ' || chr(9) || chr(10) || chr(13)"
+_OWN_ID: Final = (
+    "CASE WHEN contains(native_id, '_cache_hit') THEN regexp_replace(native_id, '_cache_hit[0-9.eE+-]*$', '') ELSE native_id END"
+)
 
 
 def _parsed(form: str, content: bool) -> str:
@@ -63,9 +66,8 @@ def _parsed(form: str, content: bool) -> str:
     return f"""
     structs AS (SELECT uri, row, position, fault, payload_sha256, line,
         CASE WHEN fault IS NULL THEN TRY(json_transform(line, {spec(shape)})) END AS r FROM records),
-    judgeable AS (SELECT * EXCLUDE line, CASE WHEN r IS NOT NULL THEN true ELSE coalesce(json_valid(line), false) END AS valid,
-        starts_with(ltrim(line, {_BLANKS}), '{{') AS is_object FROM structs),
-    parsed AS (SELECT *, {metadata} AS m, {frame} AS p FROM judgeable)"""
+    parsed AS (SELECT * EXCLUDE line, CASE WHEN r IS NOT NULL THEN true ELSE coalesce(json_valid(line), false) END AS valid,
+        CASE WHEN starts_with(line, '{{') THEN true ELSE starts_with(ltrim(line, {_BLANKS}), '{{') END AS is_object, {metadata} AS m, {frame} AS p FROM structs)"""
 
 
 def _facts(form: str, content: bool) -> str:
@@ -74,25 +76,36 @@ def _facts(form: str, content: bool) -> str:
     return ", ".join(f"{forms[column]} AS {name}" for name, forms in names.items())
 
 
-_CHECKED: Final = f"""
-    usages AS (SELECT *, json_transform(usage_json, {spec(USAGE)}) AS u,
+_PREFIX: Final = "CASE WHEN contains(model, '/') THEN split_part(model, '/', 1) END"
+_PROVIDER: Final = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "nullif(lower(provider_text), '')")},
+    {choose(_PREFIX, PROVIDERS, "NULL")})"""
+# Few steps, each of many columns: a step costs the engine a microsecond for every column of every 2,048 rows that passes through it.
+_STEPS: Final = f"""
+    read AS (SELECT *, json_transform(usage_json, {spec(USAGE)}) AS u,
         lower(cache_text) = 'true' OR contains(native_id, '_cache_hit') AS is_hit,
         status_text = 'success' AS is_ok,
         status_text = 'success' AND (coalesce(prompt_text, '0') <> '0' OR coalesce(completion_text, '0') <> '0') AS is_counted,
-        nullif(nullif(regexp_replace(native_id, '_cache_hit[0-9.eE+-]*$', ''), ''), 'None') AS base_id FROM facts),
+        nullif(nullif({_OWN_ID}, ''), 'None') AS base_id,
+        {whole("prompt_text")} AS prompt_n, {whole("completion_text")} AS completion_n,
+        {seconds("start_text")} AS start_at, {seconds("end_text")} AS end_at, {seconds("first_text")} AS first_at, {money("cost_text")} AS cost_n,
+        {members("key_meta")} AS key_members, {members("requester_meta")} AS requester_members, {members("spend_meta")} AS spend_members,
+        list_filter(from_json(tags_json, '["VARCHAR"]'), lambda t: t IS NOT NULL AND NOT starts_with(t, 'User-Agent:')) AS tags,
+        {_PROVIDER} AS provider_name FROM facts),
     named AS (SELECT *, coalesce(nullif(call_id, ''), CASE WHEN regexp_full_match(base_id, '[0-9a-f-]{{36}}') THEN base_id END) AS call,
-        CASE WHEN is_counted THEN prompt_text ELSE u.prompt_tokens END AS input_text,
-        CASE WHEN is_counted THEN completion_text ELSE u.completion_tokens END AS output_text,
         CASE WHEN is_counted THEN total_text ELSE u.total_tokens END AS sum_text,
         coalesce(u.prompt_tokens_details.cached_tokens, u.cache_read_input_tokens) AS read_text,
         coalesce(u.cache_creation_input_tokens, u.prompt_tokens_details.cache_creation_tokens,
             u.prompt_tokens_details.cache_write_tokens) AS write_text,
-        u.completion_tokens_details.reasoning_tokens AS reasoning_text FROM usages),
-    counted AS (SELECT *, {whole("input_text")} AS input_n, {whole("output_text")} AS output_n,
+        u.completion_tokens_details.reasoning_tokens AS reasoning_text,
+        {whole("u.prompt_tokens")} AS usage_prompt_n, {whole("u.completion_tokens")} AS usage_completion_n,
+        list_reverse(list_concat({kept("key_members", "key.")},
+            {kept("list_concat(key_members, requester_members, spend_members)")})) AS entries FROM read),
+    counted AS (SELECT *, CASE WHEN is_counted THEN prompt_n ELSE usage_prompt_n END AS input_n,
+        CASE WHEN is_counted THEN completion_n ELSE usage_completion_n END AS output_n,
         {whole("sum_text")} AS total_n, {whole("read_text")} AS read_n, {whole("write_text")} AS write_n,
-        {whole("reasoning_text")} AS reasoning_n, {seconds("start_text")} AS start_at, {seconds("end_text")} AS end_at,
-        {seconds("first_text")} AS first_at, {money("cost_text")} AS cost_n,
-        CASE WHEN base_id <> call THEN base_id WHEN call IS NULL THEN base_id END AS response_id FROM named),
+        {whole("reasoning_text")} AS reasoning_n,
+        CASE WHEN base_id <> call THEN base_id WHEN call IS NULL THEN base_id END AS response_id,
+        list_transform(entries, lambda e: e.k) AS entry_names FROM named),
     judged AS (SELECT *, CASE
         WHEN fault IS NOT NULL THEN fault
         WHEN NOT valid THEN 'invalid_json: the record is not valid JSON'
@@ -100,48 +113,28 @@ _CHECKED: Final = f"""
         WHEN base_id IS NULL AND call IS NULL THEN 'missing_id: neither an id nor a litellm_call_id'
         WHEN start_at IS NULL THEN 'bad_time: startTime is missing or is no time'
         WHEN start_at < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_at) >= getvariable('latest') THEN 'bad_time: startTime is out of range'
-        WHEN (input_text IS NOT NULL AND input_n IS NULL) OR (output_text IS NOT NULL AND output_n IS NULL)
-            OR (prompt_text IS NOT NULL AND {whole("prompt_text")} IS NULL)
-            OR (completion_text IS NOT NULL AND {whole("completion_text")} IS NULL)
+        WHEN (prompt_text IS NOT NULL AND prompt_n IS NULL) OR (completion_text IS NOT NULL AND completion_n IS NULL)
+            OR (u.prompt_tokens IS NOT NULL AND usage_prompt_n IS NULL) OR (u.completion_tokens IS NOT NULL AND usage_completion_n IS NULL)
             OR (read_text IS NOT NULL AND read_n IS NULL) OR (write_text IS NOT NULL AND write_n IS NULL)
-            OR (u.prompt_tokens IS NOT NULL AND {whole("u.prompt_tokens")} IS NULL)
-            OR (u.completion_tokens IS NOT NULL AND {whole("u.completion_tokens")} IS NULL)
             OR (reasoning_text IS NOT NULL AND reasoning_n IS NULL) THEN 'bad_tokens: a token count is no whole number'
-        WHEN least(input_n, output_n, read_n, write_n, reasoning_n, {whole("prompt_text")}, {whole("completion_text")},
-            {whole("u.prompt_tokens")}, {whole("u.completion_tokens")}) < 0
+        WHEN least(read_n, write_n, reasoning_n, prompt_n, completion_n, usage_prompt_n, usage_completion_n) < 0
             THEN 'negative_tokens: a token count is below zero'
         WHEN cost_text IS NOT NULL AND cost_n IS NULL THEN 'bad_cost: the cost is no number'
         WHEN cost_n < 0 THEN 'negative_cost: the cost is below zero'
-        END AS reason FROM counted)"""
-
-_RATED: Final = f"""
-    used AS (SELECT *, coalesce(input_n, 0) + coalesce(output_n, 0) + coalesce(total_n, 0) > 0 AS has_usage,
+        END AS reason,
+        coalesce(input_n, 0) + coalesce(output_n, 0) + coalesce(total_n, 0) > 0 AS has_usage,
         coalesce(read_n, 0) + coalesce(write_n, 0) > input_n AS cache_apart,
-        reasoning_n > output_n OR (reasoning_n > 0 AND total_n = input_n + output_n + reasoning_n) AS reasoning_apart
-        FROM judged),
-    listed AS (SELECT *, {members("key_meta")} AS key_members, {members("requester_meta")} AS requester_members,
-        {members("spend_meta")} AS spend_members FROM used),
-    merged AS (SELECT *, list_reverse(list_concat({kept("key_members", "key.")},
-        {kept("list_concat(key_members, requester_members, spend_members)")})) AS entries FROM listed),
-    named_entries AS (SELECT *, list_transform(entries, lambda e: e.k) AS entry_names FROM merged),
-    claimed AS (SELECT *, {unique_map("entries", "entry_names")} AS metadata,
-        list_filter(from_json(tags_json, '["VARCHAR"]'), lambda t: t IS NOT NULL AND NOT starts_with(t, 'User-Agent:')) AS tags
-        FROM named_entries),
-    rated AS (SELECT *,
+        reasoning_n > output_n OR (reasoning_n > 0 AND total_n = input_n + output_n + reasoning_n) AS reasoning_apart,
+        {unique_map("entries", "entry_names")} AS metadata,
+        epoch_us(start_at)::VARCHAR || CASE WHEN is_ok THEN '' ELSE '-' || coalesce(epoch_us(end_at)::VARCHAR, '') END AS span_us FROM counted),
+    keyed AS (SELECT *,
         CASE WHEN has_usage THEN input_n + CASE WHEN cache_apart THEN coalesce(read_n, 0) + coalesce(write_n, 0) ELSE 0 END END AS input_total,
         CASE WHEN has_usage THEN output_n + CASE WHEN reasoning_apart THEN reasoning_n ELSE 0 END END AS output_total,
         cost_n = 0 AND is_ok AND NOT coalesce(is_hit, false) AND has_usage AS unpriced,
         list_contains(map_keys(metadata), 'governor-shadow-run') OR list_contains(map_keys(metadata), 'governor_shadow_run')
-            OR len(list_filter(tags, lambda t: starts_with(t, 'governor-shadow-run'))) > 0 AS is_shadow FROM claimed)"""
-
-_PREFIX: Final = "CASE WHEN contains(model, '/') THEN split_part(model, '/', 1) END"
-_PROVIDER: Final = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "nullif(lower(provider_text), '')")},
-    {choose(_PREFIX, PROVIDERS, "NULL")})"""
-_IDENTIFIED: Final = f"""
-    identified AS (SELECT *, {_PROVIDER} AS provider_name,
-        epoch_us(start_at)::VARCHAR || CASE WHEN is_ok THEN '' ELSE '-' || coalesce(epoch_us(end_at)::VARCHAR, '') END AS span_us FROM rated),
-    keyed AS (SELECT *, CASE WHEN response_id IS NULL AND getvariable('kind') <> 'litellm.spend_logs' THEN coalesce(native_id, call) || '@' || span_us
-        ELSE native_id END AS source_record_id FROM identified)"""
+            OR len(list_filter(tags, lambda t: starts_with(t, 'governor-shadow-run'))) > 0 AS is_shadow,
+        CASE WHEN response_id IS NULL AND getvariable('kind') <> 'litellm.spend_logs' THEN coalesce(native_id, call) || '@' || span_us
+            ELSE native_id END AS source_record_id FROM judged)"""
 
 
 def calls_query(form: str, columns: list[str], *, content: bool) -> str:
@@ -155,7 +148,7 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     expressions["record_id"] = "sha256(concat_ws(chr(10), getvariable('kind'), source_record_id, coalesce(call, ''), '0'))"
     selected = ", ".join(f"{expressions[name]} AS {name}" for name in columns if name in expressions)
     facts = f"facts AS (SELECT uri, row, position, fault, valid, is_object, payload_sha256, {_facts(form, content)} FROM parsed)"
-    steps = [_parsed(form, content), facts, _CHECKED, _RATED, _IDENTIFIED] + ([BODIES] if content else [])
+    steps = [_parsed(form, content), facts, _STEPS] + ([BODIES] if content else [])
     bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
     return f"WITH {', '.join(steps)} SELECT {selected}, uri, row, position, reason, {bodies} FROM {'written' if content else 'keyed'}"
 
