@@ -116,7 +116,7 @@ def load(ctx: Context, run_id: str) -> Table:
     table: Table = defaultdict(dict)
     query = select(*STORED).where(col(ReplayResult.org_id) == ctx.org, col(ReplayResult.run_id) == run_id)
     with ctx.rows.session() as session:
-        for row in map(Stored._make, session.connection().execute(query)):
+        for row in map(Stored._make, session.connection().execute(query).all()):
             table[row.position][row.arm] = parse(row)
     return table
 
@@ -274,6 +274,6 @@ def rows_of(session: Session, run_id: str, positions: Iterable[int], arms: Itera
     found: dict[tuple[int, str], Stored] = {}
     for at in range(0, len(wanted), 500):
         values = {"run": run_id, "positions": wanted[at : at + 500], **({} if arms is None else {"arms": sorted(arms)})}
-        read = session.connection().execute(ROWS if arms is None else ROWS_OF_ARMS, values)
+        read = session.connection().execute(ROWS if arms is None else ROWS_OF_ARMS, values).all()
         found.update({(row.position, row.arm): row for row in map(Stored._make, read)})
     return found

@@ -18,7 +18,7 @@ from typing import Final
 from governor.ports import ModelReply, ModelRequest
 
 LEAST_AHEAD: Final = 2  # requests taken per connection: one in flight, one ready when it comes back
-MOST_AHEAD: Final = 16  # where the caller is too late with two, because calls are fast or it has much to write down
+MOST_AHEAD: Final = 32  # where the caller is too late with two, because calls are fast or it has much to write down
 LINGER_S: Final = 0.1  # answers of so long are handed over together, so that a fast endpoint does not cost a transaction each
 Answer = tuple[ModelRequest, ModelReply]
 Call = Callable[[ModelRequest], Awaitable[ModelReply]]
@@ -37,6 +37,7 @@ class CallLine:
         self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drive: asyncio.Task[None] | None = None
+        self._idle = True
         self._wake = asyncio.Event()  # binds to the thread's loop when first waited for
 
     def run(self, requests: Iterable[ModelRequest]) -> Iterator[list[Answer]]:
@@ -72,7 +73,7 @@ class CallLine:
 
     def _give(self, request: ModelRequest | None) -> None:
         self._waiting.append(request)
-        if self._loop is not None:
+        if self._loop is not None and self._idle:
             with contextlib.suppress(RuntimeError):  # it closed meanwhile
                 self._loop.call_soon_threadsafe(self._wake.set)
 
@@ -135,5 +136,7 @@ class CallLine:
                     return
                 yield request
             self._wake.clear()
+            self._idle = True  # said before the last look: who gives after that look wakes us
             if not self._waiting:
                 await self._wake.wait()
+            self._idle = False
