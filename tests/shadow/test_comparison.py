@@ -57,6 +57,14 @@ def test_an_unknown_cost_of_the_candidate_is_over_the_ceiling() -> None:
 
 def test_pairs_survive_storage() -> None:
     pair = compare(
-        3, "r", facts(), facts("b"), limits=Limits(latency_us=1, cost_pico=1), costs=(10**14, None), aa={"error": 1}, aa_equal="no", spend_pico=7
+        3,
+        "r",
+        facts(),
+        facts("b"),
+        limits=Limits(latency_us=1, cost_pico=1),
+        costs=(10**14, None),
+        aa={"error": 1},
+        aa_equal="no",
+        spend_pico=7,
     )
     assert Pair.parse(pair.document()) == pair
