@@ -1,7 +1,8 @@
 """A home whose lake holds as many calls as asked for, made by DuckDB in the shape ingest leaves them: no JSON, no Python object per call.
 
 The demo's organization: twelve workflows of their own models and teams, twenty keys each, fallbacks, errors, calls that nobody owns or has a price for; each tenth
-row is another witness of the call before it, with its own source. Rows lie in the order of time, a million to an insert.
+row is another witness of the call before it, with its own source. Rows lie in the order of time. Many are written as files of the size that compaction
+leaves, which the lake then takes as its own: an insert into a table cut by month copies every wide row once more.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
+import duckdb
 import yaml
 
 from governor.actions.apply import apply
@@ -25,7 +29,9 @@ from governor.demo.workflows import SAMPLES, Sample
 from governor.settings import load_settings
 from governor.store.lake import Lake
 
-STEP = 1_000_000
+STEP = 2_500_000  # calls in a file of nearly 512 MB, where compaction stops
+FEW = 100_000  # fewer are inserted, as an ingest does
+Put = Callable[[duckdb.DuckDBPyConnection, Mapping[str, str], str], None]
 PASSWORD = "a long enough password"
 PEOPLE = ("admin@acme.example", "dana@acme.example", "finn@acme.example", "rae@acme.example")
 TWO_DOZEN = (*SAMPLES, *(replace(sample, id=f"{sample.id}-eu") for sample in SAMPLES))
@@ -45,7 +51,7 @@ def made_columns(samples: Sequence[Sample] = SAMPLES) -> dict[str, str]:
     witness = "i % 10 = 9"
     return {
         "record_id": "sha256(tag || i)",
-        "record_hash": "md5_number_lower(sha256(tag || i))",
+        "record_hash": "md5_number_lower(record_id)",
         "revision": "0::INTEGER",
         "raw_sha256": "sha256('raw' || tag || i)",
         "source_kind": f"CASE WHEN {witness} THEN 'litellm.generic_api' ELSE 'litellm.spend_logs' END",
@@ -101,20 +107,47 @@ def fill(
     other: Mapping[str, str] | None = None,
 ) -> None:
     """Spread `rows` over [start, end). Another `tag` makes other calls; `other`: columns that are not those of made_columns."""
-    columns = ", ".join(
-        f"{expression.replace('{{', '{').replace('}}', '}')} AS {name}"
-        for name, expression in (made_columns(samples) | dict(other or {})).items()
-    )
+    made = {
+        name: expression.replace("{{", "{").replace("}}", "}") for name, expression in (made_columns(samples) | dict(other or {})).items()
+    }
     span = (end - start) // timedelta(microseconds=1) // rows
     for first in range(0, rows, STEP):
-        places = (
-            f"CREATE OR REPLACE TEMP TABLE places AS FROM range({first}, {min(rows, first + STEP)}) t(i)"  # a table is read by all threads
-        )
-        sql = f"""INSERT INTO lake.calls BY NAME SELECT {columns} FROM (
-            SELECT i, (hash(i // 10, 7) % {len(samples)})::BIGINT AS w, '{tag}' AS tag, TIMESTAMPTZ '{start.isoformat()}' + to_microseconds(i * {span}) AS moment
-            FROM places)"""
-        lake._write(lambda connection, both=(places, sql): [connection.execute(one) for one in both])
-        told(min(rows, first + STEP))
+        past = min(rows, first + STEP)
+        source = f"""(SELECT i, (hash(i // 10, 7) % {len(samples)})::BIGINT AS w, '{tag}' AS tag,
+            TIMESTAMPTZ '{start.isoformat()}' + to_microseconds(i * {span}) AS moment FROM places)"""
+        ends = [start + place * timedelta(microseconds=span) for place in (first, past - 1)]
+        put = insert if past - first < FEW or month(ends[0]) != month(ends[1]) else partial(write_file, lake, *month(ends[0]))
+
+        def step(connection: duckdb.DuckDBPyConnection, first: int = first, past: int = past, put: Put = put, source: str = source) -> None:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE places AS FROM range({first}, {past}) t(i)")  # a table is read by all threads
+            put(connection, made, source)
+
+        lake._write(step)
+        told(past)
+
+
+def month(moment: datetime) -> tuple[int, int]:
+    return moment.year, moment.month
+
+
+def insert(connection: duckdb.DuckDBPyConnection, made: Mapping[str, str], source: str) -> None:
+    columns = ", ".join(f"{expression} AS {name}" for name, expression in made.items())
+    connection.execute(f"INSERT INTO lake.calls BY NAME SELECT {columns} FROM {source}")
+
+
+def write_file(lake: Lake, year: int, number: int, connection: duckdb.DuckDBPyConnection, made: Mapping[str, str], source: str) -> None:
+    """Every column of the table, at the place and in the types of the lake's own files; registered with the statistics of its footer."""
+    folder = Path(lake.place.data_path) / "main" / "calls" / f"year={year}" / f"month={number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"ducklake-{uuid4()}.parquet"
+    types = [row[:2] for row in connection.execute("DESCRIBE lake.calls").fetchall()]
+    columns = ", ".join(f"({made.get(name, 'NULL')})::{kind} AS {name}" for name, kind in types)
+    connection.execute(
+        "SET preserve_insertion_order = false"
+    )  # each thread takes its row group from `places` in turn: the order stays, row group by row group
+    connection.execute(f"COPY (SELECT {columns} FROM {source}) TO '{path}' (FORMAT parquet)")
+    connection.execute("RESET preserve_insertion_order")
+    connection.execute(f"CALL ducklake_add_data_files('lake', 'calls', '{path}', hive_partitioning => true)")
 
 
 @contextlib.contextmanager
