@@ -123,7 +123,7 @@ class Lake:
         *,
         snapshot: int | None = None,
         filled: bool = False,
-        grows: str = "",
+        grows: str | lake_slices.Meets = "",
         told: Callable[[], lake_slices.Told] = dict,
         **relations: pa.Table,
     ) -> pa.Table:
@@ -132,7 +132,8 @@ class Lake:
         The calls are as they were stored, or `filled` with what their other witnesses say.
 
         grows: a day to which a few calls came is not counted again, but `adds`, the answer of the new calls alone is put beside its earlier one, for the
-        caller to add up; or `hours`, only the hours that they came in are, by the answer's column `hour` (hours since 1970).
+        caller to add up; or `hours`, only the hours that they came in are, by the answer's column `hour` (hours since 1970); or Meets, only the keys that
+        came are, and their earlier answer is put beside it too, with sign -1.
 
         A column `epoch` that is `{epoch}` counts the `boundaries` at or before the call; a day's kept answer depends only on those within the day.
 
@@ -153,9 +154,12 @@ class Lake:
                 connection.register(name, relation)
             reached = lake_facts.epoch_of(boundaries)
 
-            def query(first: datetime, last: datetime, only: Sequence[str], *, relative: bool = True) -> str:
-                calls = lake_read.calls_between(connection, at, first, last, only) if filled else stored_at(at, only)
-                return of(boundaries, relative=relative).replace("{reached}", reached).replace("{calls}", calls)
+            def query(
+                first: datetime, last: datetime, only: Sequence[str], *, relative: bool = True, calls: str = "", sign: int = 1
+            ) -> str:
+                source = calls or (lake_read.calls_between(connection, at, first, last, only) if filled else stored_at(at, only))
+                asked = of(boundaries, relative=relative).replace("{reached}", reached).replace("{sign}", f"{sign}::BIGINT")
+                return asked.replace("{calls}", source)
 
             found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, shape, grows=grows, told=told)
             if found is None:

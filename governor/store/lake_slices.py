@@ -2,7 +2,8 @@
 
 Owns: which days can be taken from an earlier answer, and where answers lie. Does not own: what is counted (the caller's query).
 Invariants: a day's answer is named by the data and delete files that hold its rows at that snapshot, which never change, so an answer can be missing
-but not stale; where answers add up, a day whose files only became more takes its earlier answer and that of the new files, as long as these are few;
+but not stale; where answers add up, a day whose files only became more takes its earlier answer and that of the new files, as long as these are few; where
+they add up over keys, it takes the answers of the keys that came, as they are and as they were;
 nothing here is a record: the folder may be deleted at any time; lakes that are counted in a moment are asked directly.
 """
 
@@ -25,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import feather
 
-from governor.store.lake_attach import Place
-from governor.store.lake_files import DataFile, files_at, holds
+from governor.store.lake_attach import Place, literal
+from governor.store.lake_files import DataFile, files_at, holds, stored_at
 
 DAY: Final = timedelta(days=1)
 HOUR: Final = timedelta(hours=1)
@@ -39,9 +40,22 @@ SLICE: Final = "slice"  # the column by which an answer is cut: the UTC day of t
 DAY_OF: Final = "make_timestamptz(epoch_us(start_time) // 86400000000 * 86400000000)"
 SLICE_OF: Final = f"{DAY_OF} AS {SLICE}"
 GROWN: Final = 4  # a day is counted whole again when more than one row in so many came since
+TIED: Final = "tied_calls"
 Shape = Callable[[datetime, datetime], str]
-Query = Callable[[datetime, datetime, Sequence[str]], str]
+Query = Callable[..., str]
 Told = Mapping[datetime, Collection[str]]
+
+
+@dataclass(frozen=True)
+class Meets:
+    """A question whose answer is a sum over keys, each of which says the same whatever the others do; its SQL has a column `{sign}`.
+
+    key: SQL of what at least a call's key depends on; columns: all that the question looks at; sound: whether an answer with rows of sign -1 says enough.
+    """
+
+    key: str
+    columns: Sequence[str]
+    sound: Callable[[pa.Table], bool] = lambda _answer: True
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ def sliced(
     snapshot: int,
     shape: Shape,
     *,
-    grows: str = "",
+    grows: str | Meets = "",
     told: Callable[[], Told] = dict,
 ) -> list[tuple[Span, pa.Table]] | None:
     """The answer of `query` (SQL for a span, of the named files or of all; binds $start, $end; yields a column `slice`) for each UTC day; None where asking
@@ -125,7 +139,7 @@ class _Asked:
     spans: Sequence[Span]
     shapes: Sequence[str]
     told: Sequence[Sequence[str]]
-    grows: str
+    grows: str | Meets
 
     def path(self, number: int) -> Path:
         return self.folder / self.spans[number].name("\n".join((self.shapes[number], *self.told[number])))
@@ -155,13 +169,44 @@ class _Asked:
             first, last = _hours(span, fresh)
             rest = table.filter((pc.field("hour") < first.timestamp() // 3600) | (pc.field("hour") >= last.timestamp() // 3600))
             found = [rest, *self.count([number], first, last)]
+        elif isinstance(self.grows, Meets):
+            found = (
+                [table, *self.met(number, self.grows, [file.path for file in fresh])]
+                if holds(self.connection, self.snapshot, fresh)
+                else []
+            )
         elif holds(self.connection, self.snapshot, fresh):
             found = [table, *self.count([number], span.start, span.end, [file.path for file in fresh])]
         else:
             return None
-        whole = pa.concat_tables(found)
+        whole = pa.concat_tables(found) if found else None
+        if whole is None or (isinstance(self.grows, Meets) and not self.grows.sound(whole)):
+            return None
         _write(self.path(number), whole)
         return whole
+
+    def met(self, number: int, meets: Meets, paths: Sequence[str]) -> list[pa.Table]:
+        """The answers of the keys that the files brought: with them, and, to be taken off, of what was there before them."""
+        span, listed = self.spans[number], ", ".join(map(literal, paths))
+        bounds = {"start": span.start, "end": span.end}
+        within = "start_time >= $start AND start_time < $end"
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE came AS SELECT DISTINCT {meets.key} AS key FROM {stored_at(self.snapshot, paths)} WHERE {within}",
+            bounds,
+        )
+        tied = f"FROM {stored_at(self.snapshot)} WHERE {within} AND {meets.key} IN (SELECT key FROM came)"
+        near = self.connection.execute(f"SELECT min(start_time)::VARCHAR, max(start_time)::VARCHAR {tied}", bounds).fetchone()
+        # the other columns are read only of the time in which the keys were met
+        self.connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE {TIED} AS SELECT {", ".join(meets.columns)}, filename IN ({listed}) AS fresh {tied}
+                AND start_time BETWEEN $first::TIMESTAMPTZ AND $last::TIMESTAMPTZ""",
+            {**bounds, "first": near and near[0], "last": near and near[1]},
+        )
+        days, found = [span.day], []
+        for sign, calls in ((1, TIED), (-1, f"(FROM {TIED} WHERE NOT fresh)")):
+            answer = self.connection.execute(self.query(span.start, span.end, (), calls=calls, sign=sign), bounds).to_arrow_table()
+            found += _cut(answer, days)
+        return found
 
 
 def spans_of(connection: duckdb.DuckDBPyConnection, place: Place, start: datetime, end: datetime, snapshot: int) -> list[Span] | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from governor.actions.context import Context
-from governor.actions.lost_calls import ENDS_ONLY, NAMED, SHARED, Loss, compared
+from governor.actions.lost_calls import ENDS_ONLY, NAMED, SHARED, Loss, compared, tells_names
 from governor.store import lake_slices
 from governor.store.lake import Lake
 
@@ -62,8 +62,8 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
     made.close()
 
 
-def add(lake: Lake, tag: str, rows: int, start: datetime, *, gap: int, apart: int = 300) -> None:
-    sql = MADE.format(tag=tag, rows=rows, start=start.isoformat(), gap=gap, apart=apart)
+def add(lake: Lake, tag: str, rows: int, start: datetime, *, gap: int, apart: int = 300, only: str = "true") -> None:
+    sql = MADE.format(tag=tag, rows=rows, start=start.isoformat(), gap=gap, apart=apart) + f" AND {only}"
     lake._write(lambda connection: connection.execute(sql))
 
 
@@ -102,6 +102,77 @@ def test_late_calls_of_a_past_day_change_it(lake: Lake, monkeypatch: pytest.Monk
     before = by_days(lake)
     add(lake, "late", 50, START + timedelta(days=2, hours=12), gap=10)
     assert by_days(lake) == at_once(lake) != before
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The days that are counted whole, or for their names alone."""
+    days: list[str] = []
+    plain = lake_slices._Asked.note
+
+    def note(asked: lake_slices._Asked, number: int) -> None:
+        names = isinstance(asked.grows, lake_slices.Meets) and asked.grows.sound is tells_names
+        days.append(f"{asked.spans[number].day:%d}" + " names" * names)
+        plain(asked, number)
+
+    monkeypatch.setattr(lake_slices._Asked, "note", note)
+    return days
+
+
+def test_a_day_to_which_records_of_its_calls_come_is_not_counted_again(
+    lake: Lake, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late witnesses of calls that were lost, of calls that both had, earlier and failed attempts, and around midnight."""
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    share = "hash(i, coalesce(source, ''), 5) % 60"
+    night, noon = START + timedelta(days=1, hours=22), START + timedelta(days=2, hours=12)
+    for tag, start in (("night", night), ("noon", noon)):
+        add(lake, tag, 3_000, start, gap=3, only=f"{share} >= 9")
+    found = [by_days(lake)]
+    counted.clear()
+    for low in range(0, 9, 3):
+        for tag, start in (("night", night), ("noon", noon)):
+            add(lake, tag, 3_000, start, gap=3, only=f"{share} BETWEEN {low} AND {low + 2}")
+        found.append(by_days(lake))
+        assert found[-1] == at_once(lake) != found[-2]
+    assert found[-1][0].both > found[0][0].both
+    assert all(one.endswith("names") for one in counted), "calls that were found are among the first of a dense hour, and leave its list"
+
+
+def test_names_of_a_list_that_was_cut_are_looked_up_again(lake: Lake, counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    day = START + timedelta(days=2)
+    window = (day + timedelta(hours=9), day + timedelta(hours=20))
+    share = "hash(i, coalesce(source, ''), 5) % 20"
+    add(lake, "dense", 4_000, day + timedelta(hours=10), gap=1, apart=5, only=f"{share} > 0")
+    first = by_days(lake, *window)
+    assert any(one.lost > NAMED for one in first)
+    counted.clear()
+    add(lake, "far", 20, day + timedelta(hours=19), gap=1, apart=5)
+    assert by_days(lake, *window) == at_once(lake, *window) != first
+    assert counted == [], "nobody had lost what came"
+    add(lake, "dense", 4_000, day + timedelta(hours=10), gap=1, apart=5, only=f"{share} = 0")
+    assert by_days(lake, *window) == at_once(lake, *window)
+    assert counted == ["03 names"]
+
+
+def test_a_correction_and_a_merge_of_files_are_counted_whole(lake: Lake, counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    before = by_days(lake)
+    add(lake, "late", 50, START + timedelta(days=2, hours=12), gap=10)
+    by_days(lake)
+    counted.clear()
+    sql = (
+        "UPDATE lake.calls SET dup_group_key = 'another ' || dup_group_key WHERE source_instance = 'b' AND start_time::DATE = '2026-10-02'"
+    )
+    lake._write(lambda connection: connection.execute(sql))
+    corrected = by_days(lake)
+    assert corrected == at_once(lake) != before
+    assert "02" in counted
+    lake.compact()
+    assert by_days(lake) == corrected
+    add(lake, "later", 50, START + timedelta(days=1, hours=12), gap=10)
+    assert by_days(lake) == at_once(lake) != corrected
 
 
 def test_one_witness_alone_lost_nothing(tmp_path: Path) -> None:
