@@ -23,6 +23,7 @@ from governor.store.lake_attach import Place, attach
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
+from governor.store.lake_meets import Meets
 from governor.store.lake_stage import Stage
 
 __all__ = ["BatchInfo", "Counts", "Lake"]
@@ -123,8 +124,9 @@ class Lake:
         *,
         snapshot: int | None = None,
         filled: bool = False,
-        grows: str | lake_slices.Meets = "",
+        grows: str | Meets = "",
         told: Callable[[], lake_slices.Told] = dict,
+        nights: bool = False,
         **relations: pa.Table,
     ) -> pa.Table:
         """A SELECT over `{calls}`, binding $start and $end, whose every row is of one UTC day (column `slice`); in no order.
@@ -136,6 +138,8 @@ class Lake:
         came are, and their earlier answer is put beside it too, with sign -1.
 
         A column `epoch` that is `{epoch}` counts the `boundaries` at or before the call; a day's kept answer depends only on those within the day.
+
+        nights: by nights, from noon to noon UTC, instead of days.
 
         `relations`: Arrow tables by name, with all boundaries counted where they are to meet `{reached}`. What a day's answer takes from them, `told`
         says (UTC day -> lines), which is asked only where days are kept.
@@ -161,7 +165,9 @@ class Lake:
                 asked = of(boundaries, relative=relative).replace("{reached}", reached).replace("{sign}", f"{sign}::BIGINT")
                 return asked.replace("{calls}", source)
 
-            found = lake_slices.sliced(connection, self.place, self._kept, query, start, end, at, shape, grows=grows, told=told)
+            found = lake_slices.sliced(
+                connection, self.place, self._kept, query, start, end, at, shape, grows=grows, told=told, nights=nights
+            )
             if found is None:
                 direct = query(start, end, (), relative=False)
                 return lake_read.table(connection, direct, {"start": start, "end": end}).drop_columns([lake_slices.SLICE])

@@ -26,11 +26,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import feather
 
-from governor.store.lake_attach import Place, literal
-from governor.store.lake_files import DataFile, files_at, holds, stored_at
+from governor.store.lake_attach import Place
+from governor.store.lake_files import DataFile, files_at, holds
+from governor.store.lake_meets import Meets, met
 
 DAY: Final = timedelta(days=1)
 HOUR: Final = timedelta(hours=1)
+NOON: Final = timedelta(hours=12)
 ADDS: Final = "adds"
 HOURS: Final = "hours"
 LEAST: Final = 1_000_000  # rows in the files concerned, below which a question is asked directly
@@ -39,36 +41,21 @@ SLICE: Final = "slice"  # the column by which an answer is cut: the UTC day of t
 # whole UTC days by integers: date_trunc asks the calendar of a time zone, for every row
 DAY_OF: Final = "make_timestamptz(epoch_us(start_time) // 86400000000 * 86400000000)"
 SLICE_OF: Final = f"{DAY_OF} AS {SLICE}"
+NIGHT_OF: Final = "make_timestamptz((epoch_us(start_time) - 43200000000) // 86400000000 * 86400000000 + 43200000000)"
 GROWN: Final = 4  # a day is counted whole again when more than one row in so many came since
-TIED: Final = "tied_calls"
 Shape = Callable[[datetime, datetime], str]
 Query = Callable[..., str]
 Told = Mapping[datetime, Collection[str]]
 
 
 @dataclass(frozen=True)
-class Meets:
-    """A question whose answer is a sum over keys, each of which says the same whatever the others do; its SQL has a column `{sign}`.
-
-    key: SQL of what at least a call's key depends on; columns: all that the question looks at; sound: whether an answer with rows of sign -1 says enough.
-    """
-
-    key: str
-    columns: Sequence[str]
-    sound: Callable[[pa.Table], bool] = lambda _answer: True
-
-
-@dataclass(frozen=True)
 class Span:
-    """A UTC day, or the part of it that is asked for, and the files of its rows."""
+    """A UTC day (of nights: from noon to noon), or the part of it that is asked for, and the files of its rows."""
 
     start: datetime
     end: datetime
     files: tuple[DataFile, ...]
-
-    @property
-    def day(self) -> datetime:
-        return self.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    day: datetime
 
     def name(self, shape: str) -> str:
         """Of its answer."""
@@ -95,6 +82,7 @@ def sliced(
     *,
     grows: str | Meets = "",
     told: Callable[[], Told] = dict,
+    nights: bool = False,
 ) -> list[tuple[Span, pa.Table]] | None:
     """The answer of `query` (SQL for a span, of the named files or of all; binds $start, $end; yields a column `slice`) for each UTC day; None where asking
     directly is as good.
@@ -102,7 +90,7 @@ def sliced(
     `shape` says everything, besides the rows, that a day's answer depends on, together with what is `told` of the day: lines, of which a day to which
     calls came may have more than before, but none may be gone. grows: how such a day is answered, see Lake.by_day.
     """
-    spans = spans_of(connection, place, start, end, snapshot)
+    spans = spans_of(connection, place, start, end, snapshot, NOON if nights else timedelta())
     if spans is None:
         return None
     lines = told()
@@ -161,7 +149,7 @@ class _Asked:
     def grown(self, number: int) -> pa.Table | None:
         """The answer that was counted whole, with what new files change of it. None where the day is to be counted whole."""
         span = self.spans[number]
-        known = _earlier(self.base(number), span, self.told[number]) if self.grows else None
+        known = _earlier(self.base(number), span, self.told[number], same=isinstance(self.grows, Meets)) if self.grows else None
         if known is None:
             return None
         table, fresh = known
@@ -169,55 +157,32 @@ class _Asked:
             first, last = _hours(span, fresh)
             rest = table.filter((pc.field("hour") < first.timestamp() // 3600) | (pc.field("hour") >= last.timestamp() // 3600))
             found = [rest, *self.count([number], first, last)]
-        elif isinstance(self.grows, Meets):
-            found = (
-                [table, *self.met(number, self.grows, [file.path for file in fresh])]
-                if holds(self.connection, self.snapshot, fresh)
-                else []
-            )
-        elif holds(self.connection, self.snapshot, fresh):
-            found = [table, *self.count([number], span.start, span.end, [file.path for file in fresh])]
-        else:
+        elif not holds(self.connection, self.snapshot, fresh):
             return None
-        whole = pa.concat_tables(found) if found else None
-        if whole is None or (isinstance(self.grows, Meets) and not self.grows.sound(whole)):
+        elif isinstance(self.grows, Meets):
+            came = met(self.connection, self.snapshot, self.grows, self.query, span.start, span.end, [file.path for file in fresh])
+            found = [table, *(part for answer in came for part in _cut(answer, [span.day]))]
+        else:
+            found = [table, *self.count([number], span.start, span.end, [file.path for file in fresh])]
+        whole = pa.concat_tables(found)
+        if isinstance(self.grows, Meets) and not self.grows.sound(whole):
             return None
         _write(self.path(number), whole)
         return whole
 
-    def met(self, number: int, meets: Meets, paths: Sequence[str]) -> list[pa.Table]:
-        """The answers of the keys that the files brought: with them, and, to be taken off, of what was there before them."""
-        span, listed = self.spans[number], ", ".join(map(literal, paths))
-        bounds = {"start": span.start, "end": span.end}
-        within = "start_time >= $start AND start_time < $end"
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE came AS SELECT DISTINCT {meets.key} AS key FROM {stored_at(self.snapshot, paths)} WHERE {within}",
-            bounds,
-        )
-        tied = f"FROM {stored_at(self.snapshot)} WHERE {within} AND {meets.key} IN (SELECT key FROM came)"
-        near = self.connection.execute(f"SELECT min(start_time)::VARCHAR, max(start_time)::VARCHAR {tied}", bounds).fetchone()
-        # the other columns are read only of the time in which the keys were met
-        self.connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE {TIED} AS SELECT {", ".join(meets.columns)}, filename IN ({listed}) AS fresh {tied}
-                AND start_time BETWEEN $first::TIMESTAMPTZ AND $last::TIMESTAMPTZ""",
-            {**bounds, "first": near and near[0], "last": near and near[1]},
-        )
-        days, found = [span.day], []
-        for sign, calls in ((1, TIED), (-1, f"(FROM {TIED} WHERE NOT fresh)")):
-            answer = self.connection.execute(self.query(span.start, span.end, (), calls=calls, sign=sign), bounds).to_arrow_table()
-            found += _cut(answer, days)
-        return found
 
-
-def spans_of(connection: duckdb.DuckDBPyConnection, place: Place, start: datetime, end: datetime, snapshot: int) -> list[Span] | None:
-    """The days of [start, end) with the files of each; None where they hold few rows."""
+def spans_of(
+    connection: duckdb.DuckDBPyConnection, place: Place, start: datetime, end: datetime, snapshot: int, begins: timedelta = timedelta()
+) -> list[Span] | None:
+    """The days of [start, end) with the files of each; None where they hold few rows. begins: when a day does."""
     near = [file for file in files_at(connection, place, snapshot) if file.may_hold(start, end)]
     if sum(file.rows for file in near) < LEAST:
         return None
     spans, at = [], start.astimezone(UTC)
     while at < end:
-        until = min(at.replace(hour=0, minute=0, second=0, microsecond=0) + DAY, end.astimezone(UTC))
-        spans.append(Span(at, until, tuple(file for file in near if file.may_hold(at, until))))
+        day = (at - begins).replace(hour=0, minute=0, second=0, microsecond=0) + begins
+        until = min(day + DAY, end.astimezone(UTC))
+        spans.append(Span(at, until, tuple(file for file in near if file.may_hold(at, until)), day))
         at = until
     return spans
 
@@ -248,15 +213,15 @@ def _cut(answer: pa.Table, days: Sequence[datetime]) -> list[pa.Table]:
     return [rest.slice(first, last - first) for first, last in pairwise([*at.tolist(), rest.num_rows])]
 
 
-def _earlier(base: Path, span: Span, told: Collection[str]) -> tuple[pa.Table, list[DataFile]] | None:
-    """A day's newest whole answer and the files that came since; None where files of it are gone or changed, or too much came."""
+def _earlier(base: Path, span: Span, told: Collection[str], *, same: bool) -> tuple[pa.Table, list[DataFile]] | None:
+    """A day's newest whole answer and the files that came since; None where files of it are gone or changed, or too much came. same: what was told, too."""
     try:
         said = json.loads(base.read_bytes())
         known, name, before = set(said["files"]), str(said["answer"]), set(said["told"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     fresh = [file for file in span.files if file.name not in known]
-    if len(known) + len(fresh) != len(span.files) or not fresh or not known or not before.issubset(told):
+    if len(known) + len(fresh) != len(span.files) or not fresh or not known or not (before == set(told) if same else before.issubset(told)):
         return None
     if sum(file.rows for file in fresh) * GROWN > sum(file.rows for file in span.files):
         return None
