@@ -13,6 +13,7 @@ from made_lake import fill
 
 from governor.store import lake_slices
 from governor.store.lake import Lake
+from governor.store.lake_meets import Meets
 
 START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 8, tzinfo=UTC)
 KEYS = ["metadata.workflow", "api_key_alias"]
@@ -179,6 +180,56 @@ def test_hours_that_calls_came_in_are_counted_again(lake: Lake, monkeypatch: pyt
     assert windows[1] == (day + timedelta(hours=5), day + timedelta(days=1))
     fill(lake, 3, START + timedelta(days=2, hours=23, minutes=59), START + timedelta(days=3, minutes=1), tag="midnight")
     assert counted() == whole()
+
+
+@pytest.mark.parametrize("nights", [False, True])
+def test_keys_that_came_are_counted_again_alone(lake: Lake, nights: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many calls have so many records of a day, or of a night: late records of known calls, a correction, a merge of files, what a day is told."""
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    unit = lake_slices.NIGHT_OF if nights else lake_slices.DAY_OF
+    sql = f"""SELECT records, sum(ms) AS ms, count(*) AS calls, {{sign}} AS sign, slice FROM (
+        SELECT dup_group_key, count(*) AS records, round(sum(duration_ms))::BIGINT AS ms, {unit} AS slice FROM {{calls}}
+        WHERE start_time >= $start AND start_time < $end GROUP BY ALL) GROUP BY ALL"""
+    meets = Meets("dup_group_key", ("dup_group_key", "duration_ms", "start_time"))
+    asked: list[int] = []
+    count = lake_slices._Asked.count
+    monkeypatch.setattr(lake_slices._Asked, "count", lambda self, run, *bounds: (asked.extend(run), count(self, run, *bounds))[1])
+
+    def counted(told: dict[datetime, list[str]] | None = None) -> dict[int, tuple[int, int]]:
+        sums: dict[int, tuple[int, int]] = {}
+        for row in lake.by_day(sql, START, END, grows=meets, nights=nights, told=lambda: told or {}).to_pylist():
+            known = sums.get(row["records"], (0, 0))
+            sums[row["records"]] = (known[0] + row["sign"] * row["calls"], known[1] + row["sign"] * int(row["ms"]))
+        return {records: found for records, found in sums.items() if found != (0, 0)}
+
+    def whole() -> dict[int, tuple[int, int]]:
+        with monkeypatch.context() as patch:
+            patch.setattr(lake_slices, "LEAST", 10**12)
+            return counted()
+
+    def came(tag: str, hour: int) -> None:
+        at = START + timedelta(days=3, hours=hour)
+        fill(lake, 60, at, at + timedelta(hours=3), tag=tag, other={"dup_group_key": "'litellm:' || (2100 + i * 7)"})
+
+    assert counted() == whole()
+    for number, hour in enumerate((1, 8, 20)):
+        asked.clear()
+        came(f"late{number}", hour)
+        assert counted() == whole()
+        assert asked == []
+    assert max(counted()) >= 3
+    lake._write(
+        lambda connection: connection.execute("UPDATE lake.calls SET dup_group_key = 'one' WHERE ingest_row < 2400 AND ingest_row > 2300")
+    )
+    assert counted() == whole()
+    lake.compact()
+    assert counted() == whole()
+    came("again", 2)
+    assert counted() == whole()
+    asked.clear()
+    came("told", 3)
+    assert counted({START + timedelta(days=3, hours=12 * nights): ["something"]}) == whole()
+    assert asked, "what a day is told is part of its answer"
 
 
 def test_the_files_of_a_postgres_catalog_are_found_by_their_paths(
