@@ -144,14 +144,15 @@ def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], cat
             sums[0] += calls
             sums[1] += spend
     made = []
-    for (field, value), (calls, spend) in bins.items():
+    dearest = sorted(bins.items(), key=lambda one: (-one[1][1], -one[1][0], f"{one[0][0]}: {one[0][1]}"))[:limit]
+    for (field, value), (calls, spend) in dearest:
         looks_like = _resembling(value, catalog)
         rule = {"workflow": looks_like or "WORKFLOW-ID", "match": {field: value}}
         text = yaml.safe_dump(
             {"kind": "attribution", "id": "suggested", "rules": [rule]}, sort_keys=False, allow_unicode=True, default_flow_style=None
         )
         made.append(Suggestion(f"{field}: {value}", looks_like, calls, spend, text))
-    return sorted(made, key=lambda found: (-found.spend_pico, -found.calls, found.match))[:limit]
+    return made
 
 
 def _telling(key: Mapping[str, str | None]) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ Owns: that question, so that sums and what belongs to them are asked alike. Does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from governor.actions.load_catalog import Timeline
 from governor.attribution import SUGGESTION_FIELDS, rule_fields
 from governor.prices.book import PriceBook
 from governor.store.lake_facts import grouping
+from governor.store.lake_month import Made, Window
 from governor.store.lake_segments import WAY, segments_query
 
 
@@ -50,6 +51,13 @@ class AskedMonth:
             bands=self.bands,
             day_zone=self.zone,
         )
+
+    def days(self, ctx: Context, known: Mapping[str, Made]) -> dict[str, tuple[Made, pa.Table | None]]:
+        """The facts by calendar days, without those of days that are `known`; of a window that is not cut by days all under one name."""
+        if not self.zone:
+            return {"": ((), self.facts(ctx))}
+        window = Window(self.start, self.end, self.keys, self.boundaries, self.bands, self.zone, self.snapshot)
+        return ctx.lake.month_days(window, known)
 
     def segments(self, ctx: Context) -> pa.Table:
         """What the prompts of the same calls are made of (lake_segments.py), by the UTC day; of a month that is cut by WAY."""

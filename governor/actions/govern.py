@@ -15,7 +15,7 @@ from typing import Any
 
 from governor.actions.asked_month import AskedMonth, ask
 from governor.actions.context import Context
-from governor.actions.governed_rows import COLUMNS, TOKENS, known_rows, many_at_once, remember_rows, rows_of
+from governor.actions.governed_rows import COLUMNS, TOKENS, known_parts, many_at_once, part_of, remember_parts, rows_of
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
@@ -158,20 +158,21 @@ def govern(
     book = load_book(ctx, timeline.at(end), known_at=known_at)
     asked = ask(ctx, timeline, book, start, end, by_day=by_day, snapshot=snapshot, cut=cut)
     epochs, columns = asked.epochs, list(dict.fromkeys((*COLUMNS, *asked.keys)))
-    rows = rows_of(asked.facts(ctx), columns)
     policy = revisions(ctx.engine(), ctx.bundle, [epoch.catalog for epoch in timeline.epochs])
     basis = (ctx.rows.url, ctx.org, tuple(columns), asked.zone, *epochs, timeline.digest, book.digest, *policy)
-    known = known_rows(basis)
-    new = [row for row in dict.fromkeys(rows) if row not in known]
+    known = known_parts(basis)
+    days = asked.days(ctx, {day: part.made for day, part in known.items() if part.made})
+    rows = {day: rows_of(table, columns) for day, (_, table) in days.items() if table is not None}
+    before = {day: known[day].rows if day in known else {} for day in rows}
+    new = list(dict.fromkeys(row for day, several in rows.items() for row in several if row not in before[day]))
     named = [dict(zip(columns, row, strict=True)) for row in new]
-    found = attribute_rows(timeline, named, asked.names, epochs)
-    made = [
-        group_of(row, one, timeline.at(epochs[row["epoch"]]), book, epochs[row["epoch"]], asked.keys, asked.bands)
-        for row, one in zip(named, found, strict=True)
-    ]
-    governed = {**known, **dict(zip(new, judge_groups(ctx, timeline, made), strict=True))}
-    groups = [governed[row] for row in rows]
-    remember_rows(basis, {row: group for row, group in zip(rows, groups, strict=True) if group.decision.rules})
+    found = zip(named, attribute_rows(timeline, named, asked.names, epochs), strict=True)
+    at = [epochs[row["epoch"]] for row in named]
+    ungoverned = [group_of(*one, timeline.at(since), book, since, asked.keys, asked.bands) for one, since in zip(found, at, strict=True)]
+    judged = dict(zip(new, judge_groups(ctx, timeline, ungoverned), strict=True))
+    parts = {day: part_of(made, rows[day], before[day], judged) if day in rows else known[day] for day, (made, _) in days.items()}
+    remember_parts(basis, parts)
+    groups = [group for part in parts.values() for group in part.groups]
     orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None and not asked.cut]
     return GovernedMonth(
         start=start,
@@ -214,7 +215,7 @@ def group_of(
     names: Sequence[str],
     bands: Sequence[int] | None = None,
 ) -> Group:
-    """A row of sums with its workflow and its price; policy comes after, over distinct questions."""
+    """A row of sums with its workflow and its price; policy comes after."""
     workflow = catalog.workflows.get(attribution.workflow_id or "")
     usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
     rated, exposed = price_row(row, book, at, usage, bands=bands)

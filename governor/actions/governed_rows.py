@@ -1,4 +1,5 @@
-"""Rows of sums that were governed before, by their whole content: new calls change a few of a month's rows, and only those are governed again.
+"""Rows of sums that were governed before, by their whole content: new calls change a few of a month's rows, and only those are governed again; days that are made
+of the same answers as before are not even read row by row.
 
 Owns: the rows as tuples, the memory. Does not own: any answer (govern.py). Invariants: a group is told again only for an equal row under an equal basis,
 which names all else it was made of (organization, epochs, catalogs, prices, policy with its data); undecided for want of an answer is not remembered.
@@ -10,6 +11,7 @@ import gc
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
 from typing import Any, Final
@@ -34,7 +36,19 @@ COLUMNS: Final = (
 )
 Row = tuple[Any, ...]
 KEPT: Final = 8  # bases (a month cut by prompt is one of its own); of each the rows of its newest answer
-_kept: OrderedDict[Hashable, Mapping[Row, Any]] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A day of a month, or all of it. made: of which answers; empty where it has to be made again."""
+
+    made: tuple[str, ...]
+    rows: Mapping[Row, Any]  # those that may be told again
+    groups: Sequence[Any]
+
+
+Parts = Mapping[str, Part]
+_kept: OrderedDict[Hashable, Parts] = OrderedDict()
 _lock = Lock()
 
 
@@ -54,20 +68,31 @@ def _values(column: Any) -> list[Any]:
     return list(column.to_pylist())
 
 
-def known_rows(basis: Hashable) -> Mapping[Row, Any]:
-    """What rows were governed to under this basis, the last time."""
+def known_parts(basis: Hashable) -> Parts:
+    """What the days of a month were governed to under this basis, the last time."""
     with _lock:
         if basis in _kept:
             _kept.move_to_end(basis)
         return _kept.get(basis, {})
 
 
-def remember_rows(basis: Hashable, groups: Mapping[Row, Any]) -> None:
+def remember_parts(basis: Hashable, parts: Parts) -> None:
+    if not any(
+        part.groups for part in parts.values()
+    ):  # a month without calls takes no place: a few would drive out the one that is looked at
+        return
     with _lock:
-        _kept[basis] = groups
+        _kept[basis] = parts
         _kept.move_to_end(basis)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
+
+
+def part_of(made: tuple[str, ...], rows: Sequence[Row], before: Mapping[Row, Any], judged: Mapping[Row, Any]) -> Part:
+    """Its groups in the order of the rows; one that is undecided for want of an answer is not told again."""
+    groups = [before[row] if row in before else judged[row] for row in rows]
+    decided = {row: group for row, group in zip(rows, groups, strict=True) if group.decision.rules}
+    return Part(made if len(decided) == len(groups) else (), decided, groups)
 
 
 @contextmanager

@@ -7,9 +7,9 @@ Invariants: every method is one transaction; ingest holds the lake's lock from i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,18 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governor.ports import Batch
-from governor.store import lake_ends, lake_facts, lake_ingest, lake_read, lake_slices, lake_tables
+from governor.store import lake_ends, lake_facts, lake_ingest, lake_month, lake_read, lake_slices, lake_tables
 from governor.store.lake_attach import Place, attach
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
 from governor.store.lake_meets import Meets
+from governor.store.lake_month import Window
 from governor.store.lake_stage import Stage
 
 __all__ = ["BatchInfo", "Counts", "Lake"]
 Result = TypeVar("Result")
 _NO_INFO: Final = BatchInfo()
-_SHORT: Final = timedelta(hours=1)  # a window of which no answer is worth keeping
 
 
 class Lake:
@@ -88,32 +88,18 @@ class Lake:
 
         `day_zone`: also by the calendar days of this zone.
         """
-
-        def read(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-            at = lake_read.snapshot_id(connection) if snapshot is None else snapshot
-
-            def days(first: datetime, last: datetime, only: Sequence[str]) -> str:
-                source = lake_read.calls_between(connection, at, first, last, only)
-                return lake_facts.days_query(keys, boundaries, bands, day=day_zone, source=source)
-
-            plain = lake_facts.days_query(keys, (), bands, day=day_zone, source="calls")
-
-            def shape(first: datetime, last: datetime) -> str:
-                return plain + "".join(mark.isoformat() for mark in boundaries if first < mark < last)
-
-            short = end - start < _SHORT
-            found = (
-                None
-                if short
-                else lake_slices.sliced(connection, self.place, self._kept, days, start, end, at, shape, grows=lake_slices.ADDS)
+        return self._read(
+            lambda connection: lake_month.facts(
+                connection,
+                self.place,
+                self._kept,
+                Window(start, end, keys, boundaries, bands, day_zone, lake_read.snapshot_id(connection) if snapshot is None else snapshot),
             )
-            if found is None:
-                source = lake_read.calls_between(connection, at, start, end)
-                query = lake_facts.facts_query(keys, boundaries, bands, day=day_zone, source=source)
-                return lake_read.table(connection, query, {"start": start, "end": end})
-            return lake_facts.by_day(connection, found, keys, boundaries)
+        )
 
-        return self._read(read)
+    def month_days(self, window: Window, known: Mapping[str, lake_month.Made]) -> dict[str, tuple[lake_month.Made, pa.Table | None]]:
+        """month_facts by calendar days: what each was made of, and its sums where that is not what is `known`."""
+        return self._read(lambda connection: lake_month.days(connection, self.place, self._kept, window, known))
 
     def by_day(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from governor.actions import governed_rows
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
 from governor.actions.govern import GovernedMonth, govern_month
-from governor.actions.governed_rows import KEPT, known_rows, remember_rows, rows_of
+from governor.actions.governed_rows import KEPT, Part, known_parts, remember_parts, rows_of
 from governor.actions.import_prices import import_prices
 from governor.actions.priced_models import priced_models
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
@@ -27,6 +28,7 @@ from governor.ports import Batch
 from governor.prices.price import price_of
 from governor.prices.seed import Seed
 from governor.settings import load_settings
+from governor.store import lake_slices
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 OCTOBER = "2026-10"
@@ -142,6 +144,47 @@ def test_after_new_calls_only_their_rows_are_governed_and_every_answer_is_that_o
     assert not same(before[1], after[1])
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_days_made_of_the_same_answers_are_told_again_whole(ctx: Context, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New calls, late ones, a corrected row, a merge of files: each time what governing all from the calls themselves says."""
+    monkeypatch.setattr(lake_slices, "LEAST", 0)
+    apply(ctx, OPERATOR, parse_documents(f"kind: organization\nname: Acme\nbilling_zone: {zone}", "zone.yaml"))
+    read: list[int] = []
+    plain = governed_rows.rows_of
+    monkeypatch.setattr("governor.actions.govern.rows_of", lambda *given: (read.append(1), plain(*given))[1])
+
+    def as_from_nothing() -> bool:
+        again = govern_month(ctx, OCTOBER, by_day=True)
+        told = governed_rows.known_parts(next(reversed(governed_rows._kept)))
+        governed_rows.forget_rows()
+        with monkeypatch.context() as patch:
+            patch.setattr(lake_slices, "LEAST", 10**12)
+            whole = govern_month(ctx, OCTOBER, by_day=True)
+        governed_rows.remember_parts(next(reversed(governed_rows._kept)), told)
+        return alike(again) == alike(whole)
+
+    def alike(month: GovernedMonth) -> Any:
+        groups = sorted(
+            (repr(replace(group, examples=tuple(sorted(group.examples)))), sorted(group.keys.items())) for group in month.groups
+        )
+        return groups, month.coverage, month.suggestions
+
+    def reads(change: Callable[[], Any]) -> int:
+        change()
+        read.clear()
+        assert as_from_nothing()
+        return len(read) - 1
+
+    assert reads(lambda: None) >= 31
+    assert reads(lambda: None) == 0
+    assert 0 < reads(lambda: ctx.lake.ingest("batch-2", [batch(1000, 1)], NOW)) <= 2
+    assert reads(lambda: ctx.lake.ingest("batch-3", [batch(2000, 4)], NOW)) > 0
+    wrong = "UPDATE lake.calls SET cost_bearing = false WHERE start_time BETWEEN '2026-10-09' AND '2026-10-10 12:00'"
+    assert reads(lambda: ctx.lake._write(lambda connection: connection.execute(wrong))) > 0
+    reads(ctx.lake.compact)
+    assert 0 < reads(lambda: ctx.lake.ingest("batch-4", [batch(3000, 1)], NOW)) <= 2
+
+
 def test_a_new_price_rule_or_policy_answers_anew(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     before, counts = both(ctx)[1], counting(monkeypatch)
     ctx.now = lambda: NOW + timedelta(hours=1)
@@ -202,9 +245,10 @@ def test_rows_are_the_tables_own(monkeypatch: pytest.MonkeyPatch) -> None:
         assert rows_of(part, part.column_names) == told
     monkeypatch.setattr(governed_rows, "_kept", type(governed_rows._kept)())
     for number in range(KEPT + 1):
-        remember_rows(number, {(number,): "group"})
-    assert known_rows(0) == {}
-    assert known_rows(KEPT) == {(KEPT,): "group"}
+        remember_parts(number, {"": Part((), {(number,): "group"}, ["group"])})
+        remember_parts(f"empty {number}", {"": Part((), {}, [])})
+    assert known_parts(0) == {}
+    assert known_parts(KEPT)[""].rows == {(KEPT,): "group"}
 
 
 def test_the_collector_rests_while_a_month_is_governed_and_works_again_after_it(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
