@@ -6,14 +6,16 @@ a month that runs is compared with as many days of the month before, and says so
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from governor.actions.context import Context
-from governor.actions.forecast_month import horizon_of
+from governor.actions.forecast_month import Horizon, horizon_of
 from governor.actions.govern import Group
 from governor.actions.month_view import matches, month_view
+from governor.actions.remembered import remembered
 from governor.actions.usage import usd
 from governor.chargeback.movement import TERMS, Movement, Use, add_up, movements
 from governor.chargeback.period import previous_month
@@ -24,13 +26,18 @@ def explain_spend(ctx: Context, period: str, *, against: str = "", only: Mapping
 
     only: dimension -> value, as usage names them. Raises Invalid for a malformed month.
     """
-    against = against or previous_month(period)
+    against, only = against or previous_month(period), only or {}
     horizon = horizon_of(ctx, period)
+    name = f"why/{period}/{against}/{horizon.unknown_from}/{json.dumps(sorted(only.items()))}"
+    return cast("dict[str, Any]", remembered(ctx, name, lambda: explained(ctx, period, against, horizon, only)))
+
+
+def explained(ctx: Context, period: str, against: str, horizon: Horizon, only: Mapping[str, str]) -> dict[str, Any]:
     length = (horizon.unknown_from - horizon.start).days
     running = horizon.unknown_from < horizon.end
     days = length if running else None
-    after = chosen(ctx, period, days, only or {})
-    before = chosen(ctx, against, days, only or {})
+    after = chosen(ctx, period, days, only)
+    before = chosen(ctx, against, days, only)
     rows = movements(uses(before), uses(after))
     return {
         "period": period,

@@ -6,7 +6,8 @@ Invariants: spend is that of the spend page, at contracted prices; calls without
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,9 +17,9 @@ from governor.actions.context import Context
 from governor.actions.forecast_month import Expectation, expect, money
 from governor.actions.govern import Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_view
+from governor.actions.month_view import month_view
 from governor.actions.remembered import one_state
-from governor.actions.usage import usd
+from governor.actions.usage import DIMENSION_READERS, usd
 from governor.catalog import Catalog
 from governor.chargeback.budget import Budget, budgets_of
 from governor.chargeback.forecast import used_up
@@ -34,8 +35,18 @@ def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str =
     told = told_at(ctx, period)
     chosen = [one for one in budgets_of(catalog) if not dimension or (one.dimension, one.value) == (dimension, value)]
     with one_state(ctx):
-        unpriced = [group for group in month_view(ctx, period).groups if group.unpriced_calls] if chosen else []
-        rows = [budget_row(period, one, expect(ctx, period, one.dimension, one.value, as_of=as_of), told, unpriced) for one in chosen]
+        without_price = [group for group in month_view(ctx, period).groups if group.unpriced_calls] if chosen else []
+        unpriced = {name: unpriced_by(without_price, name) for name in {one.dimension for one in chosen}}
+        rows = [
+            budget_row(
+                period,
+                one,
+                expect(ctx, period, one.dimension, one.value, as_of=as_of),
+                told,
+                unpriced[one.dimension].get(one.value, (0, 0)),
+            )
+            for one in chosen
+        ]
     return {"period": period, "rows": sorted(rows, key=lambda row: (ORDER.index(row["state"]), row["budget"]))}
 
 
@@ -45,10 +56,9 @@ def catalog_of(ctx: Context, period: str) -> Catalog:
     return catalog_as_of(ctx, min(ctx.now(), month_bounds(period, zone)[1] - timedelta(microseconds=1)))
 
 
-def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str], without_price: Sequence[Group]) -> dict[str, Any]:
+def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str], unpriced: tuple[int, int]) -> dict[str, Any]:
+    """unpriced: calls without a price, and what they cost at most."""
     made, start = found.made, found.horizon.start
-    only = {one.dimension: one.value} if one.dimension else {}
-    unpriced = [group for group in without_price if matches(group, only)]
     day = used_up(made, one.pico, found.series, start)
     early = None if made.high is None else used_up(made, one.pico, found.series, start, end_pico=made.high)
     return {
@@ -65,14 +75,24 @@ def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str
         "high": money(made.high),
         "used_up_on": None if day is None else day.isoformat(),
         "used_up_earliest": None if early is None else early.isoformat(),
-        "unpriced_calls": sum(group.unpriced_calls for group in unpriced),
-        "unpriced_at_most": usd(sum(group.exposure.high_pico for group in unpriced)),
+        "unpriced_calls": unpriced[0],
+        "unpriced_at_most": usd(unpriced[1]),
         "thresholds": [
             {"percent": percent, "reached": percent in one.reached(made.spent), "told_at": told.get(crossing(period, one, percent))}
             for percent in one.thresholds
         ],
         "forecast_told_at": told.get(crossing(period, one, None)),
     }
+
+
+def unpriced_by(groups: Iterable[Group], dimension: str) -> dict[str, tuple[int, int]]:
+    """Value -> (calls without a price, what they cost at most in pico-USD); without dimension all under the empty name."""
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for group in groups:
+        value = (DIMENSION_READERS[dimension](group) or "-") if dimension else ""
+        calls, most = found[value]
+        found[value] = (calls + group.unpriced_calls, most + group.exposure.high_pico)
+    return found
 
 
 def tenths(permille: int) -> str:

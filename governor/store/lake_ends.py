@@ -14,7 +14,7 @@ import duckdb
 from governor.store.lake_attach import Place
 from governor.store.lake_files import files_at, stored_at
 
-DAY: Final = timedelta(days=1)
+STEP: Final = timedelta(hours=1)  # a day may hold millions of calls
 
 
 def ends(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int, *, bearing: bool) -> tuple[datetime, datetime] | None:
@@ -32,8 +32,8 @@ def ends(connection: duckdb.DuckDBPyConnection, place: Place, snapshot: int, *, 
 
 
 def _walk(connection: duckdb.DuckDBPyConnection, sql: str, least: datetime, most: datetime, *, back: bool) -> datetime | None:
-    """From one end on, looking at twice as many days each time nothing was there."""
-    past, step = most + timedelta(microseconds=1), DAY
+    """From one end on, looking at twice as many hours each time nothing was there."""
+    past, step = most + timedelta(microseconds=1), STEP
     low, high = (past - step, past) if back else (least, least + step)
     while low < past and high > least:
         [row] = _rows(connection, f"{sql} AND start_time >= $low AND start_time < $high", low=low, high=high)
