@@ -37,16 +37,11 @@ def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str =
     with one_state(ctx):
         without_price = [group for group in month_view(ctx, period).groups if group.unpriced_calls] if chosen else []
         unpriced = {name: unpriced_by(without_price, name) for name in {one.dimension for one in chosen}}
-        rows = [
-            budget_row(
-                period,
-                one,
-                expect(ctx, period, one.dimension, one.value, as_of=as_of),
-                told,
-                unpriced[one.dimension].get(one.value, (0, 0)),
-            )
-            for one in chosen
-        ]
+        rows = []
+        for one in chosen:
+            found = expect(ctx, period, one.dimension, one.value, as_of=as_of)
+            without = unpriced[one.dimension].get(one.value if one.dimension else "", (0, 0))
+            rows.append(budget_row(period, one, found, told, without))
     return {"period": period, "rows": sorted(rows, key=lambda row: (ORDER.index(row["state"]), row["budget"]))}
 
 
