@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from governor.prices.exposure import Exposure
@@ -137,6 +138,7 @@ TOLD: Final = (
 )  # follow from the rest: a line whose share changed is the same line
 LATER: Final = ("rule", "origin", "style", "commitment")  # named only where they say something, so that lines of older months keep their id
 KEY: Final = tuple(field.name for field in fields(Line) if field.name not in (*MEASURES, *TOLD))
+KEY_OF: Final = attrgetter(*KEY)
 
 
 def line_of(record: dict[str, Any]) -> Line:
@@ -180,13 +182,15 @@ def usage_lines(groups: Iterable[GovernedGroup], month: str, covered: Callable[[
 
 def add_up(lines: Iterable[Line]) -> list[Line]:
     """Lines of one key become one; in a stable order."""
-    sums: dict[str, Line] = {}
+    alike: dict[tuple[object, ...], list[Line]] = {}
     for line in lines:
-        known = sums.get(line.line_id)
-        sums[line.line_id] = (
-            line if known is None else replace(known, **{name: getattr(known, name) + getattr(line, name) for name in MEASURES})
-        )
-    return sorted(sums.values(), key=order)
+        alike.setdefault(KEY_OF(line), []).append(line)
+    return sorted(map(_as_one, alike.values()), key=order)
+
+
+def _as_one(alike: list[Line]) -> Line:
+    first, *more = alike
+    return replace(first, **{name: sum(getattr(line, name) for line in alike) for name in MEASURES}) if more else first
 
 
 def order(line: Line) -> tuple[str, ...]:
