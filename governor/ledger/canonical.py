@@ -89,7 +89,7 @@ def _everyday(document: Any) -> bool:
         if kind is str:
             usual = value.isascii() or _encodable(value)
         elif kind is dict:
-            usual = all(type(key) is str and key.isascii() for key in value)
+            usual = _ascii_keys(value)
             todo.extend(value.values())
         elif kind is list or kind is tuple:
             usual = True
@@ -99,6 +99,13 @@ def _everyday(document: Any) -> bool:
         if not usual:
             return False
     return True
+
+
+def _ascii_keys(document: dict[Any, Any]) -> bool:
+    try:
+        return "".join(document).isascii()
+    except TypeError:  # a key is no text
+        return False
 
 
 def _check(value: Any, where: str) -> None:
