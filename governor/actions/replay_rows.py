@@ -17,7 +17,7 @@ from sqlmodel import Session, col
 from sqlmodel import select as rows_like
 
 from governor.actions.context import Context
-from governor.actions.replay_table import STORED, Result, Stored, Table, Task, Written, parse
+from governor.actions.replay_table import STORED, Result, Stored, Table, Task, Written, attempted, parse
 from governor.errors import NotFound
 from governor.shadow.plan import ReplayPlan
 from governor.store.rows.base import uuid7
@@ -156,9 +156,7 @@ def reserve(
                 elif row is None or row.state != "planned":
                     continue  # another worker is at it
                 else:
-                    stored = parse(row)
-                    stored.attempts += 1
-                    changes.append({"row": row.id, "state": "reserved", "reserved_pico": task.worst_pico, "reply": stored.reply()})
+                    changes.append({"row": row.id, "state": "reserved", "reserved_pico": task.worst_pico, "reply": attempted(row.reply)})
                 reserved += task.worst_pico
                 granted.append(task)
         session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})

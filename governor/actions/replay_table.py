@@ -112,19 +112,31 @@ class Written:
 
 
 def parse(row: ReplayResult | Stored) -> Result:
-    document = (read if len(row.reply) <= SHORT else read.__wrapped__)(row.reply)
+    found = result_of(row.state, (read if len(row.reply) <= SHORT else read.__wrapped__)(row.reply))
+    found.cost_pico, found.output_sha256 = row.cost_pico, row.output_sha256
+    return found
+
+
+def result_of(state: str, document: Mapping[str, Any]) -> Result:
+    """What the document of a row's reply says; its other columns are not in it."""
     facts = document.get("facts")
     return Result(
-        state=row.state,
+        state=state,
         facts=Facts.parse(facts) if facts else None,
-        cost_pico=row.cost_pico,
         lost_pico=int(document.get("lost_pico", "0")),
         abandoned_pico=int(document.get("abandoned_pico", "0")),
         attempts=int(document.get("attempts", 0)),
-        output_sha256=row.output_sha256,
         pick=document.get("pick"),
         criteria=document.get("criteria", {}),
     )
+
+
+@lru_cache(maxsize=256)
+def attempted(reply: str) -> str:
+    """What a row without facts says once it is reserved; nearly all say the same."""
+    stored = result_of("reserved", read.__wrapped__(reply))
+    stored.attempts += 1
+    return stored.reply()
 
 
 @lru_cache(maxsize=256)
