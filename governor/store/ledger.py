@@ -174,12 +174,13 @@ def sign_checkpoint(
 
 def _check_signed(head: Head, key: VerifierKey) -> None:
     """Whether the tree may go on from its last signed state."""
-    signed = parse_checkpoint(parse_note(head.note).text)
+    note = parse_note(head.note)
+    signed = parse_checkpoint(note.text)
     if signed.origin != key.name and key.incarnation(signed.origin) is None:
         raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
     if (signed.size, signed.root) != (head.signed, head.root):
         raise IntegrityError(f"the stored checkpoint of size {head.signed} is not what its note says")
-    if parse_note(head.note).signed_by(key) is False:
+    if note.signed_by(key) is False:
         raise IntegrityError(f"the stored checkpoint of size {head.signed} is not signed by this log key")
     if head.size < head.signed:
         lost = f"the log has {head.size} entries, but {head.signed} were signed"
