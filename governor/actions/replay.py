@@ -20,6 +20,7 @@ from sqlmodel import select
 from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.replay_budget import reserve, settle_all
 from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
@@ -27,7 +28,8 @@ from governor.actions.replay_golden import ask_golden
 from governor.actions.replay_inputs import keep_output, measure_reply, recorded_reply, request_of
 from governor.actions.replay_judge import ask_judge
 from governor.actions.replay_price import Pricer, most_tokens
-from governor.actions.replay_rows import Result, Task, Written, find_run, load, reserve, settle_all, start, write_recorded
+from governor.actions.replay_rows import find_run, load, start, write_recorded
+from governor.actions.replay_table import Result, Task, Written
 from governor.actions.review import ensure_review
 from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import HttpModelEndpoint
@@ -197,12 +199,13 @@ def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict
             continue
         group: list[Task] = []
         for arm in ("baseline", "candidate", "repeat"):
-            if arm in job.table[position] and job.table[position][arm].state == "planned":
+            stands = job.table[position].get(arm)
+            if stands is not None and stands.state == "planned":
                 route = job.route(arm)
                 request = request_of(job.plan, job.run_id, position, arm, route, given)
                 into = most_tokens(request.messages, request.params) if job.plan.params else given.bound
                 worst = job.pricer.tokens(route, now, input_tokens=into, output_tokens=request.max_output_tokens) or 0
-                group.append(Task(position, arm, request, route, worst))
+                group.append(Task(position, arm, request, route, worst, stands.row))
         if group:
             groups.append(group)
     return groups, unusable

@@ -16,7 +16,8 @@ from governor.actions.context import Context
 from governor.actions.replay_evidence import pair_of
 from governor.actions.replay_inputs import Input, read_input, redacted
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import OPEN, OPINIONS, Table, Task, Written, mark
+from governor.actions.replay_rows import OPEN, OPINIONS, mark
+from governor.actions.replay_table import Table, Task, Written
 from governor.adapters.model_endpoint import NOT_SENT
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow.baseline import AA_LEAST

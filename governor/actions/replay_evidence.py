@@ -12,7 +12,8 @@ from sqlmodel import select
 
 from governor.actions.context import SYSTEM, Context
 from governor.actions.golden_lines import golden_lines
-from governor.actions.replay_rows import CANARIES, JUDGES, OPINIONS, Result, Table, find_run
+from governor.actions.replay_rows import CANARIES, JUDGES, OPINIONS, find_run
+from governor.actions.replay_table import Result, Table
 from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest

@@ -15,10 +15,12 @@ from sqlalchemy import insert
 from sqlmodel import col, select
 
 from governor.actions.golden_lines import ARM_PREFIX, ARMS
+from governor.actions.replay_budget import reserve, settle_all
 from governor.actions.replay_calls import WAVE, Replay, batches, priced
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
-from governor.actions.replay_rows import JUDGES, OPEN, Result, Task, Written, find_run, load, mark, reserve, settle_all
+from governor.actions.replay_rows import JUDGES, OPEN, find_run, load, mark
+from governor.actions.replay_table import Result, Task, Written
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
 from governor.shadow import judging
@@ -103,7 +105,7 @@ def tasks_of(job: Replay, position: int, given: Input) -> list[Task]:
             route = job.route(arm)
             request = request_of(job.plan, job.run_id, position, arm, route, given)
             worst = job.pricer.worst(route, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
-            found.append(Task(position, arm, request, route, worst))
+            found.append(Task(position, arm, request, route, worst, job.table[position][arm].row))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -20,9 +20,9 @@ from governor.actions.replay_price import most_tokens
 from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
-from governor.shadow.guards import Contract, Facts, digests, indicators
+from governor.shadow.guards import SHORT, Contract, Facts, digests, indicators
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
-from governor.store.capture import capture, redact
+from governor.store.capture import Captured, capture, redact
 from governor.store.rows.changes import ReplayResult
 
 LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -58,7 +58,7 @@ class Input:
         """No model counts more tokens in it."""
         return most_tokens(self.messages, self.params)
 
-    @property
+    @cached_property
     def step(self) -> int:
         """Place of this call in a trace with tools: one more than the turns the model already had. 0: a conversation without tools."""
         if not self.tools and not any(message.get("role") == "tool" for message in self.messages):
@@ -192,9 +192,10 @@ def keep_output(ctx: Context, reply: ModelReply, mode: str, known: set[str] | No
     """The reply's text into the content store, as the workflow's capture mode lets it; its address, empty where nothing may be kept.
     known: addresses this run put away before; it is added to.
     """
-    calls = [plain(call) for call in reply.tool_calls]
-    message = {"role": "assistant", "content": reply.text, "tool_calls": calls}
-    kept = capture(mode, canonical_json({"message": message, "finish_reason": reply.finish_reason}))
+    if reply.tool_calls or len(reply.text) > SHORT:
+        kept = capture(mode, said([plain(call) for call in reply.tool_calls], reply.text, reply.finish_reason))
+    else:
+        kept = captured_words(mode, reply.text, reply.finish_reason)
     if kept.body is None or kept.sha256 is None:
         return ""
     if known is None or kept.sha256 not in known:
@@ -202,6 +203,17 @@ def keep_output(ctx: Context, reply: ModelReply, mode: str, known: set[str] | No
     if known is not None:
         known.add(kept.sha256)
     return kept.sha256
+
+
+def said(calls: Sequence[Any], text: str, finish_reason: str) -> bytes:
+    """A reply as the content store has it."""
+    return canonical_json({"message": {"role": "assistant", "content": text, "tool_calls": calls}, "finish_reason": finish_reason})
+
+
+@lru_cache(maxsize=1024)
+def captured_words(mode: str, text: str, finish_reason: str) -> Captured:
+    """Short answers are often the same."""
+    return capture(mode, said([], text, finish_reason))
 
 
 def reply_addresses(ctx: Context, addresses: Sequence[str]) -> list[str]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from governor.actions.replay_budget import reserve, settle
 from governor.actions.replay_calls import WAVE, Replay, answers, priced
 from governor.actions.replay_inputs import keep_output, read_document
-from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, Task, Written, load, reserve, settle
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, load
+from governor.actions.replay_table import Task, Written
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelRequest
 from governor.shadow import judging

@@ -24,15 +24,34 @@ ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).enco
 SHORT: Final = 120  # letters of a row that was reserved and has no facts yet; nearly all of them say the same
 
 
-@dataclass(frozen=True)
+class Stored(NamedTuple):
+    """A row as read."""
+
+    id: str
+    position: int
+    record_id: str
+    arm: str
+    state: str
+    reserved_pico: int
+    cost_pico: int | None
+    reply: str
+    output_sha256: str
+    finished_at: datetime | None
+
+
+STORED: Final = [col(getattr(ReplayResult, name)) for name in Stored._fields]
+
+
+@dataclass
 class Task:
-    """One call to make. worst_pico: the most it may cost; route: whose prices rate it."""
+    """One call to make. worst_pico: the most it may cost; route: whose prices rate it; row: as it was last seen, None where it has to be read."""
 
     position: int
     arm: str
     request: ModelRequest
     route: Arm
     worst_pico: int
+    row: Stored | None = None
 
 
 @dataclass
@@ -52,6 +71,7 @@ class Result:
     output_sha256: str = ""
     pick: int | None = None
     criteria: Mapping[str, int] = field(default_factory=dict)  # a judge's word by criterion of its rubric
+    row: Stored | None = field(default=None, compare=False, repr=False)  # what it was read from
 
     @property
     def final(self) -> bool:
@@ -80,24 +100,6 @@ class Result:
 Table = dict[int, dict[str, Result]]
 
 
-class Stored(NamedTuple):
-    """A row as read."""
-
-    id: str
-    position: int
-    record_id: str
-    arm: str
-    state: str
-    reserved_pico: int
-    cost_pico: int | None
-    reply: str
-    output_sha256: str
-    finished_at: datetime | None
-
-
-STORED: Final = [col(getattr(ReplayResult, name)) for name in Stored._fields]
-
-
 @dataclass
 class Written:
     """What settling a call needs to say. unknown_cost: the reservation counts in full."""
@@ -111,9 +113,9 @@ class Written:
     criteria: Mapping[str, int] = field(default_factory=dict)
 
 
-def parse(row: ReplayResult | Stored) -> Result:
+def parse(row: Stored) -> Result:
     found = result_of(row.state, (read if len(row.reply) <= SHORT else read.__wrapped__)(row.reply))
-    found.cost_pico, found.output_sha256 = row.cost_pico, row.output_sha256
+    found.cost_pico, found.output_sha256, found.row = row.cost_pico, row.output_sha256, row
     return found
 
 

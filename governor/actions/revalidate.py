@@ -25,7 +25,8 @@ from governor.actions.replay_calls import Endpoints
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, measure_reply, request_of
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import Table, load
+from governor.actions.replay_rows import load
+from governor.actions.replay_table import Table
 from governor.actions.revalidate_golden import golden_again, golden_line, golden_row, input_again, record_of
 from governor.actions.route_checks import document, find_check
 from governor.actions.usage import usd

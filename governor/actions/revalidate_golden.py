@@ -14,7 +14,7 @@ from typing import Any
 from governor.actions.context import Context
 from governor.actions.golden_lines import ARM_PREFIX
 from governor.actions.replay_inputs import Input, read_document, read_input, redacted
-from governor.actions.replay_rows import Table
+from governor.actions.replay_table import Table
 from governor.ports import ModelReply
 from governor.shadow.golden import Case, GoldenCase
 from governor.shadow.plan import ReplayPlan

@@ -18,8 +18,9 @@ from governor.actions.init_home import init_home
 from governor.actions.people import authenticate
 from governor.actions.propose import propose
 from governor.actions.replay import replay
-from governor.actions.replay_rows import find_run, load, reserve, start
-from governor.actions.replay_table import Task
+from governor.actions.replay_budget import reserve, settle
+from governor.actions.replay_rows import find_run, load, start
+from governor.actions.replay_table import Task, Written
 from governor.actions.shadow_progress import shadow_progress
 from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
@@ -186,19 +187,36 @@ def test_parameters_that_cannot_be_sent_are_in_the_plan_and_the_evidence(house: 
     assert "params_dropped" in verdict["limitations"]
 
 
-def test_rivals_that_reserve_at_once_never_pass_the_cap(house: House) -> None:
-    """Eight threads ask for every position at the same time; what is granted together stays within the budget, and nothing is granted twice."""
+@pytest.mark.parametrize("seen", [False, True])
+def test_rivals_that_reserve_at_once_never_pass_the_cap(house: House, seen: bool) -> None:
+    """Eight threads ask for every position at the same time; what is granted together stays within the budget, and nothing is granted twice.
+
+    seen: each goes by the rows as they were before anybody asked.
+    """
     change = house.propose(budget_usd="0.5")
     run_id = str(start_shadow(house.ctx, house.admin, change)["run"])
     plan = house.plan(change)
     start(house.ctx, run_id, plan)
     request = ModelRequest("key", "m", [], {}, 10)
     worst = plan.budget_pico // 37  # the budget holds 37 calls and a bit
-    tasks = [[Task(at, "candidate", replace(request, idempotency_key=str(at)), plan.candidate, worst)] for at in range(plan.n)]
+    table = load(house.ctx, run_id)
     granted: list[Task] = []
     ready = threading.Barrier(8)
 
     def rival(number: int) -> None:
+        tasks = [
+            [
+                Task(
+                    at,
+                    "candidate",
+                    replace(request, idempotency_key=str(at)),
+                    plan.candidate,
+                    worst,
+                    table[at]["candidate"].row if seen else None,
+                )
+            ]
+            for at in range(plan.n)
+        ]
         ready.wait()
         mine = tasks[number:] + tasks[:number]
         for at in range(0, len(mine), 5):
@@ -212,6 +230,24 @@ def test_rivals_that_reserve_at_once_never_pass_the_cap(house: House) -> None:
     run = house.row(run_id)
     assert len({task.position for task in granted}) == len(granted) == 37
     assert run.reserved_pico == 37 * worst <= run.budget_pico
+
+
+def test_a_reply_that_comes_after_its_worker_was_given_up_is_a_second_bill(house: House) -> None:
+    """The rows a worker saw are not the rows that are: another one counted its reservation as spent and planned the call again."""
+    run_id = str(start_shadow(house.ctx, house.admin, house.propose())["run"])
+    plan = house.plan(house.row(run_id).change_id)
+    start(house.ctx, run_id, plan)
+    asked = ModelRequest("key", "m", [], {}, 10)
+    late = reserve(house.ctx, run_id, [[Task(0, "candidate", asked, plan.candidate, 700, load(house.ctx, run_id)[0]["candidate"].row)]])
+    start(house.ctx, run_id, plan)
+    assert (house.row(run_id).spent_pico, house.row(run_id).reserved_pico) == (700, 0)
+    again = reserve(house.ctx, run_id, [[Task(0, "candidate", asked, plan.candidate, 700, load(house.ctx, run_id)[0]["candidate"].row)]])
+    first = settle(house.ctx, run_id, again[0], Written("done", cost_pico=300))
+    second = settle(house.ctx, run_id, late[0], Written("done", cost_pico=200))
+    assert (first.cost_pico, first.abandoned_pico, first.attempts) == (300, 700, 2)
+    assert (second.state, second.cost_pico, second.abandoned_pico) == ("done", 300, 900)
+    assert (house.row(run_id).spent_pico, house.row(run_id).reserved_pico) == (1_200, 0)
+    assert load(house.ctx, run_id)[0]["candidate"] == second
 
 
 def test_progress_counts_calls_and_knows_the_end(house: House) -> None:
