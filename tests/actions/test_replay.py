@@ -176,10 +176,10 @@ def test_the_ledger_has_one_entry_for_the_start_and_one_for_the_end(house: House
 
 def test_a_harmful_candidate_fails_early_and_the_rest_is_not_paid_for(house: House) -> None:
     house.endpoint.behaviours["sim-bad"] = Behaviour(break_json=0.6)
-    run, verdict = house.run("sim-bad")
+    run, verdict = house.run("sim-bad", options={"concurrency": 2})  # a busy machine takes more calls ahead, some for each connection
     assert (run.status, verdict["verdict"]) == ("done", "fail")
     counted = Counter(row.state for row in house.results(run.id) if row.arm == "candidate")
-    assert counted["skipped_decided"] >= 16, counted  # how far ahead calls were taken depends on how busy the machine is
+    assert counted["skipped_decided"] >= 16, counted
     assert set(counted) <= {"done", "excluded_policy", "skipped_decided"}
     account(house, run)
 

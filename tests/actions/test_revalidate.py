@@ -162,7 +162,7 @@ def test_a_model_that_answers_otherwise_under_its_name_has_drifted(live: House) 
 
 
 def test_a_broken_promise_is_a_violation(live: House) -> None:
-    found = live.check(break_json=0.5)
+    found = live.check(break_json=0.85)  # which prompts are asked is drawn anew each time
     assert found["verdict"] == "broken"
     assert "contract" in [one["name"] for one in found["result"]["metrics"] if one["status"] == "broken"]
     month = live.ctx.now().strftime("%Y-%m")
