@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, update
 from sqlmodel import Session, col
 
 from governor.actions.context import Context
-from governor.actions.replay_rows import OPINIONS, Change, Changed, all_rows, purse_of, rows_of, write_rows
+from governor.actions.replay_rows import OPINIONS, Change, Changed, all_rows, purse_of, rewritten, rows_of, write_rows
 from governor.actions.replay_table import Result, Stored, Task, Written, attempted, parse
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
@@ -69,7 +69,7 @@ def reserve(
                     continue  # another worker is at it
                 else:
                     said = attempted(row.reply)
-                    changes.append((row, {"state": "reserved", "reserved_pico": task.worst_pico, "reply": said}))
+                    changes.append(rewritten(row, state="reserved", reserved_pico=task.worst_pico, reply=said))
                     task.row = row._replace(state="reserved", reserved_pico=task.worst_pico, reply=said)
                 reserved += task.worst_pico
                 granted.append(task)
@@ -105,15 +105,18 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
                 stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
             else:
                 stored.abandoned_pico += cost
-            said = {
-                "state": stored.state,
-                "cost_pico": stored.cost_pico,
-                "output_sha256": stored.output_sha256,
-                "reserved_pico": 0,
-                "reply": stored.reply(),
-                "finished_at": row.finished_at or now,
-            }
-            changes.append((row, said))
+            changes.append(
+                rewritten(
+                    row,
+                    state=stored.state,
+                    cost_pico=stored.cost_pico,
+                    output_sha256=stored.output_sha256,
+                    reserved_pico=0,
+                    reply=stored.reply(),
+                    finished_at=row.finished_at or now,
+                )
+            )
+            stored.row = None  # not what it says any more
             settled.append(stored)
         session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})
         write_rows(session, changes)

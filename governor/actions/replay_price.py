@@ -10,13 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from governor.ledger.canonical import canonical_json
+from governor.actions.replay_table import ENCODE
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.rate import Usage, rate_group
-from governor.shadow.plan import Arm, plain
+from governor.shadow.plan import Arm
 
 PICO: Final = Decimal(10**12)
+ELSE: Final = 64  # what providers put around messages and tools
 IMAGE_TOKENS: Final = 6000  # above what any provider counts for one picture
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
@@ -74,6 +75,10 @@ class Pricer:
 
 def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> int:
     """An upper bound of the input's tokens. A picture's bytes are no text: it counts as one."""
+    shown = {"messages": list(messages), "tools": params.get("tools") or []}
+    text = ENCODE(shown).encode("utf-8", "surrogatepass")
+    if b'"image' not in text:
+        return len(text) + ELSE
     pictures = 0
 
     def strip(value: Any) -> Any:
@@ -85,5 +90,4 @@ def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
             return {key: strip(item) for key, item in value.items()}
         return [strip(item) for item in value] if isinstance(value, list | tuple) else value
 
-    text = canonical_json(plain(strip({"messages": list(messages), "tools": params.get("tools") or []})))
-    return len(text) + 64 + pictures * IMAGE_TOKENS
+    return len(ENCODE(strip(shown)).encode("utf-8", "surrogatepass")) + ELSE + pictures * IMAGE_TOKENS

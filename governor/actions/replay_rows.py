@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Update, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as rows_like
 
@@ -20,6 +19,7 @@ from governor.actions.context import Context
 from governor.actions.replay_table import STORED, Result, Stored, Table, Written, parse
 from governor.errors import NotFound
 from governor.shadow.plan import ReplayPlan
+from governor.store.many import execute_many
 from governor.store.rows.base import uuid7
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
@@ -28,7 +28,7 @@ JUDGES: Final = ("judge_ab", "judge_ba")  # ab: the candidate is answer A
 CANARIES: Final = ("judge_canary_ab", "judge_canary_ba")  # ab: the known-bad answer is A
 OPINIONS: Final = frozenset({*JUDGES, *CANARIES})
 
-Change = tuple[Stored, Mapping[str, Any]]  # a row as it was seen, and what its columns say from now on
+Change = dict[str, Any]  # made by `rewritten`
 
 # Statements that a run executes again and again are built once.
 PURSE: Final = (
@@ -38,6 +38,11 @@ PURSE: Final = (
 )
 ROWS: Final = select(*STORED).where(
     col(ReplayResult.run_id) == bindparam("run"), col(ReplayResult.position).in_(bindparam("positions", expanding=True))
+)
+REWRITE: Final = update(ReplayResult).where(
+    col(ReplayResult.id) == bindparam("row_seen"),
+    col(ReplayResult.state) == bindparam("state_seen"),
+    col(ReplayResult.reply) == bindparam("reply_seen"),
 )
 ROWS_OF_ARMS: Final = ROWS.where(col(ReplayResult.arm).in_(bindparam("arms", expanding=True)))
 
@@ -72,7 +77,7 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
                 stored.abandoned_pico += row.reserved_pico
                 run.spent_pico += row.reserved_pico
                 run.reserved_pico -= row.reserved_pico
-                changes.append((row, {"state": "planned", "reserved_pico": 0, "reply": stored.reply()}))
+                changes.append(rewritten(row, state="planned", reserved_pico=0, reply=stored.reply()))
         write_rows(session, changes)
         blank = {"org_id": ctx.org, "run_id": run_id, "state": "planned", "reserved_pico": 0, "reply": "", "output_sha256": ""}
         new = [
@@ -99,24 +104,15 @@ class Changed(Exception):
 
 
 def write_rows(session: Session, changes: Sequence[Change]) -> None:
-    """One statement for many rows; all change the same columns. Raises Changed where one is not as it was seen."""
-    if changes:
-        values = [
-            {"row": row.id, "was": row.state, "said": row.reply} | {f"new_{name}": value for name, value in said.items()}
-            for row, said in changes
-        ]
-        if session.connection().execute(_rewrite(tuple(changes[0][1])), values).rowcount != len(changes):
-            raise Changed
+    """One statement for many rows; all say the same columns. Raises Changed where one is not as it was seen."""
+    if changes and execute_many(session.connection(), REWRITE, changes) != len(changes):
+        raise Changed
 
 
-@cache
-def _rewrite(names: tuple[str, ...]) -> Update:
-    as_seen = [
-        col(ReplayResult.id) == bindparam("row"),
-        col(ReplayResult.state) == bindparam("was"),
-        col(ReplayResult.reply) == bindparam("said"),
-    ]
-    return update(ReplayResult).where(*as_seen).values({name: bindparam(f"new_{name}") for name in names})
+def rewritten(row: Stored, **columns: Any) -> Change:
+    """What `columns` say from now on, where the row is still as it was seen."""
+    columns["row_seen"], columns["state_seen"], columns["reply_seen"] = row.id, row.state, row.reply
+    return columns
 
 
 def purse_of(session: Session, org: str, run_id: str) -> tuple[int, int, int]:
@@ -137,14 +133,16 @@ def write_recorded(ctx: Context, run_id: str, found: Mapping[int, Written]) -> N
             if arm == "recorded" and row.state == "planned":
                 written = found[position]
                 stored = Result(written.state, written.facts, written.cost_pico, output_sha256=written.output_sha256)
-                said = {
-                    "state": written.state,
-                    "cost_pico": written.cost_pico,
-                    "output_sha256": written.output_sha256,
-                    "reply": stored.reply(),
-                    "finished_at": now,
-                }
-                changes.append((row, said))
+                changes.append(
+                    rewritten(
+                        row,
+                        state=written.state,
+                        cost_pico=written.cost_pico,
+                        output_sha256=written.output_sha256,
+                        reply=stored.reply(),
+                        finished_at=now,
+                    )
+                )
         write_rows(session, changes)
 
 
@@ -157,7 +155,7 @@ def mark(ctx: Context, run_id: str, states: Mapping[int, str]) -> None:
         now = ctx.now()
         rows = rows_of(session, run_id, set(states))
         open_rows = [(at, row) for (at, _), row in rows.items() if row.state == "planned"]
-        write_rows(session, [(row, {"state": states[at], "finished_at": now}) for at, row in open_rows])
+        write_rows(session, [rewritten(row, state=states[at], finished_at=now) for at, row in open_rows])
 
 
 def all_rows(session: Session, org: str, run_id: str, arms: Iterable[str] | None = None) -> Iterator[Stored]:

@@ -112,10 +112,13 @@ class Pair:
 
 def differences(baseline: Facts, candidate: Facts) -> dict[str, int]:
     """Per guard that applies to either reply: 1 when only the baseline tripped it, -1 when only the candidate did."""
-    found = {
-        name: int(baseline.guards.get(name, False)) - int(candidate.guards.get(name, False))
-        for name in {*baseline.guards, *candidate.guards}
-    }
+    if baseline.guards == candidate.guards:
+        found = dict.fromkeys(baseline.guards, 0)
+    else:
+        found = {
+            name: int(baseline.guards.get(name, False)) - int(candidate.guards.get(name, False))
+            for name in {*baseline.guards, *candidate.guards}
+        }
     if "tool_calls" in found and baseline.called and candidate.status == "ok" and not candidate.called:
         found["tool_calls"] = int(baseline.guards.get("tool_calls", False)) - 1  # the step needed a call and got words
     return found
