@@ -139,11 +139,14 @@ def carry_out(job: Replay) -> None:
 
 @contextmanager
 def kept_in_mind() -> Iterator[None]:
-    """What stands before the calls (modules, plan, table) outlives them: the collector does not look through it again while they run."""
+    """What stands before the calls (modules, plan, table) outlives them, as nearly all that they add: the collector looks through neither again and again."""
+    usual = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(max(usual[0], 20_000), *usual[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*usual)
         gc.unfreeze()
 
 

@@ -70,7 +70,7 @@ def reserve(
                 else:
                     said = attempted(row.reply)
                     changes.append(rewritten(row, state="reserved", reserved_pico=task.worst_pico, reply=said))
-                    task.row = row._replace(state="reserved", reserved_pico=task.worst_pico, reply=said)
+                    task.row = Stored(*row[:4], "reserved", task.worst_pico, row.cost_pico, said, *row[8:])
                 reserved += task.worst_pico
                 granted.append(task)
         session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})

@@ -5,12 +5,12 @@ Owns: usage -> rated -> pico-USD for shadow. Does not own: the price book. Invar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from governor.actions.replay_table import ENCODE
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.rate import Usage, rate_group
@@ -76,7 +76,7 @@ class Pricer:
 def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> int:
     """An upper bound of the input's tokens. A picture's bytes are no text: it counts as one."""
     shown = {"messages": list(messages), "tools": params.get("tools") or []}
-    text = ENCODE(shown).encode("utf-8", "surrogatepass")
+    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     if b'"image' not in text:
         return len(text) + ELSE
     pictures = 0
@@ -90,4 +90,8 @@ def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
             return {key: strip(item) for key, item in value.items()}
         return [strip(item) for item in value] if isinstance(value, list | tuple) else value
 
-    return len(ENCODE(strip(shown)).encode("utf-8", "surrogatepass")) + ELSE + pictures * IMAGE_TOKENS
+    return (
+        len(json.dumps(strip(shown), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+        + ELSE
+        + pictures * IMAGE_TOKENS
+    )

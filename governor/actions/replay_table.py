@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from sqlmodel import col
 
 from governor.ports import ModelRequest
@@ -20,7 +21,6 @@ from governor.shadow.guards import Facts
 from governor.shadow.plan import Arm
 from governor.store.rows.changes import ReplayResult
 
-ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 SHORT: Final = 120  # letters of a row that was reserved and has no facts yet; nearly all of them say the same
 
 
@@ -94,7 +94,7 @@ class Result:
             "attempts": self.attempts,
             "pick": self.pick,
         } | ({"criteria": dict(self.criteria)} if self.criteria else {})
-        return ENCODE(document)
+        return msgspec.json.encode(document).decode()
 
 
 Table = dict[int, dict[str, Result]]

@@ -126,7 +126,10 @@ class HttpModelEndpoint:
                     return reply, self._wait(response) if response.status in RETRIED else None
                 if "text/event-stream" in response.headers.get("Content-Type", ""):
                     return await self._read_stream(response, started), None
-                document = json.loads(await self._body(response))
+                body = await self._body(response)
+                document = json.loads(body)
+                if b"\\ud" in body.lower():
+                    document = sound(document)
                 return ModelReply("ok", http_status=200, duration_ms=_since(started), **WIRES[self.protocol].parse(document)), None
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, AttributeError) as error:
             return self._failure(error, started, request)
@@ -174,7 +177,7 @@ class HttpModelEndpoint:
                 ttft_ms=first,
             )
         return ModelReply(
-            "ok", http_status=200, duration_ms=_since(started), ttft_ms=first, **WIRES[self.protocol].parse(stream.document())
+            "ok", http_status=200, duration_ms=_since(started), ttft_ms=first, **WIRES[self.protocol].parse(sound(stream.document()))
         )
 
     def _wait(self, response: aiohttp.ClientResponse) -> float | None:
@@ -184,6 +187,16 @@ class HttpModelEndpoint:
             return asked
         self._pace.hold(self.longest_wait_s)
         return None
+
+
+def sound(document: Any) -> Any:
+    """The same document with text that can be stored: halves of a character that came apart are joined, a half alone becomes a question mark."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        joined = json.loads(json.dumps(document))
+        return json.loads(json.dumps(joined, ensure_ascii=False).encode("utf-8", "replace"))
+    return document
 
 
 def retry_after(text: str, now: datetime) -> float:

@@ -139,6 +139,15 @@ def test_a_refusal_field_is_a_refusal(scripted: Callable[..., Scripted]) -> None
     assert one(endpoint_of(scripted((200, {}, completion(content=None, refusal="No."))).url)).finish_reason == "refusal"
 
 
+def test_half_a_character_is_joined_with_its_other_half_or_asked_about(scripted: Callable[..., Scripted]) -> None:
+    assert one(endpoint_of(scripted((200, {}, completion(content="a\ud83d"))).url)).text == "a?"
+    assert one(endpoint_of(scripted((200, {}, completion(content="\ud83d\ude00 caf\u00e9"))).url)).text == "\U0001f600 caf\u00e9"
+    halves = [json.dumps({"choices": [{"delta": {"content": part}}]}) for part in ("\ud83d", "\ude00", "\udc00")]
+    end = json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    stream = "".join(f"data: {line}\n\n" for line in (*halves, end, "[DONE]")).encode()
+    assert one(endpoint_of(scripted((200, {"Content-Type": "text/event-stream"}, stream)).url)).text == "\U0001f600?"
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
