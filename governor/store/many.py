@@ -27,7 +27,8 @@ def execute_many(connection: Connection, statement: Update, rows: Sequence[Mappi
 
 @lru_cache(maxsize=64)
 def _prepared(statement: Update, dialect: Dialect, names: tuple[str, ...]) -> tuple[str, list[tuple[str, Way]]]:
-    """The statement in the driver's words, and its values in order: how each is made what the driver takes."""
+    """The statement in the driver's words, and its values in order: how each is made what the driver takes. Rows often say the same, such as when."""
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
     order = compiled.positiontup if compiled.positional else compiled.binds
-    return str(compiled), [(name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order]
+    ways = [(name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in order]
+    return str(compiled), [(name, way and lru_cache(maxsize=256, typed=True)(way)) for name, way in ways]
