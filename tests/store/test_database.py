@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel, select
 
-from governor.errors import Refused
+from governor.errors import Refused, Unavailable
 from governor.store.database import Database, guarded_tables, libpq, newest_revision
 from governor.store.rows.jobs import Job
 from governor.store.rows.people import Organization, Person
@@ -230,6 +230,16 @@ def test_a_read_session_is_read_only_on_postgres(postgres: str) -> None:
 
     with pytest.raises(DBAPIError, match="read-only"):
         write_in_a_read()
+    database.close()
+
+
+def test_who_is_told_that_it_is_away_is_not_told_where_it_is(tmp_path: Path) -> None:
+    database = Database(f"postgresql://app:secret@/rows?host={tmp_path}", "acme")
+    with pytest.raises(Unavailable) as caught, database.session():
+        pass
+    told = f"{caught.value} {caught.value.hint}"
+    assert "does not answer" in told
+    assert not any(word in told for word in ("app:", "secret", str(tmp_path)))
     database.close()
 
 
