@@ -8,15 +8,16 @@ from __future__ import annotations
 
 
 class GovernorError(Exception):
-    """Base of all expected failures. `hint` tells the reader what to do next."""
+    """Base of all expected failures. `hint` tells the reader what to do next; `abroad` is the message for who asks over the network, where they differ."""
 
     code = "error"
     status = 500
     hint = ""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", abroad: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.abroad = abroad or message
         if hint:
             self.hint = hint
 

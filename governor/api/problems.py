@@ -97,7 +97,7 @@ def show_problem(request: Request[Any, Any, Any], error: Exception) -> Response[
         headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
         if error.status in {429, 503}:
             headers["Retry-After"] = RETRY_SECONDS
-        return problem(error.status, error.code, error.message, hint=error.hint, headers=headers)
+        return problem(error.status, error.code, error.abroad, hint=error.hint, headers=headers)
     if isinstance(error, ValidationException):
         return problem(422, "invalid", error.detail, fields=fields_of(error))
     if isinstance(error, pydantic.ValidationError):

@@ -92,14 +92,15 @@ class Database:
             return _begun(self._connect(), options)  # the pool has let go of all that rested
 
     def _connect(self) -> Connection:
-        """Raises Unavailable when there is no way in, without the words of the driver and the place: whoever asks for health is told this too."""
+        """Raises Unavailable when there is no way in, without the words of the driver: they may hold what the URL held."""
         try:
             return self.engine.connect()
         except OperationalError as error:
-            log.debug("cannot connect to %s", self.engine.url.render_as_string(hide_password=True), exc_info=error)
+            log.debug("cannot connect", exc_info=error)
             raise Unavailable(
-                "the rows database does not answer",
+                f"the rows database {self.engine.url.render_as_string(hide_password=True)} does not answer",
                 hint="check GOVERNOR_DATABASE_URL and that the server is up; GOVERNOR_LOG_LEVEL=debug shows the cause",
+                abroad="the rows database does not answer",  # anybody may ask for /healthz
             ) from None
 
     def revision(self) -> str | None:

@@ -49,7 +49,7 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
             error.status,
             error.code,
             TITLES.get(error.status, "Something went wrong"),
-            sentence(error.message),
+            sentence(error.abroad),
             sentence(error.hint),
             back(request),
         )

@@ -237,9 +237,11 @@ def test_who_is_told_that_it_is_away_is_not_told_where_it_is(tmp_path: Path) -> 
     database = Database(f"postgresql://app:secret@/rows?host={tmp_path}", "acme")
     with pytest.raises(Unavailable) as caught, database.session():
         pass
-    told = f"{caught.value} {caught.value.hint}"
+    told = f"{caught.value.abroad} {caught.value.hint}"
     assert "does not answer" in told
     assert not any(word in told for word in ("app:", "secret", str(tmp_path)))
+    assert "secret" not in caught.value.message
+    assert "host=" in caught.value.message
     database.close()
 
 
