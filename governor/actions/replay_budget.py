@@ -105,17 +105,7 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
                 stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
             else:
                 stored.abandoned_pico += cost
-            changes.append(
-                rewritten(
-                    row,
-                    state=stored.state,
-                    cost_pico=stored.cost_pico,
-                    output_sha256=stored.output_sha256,
-                    reserved_pico=0,
-                    reply=stored.reply(),
-                    finished_at=row.finished_at or now,
-                )
-            )
+            changes.append(rewritten(row, **stored.columns(), reserved_pico=0, finished_at=row.finished_at or now))
             stored.row = None  # not what it says any more
             settled.append(stored)
         session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})

@@ -133,16 +133,7 @@ def write_recorded(ctx: Context, run_id: str, found: Mapping[int, Written]) -> N
             if arm == "recorded" and row.state == "planned":
                 written = found[position]
                 stored = Result(written.state, written.facts, written.cost_pico, output_sha256=written.output_sha256)
-                changes.append(
-                    rewritten(
-                        row,
-                        state=written.state,
-                        cost_pico=written.cost_pico,
-                        output_sha256=written.output_sha256,
-                        reply=stored.reply(),
-                        finished_at=now,
-                    )
-                )
+                changes.append(rewritten(row, **stored.columns(), finished_at=now))
         write_rows(session, changes)
 
 

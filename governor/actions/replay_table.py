@@ -86,6 +86,10 @@ class Result:
     def spend_pico(self) -> int:
         return self.evidence_pico + self.abandoned_pico
 
+    def columns(self) -> dict[str, Any]:
+        """What its row says of it."""
+        return {"state": self.state, "cost_pico": self.cost_pico, "output_sha256": self.output_sha256, "reply": self.reply()}
+
     def reply(self) -> str:
         document = {
             "facts": self.facts.document() if self.facts else None,
