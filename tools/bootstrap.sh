@@ -35,6 +35,8 @@ say "[3/3] checking system libraries"
 need=()
 .venv/bin/python -c "import weasyprint" >/dev/null 2>&1 || need+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core)
 fc-list 2>/dev/null | grep -qi dejavu || need+=(fontconfig fonts-dejavu-core)
+# the face that reports are set in; without it they come out in DejaVu
+[ "$(id -u)" != 0 ] || fc-list 2>/dev/null | grep -qi liberation || need+=(fontconfig fonts-liberation)
 if [ "${CI:-}" = true ]; then
   command -v chromium >/dev/null || need+=(chromium)
   command -v pdftotext >/dev/null || need+=(poppler-utils)
@@ -45,6 +47,8 @@ if [ "${CI:-}" = true ]; then
   command -v unzip >/dev/null || need+=(unzip)
   command -v xxd >/dev/null || need+=(xxd)
   command -v strace >/dev/null || need+=(strace)
+  command -v go >/dev/null || need+=(golang-go)
+  [ -d /usr/share/gocode/src/golang.org/x/mod ] || need+=(golang-golang-x-mod-dev)
 fi
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
