@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, insert
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from governor.errors import IntegrityError, NotFound
@@ -26,7 +26,7 @@ from governor.ledger.proof import TlogProof
 from governor.ports import Signer
 from governor.store import sequencer
 from governor.store.build import producer
-from governor.store.log_end import log_end, noted_size
+from governor.store.log_end import LogEnd, log_end, noted_size
 from governor.store.log_head import Head, hold_head
 from governor.store.nodes import with_nodes
 from governor.store.rows.base import uuid7
@@ -77,13 +77,13 @@ def append(
     return _write(session, org_id, draft, max(recorded_at, last), head, producer_signer)
 
 
-def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, head: Row[Any], signer: Signer) -> Appended:
+def _write(session: Session, org_id: str, draft: EntryDraft, recorded_at: datetime, head: LogEnd, signer: Signer) -> Appended:
     disclosures = [disclose(name, value) for name, value in sorted(draft.personal.items())]
     entry = Entry.build(
         draft,
         entry_id=uuid7(int(recorded_at.timestamp() * 1000)),
         stream_seq=1 if head.stream_seq is None else head.stream_seq + 1,
-        stream_prev=None if head.stream_seq is None else bytes(head.leaf_hash),
+        stream_prev=head.leaf_hash,
         recorded_at=recorded_at,
         producer=producer(),
         signer=signer,

@@ -7,20 +7,33 @@ seen exactly once; it begins when the locks are held.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Integer, Row, Select, String, bindparam, literal, select, true, union_all
+from sqlalchemy import Integer, Select, String, bindparam, literal, select, true, union_all
 from sqlmodel import Session, col
 
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
+from governor.store import direct
 from governor.store.nodes import on_postgres
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry, LedgerWaiting
 
 
+class LogEnd(NamedTuple):
+    """known: id of the entry of the same wish; signed: whether the home's note is exactly one of the log's checkpoints."""
+
+    known: str | None
+    placed_at: datetime | None
+    waiting_at: datetime | None
+    stream_seq: int | None
+    leaf_hash: bytes | None
+    signed: bool
+
+
 def _log_end() -> Select[Any]:
-    """Parameters org, idem, stream, size, note; one row: known, placed_at, waiting_at, stream_seq, leaf_hash, signed."""
+    """Parameters org, idem, stream, size, note; one row, as LogEnd."""
     org, idem, stream, note = (bindparam(name, type_=String()) for name in ("org", "idem", "stream", "note"))
     size = bindparam("size", type_=Integer())
     kinds = (LedgerEntry, LedgerWaiting)
@@ -88,15 +101,15 @@ END $$
 """
 
 
-def log_end(session: Session, org_id: str, idem: str, stream: str, kept: str) -> Row[Any]:
-    """The end of the log as one who appends must see it: beside writers of other streams and wishes, behind those of this one, until the end.
-
-    `signed`: whether the note `kept` is exactly one of the log's checkpoints.
-    """
+def log_end(session: Session, org_id: str, idem: str, stream: str, kept: str) -> LogEnd:
+    """The end of the log as one who appends must see it: beside writers of other streams and wishes, behind those of this one, until the end."""
     size = noted_size(kept) if kept else 0
     if on_postgres(session):
-        return session.connection().exec_driver_sql(_JOIN, (org_id, idem, stream, size, kept)).one()
-    return session.connection().execute(_ALONE, {"org": org_id, "idem": idem, "stream": stream, "size": size, "note": kept}).one()
+        [found] = direct.execute(session.connection(), _JOIN, (org_id, idem, stream, size, kept))
+        return LogEnd._make(found)
+    return LogEnd._make(
+        session.connection().execute(_ALONE, {"org": org_id, "idem": idem, "stream": stream, "size": size, "note": kept}).one()
+    )
 
 
 @lru_cache(maxsize=8)  # the same note at every append until the next one is signed

@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import DateTime, bindparam, delete, func, insert, literal, select, text
 from sqlmodel import Session, col
 
+from governor.store import direct
 from governor.store.database import Database
 from governor.store.nodes import grow, on_postgres
 from governor.store.rows.ledger import LedgerEntry, LedgerWaiting
@@ -45,7 +46,7 @@ _MOVE_POSTGRES: Final = text(
 def wait(session: Session, said: dict[str, Any]) -> None:
     """One row of an entry that waits. On Postgres straight to the driver: this statement bounds how many append at once."""
     if on_postgres(session):
-        session.connection().exec_driver_sql(_WAIT_POSTGRES, said)
+        direct.execute(session.connection(), _WAIT_POSTGRES, said)
     else:
         session.connection().execute(_WAIT, said)
 
