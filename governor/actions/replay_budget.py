@@ -16,7 +16,7 @@ from sqlmodel import Session, col
 
 from governor.actions.context import Context
 from governor.actions.replay_rows import OPINIONS, Change, Changed, all_rows, purse_of, rewritten, rows_of, write_rows
-from governor.actions.replay_table import Result, Stored, Task, Written, attempted, parse
+from governor.actions.replay_table import Result, Stored, Task, Written, parse
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
 log = logging.getLogger(__name__)
@@ -61,16 +61,15 @@ def reserve(
                     session.add(
                         ReplayResult(
                             org_id=ctx.org, run_id=run_id, position=task.position, record_id=record, arm=task.arm, state="reserved",
-                            reserved_pico=task.worst_pico, reply=attempted(""),
+                            reserved_pico=task.worst_pico, reply="",
                         )
                     )  # fmt: skip
                     task.row = None
                 elif row is None or row.state != "planned":
                     continue  # another worker is at it
                 else:
-                    said = attempted(row.reply)
-                    changes.append(rewritten(row, state="reserved", reserved_pico=task.worst_pico, reply=said))
-                    task.row = Stored(*row[:4], "reserved", task.worst_pico, row.cost_pico, said, *row[8:])
+                    changes.append(rewritten(row, state="reserved", reserved_pico=task.worst_pico))
+                    task.row = Stored(*row[:4], "reserved", task.worst_pico, *row[6:])
                 reserved += task.worst_pico
                 granted.append(task)
         session.connection().execute(PAID, {"run": run_id, "spent": spent, "reserved": reserved})
@@ -100,6 +99,7 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
             spent += cost
             if row.state == "reserved":
                 reserved -= row.reserved_pico
+                stored.attempts += 1
                 stored.state, stored.facts, stored.cost_pico, stored.pick = written.state, written.facts, written.cost_pico, written.pick
                 stored.lost_pico += cost - (written.cost_pico or 0)
                 stored.output_sha256, stored.criteria = written.output_sha256, written.criteria
@@ -117,8 +117,6 @@ def settle_all(ctx: Context, run_id: str, done: Sequence[tuple[Task, Written]]) 
 
 def with_rows(ctx: Context, run_id: str, tasks: Sequence[Task], do: Callable[[Session, Rows], Found], *, all_arms: bool = False) -> Found:
     """Do it in one transaction with the rows as they were last seen; where one has changed since, or was never seen, with all of them as they are."""
-    places = {task.position for task in tasks}
-    arms = None if all_arms else {task.arm for task in tasks}
     seen = {(task.position, task.arm): task.row for task in tasks if task.row is not None}
     if len(seen) == len(tasks):
         try:
@@ -126,5 +124,7 @@ def with_rows(ctx: Context, run_id: str, tasks: Sequence[Task], do: Callable[[Se
                 return do(session, lambda _: seen)
         except Changed:
             log.debug("run %s: another worker was at these rows", run_id)
+    places = {task.position for task in tasks}
+    arms = None if all_arms else {task.arm for task in tasks}
     with ctx.rows.session(write=True) as session:
         return do(session, lambda session: rows_of(session, run_id, places, arms=arms))

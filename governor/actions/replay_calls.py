@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
 
 from governor.actions.context import Context
-from governor.actions.replay_evidence import pair_of
+from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
 from governor.actions.replay_inputs import Input, read_input, redacted
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import OPEN, OPINIONS, mark
@@ -46,7 +46,8 @@ class Replay:
     _inputs: dict[str, Input | None] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)  # addresses of replies that were put away already
     _prefix: list[Pair] = field(default_factory=list)
-    _answered: int = 0  # pairs of the prefix with both answers, and what was seen in them
+    _ended: int = 0  # positions of the prefix
+    _answered: int = 0  # those with both answers, and what was seen in them
     _broken: int = 0
     _lost: bool = False
 
@@ -67,23 +68,31 @@ class Replay:
 
     def finished(self) -> list[Pair]:
         """The finished prefix of the registered order; it only grows."""
-        while len(self._prefix) < self.plan.n:
-            pair = pair_of(self.plan, len(self._prefix), self.table[len(self._prefix)])
-            if pair.state in OPEN:
-                break
-            self._prefix.append(pair)
-            self._answered += pair.state == "done"
-            self._broken += pair.state == "done" and not pair.baseline_usable
-            self._lost = self._lost or pair.quality[1] < 0 or any(value < 0 for value in pair.d.values())
+        self._go_on()
+        self._prefix += [pair_of(self.plan, position, self.table[position]) for position in range(len(self._prefix), self._ended)]
         return self._prefix
+
+    def _go_on(self) -> None:
+        """To the end of the prefix as it is now. Pairs are made where something may be lost, which is rare."""
+        while self._ended < self.plan.n and (state := state_of(self.plan, self.table[self._ended])) not in OPEN:
+            if state == "done":
+                arms = self.table[self._ended]
+                compared = compared_of(self.plan, arms)
+                self._answered += 1
+                self._broken += compared is not None and compared.facts is not None and not compared.facts.usable
+                if not self._lost and not alike(self.plan, arms):
+                    pair = pair_of(self.plan, self._ended, arms)
+                    self._lost = pair.quality[1] < 0 or any(value < 0 for value in pair.d.values())
+            self._ended += 1
 
     def decided(self) -> bool:
         """Is there no point in sending more: harm is certain, or the baseline itself hardly works?"""
-        prefix = self.finished()
+        self._go_on()
         if self._answered >= AA_LEAST and (self._answered - self._broken) * 10 < self._answered:
             return True
         if not self._lost:
             return False  # without one lost pair there is no harm to weigh
+        prefix = self.finished()
         weights = [float(self.plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
         return harmed_after(self.plan, prefix, weights) is not None
 

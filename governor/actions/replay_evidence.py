@@ -6,19 +6,20 @@ Invariants: files are written as they were hashed; only a run that is done leave
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlmodel import select
 
 from governor.actions.context import SYSTEM, Context
 from governor.actions.golden_lines import golden_lines
-from governor.actions.replay_rows import CANARIES, JUDGES, OPINIONS, find_run
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, find_run
 from governor.actions.replay_table import Result, Table
 from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import canonical_json
-from governor.shadow.comparison import Limits, Pair, compare, differences, quality, repeated
+from governor.shadow.comparison import Limits, Pair, compare, differences, limit_differences, quality, repeated
 from governor.shadow.golden import GoldenLine
 from governor.shadow.guards import Facts
 from governor.shadow.judging import caught, combine
@@ -28,23 +29,50 @@ from governor.shadow.steps import diverges
 from governor.shadow.verdict import verdict
 from governor.store.rows.changes import Change, EvidenceFile
 
-DONE = frozenset({"pass", "fail", "inconclusive"})
+DONE: Final = frozenset({"pass", "fail", "inconclusive"})
+CALLED: Final = 4  # arms of a position that nobody judged: recorded, baseline, candidate, repeat
 
 
-def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
-    """The pair row of a position; not final as long as an arm it needs is open."""
+def compared_of(plan: ReplayPlan, arms: Mapping[str, Result]) -> Result | None:
+    """The arm that the candidate is compared with."""
+    return arms["recorded"] if plan.baseline_arm == "recorded" else arms.get("baseline")
+
+
+def state_of(plan: ReplayPlan, arms: Mapping[str, Result]) -> str:
+    """Of the pair row; not final as long as an arm it needs is open."""
+    candidate, compared = arms["candidate"], compared_of(plan, arms)
+    for one in (candidate, arms.get("baseline"), compared, arms.get("repeat")):
+        if one is not None and one.state != "done":
+            return one.state
+    if len(arms) > CALLED and any(arms[name].state in OPEN for name in OPINIONS if name in arms):
+        return "reserved"
+    return "excluded_content" if compared is None or compared.facts is None or candidate.facts is None else "done"
+
+
+def alike(plan: ReplayPlan, arms: Mapping[str, Result]) -> bool:
+    """Of a pair that is done: certainly nothing was lost, which is seen without making it."""
+    compared, candidate = compared_of(plan, arms), arms["candidate"]
+    if compared is None or compared.facts is None or candidate.facts is None or len(arms) > CALLED:
+        return False
+    if compared.facts.guards != candidate.facts.guards or compared.facts.called != candidate.facts.called:
+        return False
+    costs = compared.cost_pico, candidate.cost_pico
+    return min(limit_differences(costs, compared.facts, candidate.facts, limits_of(plan)).values(), default=0) >= 0
+
+
+def limits_of(plan: ReplayPlan) -> Limits:
+    return Limits(plan.latency_slo_us, plan.cost_ceiling_pico)
+
+
+def pair_of(plan: ReplayPlan, position: int, arms: Mapping[str, Result]) -> Pair:
+    """The pair row of a position."""
     record_id = plan.sample[position].record_id
     recorded, candidate = arms["recorded"], arms["candidate"]
-    baseline = arms.get("baseline")
-    compared = recorded if plan.baseline_arm == "recorded" else baseline
-    again = arms.get("repeat")
-    needed = [one for one in (candidate, baseline, compared, again) if one is not None]
+    baseline, again, compared = arms.get("baseline"), arms.get("repeat"), compared_of(plan, arms)
     spend = sum(one.evidence_pico for name, one in arms.items() if name != "recorded")
-    state = next((one.state for one in needed if one.state != "done"), "done")
-    if state == "done" and any(arms[name].state in {"planned", "reserved"} for name in OPINIONS if name in arms):
-        state = "reserved"
+    state = state_of(plan, arms)
     if state != "done" or compared is None or compared.facts is None or candidate.facts is None:
-        return Pair(position, record_id, state if state != "done" else "excluded_content", spend_pico=spend)
+        return Pair(position, record_id, state, spend_pico=spend)
     opinion = None
     more: dict[str, Any] = {}
     if all(name in arms and arms[name].pick is not None for name in JUDGES):
@@ -67,7 +95,7 @@ def pair_of(plan: ReplayPlan, position: int, arms: dict[str, Result]) -> Pair:
         record_id,
         compared.facts,
         candidate.facts,
-        limits=Limits(plan.latency_slo_us, plan.cost_ceiling_pico),
+        limits=limits_of(plan),
         costs=(compared.cost_pico, candidate.cost_pico),
         judge=opinion,
         trust_judge=plan.judge is not None and plan.judge.calibrated,

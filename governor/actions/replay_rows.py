@@ -75,6 +75,7 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
             if row.state == "reserved":
                 stored = parse(row)
                 stored.abandoned_pico += row.reserved_pico
+                stored.attempts += 1
                 run.spent_pico += row.reserved_pico
                 run.reserved_pico -= row.reserved_pico
                 changes.append(rewritten(row, state="planned", reserved_pico=0, reply=stored.reply()))

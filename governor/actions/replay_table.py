@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,8 +19,6 @@ from governor.shadow.comparison import FINAL_STATES
 from governor.shadow.guards import Facts
 from governor.shadow.plan import Arm
 from governor.store.rows.changes import ReplayResult
-
-SHORT: Final = 120  # letters of a row that was reserved and has no facts yet; nearly all of them say the same
 
 
 class Stored(NamedTuple):
@@ -56,7 +53,7 @@ class Task:
 
 @dataclass
 class Result:
-    """One arm of one position as stored. attempts: how often it was reserved.
+    """One arm of one position as stored. attempts: how many reservations of it have ended.
 
     lost_pico: what its reply may have cost beyond what is known; abandoned_pico: reservations of a worker that died, and second bills. They are spent too,
     but say nothing about the routes: evidence leaves them out, so that a killed worker changes no byte of a verdict.
@@ -92,7 +89,7 @@ class Result:
 
     def reply(self) -> str:
         document = {
-            "facts": self.facts.document() if self.facts else None,
+            "facts": self.facts,
             "lost_pico": str(self.lost_pico),
             "abandoned_pico": str(self.abandoned_pico),
             "attempts": self.attempts,
@@ -118,7 +115,7 @@ class Written:
 
 
 def parse(row: Stored) -> Result:
-    found = result_of(row.state, (read if len(row.reply) <= SHORT else read.__wrapped__)(row.reply))
+    found = result_of(row.state, json.loads(row.reply)) if row.reply else Result(row.state)
     found.cost_pico, found.output_sha256, found.row = row.cost_pico, row.output_sha256, row
     return found
 
@@ -135,18 +132,3 @@ def result_of(state: str, document: Mapping[str, Any]) -> Result:
         pick=document.get("pick"),
         criteria=document.get("criteria", {}),
     )
-
-
-@lru_cache(maxsize=256)
-def attempted(reply: str) -> str:
-    """What a row without facts says once it is reserved; nearly all say the same."""
-    stored = result_of("reserved", read.__wrapped__(reply))
-    stored.attempts += 1
-    return stored.reply()
-
-
-@lru_cache(maxsize=256)
-def read(reply: str) -> Mapping[str, Any]:
-    """The document of a row's reply; empty where nothing was written yet. Not to be changed: it is remembered."""
-    found: Mapping[str, Any] = json.loads(reply) if reply else {}
-    return found

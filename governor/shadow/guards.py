@@ -13,12 +13,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import jsonschema
+import msgspec
 import referencing
 from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
@@ -77,12 +78,11 @@ class Contract:
         return cls(json=kind in {"json_object", "json_schema"})
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """One measured reply. Durations in microseconds; token counts inclusive; None is unknown."""
 
     status: str
-    guards: Mapping[str, bool] = field(default_factory=dict)
+    guards: Mapping[str, bool] = {}
     text: str = ""  # hex sha256 of the normalised text
     answer: str = ""  # hex sha256 of the canonical answer
     called: bool = False
@@ -103,7 +103,7 @@ class Facts:
 
     def document(self) -> dict[str, Any]:
         """JSON value without floats."""
-        return {**vars(self), "guards": dict(self.guards), "dropped_params": list(self.dropped_params)}
+        return {**msgspec.structs.asdict(self), "guards": dict(self.guards), "dropped_params": list(self.dropped_params)}
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Facts:

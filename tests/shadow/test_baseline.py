@@ -6,6 +6,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -65,7 +66,9 @@ def test_the_second_reply_is_compared_with_the_first() -> None:
     fine, broken = Facts("ok", {"error": False}, answer="a", duration_us=10), Facts("error", {"error": True})
     assert repeated(fine, fine) == ({"error": 0, "quality": 0}, "answer", 10)
     assert repeated(fine, broken) == ({"error": -1, "quality": -1}, "", None)
-    assert "quality" not in repeated(fine, replace(fine, answer="b"))[0], "two different answers of one route are neither better nor worse"
+    assert "quality" not in repeated(fine, msgspec.structs.replace(fine, answer="b"))[0], (
+        "two different answers of one route are neither better nor worse"
+    )
 
 
 def test_pairs_of_one_trace_count_for_less(plan_of: PlanOf, pairs_of: PairsOf) -> None:

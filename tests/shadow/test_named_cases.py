@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import numpy as np
 import pytest
 
@@ -92,13 +93,13 @@ def test_an_arm_with_87_percent_errors_and_no_time_to_the_first_token_never_pass
     """130 of 150 requests failed with a time of 0: as a median it is the fastest arm there is. Replies as an endpoint gave them, not made differences."""
     limit = 1_000_000
     plan = plan_of(metrics=("error", "latency", "quality"), latency_slo_us=limit)
-    base = replace(FINE, duration_us=limit + 1) if slow else FINE
+    base = msgspec.structs.replace(FINE, duration_us=limit + 1) if slow else FINE
     pairs = [
         compare(
             at,
             plan.sample[at].record_id,
-            replace(base, text=f"{at:064d}"),
-            FAILED if at % 100 < 87 else replace(FINE, text=f"{at:064d}", duration_us=1, ttft_us=0),
+            msgspec.structs.replace(base, text=f"{at:064d}"),
+            FAILED if at % 100 < 87 else msgspec.structs.replace(FINE, text=f"{at:064d}", duration_us=1, ttft_us=0),
             limits=Limits(latency_us=limit),
             costs=(1_000_000, 100_000),
         )
