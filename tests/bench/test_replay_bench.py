@@ -1,9 +1,9 @@
 """A recorded-gateway fixture of 1,460 traces replayed end to end on both arms and A/A, against the same HTTP client doing nothing else.
 
 The endpoint is the demo's, in a process of its own, on loopback; GOVERNOR_BENCH_TRACES and GOVERNOR_BENCH_CONCURRENCY set their number and how many run at once.
-The bare run sends the very same requests through
-the same client at the same concurrency and drops the answers; the two alternate, and the best of each counts. Replay rate: calls of the run by the time from
-its first call to its last result written. End to end: gate, production's replies, calls, verdict, evidence, ledger: under three minutes.
+The bare run sends the very same requests through the same client at the same concurrency and drops the answers, right after the replay; the median ratio of
+five such turns counts, because a shared machine may be twice as slow in one second as in the next. Replay rate: calls of the run by the time from its first
+call to its last result written. End to end: gate, production's replies, calls, verdict, evidence, ledger: under three minutes.
 The ratio is printed, not asserted: on a machine that does other work too it says little. What a call costs this process in processor time hardly depends on
 such work and is printed beside it.
 """
@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from governor.settings import load_settings
 
 TRACES = int(os.environ.get("GOVERNOR_BENCH_TRACES", "1460"))
 CONCURRENCY = int(os.environ.get("GOVERNOR_BENCH_CONCURRENCY", "16"))
+TURNS = 5
 BOUND_SECONDS = 180
 WORKFLOW = "fnol-triage"
 
@@ -99,7 +101,7 @@ def test_replays_keep_up_with_the_bare_client(tmp_path: Path, base_url: str, mon
     rates: dict[str, list[float]] = {"bare": [], "replay": []}
     cpu: dict[str, list[float]] = {"bare": [], "replay": []}
     took: list[float] = []
-    for turn in range(2):
+    for turn in range(TURNS):
         options = {"concurrency": CONCURRENCY, "aa_replays": TRACES, "seed": f"bench-{turn}"}
         change = propose(
             ctx, admin, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", endpoint_model=f"sim-mini-{turn}", reason="bench",
@@ -125,10 +127,13 @@ def test_replays_keep_up_with_the_bare_client(tmp_path: Path, base_url: str, mon
         rates["bare"].append(3 * TRACES / (time.perf_counter() - begun))
         cpu["bare"].append((time.process_time() - cpu_begun) / (3 * TRACES))
     ctx.close()
-    bare, ours = max(rates["bare"]), max(rates["replay"])
+    ratios, burdens = (
+        [one / other for one, other in zip(*pair, strict=True)] for pair in ((rates["replay"], rates["bare"]), (cpu["bare"], cpu["replay"]))
+    )
     print(  # noqa: T201 - what a bench is for
-        f"\n{TRACES:,} traces x two arms + A/A = {3 * TRACES:,} calls, {CONCURRENCY} at a time: end to end {min(took):.1f} s; replay {ours:,.0f}/s,"
-        f" bare client {bare:,.0f}/s: {ours / bare:.0%}  (all: {[round(one) for one in rates['replay']]} of {[round(one) for one in rates['bare']]});"
-        f" processor time per call {min(cpu['replay']) * 1e3:.2f} ms, bare {min(cpu['bare']) * 1e3:.2f} ms"
+        f"\n{TRACES:,} traces x two arms + A/A = {3 * TRACES:,} calls, {CONCURRENCY} at a time: end to end {min(took):.1f} s; replay"
+        f" {[round(one) for one in rates['replay']]} a second, bare client {[round(one) for one in rates['bare']]}: {median(ratios):.0%}"
+        f" ({min(ratios):.0%} to {max(ratios):.0%}); by processor time {median(burdens):.0%}"
+        f" ({min(cpu['replay']) * 1e3:.2f} ms a call, bare {min(cpu['bare']) * 1e3:.2f})"
     )
     assert min(took) < BOUND_SECONDS
