@@ -30,7 +30,6 @@ from governor.shadow.verdict import verdict
 from governor.store.rows.changes import Change, EvidenceFile
 
 DONE: Final = frozenset({"pass", "fail", "inconclusive"})
-CALLED: Final = 4  # arms of a position that nobody judged: recorded, baseline, candidate, repeat
 
 
 def compared_of(plan: ReplayPlan, arms: Mapping[str, Result]) -> Result | None:
@@ -44,7 +43,7 @@ def state_of(plan: ReplayPlan, arms: Mapping[str, Result]) -> str:
     for one in (candidate, arms.get("baseline"), compared, arms.get("repeat")):
         if one is not None and one.state != "done":
             return one.state
-    if len(arms) > CALLED and any(arms[name].state in OPEN for name in OPINIONS if name in arms):
+    if any(arms[name].state in OPEN for name in OPINIONS & arms.keys()):
         return "reserved"
     return "excluded_content" if compared is None or compared.facts is None or candidate.facts is None else "done"
 
@@ -52,7 +51,7 @@ def state_of(plan: ReplayPlan, arms: Mapping[str, Result]) -> str:
 def alike(plan: ReplayPlan, arms: Mapping[str, Result]) -> bool:
     """Of a pair that is done: certainly nothing was lost, which is seen without making it."""
     compared, candidate = compared_of(plan, arms), arms["candidate"]
-    if compared is None or compared.facts is None or candidate.facts is None or len(arms) > CALLED:
+    if compared is None or compared.facts is None or candidate.facts is None or OPINIONS & arms.keys():
         return False
     if compared.facts.guards != candidate.facts.guards or compared.facts.called != candidate.facts.called:
         return False
