@@ -6,12 +6,9 @@ Invariants: same document, same bytes: no clock, no random id, dates come from t
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
@@ -19,8 +16,8 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
 from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, STATES, VERDICTS
+from reports.pdf import TEMPLATES, pdf_of
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 GOLDEN_ROWS: Final = 20
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
 NEAR_ZERO: Final = Decimal("0.0005")
@@ -29,12 +26,7 @@ MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July",
 
 def render_pdf(document: Mapping[str, Any]) -> bytes:
     """PDF of the packet's document (see governor.actions.packet_document). It claims no PDF/A: no validator has judged it."""
-    from weasyprint import HTML
-
-    identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str).encode()).digest()[:16]
-    page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
-    made: bytes = page.write_pdf(pdf_identifier=identifier, full_fonts=False, optimize_images=False)
-    return made
+    return pdf_of(render_html(document), document)
 
 
 def render_html(document: Mapping[str, Any]) -> str:

@@ -6,8 +6,6 @@ Invariants: same document, same bytes; people are references unless the packet n
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,8 +13,9 @@ from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from reports.packet import TEMPLATES, abbreviated, day, framework_rows, moment, size
+from reports.packet import abbreviated, day, framework_rows, moment, size
 from reports.packet_words import STATES
+from reports.pdf import TEMPLATES, pdf_of
 
 OPEN: Final = {
     "draft": ("Proposed, not tested yet", "warn"),
@@ -27,12 +26,7 @@ OPEN: Final = {
 
 def render_pdf(document: Mapping[str, Any]) -> bytes:
     """PDF of the document that governor.actions.export_period prints."""
-    from weasyprint import HTML
-
-    identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str).encode()).digest()[:16]
-    page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
-    made: bytes = page.write_pdf(pdf_identifier=identifier, full_fonts=False, optimize_images=False)
-    return made
+    return pdf_of(render_html(document), document)
 
 
 def render_html(document: Mapping[str, Any]) -> str:

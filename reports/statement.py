@@ -6,14 +6,11 @@ same bytes: no clock, no random id; what is absent is named as absent; a negativ
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -22,11 +19,11 @@ from reports.amounts import count, day, exact, month_name, usd
 from reports.bridge import bridge_view, share
 from reports.charts import svg, workflow_spec
 from reports.commitments import commitments_view, csv_currency, currency_fact
+from reports.pdf import TEMPLATES, pdf_of
 from reports.shared_costs import shared_view
 from reports.table import csv_bytes
 from reports.unit_price import unit_price
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 CENT: Final = Decimal("0.01")
 CHART_ROWS: Final = 12
 METERS: Final = {
@@ -123,9 +120,8 @@ def _csv_line(line: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def render_pdf(document: Mapping[str, Any]) -> bytes:
     """PDF/A-3b of one cost center's statement with its CSV attached. Optional "paper": A4 (default) or Letter."""
-    from weasyprint import HTML, Attachment
+    from weasyprint import Attachment
 
-    identifier = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode()).digest()[:16]
     prepared = datetime.fromisoformat(document["prepared_at"])
     data = Attachment(
         string=render_csv(document).decode(),
@@ -135,11 +131,7 @@ def render_pdf(document: Mapping[str, Any]) -> bytes:
         modified=prepared,
         relationship="Data",
     )
-    page = HTML(string=render_html(document), base_url=TEMPLATES.as_uri() + "/")
-    made: bytes = page.write_pdf(
-        pdf_identifier=identifier, pdf_variant="pdf/a-3b", attachments=[data], full_fonts=False, optimize_images=False
-    )
-    return made
+    return pdf_of(render_html(document), document, pdf_variant="pdf/a-3b", attachments=[data])
 
 
 def render_html(document: Mapping[str, Any]) -> str:

@@ -35,7 +35,8 @@ say "[3/3] checking system libraries"
 need=()
 .venv/bin/python -c "import weasyprint" >/dev/null 2>&1 || need+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core)
 fc-list 2>/dev/null | grep -qi dejavu || need+=(fontconfig fonts-dejavu-core)
-# the face that reports are set in; without it they come out in DejaVu
+# what cuts the fonts of a PDF and the face that reports are set in; without them fontTools and DejaVu do
+[ "$(id -u)" != 0 ] || ldconfig -p | grep -q libharfbuzz-subset || need+=(libharfbuzz-subset0)
 [ "$(id -u)" != 0 ] || fc-list 2>/dev/null | grep -qi liberation || need+=(fontconfig fonts-liberation)
 if [ "${CI:-}" = true ]; then
   command -v chromium >/dev/null || need+=(chromium)
