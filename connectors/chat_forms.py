@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from connectors.engine import Work
 from connectors.mapping import MappedConnector
+from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 
 # how content that was moved out of the record is named: Converse, Gemini

@@ -1,21 +1,16 @@
-"""Runs a connector's SQL: chunks of records in, batches out, two chunks at a time.
+"""Runs a connector's SQL over given records and makes batches of its answer.
 
-Owns: the DuckDB engines, hashing, the shape of a batch. Does not own: the SQL (each connector), cutting files (payloads).
-Invariants: batches come out in the order of their chunks; memory holds as many chunks as there are workers, and one more;
-the engines are in memory and can neither fetch nor load an extension.
+Owns: the DuckDB engines, hashing, the shape of a batch. Does not own: the SQL (each connector), cutting files (payloads), inputs of any
+size (side_by_side). Invariant: the engines are in memory and can neither fetch nor load an extension.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, islice, pairwise
-from os import cpu_count
-from threading import local
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import duckdb
@@ -30,7 +25,6 @@ from governor.ports import Batch, ReadOptions
 
 _SPACE: Final = frozenset(b" \t\r\n")
 _MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
-_WORKERS: Final = min(2, cpu_count() or 1)  # each holds a chunk of up to 24 MiB and what is made of it
 
 
 @dataclass(frozen=True)
@@ -39,15 +33,17 @@ class Plan:
 
     It answers canonical columns, `uri`, `row`, `position`, `reason` (null for a call) and, where content is wanted, `input_body` and
     `output_body`. It may answer `raw` (what a refused record is, when it is only a part of the line) and `kind` (`span` for structure
-    without a model call, else null). hashed: whether it reads `payload_sha256`, the digest of the record as received.
+    without a model call, else null). hashed: whether it reads `payload_sha256`, the digest of the record as received. rowwise: each row
+    of the answer is made of one record alone, and the rows come in the order of the records.
     """
 
     sql: str
     values: Mapping[str, Any]
     hashed: bool = True
+    rowwise: bool = False
 
 
-_SHAPE: Final = pa.schema(
+SHAPE: Final = pa.schema(
     {
         "uri": pa.string(),
         "row": pa.int64(),
@@ -57,7 +53,6 @@ _SHAPE: Final = pa.schema(
         "line": pa.large_string(),
     }
 )
-Work = tuple[Plan, list[Records]]  # consecutive chunks of one form
 
 
 def latest(options: ReadOptions) -> int:
@@ -71,7 +66,7 @@ class _Feed:
     """A relation whose rows change from run to run of a statement that was planned once."""
 
     def __init__(self) -> None:
-        self.rows = _SHAPE.empty_table()
+        self.rows = SHAPE.empty_table()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.rows.__arrow_c_stream__(requested_schema)
@@ -102,15 +97,30 @@ class Planned:
         try:
             return self._engine.execute(f"EXECUTE {self._names[key]}").to_arrow_table()
         finally:
-            self._feed.rows = _SHAPE.empty_table()
+            self._feed.rows = SHAPE.empty_table()
+
+    def flow(self, plan: Plan, records: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+        """One run over all records, in the caller's thread: the answer as it comes, so many rows at a time."""
+        with self._engine.cursor() as own:
+            _settle(own)
+            for name, value in plan.values.items():
+                own.execute(f"SET VARIABLE {name} = $value", {"value": value})
+            # a bare capsule is read as the statement goes; from anything else threads of Arrow would read ahead
+            own.register("records", pa.RecordBatchReader.from_batches(SHAPE, records).__arrow_c_stream__())
+            for batch in own.execute(plan.sql).to_arrow_reader(rows):
+                yield pa.Table.from_batches([batch])
 
 
 def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    engine.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    _settle(engine)
     if threads:
         engine.execute(f"SET threads = {threads}")
     return engine
+
+
+def _settle(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
 
 
 def digests(records: Any) -> Any:
@@ -129,55 +139,33 @@ def digests(records: Any) -> Any:
     return pa.array(found, pa.string())
 
 
-def convert_all(works: Iterable[Work], options: ReadOptions) -> Iterator[Batch]:
-    """One engine with all threads for a small input; for a large one an engine per worker, each on a chunk of its own."""
-    source = iter(works)
-    first = list(islice(source, 2))
-    if len(first) < 2:  # noqa: PLR2004 - nothing to do side by side
-        with Planned() as planned:
-            for plan, chunks in first:
-                yield from convert(planned, plan, chunks, options)
-        return
-    own = local()
-
-    def run(work: Work) -> list[Batch]:
-        if not hasattr(own, "planned"):
-            own.planned = Planned(threads=1)
-        return list(convert(own.planned, *work, options))
-
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="connector-read")
-    waiting: deque[Future[list[Batch]]] = deque()
-    try:
-        for work in chain(_given(first), source):
-            waiting.append(pool.submit(run, work))
-            del work
-            if len(waiting) > _WORKERS:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _given(held: list[Work]) -> Iterator[Work]:
-    """Each once, and held no longer."""
-    while held:
-        yield held.pop(0)
-
-
 def convert(planned: Planned, plan: Plan, chunks: list[Records], options: ReadOptions) -> Iterator[Batch]:
     """Records of one form -> batches of at most batch_rows."""
-    records, raw, received = _relation(chunks, hashed=plan.hashed)
-    found = planned.run(plan, records)
+    records = relation(chunks, hashed=plan.hashed)
+    yield from batches_of(planned.run(plan, records.table), records, options)
+
+
+def batches_of(found: pa.Table, records: Relation, options: ReadOptions) -> Iterator[Batch]:
+    """The answer about records -> batches of at most batch_rows."""
+    received = records.received
     if len(found) > options.batch_rows:
         received = _whole(received, found["position"].to_numpy(), options.batch_rows)
     for start in range(0, len(found), options.batch_rows):
-        yield _batch(found.slice(start, options.batch_rows), raw, received)
+        yield _batch(found.slice(start, options.batch_rows), records.raw, received)
 
 
-def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any, Any]:
-    """(the relation, its records, the records as they came)."""
-    batches, raws, came, position = [], [], [], 0
+@dataclass(frozen=True)
+class Relation:
+    """Records as a statement reads them, by place from 0: themselves, and as they came."""
+
+    table: pa.Table
+    raw: Any
+    received: Any
+
+
+def relation(chunks: list[Records], *, hashed: bool, first: int = 0) -> Relation:
+    """first: what `position` begins with in the table."""
+    batches, raws, came, position = [], [], [], first
     for chunk in chunks:
         lines, faults = _text(chunk.values)
         size = len(lines)
@@ -192,13 +180,13 @@ def _relation(chunks: list[Records], *, hashed: bool) -> tuple[pa.Table, Any, An
                 "payload_sha256": digests(chunk.values) if hashed else pa.nulls(size, pa.string()),
                 "line": lines,
             },
-            schema=_SHAPE,
+            schema=SHAPE,
         )
         batches += whole.to_batches(max_chunksize=_MORSEL)
         raws.append(chunk.values)
         came.append(_received(chunk))
         position += size
-    return pa.Table.from_batches(batches), pa.chunked_array(raws), pa.chunked_array(came)
+    return Relation(pa.Table.from_batches(batches), pa.chunked_array(raws), pa.chunked_array(came))
 
 
 def _received(chunk: Records) -> Any:
@@ -240,11 +228,9 @@ def _batch(found: pa.Table, raw: Any, came: Any) -> Batch:
     nothing = empty_batch()
     spans = nothing.spans
     if "kind" in found.column_names:
-        calls = pc.is_null(found["kind"])
-        spans = schema_table(found.filter(pc.invert(calls)), SPAN_SCHEMA)
-        found = found.filter(calls)
-    good = pc.is_null(found["reason"])
-    kept, bad = found.filter(good), found.filter(pc.invert(good))
+        found, others = _parted(found, "kind")
+        spans = schema_table(others, SPAN_SCHEMA)
+    kept, bad = _parted(found, "reason")
     refused = nothing.rejected
     if len(bad):
         raw_of = bad["raw"].cast(pa.binary()) if "raw" in bad.column_names else raw.take(bad["position"])
@@ -264,6 +250,14 @@ def _batch(found: pa.Table, raw: Any, came: Any) -> Batch:
         content=content,
         received=received,
     )
+
+
+def _parted(rows: pa.Table, column: str) -> tuple[pa.Table, pa.Table]:
+    """(rows where it is null, the others). A filter copies every column, and mostly there is nothing to filter."""
+    if rows[column].null_count == len(rows):
+        return rows, rows.slice(0, 0)
+    null = pc.is_null(rows[column])
+    return rows.filter(null), rows.filter(pc.invert(null))
 
 
 def _bodies(kept: pa.Table, kind: str) -> pa.Table:

@@ -11,10 +11,10 @@ from collections.abc import Mapping as Names
 from dataclasses import replace
 from typing import Final
 
-from connectors.engine import Work
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import listed_records
 from connectors.mapping.document import Mapping, pointer
+from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 
 _MARK: Final = '{"governor":'
@@ -32,7 +32,8 @@ class NotedConnector(MappedConnector):
 
     def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
         for plan, chunks in super()._works(payloads, options):
-            yield replace(plan, sql=self._statement(plan.sql, content=options.with_content)), chunks
+            statement = self._statement(plan.sql, content=options.with_content)
+            yield replace(plan, sql=statement, rowwise=plan.rowwise and not self._lists), chunks
 
     def _statement(self, mapped: str, *, content: bool) -> str:
         # `records` is the engine's registered table (in the schema temp) and, for the mapped statement, the CTE of that name

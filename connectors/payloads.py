@@ -12,7 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from mmap import MAP_PRIVATE, mmap
 from typing import Any, Final
+from weakref import finalize
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +24,7 @@ from governor.errors import Invalid
 from governor.ports import Payload
 
 MAX_RECORD: Final = 64 << 20
-FLUSH_BYTES: Final = 24 << 20  # running a planned query costs as much as reading 1 MB
+FLUSH_BYTES: Final = 12 << 20  # running a planned query costs as much as reading 1 MB
 AS_RECEIVED: Final = "as received"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"
@@ -44,17 +46,33 @@ class Records:
     received: Any = AS_RECEIVED
 
 
-def binary_array(data: bytes, starts: Any, ends: Any) -> Any:
-    """Arrow binary over slices of `data`. One buffer and offsets when slices touch, else a copy."""
+class _Blocks:
+    """Memory for chunks, used again as soon as nothing refers to a chunk: to give fresh memory costs the kernel more than to read into it."""
+
+    def __init__(self) -> None:
+        self._free: list[mmap] = []
+
+    def read(self, file: int, size: int, offset: int) -> tuple[mmap, int, Any]:
+        """(a block, how much was read into it, what keeps it from being used again)."""
+        block = self._free.pop() if self._free and size == CHUNK else mmap(-1, size, flags=MAP_PRIVATE)
+        lease = np.frombuffer(block, np.uint8)
+        if size == CHUNK:
+            finalize(lease, self._free.append, block).atexit = False
+        return block, os.preadv(file, [memoryview(block)], offset), lease
+
+
+def binary_array(data: bytes | mmap, starts: Any, ends: Any, lease: Any = None) -> Any:
+    """Arrow binary over slices of `data`. One buffer and offsets when slices touch, else a copy. lease: what to refer to in its place."""
     if len(starts) == 0:
         return pa.array([], pa.large_binary())
     if np.array_equal(starts[1:], ends[:-1]):
         offsets = np.append(starts, ends[-1]).astype(np.int64)
-        return pa.Array.from_buffers(pa.large_binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+        buffer = pa.py_buffer(data if lease is None else lease)
+        return pa.Array.from_buffers(pa.large_binary(), len(starts), [None, pa.py_buffer(offsets), buffer])
     return pa.array([data[s:e] for s, e in zip(starts.tolist(), ends.tolist(), strict=True)], pa.large_binary())
 
 
-def split_lines(data: bytes, stop: int | None = None) -> Any:
+def split_lines(data: bytes | mmap, stop: int | None = None, lease: Any = None) -> Any:
     """Lines of data[:stop] that are not blank. The newline stays with its line: JSON readers ignore it, and nothing is copied."""
     end = len(data) if stop is None else stop
     marks = []  # `find` is faster than an array of comparisons, and touches no new memory
@@ -76,7 +94,7 @@ def split_lines(data: bytes, stop: int | None = None) -> Any:
             return pa.array([], pa.large_binary())
         starts = starts[keep]
         ends = np.append(starts[1:], ends[-1])
-    return binary_array(data, starts, ends)
+    return binary_array(data, starts, ends, lease)
 
 
 def split_values(data: bytes) -> tuple[Any, int]:
@@ -190,17 +208,21 @@ def _plain_lines(payload: Payload) -> bool:
 def _lines_of_file(payload: Payload) -> Iterator[Records]:
     """Each chunk is read to where its last line ends, and the next read begins there, so that no chunk is put together."""
     row, offset, size = 0, 0, CHUNK
+    blocks = _Blocks()
     assert payload.path is not None  # noqa: S101 - asked by _plain_lines
     with payload.path.open("rb", buffering=0) as file:
-        while data := os.pread(file.fileno(), size, offset):
-            ended = len(data) < size and not os.pread(file.fileno(), 1, offset + len(data))
-            edge = len(data) if ended else data.rfind(b"\n") + 1
+        while True:
+            data, count, lease = blocks.read(file.fileno(), size, offset)
+            if not count:
+                return
+            ended = count < size and not os.pread(file.fileno(), 1, offset + count)
+            edge = count if ended else data.rfind(b"\n", 0, count) + 1
             if not edge:
                 size *= 2
                 if size > 2 * MAX_RECORD:
                     raise Invalid(f"{payload.uri}: a record of more than {MAX_RECORD >> 20} MiB")
                 continue
-            values = split_lines(data, edge)
+            values = split_lines(data, edge, lease)
             if len(values):
                 yield Records(payload.uri, row, values)
                 row += len(values)

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from connectors.engine import Work
 from connectors.keys import HIDDEN_NAME
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import plan_of
 from connectors.payloads import FLUSH_BYTES, Records, records_of
+from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 
 PARTS: Final = "governor_parts"  # where a changed record keeps what became of it; the mappings name it in `records`

@@ -155,4 +155,4 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
 
 def plan_of(form: str, options: ReadOptions) -> Plan:
     values = {"kind": KINDS[form], "instance": options.source_instance, "latest": latest(options)}
-    return Plan(calls_query(form, CALL_SCHEMA.names, content=options.with_content), values, hashed=form != "spend_logs")
+    return Plan(calls_query(form, CALL_SCHEMA.names, content=options.with_content), values, hashed=form != "spend_logs", rowwise=True)

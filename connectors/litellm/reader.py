@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from connectors.archives import head_of
-from connectors.engine import convert_all
 from connectors.litellm.calls_sql import plan_of
 from connectors.litellm.columns import KINDS
 from connectors.payloads import gather, head_text
+from connectors.side_by_side import convert_all
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 

@@ -34,7 +34,7 @@ TOKENS: Final = (
 
 def plan_of(mapping: Mapping, options: ReadOptions) -> Plan:
     values = {"kind": mapping.name, "instance": options.source_instance, "latest": latest(options)}
-    return Plan(_statement(mapping.model_dump_json(), content=options.with_content), values)
+    return Plan(_statement(mapping.model_dump_json(), content=options.with_content), values, rowwise=not mapping.records)
 
 
 @lru_cache(maxsize=64)

@@ -21,10 +21,11 @@ import duckdb
 import pyarrow as pa
 
 from connectors.archives import ARCHIVES, blocks_of, head_of
-from connectors.engine import Work, convert_all, engine_for_json
+from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.document import Mapping, load, parse, pointer
 from connectors.payloads import Records, gather, head_text, records_of, split_values
+from connectors.side_by_side import Work, convert_all
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 

@@ -9,6 +9,7 @@ kept either; a record holds its prompt, so it is archived only where every call 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -61,13 +62,17 @@ class ContentCapture:
         """Store what may be stored; give the batch back with its calls saying so and without bodies."""
         calls, archived = batch.calls, self._archived(batch)
         if batch.content.num_rows or archived is not None:
-            with duckdb.connect() as engine:
+            with self._engine.cursor() as engine:  # what is registered goes with it
                 modes = self._modes_of(engine, calls)
                 if archived is not None and batch.received is not None:
                     calls = self._archive(calls, np.flatnonzero(archived), modes, batch.received)
                 if batch.content.num_rows:
                     calls = _described(engine, calls, self._kept(engine, calls, modes, batch.content))
         return Batch(calls=calls, rejected=batch.rejected, spans=batch.spans, content=batch.content.slice(0, 0))
+
+    @cached_property
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect()  # takes as long as a hundred records, so not one for each batch
 
     def _archived(self, batch: Batch) -> Any:
         """Which rows are of a source whose records are archived; None where none is."""

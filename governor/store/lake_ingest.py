@@ -96,7 +96,7 @@ def _recorded(connection: duckdb.DuckDBPyConnection, batch_id: str) -> Counts | 
 
 def _store(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str]) -> Counts:
     staged, rejected, spans = (_count(connection, name) for name in ("in_calls", "in_rejected", "in_spans"))
-    stored, duplicates, conflicts = _store_calls(connection, batch_id, now) if staged else (0, 0, 0)
+    stored, duplicates, conflicts = _store_calls(connection, batch_id, now, staged) if staged else (0, 0, 0)
     if rejected:
         _store_rejected(connection, batch_id, info, now)
     if spans:
@@ -111,13 +111,13 @@ def _store(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo
     return counts
 
 
-def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime) -> tuple[int, int, int]:
+def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: datetime, staged: int) -> tuple[int, int, int]:
     connection.execute("""
         CREATE OR REPLACE TEMP TABLE seen AS
         SELECT record_id, min(seq) AS seq, arg_min(raw_sha256, seq) AS raw_sha256 FROM in_calls GROUP BY record_id
     """)
     _find_stored(connection)
-    staged, distinct, known = _count(connection, "in_calls"), _count(connection, "seen"), _count(connection, "stored")
+    distinct, known = _count(connection, "seen"), _count(connection, "stored")
     if known < distinct:
         _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged, bulk=staged >= BULK)
     if known == 0 and distinct == staged:

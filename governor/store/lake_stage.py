@@ -50,7 +50,7 @@ class Pile:
         if table.schema.names != self._schema.names:
             odd = sorted(set(table.schema.names) ^ set(self._schema.names))
             raise Invalid(f"a connector returned other columns than {self._what} have: {', '.join(odd[:5]) or 'in another order'}")
-        self._fresh.append(self._number(table.cast(self._schema)))
+        self._fresh.append(self._number(table if table.schema.equals(self._schema) else table.cast(self._schema)))
         self._held += self._fresh[-1].nbytes
         if self._held > SPILL_BYTES:
             self._spill()
