@@ -24,12 +24,10 @@ def money(text: str) -> str:
 
 
 def seconds(text: str) -> str:
-    """Unix seconds or ISO 8601 (a naive time is UTC) as an instant."""
+    """Unix seconds or ISO 8601 (a naive time is UTC) as an instant. Whole seconds and their fraction apart: a decimal of more than 18 digits is slow."""
     number = f"TRY_CAST({text} AS DECIMAL(18, 6))"
-    return (
-        f"CASE WHEN {number} BETWEEN 0 AND 100000000000 THEN make_timestamptz(CAST({number}::DECIMAL(27, 6) * 1000000 AS BIGINT))"
-        f" ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
-    )
+    microseconds = f"CAST(trunc({number}) AS BIGINT) * 1000000 + CAST(({number} % 1)::DECIMAL(7, 6) * 1000000 AS BIGINT)"
+    return f"CASE WHEN {number} BETWEEN 0 AND 100000000000 THEN make_timestamptz({microseconds}) ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
 
 
 def instant(text: str, unit: str = "auto") -> str:
