@@ -24,7 +24,8 @@ from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
 from governor.ports import Batch, ReadOptions
 
 _SPACE: Final = frozenset(b" \t\r\n")
-_MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
+MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
+VECTOR: Final = 2048  # rows that DuckDB looks at together
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ class Relation:
     received: Any
 
 
-def relation(chunks: list[Records], *, hashed: bool, first: int = 0) -> Relation:
-    """first: what `position` begins with in the table."""
+def relation(chunks: list[Records], *, hashed: bool, first: int = 0, morsel: int = MORSEL) -> Relation:
+    """first: what `position` begins with in the table; morsel: rows of its batches at most."""
     batches, raws, came, position = [], [], [], first
     for chunk in chunks:
         lines, faults = _text(chunk.values)
@@ -182,7 +183,7 @@ def relation(chunks: list[Records], *, hashed: bool, first: int = 0) -> Relation
             },
             schema=SHAPE,
         )
-        batches += whole.to_batches(max_chunksize=_MORSEL)
+        batches += whole.to_batches(max_chunksize=morsel)
         raws.append(chunk.values)
         came.append(_received(chunk))
         position += size

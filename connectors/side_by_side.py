@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.engine import Plan, Planned, Relation, batches_of, convert, relation
+from connectors.engine import VECTOR, Plan, Planned, Relation, batches_of, convert, relation
 from connectors.payloads import Records
 from governor.ports import Batch, ReadOptions
 
@@ -198,7 +198,7 @@ class _Flow:
                 number, (plan, chunks) = self._next
                 if plan != self._plan or not _flows(plan, chunks):
                     return
-                found = relation(chunks, hashed=plan.hashed, first=position)
+                found = relation(chunks, hashed=plan.hashed, first=position, morsel=VECTOR)
                 begins, position = position, position + len(found.table)
                 self._parts.append(_Part(number, begins, position, found, []))
                 yield from found.table.to_batches()
