@@ -32,7 +32,7 @@ from governor.store.transaction import Transaction
 Progress = Callable[[int], None]
 LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
 RECENT = 100  # batches looked at before each ingest
-PART_BYTES: Final = 48 << 20  # of calls, as columns: what one commit of a large file holds
+PART_BYTES: Final = 36 << 20  # of calls, as columns: what one commit of a large file holds
 NOTHING: Final = Batch(CALL_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table(), SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
