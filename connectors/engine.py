@@ -88,8 +88,7 @@ class Planned:
         self._engine.close()
 
     def run(self, plan: Plan, records: pa.Table) -> pa.Table:
-        for name, value in plan.values.items():  # a variable is folded into the statement when it is planned
-            self._engine.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        _tell(self._engine, plan)
         key = (plan.sql, *sorted(plan.values.items()))
         if key not in self._names:
             self._names[key] = f"plan_{len(self._names)}"
@@ -104,8 +103,7 @@ class Planned:
         """One run over all records, in the caller's thread: the answer as it comes, so many rows at a time."""
         with self._engine.cursor() as own:
             _settle(own)
-            for name, value in plan.values.items():
-                own.execute(f"SET VARIABLE {name} = $value", {"value": value})
+            _tell(own, plan)
             # a bare capsule is read as the statement goes; from anything else threads of Arrow would read ahead
             own.register("records", pa.RecordBatchReader.from_batches(SHAPE, records).__arrow_c_stream__())
             for batch in own.execute(plan.sql).to_arrow_reader(rows):
@@ -122,6 +120,11 @@ def engine_for_json(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 
 def _settle(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+
+
+def _tell(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    for name, value in plan.values.items():  # a variable is folded into the statement when it is planned
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
 def digests(records: Any) -> Any:
@@ -157,7 +160,7 @@ def batches_of(found: pa.Table, records: Relation, options: ReadOptions) -> Iter
 
 @dataclass(frozen=True)
 class Relation:
-    """Records as a statement reads them, by place from 0: themselves, and as they came."""
+    """Records as a statement reads them; by their place from 0, whatever its `position` begins with, themselves and as they came."""
 
     table: pa.Table
     raw: Any

@@ -124,7 +124,6 @@ class _Desk:
     def fail(self, failure: BaseException) -> None:
         with self._changed:
             self._failure = self._failure or failure
-            self._changed.notify_all()
         self.close()
 
     def close(self) -> None:
@@ -146,9 +145,9 @@ def _read(desk: _Desk, options: ReadOptions) -> None:
                     flow = _Flow(desk, options, taken)
                     del taken, chunks  # it lets go of each work as soon as that is read
                     taken = flow.read(planned)
-                    continue
-                desk.give(number, list(convert(planned, plan, chunks, options)))
-                taken = desk.take()
+                else:
+                    desk.give(number, list(convert(planned, plan, chunks, options)))
+                    taken = desk.take()
     except BaseException as failure:  # noqa: BLE001 - it is raised where the batches are read
         desk.fail(failure)
 
@@ -224,10 +223,10 @@ class _Flow:
 
     def _finish(self) -> None:
         part = self._parts.popleft()
-        answer = pa.concat_tables(part.rows).combine_chunks() if part.rows else None  # of its own: pieces keep their neighbours
-        if answer is None:
-            self._desk.give(part.number, [])
-            return
-        place = answer.schema.get_field_index("position")
-        own = answer.set_column(place, "position", pc.subtract(answer["position"], part.begins))
-        self._desk.give(part.number, list(batches_of(own, part.relation, self._options)))
+        batches: list[Batch] = []
+        if part.rows:
+            answer = pa.concat_tables(part.rows).combine_chunks()  # of its own: pieces keep their neighbours
+            place = answer.schema.get_field_index("position")
+            own = answer.set_column(place, "position", pc.subtract(answer["position"], part.begins))
+            batches += batches_of(own, part.relation, self._options)
+        self._desk.give(part.number, batches)
