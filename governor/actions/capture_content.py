@@ -19,7 +19,7 @@ import pyarrow as pa
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.attribution import attribute, rule_fields, rules_of
-from governor.calls import CALL_SCHEMA
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA
 from governor.ports import Batch
 from governor.store.capture import capture
 from governor.store.content_pack import Bodies
@@ -58,6 +58,11 @@ class ContentCapture:
         self._fields = rule_fields(self._rules)
         self._modes: dict[tuple[str | None, ...], int] = {}
 
+    @property
+    def wanted(self) -> bool:
+        """Whether bodies are to be read at all: some call's may be kept, be it as its hash."""
+        return any(MODES[self._catalog.capture(workflow)] < NOTHING for workflow in (None, *self._catalog.workflows))
+
     def apply(self, batch: Batch) -> Batch:
         """Store what may be stored; give the batch back with its calls saying so and without bodies."""
         calls, archived = batch.calls, self._archived(batch)
@@ -68,7 +73,7 @@ class ContentCapture:
                     calls = self._archive(calls, np.flatnonzero(archived), modes, batch.received)
                 if batch.content.num_rows:
                     calls = _described(engine, calls, self._kept(engine, calls, modes, batch.content))
-        return Batch(calls=calls, rejected=batch.rejected, spans=batch.spans, content=batch.content.slice(0, 0))
+        return Batch(calls=calls, rejected=batch.rejected, spans=batch.spans, content=CONTENT_SCHEMA.empty_table())
 
     @cached_property
     def _engine(self) -> duckdb.DuckDBPyConnection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -19,12 +20,12 @@ from sqlmodel import col, select
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after
-from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ports import Batch, Connector, Payload, ReadOptions
 from governor.store.lake_ingest import BatchInfo, Counts
+from governor.store.lake_stage import Stage
 from governor.store.rows.base import uuid7
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 from governor.store.transaction import Transaction
@@ -32,8 +33,7 @@ from governor.store.transaction import Transaction
 Progress = Callable[[int], None]
 LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
 RECENT = 100  # batches looked at before each ingest
-PART_BYTES: Final = 36 << 20  # of calls, as columns: what one commit of a large file holds
-NOTHING: Final = Batch(CALL_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table(), SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())
+PART_BYTES: Final = 20 << 20  # of calls, as columns: what one commit of a large file holds; two of them are in memory
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
 
@@ -87,10 +87,12 @@ def ingest_payloads(
     patience: float = LOCK_PATIENCE,
 ) -> Counts:
     """What a connector reads in `payloads`, stored as `ingest_batches` says. The same `batch_id` again stores nothing and answers the same."""
+    capture = ContentCapture(ctx)
     return ingest_batches(
         ctx,
         actor,
-        connector.read(payloads, ReadOptions(source_instance=source)),
+        connector.read(payloads, ReadOptions(source_instance=source, with_content=capture.wanted)),
+        capture=capture,
         connector=connector.name,
         source=source,
         uris=uris,
@@ -106,6 +108,7 @@ def ingest_batches(
     actor: Actor,
     batches: Iterable[Batch],
     *,
+    capture: ContentCapture | None = None,
     connector: str,
     source: str,
     uris: Sequence[str] = (),
@@ -117,29 +120,59 @@ def ingest_batches(
 ) -> Counts:
     """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch.
 
-    What has a batch id, a cursor or answers is committed as one. Files are committed in parts of about PART_BYTES, each a batch of its own:
-    a process that dies leaves whole parts, and the same files again store the rest.
+    What has a batch id, a cursor or answers is committed as one. Files are committed in parts of about PART_BYTES, each a batch of its own,
+    and one after the other, each while the next is read: a process that dies leaves whole parts, and the same files again store the rest.
     """
-    keep, done, total = ContentCapture(ctx), 0, Counts()
+    keep, done = capture or ContentCapture(ctx), 0
 
-    def kept(part: Iterable[Batch]) -> Iterator[Batch]:
+    def kept() -> Iterator[Batch]:
         nonlocal done
-        for batch in part:
+        for batch in batches:
             yield keep.apply(batch)
             done += batch.calls.num_rows + batch.rejected.num_rows
             progress(done)
 
-    left, at_once = iter(batches), bool(batch_id or cursor or resolved)
-    first: Batch | None = next(left, NOTHING)  # an ingest of nothing is a batch too
-    while first is not None:
-        part = chain([first], left) if at_once else _part(first, left)
-        named, started = batch_id or uuid7(), ctx.now()
+    def commit(stage: Stage, started: datetime) -> Counts:
+        named = batch_id or uuid7()
         info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
-        counts = ctx.lake.ingest(named, kept(part), started, info=info, resolved=resolved, patience=patience)
+        try:
+            counts = ctx.lake.store(named, stage, started, info=info, resolved=resolved, patience=patience)
+        finally:
+            stage.drop()
         with ctx.transaction(actor) as tx:
             record_batch(tx, actor, named, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
-        total, first = total + counts, next(left, None)
-    return total
+        return counts
+
+    parts = iter([kept()]) if batch_id or cursor or resolved else _parts(kept())
+    total, part = Counts(), next(parts, None)
+    running: Future[Counts] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="ingest-commit") as beside:
+        while part is not None:
+            started = ctx.now()
+            stage = ctx.lake.staged(part, started)
+            try:
+                part = next(parts, None)
+            except Exception:
+                _done(running)
+                commit(stage, started)  # it is whole
+                raise
+            total += _done(running)
+            running = None if part is None else beside.submit(commit, stage, started)
+    return total + commit(stage, started)
+
+
+def _done(running: Future[Counts] | None) -> Counts:
+    return Counts() if running is None else running.result()
+
+
+def _parts(batches: Iterator[Batch]) -> Iterator[Iterator[Batch]]:
+    """The batches in parts that hold PART_BYTES of calls, each to be read before the next; of no batches one that is empty: an ingest of nothing is a batch."""
+    first = next(batches, None)
+    if first is None:
+        yield iter(())
+    while first is not None:
+        yield _part(first, batches)
+        first = next(batches, None)
 
 
 def _part(first: Batch, left: Iterator[Batch]) -> Iterator[Batch]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
+from governor.actions.capture_content import ContentCapture
 from governor.actions.context import Actor, Context
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.ingest_upload import MAY_UPLOAD
@@ -29,7 +30,7 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
     if not ids and not every:
         raise Invalid("name the records to retry", hint="`governor quarantine list` shows their ids; --all takes every one")
     may_decide(actor)
-    total = dict.fromkeys(COUNTS, 0)
+    total, capture = dict.fromkeys(COUNTS, 0), ContentCapture(ctx)
     by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in held(ctx, actor, ids):
         by_origin[row["connector"], row["source"]].append(row)
@@ -37,12 +38,13 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
         reader = connector_named(connector)
         for row in rows:
             payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))
-            found = list(reader.read([payload], ReadOptions(source_instance=source)))
+            found = list(reader.read([payload], ReadOptions(source, with_content=capture.wanted)))
             still_bad = not found or any(batch.rejected.num_rows for batch in found) or not any(batch.calls.num_rows for batch in found)
             if still_bad:
                 total = {name: total[name] + int(name in ("read", "quarantined")) for name in COUNTS}
                 continue
-            counts = ingest_batches(ctx, actor, found, connector=connector, source=source, uris=[payload.uri], resolved=[str(row["id"])])
+            uris, resolved = [payload.uri], [str(row["id"])]
+            counts = ingest_batches(ctx, actor, found, capture=capture, connector=connector, source=source, uris=uris, resolved=resolved)
             total = {name: total[name] + getattr(counts, name) for name in COUNTS}
     return total
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import delete
 from sqlmodel import col
 
+from governor.actions.capture_content import ContentCapture
 from governor.actions.context import Actor, Context
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.load_catalog import catalog_as_of
@@ -76,16 +77,17 @@ def pull(ctx: Context, actor: Actor, document: SourceDocument, progress: Callabl
 def asked(ctx: Context, document: SourceDocument, cursor: str | None, saw: Callable[[SeenWindow], None]) -> Iterator[tuple[Batch, str]]:
     """Over HTTP where the configuration names an address or a key and a pull is installed; else by the connector's own way."""
     config = {key: resolved(value) for key, value in document.config.items()}
+    wanted = ContentCapture(ctx).wanted
     known = {found.name: found for found in entry_points(group="governor.pulls")}
     if document.connector not in known or not {"url", "secret"} & config.keys():
         try:
-            yield from connector_named(document.connector).fetch(cursor, ReadOptions(source_instance=document.id, config=config))
+            yield from connector_named(document.connector).fetch(cursor, ReadOptions(document.id, with_content=wanted, config=config))
         except Invalid as error:
             hint = "give the source its `secret`; docs/connectors.md says what else" if document.connector in known else error.hint
             raise Invalid(error.message, hint=hint) from error
         return
     with HttpSourceDoor(allow_private=ctx.settings.allow_private_endpoints, now=ctx.now) as door:
-        options = ReadOptions(source_instance=document.id, config=config | {"now": ctx.now()}, door=door, saw=saw)
+        options = ReadOptions(document.id, with_content=wanted, config=config | {"now": ctx.now()}, door=door, saw=saw)
         yield from known[document.connector].load()(cursor, options)
 
 

@@ -60,14 +60,35 @@ class Lake:
 
         `batches` is drained before the lock is taken. Raises Unavailable when another writer keeps the lake for longer than `patience` seconds.
         """
-        with self._cursor() as connection:
-            stage = Stage(connection, self.place.scratch or self._lock_folder)
-            try:
-                stage.fill(batches, now)
-                with self._writing(patience):
-                    return patiently(lambda: lake_ingest.commit(connection, batch_id, info, now, resolved))
-            finally:
-                stage.drop()
+        stage = self.staged(batches, now)
+        try:
+            return self.store(batch_id, stage, now, info=info, resolved=resolved, patience=patience)
+        finally:
+            stage.drop()
+
+    def staged(self, batches: Iterable[Batch], now: datetime) -> Stage:
+        """All of `batches`, read outside the lock and ready for `store`; whoever asks drops it. Raises Invalid for tables of another shape."""
+        stage = Stage(self.place.scratch or self._lock_folder)
+        try:
+            stage.fill(batches, now)
+        except BaseException:
+            stage.drop()
+            raise
+        return stage
+
+    def store(
+        self,
+        batch_id: str,
+        stage: Stage,
+        now: datetime,
+        *,
+        info: BatchInfo = _NO_INFO,
+        resolved: Sequence[str] = (),
+        patience: float = 600.0,
+    ) -> Counts:
+        """The second half of `ingest`."""
+        with self._cursor() as connection, stage.on(connection), self._writing(patience):
+            return patiently(lambda: lake_ingest.commit(connection, stage, batch_id, info, now, resolved))
 
     def snapshot_id(self) -> int:
         """The newest committed snapshot."""

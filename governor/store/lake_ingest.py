@@ -18,6 +18,7 @@ import duckdb
 from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
 from governor.store.free_memory import give_back
+from governor.store.lake_stage import Stage
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
@@ -62,8 +63,10 @@ class BatchInfo:
     started_at: datetime | None = None
 
 
-def commit(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str] = ()) -> Counts:
-    """One lake transaction over the staged tables. The caller holds the ingest lock and may call again after a busy catalog.
+def commit(
+    connection: duckdb.DuckDBPyConnection, stage: Stage, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str] = ()
+) -> Counts:
+    """One lake transaction over what is staged on the connection. The caller holds the ingest lock and may call again after a busy catalog.
 
     `resolved`: quarantine ids that this batch answers; they become `retried` with it.
     """
@@ -71,7 +74,7 @@ def commit(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo
     connection.execute("BEGIN TRANSACTION")
     try:
         known = _recorded(connection, batch_id)
-        counts = known if known is not None else _store(connection, batch_id, info, now, resolved)
+        counts = known if known is not None else _store(connection, stage, batch_id, info, now, resolved)
         connection.execute("COMMIT")
     except BaseException:
         rollback(connection)
@@ -94,8 +97,10 @@ def _recorded(connection: duckdb.DuckDBPyConnection, batch_id: str) -> Counts | 
     return None if row is None else Counts(*row)
 
 
-def _store(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str]) -> Counts:
-    staged, rejected, spans = (_count(connection, name) for name in ("in_calls", "in_rejected", "in_spans"))
+def _store(
+    connection: duckdb.DuckDBPyConnection, stage: Stage, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str]
+) -> Counts:
+    staged, rejected, spans = stage.calls.rows, stage.rejected.rows, stage.spans.rows
     stored, duplicates, conflicts = _store_calls(connection, batch_id, now, staged) if staged else (0, 0, 0)
     if rejected:
         _store_rejected(connection, batch_id, info, now)

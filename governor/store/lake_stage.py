@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Self
 
 import duckdb
 import numpy as np
@@ -40,7 +41,7 @@ class Pile:
     def __init__(self, what: str, schema: pa.Schema, scratch: Path, *, numbered: bool = False) -> None:
         self._what, self._schema, self._scratch, self._numbered = what, schema, scratch, numbered
         self._fresh: list[pa.Table] = []
-        self._held = self._rows = 0
+        self._held = self.rows = 0
         self._spilled: BinaryIO | None = None
         self._writer: Any = None
 
@@ -51,6 +52,7 @@ class Pile:
             odd = sorted(set(table.schema.names) ^ set(self._schema.names))
             raise Invalid(f"a connector returned other columns than {self._what} have: {', '.join(odd[:5]) or 'in another order'}")
         self._fresh.append(self._number(table if table.schema.equals(self._schema) else table.cast(self._schema)))
+        self.rows += table.num_rows
         self._held += self._fresh[-1].nbytes
         if self._held > SPILL_BYTES:
             self._spill()
@@ -75,8 +77,7 @@ class Pile:
     def _number(self, table: pa.Table) -> pa.Table:
         if not self._numbered:
             return table
-        first, self._rows = self._rows, self._rows + table.num_rows
-        return table.append_column("seq", pa.array(np.arange(first, self._rows, dtype=np.int64)))
+        return table.append_column("seq", pa.array(np.arange(self.rows, self.rows + table.num_rows, dtype=np.int64)))
 
     def _spill(self) -> None:
         if self._spilled is None:
@@ -91,30 +92,36 @@ class Pile:
 
 
 class Stage:
-    """The three relations on one connection. Use `fill`, then read them by name, then `drop`."""
+    """The three relations. Filled once, read on one connection, dropped by whoever asked for it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
-        self.connection = connection
-        self._calls = Pile("calls", CALL_SCHEMA, scratch, numbered=True)
-        self._rejected = Pile("rejected records", REJECT_SCHEMA, scratch)
-        self._spans = Pile("spans", SPAN_SCHEMA, scratch)
+    def __init__(self, scratch: Path) -> None:
+        self.calls = Pile("calls", CALL_SCHEMA, scratch, numbered=True)
+        self.rejected = Pile("rejected records", REJECT_SCHEMA, scratch)
+        self.spans = Pile("spans", SPAN_SCHEMA, scratch)
 
     def fill(self, batches: Iterable[Batch], now: datetime) -> None:
         """Raises Invalid when a connector returns tables of another shape."""
         for batch in batches:
             usable, refused = _usable(batch.calls, now)
-            self._calls.add(usable)
-            self._rejected.add(batch.rejected)
-            self._rejected.add(refused)
-            self._spans.add(batch.spans)
-        self.connection.register("in_calls", self._calls.whole())
-        self.connection.register("in_rejected", self._rejected.whole())
-        self.connection.register("in_spans", self._spans.whole())
+            self.calls.add(usable)
+            self.rejected.add(batch.rejected)
+            self.rejected.add(refused)
+            self.spans.add(batch.spans)
+
+    @contextmanager
+    def on(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Self]:
+        """To be read by their names on this connection, for the last time."""
+        piles = dict(zip(RELATIONS, (self.calls, self.rejected, self.spans), strict=True))
+        for name, pile in piles.items():
+            connection.register(name, pile.whole())
+        try:
+            yield self
+        finally:
+            for name in piles:
+                connection.unregister(name)
 
     def drop(self) -> None:
-        for name in RELATIONS:
-            self.connection.unregister(name)
-        for pile in (self._calls, self._rejected, self._spans):
+        for pile in (self.calls, self.rejected, self.spans):
             pile.drop()
 
 

@@ -19,7 +19,7 @@ from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
-from governor.errors import Forbidden, Invalid, NotFound, WrongState
+from governor.errors import Forbidden, Invalid, NotFound, Unavailable, WrongState
 from governor.ports import Batch, Payload, ReadOptions
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
@@ -233,6 +233,25 @@ def test_content_is_kept_as_the_workflow_allows(ctx: Context, world: Any, tmp_pa
     assert b"acme.example" not in everything
 
 
+def test_bodies_are_asked_for_only_where_something_of_them_may_be_kept(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    connector = ingest_module.connector_named("litellm")
+
+    def read(payloads: Any, options: ReadOptions) -> Iterator[Batch]:
+        asked.append(options.with_content)
+        yield from connector.read(payloads, options)
+
+    watched = type("Watched", (), {"name": "litellm", "read": staticmethod(read)})()
+    monkeypatch.setattr(ingest_module, "connector_named", lambda _name: watched)
+    world.apply("kind: organization\ncontent_capture: {public: off, internal: off, confidential: off, restricted: off}\n")
+    counts = ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    assert asked == [False]
+    assert ctx.lake.query("SELECT count(*) AS calls FROM {calls} WHERE content_state <> 'absent'").to_pylist() == [{"calls": 0}]
+    world.apply("kind: workflow\nid: fnol\nowner: dana@acme.example\ncontent_capture: hashed\nmatch: [{metadata.workflow: fnol}]\n")
+    assert ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])["duplicates"] == counts["read"]
+    assert asked == [False, True]
+
+
 def test_the_captures_are_all_read(ctx: Context) -> None:
     captures = Path(__file__).parents[2] / "../shared/data/captures/litellm"
     if not captures.is_dir():
@@ -392,6 +411,28 @@ def test_a_large_file_is_committed_in_parts(ctx: Context, world: Any, tmp_path: 
     again = ingest(ctx, OPERATOR, "litellm", [str(path)])
     assert (again["stored"], again["duplicates"], again["conflicts"]) == (0, len(lines) + 6, 1)
     assert totals(ctx) == whole
+
+
+def test_no_part_is_committed_after_one_that_failed(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_module, "PART_BYTES", 1)
+    monkeypatch.setattr("connectors.payloads.FLUSH_BYTES", 1)
+    monkeypatch.setattr("connectors.payloads.CHUNK", 16 << 10)
+    store, stored = ctx.lake.store, []
+
+    def failing(batch_id: str, *given: Any, **more: Any) -> Any:
+        if len(stored) == 1:
+            raise Unavailable("the disk is full")
+        stored.append(batch_id)
+        return store(batch_id, *given, **more)
+
+    monkeypatch.setattr(ctx.lake, "store", failing)
+    with pytest.raises(Unavailable, match="disk is full"):
+        ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    assert [batch["batch_id"] for batch in ctx.lake.batches()] == stored
+    monkeypatch.undo()
+    lines = len(GENERIC.read_text().splitlines())
+    assert ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])["read"] == lines
+    assert ctx.lake.totals()["calls"] == lines
 
 
 def test_a_large_file_that_ends_badly_leaves_whole_parts(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,13 +129,13 @@ from governor.settings import load_settings
 ctx = open_context(load_settings(home=Path(sys.argv[1])))
 body = Path(sys.argv[2]).read_bytes()
 ctx.lake.snapshot_id()
-real = ctx.lake.ingest
+real = ctx.lake.store
 def dying(*args, **more):
     if sys.argv[3] == "before":
         os.kill(os.getpid(), 9)
     counts = real(*args, **more)
     os.kill(os.getpid(), 9)
-ctx.lake.ingest = dying
+ctx.lake.store = dying
 push(ctx, OPERATOR, "litellm", body)
 """
 
