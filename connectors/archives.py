@@ -12,10 +12,10 @@ from typing import Final
 
 import zstandard
 
+from connectors.portions import CHUNK
 from governor.errors import Invalid
 from governor.ports import Payload
 
-CHUNK: Final = 4 << 20
 MAX_RATIO: Final = 1000  # real logs compress 5 to 100 times; a bomb of zeros exceeds 1000
 RATIO_FLOOR: Final = 64 << 20  # below this a high ratio harms nobody
 MAX_TOTAL: Final = 256 << 30

@@ -19,12 +19,12 @@ from weakref import finalize
 import numpy as np
 import pyarrow as pa
 
-from connectors.archives import ARCHIVES, BOM, CHUNK, HEAD, blocks_of
+from connectors.archives import ARCHIVES, BOM, HEAD, blocks_of
+from connectors.portions import CHUNK, FLUSH_BYTES
 from governor.errors import Invalid
 from governor.ports import Payload
 
 MAX_RECORD: Final = 64 << 20
-FLUSH_BYTES: Final = 12 << 20  # running a planned query costs as much as reading 1 MB
 AS_RECEIVED: Final = "as received"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"

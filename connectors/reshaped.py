@@ -20,7 +20,8 @@ import pyarrow as pa
 from connectors.keys import HIDDEN_NAME
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import plan_of
-from connectors.payloads import FLUSH_BYTES, Records, records_of
+from connectors.payloads import Records, records_of
+from connectors.portions import FLUSH_BYTES
 from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 

@@ -1,4 +1,4 @@
-"""Reads an input of any size with two workers: works in, batches out, in the order of the works.
+"""Reads an input of any size with a few workers: works in, batches out, in the order of the works.
 
 Owns: who reads what and when, the flow of many works through one run of a statement. Does not own: one run over given records (engine).
 Invariants: batches come out in the order of their works; works are pulled in the caller's thread, and only while few wait;
@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
-from os import cpu_count
 from threading import Condition
 from typing import Final
 
@@ -25,12 +24,12 @@ import pyarrow.compute as pc
 
 from connectors.engine import VECTOR, Plan, Planned, Relation, batches_of, convert, relation
 from connectors.payloads import Records
+from connectors.portions import WORKERS
 from governor.ports import Batch, ReadOptions
 
 Work = tuple[Plan, list[Records]]  # consecutive chunks of one form
-_WORKERS: Final = min(2, cpu_count() or 1)
 _WAITING: Final = 2  # works that wait for a worker
-_OPEN: Final = _WORKERS + 3  # works pulled of which not all batches are out; more only where a worker can't go on without
+_OPEN: Final = WORKERS + 3  # works pulled of which not all batches are out; more only where a worker can't go on without
 _ROWS: Final = 512  # of the answer at a time; records of so many rows are held at least
 _WIDE: Final = 64 << 10  # bytes of a record, on average, above which _ROWS of them would be too much to hold
 
@@ -55,9 +54,9 @@ def _given(held: list[Work]) -> Iterator[Work]:
 
 def _side_by_side(works: Iterator[Work], options: ReadOptions) -> Iterator[Batch]:
     desk = _Desk()
-    pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="connector-read")
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="connector-read")
     try:
-        for _ in range(_WORKERS):
+        for _ in range(WORKERS):
             pool.submit(_read, desk, options)
         yield from desk.serve(works)
     finally:

@@ -18,7 +18,7 @@ from governor.actions.close_period import files_of, status
 from governor.actions.context import Context
 from governor.actions.except_coverage import document as exception_document
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import month_frame
+from governor.actions.month_view import month_frame, month_whole
 from governor.actions.period_way import period_way
 from governor.actions.remembered import remembered
 from governor.chargeback.period import month_bounds, month_of, next_month
@@ -79,7 +79,7 @@ def calls_by_month(ctx: Context) -> dict[str, int]:
 
 def month_status(ctx: Context, month: str) -> dict[str, Any]:
     """What closing would do now or did; computed once per state of the records. An exception may lapse meanwhile: closing looks again."""
-    return cast(dict[str, Any], remembered(ctx, f"period/{month}", lambda: status(ctx, month)))
+    return cast(dict[str, Any], remembered(ctx, f"period/{month}", lambda: status(ctx, month, lambda: month_whole(ctx, month))))
 
 
 def period_status(ctx: Context, month: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ computes the same bytes from the same pin; below 95% coverage only a signed exce
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Actor, Context
 from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
+from governor.actions.govern import GovernedMonth
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.sign_close import described, sign, signature, unreconciled, version_of
 from governor.actions.statement_files import Computed, File, Pin, compute, missing_rate, planned_files, print_files
@@ -34,15 +35,14 @@ from governor.store.rows.periods import Period, PeriodFile, PeriodLine
 ROLES: Final = ("finance", "admin")
 
 
-def status(ctx: Context, month: str) -> dict[str, Any]:
-    """What closing would do now, or what it did. Reads only; open months show the corrections they would carry."""
+def status(ctx: Context, month: str, governed: Callable[[], GovernedMonth] | None = None) -> dict[str, Any]:
+    """What closing would do now, with the corrections it would carry, or what it did. governed: asked for the month where it is open."""
     with ctx.rows.session() as session:
         period = session.get(Period, (ctx.org, month))
         if period is not None and period.state == "closed":
             return stored(period)
-    start, end = bounds(ctx, month)
-    now = ctx.now()
-    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), now, ""))
+    (start, end), now, known = bounds(ctx, month), ctx.now(), governed() if governed else None
+    computed = compute(ctx, Pin(month, known.snapshot if known else ctx.lake.snapshot_id(), now, ""), known)
     charged, corrections = computed.charged, computed.corrections
     coverage = charged.governed.coverage
     with ctx.rows.session() as session:

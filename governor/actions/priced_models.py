@@ -6,7 +6,10 @@ Invariants: the models are those of the governed month's priced groups, whose ro
 
 from __future__ import annotations
 
-from typing import Final, cast
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import pyarrow as pa
 
 from governor.actions.context import Context
 from governor.actions.governed_rows import COLUMNS, TOKENS, rows_of
@@ -35,12 +38,21 @@ def _priced(ctx: Context, period: str) -> set[Model]:
     names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)} or SUGGESTION_FIELDS)
     zone = timeline.at(end).organization.billing_zone
     facts = ctx.lake.month_facts(start, end, keys=names, boundaries=epochs[1:], bands=bands, day_zone=zone)
-    found: set[Model] = set()
-    for values in rows_of(facts, RATED):
-        row = dict(zip(RATED, values, strict=True))
-        model = (row["provider"], row["model"])
-        if model not in found:
-            usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
-            if price_row(row, book, epochs[row["epoch"]], usage, bands=bands)[0].status == "priced":
-                found.add(model)
-    return found
+
+    def is_priced(row: dict[str, Any]) -> bool:
+        usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
+        return price_row(row, book, epochs[row["epoch"]], usage, bands=bands)[0].status == "priced"
+
+    places: dict[Model, list[int]] = {}
+    for place, (provider, model) in enumerate(rows_of(facts, ("provider", "model"))):
+        places.setdefault((provider, model), []).append(place)
+    return {model for model, rows in places.items() if any(map(is_priced, _read(facts, rows)))}
+
+
+def _read(facts: pa.Table, places: list[int]) -> Iterator[dict[str, Any]]:
+    """The rows at these places, a few at first: of most models the first one has a price, of the others none of very many."""
+    first, size = 0, 1
+    while first < len(places):
+        for values in rows_of(facts.take(places[first : first + size]), RATED):
+            yield dict(zip(RATED, values, strict=True))
+        first, size = first + size, size * 8

@@ -26,6 +26,7 @@ from governor.actions.context import Context
 from governor.actions.correct import closed_months, pending_corrections, statement_lines
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.export_packet import renderer
+from governor.actions.govern import GovernedMonth
 from governor.catalog.commitment import FxRateDocument
 from governor.chargeback.currency import stated_in
 from governor.chargeback.lines import Line, free_calls, unpriced_uses
@@ -85,9 +86,9 @@ class Computed:
         return [*self.charged.lines, *self.corrections]
 
 
-def compute(ctx: Context, pin: Pin) -> Computed:
-    """Everything the month's statement says."""
-    charged = charge_month(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at)
+def compute(ctx: Context, pin: Pin, governed: GovernedMonth | None = None) -> Computed:
+    """Everything the month's statement says. governed: the month at the pin, where it is known already."""
+    charged = charge_month(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at, governed=governed)
     corrections = pending_corrections(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at)
     governed = charged.governed
     before = previous_month(pin.month)

@@ -1,4 +1,4 @@
-"""Large inputs: two workers, works that flow through one run of a statement, and chunks whose memory is used again."""
+"""Large inputs: a few workers, works that flow through one run of a statement, and chunks whose memory is used again."""
 
 from __future__ import annotations
 
@@ -54,14 +54,16 @@ def small(monkeypatch: pytest.MonkeyPatch, *, chunk: int = 64 << 10, flush: int 
     monkeypatch.setattr(payloads, "FLUSH_BYTES", flush)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("flow", ["many works in one run", "each work in a run of its own"])
-def test_a_file_in_many_works_says_what_it_says_in_one(flow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_many_works_says_what_it_says_in_one(flow: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "traffic.jsonl"
     lines = log(30)
     path.write_bytes(b"\n".join(lines))
     whole = told(connector.read([Payload("file", path=path)], OPTIONS))
     assert len(whole["calls"]) + len(whole["rejected"]) == len(lines)
     small(monkeypatch)
+    monkeypatch.setattr(side_by_side, "WORKERS", workers)
     monkeypatch.setattr(side_by_side, "_ROWS", 7)
     if flow == "each work in a run of its own":
         monkeypatch.setattr(side_by_side, "_WIDE", 1)
