@@ -31,16 +31,20 @@ def ingest(
     from governor.actions.ingest import ingest as run
 
     session = session_of(ctx)
-    with watching(session, "reading") as tell:
-        counts = run(
-            session.context(pushing=True),
-            session.actor(),
-            connector,
-            paths,
-            source=source,
-            progress=tell,
-            chosen=lambda name, files: session.note(f"{name}: {len(files)} file{'s' if len(files) != 1 else ''}"),
-        )
+    try:
+        with watching(session, "reading") as tell:
+            counts = run(
+                session.context(pushing=True),
+                session.actor(),
+                connector,
+                paths,
+                source=source,
+                progress=tell,
+                chosen=lambda name, files: session.note(f"{name}: {len(files)} file{'s' if len(files) != 1 else ''}"),
+            )
+    except KeyboardInterrupt:
+        session.note("Stopped. What was committed stays, and the same command stores the rest, each call once.")
+        raise
     words = "read {read:,}: stored {stored:,}, duplicates {duplicates:,}, conflicts {conflicts:,}, quarantined {quarantined:,}; other spans {other_spans:,}"
     session.print(counts, words.format(**counts))
     for line in afterwards(counts, connector, paths):

@@ -81,3 +81,16 @@ def test_completeness_and_scorecard_as_text_and_json(capsys: pytest.CaptureFixtu
     [card] = json.loads(out)["workflows"]
     assert (card["workflow"], card["calls"]) == (None, 1)
     assert "token counts" in run(capsys, "sources", "scorecard", "--period", month)[1].replace("\n", " ")
+
+
+def test_an_ingest_that_is_stopped_says_what_became_of_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    assert run(capsys, "init", "--admin", "admin@acme.example")[0] == 0
+    monkeypatch.setattr("governor.actions.ingest.ingest", stopped)
+    code, _, err = run(capsys, "ingest", "litellm", str(tmp_path))
+    assert code == 130
+    assert "the same command stores the rest, each call once" in err
