@@ -22,7 +22,7 @@ from governor.store.lake_stage import Stage
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
 MAX_URIS: Final = 20
-BULK: Final = 10_000  # calls from which reading them has left memory to give back; a push has fewer and should not wait for it
+BULK: Final = 5_000  # calls from which reading them has left memory to give back (a part has some 10,000); a push has fewer and should not wait for it
 # Calls have wide rows: DuckDB's own bounds (524,288 rows of a month, 1.2 GiB of a row group) would hold a gigabyte before anything is written.
 FRUGAL: Final = "SET partitioned_write_flush_threshold = 8192; SET write_buffer_row_group_memory_limit = '64MB'"
 # Where a row came from and what was decided about it; everything else is what the source says.
