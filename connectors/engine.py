@@ -24,7 +24,7 @@ from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
 from governor.ports import Batch, ReadOptions
 
 _SPACE: Final = frozenset(b" \t\r\n")
-MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
+_MORSEL: Final = 512  # rows per Arrow batch: DuckDB gives a thread one at a time, and a row can be 13 kB
 VECTOR: Final = 2048  # rows that DuckDB looks at together
 
 
@@ -167,7 +167,7 @@ class Relation:
     received: Any
 
 
-def relation(chunks: list[Records], *, hashed: bool, first: int = 0, morsel: int = MORSEL) -> Relation:
+def relation(chunks: list[Records], *, hashed: bool, first: int = 0, morsel: int = _MORSEL) -> Relation:
     """first: what `position` begins with in the table; morsel: rows of its batches at most."""
     batches, raws, came, position = [], [], [], first
     for chunk in chunks:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORKERS: Final = min(3, CORES)  # a fourth would wait for the lake, which takes what they read in one thread
+_CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS: Final = min(3, _CORES)  # a fourth would wait for the lake, which takes what they read in one thread
 _FEW: Final = WORKERS <= 2  # noqa: PLR2004
 CHUNK: Final = (4 if _FEW else 2) << 20  # bytes read at a time; also what the engine looks at together
 FLUSH_BYTES: Final = (8 if _FEW else 4) << 20  # of one work; running a planned query costs as much as reading 1 MB

@@ -29,7 +29,7 @@ from governor.ports import Batch, ReadOptions
 
 Work = tuple[Plan, list[Records]]  # consecutive chunks of one form
 _WAITING: Final = 2  # works that wait for a worker
-_OPEN: Final = WORKERS + 3  # works pulled of which not all batches are out; more only where a worker can't go on without
+_OPEN: Final = WORKERS + 3  # works pulled of which not all batches are out; more only where no worker can go on without
 _ROWS: Final = 512  # of the answer at a time; records of so many rows are held at least
 _WIDE: Final = 64 << 10  # bytes of a record, on average, above which _ROWS of them would be too much to hold
 
@@ -81,7 +81,7 @@ class _Desk:
         more = True
 
         def room() -> bool:
-            return more and len(self._waiting) < _WAITING and (pulled - out < _OPEN or (self._hungry > 0 and out not in self._read))
+            return more and len(self._waiting) < _WAITING and (pulled - out < _OPEN or (self._hungry == WORKERS and out not in self._read))
 
         def something() -> bool:
             return room() or out in self._read or self._failure is not None

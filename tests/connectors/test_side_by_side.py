@@ -104,9 +104,9 @@ def test_forms_that_alternate_keep_their_order(tmp_path: Path, monkeypatch: pyte
         assert rows == (sorted(expected, key=lambda body: (body["record_id"], body["kind"])) if name == "content" else expected)
 
 
-def works(plan: Plan, fail_at: int | None = None, *, count: int = 20) -> Iterator[side_by_side.Work]:
+def works(plan: Plan, fail_at: int | None = None) -> Iterator[side_by_side.Work]:
     lines = log(3)
-    for place in range(count):
+    for place in range(20):
         if place == fail_at:
             raise OSError("the disk is gone")
         yield plan, [Records("file", place * len(lines), pa.array(lines, pa.large_binary()))]
@@ -142,12 +142,12 @@ def test_records_that_cannot_be_prepared_are_told_as_they_failed(monkeypatch: py
 
 def test_a_reader_that_stops_early_leaves_no_thread_and_pulls_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "_ROWS", 20)
-    source = works(plan_of("generic_api", OPTIONS), count=1000)  # on a busy machine one worker may be far ahead of the other
+    source = works(plan_of("generic_api", OPTIONS))
     batches = side_by_side.convert_all(source, OPTIONS)
     assert next(batches).calls.num_rows
     del batches
     assert not readers()
-    assert len(list(source)) > 500
+    assert len(list(source)) > 5
 
 
 def statements() -> Iterator[tuple[str, Plan]]:
