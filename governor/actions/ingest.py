@@ -118,7 +118,8 @@ def ingest_batches(
     resolved: Sequence[str] = (),
     patience: float = LOCK_PATIENCE,
 ) -> Counts:
-    """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch.
+    """Batches of a connector into the lake, then the rows. `resolved`: quarantine ids this batch answers; `cursor` moves with the batch;
+    `capture`: what the caller has asked already whether bodies are wanted.
 
     What has a batch id, a cursor or answers is committed as one. Files are committed in parts of about PART_BYTES, each a batch of its own,
     and one after the other, each while the next is read: a process that dies leaves whole parts, and the same files again store the rest.
@@ -135,10 +136,7 @@ def ingest_batches(
     def commit(stage: Stage, started: datetime) -> Counts:
         named = batch_id or uuid7()
         info = BatchInfo(source=source, connector=connector, uris=list(uris)[:20], actor=actor.id, cursor=cursor, started_at=started)
-        try:
-            counts = ctx.lake.store(named, stage, started, info=info, resolved=resolved, patience=patience)
-        finally:
-            stage.drop()
+        counts = ctx.lake.store(named, stage, started, info=info, resolved=resolved, patience=patience)
         with ctx.transaction(actor) as tx:
             record_batch(tx, actor, named, info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=ctx.now())
         return counts
@@ -158,7 +156,7 @@ def ingest_batches(
                 raise
             total += _done(running)
             running = None if part is None else beside.submit(commit, stage, started)
-    return total + commit(stage, started)
+    return total + commit(stage, started)  # the last part, mostly the only one, needs no thread
 
 
 def _done(running: Future[Counts] | None) -> Counts:

@@ -60,14 +60,10 @@ class Lake:
 
         `batches` is drained before the lock is taken. Raises Unavailable when another writer keeps the lake for longer than `patience` seconds.
         """
-        stage = self.staged(batches, now)
-        try:
-            return self.store(batch_id, stage, now, info=info, resolved=resolved, patience=patience)
-        finally:
-            stage.drop()
+        return self.store(batch_id, self.staged(batches, now), now, info=info, resolved=resolved, patience=patience)
 
     def staged(self, batches: Iterable[Batch], now: datetime) -> Stage:
-        """All of `batches`, read outside the lock and ready for `store`; whoever asks drops it. Raises Invalid for tables of another shape."""
+        """All of `batches`, read outside the lock and ready for `store`. Raises Invalid for tables of another shape."""
         stage = Stage(self.place.scratch or self._lock_folder)
         try:
             stage.fill(batches, now)
@@ -86,7 +82,7 @@ class Lake:
         resolved: Sequence[str] = (),
         patience: float = 600.0,
     ) -> Counts:
-        """The second half of `ingest`."""
+        """The second half of `ingest`; the stage is used up."""
         with self._cursor() as connection, stage.on(connection), self._writing(patience):
             return patiently(lambda: lake_ingest.commit(connection, stage, batch_id, info, now, resolved))
 

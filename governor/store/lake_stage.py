@@ -92,7 +92,7 @@ class Pile:
 
 
 class Stage:
-    """The three relations. Filled once, read on one connection, dropped by whoever asked for it."""
+    """The three relations. Filled, then read on one connection, after which they are gone."""
 
     def __init__(self, scratch: Path) -> None:
         self.calls = Pile("calls", CALL_SCHEMA, scratch, numbered=True)
@@ -110,15 +110,15 @@ class Stage:
 
     @contextmanager
     def on(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Self]:
-        """To be read by their names on this connection, for the last time."""
-        piles = dict(zip(RELATIONS, (self.calls, self.rejected, self.spans), strict=True))
-        for name, pile in piles.items():
-            connection.register(name, pile.whole())
+        """To be read by their names on this connection, once."""
         try:
+            for name, pile in zip(RELATIONS, (self.calls, self.rejected, self.spans), strict=True):
+                connection.register(name, pile.whole())
             yield self
         finally:
-            for name in piles:
+            for name in RELATIONS:
                 connection.unregister(name)
+            self.drop()
 
     def drop(self) -> None:
         for pile in (self.calls, self.rejected, self.spans):
