@@ -182,17 +182,28 @@ def gather(
     records: Callable[[Payload], Iterator[Records]] | None = None,
 ) -> Iterator[tuple[str, list[Records]]]:
     """Chunks gathered per form, so that thousands of small objects are not thousands of queries. The first chunk of a payload names its form."""
+
+    def runs() -> Iterator[tuple[str, Records]]:
+        for payload in payloads:
+            form = None
+            for chunk in (records or records_of)(payload):
+                form = form or form_of(chunk)
+                yield form, chunk
+
+    return gathered(runs(), batch_rows)
+
+
+def gathered(runs: Iterable[tuple[str, Records]], batch_rows: int) -> Iterator[tuple[str, list[Records]]]:
+    """What is of one form, together until it is worth a query."""
     waiting: dict[str, list[Records]] = {}
-    sizes: dict[str, int] = {}
-    for payload in payloads:
-        form = None
-        for chunk in (records or records_of)(payload):
-            form = form or form_of(chunk)
-            waiting.setdefault(form, []).append(chunk)
-            sizes[form] = sizes.get(form, 0) + chunk.values.nbytes
-            if sizes[form] >= FLUSH_BYTES or sum(len(c.values) for c in waiting[form]) >= batch_rows:
-                yield form, waiting.pop(form)
-                del sizes[form]
+    sizes: dict[str, tuple[int, int]] = {}  # bytes and records of what waits
+    for form, run in runs:
+        waiting.setdefault(form, []).append(run)
+        held, rows = sizes.get(form, (0, 0))
+        sizes[form] = held, rows = held + run.values.nbytes, rows + len(run.values)
+        if held >= FLUSH_BYTES or rows >= batch_rows:
+            yield form, waiting.pop(form)
+            del sizes[form]
     yield from waiting.items()
 
 

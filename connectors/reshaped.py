@@ -20,8 +20,7 @@ import pyarrow as pa
 from connectors.keys import HIDDEN_NAME
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import plan_of
-from connectors.payloads import Records, records_of
-from connectors.portions import FLUSH_BYTES
+from connectors.payloads import Records, gathered, records_of
 from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 
@@ -43,19 +42,8 @@ class ReshapedConnector(MappedConnector):
 
     def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
         by_name = {mapping.name: mapping for mapping in self.mappings}
-        waiting: dict[str, list[Records]] = {}
-        sizes: dict[str, list[int]] = {}
-        for payload in payloads:
-            for chunk in records_of(payload):
-                for form, run in self._runs(chunk):
-                    waiting.setdefault(form, []).append(run)
-                    size = sizes.setdefault(form, [0, 0])
-                    size[0] += run.values.nbytes
-                    size[1] += len(run.values)
-                    if size[0] >= FLUSH_BYTES or size[1] >= options.batch_rows:
-                        yield plan_of(by_name[form], options), waiting.pop(form)
-                        del sizes[form]
-        for form, chunks in waiting.items():
+        runs = (run for payload in payloads for chunk in records_of(payload) for run in self._runs(chunk))
+        for form, chunks in gathered(runs, options.batch_rows):
             yield plan_of(by_name[form], options), chunks
 
     def _runs(self, chunk: Records) -> Iterator[tuple[str, Records]]:
