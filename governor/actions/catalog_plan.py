@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from governor.actions.load_catalog import in_force, known_versions, parsed, read_people
-from governor.catalog import Document, PersonDocument, begins, check_together, document_digest, document_json
+from governor.actions.load_catalog import in_force, known_versions, parsed, read_organization, read_people
+from governor.catalog import Document, OrganizationDocument, PersonDocument, begins, check_together, document_digest, document_json
 from governor.errors import Invalid, Refused
 from governor.policy.catalog_data import catalog_data
 from governor.prices.contract import close_open_ends, contract_price
 from governor.store.rows.catalog import CatalogVersion
+from governor.store.rows.periods import Period
 
 PRUNABLE: Final = (
     "workflow",
@@ -102,13 +103,14 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
     people = read_people(session, org)
     named = {(document.kind, document.key) for document in documents}
     removed = [row for row in in_force(versions, now) if prune and row.kind in PRUNABLE and (row.kind, row.key) not in named]
-    check_result(documents, {(row.kind, row.key) for row in removed}, in_force(versions, now), people)
+    zone = zone_after(session, org, documents, in_force(versions, now))
+    check_result(documents, {(row.kind, row.key) for row in removed}, in_force(versions, now), people, zone)
     items = []
     for document in documents:
         if isinstance(document, PersonDocument):
             items.append(person_item(document, people.get(document.email)))
         else:
-            items.append(document_item(document, by_key.get((document.kind, document.key), []), now))
+            items.append(document_item(document, by_key.get((document.kind, document.key), []), now, zone))
     items += [
         Item("remove", row.kind, row.key, diff(json.loads(row.body), None), "", now, later(by_key[row.kind, row.key], now))
         for row in removed
@@ -116,12 +118,33 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
     return Plan(tuple(items))
 
 
-def document_item(document: Document, known: Sequence[CatalogVersion], now: datetime) -> Item:
-    """The first version holds since ever unless it says otherwise, a later one from now; it never reaches into a version planned for later."""
+def zone_after(session: Session, org: str, documents: Iterable[Document], current: Iterable[CatalogVersion]) -> str:
+    """The billing zone once the documents hold. Raises Invalid where another zone would move calls out of a closed month, or only out of some."""
+    held = (parsed(row.body) for row in current if row.kind == "organization")
+    before = next((one.billing_zone for one in held if isinstance(one, OrganizationDocument)), read_organization(session, org).billing_zone)
+    for document in documents:
+        if isinstance(document, OrganizationDocument) and document.billing_zone != before:
+            closed = session.exec(select(Period.month).where(Period.org_id == org, col(Period.state) != "open").limit(1)).first()
+            if closed:
+                raise Invalid(
+                    f"organization: billing_zone: {closed} is closed in {before}; {document.billing_zone} would move calls across its edges",
+                    hint=f"write billing_zone: {before}; the zone stays once a month is closed",
+                )
+            if document.valid_from:
+                raise Invalid("organization: billing_zone: another zone holds for all months", hint="leave valid_from out")
+            return document.billing_zone
+    return before
+
+
+def document_item(document: Document, known: Sequence[CatalogVersion], now: datetime, zone: str) -> Item:
+    """The first version holds since ever unless it says otherwise, a later one from now; it never reaches into a version planned for later.
+
+    zone: whose day a plain valid_from is.
+    """
     body = document_json(document)
     own_dates = document.kind in {"contract_price", "fx_rate"}  # dated by themselves: the version is always in force
     if document.valid_from and not own_dates:
-        start: datetime | None = begins(document.valid_from)
+        start: datetime | None = begins(document.valid_from, zone)
     else:
         start = now if known and not own_dates else None
     current = [row for row in known if covers(row, start)]
@@ -166,7 +189,11 @@ def refuse_twice(documents: Sequence[Document]) -> None:
 
 
 def check_result(
-    documents: Sequence[Document], removed: set[tuple[str, str]], current: Sequence[CatalogVersion], people: Mapping[str, PersonDocument]
+    documents: Sequence[Document],
+    removed: set[tuple[str, str]],
+    current: Sequence[CatalogVersion],
+    people: Mapping[str, PersonDocument],
+    zone: str,
 ) -> None:
     """The documents as they would stand together afterwards."""
     after: dict[tuple[str, str], Any] = {(row.kind, row.key): parsed(row.body) for row in current if (row.kind, row.key) not in removed}
@@ -178,7 +205,7 @@ def check_result(
         return [document for (found, _), document in after.items() if found == kind]
 
     close_open_ends(
-        contract_price(document) for document in of("contract_price")
+        contract_price(document, zone) for document in of("contract_price")
     )  # two that hold at once are refused here, not at the next close
     check_together(of("workflow"), of("attribution"), of("waiver"), active, of("budget"), of("allocation"), of("rate_plan"))
     for organization in of("organization"):

@@ -48,14 +48,16 @@ def charge_month(
     with ctx.rows.session() as session:
         replays = list(shadow_lines(session, ctx.org, month, governed, known_at))
     catalog = governed.timeline.at(governed.end)  # the rules in force when the month ends decide about all of it
-    bought = list(catalog.commitments.values())
+    bought, zone = list(catalog.commitments.values()), catalog.organization.billing_zone
     covered = (
-        covering(bought, lambda provider, model: entry.model if (entry := governed.book.find(provider, model)) else "") if bought else None
+        covering(bought, lambda provider, model: entry.model if (entry := governed.book.find(provider, model)) else "", zone)
+        if bought
+        else None
     )
     used = add_up([*usage_lines(governed.groups, month, covered), *replays])
     settled: list[Settled] = []
     if bought:
-        used, settled = settle(used, bought, governed.start, governed.end)
+        used, settled = settle(used, bought, governed.start, governed.end, zone)
         used = add_up(used)
     allocation = allocate(used, catalog.allocations, catalog.drivers, month)
     capacity = charge_lines(allocation.lines, settled, month)  # after the rules: what covered lines used is paid by who bears these lines

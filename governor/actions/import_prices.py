@@ -134,7 +134,8 @@ def load_book(ctx: Context, catalog: Catalog, *, known_at: datetime | None = Non
     """List prices as known at `known_at` (default now) with the contract prices of `catalog`."""
     with ctx.rows.session() as session:
         listed = _remembered_rows(ctx, session, known_at)
-    return PriceBook([*listed, *close_open_ends(contract_price(document) for document in catalog.contract_prices)])
+    zone = catalog.organization.billing_zone
+    return PriceBook([*listed, *close_open_ends(contract_price(document, zone) for document in catalog.contract_prices)])
 
 
 def _remembered_rows(ctx: Context, session: Session, known_at: datetime | None) -> tuple[Price, ...]:

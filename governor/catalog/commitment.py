@@ -76,13 +76,9 @@ class CommitmentDocument(Document):
     def key(self) -> str:
         return self.id
 
-    @property
-    def starts_at(self) -> datetime:
-        return begins(self.starts)
-
-    @property
-    def ends_at(self) -> datetime:
-        return begins(self.ends)
+    def held(self, zone: str) -> tuple[datetime, datetime]:
+        """From when until when it holds; plain dates are days of the billing zone."""
+        return begins(self.starts, zone), begins(self.ends, zone)
 
     @property
     def mark(self) -> str:
@@ -93,7 +89,7 @@ class CommitmentDocument(Document):
     def is_one_thing(self) -> CommitmentDocument:
         if (self.monthly_amount is None) == (self.provisioned is None):
             raise ValueError("give exactly one of monthly_amount, provisioned")
-        if self.ends_at <= self.starts_at:
+        if begins(self.ends) <= begins(self.starts):
             raise ValueError("ends: is not after starts")
         return self
 

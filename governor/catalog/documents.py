@@ -128,13 +128,9 @@ class ContractPriceDocument(Document):
         narrowing = [self.region, self.service_tier, f"{self.context_min}" if self.context_min else ""]
         return where + "".join(f"/{part}" for part in narrowing if part) + f"@{self.valid_from or 'ever'}"
 
-    @property
-    def starts_at(self) -> datetime | None:
-        return begins(self.valid_from) if self.valid_from else None
-
-    @property
-    def ends_at(self) -> datetime | None:
-        return begins(self.valid_to) if self.valid_to else None
+    def held(self, zone: str) -> tuple[datetime | None, datetime | None]:
+        """From when until when it holds; plain dates are days of the billing zone."""
+        return begins(self.valid_from, zone) if self.valid_from else None, begins(self.valid_to, zone) if self.valid_to else None
 
 
 class SourceDocument(Document):

@@ -1,16 +1,21 @@
 """Instants and amounts as people write them in YAML, kept as one exact text each.
 
-Owns: the accepted spellings and what a plain date means. Does not own: which field has which meaning (documents.py).
-Invariants: a plain date as a beginning is its first instant in UTC; as an end it includes that whole day; money is never a float.
+Owns: the accepted spellings and what a plain date means. Does not own: which field has which meaning, and which is a day of which zone (documents.py).
+Invariants: a plain date as a beginning is its first instant; as an end it includes that whole day; money is never a float.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, WithJsonSchema
+
+# What lies outside means "ever": people write 9999-12-31 for "no end", and rules count nanoseconds in 64 bits.
+FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(2262, 1, 1, tzinfo=UTC)
 
 
 def moment_text(value: Any) -> str:
@@ -24,22 +29,34 @@ def moment_text(value: Any) -> str:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("an instant needs its zone, such as 2026-10-01T09:00:00Z")
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return _within(value).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     raise ValueError("write a date (2026-10-01) or an instant with its zone (2026-10-01T09:00:00Z)")
 
 
-def begins(text: str) -> datetime:
-    """The first instant of a moment."""
-    if len(text) == len("2026-10-01"):
-        return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-    return datetime.fromisoformat(text)
+def begins(text: str, zone: str = "UTC") -> datetime:
+    """The first instant of a moment, in UTC; a plain date is a day of `zone`."""
+    return _within(_midnight(date.fromisoformat(text), zone) if _is_day(text) else datetime.fromisoformat(text))
 
 
-def ends(text: str) -> datetime:
+def ends(text: str, zone: str = "UTC") -> datetime:
     """The first instant after a moment that is an end: a plain date counts in full."""
-    return begins(text) + timedelta(days=1) if len(text) == len("2026-10-01") else datetime.fromisoformat(text)
+    day = date.fromisoformat(text) if _is_day(text) else None
+    return begins(text) if day is None else LAST if day >= LAST.date() else _within(_midnight(day + timedelta(days=1), zone))
+
+
+def _is_day(text: str) -> bool:
+    return len(text) == len("2026-10-01")
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, datetime.min.time(), ZoneInfo(zone))
+
+
+def _within(moment: datetime) -> datetime:
+    """In UTC, and no further off than anything can be; a moment without a zone is left for the caller to refuse."""
+    return moment if moment.tzinfo is None else FIRST if moment <= FIRST else LAST if moment >= LAST else moment.astimezone(UTC)
 
 
 def money_text(value: Any) -> str:

@@ -125,7 +125,7 @@ class Catalog:
         for waiver in self.waivers:
             moments.update(moment for moment in (waiver.starts_at, waiver.expires_at) if moment is not None)
         for commitment in self.commitments.values():
-            moments.update((commitment.starts_at, commitment.ends_at))
+            moments.update(commitment.held(self.organization.billing_zone))
         return sorted(moment for moment in moments if start < moment < end)
 
 

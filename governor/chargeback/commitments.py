@@ -46,20 +46,21 @@ class Settled:
         return self.cost_pico - self.used_pico
 
 
-def covering(commitments: Iterable[CommitmentDocument], model_of: SpeaksFor) -> Callable[[GovernedGroup], str]:
+def covering(commitments: Iterable[CommitmentDocument], model_of: SpeaksFor, zone: str) -> Callable[[GovernedGroup], str]:
     """Which commitment pays for a group of calls, by its mark; empty for none. Capacity is asked before money, then by id."""
     ordered = sorted(commitments, key=lambda one: (one.provisioned is None, one.id))
 
     def mark(group: GovernedGroup) -> str:
         if group.traffic_class != "production" or group.rated.status != "priced":
             return ""
-        return next((one.mark for one in ordered if _covers(one, group, model_of)), "")
+        return next((one.mark for one in ordered if _covers(one, group, model_of, zone)), "")
 
     return mark
 
 
-def _covers(one: CommitmentDocument, group: GovernedGroup, model_of: SpeaksFor) -> bool:
-    if not one.starts_at <= group.epoch_start < one.ends_at or canonical_provider(group.provider) != canonical_provider(one.provider):
+def _covers(one: CommitmentDocument, group: GovernedGroup, model_of: SpeaksFor, zone: str) -> bool:
+    begin, end = one.held(zone)
+    if not begin <= group.epoch_start < end or canonical_provider(group.provider) != canonical_provider(one.provider):
         return False
     if one.service_tiers and canonical_tier(group.service_tier) not in {canonical_tier(tier) for tier in one.service_tiers}:
         return False
@@ -68,7 +69,7 @@ def _covers(one: CommitmentDocument, group: GovernedGroup, model_of: SpeaksFor) 
 
 
 def settle(
-    lines: Sequence[Line], commitments: Iterable[CommitmentDocument], start: datetime, end: datetime
+    lines: Sequence[Line], commitments: Iterable[CommitmentDocument], start: datetime, end: datetime, zone: str
 ) -> tuple[list[Line], list[Settled]]:
     """Lines with what is covered at nothing, and what each commitment comes to in [start, end)."""
     marked: dict[str, list[Line]] = defaultdict(list)
@@ -77,7 +78,8 @@ def settle(
     made = list(marked.pop("", []))
     settled = []
     for one in sorted(commitments, key=lambda one: one.mark):
-        held = min(one.ends_at, end) - max(one.starts_at, start)
+        first, last = one.held(zone)
+        held = min(last, end) - max(first, start)
         members = marked.pop(one.mark, [])
         if held <= timedelta(0):
             made += members

@@ -21,10 +21,11 @@ from governor.prices.terms import ANY, Term
 Row = TypeVar("Row", bound=Price | Term)
 
 
-def contract_price(document: ContractPriceDocument) -> Price | Term:
-    """One document as a row or a term."""
+def contract_price(document: ContractPriceDocument, zone: str = "UTC") -> Price | Term:
+    """One document as a row or a term; its plain dates are days of the billing zone."""
     if document.price is None:
-        return contract_term(document)
+        return contract_term(document, zone)
+    begin, end = document.held(zone)
     return price_of(
         {
             "kind": "contract",
@@ -38,18 +39,19 @@ def contract_price(document: ContractPriceDocument) -> Price | Term:
             "service_tier": canonical_tier(document.service_tier),
             "context_min": document.context_min,
             "context_max": document.context_max,
-            "valid_from": document.starts_at,
-            "valid_to": document.ends_at,
+            "valid_from": begin,
+            "valid_to": end,
         }
     )
 
 
-def contract_term(document: ContractPriceDocument) -> Term:
+def contract_term(document: ContractPriceDocument, zone: str = "UTC") -> Term:
     """A percentage or a multiple of the list, as the factor it comes to."""
     if document.percent_off is not None:
         factor, words = 1 - Decimal(document.percent_off) / 100, f"{document.percent_off} % off list"
     else:
         factor, words = Decimal(document.multiplier or "1"), f"{document.multiplier} x list"
+    begin, end = document.held(zone)
     return Term(
         provider=canonical_provider(document.provider),
         model=document.model,
@@ -58,8 +60,8 @@ def contract_term(document: ContractPriceDocument) -> Term:
         words=words,
         region=document.region,
         service_tier=ANY if document.service_tier == ANY else canonical_tier(document.service_tier),
-        valid_from=document.starts_at,
-        valid_to=document.ends_at,
+        valid_from=begin,
+        valid_to=end,
     )
 
 

@@ -50,7 +50,7 @@ def one_month(draw: random.Random, seed: int) -> Counter[str]:
     method = draw.choice(METHODS)
     charged = [made_line(draw, number) for number in range(draw.randint(12, 24))]
     bought = [commitment(draw, mark) for mark in MARKS]
-    used, settled = settle(charged, bought, START, END)
+    used, settled = settle(charged, bought, START, END, "UTC")
     used = add_up(used)
     for one in settled:
         mark, value = one.document.mark, sum(line.contracted_pico for line in charged if line.commitment == one.document.mark)

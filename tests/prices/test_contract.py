@@ -36,6 +36,12 @@ def test_a_contract_holds_from_its_first_instant(book: PriceBook) -> None:
     assert cost(both, "gpt-4o", START - timedelta(microseconds=1), million) == (2_500_000_000_000, 2_500_000_000_000)
 
 
+@pytest.mark.parametrize("terms", [{}, {"price": None, "percent_off": "10"}])
+def test_its_plain_dates_are_days_of_the_billing_zone(terms: dict[str, Any]) -> None:
+    row = contract_price(document(valid_to="2026-12-01", **terms), "America/New_York")
+    assert (row.valid_from, row.valid_to) == (datetime(2026, 10, 1, 4, tzinfo=UTC), datetime(2026, 12, 1, 5, tzinfo=UTC))
+
+
 def test_a_meter_the_contract_lacks_is_at_list(book: PriceBook) -> None:
     both = with_contract(book, document())
     assert cost(both, "gpt-4o", START, Usage(1_000_000, 1_000_000, 500_000)) == (
