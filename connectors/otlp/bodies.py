@@ -20,9 +20,9 @@ PARAMETERS: Final = frozenset(
         "parallel_tool_calls", "reasoning_effort", "reasoning", "thinking", "service_tier", "encoding_format", "dimensions", "verbosity",
     )
 )  # fmt: skip
-_INDEXED: Final = re.compile(r"^(?:gen_ai\.(prompt|completion)|llm\.(input|output)_messages)\.(\d+)\.(?:message\.)?(.+)$")
+_INDEXED: Final = re.compile(r"^(?:gen_ai\.(prompt|completion)|llm\.(input|output)_messages)\.(\d{1,6})\.(?:message\.)?(.+)$")
 _PART: Final = re.compile(r"^contents\.(\d+)\.message_content\.(.+)$")
-_CALL: Final = re.compile(r"^tool_calls\.(\d+)\.(?:tool_call\.)?(?:function\.)?(id|name|arguments)$")
+_CALL: Final = re.compile(r"^tool_calls\.(\d{1,6})\.(?:tool_call\.)?(?:function\.)?(id|name|arguments)$")
 _EVENT_ROLE: Final = re.compile(r"^gen_ai\.(system|user|assistant|tool)\.message$")
 CONTENT_NAMES: Final = re.compile(
     r"^(?:(?:input|output)\.(?:value|mime_type)|gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|prompt|completion)"
@@ -87,7 +87,8 @@ def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
     for item in given if isinstance(given, list) else []:
         if not isinstance(item, dict):
             continue
-        parts = [part for part in item.get("parts") or [] if isinstance(part, dict)]
+        given_parts = item.get("parts")
+        parts = [part for part in given_parts if isinstance(part, dict)] if isinstance(given_parts, list) else []
         message: dict[str, Any] = {"role": item.get("role", "user")}
         answers = [part for part in parts if part.get("type") == "tool_call_response"]
         messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": a.get("response", a.get("result"))} for a in answers]

@@ -7,6 +7,7 @@ tokens and cost (usage), user metadata (claims). Invariants: a span without ids 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,10 +17,11 @@ from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, json_attribute, pick
 from connectors.otlp.usage import Unusable, compact, cost, tokens
-from connectors.otlp.wire import ERROR, Span
+from connectors.otlp.wire import ERROR, Span, storable
 from connectors.providers import PROVIDERS
 
 _SDK_ERROR: Final = re.compile(r"Error code: (\d{3})\b")
+_STATUS_CODE: Final = re.compile(r"[0-9]{1,3}")
 _FIRST_ID: Final = re.compile(r'^\s*\{\s*"id"\s*:\s*"([^"\\]+)"')
 _EARLIEST: Final = int(datetime(2022, 1, 1, tzinfo=UTC).timestamp()) * 10**9
 
@@ -52,10 +54,10 @@ def _failure(span: Span) -> dict[str, Any]:
     code = pick(attributes, "http_status")
     if code is None and (match := _SDK_ERROR.search(message)):
         code = match[1]
-    known = str(code).isdigit() and int(str(code)) < 1000  # noqa: PLR2004 - three digits make a status code
+    known = _STATUS_CODE.fullmatch(str(code))
     return {
         "status": "cancelled" if str(kind or "").endswith(("CancelledError", "GeneratorExit")) else "error",
-        "http_status": int(str(code)) if known else None,
+        "http_status": int(known[0]) if known else None,
         "error_type": None if kind is None else str(kind),
         "error_code": None if code is None else str(code),
         "error_message": message[:2000] or None,
@@ -84,7 +86,7 @@ def _finish(attributes: dict[str, Any]) -> list[str] | None:
         given = json_attribute({"finish": given}, "finish")
     if given is None:
         return None
-    return [str(item) for item in given] if isinstance(given, list) else [str(given)]
+    return [storable(str(item)) for item in given] if isinstance(given, list) else [storable(str(given))]
 
 
 def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "time_basis": "start",
         "time_precision": "us",
         "duration_ms": (span.end - span.start) / 1e6 if ended else None,
-        "ttft_ms": float(first) * 1000 if stream and isinstance(first, (int, float)) else None,
+        "ttft_ms": float(first) * 1000 if stream and isinstance(first, (int, float)) and math.isfinite(first) else None,
         "duration_basis": "total" if ended else "missing",
         "gateway_kind": "litellm" if dialect == "litellm" else None,
         "operation": operation,
@@ -167,12 +169,12 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "replayable": False,
         "replay_blockers": ["no_content"],
     }
-    return {name: str(value) if name in _TEXT and value is not None else value for name, value in row.items()}
+    return {name: storable(str(value)) if name in _TEXT and value is not None else value for name, value in row.items()}
 
 
 _TEXT: Final = frozenset(
     (
-        "session_id", "provider_request_id", "api_method", "provider_raw", "api_base", "service_tier", "requested_model", "response_model",
+        "session_id", "call_group_id", "provider_request_id", "api_method", "provider_raw", "api_base", "service_tier", "requested_model", "response_model",
         "routed_model", "team_id", "team_name", "app", "workflow_id", "environment", "end_user_id", "principal", "api_key_id",
         "api_key_alias", "data_class", "prompt_id", "prompt_version",
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from connectors.keys import HIDDEN_NAME
 from connectors.otlp.bodies import CONTENT_NAMES
 from connectors.otlp.dialects import NAMES, pick
-from connectors.otlp.wire import Span
+from connectors.otlp.wire import Span, sound
 
 _SECRET: Final = re.compile(HIDDEN_NAME)
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names)
@@ -29,12 +29,18 @@ def _loose(value: Any) -> Any:
     """LiteLLM writes nested metadata as Python's str(dict); literal_eval reads literals only and runs nothing."""
     if not isinstance(value, str) or not value.startswith(("{", "[")) or len(value) > _PYTHON_LIMIT:
         return value
-    for reader in (json.loads, ast.literal_eval):
+    for reader in (str, _python):
         try:
-            return reader(value)
+            text = reader(value)
+            return sound(json.loads(text), text.encode())
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
     return value
+
+
+def _python(value: str) -> str:
+    """Python's literals as JSON: what follows need not know of sets, tuples as keys or half surrogates. Raises TypeError for a key that is no text."""
+    return json.dumps(ast.literal_eval(value), default=str)
 
 
 def claims(span: Span) -> dict[str, str]:

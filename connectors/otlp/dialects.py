@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from connectors.otlp.wire import Span
+from connectors.otlp.wire import Span, sound
 from connectors.providers import OPERATIONS
 
 MODEL_OPERATIONS: Final = {
@@ -154,6 +154,6 @@ def json_attribute(attributes: dict[str, Any], name: str, limit: int = 4 << 20) 
     if len(value) > limit:
         return None
     try:
-        return json.loads(value)
+        return sound(json.loads(value), value.encode())
     except (ValueError, RecursionError):
         return None

@@ -14,6 +14,8 @@ from connectors.otlp.dialects import USAGE_PREFIXES, pick
 from connectors.otlp.wire import Span
 
 _PICO: Final = Decimal("0.000000000001")
+_MOST_TOKENS: Final = 2**61  # input, cache reads and cache writes may be added up, in 64 bits
+_MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
 class Unusable(Exception):
@@ -28,7 +30,7 @@ def _count(attributes: dict[str, Any], fact: str) -> int | None:
         number = Decimal(str(value)) if not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or number != number.to_integral_value() or abs(number) > 2**62:
+    if number is None or not number.is_finite() or number > _MOST_TOKENS or number != number.to_integral_value():
         raise Unusable(f"bad_tokens: {fact} is no whole number")
     if number < 0:
         raise Unusable(f"negative_tokens: {fact} is below zero")
@@ -43,9 +45,12 @@ def money(attributes: dict[str, Any], fact: str) -> Decimal | None:
         amount = Decimal(str(value))
         if amount < 0:
             raise Unusable(f"negative_cost: {fact} is below zero")
-        return amount.quantize(_PICO, rounding=ROUND_HALF_EVEN)
+        exact = amount.quantize(_PICO, rounding=ROUND_HALF_EVEN)
     except InvalidOperation as error:
-        raise Unusable(f"bad_cost: {fact} is no number") from error
+        raise Unusable(f"bad_cost: {fact} is no number, or one beyond all bounds") from error
+    if exact >= _MOST_MONEY:
+        raise Unusable(f"bad_cost: {fact} is beyond all bounds")
+    return exact
 
 
 def tokens(span: Span) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """OTLP/HTTP trace bodies, protobuf or JSON, to plain spans.
 
 Owns: both encodings of ExportTraceServiceRequest, JSON lines and arrays of requests, ids and enums in every spelling met in the field.
-Does not own: what a span means (spans, calls). Invariants: the same span gives the same Span from either encoding; a request that cannot
-be read is one reject, a protobuf body that cannot be read is Invalid, because nothing in it can be told apart.
+Does not own: what a span means (spans, calls). Invariants: the same span gives the same Span from either encoding; a request or a span
+that cannot be read is one reject, a protobuf body that cannot be read is Invalid, because nothing in it can be told apart.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Unread:
-    """A request that could not be decoded."""
+    """A request, or a span in one, that could not be decoded."""
 
     uri: str
     row: int
@@ -116,9 +116,11 @@ def sound(value: Any, raw: bytes, depth: int = 0) -> Any:
         return {sound(key, raw, depth + 1): sound(part, raw, depth + 1) for key, part in value.items()}
     if isinstance(value, list):
         return [sound(part, raw, depth + 1) for part in value]
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
+    return storable(value) if isinstance(value, str) else value
+
+
+def storable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _first(payload: Payload) -> bytes:
@@ -176,7 +178,7 @@ def _proto_value(value: Any) -> Any:
     return inner
 
 
-def _from_json(uri: str, row: int, request: Any) -> Iterator[Span]:
+def _from_json(uri: str, row: int, request: Any) -> Iterator[Span | Unread]:
     groups = _of(request, "resourceSpans")
     if groups is None:
         raise TypeError
@@ -185,25 +187,35 @@ def _from_json(uri: str, row: int, request: Any) -> Iterator[Span]:
         for scoped in _of(group, "scopeSpans") or _of(group, "instrumentationLibrarySpans") or []:
             scope = _of(scoped, "scope") or _of(scoped, "instrumentationLibrary") or {}
             for span in _of(scoped, "spans") or []:
-                status = _of(span, "status") or {}
-                yield Span(
-                    uri=uri,
-                    row=row,
-                    trace_id=_hex(_of(span, "traceId"), _TRACE_HEX),
-                    span_id=_hex(_of(span, "spanId"), _SPAN_HEX),
-                    parent_id=_hex(_of(span, "parentSpanId"), _SPAN_HEX),
-                    name=str(span.get("name", "")),
-                    start=_nanos(_of(span, "startTimeUnixNano")),
-                    end=_nanos(_of(span, "endTimeUnixNano")),
-                    status=_STATUS.get(status.get("code", 0), status.get("code", 0)),
-                    message=str(status.get("message", "")),
-                    scope=str(scope.get("name", "")),
-                    scope_version=str(scope.get("version", "")),
-                    attributes=_attributes(span.get("attributes")),
-                    resource=resource,
-                    events=[(str(e.get("name", "")), _attributes(e.get("attributes"))) for e in span.get("events") or []],
-                )
+                found: Span | Unread
+                try:
+                    found = _json_span(uri, row, span, scope, resource)
+                except (ValueError, TypeError, AttributeError):
+                    alone = {"resourceSpans": [group | {"scopeSpans": [scoped | {"spans": [span]}]}]}
+                    found = Unread(uri, row, "bad_request: not a span", json.dumps(alone).encode())
+                yield found
                 row += 1
+
+
+def _json_span(uri: str, row: int, span: Any, scope: Any, resource: dict[str, Any]) -> Span:
+    status = _of(span, "status") or {}
+    return Span(
+        uri=uri,
+        row=row,
+        trace_id=_hex(_of(span, "traceId"), _TRACE_HEX),
+        span_id=_hex(_of(span, "spanId"), _SPAN_HEX),
+        parent_id=_hex(_of(span, "parentSpanId"), _SPAN_HEX),
+        name=str(span.get("name", "")),
+        start=_nanos(_of(span, "startTimeUnixNano")),
+        end=_nanos(_of(span, "endTimeUnixNano")),
+        status=_STATUS.get(status.get("code", 0), status.get("code", 0)),
+        message=str(status.get("message", "")),
+        scope=str(scope.get("name", "")),
+        scope_version=str(scope.get("version", "")),
+        attributes=_attributes(span.get("attributes")),
+        resource=resource,
+        events=[(str(e.get("name", "")), _attributes(e.get("attributes"))) for e in span.get("events") or []],
+    )
 
 
 def _of(value: Any, name: str) -> Any:
@@ -221,7 +233,7 @@ def _attributes(items: Any) -> dict[str, Any]:
 def _json_value(value: Any) -> Any:  # noqa: PLR0911 - one arm per kind of value
     """An AnyValue in either spelling. A number that is none stays as it came, and is refused where it is needed."""
     if not isinstance(value, dict):
-        return value
+        return _number(int, value) if isinstance(value, int) and not isinstance(value, bool) else value
     name: str
     inner: Any
     name, inner = next(iter(value.items()), ("", None))

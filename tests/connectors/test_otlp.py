@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from connectors.litellm import connector as litellm
 from connectors.otlp import connector
+from connectors.otlp.dialects import NAMES
 from governor.errors import Invalid
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -111,6 +112,96 @@ def test_one_bad_span_does_not_take_the_request_with_it(read: Any) -> None:
     batch = read(connector, request(span(1, attributes=CHAT | USAGE), bad, span(3, attributes=CHAT | USAGE)))
     assert len(batch.calls) == 2
     assert [r["reason"] for r in batch.rejected.to_pylist()] == ["bad_tokens: input is no whole number"]
+
+
+HUGE = 10**400
+HOSTILE = (
+    True, False, -1, HUGE, 0.5, -0.0, 1e13, 1e300, 2**61 + 1, 2**62, 2**63 - 1, float("nan"), float("inf"), float("-inf"), "1e400", "1E9999999", "-1E9999999",
+    "NaN", "Infinity", "sNaN", str(HUGE), "\u00b2", "\u0663", "", " ", "\x00", "\U0001f389", "null", "[", "[[]]", "{}", '{"model": "\\ud800"}', "{'a': '\\ud800'}",
+    "{'a': {1: 2, 'b': {3}}}", "{(1, 2): 3}", "{'a': 0x" + "f" * 15_000 + "}", '["\\ud83d"]', '[{"parts": 5, "role": 7}]', '[{"parts": [{"type": "text", "text": 5}]}]',
+    "[" * 900 + "]" * 900, "{'a': " + "[" * 150 + "]" * 150 + "}", [], ["a", 1], [[]], [1.5, None, True],
+)  # fmt: skip
+READ = sorted(
+    {name for names in NAMES.values() for name in names}
+    | {
+        "ai.operationId",
+        "openinference.span.kind",
+        "traceloop.span.kind",
+        "metadata",
+        "tag.tags",
+        "litellm.cache_hit",
+        "metadata.requester_metadata",
+    }
+    | {
+        "input.value",
+        "output.value",
+        "llm.invocation_parameters",
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+    }
+    | {
+        "gen_ai.prompt.0.content",
+        "gen_ai.prompt." + "9" * 5000 + ".content",
+        "llm.input_messages.0.message.tool_calls.0.tool_call.function.name",
+    }
+    | {"gen_ai.request.temperature", "gen_ai.request.stop", "gen_ai.usage.other", "error.message", "data_class", "workflow"}
+)
+
+
+@pytest.mark.parametrize(
+    "base", [CHAT | USAGE, {"openinference.span.kind": "LLM"}, {"litellm.call_id": "c", **CHAT}, {"llm.request.type": "chat"}]
+)
+def test_a_hostile_value_costs_its_own_span_only(read: Any, base: dict[str, Any]) -> None:
+    """Whatever is thrown at an attribute that is read: every span ends in one place, and the good ones are stored."""
+    spans = [span(0x10000 + n, attributes=base | {name: thrown}) for n, (name, thrown) in enumerate(itertools.product(READ, HOSTILE))]
+    good = span(1, attributes=CHAT | USAGE)
+    batch = read(connector, request(good, *spans, resource={"service.name": "a\x00"}))
+    assert batch.calls.num_rows + batch.rejected.num_rows + batch.spans.num_rows == 1 + len(spans)
+    assert batch.calls["span_id"][0].as_py() == good["spanId"]
+    assert {r["reason"].split(":")[0] for r in batch.rejected.to_pylist()} <= {"bad_tokens", "negative_tokens", "bad_cost", "negative_cost"}
+
+
+@pytest.mark.parametrize("thrown", [2**70, 1e300, 1.5, "x", [], [1], {}, {"a": 1}, True])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "traceId",
+        "spanId",
+        "parentSpanId",
+        "name",
+        "kind",
+        "startTimeUnixNano",
+        "endTimeUnixNano",
+        "attributes",
+        "events",
+        "status",
+        "links",
+    ],
+)
+def test_a_hostile_field_costs_its_own_span_only(read: Any, place: str, thrown: Any) -> None:
+    good, bad = span(1, attributes=CHAT | USAGE), span(2, attributes=CHAT | USAGE) | {place: thrown}
+    batch = read(connector, request(good, bad))
+    assert good["spanId"] in batch.calls["span_id"].to_pylist()
+    assert batch.calls.num_rows + batch.rejected.num_rows + batch.spans.num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("gen_ai.usage.cost", "bad_cost"), ("gen_ai.cost.input_cost", "bad_cost"), ("gen_ai.usage.input_tokens", "")]
+)
+def test_an_amount_beyond_what_a_column_holds_is_refused(read: Any, name: str, reason: str) -> None:
+    given = CHAT | USAGE | {"gen_ai.usage.cost": 0.1, name: 1e13}
+    batch = read(connector, request(span(1, attributes=given)))
+    assert [r["reason"].split(":")[0] for r in batch.rejected.to_pylist()] == ([reason] if reason else [])
+
+
+def test_a_span_that_cannot_be_decoded_is_kept_as_a_request_of_its_own(read: Any) -> None:
+    batch = read(connector, request(span(1, attributes=CHAT | USAGE), span(2, attributes=CHAT | USAGE, status={"code": []})))
+    [refused] = batch.rejected.to_pylist()
+    assert (batch.calls.num_rows, refused["reason"]) == (1, "bad_request: not a span")
+    mended = json.loads(refused["raw"])
+    mended["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["status"] = {"code": 1}
+    assert read(connector, json.dumps(mended).encode()).calls["span_id"].to_pylist() == [f"{2:016x}"]
 
 
 def test_a_stream_without_usage_is_unknown(read: Any) -> None:
