@@ -1,6 +1,7 @@
 """Gateway names of providers and operations, as OpenTelemetry GenAI names them (semantic conventions 1.41).
 
-Owns: two tables. Does not own: model names. Invariants: a name that is not listed passes through in lower case; nothing is guessed.
+Owns: two tables, and what a name of several parts means. Does not own: model names. Invariants: a name that is not listed passes through in
+lower case; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ PROVIDERS: Final = {
     "text-completion-openai": "openai",
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
+    "azure-openai": "azure.ai.openai",
     "az.ai.openai": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
     "az.ai.inference": "azure.ai.inference",
     "anthropic": "anthropic",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
+    "amazon-bedrock": "aws.bedrock",
+    "bedrock-mantle": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
     "sagemaker": "aws.sagemaker",
     "vertex_ai": "gcp.vertex_ai",
     "vertex_ai_beta": "gcp.vertex_ai",
     "vertexai": "gcp.vertex_ai",
+    "vertex": "gcp.vertex_ai",
+    "google.vertex": "gcp.vertex_ai",
     "gemini": "gcp.gemini",
     "google": "gcp.gemini",
     "cohere": "cohere",
@@ -36,6 +42,16 @@ PROVIDERS: Final = {
     "watsonx": "ibm.watsonx.ai",
     "watsonx_text": "ibm.watsonx.ai",
 }
+
+
+def provider_named(raw: str) -> str:
+    """Vercel's AI SDK says which of a provider's interfaces it used (openai.responses, google.vertex.chat): of such a name the longest
+    beginning that is known counts. OpenTelemetry's own names have dots too.
+    """
+    name = raw.lower()
+    parts = [] if name in PROVIDERS.values() else name.split(".")
+    return next((PROVIDERS[known] for end in range(len(parts), 0, -1) if (known := ".".join(parts[:end])) in PROVIDERS), name)
+
 
 OPERATIONS: Final = {
     name: operation

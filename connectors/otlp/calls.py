@@ -18,7 +18,7 @@ from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, json_attribute, pick
 from connectors.otlp.usage import Unusable, compact, cost, tokens
 from connectors.otlp.wire import ERROR, Span, storable
-from connectors.providers import PROVIDERS
+from connectors.providers import provider_named
 
 _SDK_ERROR: Final = re.compile(r"Error code: (\d{3})\b")
 _STATUS_CODE: Final = re.compile(r"[0-9]{1,3}")
@@ -138,7 +138,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "operation": operation,
         "api_method": pick(attributes, "api_method") or span.name,
         "provider_raw": provider,
-        "provider": PROVIDERS.get(str(provider).lower(), str(provider).lower()) if provider else None,
+        "provider": provider_named(str(provider)) if provider else None,
         "api_base": pick(attributes, "api_base"),
         "service_tier": pick(attributes, "service_tier"),
         "stream": stream if isinstance(stream, bool) else None,

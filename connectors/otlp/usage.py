@@ -73,13 +73,12 @@ def tokens(span: Span) -> dict[str, Any]:
     if not any(count[name] for name in ("input", "output", "total")):
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": compact(raw) if raw else None}
     cached = (count["cache_read"] or 0) + (count["cache_write"] or 0)
-    apart = count["input"] is not None and cached > count["input"]
-    given, made = count["input"], count["output"]
-    if apart and given is not None:
+    given, made, thoughts = count["input"], count["output"], count["reasoning"] or 0
+    apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)
+    if given is not None and apart:
         given += cached
-    thought_apart = made is not None and (count["reasoning"] or 0) > made
-    if thought_apart and made is not None:
-        made += count["reasoning"] or 0
+    if made is not None and thought_apart:
+        made += thoughts
     knows_cache = count["cache_read"] is not None or count["cache_write"] is not None
     return {
         "input_tokens": given,
@@ -97,6 +96,21 @@ def tokens(span: Span) -> dict[str, Any]:
         "usage_convention": "exclusive" if apart or thought_apart else "inclusive",
         "usage_raw": compact(raw),
     }
+
+
+def counted_apart(given: int | None, made: int | None, total: int | None, cached: int, thoughts: int) -> tuple[bool, bool]:
+    """Whether the cache is beside the input, and reasoning beside the output: a part is larger than its whole, or the total holds just that
+    part, or both, beyond input and output. Where both are alike and it holds one of them, it proves nothing.
+    """
+    cache, thought = given is not None and cached > given, made is not None and thoughts > made
+    if given is None or made is None or total is None:
+        return cache, thought
+    beyond = total - given - made
+    if beyond <= 0 or cached == thoughts == beyond:
+        return cache, thought
+    return cache or (cached > 0 and beyond in (cached, cached + thoughts)), thought or (
+        thoughts > 0 and beyond in (thoughts, thoughts + cached)
+    )
 
 
 def compact(value: Any) -> str:

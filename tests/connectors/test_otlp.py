@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from connectors.litellm import connector as litellm
 from connectors.otlp import connector
 from connectors.otlp.dialects import NAMES
+from connectors.providers import provider_named
 from governor.errors import Invalid
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -202,6 +203,64 @@ def test_a_span_that_cannot_be_decoded_is_kept_as_a_request_of_its_own(read: Any
     mended = json.loads(refused["raw"])
     mended["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["status"] = {"code": 1}
     assert read(connector, json.dumps(mended).encode()).calls["span_id"].to_pylist() == [f"{2:016x}"]
+
+
+@pytest.mark.parametrize(
+    ("cached", "thoughts", "total", "row"),
+    [
+        (200, 0, 1250, (1200, 50, "exclusive")),
+        (200, 0, 1050, (1000, 50, "inclusive")),
+        (200, 0, 1200, (1000, 50, "inclusive")),
+        (200, 0, None, (1000, 50, "inclusive")),
+        (0, 20, 1070, (1000, 70, "exclusive")),
+        (0, 20, 1050, (1000, 50, "inclusive")),
+        (200, 20, 1270, (1200, 70, "exclusive")),
+        (200, 20, 1250, (1200, 50, "exclusive")),
+        (200, 20, 1070, (1000, 70, "exclusive")),
+        (20, 20, 1070, (1000, 50, "inclusive")),  # it could be either
+        (20, 20, 1090, (1020, 70, "exclusive")),
+        (3000, 0, 1050, (4000, 50, "exclusive")),
+        (60, 60, 1110, (1000, 110, "exclusive")),  # thoughts beyond the output: the cache is inside
+        (0, 0, 2000, (1000, 50, "inclusive")),
+    ],
+)
+def test_a_total_proves_what_was_counted_apart(read: Any, cached: int, thoughts: int, total: int | None, row: tuple[int, int, str]) -> None:
+    parts = {"gen_ai.usage.cache_read.input_tokens": cached, "gen_ai.usage.reasoning_tokens": thoughts}
+    whole = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50} | (
+        {} if total is None else {"llm.usage.total_tokens": total}
+    )
+    [found] = read(connector, request(span(1, attributes=CHAT | whole | parts))).calls.to_pylist()
+    assert (found["input_tokens"], found["output_tokens"], found["usage_convention"]) == row
+    assert found["input_uncached_tokens"] == found["input_tokens"] - cached
+
+
+VERCEL = {
+    "ai.model.provider": "openai.responses", "ai.model.id": "gpt-4o", "gen_ai.system": "openai.responses", "ai.usage.inputTokens": 1000,
+    "ai.usage.outputTokens": 50, "ai.usage.totalTokens": 1050, "ai.usage.cachedInputTokens": 800, "ai.usage.reasoningTokens": 20,
+}  # fmt: skip
+
+
+def test_spans_of_the_ai_sdk_say_their_provider_cache_and_reasoning_and_count_once(read: Any, counted: Any) -> None:
+    whole = span(1, attributes=VERCEL | {"ai.operationId": "ai.streamText"})
+    step = span(2, 1, VERCEL | {"ai.operationId": "ai.streamText.doStream", "gen_ai.request.model": "gpt-4o"})
+    [row] = read(connector, request(step)).calls.to_pylist()
+    assert (row["provider"], row["provider_raw"]) == ("openai", "openai.responses")
+    assert [row[f"{name}_tokens"] for name in ("input", "input_uncached", "cache_read", "output", "reasoning")] == [1000, 200, 800, 50, 20]
+    assert row["usage_convention"] == "inclusive"
+    assert counted(whole, step) == {1: "parent_rollup", 2: "counts"}
+    assert counted(whole, span(2, 1, VERCEL | ANSWER | {"ai.operationId": "ai.streamText.doStream"})) == {1: "parent_rollup", 2: "counts"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [("openai.chat", "openai"), ("anthropic.messages", "anthropic"), ("google.generative-ai", "gcp.gemini"), ("google.vertex.chat", "gcp.vertex_ai"),
+     ("vertex.anthropic.messages", "gcp.vertex_ai"), ("amazon-bedrock", "aws.bedrock"), ("bedrock.anthropic.messages", "aws.bedrock"),
+     ("azure.chat", "azure.ai.openai"), ("azure-openai.responses", "azure.ai.openai"), ("xai.chat", "x_ai"), ("mistral.chat", "mistral_ai"),
+     ("Openai", "openai"), ("azure.ai.inference", "azure.ai.inference"), ("az.ai.inference", "azure.ai.inference"), ("gcp.gen_ai", "gcp.gen_ai"),
+     ("ibm.watsonx.ai", "ibm.watsonx.ai"), ("my.openai", "my.openai"), ("", "")],
+)  # fmt: skip
+def test_a_provider_is_known_by_the_beginning_of_its_name(raw: str, name: str) -> None:
+    assert provider_named(raw) == name
 
 
 def test_a_stream_without_usage_is_unknown(read: Any) -> None:
