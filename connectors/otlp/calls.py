@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from connectors.otlp.addresses import bare, bare_address
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, json_attribute, pick
@@ -60,7 +61,7 @@ def _failure(span: Span) -> dict[str, Any]:
         "http_status": int(known[0]) if known else None,
         "error_type": None if kind is None else str(kind),
         "error_code": None if code is None else str(code),
-        "error_message": message[:2000] or None,
+        "error_message": bare(message)[:2000] or None,
     }
 
 
@@ -98,6 +99,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         raise Unusable("bad_time: startTimeUnixNano is missing or out of range")
     used = tokens(span)
     provider = pick(attributes, "provider")
+    base = pick(attributes, "api_base")
     stream = pick(attributes, "stream")
     chosen = parameters(span)
     stream = chosen.get("stream") if stream is None else stream
@@ -136,10 +138,10 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "duration_basis": "total" if ended else "missing",
         "gateway_kind": "litellm" if dialect == "litellm" else None,
         "operation": operation,
-        "api_method": pick(attributes, "api_method") or span.name,
+        "api_method": bare(str(pick(attributes, "api_method") or span.name)),
         "provider_raw": provider,
         "provider": provider_named(str(provider)) if provider else None,
-        "api_base": pick(attributes, "api_base"),
+        "api_base": None if base is None else bare_address(str(base)),
         "service_tier": pick(attributes, "service_tier"),
         "stream": stream if isinstance(stream, bool) else None,
         **_models(span),

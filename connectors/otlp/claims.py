@@ -1,7 +1,7 @@
 """What a span's caller says about itself: user metadata and tags.
 
 Owns: telling a user's attributes from a convention's; reading nested metadata. Does not own: what a claim is worth (attribution).
-Invariants: names that look like secrets are never kept; nested text is read as literals only, nothing is evaluated.
+Invariants: names that look like secrets are never kept, nor what may be one in an address; nested text is read as literals only, nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from connectors.keys import HIDDEN_NAME
+from connectors.otlp.addresses import bare_attribute
 from connectors.otlp.bodies import CONTENT_NAMES
 from connectors.otlp.dialects import NAMES, pick
 from connectors.otlp.wire import Span, sound
@@ -56,7 +57,8 @@ def claims(span: Span) -> dict[str, str]:
     found |= {name.removeprefix(prefix): value for name, value in span.attributes.items() if name.startswith(prefix)}
     if (workflow := pick(span.attributes, "workflow")) is not None:
         found.setdefault("workflow", workflow)
-    return {str(k): _plain(v) for k, v in found.items() if v is not None and not _SECRET.search(str(k))}
+    kept = {str(k): bare_attribute(str(k), v) for k, v in found.items() if not _SECRET.search(str(k))}
+    return {k: _plain(v) for k, v in kept.items() if v is not None}
 
 
 def _is_own(name: str) -> bool:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from connectors.archives import head_of
 from connectors.batches import empty_batch, rejects, schema_table
 from connectors.keys import HIDDEN_NAME
+from connectors.otlp.addresses import bare, bare_attribute
 from connectors.otlp.bodies import CONTENT_NAMES
 from connectors.otlp.calls import add_content, call_row, instant
 from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, pick, structure_kind
@@ -155,13 +156,13 @@ def _columns(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def _structure(span: Span, options: ReadOptions) -> dict[str, Any]:
-    kept = {k: v for k, v in span.attributes.items() if not CONTENT_NAMES.match(k) and not _SECRET.search(k)}
+    kept = {k: bare_attribute(k, v) for k, v in span.attributes.items() if not CONTENT_NAMES.match(k) and not _SECRET.search(k)}
     return {
         "source_instance": options.source_instance,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
         "parent_span_id": span.parent_id or None,
-        "name": span.name,
+        "name": bare(span.name),
         "kind": structure_kind(span),
         "start_time": instant(span.start),
         "end_time": instant(span.end),

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from connectors.litellm import connector as litellm
 from connectors.otlp import connector
+from connectors.otlp.addresses import bare_attribute
 from connectors.otlp.dialects import NAMES
 from connectors.providers import provider_named
 from governor.errors import Invalid
@@ -261,6 +262,40 @@ def test_spans_of_the_ai_sdk_say_their_provider_cache_and_reasoning_and_count_on
 )  # fmt: skip
 def test_a_provider_is_known_by_the_beginning_of_its_name(raw: str, name: str) -> None:
     assert provider_named(raw) == name
+
+
+HIDDEN = "AIzaHIDDEN"
+
+
+@pytest.mark.parametrize("base", [CHAT | USAGE, {"gen_ai.operation.name": "execute_tool"}])
+@pytest.mark.parametrize(
+    "name", ["url.full", "url.query", "http.url", "http.target", "server.address", "gen_ai.openai.api_base", "my.endpoint", "note", "calls", "metadata",
+             "metadata.requester_metadata", "traceloop.association.properties.callback", "exception.message", "error.message"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "address",
+    [f"https://x.example/v1/models/gemini:generate?alt=sse&key={HIDDEN}", f"https://user:{HIDDEN}@x.example/v1", f"https://{HIDDEN}@x.example:8443",
+     f"postgresql+psycopg://u:p@{HIDDEN}@x.example/db", f"https://x.example/#{HIDDEN}", f"see https://x.example/a?k={HIDDEN}, twice https://x.example/b?k={HIDDEN}"],
+)  # fmt: skip
+def test_a_key_in_an_address_is_kept_nowhere(read: Any, base: dict[str, Any], name: str, address: str) -> None:
+    said = {"metadata": json.dumps({"a": {"b": [address]}})}.get(name, [address] if name == "calls" else address)
+    failed = {"status": {"code": 2, "message": address}}
+    batch = read(
+        connector, request(span(1, attributes=base | {name: said}, **failed) | {"name": f"GET {address}"}, resource={"deploy.url": address})
+    )
+    for table in (batch.calls, batch.spans):
+        assert HIDDEN not in str(table.to_pylist())
+    assert "x.example" in str(batch.calls.to_pylist() + batch.spans.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [("http.target", f"/v1/models?key={HIDDEN}", "/v1/models"), ("server.address", f"u:{HIDDEN}@x.example", "x.example"),
+     ("note", f"POST /v1/x?key={HIDDEN} now", "POST /v1/x now"), ("email.address", "dana@acme.example", "dana@acme.example"), ("note", "a/b? #1 c#", "a/b? #1 c#"),
+     ("url.full", "https://x.example/v1", "https://x.example/v1"), ("url.query", f"key={HIDDEN}", None), ("db.query", "select ?", "select ?"), ("n", 5, 5)],
+)  # fmt: skip
+def test_what_is_kept_of_an_address(name: str, given: Any, kept: Any) -> None:
+    assert bare_attribute(name, given) == kept
 
 
 def test_a_stream_without_usage_is_unknown(read: Any) -> None:

@@ -1,0 +1,46 @@
+"""Addresses in what a span says, without what may be a key in them.
+
+Owns: telling an address; cutting its query, fragment and user. Does not own: which attributes are kept (calls, claims, reader).
+Invariants: scheme, host, port and path stay as they came; text without an address is not touched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+# providers take their key as ?key=...; what is quoted or between brackets ends where they do
+_URL: Final = re.compile(r"""(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?:[^\s/?#"'<>]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?""")
+_PATH: Final = re.compile(r"""((?:^|\s)/[^\s?#"'<>]*)[?#][^\s"'<>]*""")  # POST /v1/models?key=...
+_NAMES_ADDRESS: Final = re.compile(
+    r"(?i)(^|[._-])(url|uri|target|path|route|address|endpoint|host|api_?base|base_?url)([._](full|original|raw|path|template))?$"
+)
+_NAMES_QUERY: Final = re.compile(r"(?i)^(url|http)\.(.*\.)?(query|query_string|fragment)$")
+
+
+def bare(text: str) -> str:
+    """Free text, such as a span's name or an error's message."""
+    found = _URL.sub(r"\1\2", text) if "://" in text else text
+    return _PATH.sub(r"\1", found) if "?" in found or "#" in found else found
+
+
+def bare_address(text: str) -> str:
+    """What is an address as a whole, also without a scheme."""
+    if "://" in text:
+        return bare(text)
+    place = re.split(r"[?#]", text, maxsplit=1)[0]
+    user, _, host = place.rpartition("@")
+    return host if ":" in user and "/" not in user else place  # without a password it may be a mail address
+
+
+def bare_attribute(name: str, value: Any) -> Any:
+    """An attribute's value as it may be kept: None for a query, also in a list or a map."""
+    if _NAMES_QUERY.search(name):
+        return None
+    if isinstance(value, list):
+        return [bare_attribute(name, one) for one in value]
+    if isinstance(value, dict):
+        return {inner: bare_attribute(inner, one) for inner, one in value.items()}
+    if not isinstance(value, str):
+        return value
+    return bare_address(value) if _NAMES_ADDRESS.search(name) else bare(value)
