@@ -203,7 +203,7 @@ REJECT_SCHEMA: Final = pa.schema(
         _field("ingest_uri", _S, "where it came from"),
         _field("ingest_row", _I, "0-based record number"),
         _field("reason", _S, "code: what is wrong, in words that name the field"),
-        _field("raw", pa.binary(), "the record as received, cut at 1 MiB"),
+        _field("raw", pa.binary(), "the record as received, cut at 1 MiB; a pushed body that cannot be read, whole"),
     ]
 )
 SPAN_SCHEMA: Final = pa.schema(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.context import Context, open_context
+from governor.actions.spool import waiting_since
 from governor.errors import GovernorError, Unavailable
 from governor.settings import Settings
 
 DISTRIBUTION = "workflow-model-governor"
+LATE_SECONDS = 60.0
 TOP_LEVEL = ("governor", "connectors", "workers", "reports", "policies")
 
 
@@ -56,6 +60,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield _guard("database", lambda: _database(context))
         yield _guard("isolation", lambda: _isolation(context))
         yield _guard("lake", lambda: f"snapshot {context.lake.snapshot_id()}")
+        yield _guard("spool", lambda: _spool(context), needed=False)
         yield _guard("policy", lambda: f"bundle {context.bundle.revision[:12]}, {context.engine().info.name}")
         yield _guard("anchors", lambda: _anchors(context), needed=False)
     finally:
@@ -67,7 +72,7 @@ def _guard(name: str, probe: Callable[[], str], *, needed: bool = True) -> Check
         return Check(name, ok=True, detail=probe(), needed=needed)
     except Exception as error:  # noqa: BLE001 - a probe may fail in any way; the line says which
         hint = getattr(error, "hint", "")
-        return Check(name, ok=not needed, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
+        return Check(name, ok=False, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
 
 
 def _names() -> Check:
@@ -115,6 +120,18 @@ def _anchors(context: Context) -> str:
     if stale:
         raise Unavailable(f"stale: {', '.join(stale)}", hint="run `governor ledger anchor`")
     return f"{len(states)} configured, {'audit-grade' if audit_grade(states) else 'NOT audit-grade: none outside the reach of the database owner is up to date'}"
+
+
+def _spool(context: Context) -> str:
+    """Raises Unavailable for bodies that should have been stored long ago."""
+    bodies, size, since = waiting_since(context)
+    if not bodies:
+        return "no pushed body waits"
+    oldest = datetime.fromtimestamp(since, UTC)
+    said = f"{bodies} pushed {'body waits' if bodies == 1 else 'bodies wait'} ({size / (1 << 20):.1f} MiB), the oldest since {oldest:%Y-%m-%d %H:%M:%S} UTC"
+    if time.time() - since > LATE_SECONDS:
+        raise Unavailable(said, hint="they are safe; is `governor serve` running? its log says why they are not stored")
+    return said
 
 
 def _isolation(context: Context) -> str:

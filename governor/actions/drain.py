@@ -2,7 +2,8 @@
 
 Owns: grouping, finishing what a crash left, the thread that drains where bodies are received. Does not own: the files (spool.py), storing (ingest.py).
 Invariants: a group is written down before it is stored and its name is its batch id, so draining it again changes nothing; a single body's batch id is
-its spool name; a body that no connector can read goes to quarantine whole, never away; files go only after rows and lake have committed.
+its spool name; a body that no connector can read goes to quarantine whole, never away; files go only after rows and lake have committed; whatever one body does
+to its reader, the others are stored; while the lake, the disk or the database fails, bodies stay where they are.
 """
 
 from __future__ import annotations
@@ -15,23 +16,38 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import duckdb
+import psycopg
 import pyarrow as pa
+from sqlalchemy.exc import SQLAlchemyError
 
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.ingest import ingest_batches, ingest_payloads
 from governor.actions.payloads import connector_named
 from governor.actions.spool import BODY, GROUP, body_of, claimed, folder_of, members_of, note_of, put_group, uri_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import Invalid, Unavailable
+from governor.errors import GovernorError, IntegrityError, Misconfigured, Unavailable
 from governor.ports import Batch, Payload
 from governor.store.lake_ingest import Counts
 
 log = logging.getLogger(__name__)
 PATIENCE: Final = 2.0
-MAX_RAW: Final = 1 << 20
 MOST_BODIES: Final = 256
 MOST_BYTES: Final = 64 << 20
 PAUSE_SECONDS: Final = 1.0
+MOST_REASON: Final = 300
+WHOLE: Final = "payload: "  # how the reason of a body begins that is in quarantine whole
+# not what is in a body: it waits for lake, disk and database to work again
+ELSEWHERE: Final = (
+    Unavailable,
+    Misconfigured,
+    IntegrityError,
+    OSError,
+    MemoryError,
+    duckdb.OperationalError,
+    SQLAlchemyError,
+    psycopg.Error,
+)
 
 
 def drain_spool(ctx: Context) -> int:
@@ -104,7 +120,9 @@ def store_group(ctx: Context, group: Path, members: Sequence[Path]) -> int:
     try:
         connector = connector_named(note["connector"])
         ingest_payloads(ctx, SYSTEM, connector, payloads(), source=note["source"], uris=uris, batch_id=group.stem, patience=PATIENCE)
-    except Invalid:  # one of them cannot be read: each on its own
+    except ELSEWHERE as error:
+        return wait(note, len(members), error)
+    except Exception:  # noqa: BLE001 - a connector may fail in any way at one of them: each on its own
         group.unlink(missing_ok=True)
         return sum(store_alone(ctx, path) for path in members)
     for path in members:
@@ -117,10 +135,24 @@ def store_alone(ctx: Context, path: Path) -> int:
     note, body = note_of(path), body_of(path)
     try:
         store(ctx, SYSTEM, path, note, body)
-    except Invalid as error:
-        quarantine(ctx, path, note, body, error.message)
+    except ELSEWHERE as error:
+        return wait(note, 1, error)
+    except Exception as error:  # noqa: BLE001 - the same
+        reason = error.message if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
+        try:
+            quarantine(ctx, path, note, body, reason[:MOST_REASON])
+        except Exception as worse:  # noqa: BLE001 - a lake that does not even take this is what failed, and not the body
+            return wait(note, 1, worse)
     path.unlink(missing_ok=True)
     return 1
+
+
+def wait(note: Mapping[str, str], bodies: int, error: Exception) -> int:
+    """The bodies stay in the spool, and the others have their turn; but nobody's while another writer has the lake (raises Unavailable)."""
+    if isinstance(error, Unavailable):
+        raise error
+    log.warning("%d spooled bodies of %s wait: %s: %s", bodies, note["source"], type(error).__name__, str(error)[:MOST_REASON])
+    return 0
 
 
 def store(ctx: Context, actor: Actor, path: Path, note: Mapping[str, str], body: bytes, *, patience: float = PATIENCE) -> Counts:
@@ -135,7 +167,7 @@ def store(ctx: Context, actor: Actor, path: Path, note: Mapping[str, str], body:
 def quarantine(ctx: Context, path: Path, note: Mapping[str, str], body: bytes, reason: str) -> None:
     log.warning("a spooled body of %s cannot be read and is quarantined: %s", note["source"], reason)
     uri = uri_of(note, body)
-    row = {"ingest_uri": uri, "ingest_row": 0, "reason": f"payload: {reason}", "raw": body[:MAX_RAW]}
+    row = {"ingest_uri": uri, "ingest_row": 0, "reason": f"{WHOLE}{reason}", "raw": body}
     rejected = pa.Table.from_pylist([row], schema=REJECT_SCHEMA)
     batch = Batch(CALL_SCHEMA.empty_table(), rejected, SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())
     ingest_batches(

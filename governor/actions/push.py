@@ -2,11 +2,13 @@
 
 Owns: taking a body: permission, limits, the answer. Does not own: HTTP (api), the spool and its draining (spool.py, drain.py), reading (connectors).
 Invariants: a body is synced to disk before anything else happens to it; its spool name is its batch id, so that storing it twice stores it once;
-of many receivers of a process one stores at a time, the others answer at once and leave their body to the drainer, which stores many together.
+a body that nobody can read is refused, any other is acknowledged once it is on disk, whatever fails then; of many receivers of a process one
+stores at a time, the others answer at once and leave their body to the drainer, which stores many together.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,6 +22,7 @@ from governor.actions.spool import claimed, put
 from governor.errors import Invalid, TooLarge, Unavailable
 
 __all__ = ["connector_of", "drain_spool", "push"]
+log = logging.getLogger(__name__)
 PATIENCE = 2.0  # a gateway waits; a busy lake gets the body from the spool later
 SPOOLED: Final = {**dict.fromkeys(COUNTS, 0), "spooled": True}
 _storing = threading.Lock()
@@ -50,11 +53,13 @@ def push(
                 return dict(SPOOLED)
             try:
                 counts = store(ctx, actor, path, note, body, patience=PATIENCE)
-            except Unavailable:
-                return dict(SPOOLED)
             except Invalid:
                 path.unlink(missing_ok=True)
                 raise
+            except Exception as error:  # the body is on disk, so it is acknowledged; the drainer tells a bad body from a bad lake
+                if not isinstance(error, Unavailable):
+                    log.warning("a pushed body of %s waits in the spool", source, exc_info=error)
+                return dict(SPOOLED)
             path.unlink(missing_ok=True)
     finally:
         _storing.release()

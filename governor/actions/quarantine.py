@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import Actor, Context
+from governor.actions.drain import WHOLE
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
 from governor.actions.ingest_upload import MAY_UPLOAD
 from governor.actions.payloads import connector_named
@@ -38,9 +39,13 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
         reader = connector_named(connector)
         for row in rows:
             payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))
-            found = list(reader.read([payload], ReadOptions(source, with_content=capture.wanted)))
-            still_bad = not found or any(batch.rejected.num_rows for batch in found) or not any(batch.calls.num_rows for batch in found)
-            if still_bad:
+            try:
+                found = list(reader.read([payload], ReadOptions(source, with_content=capture.wanted)))
+            except Exception:  # noqa: BLE001 - what a connector could not read before may still bring it down
+                found = []
+            # of a body with many records the bad ones are refused each on its own
+            refused = not str(row["reason"]).startswith(WHOLE) and any(batch.rejected.num_rows for batch in found)
+            if refused or not any(batch.calls.num_rows for batch in found):
                 total = {name: total[name] + int(name in ("read", "quarantined")) for name in COUNTS}
                 continue
             uris, resolved = [payload.uri], [str(row["id"])]

@@ -55,6 +55,15 @@ def held(folder: Path) -> int:
     return total
 
 
+def waiting_since(ctx: Context) -> tuple[int, int, float]:
+    """(bodies that wait, their bytes, when the oldest came in Unix seconds)."""
+    found = []
+    for path in folder_of(ctx).glob(f"*{BODY}"):
+        with contextlib.suppress(FileNotFoundError):  # stored meanwhile
+            found.append(path.stat())
+    return len(found), sum(one.st_size for one in found), min((one.st_mtime for one in found), default=0.0)
+
+
 def put_group(ctx: Context, members: list[Path]) -> Path:
     """Which bodies become one batch; the group's name is the batch id."""
     return write(folder_of(ctx) / f"{uuid7()}{GROUP}", "\n".join(path.name for path in members).encode())

@@ -49,10 +49,10 @@ def doctor(ctx: typer.Context) -> None:
     session = session_of(ctx)
     checks = examine(session.settings())
     session.print(
-        {"checks": [check.as_dict() for check in checks], "ok": all(check.ok for check in checks)},
+        {"checks": [check.as_dict() for check in checks], "ok": all(check.ok or not check.needed for check in checks)},
         "\n".join(check.line() for check in checks),
     )
-    if not all(check.ok for check in checks):
+    if not all(check.ok or not check.needed for check in checks):
         raise typer.Exit(1)
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from governor.actions import drain, push
 from governor.actions.context import OPERATOR, Context
+from governor.actions.doctor import examine
 from governor.actions.drain import Drainer, drain_spool
+from governor.actions.quarantine import retry
 from governor.actions.spool import BODY, GROUP, claimed, folder_of, put
 from governor.errors import Unavailable
 
@@ -90,11 +95,11 @@ def test_a_drainer_that_died_before_its_commit_is_finished(ctx: Context, world: 
     spool_all(ctx)
 
     def dies(*_: Any, **__: Any) -> None:
-        raise RuntimeError("power cut")
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(drain, "ingest_payloads", dies)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(KeyboardInterrupt):
             drain_spool(ctx)
     [group] = [name for name in left(ctx) if name.endswith(GROUP)]
     assert drain_spool(ctx) == len(RECORDS)
@@ -154,3 +159,113 @@ def test_the_receiving_process_drains_its_own_spool(ctx: Context) -> None:
         drainer.stop()
     assert left(ctx) == []
     assert ctx.lake.totals()["calls"] == len(RECORDS)
+
+
+class Poisoned:
+    """A connector with a defect: one kind of record brings it down."""
+
+    def __init__(self, real: Any) -> None:
+        self._real, self.name = real, real.name
+
+    def read(self, payloads: Any, options: Any) -> Any:
+        def seen() -> Any:
+            for payload in payloads:
+                if b"poison" in payload.body:
+                    raise ZeroDivisionError("of no use to anybody")
+                yield payload
+
+        return self._real.read(seen(), options)
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Every connector has the defect until the patch is undone."""
+    real = drain.connector_named
+    with monkeypatch.context() as patch:
+        patch.setattr(drain, "connector_named", lambda name: Poisoned(real(name)))
+        patch.setattr(push, "connector_named", lambda name: Poisoned(real(name)))
+        yield patch
+
+
+def test_a_body_that_brings_its_reader_down_stops_nobody(ctx: Context, poisoned: Any) -> None:
+    spans = {"source": "otlp", "connector": "otlp", "content_type": "application/json", "actor": "gateway"}
+    bad = json.dumps([RECORDS[0] | {"poison": "x" * (2 << 20)}, RECORDS[1] | {"startTime": "never"}]).encode()
+    put(ctx, NOTE, bad)
+    for record in RECORDS[2:5]:
+        put(ctx, NOTE, json.dumps([record]).encode())
+    put(ctx, spans, (FIXTURES / "otlp_genai.json").read_bytes())
+    assert drain_spool(ctx) == 5
+    assert left(ctx) == []
+    before = ctx.lake.totals()["calls"]
+    assert before > 3
+    [row] = ctx.lake.quarantine()
+    assert (row["reason"], bytes(row["raw"])) == ("payload: ZeroDivisionError: of no use to anybody", bad)
+    poisoned.undo()
+    assert retry(ctx, OPERATOR, [row["id"]])["stored"] == 1
+    assert ctx.lake.totals()["calls"] == before + 1
+    assert [one["reason"].split(":")[0] for one in ctx.lake.quarantine()] == ["bad_time"]  # the other one in it, named on its own
+
+
+def test_what_still_cannot_be_read_stays_in_quarantine(ctx: Context, poisoned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(ctx, NOTE, b'[{"poison": 1}]')
+    assert drain_spool(ctx) == 1
+    monkeypatch.setattr("governor.actions.quarantine.connector_named", drain.connector_named)
+    assert retry(ctx, OPERATOR, [], every=True)["quarantined"] == 1
+    assert len(ctx.lake.quarantine()) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), duckdb.IOException("cannot read"), SQLAlchemyError("gone")])
+def test_bodies_wait_for_a_lake_that_fails_and_others_have_their_turn(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    for record in RECORDS[:4]:
+        put(ctx, NOTE, json.dumps([record]).encode())
+    put(ctx, NOTE | {"source": "other"}, json.dumps([RECORDS[4]]).encode())
+    real = drain.ingest_payloads
+
+    def fails(*args: Any, source: str, **more: Any) -> Any:
+        if source == "litellm":
+            raise error
+        return real(*args, source=source, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drain, "ingest_payloads", fails)
+        assert (drain_spool(ctx), drain_spool(ctx)) == (1, 0)
+    assert len([name for name in left(ctx) if name.endswith(BODY)]) == 4
+    assert "4 spooled bodies of litellm wait" in caplog.text
+    assert drain_spool(ctx) == 4
+    assert (ctx.lake.totals()["calls"], ctx.lake.quarantine(), left(ctx)) == (5, [], [])
+
+
+def test_a_lake_that_takes_no_reject_either_is_what_failed(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool_all(ctx)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise duckdb.FatalException("the database has been invalidated")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drain, "ingest_payloads", broken)
+        patch.setattr(drain, "ingest_batches", broken)
+        assert drain_spool(ctx) == 0
+    assert drain_spool(ctx) == len(RECORDS)
+    assert (ctx.lake.totals()["calls"], ctx.lake.quarantine()) == (len(RECORDS), [])
+
+
+def test_a_body_on_disk_is_acknowledged_whatever_its_reader_does(ctx: Context, poisoned: Any) -> None:
+    assert push.push(ctx, OPERATOR, "litellm", b'[{"poison": 1}]')["spooled"] is True
+    assert drain_spool(ctx) == 1
+    assert [row["reason"].split(":")[0] for row in ctx.lake.quarantine()] == ["payload"]
+
+
+def test_the_doctor_says_what_waits_and_since_when(ctx: Context) -> None:
+    def line() -> str:
+        return next(check.line() for check in examine(ctx.settings) if check.name == "spool")
+
+    assert "no pushed body waits" in line()
+    first, *_ = spool_all(ctx)
+    assert f"{len(RECORDS)} pushed bodies wait" in line()
+    assert line().startswith("[ ok ]")
+    long_ago = datetime(2026, 11, 1, 8, 0, tzinfo=UTC).timestamp()
+    os.utime(first, (long_ago, long_ago))
+    assert "the oldest since 2026-11-01 08:00:00 UTC" in line()
+    assert line().startswith("[ -- ]")
