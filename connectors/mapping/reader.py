@@ -1,6 +1,7 @@
-"""Reads files with mappings: tells which mapping a file is for, and brings CSV and Parquet rows into the one form that is mapped.
+"""Reads files with mappings: tells which mapping a file is for, and brings Parquet rows into the one form that is mapped.
 
-Owns: detection, rows of CSV and Parquet as JSON records. Does not own: the mapping (document.py, compile.py), cutting JSON (connectors/payloads.py).
+Owns: detection, rows of Parquet as JSON records. Does not own: the mapping (document.py, compile.py), rows of CSV (csv_rows.py), cutting JSON
+(connectors/payloads.py).
 Invariants: every record is in exactly one of calls, rejected and spans; memory is bounded by a chunk; a file is only read.
 """
 
@@ -23,6 +24,7 @@ import pyarrow as pa
 from connectors.archives import ARCHIVES, blocks_of, head_of
 from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
+from connectors.mapping.csv_rows import rows_of
 from connectors.mapping.document import Mapping, load, parse, pointer
 from connectors.payloads import Records, gather, head_text, records_of, split_values
 from connectors.side_by_side import Work, convert_all
@@ -32,8 +34,6 @@ from governor.ports import Batch, Payload, ReadOptions
 _SURE: Final = 0.9
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _ROWS: Final = 2048
-_CSV: Final = """read_csv(?, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"', max_line_size = 16777216,
-    ignore_errors = true, store_rejects = true)"""
 
 
 class MappedConnector:
@@ -81,9 +81,9 @@ class MappedConnector:
         formats = {mapping.format for mapping in self.mappings}
         head = _head(payload)
         if "parquet" in formats and head.startswith(b"PAR1"):
-            return _table_rows(payload, "read_parquet(?)")
+            return _parquet_rows(payload)
         if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
-            return _table_rows(payload, _CSV)
+            return rows_of(payload)
         return records_of(payload)
 
     def _mapping_of(self, text: bytes) -> Mapping | None:
@@ -179,43 +179,29 @@ def _at(record: Any, path: str) -> Any:
     return found
 
 
-def _table_rows(payload: Payload, source: str) -> Iterator[Records]:
-    """Rows of a CSV or Parquet file as JSON records; a row that cannot be read is one bad record with its reason."""
+def _parquet_rows(payload: Payload) -> Iterator[Records]:
+    """Rows of a Parquet file as JSON records."""
     with tempfile.TemporaryDirectory() as scratch, engine_for_json() as engine:
-        path, cut = _unpacked(payload, Path(scratch) / "table")
-        row = 0
+        path, row = _unpacked(payload, Path(scratch) / "table"), 0
         try:
-            reader = engine.execute(f"SELECT to_json(t)::VARCHAR FROM {source} AS t", [str(path)]).to_arrow_reader(_ROWS)
-            for batch in reader:
+            for batch in engine.execute("SELECT to_json(t)::VARCHAR FROM read_parquet(?) AS t", [str(path)]).to_arrow_reader(_ROWS):
                 values = batch.column(0).cast(pa.large_binary())
                 if len(values):
                     yield Records(payload.uri, row, values, received=None)
                     row += len(values)
-            if "read_csv" in source:
-                for line, number, fault in engine.execute(
-                    "SELECT any_value(csv_line), line, min(error_message) FROM reject_errors GROUP BY line ORDER BY line"
-                ).fetchall():
-                    reason = " ".join(str(fault).split("\n", 1)[0].split())
-                    yield Records(payload.uri, number - 2, pa.array([str(line or "").encode()], pa.large_binary()), f"bad_row: {reason}")
         except duckdb.Error as error:
             raise Invalid(f"{payload.uri}: {str(error).splitlines()[0]}") from error
-        if cut is not None:
-            yield Records(payload.uri, row, pa.array([cut], pa.large_binary()), "truncated: the archive ends early")
 
 
-def _unpacked(payload: Payload, target: Path) -> tuple[Path, bytes | None]:
-    """The table as a plain file; and of an archive that ends early the row that was cut."""
+def _unpacked(payload: Payload, target: Path) -> Path:
+    """The table as a plain file."""
     if payload.path is not None:
         with payload.path.open("rb") as file:
             if not file.read(4).startswith(ARCHIVES):
-                return payload.path, None
+                return payload.path
     try:
         with target.open("wb") as out:
             out.writelines(blocks_of(payload))
-    except EOFError:
-        body = target.read_bytes()
-        edge = body.rfind(b"\n") + 1
-        with target.open("r+b") as cut:
-            cut.truncate(edge)
-        return target, body[edge:]
-    return target, None
+    except EOFError as error:
+        raise Invalid(f"{payload.uri}: archive ends early") from error
+    return target

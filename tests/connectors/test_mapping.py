@@ -184,6 +184,73 @@ def test_a_short_row_is_quarantined_with_its_reason(read: Any) -> None:
     assert [(row["reason"].split(":")[0], row["raw"]) for row in batch.rejected.to_pylist()] == [("bad_row", b"e,2026-10-01T00:00:04Z")]
 
 
+_HEAD = b"id,at,model,in,out,note\n"
+
+
+def _row(number: int, note: bytes = b"plain", model: bytes = b"gpt-4o") -> bytes:
+    return b"r%d,2026-10-01T00:00:00Z,%s,%d,2,%s\n" % (number, model, number, note)
+
+
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {1: _row(1, model=b'"gpt-4o')},  # a quote that is never closed
+        {0: _row(0, model=b'"gpt-4o')},
+        {39: _row(39, model=b'"gpt-4o')},
+        {5: _row(5, model=b'"gpt-4o'), 30: _row(30, note=b'"12"" rack')},  # two: the second seems to close the first
+        {16: _row(16, model=b'"gpt-4o'), 30: _row(30, note=b'x"')},  # the values add up, yet rows of their own are inside
+        {5: _row(5, model=b'"gpt-4o'), 6: _row(6, note=b'x"')},
+        {7: _row(7, note=b'"6"" pipe" x')},  # a quote is closed before its value ends
+        {0: _row(0, note=b'"{\\"a\\": 1}"'), 20: _row(20, note=b'"{\\"a\\": 1}"')},  # backslashes before quotes, as MySQL writes them
+        {3: _row(3, note=b"a,b"), 4: b"r4,short\n", 5: _row(5, model=b'"gpt-4o')},
+        {number: _row(number, model=b'"gpt-4o') for number in range(40)},
+        {8: _row(8, note=b"caf\xe9"), 9: _row(9, note=b'"caf\xe9"')},
+    ],
+    ids=[
+        "second", "first", "last", "two", "pair", "pair of neighbours", "inside", "backslashes", "ragged too", "every row", "no UTF-8",
+    ],
+)  # fmt: skip
+def test_a_bad_row_of_a_csv_is_that_row_alone(read: Any, odd: dict[int, bytes], ends: bytes) -> None:
+    whole = {12: b'"two\nlines, ""quoted""\n\n"', 13: b'"a, b"', 14: b'in"side', 15: b'""'}
+    rows = [odd.get(number) or _row(number, whole.get(number, b"plain")) for number in range(40)]
+    batch = read(mapped(**NOTED), (_HEAD + b"".join(rows)).replace(b"\n", ends))
+    bad = sorted(number for number, row in odd.items() if not row.endswith(b',x"\n'))  # the end of a pair is a value of its own
+    assert [row["source_record_id"] for row in batch.calls.to_pylist()] == [f"r{number}" for number in range(40) if number not in bad]
+    assert [(row["ingest_row"], row["input_tokens"]) for row in batch.calls.to_pylist()] == [(n, n) for n in range(40) if n not in bad]
+    refused = batch.rejected.to_pylist()
+    assert [row["ingest_row"] for row in refused] == bad
+    for row, number in zip(refused, bad, strict=True):
+        assert row["raw"] == rows[number].rstrip().decode("utf-8", "backslashreplace").encode()
+        assert row["reason"].split(":")[0] in ("bad_row", "invalid_utf8")
+
+
+def test_rows_of_a_csv_that_lie_across_blocks_are_whole(read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import connectors.archives
+    from connectors.mapping import csv_rows
+
+    notes = (b"plain", b'"two\nlines, ""quoted"""', b'"6"" pipe" x', '"caf\u00e9, \u4e2d"'.encode(), b"x,y", b'"never', b'in"side', b'""')
+    text = _HEAD + b"".join(_row(number, notes[number % 8]) for number in range(48)) + b"\n \r\n" + _row(48).rstrip()
+    monkeypatch.setattr(csv_rows, "MAX_ROW", 300)
+    expected = read(mapped(**NOTED), text)
+    assert (len(expected.calls), len(expected.rejected)) == (31, 18)
+    for size in (7, 61, 300):
+        monkeypatch.setattr(connectors.archives, "CHUNK", size)
+        found = read(mapped(**NOTED), text)
+        assert found.calls.select(FACTS).equals(expected.calls.select(FACTS))
+        assert found.rejected.equals(expected.rejected)
+
+
+def test_a_quote_that_stays_open_costs_its_row_alone_in_a_large_csv(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connectors.mapping import csv_rows
+
+    monkeypatch.setattr(csv_rows, "MAX_ROW", 1 << 16)
+    monkeypatch.setattr("connectors.archives.CHUNK", 1 << 15)
+    rows = [_row(number, model=b'"gpt-4o') if number == 3000 else _row(number) for number in range(9000)]
+    batch = read(mapped(**NOTED), _HEAD + b"".join(rows))
+    assert (len(batch.calls), batch.rejected["ingest_row"].to_pylist()) == (8999, [3000])
+
+
 def test_a_packed_csv_of_any_name_is_unpacked(read: Any, tmp_path: Path) -> None:
     (tmp_path / "0").write_bytes(gzip.compress(CSV))
     assert len(read(mapped(**NOTED), tmp_path / "0").calls) == 3
