@@ -648,6 +648,16 @@ def test_humanloop_logs_of_tools_are_structure(read: Any) -> None:
     assert (len(batch.calls), len(batch.spans), len(batch.rejected)) == (0, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("hit", "hit_exact"), ("HIT", "hit_exact"), ("semantic hit", "hit_semantic"), ("miss", "none"), ("MISS", "none"), ("new", "unknown")],
+)
+def test_the_cache_of_portkey_in_any_case_of_letters(read: Any, said: str, meant: str) -> None:
+    record = json.loads((FIXTURES / "portkey_export.jsonl").read_text().splitlines()[0]) | {"cache_status": said}
+    batch = read(MappedConnector("portkey", [shipped("portkey")]), json.dumps(record).encode())
+    assert batch.calls["gateway_cache"].to_pylist() == [meant]
+
+
 def test_parea(rows: Any, read: Any) -> None:
     served, failed, hit = rows("parea", "mapping_parea.jsonl")
     assert (served["duration_ms"], served["ttft_ms"], served["cost_amount"]) == (1250.0, 400.0, Decimal("0.00006"))
