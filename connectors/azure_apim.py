@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from connectors.archives import head_of
 from connectors.mapping import shipped
+from connectors.providers import provider_at
 from connectors.reshaped import Parts, ReshapedConnector, client_claims, first_of, listed, named, opened, text_of
 
 _LLM: Final = "azure_apim.llm_log"
@@ -171,6 +172,7 @@ def _through(row: Row) -> Row:
 def _gateway_facts(row: Row) -> Row:
     """What GatewayLogs alone knows: how it ended, how long it took, who called."""
     headers = first_of(opened(row.get("requestheaders")), opened(row.get("backendrequestheaders")))
+    backend = str(row["backendurl"]) if "backendurl" in row else None
     found = {
         "http_status": row.get("responsecode"),
         "backend_status": row.get("backendresponsecode"),
@@ -181,7 +183,8 @@ def _gateway_facts(row: Row) -> Row:
         "user": row.get("userid"),
         "api": row.get("apiid"),
         "backend": row.get("backendid"),
-        "backend_url": str(row["backendurl"]).split("?")[0] if "backendurl" in row else None,  # a query may hold a key
+        "backend_url": backend,
+        "provider": provider_at(backend) if backend else None,
         "workspace": row.get("workspaceid"),
         "gateway_cache": row.get("cache"),
         "error_reason": row.get("lasterrorreason"),

@@ -1,12 +1,14 @@
 """Gateway names of providers and operations, as OpenTelemetry GenAI names them (semantic conventions 1.41).
 
-Owns: two tables, and what a name of several parts means. Does not own: model names. Invariants: a name that is not listed passes through in
-lower case; nothing is guessed.
+Owns: three tables, and what a name of several parts means. Does not own: model names. Invariants: a name that is not listed passes through in
+lower case, a host that is not listed names nobody; nothing is guessed.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
+from urllib.parse import urlsplit
 
 PROVIDERS: Final = {
     "openai": "openai",
@@ -69,3 +71,31 @@ OPERATIONS: Final = {
     }.items()
     for name in names.split()
 }
+
+# hosts of providers' own APIs; a gateway that knows an address only says with it who served
+_HOSTS: Final = {
+    r"openai\.azure\.com|cognitiveservices\.azure\.com": "azure.ai.openai",
+    r"services\.ai\.azure\.com|models\.ai\.azure\.com|inference\.ai\.azure\.com": "azure.ai.inference",
+    r"api\.openai\.com": "openai",
+    r"api\.anthropic\.com": "anthropic",
+    r"bedrock-runtime(-fips)?\.[a-z0-9-]+\.amazonaws\.com": "aws.bedrock",
+    r"generativelanguage\.googleapis\.com": "gcp.gemini",
+    r"([a-z0-9-]+-)?aiplatform\.googleapis\.com": "gcp.vertex_ai",
+    r"api\.mistral\.ai": "mistral_ai",
+    r"api\.cohere\.(com|ai)": "cohere",
+    r"api\.groq\.com": "groq",
+    r"api\.deepseek\.com": "deepseek",
+    r"api\.perplexity\.ai": "perplexity",
+    r"api\.x\.ai": "x_ai",
+}
+
+
+def provider_at(address: str) -> str | None:
+    """Whose API a URL is; None where its host is nobody's that is known."""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return None
+    found = next((name for hosts, name in _HOSTS.items() if re.fullmatch(rf"([a-z0-9.-]+\.)?(?:{hosts})", host)), None)
+    # Foundry serves several makers at one host
+    return "azure.ai.openai" if found == "azure.ai.inference" and "/openai/" in address else found

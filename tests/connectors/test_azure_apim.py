@@ -166,3 +166,29 @@ def test_names_of_the_legacy_table(read: Any) -> None:
     counts = {"promptTokens_d": 12, "completionTokens_d": 3, "totalTokens_d": 15, "sequenceNumber_d": 0}
     found = read(connector, body(row | counts)).calls.to_pylist()[0]
     assert (found["requested_model"], found["input_tokens"], found["output_tokens"]) == ("gpt-5-mini", 12, 3)
+
+
+@pytest.mark.parametrize(
+    ("backend", "provider"),
+    [
+        ("https://x.openai.azure.com/openai/deployments/g/chat/completions?api-version=1", "azure.ai.openai"),
+        ("https://x.cognitiveservices.azure.com/openai/deployments/g/chat/completions", "azure.ai.openai"),
+        ("https://x.services.ai.azure.com/models/chat/completions", "azure.ai.inference"),
+        ("https://x.services.ai.azure.com/openai/v1/chat/completions", "azure.ai.openai"),
+        ("https://API.openai.com/v1/chat/completions", "openai"),
+        ("https://user:p@api.anthropic.com:443/v1/messages", "anthropic"),
+        ("https://bedrock-runtime.eu-central-1.amazonaws.com/model/m/converse", "aws.bedrock"),
+        ("https://europe-west4-aiplatform.googleapis.com/v1/x/chat/completions", "gcp.vertex_ai"),
+        ("https://api.openai.com.evil.example/v1/chat/completions", None),
+        ("https://notapi.openai.com/v1/chat/completions", None),
+        ("https://llm.internal.example/v1/chat/completions", None),
+        ("https://[broken/v1/chat/completions", None),
+    ],
+)
+def test_the_host_of_the_backend_names_the_provider(read: Any, documents: list[dict[str, Any]], backend: str, provider: str | None) -> None:
+    for row in documents[0]["records"] + documents[3]["records"]:
+        if row["category"] == "GatewayLogs":
+            row["properties"]["backendUrl"] = backend
+    found = read(connector, body(documents[0]), body(documents[3])).calls.to_pylist()
+    assert {row["source_kind"] for row in found} == {"azure_apim.llm_log", "azure_apim.gateway_log"}
+    assert {row["provider"] for row in found} == {provider}
