@@ -16,7 +16,7 @@ from connectors.reshaped import Parts, ReshapedConnector, client_claims, unknown
 _USAGE: Final = ("gen_ai.usage.", "genai_tokens_")
 _ENVOYS: Final = frozenset({
     ":authority", ":method", ":path", "authority", "bytes_received", "bytes_sent", "connection_termination_details",
-    "downstream_local_address", "downstream_remote_address", "duration", "method", "protocol", "request.path",
+    "downstream_local_address", "downstream_remote_address", "duration", "method", "path", "protocol", "request.path",
     "requested_server_name", "response_code", "response_code_details", "response_flags", "route_name", "session.id", "start_time",
     "trace_id", "traceparent", "upstream_cluster", "upstream_host", "upstream_local_address", "upstream_transport_failure_reason",
     "user-agent", "x-envoy-origin-path", "x-envoy-upstream-service-time", "x-forwarded-for", "x-request-id",
@@ -41,7 +41,7 @@ class EnvoyConnector(ReshapedConnector):
             if not name.startswith(("gen_ai.", "genai_", "mcp", "jsonrpc"))
         }
         usage = {name: value for name, value in said.items() if name.startswith(_USAGE)}
-        path = str(said.get("x-envoy-origin-path") or said.get("request.path") or said.get(":path") or "").split("?")[0]
+        path = str(said.get("x-envoy-origin-path") or said.get("request.path") or said.get(":path") or said.get("path") or "").split("?")[0]
         operation = next((operation for end, operation in _OPERATIONS.items() if path.endswith(end)), None)
         return {self.mappings[0].name: [said | {"own": own | client_claims(own), "usage": usage, "operation": operation, "path": path}]}
 

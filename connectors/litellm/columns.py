@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.expressions import choose, claim, money, tag, whole
-from connectors.keys import STRONG_ID
+from connectors.keys import STRONG_ID, kept_address
 from connectors.parameters import PARAMETERS, spec
 from connectors.providers import OPERATIONS
 
@@ -108,7 +108,7 @@ COLUMNS: Final[dict[str, str]] = {
     "provider": "provider_name",
     "deployment_id": "nullif(model_id, '')",
     "route_id": "nullif(model_group, '')",
-    "api_base": "nullif(api_base, '')",
+    "api_base": f"nullif({kept_address('api_base')}, '')",
     "service_tier": "coalesce(u.service_tier, parts.service_tier)",
     "stream": "CASE lower(stream_text) WHEN 'true' THEN true WHEN 'false' THEN false END",
     "is_fallback": "TRY_CAST(fallbacks AS INTEGER) > 0",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.expressions import claim, tag
+from connectors.keys import kept_address
 from connectors.mapping.document import Mapping, kind_of
 from connectors.mapping.text import quoted
 
@@ -61,6 +62,8 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         "ttft_ms": "CASE WHEN ttft_ms_n >= 0 THEN ttft_ms_n END",
         "duration_basis": "coalesce(duration_basis_text, CASE WHEN duration_ms_n >= 0 OR end_time_n >= start_time_n THEN 'total' ELSE 'missing' END)",
         "gateway_kind": quoted(mapping.gateway) if mapping.gateway else "NULL",
+        "api_base": kept_address("api_base_text"),
+        "api_method": kept_address("api_method_text"),
         "provider": "provider_name",
         "provider_raw": "coalesce(provider_raw_text, provider_text)",
         "input_tokens": "input_total",

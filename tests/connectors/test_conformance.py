@@ -226,6 +226,41 @@ def test_secrets_are_not_kept(sample: Sample, connector: Any, read: Any) -> None
         assert "hunter2" not in str(batch.calls.to_pylist()) + str(batch.spans.to_pylist()) + str(batch.content.to_pylist())
 
 
+_ADDRESS = re.compile(r"(?i)(^|[^a-z])(url|uri|path|target|host|authority|api_base)$|_(url|uri|path|host)$")
+
+
+def _with_keys(value: Any, name: str = "") -> Any:
+    """The record with a key in every address and path that it names, and in its query and its user part where it has one."""
+    if isinstance(value, dict):  # the path of a prompt in a registry and of a step in a session are no addresses
+        return {key: one if name == "prompt" or key == "Helicone-Session-Path" else _with_keys(one, key) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_keys(one, name) for one in value]
+    if isinstance(value, str) and _ADDRESS.search(name):
+        return re.sub("^([a-z]+://)", r"\1someone:hunter2@", value) + "?key=hunter2&x=1#hunter2"
+    return value
+
+
+def test_keys_in_addresses_are_not_kept(sample: Sample, connector: Any, read: Any) -> None:
+    if sample.connector == "otlp":
+        pytest.skip("spans name addresses in attributes")
+    fields = {
+        "url": "https://x.example/v1",
+        "path": "/v1",
+        "target": "//x.example/v1",
+        "x-envoy-origin-path": "/v1",
+        "my_link": "https://x.example/?key=hunter2",
+    }
+    for unit in sample.units():
+        record = json.loads(unit)
+        more = {name: value for name, value in fields.items() if name not in record}
+        for wanted in (True, False):
+            given, planted = json.dumps(record | more).encode(), json.dumps(_with_keys(record | more)).encode()
+            batch, plain = read(connector, planted, with_content=wanted), read(connector, given, with_content=wanted)
+            assert "hunter2" not in str(batch.calls.to_pylist()) + str(batch.spans.to_pylist())
+            for name in ("operation", "provider", "deployment_id", "route_id", "status", "api_method", "api_base"):
+                assert batch.calls[name].to_pylist() == plain.calls[name].to_pylist()
+
+
 def test_content_is_extracted_only_when_wanted_and_hashes_to_its_reference(sample: Sample, connector: Any, read: Any) -> None:
     import hashlib
 
