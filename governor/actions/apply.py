@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
+from governor.actions.evidence_files import keep_files
 from governor.actions.payloads import MAPPING, installed
 from governor.adapters.endpoint_guard import check_url
 from governor.catalog import (
@@ -30,11 +31,11 @@ from governor.catalog import (
     ends,
 )
 from governor.errors import Forbidden, Invalid, Refused, Unauthenticated
+from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
 from governor.store.rows.catalog import CatalogVersion
-from governor.store.rows.changes import EvidenceFile
 from governor.store.rows.people import Organization, Person
 
 INLINE_BYTES: Final = 8_000  # of changes inside the ledger entry; a leaf is at most 16 KiB, the full list is evidence by digest
@@ -72,17 +73,8 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
         records = [write(tx.session, ctx.org, item, actor, tx.now, place) for place, item in enumerate(planned.changes)]
         body = canonical_json({"changes": records})
         changes_sha256 = sha256_hex(body)
-        tx.session.add(
-            EvidenceFile(
-                org_id=ctx.org,
-                change_id="catalog",
-                name=f"apply-{changes_sha256[:16]}.json",
-                media_type="application/json",
-                sha256=changes_sha256,
-                body=body,
-                created_at=tx.now,
-            )
-        )
+        file = EvidenceItem(f"apply-{changes_sha256[:16]}.json", "application/json", body)
+        keep_files(tx.session, ctx.org, "catalog", [file], tx.now)  # going back and forth makes the same bytes again
         tx.append(
             EntryDraft(
                 type="catalog:apply",

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from governor.actions.context import Context
+from governor.actions.evidence_files import evidence_files
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare
 from governor.actions.load_catalog import read_catalog
@@ -28,7 +29,7 @@ from governor.ledger.canonical import sha256_hex
 from governor.policy.catalog_data import catalog_data, rfc3339
 from governor.policy.decision import Decision
 from governor.policy.question import ChangeQuestion, CostFacts, EvidenceFacts, Target
-from governor.store.rows.changes import Approval, Change, EvidenceFile, ShadowRun
+from governor.store.rows.changes import Approval, Change, ShadowRun
 from governor.store.rows.people import Person
 from governor.store.rows.reviews import ReviewLabel
 
@@ -162,17 +163,6 @@ def cost_facts(plan: dict[str, Any], verdict: dict[str, Any]) -> CostFacts:
 
 def up(usd: Decimal) -> int:
     return int((usd * MICRO).to_integral_value(ROUND_CEILING))
-
-
-def evidence_files(session: Session, org: str, change_id: str) -> list[EvidenceItem]:
-    """The newest file of each name; its digest is computed from its bytes."""
-    rows = session.exec(
-        select(EvidenceFile)
-        .where(EvidenceFile.org_id == org, EvidenceFile.change_id == change_id)
-        .order_by(col(EvidenceFile.created_at), col(EvidenceFile.id))
-    )
-    newest = {row.name: EvidenceItem(row.name, row.media_type, row.body) for row in rows}
-    return [newest[name] for name in sorted(newest)]
 
 
 def labellers(session: Session, org: str, change_id: str) -> frozenset[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from governor.actions.context import SYSTEM, Context
+from governor.actions.evidence_files import LABELS, keep_files
 from governor.actions.golden_lines import golden_lines
 from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, find_run
 from governor.actions.replay_table import Result, Table
@@ -133,30 +134,20 @@ def finish(ctx: Context, run_id: str, plan: ReplayPlan, table: Table) -> dict[st
         run.verdict = canonical_json(found).decode()
         run.finished_at = tx.now
         if run.status == "done":
+            if labelled_before(tx.session, ctx.org, change.id):
+                files.append(EvidenceItem(LABELS, "application/jsonl", b""))
             run.evidence_digest = evidence_digest(files)
-            known = set(
-                tx.session.exec(
-                    select(EvidenceFile.name, EvidenceFile.sha256).where(
-                        EvidenceFile.org_id == ctx.org, EvidenceFile.change_id == change.id
-                    )
-                )
-            )
-            for item in files:
-                if (item.name, item.sha256) not in known:
-                    row = EvidenceFile(
-                        org_id=ctx.org,
-                        change_id=change.id,
-                        name=item.name,
-                        media_type=item.media_type,
-                        sha256=item.sha256,
-                        body=item.body,
-                        created_at=tx.now,
-                    )
-                    tx.session.add(row)
-        complete_shadow(ctx, tx, change, run)
+            keep_files(tx.session, ctx.org, change.id, files, tx.now)
+        complete_shadow(ctx, tx, change, run, files)
         change_id = change.id
     ensure_review(ctx, change_id)
     return found
+
+
+def labelled_before(session: Session, org: str, change_id: str) -> bool:
+    """Has an earlier run labels? A packet carries the file that the ledger names last under each name, so this run says that it has none."""
+    query = select(EvidenceFile.id).where(EvidenceFile.org_id == org, EvidenceFile.change_id == change_id, EvidenceFile.name == LABELS)
+    return session.exec(query).first() is not None
 
 
 def evidence(plan: ReplayPlan, pairs: list[Pair], golden: list[GoldenLine], found: dict[str, Any]) -> list[EvidenceItem]:

@@ -6,6 +6,8 @@ Invariants: no approval is accepted on a digest that has no review entry; a chan
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +15,9 @@ from sqlmodel import Session, select
 
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import SYSTEM, Context
+from governor.actions.evidence_files import ended_idem
 from governor.changes import State, move
+from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
@@ -24,20 +28,14 @@ from governor.store.transaction import Transaction
 REVIEWABLE = frozenset({State.IN_REVIEW, State.APPROVED})
 
 
-def complete_shadow(ctx: Context, tx: Transaction, change: Change, run: ShadowRun) -> None:
+def complete_shadow(ctx: Context, tx: Transaction, change: Change, run: ShadowRun, files: Sequence[EvidenceItem]) -> None:
     """Called in the transaction that ends a run, after run and evidence files are written: appends `change:shadow` and moves the change.
 
     A run that is done leads to review; any other end (budget, policy, invalid baseline) back to draft. Call `ensure_review` after the commit.
     """
+    done = run.status == "done"
     tx.session.add(run)
     tx.session.flush()
-    found = assess(ctx, tx.session, change, tx.now)
-    done = run.status == "done"
-    change.state = move(change.state, State.IN_REVIEW if done else State.DRAFT)
-    change.updated_at = tx.now
-    change.submitted_at = tx.now if done else change.submitted_at
-    note_assessment(change, found)
-    tx.session.add(change)
     tx.append(
         EntryDraft(
             type="change:shadow",
@@ -47,16 +45,21 @@ def complete_shadow(ctx: Context, tx: Transaction, change: Change, run: ShadowRu
                 "run": run.id,
                 "status": run.status,
                 "author": run.author,
-                "verdict": str(found.verdict.get("verdict", "")) if done else "",
+                "verdict": str(json.loads(run.verdict)["verdict"]) if done else "",
                 "plan_digest": run.plan_digest,
                 "spent_pico": str(run.spent_pico),
             },
             actor=SYSTEM.ledger_ref(),
-            idem=f"change:shadow:{run.id}:{run.status}",
+            idem=ended_idem(run),
             occurred_at=tx.now,
-            evidence=[item.reference() for item in found.files] if done else [],
+            evidence=[item.reference() for item in sorted(files, key=lambda item: item.name)] if done else [],
         )
     )
+    change.state = move(change.state, State.IN_REVIEW if done else State.DRAFT)
+    change.updated_at = tx.now
+    change.submitted_at = tx.now if done else change.submitted_at
+    note_assessment(change, assess(ctx, tx.session, change, tx.now))  # after the entry, which says what the evidence is
+    tx.session.add(change)
 
 
 def ensure_review(ctx: Context, change_id: str) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
-from governor.actions.assess import assess, evidence_files
 from governor.actions.context import Actor, Context
+from governor.actions.evidence_files import LABELS, evidence_files, keep_files, labelled_idem
 from governor.actions.review import ensure_review
 from governor.actions.review_queue import Work, load_work, refuse
 from governor.errors import Invalid, NotFound, WrongState
@@ -25,7 +25,6 @@ from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
 from governor.shadow.labels import PICKS, candidate_first, reading, value_of
 from governor.shadow.verdict import verdict
-from governor.store.rows.changes import EvidenceFile
 from governor.store.rows.reviews import ReviewLabel
 from governor.store.transaction import Transaction
 
@@ -105,23 +104,20 @@ def record(ctx: Context, tx: Transaction, actor: Actor, work: Work, drafts: Iter
         replace(pair, labels=tuple(values[at]), quality=reading(values[at])) if at in values else pair
         for at, pair in sorted(work.pairs.items())
     ]
-    golden = [json.loads(row) for row in golden_body(tx.session, ctx.org, work.change.id).splitlines()]
+    before = {item.name: item for item in evidence_files(tx.session, ctx.org, work.change.id)}
+    golden = [json.loads(row) for row in before["golden.jsonl"].body.splitlines()] if "golden.jsonl" in before else []
     found = verdict(work.plan, pairs, golden)
-    write_files(
-        ctx,
-        tx,
-        work.change.id,
-        (
-            EvidenceItem("pairs.jsonl", "application/jsonl", b"".join(canonical_json(pair.document()) + b"\n" for pair in pairs)),
-            EvidenceItem("labels.jsonl", "application/jsonl", b"".join(canonical_json(line(work, row)) + b"\n" for row in every)),
-            EvidenceItem("verdict.json", "application/json", canonical_json(found)),
-        ),
+    files = (
+        EvidenceItem("pairs.jsonl", "application/jsonl", b"".join(canonical_json(pair.document()) + b"\n" for pair in pairs)),
+        EvidenceItem(LABELS, "application/jsonl", b"".join(canonical_json(line(work, row)) + b"\n" for row in every)),
+        EvidenceItem("verdict.json", "application/json", canonical_json(found)),
     )
+    keep_files(tx.session, ctx.org, work.change.id, files, tx.now)
+    now = before | {item.name: item for item in files}  # labels change nothing about the others
     work.run.verdict = canonical_json(found).decode()
-    work.run.evidence_digest = evidence_digest(evidence_files(tx.session, ctx.org, work.change.id))
+    work.run.evidence_digest = evidence_digest(now.values())
     tx.session.add(work.run)
     tx.session.flush()
-    seen = assess(ctx, tx.session, work.change, tx.now)
     tx.append(
         EntryDraft(
             type="change:shadow",
@@ -136,9 +132,9 @@ def record(ctx: Context, tx: Transaction, actor: Actor, work: Work, drafts: Iter
                 "plan_digest": work.run.plan_digest,
             },
             actor=actor.ledger_ref(),
-            idem=f"change:shadow:{work.run.id}:labelled:{work.run.evidence_digest}",
+            idem=labelled_idem(work.run),
             occurred_at=tx.now,
-            evidence=[item.reference() for item in seen.files],
+            evidence=[now[name].reference() for name in sorted(now)],
         )
     )
     return found
@@ -159,30 +155,3 @@ def line(work: Work, row: ReviewLabel) -> Mapping[str, Any]:
         "via": row.via,
         "labelled_at": timestamp(row.labelled_at),
     }
-
-
-def golden_body(session: Session, org: str, change_id: str) -> bytes:
-    """The golden lines of the run; labels change nothing about them."""
-    return next((item.body for item in evidence_files(session, org, change_id) if item.name == "golden.jsonl"), b"")
-
-
-def write_files(ctx: Context, tx: Transaction, change_id: str, items: Iterable[EvidenceItem]) -> None:
-    for item in items:
-        known = select(EvidenceFile.id).where(
-            EvidenceFile.org_id == ctx.org,
-            EvidenceFile.change_id == change_id,
-            EvidenceFile.name == item.name,
-            EvidenceFile.sha256 == item.sha256,
-        )
-        if tx.session.exec(known).first() is None:
-            tx.session.add(
-                EvidenceFile(
-                    org_id=ctx.org,
-                    change_id=change_id,
-                    name=item.name,
-                    media_type=item.media_type,
-                    sha256=item.sha256,
-                    body=item.body,
-                    created_at=tx.now,
-                )
-            )

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from governor.actions.assess import evidence_files, find_change
+from governor.actions.assess import find_change
 from governor.actions.context import Actor, Context
+from governor.actions.evidence_files import evidence_files
 from governor.actions.load_catalog import read_catalog
 from governor.actions.replay_inputs import read_document
 from governor.actions.show_losses import content_text, may_not_read
@@ -224,7 +225,8 @@ def answer_text(document: Any) -> str | None:
     if not isinstance(message, Mapping):
         return cut(str(message or ""))
     called = message.get("tool_calls")
-    calls = [one.get("function", one) for one in called if isinstance(one, Mapping)] if isinstance(called, list) else []
+    parts = [one.get("function", one) for one in called if isinstance(one, Mapping)] if isinstance(called, list) else []
+    calls = [one for one in parts if isinstance(one, Mapping)]
     # ids of calls are a provider's handwriting: they would tell who answered
     named = "".join(f"\n[tool call] {one.get('name', '')} {one.get('arguments', '')}" for one in calls)
     return cut((content_text(message.get("content")) + named).strip())

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from sqlmodel import col, select
 
-from governor.actions.assess import evidence_files, find_change
+from governor.actions.assess import find_change
 from governor.actions.context import Actor, Context
+from governor.actions.evidence_files import evidence_files
 from governor.actions.load_catalog import read_catalog
 from governor.actions.replay_inputs import read_document
 from governor.actions.show_losses import may_not_read, output_text, prompt_text

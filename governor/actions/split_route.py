@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from governor.actions.assess import evidence_files, find_change
+from governor.actions.assess import find_change
 from governor.actions.context import Context
+from governor.actions.evidence_files import evidence_files
 from governor.errors import Invalid, MissingEvidence
 from governor.shadow.comparison import Pair
 from governor.shadow.measured import number, text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import sys
 import types
@@ -17,10 +16,12 @@ import pytest
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Actor, Context, open_context
+from governor.actions.evidence_files import keep_files
 from governor.actions.people import authenticate, create_first_admin, create_token
 from governor.actions.review import complete_shadow, ensure_review
 from governor.actions.start_shadow import start_shadow
 from governor.catalog import parse_documents
+from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json
 from governor.settings import load_settings
 from governor.shadow.comparison import Pair
@@ -28,7 +29,7 @@ from governor.shadow.plan import Arm, Metric, Population, ReplayPlan
 from governor.shadow.sampling import Candidate, draw
 from governor.shadow.verdict import verdict
 from governor.store import ledger
-from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
+from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.people import Organization
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -134,18 +135,9 @@ class World:
             said = verdict(plan, [pair(plan, position, -1 if position < worse else 0) for position in range(plan.n)])
             run.status, run.verdict, run.finished_at = status, canonical_json(said).decode(), tx.now
             body = canonical_json({"run": run.id, "verdict": said["verdict"]})
-            tx.session.add(
-                EvidenceFile(
-                    org_id=self.ctx.org,
-                    change_id=change_id,
-                    name="verdict.json",
-                    media_type="application/json",
-                    sha256=hashlib.sha256(body).hexdigest(),
-                    body=body,
-                    created_at=tx.now,
-                )
-            )
-            complete_shadow(self.ctx, tx, change, run)
+            files = [EvidenceItem("verdict.json", "application/json", body)]
+            keep_files(tx.session, self.ctx.org, change_id, files, tx.now)
+            complete_shadow(self.ctx, tx, change, run, files)
         ensure_review(self.ctx, change_id)
         return str(run_id)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from governor.actions.apply import apply, plan
 from governor.actions.context import OPERATOR
@@ -12,6 +13,7 @@ from governor.actions.load_catalog import catalog_as_of, load_timeline
 from governor.attribution import rules_of
 from governor.catalog import parse_documents
 from governor.errors import Forbidden, Invalid, Refused, Unauthenticated
+from governor.store.rows.changes import EvidenceFile
 
 WORKFLOW = "kind: workflow\nid: fnol-triage\nowner: dana@acme.example\ncost_center: {}\n"
 WAIVER = """
@@ -34,6 +36,17 @@ def test_applying_again_changes_nothing_and_writes_nothing(world: Any) -> None:
     assert world.apply(WORKFLOW.format("CC-1")).counts == {"create": 0, "update": 0, "unchanged": 1, "remove": 0}
     assert world.apply(WORKFLOW.format('"CC-1"') + "environment: production").changes == [], "spelling and defaults do not matter"
     assert len(world.entries()) == size + 1
+
+
+def test_a_change_that_was_made_before_is_made_again(world: Any) -> None:
+    world.apply(WORKFLOW.format("CC-1"))
+    for place in ("CC-2", "CC-1", "CC-2", "CC-1"):
+        assert world.apply(WORKFLOW.format(place)).counts["update"] == 1
+        assert cost_center(world, world.later(minutes=1)) == place
+    made = [entry["payload"]["changes_sha256"] for entry in world.entries("catalog:apply")][-2:]
+    with world.ctx.rows.session() as session:
+        stored = session.exec(select(EvidenceFile.sha256).where(EvidenceFile.change_id == "catalog")).all()
+    assert [stored.count(digest) for digest in made] == [1, 1]
 
 
 def test_the_plan_names_fields_and_a_dry_run_changes_nothing(world: Any) -> None:

@@ -12,7 +12,11 @@ from sqlmodel import select
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.decide import reject
+from governor.actions.evidence_files import evidence_files
 from governor.actions.expected_spend import expected_golden
+from governor.actions.export_packet import export_packet
+from governor.actions.export_trust import export_trust
 from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
 from governor.actions.import_prices import load_book
 from governor.actions.ingest import ingest
@@ -33,6 +37,7 @@ from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.simulated_model import Behaviour, severity
 from governor.demo.traffic import make_month
 from governor.errors import Invalid, NotFound, Refused, Unauthenticated
+from governor.packets.verify import verify_packet
 from governor.ports import ModelReply, ModelRequest
 from governor.settings import load_settings
 from governor.shadow.plan import ReplayPlan
@@ -183,6 +188,23 @@ def test_a_candidate_that_is_wrong_on_known_answers_fails(house: House) -> None:
     hidden = golden_texts(house.ctx, finn, change, told)
     assert hidden["why_not"]
     assert {(one["prompt"], one["expected"], one["baseline"], one["candidate"]) for one in hidden["shown"]} == {(None, None, None, None)}
+
+
+def test_the_evidence_is_that_of_the_last_run_though_the_first_one_found_the_same(house: House) -> None:
+    change = house.propose("sim-moody", {"golden": {"set": "hail", "margin": "0.1"}})
+    seen = []
+    for differ in (0.0, 1.0, 0.0):
+        house.endpoint.behaviours["sim-moody"] = Behaviour(differ=differ)
+        replay(house.ctx, str(start_shadow(house.ctx, house.rae, change)["run"]))
+        with house.ctx.rows.session() as session:
+            seen.append({item.name: item.body for item in evidence_files(session, house.ctx.org, change)})
+    assert seen[0]["golden.jsonl"] == seen[2]["golden.jsonl"] != seen[1]["golden.jsonl"]
+    for files in seen:
+        assert files["verdict.json"] == rederive(files["plan.json"], files["pairs.jsonl"], files["golden.jsonl"])
+    dana = authenticate(house.ctx, create_token(house.ctx, house.admin, email="dana@acme.example")["token"])
+    reject(house.ctx, dana, change, digest=show_change(house.ctx, change)["digest"], reason="moody")
+    report = verify_packet(export_packet(house.ctx, dana, change), export_trust(house.ctx))
+    assert report.exit_code == 0, report.text()
 
 
 def test_the_forecast_of_a_plan_counts_its_golden_cases(house: House) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,10 @@ from sqlmodel import select
 from governor.actions.apply import apply
 from governor.actions.assess import assess, find_change
 from governor.actions.context import OPERATOR, Actor, Context, open_context
+from governor.actions.decide import reject
+from governor.actions.evidence_files import evidence_files
+from governor.actions.export_packet import export_packet
+from governor.actions.export_trust import export_trust
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
 from governor.actions.people import authenticate, create_token
@@ -24,6 +29,7 @@ from governor.actions.replay_rows import CANARIES, JUDGES, load
 from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import load_work, show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
+from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
 from governor.catalog import parse_documents
 from governor.changes import Person, may_decide
@@ -32,6 +38,7 @@ from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.simulated_model import NOTICE, Behaviour, severity
 from governor.demo.traffic import make_month
 from governor.errors import Forbidden, Invalid, SeparationOfDuties, WrongState
+from governor.packets.verify import verify_packet
 from governor.ports import ModelReply, ModelRequest
 from governor.settings import load_settings
 from governor.shadow.labels import candidate_first
@@ -157,6 +164,25 @@ def test_a_tested_judge_and_people_on_a_random_part_pass_what_stayed_open(house:
             Person(house.person("lena").id, "lena@acme.example", frozenset({"owner"})),
             seen.docket, digest=seen.digest, decision="approve", now=house.ctx.now(),
         )  # fmt: skip
+
+
+def test_labels_of_an_earlier_run_are_no_evidence_of_the_next(house: House) -> None:
+    change, run_id, _ = house.run("sim-other", None)
+    house.label_all("lena", change, limit=1)
+    submit(house.ctx, house.person("lena"), change)
+    again = start_shadow(house.ctx, house.person("rae"), change)["run"]
+    assert again != run_id
+    replay(house.ctx, again)
+    with house.ctx.rows.session() as session:
+        files = {item.name: item.body for item in evidence_files(session, house.ctx.org, change)}
+    assert files["labels.jsonl"] == b""
+    assert rederive(files["plan.json"], files["pairs.jsonl"]) == files["verdict.json"]
+    dana = house.person("dana")
+    reject(house.ctx, dana, change, digest=show_change(house.ctx, change)["digest"], reason="open")
+    packet = export_packet(house.ctx, dana, change)
+    assert verify_packet(packet, export_trust(house.ctx)).exit_code == 0
+    with zipfile.ZipFile(io.BytesIO(packet)) as archive:
+        assert archive.read("evidence/labels.jsonl") == b""
 
 
 def test_a_judge_fooled_by_a_planted_answer_is_discarded(house: House) -> None:
