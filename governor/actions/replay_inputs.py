@@ -6,7 +6,6 @@ Invariants: both arms get the same messages and parameters; text is measured her
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,6 +20,7 @@ from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
 from governor.shadow.guards import SHORT, Contract, Facts, digests, indicators
+from governor.shadow.parsed import parsed
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
 from governor.store.capture import Captured, capture, redact
 from governor.store.rows.changes import ReplayResult
@@ -93,7 +93,7 @@ def read_document(ctx: Context, sha256: str | None) -> Any:
     if not sha256:
         return None
     try:
-        return json.loads(ctx.content.get(sha256))
+        return parsed(ctx.content.get(sha256))
     except (NotFound, IntegrityError, ValueError):
         return None
 
@@ -173,12 +173,13 @@ def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:
         return None
     message = document.get("message") or {}
     content = message.get("content") if isinstance(message, Mapping) else str(message)
+    calls = message.get("tool_calls") if isinstance(message, Mapping) else None
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
     return ModelReply(
         "ok",
         text=str(content or ""),
-        tool_calls=tuple((message.get("tool_calls") or ()) if isinstance(message, Mapping) else ()),
+        tool_calls=tuple(calls) if isinstance(calls, list) else (),
         finish_reason=str(document.get("finish_reason") or ""),
         response_model=row["response_model"] or "",
         input_tokens=row["input_tokens"],

@@ -15,6 +15,7 @@ from typing import Any, Final
 from governor.adapters.openai_wire import count
 from governor.ports import ModelRequest
 from governor.shadow.parameters import translate
+from governor.shadow.parsed import parsed
 
 SAME: Final = ("temperature", "top_p", "top_k", "thinking")
 STOPS: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "refusal"}
@@ -97,7 +98,7 @@ def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[
 def use(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call.get("function", {})
     try:
-        arguments = json.loads(function.get("arguments") or "{}")
+        arguments = parsed(function.get("arguments") or "{}")
     except ValueError:
         arguments = {}
     return {"type": "tool_use", "id": call.get("id", ""), "name": function.get("name", ""), "input": arguments}
@@ -172,7 +173,7 @@ class Stream:
         self.error = ""
 
     def feed(self, data: str) -> None:
-        event = json.loads(data)
+        event = parsed(data)
         kind = event.get("type")
         if kind == "error":
             self.error = str((event.get("error") or {}).get("message", "error event"))
@@ -197,5 +198,5 @@ class Stream:
 
     def document(self) -> dict[str, Any]:
         for index, parts in self._json.items():
-            self._blocks[index]["input"] = json.loads("".join(parts) or "{}")
+            self._blocks[index]["input"] = parsed("".join(parts) or "{}")
         return {**self._document, "usage": self._usage, "content": [self._blocks[index] for index in sorted(self._blocks)]}

@@ -29,6 +29,7 @@ from governor.adapters.secrets import read_secret
 from governor.errors import Invalid
 from governor.ports import ModelReply, ModelRequest
 from governor.shadow.parameters import refused as refused_params
+from governor.shadow.parsed import parsed
 
 RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 BUSY: Final = frozenset({429, 503, 529})
@@ -127,11 +128,11 @@ class HttpModelEndpoint:
                 if "text/event-stream" in response.headers.get("Content-Type", ""):
                     return await self._read_stream(response, started), None
                 body = await self._body(response)
-                document = json.loads(body)
+                document = parsed(body)
                 if b"\\ud" in body.lower():
                     document = sound(document)
                 return ModelReply("ok", http_status=200, duration_ms=_since(started), **WIRES[self.protocol].parse(document)), None
-        except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             return self._failure(error, started, request)
 
     def _failure(self, error: Exception, started: float, request: ModelRequest) -> tuple[ModelReply, float | None]:
@@ -231,7 +232,7 @@ def _since(started: float) -> float:
 def _error_text(text: str) -> str:
     """The endpoint's own message, shortened; bodies may echo the prompt, so never more than its start."""
     try:
-        error = json.loads(text).get("error", text)
+        error = parsed(text).get("error", text)
         text = error.get("message", error) if isinstance(error, dict) else error
     except (ValueError, AttributeError):
         pass

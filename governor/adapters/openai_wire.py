@@ -5,12 +5,12 @@ Owns: bodies, usage and finish reason as canonical. Does not own: transport (mod
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from governor.ports import ModelRequest
 from governor.shadow.parameters import family_of, translate
+from governor.shadow.parsed import parsed
 
 
 def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[str]]:
@@ -47,7 +47,9 @@ def count(value: Any) -> int | None:
 
 
 def parse(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a ModelReply. Raises LookupError or TypeError when it is no chat completion."""
+    """Fields of a ModelReply. Raises LookupError, TypeError or ValueError when it is no chat completion."""
+    if error := error_of(document):
+        raise ValueError(error)
     choice = document["choices"][0]
     message = choice["message"]
     content = message.get("content") or ""
@@ -62,6 +64,14 @@ def parse(document: Mapping[str, Any]) -> dict[str, Any]:
         "response_id": str(document.get("id") or ""),
         **usage_of(document.get("usage")),
     }
+
+
+def error_of(document: Mapping[str, Any]) -> str:
+    """What an answer or a chunk says went wrong. Gateways write an empty `error` where nothing did."""
+    error = document.get("error")
+    if not error or (isinstance(error, Mapping) and not any(error.values())):
+        return ""
+    return str(error.get("message") or error) if isinstance(error, Mapping) else str(error)
 
 
 class Stream:
@@ -79,11 +89,9 @@ class Stream:
     def feed(self, data: str) -> None:
         if data == "[DONE]":
             return
-        chunk = json.loads(data)
-        if "error" in chunk:
-            self.error = str(
-                (chunk["error"] or {}).get("message", chunk["error"]) if isinstance(chunk["error"], Mapping) else chunk["error"]
-            )
+        chunk = parsed(data)
+        if error := error_of(chunk):
+            self.error = error
             return
         self._document.update({name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)})
         for choice in chunk.get("choices") or []:

@@ -8,7 +8,6 @@ the judge under its rubric and decides nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -19,6 +18,7 @@ import regex  # type: ignore[import-untyped]
 from governor.errors import Invalid
 from governor.ledger.canonical import digest
 from governor.shadow.guards import FENCE, call_parts, normalised, settle
+from governor.shadow.parsed import parsed
 from governor.shadow.rubrics import Criterion, read_rubric
 
 CHECKS: Final = ("exact", "normalised", "json", "contains", "regex", "number")
@@ -223,7 +223,7 @@ def json_equal(case: Case, text: str, tool_calls: Sequence[Mapping[str, Any]]) -
     else:
         fenced = FENCE.match(text)
         try:
-            value = json.loads(fenced.group(1) if fenced else text)
+            value = parsed(fenced.group(1) if fenced else text)
         except ValueError:
             return False
     if not case.fields:

@@ -25,6 +25,7 @@ from jsonschema.exceptions import SchemaError
 from referencing.exceptions import Unresolvable
 
 from governor.shadow.emitted import asked_in, leaks, switched
+from governor.shadow.parsed import parsed
 
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 NO_REMOTE: Final = referencing.Registry()  # a $ref is never fetched
@@ -161,7 +162,7 @@ def conforms(text: str, contract: Contract) -> bool:
 def _conforms(text: str, schema: str) -> bool:
     """Answers that a program reads are short and often the same."""
     try:
-        document = json.loads(text)
+        document = parsed(text)
     except ValueError:
         return False
     return not schema or _valid(document, schema)
@@ -174,7 +175,7 @@ def valid(document: Any, schema: Mapping[str, Any]) -> bool:
 def _valid(document: Any, schema: str) -> bool:
     try:
         return bool(_validator(schema).is_valid(document))
-    except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType):
+    except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType, RecursionError):
         return False
 
 
@@ -195,13 +196,15 @@ def valid_call(call: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> b
     return False
 
 
-def call_parts(call: Mapping[str, Any]) -> tuple[str, Any]:
-    """Name and parsed arguments of a tool call in OpenAI form; arguments that are no JSON come back as None."""
-    function = call.get("function", call)
+def call_parts(call: Any) -> tuple[str, Any]:
+    """Name and parsed arguments of a tool call in OpenAI form; arguments that are no JSON come back as None, what is no call without a name."""
+    function = call.get("function", call) if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping):
+        return "", None
     arguments = function.get("arguments", function.get("input", {}))
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments or "{}")
+            arguments = parsed(arguments or "{}")
         except ValueError:
             arguments = None
     return str(function.get("name", "")), arguments
@@ -224,7 +227,7 @@ def canonical_answer(text: str, tool_calls: Sequence[Mapping[str, Any]], contrac
         return json.dumps(settle(value), sort_keys=True, separators=(",", ":"))
     fenced = FENCE.match(text)
     try:
-        value = json.loads(fenced.group(1) if fenced else text)
+        value = parsed(fenced.group(1) if fenced else text)
     except ValueError:
         return normalised(text)
     if contract.compare and isinstance(value, Mapping):

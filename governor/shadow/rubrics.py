@@ -6,7 +6,6 @@ Invariants: the criteria stand in the plan and the prompt's digest covers them; 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from governor.errors import Invalid
+from governor.shadow.parsed import parsed
 
 MOST: Final = 12
 LONGEST: Final = 1000
@@ -64,7 +64,7 @@ def read_criteria(reply: str, rubric: Sequence[Criterion]) -> dict[str, int]:
     """What one reply says by criterion: 1 the first answer, -1 the second, 0 a tie; criteria it left out are absent."""
     start, end = reply.find("{"), reply.rfind("}")
     try:
-        said = json.loads(reply[start : end + 1]) if 0 <= start < end else {}
+        said = parsed(reply[start : end + 1]) if 0 <= start < end else {}
     except ValueError:
         return {}
     given = said.get("criteria") if isinstance(said, Mapping) else None

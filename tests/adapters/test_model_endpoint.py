@@ -157,6 +157,12 @@ def test_half_a_character_is_joined_with_its_other_half_or_asked_about(scripted:
         ((200, {}, b"x" * 5000), "larger than"),
         ((200, {"Content-Type": "text/event-stream"}, b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'), "ended early"),
         ((400, {}, b'{"error": {"message": "bad model"}}'), "bad model"),
+        ((400, {}, b"[" * 1900), "[[["),
+        ((200, {}, b"[" * 1900), "nested deeper"),
+        ((200, {}, b'{"choices": [{"message": {"content": ' + b"[" * 200 + b"]" * 200 + b"}}]}"), "nested deeper"),
+        ((200, {"Content-Type": "text/event-stream"}, b"data: " + b"[" * 1900 + b"\n\n"), "nested deeper"),
+        ((200, {}, b'{"error": {"message": "no quota"}, "choices": [{"message": {"content": "hi"}}]}'), "no quota"),
+        ((200, {"Content-Type": "text/event-stream"}, b'data: {"error": {"message": "no quota"}}\n\n'), "no quota"),
     ],
 )
 def test_what_is_no_answer_is_an_error_and_not_repeated(scripted: Callable[..., Scripted], answer: Any, words: str) -> None:
@@ -165,6 +171,16 @@ def test_what_is_no_answer_is_an_error_and_not_repeated(scripted: Callable[..., 
     assert reply.status == "error"
     assert words in reply.error
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("empty", ["null", "{}", '""', '{"message": null, "code": null}'])
+def test_an_error_that_says_nothing_is_none(scripted: Callable[..., Scripted], empty: str) -> None:
+    chunk = f'{{"error": {empty}, "choices": [{{"delta": {{"content": "hi"}}, "finish_reason": "stop"}}]}}'
+    streamed = (200, {"Content-Type": "text/event-stream"}, f"data: {chunk}\n\ndata: [DONE]\n\n".encode())
+    whole = (200, {}, f'{{"error": {empty}, "choices": [{{"message": {{"content": "hi"}}, "finish_reason": "stop"}}]}}'.encode())
+    for answer in (streamed, whole):
+        reply = one(endpoint_of(scripted(answer).url))
+        assert (reply.status, reply.text) == ("ok", "hi")
 
 
 def test_a_late_answer_is_a_timeout_and_not_repeated(scripted: Callable[..., Scripted]) -> None:

@@ -62,6 +62,25 @@ def test_an_answer_is_no_refusal(text: str) -> None:
     assert not refuses(text)
 
 
+@pytest.mark.parametrize("text", ["[" * 4000, '{"a":' * 3000, "[" * 900 + "]" * 900])
+def test_an_answer_that_nests_without_end_is_a_wrong_answer(text: str) -> None:
+    assert [name for name, tripped in reply(text=text, contract=Contract(json=True)).items() if tripped] == ["contract"]
+    assert canonical_answer(text, (), Contract()) == canonical_answer(f" {text}", (), Contract())
+    call = {"function": {"name": "weather", "arguments": text}}
+    assert [name for name, tripped in reply(text="", tool_calls=[call], tools=[WEATHER]).items() if tripped] == ["tool_calls"]
+    assert canonical_answer("", [call], Contract()) == '[["weather",null]]'
+
+
+@pytest.mark.parametrize("call", ["x", None, {"function": None}, 3, ["x"]])
+def test_what_is_no_call_is_a_wrong_call(call: Any) -> None:
+    assert [name for name, tripped in reply(text="", tool_calls=[call], tools=[WEATHER], prompt="").items() if tripped] == ["tool_calls"]
+    assert canonical_answer("", [call], Contract()) == '[["",null]]'
+
+
+def test_a_schema_that_asks_for_itself_without_end_accepts_nothing() -> None:
+    assert not conforms("{}", Contract(json=True, schema={"$ref": "#"}))
+
+
 def test_a_schema_that_points_outside_fetches_nothing_and_fails() -> None:
     assert not conforms("{}", Contract(json=True, schema={"$ref": "http://127.0.0.1:1/schema.json"}))
 
