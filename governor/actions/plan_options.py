@@ -5,18 +5,31 @@ Owns: reading whole numbers, shares, amounts and instants. Does not own: which o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from governor.actions.replay_price import PICO
 from governor.errors import Invalid
+from governor.shadow.plan import plain, unplain
+
+LONGEST_QUOTE: Final = 60
+LARGEST_BUDGET: Final = Decimal(100_000)
+FINEST_SHARE: Final = -18  # places of a share
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal() or not least <= int(value) <= most:
-        raise Invalid(f"{name} is a whole number from {least} to {most}, not {value!r}")
-    return int(value)
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise Invalid(f"{name} is a whole number from {least} to {most}, not {shown(value)}")
+    return int(text)
+
+
+def shown(value: Any) -> str:
+    """As an error quotes it."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
 def flag(value: Any, name: str) -> bool:
@@ -24,27 +37,47 @@ def flag(value: Any, name: str) -> bool:
         return True
     if value in (False, "false", "no"):
         return False
-    raise Invalid(f"{name} is true or false, not {value!r}")
+    raise Invalid(f"{name} is true or false, not {shown(value)}")
 
 
 def share(value: Any, name: str = "max_excluded_share") -> str:
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        found = Decimal(-1)
-    if not 0 <= found <= 1:
-        raise Invalid(f"{name} is a share from 0 to 1, not {value!r}")
+    found = number(value)
+    if found is None or not 0 <= found <= 1 or int(found.as_tuple().exponent) < FINEST_SHARE:
+        raise Invalid(f"{name} is a share from 0 to 1, not {shown(value)}")
     return format(found, "f")
 
 
-def budget_pico(value: Any) -> int:
+def budget(value: Any, name: str = "budget") -> Decimal:
+    """In USD."""
+    found = number(value)
+    if found is None or not 1 / PICO <= found <= LARGEST_BUDGET:
+        raise Invalid(f"{name} {shown(value)} is no amount between 0 and {LARGEST_BUDGET} USD")
+    return found
+
+
+def budget_pico(value: Any, name: str = "budget") -> int:
+    return int(budget(value, name) * PICO)
+
+
+def number(value: Any) -> Decimal | None:
+    """None for what is no finite number."""
     try:
-        found = Decimal(str(value)) * PICO
+        found = Decimal(str(value))
     except InvalidOperation:
-        found = Decimal(0)
-    if not found.is_finite() or found < 1:
-        raise Invalid(f"budget {value!r} is no amount in USD")
-    return int(found)
+        return None
+    return found if found.is_finite() else None
+
+
+def parameters(value: Any) -> dict[str, Any]:
+    """options.params: of a request, by name, as a plan keeps them."""
+    try:
+        found = plain(value or {})
+        sent = unplain(found)
+        if isinstance(value or {}, Mapping) and isinstance(sent, Mapping) and number(sent.get("temperature", 1)) is not None:
+            return dict(found)
+    except (TypeError, ValueError):
+        pass
+    raise Invalid(f'params is fields of a request, such as {{"temperature": 0}}, not {shown(value)}')
 
 
 def instant(value: Any, name: str) -> datetime | None:
@@ -53,6 +86,8 @@ def instant(value: Any, name: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise Invalid(f"{name} is an ISO date or instant, not {value!r}") from None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        found.astimezone(UTC)  # an offset can lead out of the calendar
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name} is an ISO date or instant, not {shown(value)}") from None
+    return found

@@ -18,7 +18,7 @@ from governor.actions.expected_spend import expected_golden, expected_spend
 from governor.actions.golden_sets import golden_of
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.plan_options import budget_pico, flag, instant, share, whole
+from governor.actions.plan_options import budget_pico, flag, instant, parameters, share, whole
 from governor.actions.plan_translation import translations
 from governor.actions.replay_price import PICO, Pricer
 from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflow_calls
@@ -144,7 +144,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         timeout_ms=whole(options.get("timeout_s", endpoint.timeout_s), "timeout_s", 1, 3600) * 1000,
         concurrency=whole(options.get("concurrency", endpoint.concurrency), "concurrency", 1, 256),
         price_book=book.digest,
-        params=plain(options.get("params") or {}),
+        params=parameters(options.get("params")),
         data_class=workflow.data_class,
         expected_spend_pico=expected_spend(
             eligible.rows, sample.draws, pricer, ctx.now(), baseline if baseline_arm == "replayed" else None, candidate
@@ -235,7 +235,7 @@ def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tu
         provider=provider,
         prompt_sha256=prompt_sha256(rubric),
         family=judge_family(model, [arm.model for arm in routes], aliases_of(catalog, workflow), str(text.get("family") or "")),
-        budget_pico=str(budget_pico(text["budget_usd"])) if "budget_usd" in text else "",
+        budget_pico=str(budget_pico(text["budget_usd"], "judge.budget_usd")) if "budget_usd" in text else "",
         canaries=CANARIES,
         rubric=rubric,
     )

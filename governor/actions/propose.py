@@ -16,19 +16,21 @@ from sqlmodel import Session, col, select
 from governor.actions.assess import assess
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.plan_options import budget
 from governor.catalog import Route, WorkflowDocument, begins, ends
 from governor.changes import State
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
+from governor.policy.catalog_data import bare_model, canonical_provider
 from governor.shadow.plan import plain
 from governor.store.rows.changes import Change
 from governor.store.rows.people import Organization
 
 PROPOSERS: Final = ("requester", "owner", "admin")
 CANDIDATE: Final = re.compile(r"(?P<provider>[A-Za-z0-9._-]+)/(?P<model>[^\s@]\S*?)(@(?P<region>[a-z][A-Za-z0-9-]*))?")
-LARGEST_BUDGET: Final = Decimal(100_000)
+LONGEST_RETENTION: Final = 36_500  # days; 0 is zero retention
 
 
 def propose(
@@ -55,6 +57,8 @@ def propose(
     from governor.actions.plan_shadow import plan_shadow
 
     actor.require(*PROPOSERS)
+    if retention_days is not None and not 0 <= retention_days <= LONGEST_RETENTION:
+        raise Invalid(f"retention_days is a number of days from 0 to {LONGEST_RETENTION}, not {retention_days}")
     if not reason.strip():
         raise Invalid("a change needs a reason", hint='say why with --reason "..."')
     catalog = catalog_as_of(ctx)
@@ -62,7 +66,7 @@ def propose(
     catalog.endpoint(endpoint)
     route = baseline_route(document, baseline, ctx)
     arm = read_candidate(candidate) | ({} if retention_days is None else {"retention_days": retention_days})
-    if (arm["provider"], arm["model"], arm["region"]) == (route.provider, route.model, first_region(route)):
+    if compared(arm["provider"], arm["model"], arm["region"]) == compared(route.provider, route.model, first_region(route)):
         raise Invalid(f"the candidate {candidate} is the baseline route {route.id}")
     request: dict[str, Any] = {
         "workflow": workflow,
@@ -78,7 +82,7 @@ def propose(
         "endpoint_model": endpoint_model,
         "sample": sample,
         "margins": dict(margins or {}),
-        "budget_usd": budget_text(budget_usd),
+        "budget_usd": f"{budget(budget_usd):f}",
         "reason": reason.strip(),
         "options": plain(dict(options or {})),
     }
@@ -149,6 +153,11 @@ def read_candidate(text: str, what: str = "candidate") -> dict[str, Any]:
     return {"provider": found["provider"], "model": found["model"], "region": found["region"] or ""}
 
 
+def compared(provider: str, model: str, region: str) -> tuple[str, str, str]:
+    """A route as policy compares names: another spelling is no other route. A dated snapshot is one."""
+    return canonical_provider(provider), bare_model(model), region.lower()
+
+
 def baseline_route(workflow: WorkflowDocument, route_id: str, ctx: Context) -> Route:
     """The named route, else the first whose approval is in force."""
     now = ctx.now()
@@ -173,16 +182,6 @@ def baseline_route(workflow: WorkflowDocument, route_id: str, ctx: Context) -> R
 
 def first_region(route: Route) -> str:
     return route.regions[0] if route.regions else ""
-
-
-def budget_text(text: str) -> str:
-    try:
-        value = Decimal(str(text))
-    except ArithmeticError:
-        value = Decimal(0)
-    if not value.is_finite() or not 0 < value <= LARGEST_BUDGET:
-        raise Invalid(f"budget {text!r} is no amount between 0 and {LARGEST_BUDGET} USD")
-    return f"{value:f}"
 
 
 def next_number(session: Session, org: str) -> int:

@@ -1,10 +1,12 @@
 """A change is asked for: what can be read, who may ask, what is fixed; and its shadow run is started once."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from governor.actions.plan_options import budget_pico, instant, parameters, share, whole
 from governor.actions.propose import read_candidate
 from governor.actions.show_change import list_changes, show_change
 from governor.actions.start_shadow import MOST_RUNS, start_shadow
@@ -62,13 +64,17 @@ def test_a_proposal_fixes_plan_and_digest(world: Any) -> None:
         ({"endpoint": "nope"}, NotFound),
         ({"baseline": "nope"}, Invalid),
         ({"candidate": "openai/gpt-4o@us-east-1"}, Invalid),
+        ({"candidate": "OpenAI/GPT-4o@us-east-1"}, Invalid),
+        ({"retention_days": -5}, Invalid),
+        ({"retention_days": 10**9}, Invalid),
+        ({"budget_usd": "1e-999999"}, Invalid),
         ({"reason": " "}, Invalid),
         ({"budget_usd": "0"}, Invalid),
         ({"budget_usd": "NaN"}, Invalid),
         ({"budget_usd": "lots"}, Invalid),
     ],
 )
-def test_wrong_proposals_leave_nothing(world: Any, options: dict[str, str], error: type[GovernorError]) -> None:
+def test_wrong_proposals_leave_nothing(world: Any, options: dict[str, Any], error: type[GovernorError]) -> None:
     size = len(world.entries())
     world.person("rae")
     with pytest.raises(error):
@@ -140,3 +146,25 @@ def test_a_decided_change_is_not_replayed(world: Any) -> None:
     reject(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="no")
     with pytest.raises(WrongState):
         start_shadow(world.ctx, world.person("rae"), change["id"])
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (share, "NaN"),
+        (share, "1e-999999"),
+        (partial(share, name="discordance"), "nan"),
+        (parameters, [1, 2]),
+        (parameters, "temperature"),
+        (parameters, {"temperature": "hot"}),
+        (parameters, {"top_p": {"decimal": "much"}}),
+        (partial(budget_pico, name="judge.budget_usd"), "1e999999"),
+        (partial(instant, name="since"), "0001-01-01T00:00:00+14:00"),
+        (partial(whole, name="concurrency", least=1, most=256), "9" * 5000),
+    ],
+)
+def test_a_wrong_plan_option_is_named(read: Any, value: Any) -> None:
+    name = read.keywords["name"] if isinstance(read, partial) else {share: "max_excluded_share", parameters: "params"}[read]
+    with pytest.raises(Invalid, match=name) as told:
+        read(value)
+    assert len(told.value.message) < 200
