@@ -56,11 +56,15 @@ def rule_meta(file: str, source: str) -> RuleMeta:
     if found is None:
         raise Invalid(f"{file}: no METADATA block above `package`")
     custom = found.get("custom") or {}
-    missing = [f"custom.{name}" for name in REQUIRED if not custom.get(name)] + [
-        name for name in ("title", "description") if not found.get(name)
-    ]
+    if not isinstance(custom, Mapping):
+        raise Invalid(f"{file}: METADATA custom holds no fields")
+    values = {f"custom.{name}": custom.get(name) for name in REQUIRED} | {name: found.get(name) for name in ("title", "description")}
+    missing = [name for name, value in values.items() if value is None or value == ""]
     if missing:
         raise Invalid(f"{file}: METADATA lacks {', '.join(missing)}")
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise Invalid(f"{file}: METADATA {name} is {value!r}, not text", hint="put it in quotes")
     if custom["severity"] not in SEVERITIES:
         raise Invalid(f"{file}: METADATA custom.severity is {custom['severity']!r}, not one of {', '.join(SEVERITIES)}")
     fields = {name: " ".join(str(custom[name]).split()) for name in REQUIRED}

@@ -54,6 +54,21 @@ def test_a_rule_without_metadata_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
+@pytest.mark.parametrize(
+    ("line", "other", "words"),
+    [
+        ("#   failure_msg:", "#   failure_msg: no\n#   was:", "custom.failure_msg is False, not text"),
+        ("# description:", "# was:", "METADATA lacks description"),
+    ],
+)
+def test_metadata_that_is_wrong_is_told_from_metadata_that_lacks(copy: Path, line: str, other: str, words: str) -> None:
+    rule = copy / "rules" / "latency.rego"
+    assert line in rule.read_text()
+    rule.write_text(rule.read_text().replace(line, other, 1))
+    with pytest.raises(Invalid, match=words):
+        load_bundle(copy)
+
+
 def test_two_rules_cannot_share_an_id(copy: Path) -> None:
     source = (copy / "rules" / "latency.rego").read_text().replace("package governor.rules.latency", "package governor.rules.latency2")
     (copy / "rules" / "latency2.rego").write_text(source)
