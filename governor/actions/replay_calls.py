@@ -6,11 +6,14 @@ Invariants: what a call may have cost and nobody can know is counted in full.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
+
+from msgspec.structs import replace
 
 from governor.actions.context import Context
 from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
@@ -26,6 +29,9 @@ from governor.shadow.guards import Contract
 from governor.shadow.measured import harmed_after
 from governor.shadow.plan import Arm, ReplayPlan
 
+log = logging.getLogger(__name__)
+USAGE: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+IMPOSSIBLE: Final = "impossible_usage"  # a token is at least a byte, and the answer no longer than was allowed
 WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
 INPUTS_KEPT: Final = 2000  # prompts in memory at a time
 Endpoints = Callable[[Context, str], ModelEndpoint]
@@ -145,8 +151,17 @@ def batches(endpoint: ModelEndpoint, tasks: Iterable[Task], concurrency: int) ->
 
 
 def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Written:
-    """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection) is spent in full as reserved; a plain refusal by the server costs nothing."""
+    """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection, more than the call could cost) is spent in full as reserved; a plain
+    refusal by the server costs nothing.
+    """
     cost = job.pricer.reply(task.route, job.ctx.now(), reply)
+    if cost is not None and cost > task.worst_pico:
+        log.warning(
+            "run %s, position %d, %s: usage above what the call could take; it counts as unknown", job.run_id, task.position, task.arm
+        )
+        cost = None
+        if written.facts is not None:
+            written.facts = replace(written.facts, **dict.fromkeys(USAGE), error=IMPOSSIBLE)
     if cost is None and reply.status == "error" and (reply.http_status not in {0, 200} or reply.error.startswith(NOT_SENT)):
         cost = 0
     written.cost_pico = cost

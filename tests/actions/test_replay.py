@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ from governor.actions.init_home import init_home
 from governor.actions.people import authenticate, create_token
 from governor.actions.plan_shadow import plan_shadow
 from governor.actions.propose import propose
-from governor.actions.replay import replay
+from governor.actions.replay import http_endpoint, replay
 from governor.actions.replay_rows import load
 from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
@@ -35,6 +35,7 @@ from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.simulated_model import Behaviour
 from governor.demo.traffic import make_month
 from governor.errors import Invalid, Refused
+from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.settings import load_settings
 from governor.shadow.verdict import rederive
 from governor.store import ledger
@@ -205,6 +206,36 @@ def test_the_budget_is_a_hard_stop(house: House) -> None:
     assert counted["done"] > 0
     assert not house.files(run), "a run that was stopped leaves no evidence to decide on"
     account(house, run)
+
+
+class Boaster:
+    """Now and then it reports tokens that no call could take."""
+
+    def __init__(self, inner: ModelEndpoint) -> None:
+        self.inner, self.boasted = inner, 0
+
+    def call_many(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        for number, (request, reply) in enumerate(self.inner.call_many(requests, concurrency=concurrency)):
+            boasts = number % 10 == 0
+            self.boasted += boasts
+            yield request, replace(reply, input_tokens=9999999999999999999) if boasts else reply
+
+
+def test_usage_that_cannot_be_true_is_unknown_and_costs_its_reservation(house: House) -> None:
+    run_id = house.start(house.propose("sim-mini"))
+    boaster: list[Boaster] = []
+
+    def endpoints(ctx: Context, name: str) -> Boaster:
+        boaster.append(Boaster(http_endpoint(ctx, name)))
+        return boaster[-1]
+
+    assert replay(house.ctx, run_id, endpoints=endpoints)["status"] == "done"
+    account(house, house.row(run_id))
+    seen = [one for arms in load(house.ctx, run_id).values() for one in arms.values() if one.facts and one.facts.error]
+    assert len(seen) == sum(one.boasted for one in boaster) > 0
+    for one in seen:
+        assert (one.facts.error, one.facts.input_tokens, one.cost_pico) == ("impossible_usage", None, None)
+        assert one.lost_pico > 0
 
 
 def test_a_budget_below_one_call_sends_nothing(house: House) -> None:
