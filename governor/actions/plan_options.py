@@ -5,18 +5,19 @@ Owns: reading whole numbers, shares, amounts and instants. Does not own: which o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from governor.actions.replay_price import PICO
 from governor.errors import Invalid
+from governor.shadow.parameters import translate
 from governor.shadow.plan import plain, unplain
 
 LONGEST_QUOTE: Final = 60
 LARGEST_BUDGET: Final = Decimal(100_000)
 FINEST_SHARE: Final = -18  # places of a share
+KINDS_OF_ROUTE: Final = (("openai", "gpt-4o"), ("openai", "o3"), ("anthropic", "claude-sonnet-4"))
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
@@ -72,11 +73,12 @@ def parameters(value: Any) -> dict[str, Any]:
     """options.params: of a request, by name, as a plan keeps them."""
     try:
         found = plain(value or {})
-        sent = unplain(found)
-        if isinstance(value or {}, Mapping) and isinstance(sent, Mapping) and number(sent.get("temperature", 1)) is not None:
-            return dict(found)
-    except (TypeError, ValueError):
-        pass
+        for wire, model in KINDS_OF_ROUTE:
+            translate(wire, model, unplain(found), 1)  # a value that no route could be sent is found now and not in the run
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
     raise Invalid(f'params is fields of a request, such as {{"temperature": 0}}, not {shown(value)}')
 
 

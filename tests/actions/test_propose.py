@@ -158,6 +158,7 @@ def test_a_decided_change_is_not_replayed(world: Any) -> None:
         (parameters, "temperature"),
         (parameters, {"temperature": "hot"}),
         (parameters, {"top_p": {"decimal": "much"}}),
+        (parameters, {"thinking": {"budget_tokens": "many"}}),
         (partial(budget_pico, name="judge.budget_usd"), "1e999999"),
         (partial(instant, name="since"), "0001-01-01T00:00:00+14:00"),
         (partial(whole, name="concurrency", least=1, most=256), "9" * 5000),
@@ -168,3 +169,9 @@ def test_a_wrong_plan_option_is_named(read: Any, value: Any) -> None:
     with pytest.raises(Invalid, match=name) as told:
         read(value)
     assert len(told.value.message) < 200
+
+
+def test_parameters_that_can_be_sent_are_kept_as_they_are() -> None:
+    assert parameters(None) == parameters({}) == {}
+    assert parameters({"temperature": None, "stop": ["x"]}) == {"temperature": None, "stop": ["x"]}
+    assert parameters({"temperature": 0.5}) == {"temperature": {"decimal": "0.5"}}
