@@ -15,6 +15,9 @@ import pyarrow as pa
 UTC_MICROS: Final = pa.timestamp("us", tz="UTC")
 MONEY: Final = pa.decimal128(24, 12)
 STRINGS: Final = pa.list_(pa.string())
+MOST_TOKENS: Final = (
+    10**12
+)  # that one count of a call may say: a thousand times the largest context, and a million such calls have a 64-bit sum
 
 
 def _field(name: str, kind: Any, doc: str) -> Any:

@@ -2,7 +2,7 @@
 
 Owns: the relations in_calls (with `seq`, the place in the input), in_rejected and in_spans of one ingest. Does not own: storing them (lake_ingest.py).
 Invariants: filled outside the lock; a spilled file has no name any more, so that a process that dies leaves nothing behind; every call in
-in_calls has a key, a payload digest and a believable time.
+in_calls has a key, a payload digest, a believable time and counts that can be summed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from governor.calls import CALL_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
+from governor.calls import CALL_SCHEMA, MOST_TOKENS, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Invalid
 from governor.ports import Batch
 
 EARLIEST: Final = datetime(2022, 1, 1, tzinfo=UTC)
+COUNTS: Final = frozenset(name for name in CALL_SCHEMA.names if name.endswith("_tokens") or name == "total_tokens_reported")
+MOST_COUNTED: Final = 4 * MOST_TOKENS  # a total may be put together from four counts; more would overflow the sum of a month
 SPILL_BYTES: Final = 64 << 20
 SPILL_ROWS: Final = 1024  # of a batch in a spilled file: a reader holds dozens of them
 OPEN_FILES: Final = Path("/proc/self/fd")  # where a file without a name can be opened again
@@ -133,13 +135,20 @@ def _usable(calls: pa.Table, now: datetime) -> tuple[pa.Table, pa.Table]:
     times = calls["start_time"]
     late = now + timedelta(days=1)
     within = pc.and_(pc.greater_equal(times, pa.scalar(EARLIEST, times.type)), pc.less_equal(times, pa.scalar(late, times.type)))
+    for name in COUNTS & set(calls.schema.names):
+        within = pc.and_(within, pc.less_equal(pc.fill_null(calls[name], 0), MOST_COUNTED))
     good = pc.and_(pc.fill_null(within, fill_value=False), pc.and_(pc.is_valid(calls["record_id"]), pc.is_valid(calls["raw_sha256"])))
     if pc.all(good).as_py():
         return calls, empty
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         engine.register("refused", calls.filter(pc.invert(good)))
-        found = engine.execute("""SELECT ingest_uri, ingest_row, CASE WHEN record_id IS NULL THEN 'record_id: missing' WHEN raw_sha256 IS NULL THEN 'raw_sha256: missing'
-            WHEN start_time IS NULL THEN 'start_time: missing' ELSE 'start_time: ' || start_time::VARCHAR || ' is not between 2022 and tomorrow' END AS reason,
-            encode(to_json(refused)::VARCHAR) AS raw FROM refused""").to_arrow_table()
+        found = engine.execute(
+            """SELECT ingest_uri, ingest_row, CASE WHEN record_id IS NULL THEN 'record_id: missing' WHEN raw_sha256 IS NULL THEN 'raw_sha256: missing'
+            WHEN start_time IS NULL THEN 'start_time: missing'
+            WHEN start_time BETWEEN $earliest AND $late THEN 'tokens: a count that no call can have'
+            ELSE 'start_time: ' || start_time::VARCHAR || ' is not between 2022 and tomorrow' END AS reason,
+            encode(to_json(refused)::VARCHAR) AS raw FROM refused""",
+            {"earliest": EARLIEST, "late": late},
+        ).to_arrow_table()
     return calls.filter(good), found.cast(REJECT_SCHEMA)

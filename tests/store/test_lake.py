@@ -125,6 +125,7 @@ def test_bad_records_are_kept_once_with_their_reason(lake: Lake, make_call: Make
         ({"start_time": None}, "start_time: missing"),
         ({"start_time": datetime(1970, 1, 21, tzinfo=UTC)}, "start_time: 1970-01-21"),
         ({"start_time": NOW + timedelta(days=2)}, "start_time: 2026-11-23"),
+        ({"output_tokens": 2**63 - 1}, "tokens: a count that no call can have"),
     ],
 )
 def test_a_call_that_cannot_be_counted_is_quarantined(
