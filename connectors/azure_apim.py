@@ -235,7 +235,7 @@ def _anthropic(row: Row) -> bool:
 def _whole(value: Any) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 

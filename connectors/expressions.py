@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.keys import HIDDEN_NAME
+from governor.calls import MOST_TOKENS
 
 
 def choose(subject: str, table: dict[str, str], other: str) -> str:
@@ -23,35 +24,79 @@ def money(text: str) -> str:
     return f"coalesce(TRY_CAST({text} AS DECIMAL(18, 12))::DECIMAL(24, 12), TRY_CAST({text} AS DECIMAL(24, 12)))"
 
 
+def moment(text: str) -> str:
+    """ISO 8601; a time without a zone is UTC. DuckDB's cast uses a zone that one text names ("... Europe/Berlin") for the naive times after
+    it too, so texts that name one are cast apart; and it does not read a zone after minutes ("T00:30Z").
+    """
+    full = f"regexp_replace({text}, '^([0-9-]+[T ][0-9]+:[0-9]+)(Z|[+-])', '\\1:00\\2')"
+    return (
+        f"CASE WHEN regexp_matches({text}, ' [A-Za-z]') THEN TRY_CAST({text} AS TIMESTAMPTZ)"
+        f" ELSE coalesce(TRY_CAST({text} AS TIMESTAMPTZ), TRY_CAST({full} AS TIMESTAMPTZ)) END"
+    )
+
+
+def believable(at: str) -> str:
+    """An instant that Python has too (the engine knows the year 290309 and years before Christ); any other is unknown."""
+    return f"CASE WHEN {at} BETWEEN TIMESTAMPTZ '1970-01-01 00:00:00+00' AND TIMESTAMPTZ '2200-01-01 00:00:00+00' THEN {at} END"
+
+
+def between(start: str, end: str) -> str:
+    """Milliseconds from one instant to a later one; unknown where one of them is absurd."""
+    return f"CASE WHEN {end} >= {start} THEN TRY(epoch_us({end}) - epoch_us({start})) / 1000.0 END"
+
+
 def seconds(text: str) -> str:
     """Unix seconds or ISO 8601 (a naive time is UTC) as an instant. Whole seconds and their fraction apart: a decimal of more than 18 digits is slow."""
     number = f"TRY_CAST({text} AS DECIMAL(18, 6))"
     microseconds = f"CAST(trunc({number}) AS BIGINT) * 1000000 + CAST(({number} % 1)::DECIMAL(7, 6) * 1000000 AS BIGINT)"
-    return f"CASE WHEN {number} BETWEEN 0 AND 100000000000 THEN make_timestamptz({microseconds}) ELSE TRY_CAST({text} AS TIMESTAMPTZ) END"
-
-
-def instant(text: str, unit: str = "auto") -> str:
-    """ISO 8601 (a naive time is UTC), RFC 1123, or a number in `unit`; `auto` tells s, ms, us and ns apart by size (2001 to 2286)."""
-    number = f"TRY_CAST({text} AS DECIMAL(38, 9))"
-    scale = {"s": "1000000", "ms": "1000", "us": "1", "ns": "0.001"}
-    if unit == "ticks":  # of 100 ns since the year 1
-        counted = f"({number} - 621355968000000000) * 0.1"
-    elif unit in scale:
-        counted = f"{number} * {scale[unit]}"
-    else:
-        counted = (
-            f"{number} * CASE WHEN {number} < 100000000000 THEN 1000000 WHEN {number} < 100000000000000 THEN 1000"
-            f" WHEN {number} < 100000000000000000 THEN 1 ELSE 0.001 END"
-        )
     return (
-        f"CASE WHEN {number} IS NOT NULL THEN CASE WHEN {number} > 0 THEN make_timestamptz(TRY_CAST(trunc({counted}) AS BIGINT)) END"
-        f" ELSE coalesce(TRY_CAST({text} AS TIMESTAMPTZ), TRY_STRPTIME({text}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ) END"
+        f"CASE WHEN TRY_CAST({text} AS DOUBLE) IS NULL THEN {moment(text)}"
+        f" WHEN {number} BETWEEN 0 AND 100000000000 THEN make_timestamptz({microseconds}) END"
     )
 
 
-def whole(text: str) -> str:
+def instant(text: str, unit: str = "auto") -> str:
+    """ISO 8601 (a naive time is UTC), RFC 1123, or a number in `unit`; `auto` tells s, ms, us and ns apart by size (2001 to 2286).
+
+    A number is read into no more than the 18 digits that a register holds: a wider decimal is slow, and its product can overflow.
+    """
+    whole = f"TRY_CAST({text} AS BIGINT)"
+    counted = {
+        "s": _microseconds(text, 7),
+        "ms": _microseconds(text, 4),
+        "us": _microseconds(text, 1),
+        "ns": f"{whole} // 1000",
+        "ticks": f"({whole} - 621355968000000000) // 10",  # of 100 ns since the year 1
+    }
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    said = (
+        counted[unit]
+        if unit in counted
+        else f"CASE WHEN {number} < 100000000000 THEN {counted['s']} WHEN {number} < 100000000000000 THEN {counted['ms']}"
+        f" WHEN {number} < 100000000000000000 THEN {counted['us']} ELSE {counted['ns']} END"
+    )
+    rfc_1123 = f"TRY_STRPTIME({text}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ"
+    return (
+        f"CASE WHEN {number} IS NOT NULL THEN CASE WHEN {number} > 0 THEN make_timestamptz({said}) END"
+        f" ELSE coalesce({moment(text)}, {rfc_1123}) END"
+    )
+
+
+def _microseconds(text: str, digits: int) -> str:
+    """A number in a unit of 10 ** (digits - 1) microseconds. The last digit is below a microsecond: it is cut, so that no call moves to the next month."""
+    number, scale = f"TRY_CAST({text} AS DECIMAL(18, {digits}))", 10 ** (digits - 1)
+    return f"CAST(trunc({number}) AS BIGINT) * {scale} + CAST(trunc(({number} % 1)::DECIMAL({digits + 1}, {digits}) * {scale}) AS BIGINT)"
+
+
+def whole(text: str, most: int = MOST_TOKENS) -> str:
+    """A whole number of no more than `most`, above or below zero: sums of it cannot overflow."""
     number = f"TRY_CAST({text} AS BIGINT)"
-    return f"CASE WHEN {number} = TRY_CAST({text} AS DOUBLE) THEN {number} END"
+    return f"CASE WHEN {number} = TRY_CAST({text} AS DOUBLE) AND {number} BETWEEN -{most} AND {most} THEN {number} END"
+
+
+def milliseconds(text: str, scale: str = "1.0") -> str:
+    """A duration in units of `scale` milliseconds. One below zero, of 30,000 years or that is no number would spoil every sum: it is unknown."""
+    return f"CASE WHEN TRY_CAST({text} AS DOUBLE) * {scale} BETWEEN 0 AND 1e15 THEN TRY_CAST({text} AS DOUBLE) * {scale} END"
 
 
 EMPTY_MAP: Final = "map([]::VARCHAR[], []::VARCHAR[])"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.expressions import between, moment
 from connectors.mapping import shipped
 from connectors.noted import NotedConnector, chat, listed, message, stage
 
@@ -40,7 +41,7 @@ _WRITE: Final = "cache.*(creat|write)|(creat|write).*cache"
 
 
 def _sum(condition: str) -> str:
-    return f"list_sum(list_transform(list_filter(buckets, lambda e: {condition}), lambda e: e.value))::BIGINT"
+    return f"list_sum(list_transform(list_filter(buckets, lambda e: {condition}), lambda e: e.value))"
 
 
 def _content(content: bool) -> str:
@@ -73,16 +74,16 @@ def _note(content: bool) -> str:
         {_content(content)},
         noted AS (SELECT uri, row, position, fault, payload_sha256, line, sound, json_merge_patch('{{}}', json_object(
             'apart', CASE WHEN apart THEN 'true' END,
-            'input', CASE WHEN apart THEN input_all - coalesce(read_all, 0) - coalesce(write_all, 0) END,
-            'output', CASE WHEN apart THEN output_all END,
-            'cache_read', CASE WHEN apart THEN read_all END,
-            'cache_write', CASE WHEN apart THEN write_all END,
+            'input', CASE WHEN apart THEN TRY_CAST(input_all - coalesce(read_all, 0) - coalesce(write_all, 0) AS BIGINT) END,
+            'output', CASE WHEN apart THEN TRY_CAST(output_all AS BIGINT) END,
+            'cache_read', CASE WHEN apart THEN TRY_CAST(read_all AS BIGINT) END,
+            'cache_write', CASE WHEN apart THEN TRY_CAST(write_all AS BIGINT) END,
             -- a total of 0 without parts is how an unpriced model looks
             'cost', coalesce(json_extract_string(costs, '/total'),
                 CASE WHEN coalesce(costs, '{{}}') <> '{{}}' OR coalesce(TRY_CAST(total_cost AS DOUBLE), 1) <> 0 THEN total_cost END),
-            'revision', coalesce(greatest(epoch_us(TRY_CAST(updated AS TIMESTAMPTZ)) // 1000000 - 1577836800, 0),
+            'revision', coalesce(greatest(epoch_us({moment("updated")}) // 1000000 - 1577836800, 0),
                 CASE WHEN ended IS NOT NULL THEN 1 END),
-            'ttft_ms', (epoch_us(TRY_CAST(first_token AS TIMESTAMPTZ)) - epoch_us(TRY_CAST(started AS TIMESTAMPTZ))) / 1000.0,
+            'ttft_ms', {between(moment("started"), moment("first_token"))},
             -- a call that counted nothing must not take the place of a parent that did
             'parent', CASE WHEN kind NOT IN ('GENERATION', 'EMBEDDING') OR level = 'ERROR' OR len(buckets) > 0 THEN parent END,
             'provider', coalesce(provider, ls_provider), 'request_model', request_model,

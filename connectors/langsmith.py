@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.expressions import between, moment
 from connectors.mapping import shipped
 from connectors.noted import NotedConnector, chat, listed, message, stage
 
@@ -98,7 +99,7 @@ def _note(content: bool) -> str:
                 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens, 'total_tokens', total_tokens,
                 'prompt_token_details', TRY_CAST(prompt_details AS JSON), 'completion_token_details', TRY_CAST(completion_details AS JSON),
                 'usage_metadata', TRY_CAST(usage AS JSON))),
-            'ttft_ms', (epoch_us(TRY_CAST(first_token AS TIMESTAMPTZ)) - epoch_us(TRY_CAST(started AS TIMESTAMPTZ))) / 1000.0,
+            'ttft_ms', {between(moment("started"), moment("first_token"))},
             -- a call that counted nothing must not take the place of a parent that did
             'parent', CASE WHEN kind NOT IN ('llm', 'embedding') OR failure IS NOT NULL OR status = 'error'
                 OR NOT uncounted OR usage IS NOT NULL THEN parent END,

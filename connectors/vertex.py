@@ -75,8 +75,8 @@ class Vertex(DerivedConnector):
         "start": f"""CASE WHEN {_LATENCY} BETWEEN 0 AND 86400000
             THEN TRY(strftime({_LOGGED} - to_microseconds(CAST({_LATENCY} * 1000 AS BIGINT)), '%Y-%m-%dT%H:%M:%S.%fZ')) END""",
         # what tools sent back is input as well, and is counted neither in the prompt nor in the candidates
-        "input": f"""TRY_CAST({_used("prompt_token_count", "promptTokenCount")} AS BIGINT)
-            + TRY_CAST({_used("tool_use_prompt_token_count", "toolUsePromptTokenCount")} AS BIGINT)""",
+        "input": f"""TRY(TRY_CAST({_used("prompt_token_count", "promptTokenCount")} AS BIGINT)
+            + TRY_CAST({_used("tool_use_prompt_token_count", "toolUsePromptTokenCount")} AS BIGINT))""",
         "audio_in": _modality("prompt_tokens_details", "promptTokensDetails", "AUDIO"),
         "audio_out": _modality("candidates_tokens_details", "candidatesTokensDetails", "AUDIO"),
         "image_in": _modality("prompt_tokens_details", "promptTokensDetails", "IMAGE"),

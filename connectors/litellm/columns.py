@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.expressions import choose, claim, money, tag, whole
+from connectors.expressions import believable, between, choose, claim, milliseconds, money, tag, whole
 from connectors.keys import STRONG_ID, kept_address
 from connectors.parameters import PARAMETERS, spec
 from connectors.providers import OPERATIONS
@@ -70,6 +70,12 @@ SPEND_PAYLOAD: Final = (
     + "))"
 )
 
+
+def _part(text: str) -> str:
+    """A part of the count; one that is absurd is unknown, and the whole stands."""
+    return f"CASE WHEN {whole(text)} >= 0 THEN {whole(text)} END"
+
+
 # canonical column -> expression; columns that are not named are null
 COLUMNS: Final[dict[str, str]] = {
     "revision": "0",
@@ -90,12 +96,12 @@ COLUMNS: Final[dict[str, str]] = {
     "provider_response_id": "response_id",
     "provider_request_id": "upstream_id",
     "start_time": "start_at",
-    "end_time": "end_at",
+    "end_time": believable("end_at"),
     "time_basis": "'start'",
     "time_precision": "CASE WHEN getvariable('kind') = 'litellm.spend_logs' THEN 'ms' ELSE 'us' END",
-    "duration_ms": "CASE WHEN end_at >= start_at THEN (epoch_us(end_at) - epoch_us(start_at)) / 1000.0 END",
-    "ttft_ms": "CASE WHEN lower(stream_text) = 'true' AND first_at >= start_at THEN (epoch_us(first_at) - epoch_us(start_at)) / 1000.0 END",
-    "gateway_overhead_ms": "TRY_CAST(overhead AS DOUBLE)",
+    "duration_ms": between("start_at", "end_at"),
+    "ttft_ms": f"CASE WHEN lower(stream_text) = 'true' THEN {between('start_at', 'first_at')} END",
+    "gateway_overhead_ms": milliseconds("overhead"),
     "duration_basis": "CASE WHEN end_at >= start_at THEN 'total' ELSE 'missing' END",
     "gateway_kind": "'litellm'",
     "operation": choose("call_type", OPERATIONS, "nullif(call_type, '')"),
@@ -119,15 +125,15 @@ COLUMNS: Final[dict[str, str]] = {
     "input_uncached_tokens": "CASE WHEN coalesce(read_n, write_n) IS NOT NULL THEN input_total - coalesce(read_n, 0) - coalesce(write_n, 0) END",
     "cache_read_tokens": "CASE WHEN has_usage THEN read_n END",
     "cache_write_tokens": "CASE WHEN has_usage THEN write_n END",
-    "cache_write_5m_tokens": whole("u.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens"),
-    "cache_write_1h_tokens": whole("u.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens"),
+    "cache_write_5m_tokens": _part("u.prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens"),
+    "cache_write_1h_tokens": _part("u.prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens"),
     "output_tokens": "output_total",
     "reasoning_tokens": "CASE WHEN has_usage THEN reasoning_n END",
-    "audio_input_tokens": whole("u.prompt_tokens_details.audio_tokens"),
-    "audio_output_tokens": whole("u.completion_tokens_details.audio_tokens"),
-    "image_input_tokens": whole("u.prompt_tokens_details.image_tokens"),
-    "image_output_tokens": whole("u.completion_tokens_details.image_tokens"),
-    "total_tokens_reported": "CASE WHEN has_usage THEN total_n END",
+    "audio_input_tokens": _part("u.prompt_tokens_details.audio_tokens"),
+    "audio_output_tokens": _part("u.completion_tokens_details.audio_tokens"),
+    "image_input_tokens": _part("u.prompt_tokens_details.image_tokens"),
+    "image_output_tokens": _part("u.completion_tokens_details.image_tokens"),
+    "total_tokens_reported": "CASE WHEN has_usage AND total_n >= 0 THEN total_n END",
     "usage_source": "CASE WHEN has_usage THEN 'provider' ELSE 'missing' END",
     "usage_convention": "CASE WHEN cache_apart OR reasoning_apart THEN 'exclusive' WHEN has_usage THEN 'inclusive' ELSE 'unknown' END",
     "usage_raw": """CASE WHEN usage_json IS NOT NULL AND is_ok THEN json(usage_json) ELSE json_object('prompt_tokens', prompt_text,

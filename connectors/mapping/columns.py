@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.expressions import claim, tag
+from connectors.expressions import believable, between, claim, tag
 from connectors.keys import kept_address
 from connectors.mapping.document import Mapping, kind_of
 from connectors.mapping.text import quoted
@@ -56,11 +56,10 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         "trace_id_raw": "coalesce(trace_id_raw_text, trace_id_text)",
         "time_basis": quoted(mapping.time_basis),
         "time_precision": quoted(mapping.time_precision),
-        "end_time": "end_time_n",
-        "duration_ms": """coalesce(CASE WHEN duration_ms_n >= 0 THEN duration_ms_n END,
-            CASE WHEN end_time_n >= start_time_n THEN (epoch_us(end_time_n) - epoch_us(start_time_n)) / 1000.0 END)""",
-        "ttft_ms": "CASE WHEN ttft_ms_n >= 0 THEN ttft_ms_n END",
-        "duration_basis": "coalesce(duration_basis_text, CASE WHEN duration_ms_n >= 0 OR end_time_n >= start_time_n THEN 'total' ELSE 'missing' END)",
+        "end_time": believable("end_time_n"),
+        "duration_ms": f"""coalesce(duration_ms_n, {between("start_time_n", "end_time_n")})""",
+        "ttft_ms": "ttft_ms_n",
+        "duration_basis": "coalesce(duration_basis_text, CASE WHEN duration_ms_n IS NOT NULL OR end_time_n >= start_time_n THEN 'total' ELSE 'missing' END)",
         "gateway_kind": quoted(mapping.gateway) if mapping.gateway else "NULL",
         "api_base": kept_address("api_base_text"),
         "api_method": kept_address("api_method_text"),

@@ -14,18 +14,19 @@ from functools import lru_cache
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import choose, instant, kept, members, money, unique_map, whole
+from connectors.expressions import choose, instant, kept, members, milliseconds, money, unique_map, whole
 from connectors.keys import STRONG_ID
 from connectors.mapping.bodies import content_facts, written
 from connectors.mapping.columns import columns_of, plain
 from connectors.mapping.document import Mapping, Take, kind_of, pointer
 from connectors.mapping.text import Paths, quoted
 from connectors.providers import PROVIDERS
-from governor.calls import CALL_SCHEMA
+from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
 SCALE: Final = {"usd": "1", "usd_cents": "0.01", "micro_usd": "0.000001", "nano_usd": "0.000000001"}
 MILLISECONDS: Final = {"s": "1000.0", "ms": "1.0", "us": "0.001", "ns": "0.000001", "auto": "1.0", "ticks": "0.0001"}
+SHOWN: Final = 40  # characters of a value that a reason names
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens",
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "total_tokens_reported",
@@ -126,9 +127,9 @@ def _typed(name: str, mapping: Mapping) -> str:
             f"TRY_CAST({money(text)} * {SCALE[unit if unit in SCALE else mapping.cost.unit if mapping.cost else 'usd']} AS DECIMAL(24, 12))"
         )
     if kind == "whole":
-        return whole(text)
+        return whole(text, min(MOST_TOKENS, 2 ** (CALL_SCHEMA.field(name).type.bit_width - 1) - 1))
     if kind == "number":
-        return f"TRY_CAST({text} AS DOUBLE) * {MILLISECONDS.get(unit or 'ms', '1.0')}"
+        return milliseconds(text, MILLISECONDS.get(unit or "ms", "1.0"))
     if kind == "bool":
         return f"CASE WHEN lower({text}) IN ('true', '1', '1.0', 'yes') THEN true WHEN lower({text}) IN ('false', '0', '0.0', 'no') THEN false END"
     return f"""CASE WHEN json_valid({text}) AND json_type({text}) = 'ARRAY' THEN from_json({text}, '["VARCHAR"]')
@@ -184,10 +185,18 @@ def _tags(mapping: Mapping, paths: Paths) -> str:
     return f"list_filter({found}, lambda t: t IS NOT NULL)"
 
 
+def _said(name: str) -> str:
+    """The column and what the source says there: what a CSV writes for nothing is found at a glance. Long values are cut."""
+    cut = f"CASE WHEN length({name}_text) > {SHOWN} THEN left({name}_text, {SHOWN}) || '...' ELSE {name}_text END"
+    return f"'{name} ' || to_json({cut})::VARCHAR"
+
+
 def _judged(mapping: Mapping) -> str:
-    """Reasons, in the words that every connector uses."""
+    """Reasons, in the words that every connector uses; a CASE makes them only where one is found."""
     tokens = [name for name in TOKENS if name in mapping.columns]
     odd = " OR ".join(f"({name}_text IS NOT NULL AND {name}_n IS NULL)" for name in tokens) or "false"
+    named_odd = " ".join(f"WHEN {name}_text IS NOT NULL AND {name}_n IS NULL THEN {_said(name)}" for name in tokens)
+    named_below = " ".join(f"WHEN {name}_n < 0 THEN {_said(name)}" for name in tokens)
     below = f"least({', '.join(f'{name}_n' for name in tokens)}) < 0" if len(tokens) > 1 else f"{tokens[0]}_n < 0" if tokens else "false"
     bad_cost = "cost_amount_text IS NOT NULL AND cost_amount_n IS NULL" if "cost_amount" in mapping.columns else "false"
     return f"""judged AS (SELECT *, CASE
@@ -195,13 +204,14 @@ def _judged(mapping: Mapping) -> str:
         WHEN NOT coalesce(valid, false) THEN 'invalid_json: the record is not valid JSON'
         WHEN json_type(line) <> 'OBJECT' THEN 'not_an_object: the record is not a JSON object'
         WHEN source_record_id_text IS NULL THEN 'missing_id: no source_record_id'
-        WHEN start_time_n IS NULL THEN 'bad_time: start_time is missing or is no time'
-        WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= getvariable('latest') THEN 'bad_time: start_time is out of range'
+        WHEN start_time_n IS NULL THEN 'bad_time: ' || CASE WHEN start_time_text IS NULL THEN 'start_time is missing' ELSE {_said("start_time")} || ' is no time' END
+        WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= getvariable('latest')
+            THEN 'bad_time: ' || {_said("start_time")} || ' is before 2022 or in the future'
         WHEN NOT is_call THEN NULL
-        WHEN {odd} THEN 'bad_tokens: a token count is no whole number'
-        WHEN {below} THEN 'negative_tokens: a token count is below zero'
-        WHEN {bad_cost} THEN 'bad_cost: the cost is no number'
-        WHEN cost_amount_n < 0 THEN 'negative_cost: the cost is below zero'
+        WHEN {odd} THEN 'bad_tokens: ' || CASE {named_odd or "WHEN false THEN NULL"} END || ' is no whole number up to {MOST_TOKENS:,}'
+        WHEN {below} THEN 'negative_tokens: ' || CASE {named_below or "WHEN false THEN NULL"} END || ' is below zero'
+        WHEN {bad_cost} THEN 'bad_cost: ' || {_said("cost_amount")} || ' is no number'
+        WHEN cost_amount_n < 0 THEN 'negative_cost: ' || {_said("cost_amount")} || ' is below zero'
         END AS reason FROM typed)"""
 
 

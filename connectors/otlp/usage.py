@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from connectors.otlp.dialects import USAGE_PREFIXES, pick
 from connectors.otlp.wire import Span
+from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
-_MOST_TOKENS: Final = 2**61  # input, cache reads and cache writes may be added up, in 64 bits
 _MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
@@ -30,8 +30,8 @@ def _count(attributes: dict[str, Any], fact: str) -> int | None:
         number = Decimal(str(value)) if not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or number > _MOST_TOKENS or number != number.to_integral_value():
-        raise Unusable(f"bad_tokens: {fact} is no whole number")
+    if number is None or not number.is_finite() or abs(number) > MOST_TOKENS or number != number.to_integral_value():
+        raise Unusable(f"bad_tokens: {fact} is no whole number up to {MOST_TOKENS:,}")
     if number < 0:
         raise Unusable(f"negative_tokens: {fact} is below zero")
     return int(number)

@@ -42,7 +42,7 @@ def test_refused_records_are_shown_with_their_reason(capsys: pytest.CaptureFixtu
     code, out, _ = run(capsys, "sources", "preview", str(torn), "--connector", "mapping:llm_usage_events")
     assert code == 0
     assert "1 would be refused" in out
-    assert "1 x bad_time: start_time is missing or is no time (first: record 4 of" in out
+    assert '1 x bad_time: start_time "not a time" is no time (first: record 4 of' in out
     assert "\x1b" not in out
 
 

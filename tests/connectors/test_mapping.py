@@ -444,7 +444,40 @@ def test_what_is_refused(read: Any, record: dict[str, Any], code: str) -> None:
     assert len(batch.calls) == 0
 
 
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [({"in": "NULL"}, 'bad_tokens: input_tokens "NULL" is no whole number up to 1,000,000,000,000'),
+     ({"out": 10**12 + 1}, 'bad_tokens: output_tokens "1000000000001" is no whole number up to 1,000,000,000,000'),
+     ({"out": -1}, 'negative_tokens: output_tokens "-1" is below zero'), ({"cost": "0,01"}, 'bad_cost: cost_amount "0,01" is no number'),
+     ({"at": None}, "bad_time: start_time is missing"), ({"at": "1\n" * 50}, f'bad_time: start_time "{"1" + chr(92) + "n"}'),
+     ({"at": "1999-01-01"}, 'bad_time: start_time "1999-01-01" is before 2022 or in the future')],
+)  # fmt: skip
+def test_a_reason_names_the_column_and_the_value(read: Any, record: dict[str, Any], said: str) -> None:
+    batch = read(mapped(columns={"cost_amount": "cost"}, cost={"source": "tool_estimate"}), body(record))
+    [reason] = batch.rejected["reason"].to_pylist()
+    assert reason.startswith(said)
+    assert len(reason) < 150
+
+
 # values
+
+
+def test_a_time_that_names_a_zone_leaves_the_times_after_it_alone(read: Any) -> None:
+    times = [
+        "2026-10-01 00:30:00",
+        "2026-10-01 00:30:00 America/New_York",
+        "2026-09-30 20:30:00",
+        "2026-10-01T00:30Z",
+        "2026-10-01T00:30+02:00",
+    ]
+    calls = read(mapped(), body(*({"id": str(n), "at": at} for n, at in enumerate(times)))).calls
+    assert [at.strftime("%d %H:%M") for at in calls["start_time"].to_pylist()] == [
+        "01 00:30",
+        "01 04:30",
+        "30 20:30",
+        "01 00:30",
+        "30 22:30",
+    ]
 
 
 def test_values_are_taken_cut_and_renamed(one: Any) -> None:
