@@ -19,7 +19,7 @@ from sqlmodel import Session
 
 from governor.actions.key_history import LOG_STREAMS, log_key
 from governor.adapters.keys import FileKeys
-from governor.errors import Forbidden, Misconfigured, Unauthenticated, Unavailable
+from governor.errors import Forbidden, IntegrityError, Misconfigured, NotFound, Unauthenticated, Unavailable
 from governor.policy.bundle import Bundle, load_bundle
 from governor.ports import PolicyEngine
 from governor.settings import Settings
@@ -108,7 +108,7 @@ class Context:
             tx = self.writing(session)
             yield tx
         if tx.entry is not None:
-            self._tell_place(tx.entry, self.seal())
+            self._tell_place(tx.entry, self.seal_what_is_done())
         self._dispatch(tx.jobs, actor.kind)
 
     def writing(self, session: Session) -> Transaction:
@@ -120,7 +120,7 @@ class Context:
         if entry.id in placed:
             entry.idx = placed[entry.id]
         elif entry.idx is None:  # somebody else placed it
-            with self.rows.session() as session:
+            with suppress(NotFound), self.rows.session() as session:  # it waits where sealing failed
                 entry.idx = ledger.entry_by_id(session, self.org, entry.id).idx
 
     def _dispatch(self, jobs: list[str], who: str) -> None:
@@ -164,6 +164,21 @@ class Context:
                     tx.enqueue("anchor", {"anchor": anchor.name}, dedupe=f"anchor:{anchor.name}:{turn}", available_at=due)
         self._dispatch(tx.jobs, "system")
         return placed
+
+    def seal_what_is_done(self) -> Mapping[str, int]:
+        """`seal` behind a commit: where it fails for a technical reason the action is done all the same, and the next sealer seals it.
+
+        A log that is not what was signed is no such reason. Whoever must have a sealed receipt calls `seal`.
+        """
+        try:
+            return self.seal()
+        except IntegrityError:
+            raise
+        except Exception as error:
+            cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+            log.warning("what was done is committed but not sealed; the next action or `governor ledger checkpoint` seals it: %s", cause)
+            log.debug("sealing failed", exc_info=True)
+            return {}
 
     def close(self) -> None:
         self.lake.close()

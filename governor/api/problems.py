@@ -108,7 +108,9 @@ def show_problem(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
         return problem(error.status_code, CODES.get(error.status_code, "invalid"), error.detail, headers=error.headers or {})
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "internal", "something went wrong; nothing was changed by this request", hint="the server's log has the cause")
+    return problem(
+        500, "internal", "something went wrong; look whether it was done before you ask again", hint="the server's log has the cause"
+    )
 
 
 def fields_of(error: ValidationException) -> list[dict[str, str]]:

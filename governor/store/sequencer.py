@@ -17,8 +17,10 @@ from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import DateTime, bindparam, delete, func, insert, literal, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col
 
+from governor.errors import Misconfigured
 from governor.store import direct
 from governor.store.database import Database
 from governor.store.nodes import grow, on_postgres
@@ -129,7 +131,11 @@ def as_sequencer(session: Session) -> Iterator[None]:
         return
     session.flush()  # the rows of the action are written under its own role
     name = connection.dialect.identifier_preparer.quote_identifier(role)
-    connection.exec_driver_sql(f"SET LOCAL ROLE {name}", execution_options={"no_parameters": True})
+    try:
+        connection.exec_driver_sql(f"SET LOCAL ROLE {name}", execution_options={"no_parameters": True})
+    except DBAPIError as error:
+        why = str(error.orig).splitlines()[0]
+        raise Misconfigured(f"GOVERNOR_LEDGER_ROLE {role} cannot be taken: {why}", hint="docs/operations.md makes the role") from None
     yield
     connection.exec_driver_sql("RESET ROLE")
 
