@@ -21,9 +21,10 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame, month_whole
 from governor.actions.period_way import period_way
 from governor.actions.remembered import remembered
+from governor.actions.sealed_files import MANIFEST, check_sealed
+from governor.actions.sign_close import version_of
 from governor.chargeback.period import month_bounds, month_of, next_month
-from governor.errors import NotFound, WrongState
-from governor.ledger.canonical import sha256_hex
+from governor.errors import NotFound
 from governor.store.lake_slices import ADDS, DAY, SLICE_OF
 from governor.store.rows.periods import CoverageException, Period, PeriodFile
 
@@ -109,12 +110,12 @@ def show_period(ctx: Context, month: str) -> dict[str, Any]:
 
 
 def period_file(ctx: Context, month: str, name: str) -> PeriodFile:
-    """One file of a closed month. Raises NotFound, WrongState when its bytes are not what was recorded."""
+    """One file of a closed month. Raises NotFound, WrongState when its bytes are not what its close sealed."""
     with ctx.rows.session() as session:
-        query = select(PeriodFile).where(PeriodFile.org_id == ctx.org, PeriodFile.month == month, PeriodFile.name == name)
-        found = session.exec(query).first()
-    if found is None:
-        raise NotFound(f"{month} has no file of that name", hint="files are there once the month is closed")
-    if sha256_hex(found.body) != found.sha256:
-        raise WrongState(f"{found.name} of {month} does not hash to what was recorded")
+        query = select(PeriodFile).where(PeriodFile.org_id == ctx.org, PeriodFile.month == month)
+        both = session.exec(query.where(col(PeriodFile.name).in_({name, MANIFEST}))).all()
+        found = next((file for file in both if file.name == name), None)
+        if found is None:
+            raise NotFound(f"{month} has no file of that name", hint="files are there once the month is closed")
+        check_sealed(session, ctx.org, month, version_of(session, ctx.org, month), both, only=name)
     return found

@@ -21,16 +21,17 @@ from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.govern import GovernedMonth
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.sealed_files import check_sealed, hidden_close
 from governor.actions.sign_close import described, sign, signature, unreconciled, version_of
 from governor.actions.statement_files import Computed, File, Pin, compute, missing_rate, planned_files, print_files
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document, usd
 from governor.errors import CoverageTooLow, NotFound, WrongState
-from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
-from governor.store.rows.base import uuid7
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine
+from governor.store.whole_file import write_whole
 
 ROLES: Final = ("finance", "admin")
 
@@ -49,7 +50,9 @@ def status(ctx: Context, month: str, governed: Callable[[], GovernedMonth] | Non
         exception = exception_in_force(session, ctx.org, month, now)
         version = version_of(session, ctx.org, month)
         first = signature(session, ctx.org, month, version)
-    reasons = [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
+        hidden = hidden_close(session, ctx.org, month, version)
+    reasons = [hidden] if hidden else []
+    reasons += [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
     reasons += [*blocks(computed), *unreconciled(ctx, month)]
     every = computed.lines
     return {
@@ -107,10 +110,10 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
         files = print_files(computed.document)
         waiting = sign(ctx, actor, pin, computed, files)
         if waiting is not None:
-            ctx.seal()
+            ctx.seal_what_is_done()
             return waiting
         finish(ctx, actor, pin, computed, files)
-    ctx.seal()
+    ctx.seal_what_is_done()
     return hand_out(ctx, month, out)
 
 
@@ -137,6 +140,10 @@ def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
         period = locked(tx.session, ctx.org, month) or begun(tx.session, ctx.org, month)
         if period.state == "closed":
             return None
+        version = version_of(tx.session, ctx.org, month)
+        hidden = hidden_close(tx.session, ctx.org, month, version)
+        if hidden:
+            raise WrongState(hidden, hint="`governor ledger verify` names what was changed; restore it from a backup")
         if period.state == "open" or period.snapshot is None or period.catalog_as_of is None:
             period.state, period.snapshot, period.catalog_as_of, period.closed_by = "closing", snapshot, tx.now, actor.email
             tx.session.add(period)
@@ -144,7 +151,7 @@ def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
         known_at = period.catalog_as_of
         if period.snapshot is None or known_at is None:
             raise WrongState(f"{month} has no pin")
-        return Pin(month, period.snapshot, known_at, period.closed_by, version_of(tx.session, ctx.org, month))
+        return Pin(month, period.snapshot, known_at, period.closed_by, version)
 
 
 def release(ctx: Context, actor: Actor, month: str) -> None:
@@ -272,12 +279,14 @@ def files_of(session: Session, org: str, month: str) -> list[PeriodFile]:
 
 
 def closed_files(ctx: Context, month: str) -> tuple[dict[str, Any], list[PeriodFile]]:
-    """What the close of a month answered, and its files. Raises NotFound for a month that is not closed."""
+    """What the close of a month answered, and its files. Raises NotFound for a month that is not closed, WrongState for other files than it sealed."""
     with ctx.rows.session() as session:
         period = session.get(Period, (ctx.org, month))
         if period is None or period.state != "closed":
             raise NotFound(f"{month} is not closed", hint=f"`governor period close {month}`")
-        return stored(period), files_of(session, ctx.org, month)
+        files = files_of(session, ctx.org, month)
+        check_sealed(session, ctx.org, month, version_of(session, ctx.org, month), files)
+        return stored(period), files
 
 
 def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any]:
@@ -286,15 +295,6 @@ def hand_out(ctx: Context, month: str, out: Path | None = None) -> dict[str, Any
     folder = out if out is not None else ctx.settings.home / "periods" / ctx.org / month
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        if sha256_hex(file.body) != file.sha256:
-            raise WrongState(f"{file.name} of {month} does not hash to what was recorded")
-        write(folder / file.name, file.body)
-        write(folder / f"{file.name}.sha256", f"{file.sha256}  {file.name}\n".encode())
+        write_whole(folder / file.name, file.body)
+        write_whole(folder / f"{file.name}.sha256", f"{file.sha256}  {file.name}\n".encode())
     return result | {"out": str(folder)}
-
-
-def write(path: Path, body: bytes) -> None:
-    """Whole or not at all, also when two hand out the same file at once."""
-    part = path.with_name(f".{path.name}.{uuid7()}")
-    part.write_bytes(body)
-    part.replace(path)

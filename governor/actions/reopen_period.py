@@ -14,9 +14,10 @@ from sqlmodel import Session, col, select
 from governor.actions.close_period import files_of, locked
 from governor.actions.context import Actor, Context
 from governor.actions.correct import closed_months, statement_lines
+from governor.actions.sealed_files import MANIFEST, check_sealed
 from governor.actions.sign_close import ROLES, described, step, steps, version_of
 from governor.errors import Invalid, NotFound, SeparationOfDuties, WrongState
-from governor.ledger.canonical import canonical_json, sha256_hex, timestamp
+from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
 from governor.store.rows.periods import Period, PeriodLine, PeriodStep, PeriodVersion, PeriodVersionFile
@@ -51,7 +52,7 @@ def reopen(ctx: Context, actor: Actor, month: str, reason: str = "") -> dict[str
         manifest = keep(tx.session, ctx, period, version, why, asked.person_email, actor.email, tx.now)
         payload = {"version": version, "reason": why, "asked_by": asked.person_id, "manifest_sha256": manifest}
         tx.append(entry(actor, month, "period:reopen", payload, asked.id, tx.now))
-    ctx.seal()
+    ctx.seal_what_is_done()
     return {
         "period": month,
         "state": "open",
@@ -153,12 +154,12 @@ def version_file(ctx: Context, month: str, version: int, name: str) -> PeriodVer
                 PeriodVersion.org_id == ctx.org,
                 PeriodVersion.month == month,
                 PeriodVersion.version == version,
-                PeriodVersionFile.name == name,
+                col(PeriodVersionFile.name).in_({name, MANIFEST}),
             )
         )
-        found = session.exec(query).first()
-    if found is None:
-        raise NotFound(f"{month} version {version} has no file of that name")
-    if sha256_hex(found.body) != found.sha256:
-        raise WrongState(f"{found.name} of {month} version {version} does not hash to what was recorded")
+        both = session.exec(query).all()
+        found = next((file for file in both if file.name == name), None)
+        if found is None:
+            raise NotFound(f"{month} version {version} has no file of that name")
+        check_sealed(session, ctx.org, month, version, both, only=name)
     return found
