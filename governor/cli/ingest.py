@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
+from governor.store.whole_file import write_whole
 
 calls_app = typer.Typer(help="The canonical calls: one row per attempt as one source saw it.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Records that could not be read: why, another try, or none.", no_args_is_help=True)
@@ -154,7 +155,7 @@ def raw(
     told = {"record_id": found.record_id, "sha256": found.sha256, "uri": found.uri, "row": found.row, "bytes": len(found.body)}
     text = found.body.decode("utf-8", "replace")
     if out is not None:
-        out.write_bytes(found.body)
+        write_whole(out, found.body)
         session.print(told | {"file": str(out)}, f"{len(found.body):,} bytes in {out} (sha256 {found.sha256})")
         return
     session.print(told | {"record": text}, text)

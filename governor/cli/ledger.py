@@ -10,6 +10,7 @@ import typer
 
 from governor.cli import anchors
 from governor.cli.session import session_of
+from governor.store.whole_file import write_whole
 
 app = typer.Typer(help="The ledger: checkpoints, proofs, full verification.", no_args_is_help=True)
 
@@ -42,8 +43,8 @@ def proof(
     leaf, text = prove_entry(session.context(), entry)
     if output is not None:
         leaf_file, proof_file = output.with_suffix(".json"), output.with_suffix(".tlog-proof")
-        leaf_file.write_bytes(leaf)
-        proof_file.write_text(text, encoding="utf-8")
+        write_whole(leaf_file, leaf)
+        write_whole(proof_file, text.encode())
         session.print({"leaf": str(leaf_file), "proof": str(proof_file)}, f"{leaf_file}\n{proof_file}")
         return
     session.print({"leaf": leaf.decode(), "proof": text}, f"{leaf.decode()}\n\n{text.rstrip()}")

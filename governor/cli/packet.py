@@ -36,6 +36,7 @@ def export(
     from governor.actions.export_period import export_period
     from governor.cli.session import session_of
     from governor.ledger.canonical import sha256_hex
+    from governor.store.whole_file import write_whole
 
     if bool(change) == bool(period):
         raise Invalid("say which packet: a change or a period", hint="governor packet export RC-1 -o FILE, or --period 2026-Q4 -o FILE")
@@ -43,7 +44,7 @@ def export(
     make = export_period if period else export_packet
     body = make(session.context(), session.actor(), period or change, recipient=recipient)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(body)
+    write_whole(output, body)
     digest = sha256_hex(body)
     session.print(
         {"path": str(output), "sha256": digest, "size": len(body), **({"period": period} if period else {"change": change})},
@@ -84,9 +85,11 @@ def verifier(
     """Write verify.py or, with --html, verify.html: one file that checks packets offline, for people who do not want to trust our program."""
     from importlib.resources import files
 
+    from governor.store.whole_file import write_whole
+
     source, name = ("verify.html", "verify.html") if html else ("standalone_verifier.py", "verify.py")
     body, path = (files("governor.packets") / source).read_bytes(), output or Path(name)
-    path.write_bytes(body)
+    write_whole(path, body)
     found = {"path": str(path), "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
     then = f"open {path} in a browser" if html else f"python3 {path} FILE --trust FILE"
     if getattr(ctx.find_root().obj, "json", False):

@@ -15,6 +15,7 @@ from governor.policy.catalog_data import catalog_data
 from governor.policy.check import Problem
 from governor.policy.runner import SuiteReport
 from governor.policy.sandbox import check_confined, run_tests_confined
+from governor.store.whole_file import write_whole
 
 app = typer.Typer(
     help="The rules: test, check, bundle for an OPA server, and what another bundle would have decided.", no_args_is_help=True
@@ -121,7 +122,7 @@ def bundle(
 
         data = catalog_data(catalog_as_of(session.context()))
     body = archive(rules, data)
-    output.write_bytes(body)
+    write_whole(output, body)
     result = {"path": str(output), "bytes": len(body), "revision": rules.revision, "catalog": catalog}
     session.print(result, f"wrote {output} ({len(body):,} bytes), revision {rules.revision[:16]}")
 

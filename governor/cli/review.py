@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from governor.cli.session import session_of
+from governor.store.whole_file import write_whole
 
 app = typer.Typer(help="Answers that differ, compared by people who do not know whose they are.", no_args_is_help=True)
 
@@ -39,7 +40,7 @@ def export(
     body = export_sheet(
         session.context(), session.actor(), change_id, form=out.suffix.lower().lstrip("."), reviewer=reviewer, everything=everything
     )
-    out.write_bytes(body)
+    write_whole(out, body)
     session.print({"change": change_id, "file": str(out), "bytes": len(body)}, f"{out}: write a, b, tie or unsure into the column pick")
 
 

@@ -34,13 +34,14 @@ def export(
     from governor.adapters.root_key import open_root
     from governor.cli.session import session_of
     from governor.ledger.canonical import sha256_hex
+    from governor.store.whole_file import write_whole
 
     session = session_of(ctx)
     held = open_root(root, passphrase) if root is not None else None
     text = export_trust(session.context(), root=held.vkey if held else "")
     text = held.sign(text) if held else text
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_whole(output, text.encode())
     digest = sha256_hex(text.encode())
     more = {"root": held.vkey, "root_sha256": held.key_id} if held else {}
     told = f"\nsigned by root {held.name}, sha256 {held.key_id}" if held else ""
@@ -78,10 +79,11 @@ def root_sign(
     from governor.adapters.root_key import open_root
     from governor.cli.session import session_of
     from governor.ledger.canonical import sha256_hex
+    from governor.store.whole_file import write_whole
 
     held, session = open_root(folder, passphrase), session_of(ctx)
     signed = held.sign(trust_file.read_text(encoding="utf-8"))
-    output.write_text(signed, encoding="utf-8")
+    write_whole(output, signed.encode())
     digest = sha256_hex(signed.encode())
     session.print(
         {"path": str(output), "sha256": digest, "root_sha256": held.key_id}, f"{output}  sha256 {digest}\nsigned by root {held.name}"
