@@ -19,7 +19,7 @@ from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay_inputs import reply_addresses
 from governor.attribution import attribute, rule_fields, rules_of
-from governor.errors import Invalid
+from governor.errors import Invalid, NotFound
 from governor.ledger.canonical import digest
 from governor.ledger.entry import EntryDraft
 from governor.store.lake_facts import key_expression
@@ -29,6 +29,7 @@ from governor.store.rows.golden import GoldenVersion
 
 REFERENCES: Final = ("input_sha256", "output_sha256", "raw_ref")  # what of a call is an address of the content store
 HELD: Final = " OR ".join(f"{name} IS NOT NULL" for name in REFERENCES)
+LONGEST_DAYS: Final = 36_500  # a longer retention has no end that a calendar could name
 # a payload that was not stored, because its call was there with another one, may have brought bodies too
 SEEN: Final = "(SELECT *, 1 AS stored FROM {calls} UNION ALL BY NAME SELECT *, 0 AS stored FROM lake.conflicts) AS calls"
 
@@ -44,14 +45,15 @@ def erase(
 ) -> dict[str, int]:
     """Erase the bodies of calls named by id, end user or time (all given conditions must hold). Returns {"calls", "objects", "erased"}.
 
-    Needs a person with role admin or security. Raises Invalid when nothing narrows the request or no reason is given.
+    Needs a person with role admin or security. Raises Invalid when nothing narrows the request or no reason is given, NotFound when a call is
+    unknown or none matches: then nothing is recorded. Calls whose bodies are gone already match.
     """
     actor.require("admin", "security")
     if not (record_ids or end_user or before):
         raise Invalid("say what to erase: record ids, an end user, or everything before a time")
     if not reason.strip():
         raise Invalid("erasing needs a reason")
-    conditions, values = [f"({HELD})"], dict[str, Any]()
+    conditions, values = list[str](), dict[str, Any]()
     if record_ids:
         conditions.append("record_id IN (SELECT unnest($ids))")
         values["ids"] = list(record_ids)
@@ -61,6 +63,8 @@ def erase(
     if before:
         conditions.append("start_time < $before")
         values["before"] = before
+    _check_known(ctx, record_ids, conditions, values)
+    conditions.append(f"({HELD})")
     found = ctx.lake.query(f"SELECT {', '.join(REFERENCES)}, stored FROM {SEEN} WHERE {' AND '.join(conditions)}", values).to_pylist()  # noqa: S608 - values are bound
     calls = sum(row.pop("stored") for row in found)
     bodies = {address for row in found for address in row.values() if address}
@@ -69,6 +73,21 @@ def erase(
     personal = {"end_user": end_user} if end_user else {}
     erased = _erase(ctx, actor, addresses, {"selection": selection, "calls": calls, "reason": reason}, personal)
     return {"calls": calls, "objects": len(addresses), "erased": erased}
+
+
+def _check_known(ctx: Context, record_ids: Sequence[str], conditions: Sequence[str], values: dict[str, Any]) -> None:
+    """Whoever mistypes must not believe that something was erased."""
+    if record_ids:
+        wanted = {"ids": list(record_ids)}
+        known = ctx.lake.query(f"SELECT DISTINCT record_id FROM {SEEN} WHERE record_id IN (SELECT unnest($ids))", wanted)  # noqa: S608 - bound
+        unknown = sorted(set(record_ids) - set(known["record_id"].to_pylist()))
+        if unknown:
+            raise NotFound(
+                f"no call {', '.join(unknown[:5])}; nothing was erased", hint="give the record id that `governor calls export` shows"
+            )
+    matching = ctx.lake.query(f"SELECT count(*) AS calls FROM {SEEN} WHERE {' AND '.join(conditions)}", values)  # noqa: S608 - values are bound
+    if matching["calls"][0].as_py() == 0:
+        raise NotFound("no call matches; nothing was erased", hint="an end user is named as the source names them, times are in UTC")
 
 
 def erase_expired(ctx: Context) -> int:
@@ -86,7 +105,7 @@ def erase_expired(ctx: Context) -> int:
     expired = []
     for row in groups.to_pylist():
         workflow = attribute(rules, [{name: row[f"key_{number}"] for number, name in enumerate(fields)}])[0].workflow_id
-        expired.append(row["day"] + timedelta(days=1 + catalog.retention_days(workflow)) <= ctx.now())
+        expired.append(row["day"] + timedelta(days=1 + min(catalog.retention_days(workflow), LONGEST_DAYS)) <= ctx.now())
     if not any(expired):
         return 0
     same = ["date_trunc('day', ingested_at) = e.day"]

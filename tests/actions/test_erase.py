@@ -16,7 +16,7 @@ from governor.actions.context import OPERATOR, Context
 from governor.actions.erase import erase, erase_expired, sweep_content
 from governor.actions.golden_sets import import_golden, show_golden
 from governor.actions.ingest import ingest
-from governor.errors import Forbidden, Invalid, Unauthenticated
+from governor.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 RECORD = json.loads((Path(__file__).parents[1] / "connectors/fixtures/litellm_generic_api.jsonl").read_text().splitlines()[0])
 
@@ -70,7 +70,20 @@ def test_erasing_by_id_and_time(ctx: Context, world: Any) -> None:
     record_id = ctx.lake.calls(columns=["record_id"], equal={"call_group_id": "call-4"}).to_pylist()[0]["record_id"]
     assert erase(ctx, world.person("sol"), record_ids=[record_id], reason="wrong capture")["calls"] == 1
     assert not held(ctx)["4"]
-    assert erase(ctx, world.person("sol"), before=datetime(2020, 1, 1, tzinfo=UTC), reason="old")["calls"] == 0
+
+
+def test_what_matches_nothing_is_refused_and_not_recorded(ctx: Context, world: Any) -> None:
+    record_id = ctx.lake.calls(columns=["record_id"]).to_pylist()[0]["record_id"]
+    for wrong in (
+        {"record_ids": [record_id, "nope"]},
+        {"end_user": "user-typo"},
+        {"before": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"record_ids": [record_id], "end_user": "user-typo"},
+    ):
+        with pytest.raises(NotFound, match=r"no call .*nothing was erased"):
+            erase(ctx, world.person("sol"), reason="x", **wrong)
+    assert world.entries("content:erase") == []
+    assert all(held(ctx).values())
 
 
 def test_only_named_roles_erase_and_never_everything_by_accident(ctx: Context, world: Any) -> None:
