@@ -10,15 +10,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import text
+from sqlmodel import Session
+
 from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.context import Context, open_context
 from governor.actions.spool import waiting_since
-from governor.errors import GovernorError, Unavailable
+from governor.errors import GovernorError, Misconfigured, Unavailable
 from governor.settings import Settings
+from governor.store.sequencer import as_sequencer
 
 DISTRIBUTION = "workflow-model-governor"
 LATE_SECONDS = 60.0
 TOP_LEVEL = ("governor", "connectors", "workers", "reports", "policies")
+
+
+LOG_RIGHTS = (
+    *((table, right) for table in ("ledgerentry", "ledgernode", "ledgercheckpoint") for right in ("SELECT", "INSERT")),
+    *(("ledgerwaiting", right) for right in ("SELECT", "DELETE")),
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,9 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
     free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.anchor).free
     yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
+    if settings.embedded and not (settings.home / "governor.db").exists():  # to open it would make it
+        yield Check("home", ok=False, detail=f"no Governor home at {settings.home}. run `governor init` (or give --home DIR)")
+        return
     try:
         context = open_context(settings)
     except GovernorError as error:
@@ -59,6 +72,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     try:
         yield _guard("database", lambda: _database(context))
         yield _guard("isolation", lambda: _isolation(context))
+        yield _guard("ledger role", lambda: _ledger_role(context))
         yield _guard("lake", lambda: f"snapshot {context.lake.snapshot_id()}")
         yield _guard("spool", lambda: _spool(context), needed=False)
         yield _guard("policy", lambda: f"bundle {context.bundle.revision[:12]}, {context.engine().info.name}")
@@ -132,6 +146,23 @@ def _spool(context: Context) -> str:
     if time.time() - since > LATE_SECONDS:
         raise Unavailable(said, hint="they are safe; is `governor serve` running? its log says why they are not stored")
     return said
+
+
+def _ledger_role(context: Context) -> str:
+    """Raises what sealing would meet: a role that cannot be taken, or one that may not write the log."""
+    role = context.settings.ledger_role
+    if context.settings.embedded:
+        return "embedded SQLite has no roles"
+    with context.rows.session() as session, as_sequencer(session):
+        lacking = [f"{right} on {table}" for table, right in LOG_RIGHTS if not _may(session, table, right)]
+    if lacking:
+        who = f"GOVERNOR_LEDGER_ROLE {role}" if role else "without GOVERNOR_LEDGER_ROLE the role of GOVERNOR_DATABASE_URL"
+        raise Misconfigured(f"{who} lacks {', '.join(lacking)}", hint="docs/operations.md has the commands")
+    return f"{role or 'the role of GOVERNOR_DATABASE_URL'} may write the log"
+
+
+def _may(session: Session, table: str, right: str) -> bool:
+    return bool(session.connection().execute(text("SELECT has_table_privilege(:table, :right)"), {"table": table, "right": right}).scalar())
 
 
 def _isolation(context: Context) -> str:

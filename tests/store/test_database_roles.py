@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from governor.actions.context import OPERATOR, Context, open_context
+from governor.actions.doctor import examine
 from governor.actions.verify_ledger import verify_with_anchors
 from governor.ledger.entry import EntryDraft
 from governor.settings import load_settings
@@ -112,3 +113,26 @@ def test_the_sequencer_cannot_change_what_it_wrote_nor_touch_other_rows(ctx: Con
     ):
         with pytest.raises(DBAPIError, match="permission denied"):
             astray(statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("governor_nobody", "GOVERNOR_LEDGER_ROLE governor_nobody cannot be taken"), ("", "permission denied")]
+)
+def test_what_is_committed_is_done_where_the_ledger_role_is_wrong(
+    ctx: Context, caplog: pytest.LogCaptureFixture, role: str, told: str
+) -> None:
+    """The action answers; its entry waits for whoever may seal it. The doctor names the setting."""
+    wrong = open_context(ctx.settings.model_copy(update={"ledger_role": role}))
+    try:
+        with wrong.transaction(OPERATOR) as tx:
+            made = tx.append(draft(wrong, "one"))
+        assert made.idx is None
+        assert "committed but not sealed" in caplog.text
+        assert told in caplog.text
+        check = next(one for one in examine(wrong.settings) if one.name == "ledger role")
+        assert (check.ok, "GOVERNOR_LEDGER_ROLE" in check.detail) == (False, True)
+    finally:
+        wrong.close()
+    ctx.seal()
+    assert verify_with_anchors(ctx).findings.size == 1
+    assert next(one for one in examine(ctx.settings) if one.name == "ledger role").ok
