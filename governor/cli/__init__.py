@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
         if "database or disk is full" in str(error):  # SQLite's words; its error is none of the system's
-            fail("file", "the disk of the home is full; nothing was changed", "free some space and run the command again")
+            fail("file", "the disk of the home is full", "free some space and run the command again")
         fail(
             "internal",
             f"{type(error).__name__}: {error}",

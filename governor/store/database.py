@@ -23,6 +23,7 @@ from sqlmodel import Session, SQLModel
 
 from governor.errors import Misconfigured, Refused, Unavailable
 from governor.store import rows
+from governor.store.no_way_in import cause_of, read_only_address
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
@@ -41,6 +42,7 @@ class Database:
         self.ledger_role = ledger_role
         self.url = engine_url(url)
         self.embedded = self.url.startswith("sqlite")
+        self.read_only = self.embedded and _read_only_url(self.url) is not None
         self.engine = _sqlite(self.url) if self.embedded else _postgres(self.url)
 
     @contextmanager
@@ -48,9 +50,14 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
         options = {"governor_write": write, "governor_org": self.org, "governor_ledger_role": self.ledger_role}
         with self._begin(**options) as connection, Session(connection, expire_on_commit=False) as session:
-            yield session
-            session.flush()
-            connection.commit()
+            try:
+                yield session
+                session.flush()
+                connection.commit()
+            except OperationalError as error:  # a disk that fills up is no defect of ours
+                if not write or not cause_of(str(error.orig), embedded=self.embedded)[0]:
+                    raise
+                raise self._unavailable(error, "cannot be used") from None
 
     def migrate(self) -> None:
         """Bring the schema to the newest version. Safe to run again and beside rivals."""
@@ -84,6 +91,10 @@ class Database:
 
     def _begin(self, **options: Any) -> Connection:
         """A connection that began. One that was lost while it rested is noticed by that, and replaced: nothing has happened on it yet."""
+        if self.read_only and options.get("governor_write"):
+            raise Unavailable(
+                "the home may only be read; nothing was changed", hint="copy it to where it may be written and give the copy with --home"
+            )
         try:
             return _begun(self._connect(), options)
         except DBAPIError as error:
@@ -96,12 +107,16 @@ class Database:
         try:
             return self.engine.connect()
         except OperationalError as error:
-            log.debug("cannot connect", exc_info=error)
-            raise Unavailable(
-                f"the rows database {self.engine.url.render_as_string(hide_password=True)} does not answer",
-                hint="check GOVERNOR_DATABASE_URL and that the server is up; GOVERNOR_LOG_LEVEL=debug shows the cause",
-                abroad="the rows database does not answer",  # anybody may ask for /healthz
-            ) from None
+            raise self._unavailable(error, "does not answer") from None
+
+    def _unavailable(self, error: OperationalError, what: str) -> Unavailable:
+        log.debug("the rows database %s", what, exc_info=error)
+        why, hint = cause_of(str(error.orig), embedded=self.embedded)
+        return Unavailable(
+            f"the rows database {make_url(self.url).render_as_string(hide_password=True)} {what}{f': {why}' if why else ''}",
+            hint=hint,
+            abroad=f"the rows database {what}",  # anybody may ask for /healthz
+        )
 
     def revision(self) -> str | None:
         """The schema version the database is at; None when it was never migrated."""
@@ -207,16 +222,22 @@ def _first_words(write: bool, org: str | None) -> str:
     return begin if org is None else f"{begin}; SET LOCAL app.org = {psycopg.sql.Literal(org).as_string()}"
 
 
-def _sqlite(url: str) -> Engine:
+def _read_only_url(url: str) -> str | None:
     path = make_url(url).database
-    if path and path != ":memory:":
+    return read_only_address(Path(path)) if path and path != ":memory:" else None
+
+
+def _sqlite(url: str) -> Engine:
+    path, read_only = make_url(url).database, _read_only_url(url)
+    if path and path != ":memory:" and read_only is None:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(read_only or url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves; the driver begins too late
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        lasting = () if read_only else ("journal_mode=WAL", "synchronous=FULL")
+        for pragma in (*lasting, "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

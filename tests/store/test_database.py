@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from sqlmodel import Session, SQLModel, select
 
 from governor.errors import Refused, Unavailable
 from governor.store.database import Database, guarded_tables, libpq, newest_revision
+from governor.store.no_way_in import cause_of
 from governor.store.rows.jobs import Job
 from governor.store.rows.people import Organization, Person
 
@@ -286,3 +289,72 @@ def test_a_broken_transaction_leaves_nothing_on_postgres(postgres: str) -> None:
     with database.session() as session:
         assert session.exec(select(Person)).all() == []
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ((":app@", ":wrong@"), "it refuses this user and password|pg_hba"),
+        (("@/governor_", "@/nope_"), "it has no such database"),
+        (("//governor_", "//nobody_"), "it has no such user|it refuses this user|pg_hba"),
+    ],
+)
+def test_why_postgres_is_no_way_in_is_named(postgres: str, change: tuple[str, str], told: str) -> None:
+    database = Database(postgres.replace(*change), "acme")
+    if change[0] == ":app@":
+        with contextlib.suppress(Unavailable), database.session():
+            pytest.skip("this server asks for no password")
+    with pytest.raises(Unavailable, match=told) as caught, database.session():
+        pass
+    assert not any(word in f"{caught.value.message} {caught.value.hint}" for word in ("app@", "wrong@"))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "embedded", "told"),
+    [
+        ('connection failed: FATAL:  password authentication failed for user "app"', False, "it refuses this user and password"),
+        ("connection failed: Connection refused", False, "nothing listens there"),
+        ("database or disk is full", True, "its disk is full"),
+        ("attempt to write a readonly database", True, "it may not be written"),
+        ("unable to open database file", True, "its file cannot be opened"),
+        ("something else", True, ""),
+    ],
+)
+def test_words_of_the_driver_become_a_cause(words: str, embedded: bool, told: str) -> None:
+    assert cause_of(words, embedded=embedded)[0] == told
+
+
+def test_a_disk_that_fills_up_is_named_and_not_taken_for_a_defect(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/rows.db", "acme")
+
+    def fill() -> None:
+        with database.session(write=True) as session:
+            pages = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
+            session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
+            session.connection().exec_driver_sql("CREATE TABLE big AS SELECT randomblob(1000000) AS body")
+
+    with pytest.raises(Unavailable, match="cannot be used: its disk is full"):
+        fill()
+    database.close()
+
+
+def test_a_database_that_may_only_be_read_is_read_with_what_its_log_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Database(f"sqlite:///{tmp_path}/rows.db", "acme")
+    with first.session(write=True) as session:
+        session.connection().exec_driver_sql("CREATE TABLE seen (one INTEGER)")
+        session.connection().exec_driver_sql("INSERT INTO seen VALUES (7)")
+    monkeypatch.setattr("governor.store.no_way_in.os.access", lambda _path, mode: mode != os.W_OK)
+
+    def read() -> None:
+        second = Database(f"sqlite:///{tmp_path}/rows.db", "acme")
+        with second.session() as session:
+            assert session.connection().exec_driver_sql("SELECT one FROM seen").scalar_one() == 7
+        with pytest.raises(Unavailable, match="may only be read"), second.session(write=True):
+            pass
+        second.close()
+
+    read()  # the log lies beside it
+    first.close()
+    assert not (tmp_path / "rows.db-wal").exists()
+    read()
