@@ -25,6 +25,7 @@ from governor.store.rows.people import Person, Token
 
 PREFIX: Final = "gov_"
 SCOPE: Final = re.compile(r"api|read|ingest:(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,99})")
+MOST_DAYS: Final = 36_500  # a hundred years; without a number it lives until it is revoked
 TOUCH: Final = timedelta(hours=1)  # last use is noted at most this often, so that reading stays reading
 
 
@@ -71,8 +72,8 @@ def create_token(
     wrong = [scope for scope in scopes if not SCOPE.fullmatch(scope)]
     if wrong or not scopes:
         raise Invalid(f"unknown scope {wrong[0]!r}" if wrong else "a token needs a scope", hint="scopes are api, read, ingest:SOURCE")
-    if days is not None and days < 1:
-        raise Invalid("a token lives at least one day")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        raise Invalid(f"days: a token lives between 1 and {MOST_DAYS:,} days")
     with ctx.transaction(actor) as tx:
         row = find_person(tx.session, ctx.org, email)
         may_make_tokens(actor, row)
@@ -155,7 +156,7 @@ def authenticate(ctx: Context, token: str) -> Actor:
         raise Unauthenticated("unknown or revoked token")
     if held.revoked_at is not None or (held.expires_at is not None and held.expires_at <= now):
         raise Unauthenticated("unknown or revoked token")
-    if held.last_used_at is None or now - held.last_used_at > TOUCH:
+    if not ctx.rows.read_only and (held.last_used_at is None or now - held.last_used_at > TOUCH):
         with ctx.rows.session(write=True) as session:
             used = session.get(Token, held.id)
             if used is not None:

@@ -18,7 +18,7 @@ from governor.actions.govern import Group, govern
 from governor.actions.usage import usd
 from governor.changes import State, move
 from governor.chargeback.statement import percent
-from governor.errors import WrongState
+from governor.errors import Invalid, WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
@@ -27,6 +27,7 @@ from governor.store.rows.base import uuid7
 
 VERIFIERS: Final = ("requester", "owner", "security", "finance", "auditor", "admin")
 SHARE: Final = (95, 100)  # calls on the approved route out of those that should be; compared as integers
+MOST_HOURS: Final = 8_784
 LEAST_CALLS: Final = 20  # fewer calls say nothing about a share of 95 %
 SNAPSHOT: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)(-v\d+(:\d+)?)?")  # as policies/lib/names.rego
 
@@ -37,6 +38,8 @@ def verify_change(ctx: Context, actor: Actor, change_id: str, *, grace_hours: in
     grace_hours: leave out the first hours after the cutover, while the gateway rolls out. Raises WrongState before the cutover.
     """
     actor.require(*VERIFIERS)
+    if grace_hours > MOST_HOURS:
+        raise Invalid(f"grace_hours: at most {MOST_HOURS:,}, which is a year")
     with ctx.rows.session() as session:
         change = find_change(session, ctx.org, change_id)
     if change.cutover_at is None:

@@ -194,3 +194,47 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, run: Callable[...,
     done = run("change", "list")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error[file]: the disk of the home is full")
+
+
+def test_a_packet_that_cannot_be_written_leaves_the_one_that_was_there(
+    run: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "verify.py"
+    file.write_bytes(b"good")
+
+    def full(self: Path, body: bytes) -> int:
+        with self.open("wb") as out:
+            out.write(body[:2])
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    done = run("packet", "verifier", "-o", str(file))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error[file]: {file}: No space left on device")
+    assert (file.read_bytes(), [one.name for one in tmp_path.iterdir()]) == (b"good", ["verify.py"])
+
+
+def test_the_doctor_makes_no_home(tmp_path: Path) -> None:
+    nope = tmp_path / "nope"
+    done = governor("--home", str(nope), "doctor")
+    assert (done.returncode, nope.exists()) == (1, False)
+    assert "no Governor home at" in done.stdout
+
+
+def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Done], admin: tuple[Path, str]) -> None:
+    for days in ("999999999", "4000000", "0"):
+        done = run("token", "create", "admin@example.com", "--days", days, GOVERNOR_TOKEN=admin[1])
+        assert done.returncode == 1
+        assert done.stderr.startswith("error[invalid]: days: a token lives between 1 and 36,500 days")
+
+
+def test_a_home_that_may_only_be_read_is_verified_and_not_written(
+    run: Callable[..., Done], admin: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("governor.store.no_way_in.os.access", lambda _path, mode: mode != os.W_OK)
+    assert run("ledger", "verify").returncode == 0
+    assert run("change", "list").returncode == 0
+    assert run("token", "list", GOVERNOR_TOKEN=admin[1]).returncode == 0
+    done = run("token", "create", "admin@example.com", GOVERNOR_TOKEN=admin[1])
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[unavailable]: the home may only be read; nothing was changed. hint: copy it")
