@@ -26,6 +26,7 @@ SECOND: Final = "log-mldsa"
 ROLES: Final = ("log", SECOND, "issuer", "producer")
 RESTORE: Final = "ledger:restore"
 INCARNATIONS: Final = "ledger/incarnation"  # the stream of those entries
+REASONS: Final = ("compromised", "lost", "superseded", "ceased")  # of a revocation, the gravest first
 MOST: Final = 1000
 FAR: Final = 2**63 - 1
 
@@ -119,7 +120,10 @@ def key_chain(session: Session, org: str, keys: FileKeys, role: str) -> list[Hel
         last, first = _boundary(session, org, row, present, older)
         chain[-1] = replace(present, first=first, since=str(entry.body["recorded_at"]))
         chain.append(replace(older, last=last))
-    revoked = {str(entry.payload["key_id"]): entry for _, entry in entries if entry.type == "key:revoke"}
+    revoked: dict[str, list[Entry]] = {}
+    for _, entry in entries:
+        if entry.type == "key:revoke":
+            revoked.setdefault(str(entry.payload["key_id"]), []).append(entry)
     return [_revoked(one, revoked[one.key_id]) if one.key_id in revoked else one for one in chain]
 
 
@@ -175,7 +179,15 @@ def _boundary(session: Session, org: str, row: LedgerEntry, present: HeldKey, ol
     return last, first or row.idx + 1
 
 
-def _revoked(key: HeldKey, entry: Entry) -> HeldKey:
-    size: Any = entry.payload.get("revoked_at_size")
-    last = key.last if size is None else int(size) if key.last is None else min(key.last, int(size))
-    return replace(key, state="revoked", last=last, reason=str(entry.payload.get("reason", "")), revoked_at=str(entry.body["recorded_at"]))
+def gravity(reason: str) -> int:
+    """0 is the gravest."""
+    return REASONS.index(reason) if reason in REASONS else len(REASONS)
+
+
+def _revoked(key: HeldKey, entries: Sequence[Entry]) -> HeldKey:
+    """Of several revocations the narrowest size counts and the gravest reason: what was said against a key is never taken back by a later entry."""
+    sizes = [int(entry.payload["revoked_at_size"]) for entry in entries if entry.payload.get("revoked_at_size") is not None]
+    last = min([*sizes, *([] if key.last is None else [key.last])], default=None)
+    gravest = min(entries, key=lambda entry: gravity(str(entry.payload.get("reason", ""))))
+    reason, since = str(gravest.payload.get("reason", "")), str(gravest.body["recorded_at"])
+    return replace(key, state="revoked", last=last, reason=reason, revoked_at=since)

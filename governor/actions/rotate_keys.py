@@ -2,24 +2,22 @@
 
 Owns: the order of steps of a replacement. Does not own: key files (adapters/keys.py), the chain and its ranges (key_history.py).
 Invariants: the entry is on record before the new key signs alone; between, checkpoints carry both signatures; every step may be repeated after a crash;
-the present key is never revoked before it is replaced.
+the present key is never revoked before it is replaced; a revocation narrows what is believed or it is refused.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session
 
 from governor.actions.context import Actor, Context
-from governor.actions.key_history import ROLES, SECOND, HeldKey, key_chain, key_stream, vouching
+from governor.actions.key_history import REASONS, ROLES, SECOND, HeldKey, gravity, key_chain, key_stream, vouching
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.store import ledger, sequencer
-
-REASONS: Final = ("compromised", "lost", "superseded", "ceased")
 
 
 def list_keys(ctx: Context) -> list[dict[str, Any]]:
@@ -42,7 +40,7 @@ def shown(key: HeldKey) -> dict[str, Any]:
         "role": key.role,
         "key_id": key.key_id,
         "state": key.state,
-        "sizes": key.sizes,
+        "sizes": key.sizes if key.last is None or key.first <= key.last else "none",
         "since": key.since or None,
         "revoked_at": key.revoked_at or None,
         "reason": key.reason or None,
@@ -108,7 +106,7 @@ def _both_signed(session: Session, ctx: Context, role: str, idx: int) -> None:
 
 
 def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size: int | None = None, note: str = "") -> dict[str, Any]:
-    """A replaced key is not to be believed for trees larger than `at_size` (default: as far as its range went)."""
+    """A replaced key is not to be believed for trees larger than `at_size` (default: as far as its range went); below its first: for none."""
     may_change_keys(actor)
     if reason not in REASONS:
         raise Invalid(f"unknown reason {reason!r}", hint=f"reasons: {', '.join(REASONS)}")
@@ -122,6 +120,7 @@ def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size:
     (key,) = found
     if key.state == "active":
         raise Refused(f"this is the {key.role} key that signs now", hint=f"first `governor keys rotate {key.role}`")
+    _must_narrow(key, reason, at_size)
     payload: dict[str, Any] = {"role": key.role, "key_id": key.key_id, "reason": reason}
     if at_size is not None:
         payload["revoked_at_size"] = at_size
@@ -130,7 +129,7 @@ def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size:
         key_stream(key.role),
         payload,
         actor.ledger_ref(),
-        f"key:revoke:{key.key_id}:{at_size}",
+        f"key:revoke:{key.key_id}:{at_size}:{reason}",
         ctx.now(),
         personal={"note": note} if note else {},
     )
@@ -138,6 +137,18 @@ def revoke_key(ctx: Context, actor: Actor, key_id: str, *, reason: str, at_size:
         tx.append(draft)
     with ctx.rows.session() as session:
         return shown(next(one for one in key_chain(session, ctx.org, ctx.keys, key.role) if one.key_id == key.key_id))
+
+
+def _must_narrow(key: HeldKey, reason: str, at_size: int | None) -> None:
+    """A revocation that would change nothing, or would have to widen the range, is not recorded."""
+    if at_size is not None and key.last is not None and at_size > key.last:
+        raise Refused(f"the key is believed for tree sizes {key.sizes} alone", hint="a revocation may only narrow them")
+    narrower = at_size is not None and (key.last is None or at_size < key.last)
+    if key.state == "revoked" and not narrower and gravity(reason) >= gravity(key.reason):
+        raise Refused(
+            f"the key is revoked already ({key.reason}), believed for tree sizes {shown(key)['sizes']}; nothing was recorded",
+            hint="revoke it again with a smaller --at-size or a graver reason",
+        )
 
 
 def present_issuer(session: Session, ctx: Context) -> str:

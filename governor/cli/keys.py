@@ -64,7 +64,9 @@ def revoke(
 
     session = session_of(ctx)
     done = revoke_key(session.context(), session.actor(), key, reason=reason, at_size=at_size, note=note)
-    session.print(done, f"{done['role']} key {done['key_id'][:16]}.. is revoked ({reason}); believed for tree sizes {done['sizes']}")
+    session.print(
+        done, f"{done['role']} key {done['key_id'][:16]}.. is revoked ({done['reason']}); believed for tree sizes {done['sizes']}"
+    )
 
 
 def _more(one: dict[str, Any]) -> str:

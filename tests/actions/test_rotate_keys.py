@@ -11,10 +11,11 @@ from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.decide import approve
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
-from governor.actions.key_history import key_chain
+from governor.actions.key_history import key_chain, key_stream
 from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_ledger
 from governor.errors import Forbidden, Invalid, NotFound, Refused
+from governor.ledger.entry import EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.ledger.trust import parse_trust
 from governor.packets import standalone_verifier
@@ -150,6 +151,53 @@ def test_a_revoked_key_is_believed_no_further_than_said(world: Any) -> None:
     shown = next(one for one in list_keys(world.ctx) if one["key_id"] == old.key_id)
     assert shown["revoked_at"]
     assert shown["state"] == "revoked"
+
+
+def test_a_revocation_is_never_taken_back(world: Any) -> None:
+    _, before = packet_of(world)
+    old = key_ring(world.ctx, "issuer")[0].key_id
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    whole = key_ring(world.ctx, "issuer")[1].last
+    with pytest.raises(Refused, match="alone"):
+        revoke_key(world.ctx, OPERATOR, old, reason="compromised", at_size=99_999)
+    revoke_key(world.ctx, OPERATOR, old, reason="superseded", at_size=5)
+    revoke_key(world.ctx, OPERATOR, old, reason="compromised", at_size=3)
+    recorded = len(revocations(world.ctx))
+    for reason, size in (("superseded", None), ("compromised", None), ("compromised", 3), ("superseded", 3), ("compromised", whole)):
+        with pytest.raises(Refused, match=r"3"):
+            revoke_key(world.ctx, OPERATOR, old, reason=reason, at_size=size)
+    assert len(revocations(world.ctx)) == recorded == 2
+    assert verdicts(before, export_trust(world.ctx)) == (1, 1)
+    done = revoke_key(world.ctx, OPERATOR, old, reason="ceased", at_size=2)
+    assert (done["sizes"], done["reason"]) == ("0..2", "compromised"), "narrower, and no less grave"
+
+
+def test_of_two_revocations_on_record_the_narrowest_and_gravest_count(world: Any) -> None:
+    """Earlier versions recorded the second one and believed it."""
+    _, before = packet_of(world)
+    old = key_ring(world.ctx, "issuer")[0].key_id
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    revoke_key(world.ctx, OPERATOR, old, reason="compromised", at_size=3)
+    said = {"role": "issuer", "key_id": old, "reason": "superseded"}
+    with world.ctx.transaction(OPERATOR) as tx:
+        tx.append(EntryDraft("key:revoke", key_stream("issuer"), said, OPERATOR.ledger_ref(), "of an earlier version", world.ctx.now()))
+    found = key_ring(world.ctx, "issuer")[1]
+    assert (found.sizes, found.reason) == ("0..3", "compromised")
+    assert verdicts(before, export_trust(world.ctx)) == (1, 1)
+
+
+def test_a_key_that_is_believed_for_no_tree_fails_its_packets(world: Any) -> None:
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    present = key_ring(world.ctx, "issuer")[0]
+    _, packet = packet_of(world)
+    rotate_key(world.ctx, OPERATOR, "issuer")
+    assert revoke_key(world.ctx, OPERATOR, present.key_id, reason="compromised", at_size=present.first - 1)["sizes"] == "none"
+    assert verdicts(packet, export_trust(world.ctx)) == (1, 1)
+
+
+def revocations(ctx: Context) -> list[Any]:
+    with ctx.rows.session() as session:
+        return [row for row in ledger.entries(session, ctx.org, stream=key_stream("issuer")) if row.type == "key:revoke"]
 
 
 def test_only_an_admin_or_the_operator_changes_keys(world: Any) -> None:
