@@ -1,7 +1,8 @@
 """Where a replay may connect to: nobody may point an endpoint at our own network or a cloud's metadata address.
 
 Owns: the check of URL and of every resolved address. Does not own: the call. Invariants: the address that was checked is the one that is dialled, so a
-name that resolves differently the second time gains nothing; link-local, metadata, multicast and unspecified addresses are refused even where private
+name that resolves differently the second time gains nothing; a host has one spelling only, so that what is judged here is what a client makes of it
+(clients turn other digits and dots into an address without resolving anything); link-local, metadata, multicast and unspecified addresses are refused even where private
 endpoints are allowed; plain http only to private addresses that are allowed.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,6 +25,9 @@ METADATA: Final = frozenset(
     for text in ("169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
 )
 NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+PLAIN: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)  # as the last label it makes the host an address to some client
+CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")  # some parsers drop them
 
 
 def unwrapped(address: Address) -> Address:
@@ -57,26 +62,40 @@ def refusal(text: str, *, allow_private: bool, encrypted: bool = True) -> str:
 
 def check_url(url: str, *, allow_private: bool) -> None:
     """Raise Invalid for a URL that is none, Refused for one that may not be called. Names are checked again when they are resolved."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        host = None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise Invalid(f"endpoint {parts.scheme or 'without scheme'}://{parts.hostname or ''}: an http(s) URL with a host is needed")
-    if parts.username or parts.password or parts.query or parts.fragment:
+        raise Invalid("endpoint: an http(s) URL with a host is needed") from None
+    if parts.scheme not in {"http", "https"} or not host or CONTROLS.search(url):
+        raise Invalid(f"endpoint {parts.scheme or 'without scheme'}://{host or ''}: an http(s) URL with a host is needed")
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise Invalid(f"endpoint at {host}: no user, password, query or fragment in the URL; keys go into `secret`")
     if parts.scheme == "http" and not allow_private:
         raise Refused(
             f"endpoint {host} is plain http", hint="use https, or GOVERNOR_ALLOW_PRIVATE_ENDPOINTS=true for a gateway inside your network"
         )
+    why = refusal(host, allow_private=allow_private, encrypted=parts.scheme == "https") if is_address(host) else ""
+    if why:
+        raise Refused(f"endpoint address {host} is refused: {why}")
+
+
+def is_address(host: str) -> bool:
+    """Whether the host of a URL is an IP address, and no name. Raises Refused for one that a client might read as something else."""
+    if not PLAIN.fullmatch(host):
+        raise Refused(
+            f"endpoint host {host!r} is refused: it is not written in plain letters, digits, dots and hyphens",
+            hint="write an international name in its ASCII form (xn--...), an address without a zone",
+        )
+    if ":" not in host and not NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        return False
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return
-    why = refusal(host, allow_private=allow_private, encrypted=parts.scheme == "https")
-    if why:
-        raise Refused(f"endpoint address {host} is refused: {why}")
+        raise Refused(
+            f"endpoint host {host} is refused: it is an IP address in an unusual spelling", hint="write it as 192.0.2.1 or [2001:db8::1]"
+        ) from None
+    return True
 
 
 class GuardedResolver(AbstractResolver):

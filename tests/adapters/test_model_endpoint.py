@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from governor.adapters import anthropic_wire, openai_wire
-from governor.adapters.endpoint_guard import check_url, refusal
 from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.adapters.secrets import read_secret
 from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.simulated_model import Behaviour
-from governor.errors import Invalid, Refused
+from governor.errors import Invalid
 from governor.ports import ModelReply, ModelRequest
 
 TOOL = {
@@ -277,46 +276,10 @@ def test_anthropic_usage_becomes_inclusive() -> None:
     assert anthropic_wire.usage_of(None)["input_tokens"] is None
 
 
-@pytest.mark.parametrize("private", [False, True])
-@pytest.mark.parametrize(
-    "address",
-    ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fe80::1", "0.0.0.0", "224.0.0.1", "fd00:ec2::254", "240.0.0.1"],  # noqa: S104 - a target that must be refused
-)
-def test_metadata_and_odd_addresses_are_refused_always(address: str, private: bool) -> None:
-    assert refusal(address, allow_private=private)
-
-
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.5", "::1", "::ffff:10.0.0.1", "fd12::1", "100.64.0.1", "2002:7f00:1::"]
-)
-def test_private_addresses_need_to_be_allowed(address: str) -> None:
-    assert refusal(address, allow_private=False)
-    assert not refusal(address, allow_private=True)
-
-
-def test_plain_http_stays_at_home() -> None:
-    assert refusal("8.8.8.8", allow_private=True, encrypted=False)
-    assert not refusal("8.8.8.8", allow_private=False)
-
-
-@pytest.mark.parametrize("url", ["https://127.0.0.1/v1", "https://[::1]/v1", "https://169.254.169.254/v1", "http://gateway.example/v1"])
-def test_a_forbidden_url_is_refused_before_any_call(url: str) -> None:
-    with pytest.raises(Refused):
-        check_url(url, allow_private=False)
-
-
-@pytest.mark.parametrize("url", ["ftp://x/v1", "https://user:pw@x/v1", "https:///v1", "https://x/v1?key=1"])
-def test_a_malformed_url_is_refused_without_showing_it(url: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        check_url(url, allow_private=True)
-    assert "pw" not in str(caught.value)
-
-
-@pytest.mark.parametrize("host", ["localhost", "2130706433", "0x7f.1"])
-def test_a_name_that_leads_home_is_refused_when_it_resolves(host: str) -> None:
-    reply = one(HttpModelEndpoint("openai", f"https://{host}:9/v1"))
+def test_a_name_that_leads_home_is_refused_when_it_resolves() -> None:
+    reply = one(HttpModelEndpoint("openai", "https://localhost:9/v1"))
     assert reply.status == "error"
-    assert "is refused" in reply.error or "InvalidUrl" in reply.error
+    assert "is refused" in reply.error
     assert reply.retries == 0
 
 
