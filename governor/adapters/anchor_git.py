@@ -1,7 +1,8 @@
 """An anchor in a git repository, local or remote: one commit per checkpoint on a branch that another team protects.
 
 Owns: a bare working copy in the home, the commits, pushing and reading. Does not own: who may force-push there (protect the branch).
-Invariants: never forces; a remote branch that is no longer ahead of what we pushed is a conflict; no prompt, no hook, no protocol but https, ssh, file.
+Invariants: over http(s) git connects to addresses that were checked, without redirect or proxy; never forces; a remote branch that is no longer ahead of what
+we pushed is a conflict; no prompt, no hook, no protocol but https, ssh, file.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from governor.adapters.anchor_directory import mend
-from governor.adapters.endpoint_guard import check_url
+from governor.adapters.endpoint_guard import check_url, guarded_addresses
 from governor.errors import AnchorConflict, Refused, Unavailable
 from governor.ledger.anchor import AnchorConfig, as_block, file_of, split_notes
 from governor.ledger.checkpoint import parse_checkpoint
@@ -32,7 +34,7 @@ class GitAnchor:
     def __init__(self, config: AnchorConfig, origin: str, *, copy: Path, allow_private: bool) -> None:
         self._name, self._url, self._branch = config.name, config.target, config.branch
         self._file, self._mail = file_of(origin), f"governor@{origin.split('/', 1)[0]}"
-        self._copy = copy
+        self._copy, self._private = copy, allow_private
         if self._url.startswith(("http:", "https:")):
             check_url(self._url, allow_private=allow_private)
         elif self._url.startswith("-") or "::" in self._url:
@@ -46,7 +48,7 @@ class GitAnchor:
             if split_notes(text)[-1:] == [note]:
                 return AnchorReceipt(f"size {size} in commit {head[:12]}", head.encode())
             commit = self._commit(text + mend(text) + as_block(note), head, size)
-            done = self._git("push", "--quiet", self._url, f"{commit}:refs/heads/{self._branch}", check=False)
+            done = self._git("push", "--quiet", self._url, f"{commit}:refs/heads/{self._branch}", check=False, settings=self._route())
             if done.returncode == 0:
                 self._git("update-ref", "refs/governor/pushed", commit)
                 return AnchorReceipt(f"size {size} in commit {commit[:12]}", commit.encode())
@@ -60,13 +62,13 @@ class GitAnchor:
         if not (self._copy / "HEAD").exists():
             self._copy.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._git("init", "--quiet", "--bare", str(self._copy), inside=False)
-        listed = self._git("ls-remote", "--heads", self._url, f"refs/heads/{self._branch}").stdout.decode().split()
+        listed = self._git("ls-remote", "--heads", self._url, f"refs/heads/{self._branch}", settings=self._route()).stdout.decode().split()
         pushed = self._git("rev-parse", "--quiet", "--verify", "refs/governor/pushed", check=False).stdout.decode().strip()
         if not listed:
             if pushed:
                 raise AnchorConflict(f"anchor {self._name}: branch {self._branch} was deleted")
             return ""
-        self._git("fetch", "--quiet", "--no-tags", self._url, f"+refs/heads/{self._branch}:refs/governor/remote")
+        self._git("fetch", "--quiet", "--no-tags", self._url, f"+refs/heads/{self._branch}:refs/governor/remote", settings=self._route())
         head = self._git("rev-parse", "refs/governor/remote").stdout.decode().strip()
         if pushed and self._git("merge-base", "--is-ancestor", pushed, head, check=False).returncode:
             raise AnchorConflict(f"anchor {self._name}: branch {self._branch} was rewritten; commit {pushed[:12]} is no longer in it")
@@ -86,12 +88,30 @@ class GitAnchor:
         parents = ("-p", head) if head else ()
         return self._git("commit-tree", tree, *parents, "-m", f"checkpoint {size}").stdout.decode().strip()
 
-    def _git(self, *words: str, feed: bytes = b"", check: bool = True, inside: bool = True) -> subprocess.CompletedProcess[bytes]:
+    def _route(self) -> Sequence[str]:
+        """Settings that hold git to the addresses we checked: it would resolve the name again, and follow a redirect or an http-alternates file."""
+        parts = urlsplit(self._url)
+        if parts.scheme not in {"http", "https"}:
+            return ()
+        host, encrypted = parts.hostname or "", parts.scheme == "https"
+        try:
+            addresses = guarded_addresses(host, allow_private=self._private, encrypted=encrypted)
+        except OSError:
+            raise Unavailable(f"anchor {self._name}: the host {host} is not known") from None
+        fixed = ("-c", "http.followRedirects=false", "-c", "http.proxy=")
+        if ":" in host:  # an address is resolved by nobody
+            return fixed
+        wrapped = ",".join(f"[{one}]" if ":" in one else one for one in addresses)
+        return (*fixed, "-c", f"http.curloptResolve={host}:{parts.port or (443 if encrypted else 80)}:{wrapped}")
+
+    def _git(
+        self, *words: str, feed: bytes = b"", check: bool = True, inside: bool = True, settings: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[bytes]:
         where = ("--git-dir", str(self._copy)) if inside else ()
         mail = {"GIT_AUTHOR_EMAIL": self._mail, "GIT_COMMITTER_EMAIL": self._mail}
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:http:ssh:file", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        command = ["git", *FIXED, *where, *words]
+        command = ["git", *FIXED, *settings, *where, *words]
         try:
             done = subprocess.run(  # noqa: S603 - no shell; the URL was checked above
                 command, input=feed, capture_output=True, timeout=TIMEOUT_S, check=False, env={**environment, **quiet, **IDENTITY, **mail}

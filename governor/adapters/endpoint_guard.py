@@ -98,6 +98,16 @@ def is_address(host: str) -> bool:
     return True
 
 
+def guarded_addresses(host: str, *, allow_private: bool, encrypted: bool) -> list[str]:
+    """Every address of a name, for a client that cannot use GuardedResolver. Raises Refused when one may not be dialled, OSError for an unknown name."""
+    found = list(dict.fromkeys(str(where[0]) for *_, where in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
+    for address in found:
+        why = refusal(address, allow_private=allow_private, encrypted=encrypted)
+        if why:
+            raise Refused(f"{host} is refused: {why}")
+    return found
+
+
 class GuardedResolver(AbstractResolver):
     """Resolves a name and answers only when every one of its addresses may be dialled."""
 

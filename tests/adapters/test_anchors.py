@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -111,6 +112,60 @@ def test_git_gets_one_commit_per_checkpoint_and_notices_a_rewritten_branch(tmp_p
     for url in ("ext::sh -c true", "--upload-pack=x", "http://127.0.0.1/x"):
         with pytest.raises(Refused):
             anchor(tmp_path, private=False, kind="git", target=url)
+
+
+@pytest.fixture
+def web() -> Iterator[tuple[int, list[str]]]:
+    """A web server on this machine: its port, and what was asked. It redirects /there to itself and knows nothing else."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path.partition("?")[0])
+            moved = self.path.startswith("/there")
+            self.send_response(301 if moved else 404)
+            if moved:
+                self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/{self.path.removeprefix('/there')}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, asked
+        server.shutdown()
+
+
+def test_git_over_https_goes_to_no_address_of_ours(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        port = listening.getsockname()[1]
+        with pytest.raises(Refused, match="loopback"):
+            anchor(tmp_path, private=False, kind="git", target=f"https://localhost:{port}/x.git").kept("")
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+def test_git_connects_to_the_address_that_was_checked(tmp_path: Path, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`git.invalid` is a name that nobody resolves; only what we looked up leads anywhere. A proxy would look it up anew."""
+    port, asked = web
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: real("127.0.0.1" if host.startswith("git.invalid") else host, *a, **k))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for host in ("git.invalid", "GIT.invalid", "git.invalid."):
+        asked.clear()
+        with pytest.raises(Unavailable, match="ls-remote failed"):
+            anchor(tmp_path, kind="git", target=f"http://{host}:{port}/x.git").kept("")
+        assert asked == ["/x.git/info/refs"]
+
+
+def test_git_follows_no_redirect(tmp_path: Path, web: Any) -> None:
+    port, asked = web
+    with pytest.raises(Unavailable, match="ls-remote failed"):
+        anchor(tmp_path, kind="git", target=f"http://127.0.0.1:{port}/there/x.git").kept("")
+    assert asked == ["/there/x.git/info/refs"]
 
 
 @pytest.fixture
