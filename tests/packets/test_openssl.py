@@ -36,6 +36,32 @@ def test_a_good_packet_verifies(script: Path, story: Any) -> None:
     assert said == "RC-42, claims-triage: cutover\nVERIFIED: 6 entries in acme.example/ledger, tree of 15\n"
 
 
+def ranged(trust: bytes, *, log: str = "", issuer: str = "") -> bytes:
+    """The trust file with ranges of tree sizes behind its keys."""
+    text = re.sub(r"(?m)^(log \S+).*$", rf"\1 {log}", trust.decode())
+    return re.sub(r"(?m)^(issuer \S+).*$", rf"\1 {issuer}", text).replace(" \n", "\n").encode()
+
+
+@pytest.mark.parametrize("sizes", ["", "0..", "15..15", "3..20"])
+def test_keys_within_their_ranges_are_believed(script: Path, story: Any, sizes: str) -> None:
+    code, said = run(script, story.packet(), ranged(story.trust, log=sizes, issuer=sizes))
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("sizes", ["0..14", "16..", "0..3", "16..14"])
+@pytest.mark.parametrize("role", ["log", "issuer"])
+def test_a_key_outside_its_range_is_not_believed(script: Path, story: Any, role: str, sizes: str) -> None:
+    """So a revoked key shows: its range ends in the trust file."""
+    code, said = run(script, story.packet(), ranged(story.trust, **{role: sizes}))
+    assert (code, f"is valid for tree sizes {sizes}, not for 15" in said) == (1, True), said
+    assert "VERIFIED:" not in said
+
+
+def test_a_byte_behind_the_zip_is_refused(script: Path, story: Any) -> None:
+    code, said = run(script, story.packet() + b"\n", story.trust)
+    assert (code, "something follows the end of the zip" in said) == (1, True), said
+
+
 @pytest.mark.parametrize(
     ("name", "code", "reason"),
     [
