@@ -22,6 +22,7 @@ from reports.outputs.document import Account, OutputMapping
 LARGEST: Final = Decimal(10) ** 10
 MICRO: Final = 1_000_000
 CENT: Final = Decimal("0.01")
+RATE: Final = Decimal("0.00000001")  # NetSuite takes no more than eight decimals of a rate
 
 
 def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: bool = False) -> list[dict[str, Any]]:
@@ -68,6 +69,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "debit": f"{side:.2f}" if side > 0 else "",
                     "credit": f"{-side:.2f}" if side < 0 else "",
                     "currency": fx["currency"] if fx and stated else document["currency"],
+                    "usd_rate": _usd_rate(fx["rate"]) if fx and stated else "1",
                     "source_document": f"statement {document['statement_number']}",
                     "external_id": f"{name}-{identity}",
                     "reverses_external_id": f"{batch}-{identity}" if sign < 0 else "",
@@ -92,6 +94,11 @@ def _postings(document: Mapping[str, Any], mapping: OutputMapping) -> Iterator[t
             yield center["id"], kind, ((own.accounts.get(kind) if own else None) or usual[kind]), amount, local
     if total or local_total:
         yield "", "clearing", usual["clearing"], -total, -local_total
+
+
+def _usd_rate(rate: str) -> str:
+    """US dollars for one unit of the currency, as ledgers kept in US dollars ask for it; the month's rate says how many units a dollar is."""
+    return f"{(1 / Decimal(rate)).quantize(RATE).normalize():f}"
 
 
 def _local(document: Mapping[str, Any], side: Decimal) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from governor.errors import Invalid
 from reports.outputs.document import Column, OutputMapping
 from reports.table import runs_as_formula, safe_text
 
-AMOUNTS = frozenset({"debit", "credit", "local_debit", "local_credit", "amount", "amount_cents", "exact_cost", "fx_rate"})
+AMOUNTS = frozenset({"debit", "credit", "local_debit", "local_credit", "amount", "amount_cents", "exact_cost", "fx_rate", "usd_rate"})
 
 
 def render(mapping: OutputMapping, records: Sequence[Mapping[str, Any]]) -> bytes:

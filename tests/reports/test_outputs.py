@@ -12,6 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governor.catalog.commitment import FxRateDocument
+from governor.chargeback.currency import stated_in
 from governor.errors import Invalid, TooLarge
 from reports.outputs.document import output_mapping, shipped
 from reports.outputs.facts import journal
@@ -67,6 +69,16 @@ def test_a_journal_has_the_columns_of_the_target(name: str, plain: dict[str, Any
     if not sample.exists():
         pytest.skip("../shared/data/billing is not here")
     assert printed(plain, name).body.decode().splitlines()[0] == sample.read_text().splitlines()[0]
+
+
+def test_netsuite_is_told_what_a_unit_of_the_journals_currency_is_in_dollars(plain: dict[str, Any]) -> None:
+    def rates(month: dict[str, Any], **options: str) -> set[tuple[str, str]]:
+        return {(row["Currency"], row["Exchange Rate"]) for row in rows_of(printed(month, "netsuite", **options).body)}
+
+    assert rates(plain) == {("USD", "1")}
+    rate = FxRateDocument(currency="EUR", period="2026-10", rate="0.87", source="ECB", date="2026-10-30")
+    assert rates(stated_in(plain, rate)) == {("EUR", "1.14942529")}
+    assert rates(stated_in(plain, rate), mapping="extends: netsuite\ncurrency: pricing\n") == {("USD", "1")}
 
 
 def test_an_accrual_is_taken_back_on_the_first_of_the_next_month(plain: dict[str, Any]) -> None:
