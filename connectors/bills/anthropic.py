@@ -38,7 +38,7 @@ class AnthropicBill:
         )
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(_results(payload), _lines)
+        return lines_of(payload.uri, _results(payload), _lines)
 
 
 def _results(payload: Payload) -> Iterator[Record]:

@@ -67,8 +67,8 @@ class AwsBill:
     def read(self, payload: Payload) -> Bill:
         head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
         if head.lstrip().startswith((b"{", b"[")):
-            return lines_of(_explorer(payload), _explored)
-        return lines_of(table(payload), _cur, first=2)
+            return lines_of(payload.uri, _explorer(payload), _explored)
+        return lines_of(payload.uri, table(payload), _cur, first=2)
 
 
 def _cur(row: Record) -> Iterable[BillLine]:

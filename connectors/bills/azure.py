@@ -38,7 +38,7 @@ class AzureBill:
         return 1.0 if "metercategory" in found and found & {"cost", "costinbillingcurrency", "pretaxcost"} else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(table(payload), _lines, first=2)
+        return lines_of(payload.uri, table(payload), _lines, first=2)
 
 
 def _lines(row: Record) -> Iterable[BillLine]:

@@ -37,7 +37,7 @@ class FocusBill:
         return 1.0 if {"billedcost", "chargecategory"} <= found else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(table(payload), _lines, first=2)
+        return lines_of(payload.uri, table(payload), _lines, first=2)
 
 
 def _lines(row: Record) -> Iterable[BillLine]:

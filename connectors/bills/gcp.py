@@ -29,7 +29,7 @@ class GcpBill:
         return 1.0 if b'"usage_start_time"' in head and (b'"billing_account_id"' in head or b'"sku"' in head) else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(_rows(payload), _lines)
+        return lines_of(payload.uri, _rows(payload), _lines)
 
 
 def _rows(payload: Payload) -> Iterator[Record]:

@@ -29,7 +29,7 @@ class GenericBill:
         return 0.55 if found & set(DATE) and found & {*AMOUNT, *CENTS} and found & {"provider", "issuer", "vendor"} else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(table(payload), _lines, first=2)
+        return lines_of(payload.uri, table(payload), _lines, first=2)
 
 
 def _lines(row: Record) -> Iterable[BillLine]:

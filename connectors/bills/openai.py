@@ -26,7 +26,7 @@ class OpenaiBill:
         return 1.0 if b'"organization.costs.result"' in head or b'"organization.usage.' in head else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(_results(payload), _lines)
+        return lines_of(payload.uri, _results(payload), _lines)
 
 
 def _results(payload: Payload) -> Iterator[Record]:

@@ -24,7 +24,7 @@ class OpenrouterBill:
     def read(self, payload: Payload) -> Bill:
         head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
         rows = buckets(payload) if head.lstrip().startswith((b"{", b"[")) else table(payload)
-        return lines_of(rows, _lines)
+        return lines_of(payload.uri, rows, _lines)
 
 
 def _lines(row: Record) -> Iterable[BillLine]:

@@ -27,7 +27,8 @@ from governor.ports import Payload
 
 LIMIT: Final = 1 << 30
 SENT_LIMIT: Final = 1 << 28  # of what came over the network, after unpacking
-AMOUNT: Final = re.compile(r"[-+]?(?:\d+(?:,\d{3})*|\d*)(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
+AMOUNT: Final = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d*)(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
+COMMA: Final = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")  # of what is no AMOUNT: 2,51 and 0,123 and 1.234,50
 MAGNITUDE: Final = 30  # digits before the point; no bill needs more
 AMERICAN: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 Record = Mapping[str, Any]
@@ -40,6 +41,10 @@ class Wrong(Exception):
         super().__init__(reason)
         self.name = name
         self.reason = reason
+
+
+class DecimalComma(Wrong):
+    """A number that has its decimals behind a comma: the same file's 1,234 and 1.234 are then not what they look like."""
 
 
 class Skip(Exception):
@@ -166,8 +171,8 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def lines_of(rows: Iterable[Record], read: Callable[[Record], Iterable[BillLine]], *, first: int = 1) -> Bill:
-    """Every row through `read`; what it raises is kept with the row's number."""
+def lines_of(uri: str, rows: Iterable[Record], read: Callable[[Record], Iterable[BillLine]], *, first: int = 1) -> Bill:
+    """Every row through `read`; what it raises is kept with the row's number. Raises Invalid for a file that writes decimals behind a comma."""
     lines: list[BillLine] = []
     rejected: list[RejectedRow] = []
     skipped: Counter[str] = Counter()
@@ -176,6 +181,11 @@ def lines_of(rows: Iterable[Record], read: Callable[[Record], Iterable[BillLine]
             found = list(read(row))
         except Skip as other:
             skipped[str(other)] += 1
+        except DecimalComma as comma:
+            raise Invalid(
+                f"{uri}: row {number}, {comma.name}: {comma.reason}",
+                hint="nothing of this file was taken, because its 1,234 may be 1.234 too; write numbers with a decimal point",
+            ) from None
         except Wrong as wrong:
             rejected.append(RejectedRow(number, wrong.name, wrong.reason))
         else:
@@ -212,6 +222,8 @@ def number(value: Any, name: str) -> Decimal:
     if isinstance(value, bool | list | dict | float):
         raise Wrong(name, f"{str(value)[:40]!r} is not a number")
     text = str(value).strip().removeprefix("$")
+    if AMOUNT.fullmatch(text) is None and COMMA.fullmatch(text):
+        raise DecimalComma(name, f"{text[:40]!r} has a decimal comma")
     try:
         if not text or AMOUNT.fullmatch(text) is None:
             raise InvalidOperation

@@ -283,6 +283,22 @@ def test_a_row_that_is_not_understood_is_named() -> None:
     assert len(bill.lines) == 1
 
 
+@pytest.mark.parametrize("amount", ["2,51", "0,123", "1.234,50", "1234,567", "-0,5"])
+def test_a_file_with_a_decimal_comma_is_refused_whole(amount: str) -> None:
+    """Else 1,234 in the row before it would be a thousand."""
+    text = f'date,provider,model,amount\n2026-09-05,openai,gpt-4o,"1,234"\n2026-09-06,openai,gpt-4o,"{amount}"\n'
+    with pytest.raises(Invalid, match=f"eu.csv: row 3, amount: '{amount}' has a decimal comma") as refused:
+        generic.reader.read(Payload("eu.csv", body=text.encode()))
+    assert "nothing of this file was taken" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("amount", ["1,234", "1,234,567", "12,345.50", "$1,000", "-1,000", "0.123", ".5", "1e2", "29859"])
+def test_a_comma_between_thousands_is_read(amount: str) -> None:
+    text = f'date,provider,model,amount\n2026-09-05,openai,gpt-4o,"{amount}"\n'
+    (line,) = generic.reader.read(Payload("us.csv", body=text.encode())).lines
+    assert line.amount == Decimal(amount.replace(",", "").replace("$", ""))
+
+
 def test_usage_beside_costs_gives_tokens_and_a_usage_report_alone_is_refused() -> None:
     true = made.usage("anthropic")
     report = {
