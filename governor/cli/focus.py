@@ -35,6 +35,7 @@ def check(
 
 def show(found: dict[str, Any]) -> None:
     compared = f", compared with {found['statement']}" if found["statement"] else ""
-    typer.echo(f"{found['file']}: {'no problem' if found['ok'] else str(len(found['problems'])) + ' problems'}{compared}")
+    count = len(found["problems"])
+    typer.echo(f"{found['file']}: {count or 'no'} problem{'s' if count > 1 else ''}{compared}")
     for problem in found["problems"]:
         typer.echo(f"  row {problem['row']}, {problem['column']}: {problem['what']}")

@@ -17,6 +17,7 @@ from governor.actions.close_period import close, hand_out
 from governor.actions.context import OPERATOR
 from governor.actions.export_month import export_month, formats_known
 from governor.actions.soft_close import soft_close
+from governor.cli.focus import show
 from governor.errors import Forbidden, Invalid, NotFound, WrongState
 from tests.actions.test_close_period import month as october  # noqa: F401 - a fixture
 
@@ -47,7 +48,9 @@ def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp
     assert statement == total
 
 
-def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(october: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(
+    october: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # noqa: F811
+) -> None:
     close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
     for version in ("1.2", "1.3"):
         file = tmp_path / f"focus-{version}-{OCTOBER}.parquet"
@@ -56,7 +59,10 @@ def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(o
         assert found["ok"], found
         assert found["statement"] == str(tmp_path / f"statement-{OCTOBER}.json")
     assert check_focus(tmp_path / f"focus-{OCTOBER}.csv")["ok"]
-    assert not check_focus(tmp_path / f"focus-{OCTOBER}.csv", total="1.00")["ok"]
+    wrong = check_focus(tmp_path / f"focus-{OCTOBER}.csv", total="1.00")
+    assert not wrong["ok"]
+    show(wrong)
+    assert ": 1 problem, compared with" in capsys.readouterr().out
     assert hand_out(october.ctx, OCTOBER, tmp_path)["state"] == "closed"
 
 

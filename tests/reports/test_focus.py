@@ -56,6 +56,16 @@ def test_every_cost_is_its_unit_price_times_its_quantity_exactly(rows: Rows) -> 
             assert Decimal(row[unit]) * Decimal(row["PricingQuantity"]) == Decimal(row[cost])
 
 
+@pytest.mark.parametrize("render", [render_exact, render_parquet])
+def test_no_row_agrees_with_a_statement_of_no_line_and_with_nothing_else(render: Callable[..., bytes], month: dict[str, Any]) -> None:
+    empty = month | {"cost_centers": []}
+    body = render(empty, "1.2")
+    assert check_file(body, empty) == []
+    assert [one.what for one in check_file(body)] == ["holds no row"]
+    assert "holds no row" in [one.what for one in check_file(body, month)]
+    assert check_file(b"", empty)  # not even a header
+
+
 def test_corrections_keep_the_original_charge_period(rows: Rows) -> None:
     found = [row for row in rows if row["ChargeClass"] == "Correction"]
     assert found
