@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from reports.focus import FOCUS_COLUMNS, NUMBERS
+from governor.chargeback.lines import UNITS as LINE_UNITS
+from reports.focus import FOCUS_COLUMNS, NUMBERS, TOKENS
 from reports.focus_files import SPLIT_COLUMNS
 from reports.focus_split import split_problems
 
@@ -32,8 +33,8 @@ MANDATORY: Final = (
 CATEGORIES: Final = frozenset({"Usage", "Purchase", "Tax", "Credit", "Adjustment"})
 PRICING: Final = frozenset({"", "Standard", "Dynamic", "Committed", "Other"})
 COMMITTED: Final = frozenset({"contract", "commitment"})
-UNITS: Final = frozenset({"", "Tokens", "Requests"})
-PRICING_UNITS: Final = frozenset({"", "1000000 Tokens", "Requests", "USD"})
+UNITS: Final = frozenset({"", "Tokens", *LINE_UNITS.values()})
+PRICING_UNITS: Final = frozenset({"", f"{TOKENS} Tokens", "USD", *LINE_UNITS.values()})
 CURRENCIES: Final = frozenset({"USD"})  # the only one that is rated; another is what a statement was converted to
 KNOWN: Final = frozenset({*FOCUS_COLUMNS, *SPLIT_COLUMNS})
 CURRENCY: Final = re.compile("[A-Z]{3}")

@@ -28,8 +28,13 @@ UNITS: Final = {
     "second": "Seconds",
     "character": "Characters",
     "page": "Pages",
+    "web_search": "Searches",
+    "session": "Sessions",
+    "storage_token_hour": "Token-Hours",
+    "ptu_hour": "PTU-Hours",
     "commitment_used": "Commitments",
     "commitment_unused": "Commitments",
+    "rate_plan": "Rate Plans",
 }
 
 

@@ -49,7 +49,9 @@ def test_every_format_agrees_with_the_closed_month_to_the_cent(october: Any, tmp
 
 
 def test_focus_parquet_of_a_closed_month_passes_the_check_beside_its_statement(
-    october: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # noqa: F811
+    october: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],  # noqa: F811
 ) -> None:
     close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
     for version in ("1.2", "1.3"):

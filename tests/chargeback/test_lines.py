@@ -7,13 +7,15 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governor.chargeback.commitments import UNUSED, USED
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.coverage import coverage_of
 from governor.chargeback.lines import UNALLOCATED, Line, add_up, free_calls, line_of, unpriced_uses, usage_lines
+from governor.chargeback.plans import METER
 from governor.chargeback.statement import StatementInput, cents_text, for_cost_center, percent, previous_of, statement_document, usd
 from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure
-from governor.prices.rate import Rated, Usage, rate_group
+from governor.prices.rate import UNIT_METERS, Rated, Usage, rate_group
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -54,6 +56,13 @@ def test_groups_that_are_alike_become_one_line_per_meter() -> None:
         ("input", 40, 80_000_000, 5),
         ("output", 6, 12_000_000, 0),
     ]
+
+
+def test_only_tokens_are_counted_in_tokens() -> None:
+    others = (*UNIT_METERS, "request", "replay", "reported_cost", METER, USED, UNUSED)
+    assert [name for name in others if line(meter=name).unit == "Tokens"] == []
+    assert line(meter=METER).unit == "Rate Plans"
+    assert {line(meter=name).unit for name in ("input", "cache_write_1h", "audio_output", "video_input", "reasoning")} == {"Tokens"}
 
 
 def test_another_price_or_owner_or_route_is_another_line() -> None:

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from governor.chargeback.lines import UNITS
 from governor.errors import Invalid
+from governor.prices.rate import UNIT_METERS
 from reports.focus import FOCUS_COLUMNS, render_csv
 from reports.focus_check import check_file
 from reports.focus_files import SPLIT_COLUMNS, VERSIONS, columns, focus_rows, render_parquet
@@ -64,6 +66,16 @@ def test_no_row_agrees_with_a_statement_of_no_line_and_with_nothing_else(render:
     assert [one.what for one in check_file(body)] == ["holds no row"]
     assert "holds no row" in [one.what for one in check_file(body, month)]
     assert check_file(b"", empty)  # not even a header
+
+
+@pytest.mark.parametrize("meter", [*UNIT_METERS, "request", "reported_cost"])
+def test_every_unit_that_is_priced_passes_our_own_check(meter: str, month: dict[str, Any]) -> None:
+    center = month["cost_centers"][0]
+    price = {"amount": "0.04", "per": 1}
+    counted = {"meter": meter, "unit": UNITS[meter], "quantity": 7, "list_price": price, "contract_price": price}
+    line = center["lines"][0] | counted | {"list_cost": "0.28", "contracted_cost": "0.28"}
+    body = render_csv(month | {"cost_centers": [center | {"lines": [line]}]})
+    assert check_file(body) == []
 
 
 def test_corrections_keep_the_original_charge_period(rows: Rows) -> None:
