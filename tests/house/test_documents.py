@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 import typer
 
+from governor.actions.apply import FINANCE_KINDS, SIGNED_BY_FINANCE
+from governor.catalog.documents import KINDS
 from governor.cli import app
 from governor.settings import Settings
 
@@ -29,6 +31,14 @@ def test_every_command_is_documented_and_explains_itself() -> None:
     root = typer.main.get_command(app)
     missing = [" ".join(trail) for trail in commands(root) if f"governor {' '.join(trail)}" not in page]
     assert not missing, "run make docs"
+
+
+def test_every_kind_of_the_catalog_is_in_its_table_and_so_is_who_may_apply_it() -> None:
+    page = (ROOT / "docs" / "catalog.md").read_text()
+    assert [kind for kind in KINDS if f"\n| `{kind}` | " not in page] == []
+    rows = {row.split(" | ")[0]: set(re.findall(r"`(\w+)`", row)) for row in page.splitlines() if row.startswith("| ")}
+    assert rows["| finance"] == FINANCE_KINDS
+    assert rows["| the operator of an embedded home (no token)"] == {"waiver", *SIGNED_BY_FINANCE}
 
 
 def test_links_between_pages_lead_somewhere() -> None:
