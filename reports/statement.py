@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.amounts import count, day, exact, month_name, usd
 from reports.bridge import bridge_view, share
+from reports.charge_parts import TITLES, charge_parts
 from reports.charts import svg, workflow_spec
 from reports.commitments import commitments_view, csv_currency, currency_fact
 from reports.pdf import TEMPLATES, pdf_of
@@ -41,6 +42,7 @@ METERS: Final = {
     "replay": "Shadow replays",
     "commitment_used": "Commitment, used part",
     "commitment_unused": "Commitment, unused part",
+    "rate_plan": "Rate plan",
 }
 ROUTES: Final = {
     "approved": "",
@@ -170,6 +172,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         **commitments_view(document, center),
         "currency_fact": currency_fact(document),
         "cent": CENT,
+        "parts": charge_parts(center, center["workflows"]),
         "production": production,
         "other": other,
         "other_total": _total(other),
@@ -250,11 +253,11 @@ def _bar(name: str, rows: Sequence[Mapping[str, Any]], previous: Mapping[str, An
 
 def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Lines under their workflow and model, dearest workflow first."""
-    by_workflow: dict[str, list[Mapping[str, Any]]] = {}
+    by_workflow: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in lines:
-        by_workflow.setdefault(line["workflow"] or "", []).append(line)
+        by_workflow.setdefault((TITLES.get(line["traffic_class"], ""), line["workflow"] or ""), []).append(line)
     sections = []
-    for workflow, members in by_workflow.items():
+    for (title, workflow), members in by_workflow.items():
         models: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for line in members:
             models.setdefault(
@@ -262,13 +265,13 @@ def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             ).append(line)
         sections.append(
             {
-                "workflow": workflow or None,
+                "workflow": title or workflow or None,
                 "owner": next((line["owner"] for line in members if line["owner"]), None),
                 "amount": _total(members),
                 "list_cost": sum((Decimal(line["list_cost"]) for line in members), Decimal(0)),
                 "models": [
                     {
-                        "name": f"{provider} / {model}",
+                        "name": model if title else f"{provider} / {model}",
                         "tier": tier,
                         "mark": ROUTES.get(route, route),
                         "calls": sum(line["calls"] for line in found),

@@ -14,6 +14,10 @@ def unit_price(line: Mapping[str, Any]) -> dict[str, str | None]:
     paid, listed = line["contract_price"], line["list_price"]
     if line["price_source"] == "commitment" and line["traffic_class"] != "commitment":
         return {"paid": "covered", "listed": f"by {line['commitment'].partition('/')[2]}"}
+    if line["traffic_class"] == "commitment":
+        return {"paid": "part of its cost", "listed": None}
+    if line["traffic_class"] == "internal":
+        return {"paid": "by the plan", "listed": None}
     if paid is None:
         return {"paid": "as measured", "listed": None}
     per = "1M" if paid["per"] == 1_000_000 else f"{paid['per']:,}"  # noqa: PLR2004 - tokens are priced by the million

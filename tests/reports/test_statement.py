@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from governor.chargeback.statement import for_cost_center
 from reports.amounts import usd
+from reports.charge_parts import charge_parts
 from reports.packet import usd as packet_usd
 from reports.statement import render_csv, render_html, render_pdf
 from reports.table import safe_text
@@ -82,6 +84,61 @@ def test_the_page_says_what_a_controller_asks(month: dict[str, Any]) -> None:
         assert words in page, words
     assert "Over budget: contract-review ($105.09 of $100.00)" in render_html(for_cost_center(month, "CC-5200"))
     assert "under a waiver" in render_html(for_cost_center(month, "CC-5200"))
+
+
+def lead(document: dict[str, Any]) -> str:
+    return " ".join(re.sub(r"<[^>]+>", "", render_html(document).split('<p class="lead">')[1].split("</p>")[0]).split())
+
+
+@pytest.mark.parametrize("center", CENTERS)
+def test_the_parts_that_the_first_sentence_names_sum_to_the_total(month: dict[str, Any], center: str) -> None:
+    document = for_cost_center(month, center)
+    parts = charge_parts(document["cost_center"], document["cost_center"]["workflows"])
+    assert sum(amount for amount, _ in parts) == Decimal(document["cost_center"]["total"])
+    assert len(parts) == 1 or all(f"{usd(amount)} for {words}" in lead(document) for amount, words in parts)
+
+
+def test_the_first_sentence_says_only_of_calls_whose_they_are(month: dict[str, Any]) -> None:
+    document = for_cost_center(month, "CC-4100")
+    row = next(row for row in document["cost_center"]["workflows"] if row["workflow"] == "claims-letter")
+    found = {"workflows": [row], "corrections_total": "0.74", "corrections": document["cost_center"]["lines"][:1], "total": "3.00"}
+    words = lead(document | {"cost_center": document["cost_center"] | found})
+    assert (
+        f"{usd(row['amount'])} for 9,031 model calls and $0.74 for corrections of earlier months. The calls are those of claims-letter."
+        in words
+    )
+    assert "All of it" not in words
+
+
+def test_a_credit_memo_gets_back_what_its_table_sums_to(month: dict[str, Any]) -> None:
+    document = for_cost_center(month, "CC-4100")
+    line = document["cost_center"]["lines"][0] | {
+        "workflow": None,
+        "owner": None,
+        "model": "mini",
+        "price_source": "commitment",
+        "commitment": "spend/mini",
+    }
+    bought = line | {
+        "traffic_class": "commitment",
+        "meter": "commitment_used",
+        "amount": "0.10",
+        "list_price": None,
+        "contract_price": None,
+    }
+    center = document["cost_center"] | {
+        "workflows": [], "lines": [], "commitments": [bought | {"arithmetic": "all of it"}], "commitment_total": "0.10",
+        "corrections": [bought | {"amount": "-0.13", "charge_month": "2026-09"}], "corrections_total": "-0.13", "total": "-0.03",
+    }  # fmt: skip
+    memo = document | {"cost_center": center}
+    assert lead(memo).startswith(
+        "Cost center CC-4100 gets back $0.03 for October 2026: $0.10 for commitments and provisioned capacity and ($0.13) for corrections of earlier months."
+    )
+    page = render_html(memo)
+    assert "No calls of its own in October 2026." in page
+    assert "Commitments and provisioned capacity</th>" in page.split("Corrections of earlier months</h2>")[1]
+    assert "Not attributed to a workflow" not in page
+    assert "as measured" not in page
 
 
 def test_a_statement_without_anything_special_renders(month: dict[str, Any]) -> None:
