@@ -22,9 +22,9 @@ def charge_parts(center: Mapping[str, Any], workflows: Sequence[Mapping[str, Any
     calls = sum(row["calls"] for row in production)
     parts = (
         (production, _sum(production), f"{calls:,} model call{'' if calls == 1 else 's'}"),
-        (any(line.get("rule") for line in center["lines"]), center.get("shared_total"), "shared costs"),
-        (center.get("internal"), center.get("internal_total"), "fees and credits of rate plans"),
-        (center.get("commitments"), center.get("commitment_total"), "commitments and provisioned capacity"),
+        (any(line.get("rule") for line in center["lines"]), center.get("shared_total", "0.00"), "shared costs"),
+        (center.get("internal"), center.get("internal_total", "0.00"), "fees and credits of rate plans"),
+        (center.get("commitments"), center.get("commitment_total", "0.00"), "commitments and provisioned capacity"),
         (other, _sum(other), "shadow tests and evaluation"),
         (center["corrections"], center["corrections_total"], "corrections of earlier months"),
     )

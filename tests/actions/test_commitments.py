@@ -107,7 +107,7 @@ def test_capacity_is_paid_by_use_and_the_unused_part_by_name(month: Any) -> None
         ("commitment_unused", capacity["unused"])
     ]
     page = render_html(for_cost_center(document, "CC-4100"))
-    assert "of it for commitments and provisioned capacity" in page
+    assert " for commitments and provisioned capacity" in page
     assert "Contract prices saved" not in page, "the commitment saved it, at its own cost"
     rows = table(found[f"focus-{OCTOBER}.csv"])
     assert check_file(found[f"focus-{OCTOBER}.csv"], document) == []
