@@ -1,7 +1,8 @@
 """Charge lines: what one cost center owes for one meter of one way of using a model, in exact pico-USD.
 
 Owns: the line, its identity, how governed groups and shadow spend become lines. Does not own: cents (allocation.py), documents (statement.py),
-corrections (corrections.py). Invariants: a line's key holds every price it was rated at, so cost = quantity x unit price holds exactly per line;
+corrections (corrections.py). Invariants: a line's key holds every price it was rated at, so cost = quantity x unit price holds exactly per line,
+but for parts (a share of a line, either part of a line that a commitment of money covers in part): their cost is exact, their quantity rounded to whole units;
 equal input, equal ids; a line is charged to a cost center or to UNALLOCATED, never dropped.
 """
 
