@@ -15,9 +15,8 @@ import pyarrow as pa
 UTC_MICROS: Final = pa.timestamp("us", tz="UTC")
 MONEY: Final = pa.decimal128(24, 12)
 STRINGS: Final = pa.list_(pa.string())
-MOST_TOKENS: Final = (
-    10**12
-)  # that one count of a call may say: a thousand times the largest context, and a million such calls have a 64-bit sum
+# what one count of a call may say at most: far above any context, and a million such calls have a 64-bit sum
+MOST_TOKENS: Final = 10**12
 
 
 def _field(name: str, kind: Any, doc: str) -> Any:
