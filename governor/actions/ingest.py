@@ -8,6 +8,8 @@ the lake's batch id is the ledger entry's idempotency key, so completing twice w
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -20,6 +22,7 @@ from sqlmodel import col, select
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after
+from governor.catalog.fields import identifier
 from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
@@ -30,10 +33,12 @@ from governor.store.rows.base import uuid7
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 from governor.store.transaction import Transaction
 
+log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 LOCK_PATIENCE = 600.0  # seconds to wait for another writer of the lake
 RECENT = 100  # batches looked at before each ingest
 PART_BYTES: Final = 20 << 20  # of calls, as columns: what one commit of a large file holds; two of them are in memory
+_UNNAMABLE: Final = re.compile(r"[^\x21-\x2e\x30-\x7e]")  # what no stream of the ledger may be called; the payload has the name as it is
 COUNTS = ("read", "stored", "duplicates", "conflicts", "quarantined", "other_spans")
 
 
@@ -49,12 +54,14 @@ def ingest(
 ) -> dict[str, Any]:
     """Read files or objects with a connector (`auto` detects). Returns the six counts; `progress` is told the records read so far.
 
-    Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read.
+    Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read and for a source name
+    that is none.
     """
     may_ingest(actor, connector.partition(":")[0])
     complete_batches(ctx, newest=RECENT)
     names = files_of(words)
     plan = detect(names, connectors()) if connector == "auto" else {connector: names}
+    sources = {name: source_name(source or source_named_after(name)) for name in plan}
     scratch = ctx.settings.home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     total = dict.fromkeys(COUNTS, 0)
@@ -65,7 +72,7 @@ def ingest(
             actor,
             connector_named(name),
             payloads_of(files, scratch),
-            source=source or source_named_after(name),
+            source=sources[name],
             uris=files,
             progress=progress,
         )
@@ -210,7 +217,7 @@ def record_batch(
     tx.append(
         EntryDraft(
             type="source:ingest",
-            stream=f"source/{info.source}",
+            stream=f"source/{_UNNAMABLE.sub('_', info.source)[:100] or '_'}",
             payload={"batch": batch_id, "source": info.source, "connector": info.connector, "snapshot": snapshot}
             | {name: getattr(counts, name) for name in COUNTS},
             actor=actor.ledger_ref(),
@@ -222,7 +229,7 @@ def record_batch(
 
 def complete_batches(ctx: Context, *, newest: int | None = None) -> int:
     """Lake batches that a crash left without their rows get them now. Returns how many. Runs at start-up, by the clock and, over the
-    `newest` ones, before each ingest.
+    `newest` ones, before each ingest. One that cannot be recorded is logged and tried again; it keeps no other waiting and stops no ingest.
     """
     found = ctx.lake.batches(newest=newest)
     with ctx.rows.session() as session:
@@ -231,6 +238,7 @@ def complete_batches(ctx: Context, *, newest: int | None = None) -> int:
             wanted = wanted.where(col(IngestBatch.id).in_([batch["batch_id"] for batch in found]))
         known = set(session.exec(wanted))
     missing = [batch for batch in found if batch["batch_id"] not in known]
+    done = 0
     for batch in missing:
         info = BatchInfo(
             source=batch["source"],
@@ -241,9 +249,15 @@ def complete_batches(ctx: Context, *, newest: int | None = None) -> int:
             started_at=batch["started_at"],
         )
         counts = Counts(**{name: batch[name] for name in COUNTS})
-        with ctx.transaction(SYSTEM) as tx:
-            record_batch(tx, SYSTEM, batch["batch_id"], info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=batch["committed_at"])
-    return len(missing)
+        try:
+            with ctx.transaction(SYSTEM) as tx:
+                record_batch(
+                    tx, SYSTEM, batch["batch_id"], info, counts, snapshot=ctx.lake.snapshot_id(), committed_at=batch["committed_at"]
+                )
+            done += 1
+        except Exception:
+            log.warning("batch %s cannot be recorded", batch["batch_id"], exc_info=True)
+    return done
 
 
 def may_ingest(actor: Actor, source: str) -> None:
@@ -252,6 +266,14 @@ def may_ingest(actor: Actor, source: str) -> None:
         raise Invalid("name a source")
     if not actor.scopes & {"api", "ingest:*", f"ingest:{source}"}:
         raise Forbidden(f"this token may not ingest {source}", hint=f"make one with scope ingest:{source}")
+
+
+def source_name(text: str) -> str:
+    """`text`, when a source may be called so. Raises Invalid, before anything of it is stored."""
+    try:
+        return identifier(text)
+    except ValueError as error:
+        raise Invalid(f"source: {text[:100]!r} is no name: {error}", hint="name the source another way, such as litellm-prod-eu") from None
 
 
 def compact(ctx: Context) -> None:

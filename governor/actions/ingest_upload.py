@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
 from governor.actions.context import Actor, Context
-from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest
-from governor.actions.payloads import connector_named, connectors, detect
-from governor.errors import Invalid, TooLarge
+from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest, source_name
+from governor.actions.load_catalog import catalog_as_of
+from governor.actions.payloads import connector_named, connectors, detect, installed, source_named_after
+from governor.errors import Invalid, NotFound, TooLarge
 from governor.ports import Payload
 
 AUTO: Final = "auto"
@@ -32,9 +33,14 @@ def ingest_upload(
 ) -> dict[str, Any]:
     """{"file", "connector", "source", "counts"}; counts is None when only the connector was asked for and nothing was stored.
 
-    Raises Forbidden for auditors, Invalid for a file that is empty or that no connector recognises, TooLarge.
+    Raises Forbidden for auditors, NotFound for a connector that is not offered, TooLarge, Invalid for a source
+    name that is none and for a file that is empty or that no connector recognises.
     """
     actor.require(*MAY_UPLOAD)
+    if connector not in {AUTO, *offered(ctx)}:
+        raise NotFound(
+            f"no connector {connector!r} to choose", hint="choose one of the list; a mapping is in it once a source of the catalog names it"
+        )
     name = plain_name(filename)
     scratch = ctx.settings.home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -50,13 +56,18 @@ def ingest_upload(
                 f"{name} has {size:,} bytes; the limit is {ctx.settings.max_body_bytes:,}", hint="use `governor ingest`, which has none"
             )
         chosen = recognised(path, name) if connector == AUTO else connector_named(connector).name
-        into = source or chosen
+        into = source_name(source or source_named_after(chosen))
         may_ingest(actor, into)
         if only_detect:
             return {"file": name, "connector": chosen, "source": into, "counts": None}
         uri = f"upload:{name}"
         counts = ingest_payloads(ctx, actor, connector_named(chosen), [Payload(uri=uri, path=path)], source=into, uris=[uri])
     return {"file": name, "connector": chosen, "source": into, "counts": {key: getattr(counts, key) for key in COUNTS}}
+
+
+def offered(ctx: Context) -> list[str]:
+    """The connectors a person may choose: installed ones and the mappings of configured sources, for a mapping names a file of the server."""
+    return list(dict.fromkeys([*installed(), *(one.connector for one in catalog_as_of(ctx).sources.values())]))
 
 
 def recognised(path: Path, name: str) -> str:

@@ -35,7 +35,10 @@ def connector_named(name: str) -> Connector:
     """An installed connector, or `mapping:FILE.yaml`. Raises NotFound, and Invalid naming what is wrong in a mapping file."""
     known = installed()
     if name.startswith(MAPPING) and "mapping" in known:
-        made: Connector = known["mapping"].load().with_file(Path(name.removeprefix(MAPPING)))
+        try:
+            made: Connector = known["mapping"].load().with_file(Path(name.removeprefix(MAPPING)))
+        except Invalid as error:  # it quotes a file of this machine, which is not for who asks from elsewhere
+            raise Invalid(error.message, hint=error.hint, abroad=f"{name} is not a mapping that can be used") from None
         return made
     if name not in known:
         raise NotFound(f"no connector {name!r}", hint=f"installed: {', '.join(known)}; `mapping:FILE.yaml`, or `auto` to detect")

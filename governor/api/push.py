@@ -16,10 +16,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from governor.actions.context import Actor, Context
 from governor.actions.ingest import may_ingest
+from governor.actions.payloads import MAPPING
 from governor.actions.push import push
 from governor.api.bearer import PUSH
 from governor.api.bodies import Malformed, UnsupportedMedia, raw_body, unpack
-from governor.errors import Invalid, TooLarge, Unavailable
+from governor.errors import Invalid, NotFound, TooLarge, Unavailable
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
@@ -61,7 +62,7 @@ def traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes, so
     media = media_type(request)
     if media not in {JSON, PROTOBUF, "application/protobuf"}:
         raise UnsupportedMedia(f"Content-Type {media[:80]!r} is not OTLP", hint=f"send {PROTOBUF} or {JSON}")
-    may_ingest(actor, source)
+    may_push(actor, source)
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
     bad = take(ctx, actor, source, plain, media)["quarantined"] if plain else 0  # an empty request is a valid one
     answer = ExportTraceServiceResponse()
@@ -86,9 +87,15 @@ def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, s
 
     `read` = stored + duplicates + conflicts + quarantined, unless `spooled`: then the body is safe on disk and will be counted when it is stored.
     """
-    may_ingest(actor, source)
+    may_push(actor, source)
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
     return take(ctx, actor, source, plain, media_type(request))
+
+
+def may_push(actor: Actor, source: str) -> None:
+    may_ingest(actor, source)
+    if source.startswith(MAPPING):  # it would name a file of the server; only the catalog may
+        raise NotFound(f"no source {source!r}", hint="push to the id of a source whose connector is the mapping")
 
 
 def media_type(request: type_of_request) -> str:
@@ -101,7 +108,7 @@ def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> di
     except TooLarge:
         raise
     except Invalid as error:
-        raise Malformed(error.message, hint=error.hint) from None
+        raise Malformed(error.abroad, hint=error.hint) from None
     except OSError:  # disk full or gone: nothing was kept, so nothing is acknowledged
         raise Unavailable("the body cannot be kept now", hint="send it again later") from None
 

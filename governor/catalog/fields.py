@@ -42,7 +42,8 @@ SECRET_NAME = re.compile(r"(secret|password|passwd|token|api_?key|credential)", 
 URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
-def _identifier(text: str) -> str:
+def identifier(text: str) -> str:
+    """`text`, when it may name something. Raises ValueError saying what is allowed."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}", text):
         raise ValueError("letters, digits, dot, dash, colon and underscore, at most 100, starting with a letter or digit")
     return text
@@ -64,7 +65,7 @@ def _pattern(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
+Identifier = Annotated[str, AfterValidator(identifier)]
 Email = Annotated[str, AfterValidator(_email)]
 SecretReference = Annotated[str, AfterValidator(_reference)]
 Pattern = Annotated[str, BeforeValidator(_pattern), Field(min_length=1, max_length=500)]

@@ -18,8 +18,7 @@ from governor.actions.browse_sources import batches, conflicts, quarantined, sou
 from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard
-from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload
-from governor.actions.payloads import installed
+from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
 from governor.actions.quarantine import retry
 from governor.errors import Invalid
 from governor.web.plots import heat_strip
@@ -78,7 +77,7 @@ def show_sources(
         source=source,
         waiting=waiting(ctx),
         may_upload=may_upload(actor),
-        connectors=list(installed()),
+        connectors=offered(ctx),
         limit_mib=ctx.settings.max_body_bytes >> 20,
         url=ctx.settings.public_url.rstrip("/"),
         complete=complete,

@@ -138,6 +138,38 @@ def test_a_crash_between_the_two_commits_is_completed(ctx: Context, world: Any, 
     assert (batch.stored, entry["payload"]["stored"]) == (len(GENERIC.read_text().splitlines()),) * 2
 
 
+@pytest.mark.parametrize("source", ["my gateway", "a/b", "Zürich", "-x", "x" * 101])
+def test_a_source_name_that_is_none_is_refused_before_anything_is_stored(ctx: Context, source: str) -> None:
+    with pytest.raises(Invalid, match=r"source: .* is no name: letters, digits"):
+        ingest(ctx, OPERATOR, "litellm", [str(GENERIC)], source=source)
+    assert ctx.lake.batches() == []
+
+
+def test_batches_whose_source_has_an_odd_name_are_completed_and_stop_no_others(
+    ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home where such calls were stored before their names were refused."""
+    connector = ingest_module.connector_named("litellm")
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest_module, "record_batch", lambda *_args, **_more: None)
+        for source in ("my gateway", "two", "Zürich/1"):
+            ingest_module.ingest_payloads(ctx, OPERATOR, connector, [Payload(uri="g", path=GENERIC)], source=source)
+    real = ingest_module.record_batch
+
+    def stumbling(tx: Any, actor: Any, batch: str, info: Any, *args: Any, **more: Any) -> None:
+        if info.source == "two":
+            raise Invalid("a batch that cannot be recorded")
+        real(tx, actor, batch, info, *args, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest_module, "record_batch", stumbling)
+        assert complete_batches(ctx) == 2
+    assert ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])["read"] > 0
+    entries = world.entries("source:ingest")
+    assert {entry["payload"]["source"] for entry in entries} == {"my gateway", "two", "Zürich/1", "litellm"}
+    assert {entry["stream"] for entry in entries} == {"source/my_gateway", "source/two", "source/Z_rich_1", "source/litellm"}
+
+
 def test_a_token_of_another_source_may_not_ingest(ctx: Context) -> None:
     stranger = Actor(id="x", scopes=frozenset({"ingest:otlp"}))
     with pytest.raises(Forbidden, match="litellm"):

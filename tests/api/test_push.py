@@ -112,6 +112,16 @@ def test_traces_in_both_encodings_give_the_totals_of_the_file(fresh: Any, read_f
         assert used(fresh) == expected
 
 
+def test_no_file_of_the_server_is_named_as_a_mapping(fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.env").write_text("DB=postgres://u:pa ss@h/x: : [")
+    for path in ("/ingest/mapping:secret.env", "/ingest/mapping:secret.env/v1/traces"):
+        answer = fresh.post(path, content=b"{}", headers=JSON)
+        assert answer.status_code == 404, answer.text
+        assert "no source" in answer.text
+        assert "postgres" not in answer.text
+
+
 def test_an_empty_export_is_a_success(fresh: Any) -> None:
     answer = fresh.post("/v1/traces", content=b"", headers=PROTOBUF)
     assert (answer.status_code, answer.content) == (200, b"")

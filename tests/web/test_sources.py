@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from governor.actions.apply import apply
 from governor.actions.completeness import completeness
 from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.people import create_person
 from governor.actions.sign_in import set_password
 from governor.actions.sync import keep
+from governor.catalog import SourceDocument
 from governor.ports import SeenWindow
 
 PASSWORD = "a long enough password"
@@ -93,6 +95,33 @@ def test_a_file_nobody_reads_is_refused_and_says_what_could(own: Any) -> None:
         assert upload(rae, "empty.ndjson", b"").status_code == 422
         missing = rae.post("/sources/upload", {"do": "ingest"}, page="/settings")
         assert missing.status_code == 422
+
+
+def test_a_source_name_that_is_none_is_refused_and_stores_nothing(own: Any) -> None:
+    before = own.ctx.lake.totals()["batches"]
+    with own.at("rae@acme.example") as rae:
+        for do in ("ingest", "detect"):
+            answer = upload(rae, "month.ndjson", lines(RECORD), source="LiteLLM Prod EU", do=do)
+            assert answer.status_code == 422
+            assert "LiteLLM Prod EU" in answer.text
+            assert "letters, digits, dot, dash" in answer.text
+    assert own.ctx.lake.totals()["batches"] == before
+
+
+def test_a_mapping_is_chosen_from_the_list_and_no_other_file_of_the_server_is_opened(own: Any, tmp_path: Any) -> None:
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text("DB=postgres://u:pa ss@h/x: : [")
+    named = f"mapping:{mapping}"
+    with own.at("rae@acme.example") as rae:
+        answer = upload(rae, "month.ndjson", lines(RECORD), do="detect", connector=named)
+        assert answer.status_code == 404
+        assert "postgres" not in answer.text
+        apply(own.ctx, own.admin, [SourceDocument(id="mapped", connector=named)])
+        assert f'<option value="{named}">' in rae.get("/sources").text
+        answer = upload(rae, "month.ndjson", lines(RECORD), do="detect", connector=named)
+        assert answer.status_code == 422
+        assert "is not a mapping that can be used" in answer.text
+        assert "postgres" not in answer.text
 
 
 def test_a_file_above_the_limit_is_refused(own: Any) -> None:
