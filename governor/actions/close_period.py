@@ -27,7 +27,7 @@ from governor.actions.statement_files import Computed, File, Pin, compute, missi
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document, usd
-from governor.errors import CoverageTooLow, NotFound, WrongState
+from governor.errors import CoverageTooLow, Invalid, NotFound, WrongState
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine
@@ -54,7 +54,6 @@ def status(ctx: Context, month: str, governed: Callable[[], GovernedMonth] | Non
     reasons = [hidden] if hidden else []
     reasons += [] if coverage.sufficient or exception else ["coverage is below 95% and no signed exception is in force"]
     reasons += [*blocks(computed), *unreconciled(ctx, month)]
-    every = computed.lines
     return {
         "period": month,
         "state": period.state if period else "open",
@@ -62,8 +61,8 @@ def status(ctx: Context, month: str, governed: Callable[[], GovernedMonth] | Non
         "signed": described(first) if first else None,
         "snapshot": charged.governed.snapshot,
         "totals": {
-            "list_cost": usd(sum(line.list_pico for line in every)),
-            "contracted_cost": usd(sum(line.contracted_pico for line in every)),
+            "list_cost": usd(sum(line.list_pico for line in computed.lines)),
+            "contracted_cost": usd(sum(line.contracted_pico for line in computed.lines)),
             "corrections": usd(sum(line.contracted_pico for line in corrections)),
             "currency": "USD",
         },
@@ -96,25 +95,26 @@ def close(ctx: Context, actor: Actor, month: str, out: Path | None = None) -> di
             period = session.get(Period, (ctx.org, month))
         if period is None or period.state != "closed":
             raise WrongState(f"{month}: {reason}", hint=f"`governor period reconcile {month}`; the organization asks for it before a close")
-    pin = take_pin(ctx, actor, month)
+    pin, waiting = take_pin(ctx, actor, month), None
     if pin is not None:
         computed = compute(ctx, pin)
         if not computed.charged.governed.coverage.sufficient and computed.document["exception"] is None:
             release(ctx, actor, month)
             found = computed.document["coverage"]
             raise CoverageTooLow(f"{month}: {found['percent']}% of {found['total_spend']} USD is covered, 95% is needed")
-        blocked = blocks(computed)
-        if blocked:
+        if blocked := blocks(computed):
             release(ctx, actor, month)
             raise WrongState(f"{month}: {blocked[0]}", hint="apply the missing `kind: driver` or `fx_rate`, or change the rule")
-        files = print_files(computed.document)
-        waiting = sign(ctx, actor, pin, computed, files)
-        if waiting is not None:
-            ctx.seal_what_is_done()
-            return waiting
-        finish(ctx, actor, pin, computed, files)
+        try:
+            files = print_files(computed.document)
+            waiting = sign(ctx, actor, pin, computed, files)
+            if waiting is None:
+                finish(ctx, actor, pin, computed, files)
+        except Invalid:  # what cannot be recorded now cannot be later
+            release(ctx, actor, month)
+            raise
     ctx.seal_what_is_done()
-    return hand_out(ctx, month, out)
+    return waiting or hand_out(ctx, month, out)
 
 
 def blocks(computed: Computed) -> list[str]:

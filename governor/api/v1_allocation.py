@@ -15,7 +15,7 @@ from governor.errors import TooLarge
 
 TAGS: Final = ["periods"]
 MOST: Final = 500
-Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Trial(Struct, forbid_unknown_fields=True):

@@ -19,7 +19,7 @@ from governor.errors import Invalid, NotFound
 from governor.ports import Payload
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month, YYYY-MM; providers bill it in UTC.")]
+Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month, YYYY-MM; providers bill it in UTC.")]
 Source = Annotated[str, Parameter(description="Reader: openai, anthropic, aws, azure, focus, gcp, openrouter, csv, or auto.")]
 Name = Annotated[str, Parameter(query="name", max_length=200, description="Name of the file, for people.")]
 

@@ -21,7 +21,7 @@ TAGS: Final = ["budgets"]
 Month = Annotated[
     str,
     Parameter(
-        query="period", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
+        query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
     ),
 ]
 AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
@@ -56,7 +56,7 @@ def show_movement(
     ctx: Context,
     period: Month = "",
     against: Annotated[
-        str, Parameter(query="against", pattern=r"^(\d{4}-\d{2})?$", description="The other month; default: the one before.")
+        str, Parameter(query="against", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="The other month; default: the one before.")
     ] = "",
 ) -> dict[str, Any]:
     """Why spend differs from another month, by cause and workflow; causes sum to the difference exactly."""

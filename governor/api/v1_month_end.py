@@ -19,7 +19,7 @@ from governor.api.bodies import ANY, download, raw_answer
 from governor.api.slices import Cursor, Limit, Whole, slice_of
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Why(Struct, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Exemption(Struct, forbid_unknown_fields=True):

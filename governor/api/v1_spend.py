@@ -16,7 +16,7 @@ TAGS: Final = ["usage"]
 Month = Annotated[
     str,
     Parameter(
-        query="period", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
+        query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
     ),
 ]
 Workflow = Annotated[str, Parameter(query="workflow", description="Only this workflow; `-`: calls without.")]

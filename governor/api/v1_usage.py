@@ -23,7 +23,9 @@ from governor.api.bodies import download, raw_answer
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid, NotFound
 
-Period = Annotated[str, Parameter(query="period", pattern=r"^\d{4}-\d{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
+Period = Annotated[
+    str, Parameter(query="period", pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")
+]
 AsOf = Annotated[
     str,
     Parameter(query="as_of", pattern="^(event|now)$", description="event: the catalog as it was when each call happened; now: today's."),
@@ -48,7 +50,7 @@ def list_findings(
     ctx: Context,
     limit: Limit,
     cursor: Cursor,
-    period: Annotated[str, Parameter(query="period", pattern=r"^(\d{4}-\d{2})?$", description="YYYY-MM; default: this month.")] = "",
+    period: Annotated[str, Parameter(query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM; default: this month.")] = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
     rule: Annotated[str, Parameter(query="rule", description="Such as model.approved.")] = "",
     status: Annotated[str, Parameter(query="status", description="violation, undecided, waived or warning.")] = "",

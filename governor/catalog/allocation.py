@@ -109,7 +109,7 @@ class DriverDocument(Document):
 
     kind: Literal["driver"] = "driver"
     id: Identifier
-    period: str = Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="the month the weights are of, YYYY-MM")
+    period: str = Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="the month the weights are of, YYYY-MM")
     source: Name = Field(description="where the weights come from, such as an HR export and its date")
     weights: dict[CostCenter, Money] = Field(min_length=1, max_length=2000)
 

@@ -99,7 +99,7 @@ class FxRateDocument(Document):
 
     kind: Literal["fx_rate"] = "fx_rate"
     currency: str = Field(pattern=r"^[A-Z]{3}$")
-    period: str = Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="the month it is for, YYYY-MM")
+    period: str = Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="the month it is for, YYYY-MM")
     rate: Money = Field(description='units of the currency for one US dollar, as quoted text such as "0.9234"')
     source: Name = Field(description="whose rate it is, such as ECB reference rate")
     date: Moment = Field(description="the day the rate is of")

@@ -72,7 +72,7 @@ class RubricCriterion(Part):
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_ -]{0,59}$")
     text: str = Field(min_length=1, max_length=1000)
-    weight: str = Field(default="1", pattern=r"^\d{1,3}(\.\d{1,3})?$")
+    weight: str = Field(default="1", pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$")
 
 
 class WorkflowDocument(Document):

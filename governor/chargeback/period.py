@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from governor.errors import Invalid
 
-MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
 def month_bounds(month: str, zone: str = "UTC") -> tuple[datetime, datetime]:

@@ -64,7 +64,7 @@ def rates_of(values: Iterable[str]) -> dict[str, Decimal]:
         except InvalidOperation:
             rate = Decimal(0)
         name = currency.strip().upper()
-        if len(name) != 3 or not name.isalpha() or name == "USD" or not rate.is_finite() or rate <= 0:  # noqa: PLR2004 - ISO 4217
+        if len(name) != 3 or not (name.isascii() and name.isalpha()) or name == "USD" or not rate.is_finite() or rate <= 0:  # noqa: PLR2004 - ISO 4217
             raise typer.BadParameter(f"--fx {value}: write a currency and what one unit of it is in USD, such as EUR=1.08")
         rates[name] = rate
     return rates

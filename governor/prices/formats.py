@@ -61,7 +61,7 @@ def read_csv(text: str, version: str) -> Seed:
         if not {"provider", "model", "meter", "amount", "per"} <= values.keys():
             raise Invalid(f"line {number}: provider, model, meter, amount and per are needed")
         for column in ("per", "context_min", "context_max"):
-            if column in values and not values[column].isdigit():
+            if column in values and not (values[column].isascii() and values[column].isdecimal()):
                 raise Invalid(f"line {number}: {column} is a whole number, not {values[column]!r}")
         tier, processing = values.get("service_tier", ""), str(record.get("processing") or "").strip()
         if processing and tier and canonical_tier(tier) != canonical_tier(processing):

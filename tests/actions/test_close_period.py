@@ -178,6 +178,20 @@ def test_a_month_that_has_not_begun_is_refused(month: Any) -> None:
         close(month.ctx, month.person("finn"), DECEMBER)
 
 
+def test_a_close_that_cannot_be_recorded_leaves_the_month_open(month: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_args: Any) -> None:
+        raise Invalid("not an entry")
+
+    month.now = AFTER
+    with monkeypatch.context() as patched:
+        patched.setattr("governor.actions.close_period.EntryDraft", lambda **_fields: refused())
+        with pytest.raises(Invalid, match="not an entry"):
+            close(month.ctx, month.person("finn"), OCTOBER)
+    with month.ctx.rows.session() as session:
+        assert session.get(Period, (month.ctx.org, OCTOBER)).state == "open"
+    assert close(month.ctx, month.person("finn"), OCTOBER)["state"] == "closed"
+
+
 def test_a_running_month_closes_with_a_warning_that_the_statement_repeats(month: Any) -> None:
     month.now = datetime(2026, 11, 21, tzinfo=UTC)
     calls(month, "november", at=datetime(2026, 11, 9, tzinfo=UTC))

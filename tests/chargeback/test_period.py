@@ -28,7 +28,20 @@ def test_months_touch_and_every_instant_has_one(day: object, zone: str) -> None:
     assert month_of(end, zone) == next_month(month)
 
 
-@pytest.mark.parametrize("wrong", ["2026-13", "2026-1", "26-10", "2026-10-01", "", "2026-00"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "2026-13",
+        "2026-1",
+        "26-10",
+        "2026-10-01",
+        "",
+        "2026-00",
+        "\uff12\uff10\uff12\uff16-10",
+        "2026-\u0661\u0660",
+        "\u0662\u0660\u0662\u0666-10",
+    ],
+)
 def test_what_is_not_a_month_is_refused(wrong: str) -> None:
     with pytest.raises(Invalid, match="not a month"):
         month_bounds(wrong)
