@@ -1,7 +1,8 @@
 """Allocation as people look at it: the rules and rate plans in force, and where each shared dollar of a month goes.
 
 Owns: the document of one month, the trial of rules that are not applied. Does not own: any sum (chargeback/allocate, chargeback/plans). Invariants: reads only;
-a closed month shows what its statement sealed; a trial computes with the numbers a close at this moment would use.
+a closed month shows the shares that were sealed, and what it charged beside what the records say today;
+a trial computes with the numbers a close at this moment would use.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from governor.actions.close_period import files_of
 from governor.actions.context import Context
 from governor.actions.month_view import month_whole
 from governor.actions.remembered import remembered
+from governor.actions.show_spend import closed_total
 from governor.catalog import (
     AllocationDocument,
     AllocationRule,
@@ -38,7 +40,7 @@ from governor.store.rows.periods import Period
 
 
 def show_allocation(ctx: Context, month: str, trial: Sequence[Document] = ()) -> dict[str, Any]:
-    """{"period","state","trial","rules","rate_plans","flows","left","cost_centers","total"}. `trial`: rules that replace those of their id, stored nowhere.
+    """{"period","state","trial","closed","rules","rate_plans","flows","left","cost_centers","total"}. `trial`: rules that replace those of their id, stored nowhere.
 
     Raises Invalid for a malformed month or rules that contradict each other.
     """
@@ -64,6 +66,7 @@ def show_allocation(ctx: Context, month: str, trial: Sequence[Document] = ()) ->
         "period": month,
         "state": state,
         "trial": bool(trial),
+        "closed": closed_total(ctx, month),
         "rules": [_rule(rule) for rule in rules],
         "rate_plans": [plan.model_dump(mode="json", exclude_defaults=True) for plan in plans],
         **found,

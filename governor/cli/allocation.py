@@ -43,6 +43,11 @@ def preview(
 
 def show_tables(found: dict[str, Any]) -> None:
     console = results()
+    if found["closed"] and not found["trial"]:
+        console.print(
+            f"{found['period']} is closed: the statement charged {money(found['closed']['total'])} USD. What cost centers come to is what the"
+            f" records say today, {money(found['cost'])} USD; a difference becomes a correction in the open month."
+        )
     if not found["rules"] and not found["rate_plans"]:
         console.print("No rule is in force in that month. Apply `kind: allocation` documents; docs/allocation.md shows them.")
     if found["flows"]:

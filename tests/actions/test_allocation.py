@@ -133,7 +133,7 @@ def test_every_file_carries_the_shares_and_they_add_up(month: Any, tmp_path: Pat
 def test_a_late_call_changes_shares_in_the_open_month_only(month: Any) -> None:
     month.apply(SEATS, month.person("finn"))
     close(month.ctx, month.person("finn"), OCTOBER)
-    before = files(month)
+    before, charged = files(month), Decimal(show_allocation(month.ctx, OCTOBER)["cost"])
     calls(month, "late", count=3, workflow="search", model="gpt-4o-mini", tokens=(1_001, 7))
     corrections = pending_corrections(month.ctx, NOVEMBER)
     assert sum(line.contracted_pico for line in corrections) == 3 * (1_001 * 150_000 + 7 * 600_000)
@@ -141,6 +141,9 @@ def test_a_late_call_changes_shares_in_the_open_month_only(month: Any) -> None:
     month.later(days=30)
     close(month.ctx, month.person("finn"), NOVEMBER)
     assert files(month) == before
+    shown = show_allocation(month.ctx, OCTOBER)
+    assert shown["closed"]["total"] == json.loads(before["statement-2026-10.json"])["totals"]["statement_total"]
+    assert Decimal(shown["cost"]) == charged + sum(Decimal(line.contracted_pico) for line in corrections) / 10**12  # with the late calls
     assert check(files(month, NOVEMBER)["focus-2026-11.csv"]) == []
     assert pending_corrections(month.ctx, "2026-12") == []
 

@@ -48,6 +48,9 @@ def test_the_way_of_a_month_through_the_forms(books: Any) -> None:
         assert finn.post(f"/periods/{MONTH}/soft-close", {}, page=page).status_code == 303
         assert finn.get(f"/periods/{MONTH}/exports/generic?accrual=true").text.startswith("batch_id")
         finn.post(f"/periods/{MONTH}/close", {"confirm": MONTH}, page=f"/periods/{MONTH}")
+        shared = plain(finn.get(f"/allocation?period={MONTH}").text)
+        assert f"{MONTH} is closed: the statement charged $" in shared
+        assert "is what the records say today, $" in shared
         shown = finn.get(page).text
         line = re.search(rf"/periods/{MONTH}/lines/([0-9a-f]{{24}})", shown)
         assert line is not None

@@ -114,6 +114,13 @@ def test_what_has_no_price_is_not_free(site: Any) -> None:
     assert "$0.00" not in row
 
 
+def test_a_sum_and_what_has_no_price_in_it_do_not_run_together(site: Any) -> None:
+    [row, *_] = [row for row in show_spend(site.ctx, MONTH)["rows"] if 0 < row["unpriced_calls"] < row["calls"]]
+    with site.at(FINN) as finn:
+        text = finn.get(f"/spend?period={MONTH}").text
+    assert f"{money_text(row['contracted_cost'])} {row['unpriced_calls']:,} unpriced" in re.sub(r"<[^>]+>", "", text)
+
+
 def test_what_the_page_offers_to_copy_can_be_applied(site: Any) -> None:
     with site.at(FINN) as finn:
         text = finn.get(f"/spend?period={MONTH}").text
