@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final, Literal
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -55,6 +56,13 @@ def _email(text: str) -> str:
     return text.lower()
 
 
+def _person_email(text: str) -> str:
+    """Of somebody who is added now: nothing that looks like another address than it is, or like markup. (O'Brien keeps the apostrophe.)"""
+    if any(category(sign) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"} or sign in '<>",;:`()[]\\' for sign in text):
+        raise ValueError("not an e-mail address: it holds an invisible character, a quote, a bracket, a comma, a colon or a semicolon")
+    return _email(text)
+
+
 def _reference(text: str) -> str:
     if not SECRET_REFERENCE.fullmatch(text):
         raise ValueError("secrets are references: env:NAME, file:PATH or a key-store URI, never the value itself")
@@ -67,6 +75,7 @@ def _pattern(value: Any) -> Any:
 
 Identifier = Annotated[str, AfterValidator(identifier)]
 Email = Annotated[str, AfterValidator(_email)]
+PersonEmail = Annotated[str, AfterValidator(_person_email)]
 SecretReference = Annotated[str, AfterValidator(_reference)]
 Pattern = Annotated[str, BeforeValidator(_pattern), Field(min_length=1, max_length=500)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from governor.catalog.fields import Archive, Capture, DataClass, Document, Email, Part, Role
+from governor.catalog.fields import Archive, Capture, DataClass, Document, Email, Part, PersonEmail, Role
 
 
 class ProviderTerms(Part):
@@ -78,7 +78,7 @@ class OrganizationDocument(Document):
 
 class PersonDocument(Document):
     kind: Literal["person"] = "person"
-    email: Email
+    email: PersonEmail
     name: str = ""
     roles: list[Role] = Field(default_factory=list)
     disabled: bool = False
