@@ -1,7 +1,7 @@
 # METADATA
 # title: From denials to an outcome
 # description: >-
-#   Adds severity and solution from the rule book (made from each rule's METADATA when the bundle is built) and sets waived denials apart.
+#   Adds severity and solution from the rule book (made from each rule's METADATA when the bundle is built; a finding may bring its own solution) and sets waived denials apart.
 #   A rule without an entry in the rule book counts as high severity.
 package governor.lib.outcome
 
@@ -9,7 +9,7 @@ import rego.v1
 
 import data.governor.lib.waivers.in_force
 
-described(finding) := {"rule": finding.rule, "message": finding.message, "severity": entry.severity, "solution": entry.solution} if {
+described(finding) := {"rule": finding.rule, "message": finding.message, "severity": entry.severity, "solution": object.get(finding, "solution", entry.solution)} if {
 	entry := object.get(data.rulebook, finding.rule, {"severity": "high", "solution": ""})
 }
 

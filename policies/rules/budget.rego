@@ -19,6 +19,9 @@ import data.governor.lib.tables.limits
 
 rule_id := "budget.month"
 
+# A higher budget helps against spend, not against calls that are missing from it.
+priced := "Give their models a price: the spend page lists them, docs/prices.md says how."
+
 deny contains {"rule": rule_id, "message": message} if {
 	monthly
 	is_number(input.spend_micro_usd)
@@ -34,7 +37,7 @@ warn contains {"rule": rule_id, "message": message} if {
 	message := sprintf("spent %s USD of %s USD in %s", [usd(input.spend_micro_usd), usd(budget), input.window])
 }
 
-warn contains {"rule": rule_id, "message": message} if {
+warn contains {"rule": rule_id, "message": message, "solution": priced} if {
 	monthly
 	input.unpriced_calls > 0
 	message := sprintf("%d calls of %s have no price and are missing from the spend", [input.unpriced_calls, input.window])

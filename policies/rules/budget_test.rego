@@ -38,6 +38,11 @@ test_unpriced_calls_are_named if {
 	warned({"unpriced_calls": 7}) == {"7 calls of 2026-10 have no price and are missing from the spend"}
 }
 
+test_calls_without_a_price_want_a_price if {
+	found := budget.warn with input as object.union(example.window, {"unpriced_calls": 7}) with data.catalog as example.catalog
+	{warning.solution | some warning in found} == {budget.priced}
+}
+
 test_unknown_spend_is_undecided if {
 	found := budget.undecided with input as object.union(example.window, {"spend_micro_usd": null}) with data.catalog as example.catalog
 	count(found) == 1
