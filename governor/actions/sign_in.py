@@ -45,7 +45,7 @@ def decoy() -> str:
 def set_password(ctx: Context, actor: Actor, *, email: str, password: str) -> None:
     """One's own password, or anybody's by an admin. Ends the person's sessions."""
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"a password has at least {SHORTEST} characters")
+        raise Invalid(f"a password has {SHORTEST} to {LONGEST:,} characters; this one has {len(password):,}")
     digest = HASHER.hash(password)
     with ctx.transaction(actor) as tx:
         row = find_person(tx.session, ctx.org, email)

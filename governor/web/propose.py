@@ -118,7 +118,7 @@ def judge_option(form: Form) -> dict[str, Any]:
 
 def whole(text: str, name: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - more calls than any sample
-        raise Invalid(f"{name} is a whole number")
+        raise Invalid(f"{name} is a whole number from 0 to 999,999,999")
     return int(text)
 
 

@@ -76,8 +76,12 @@ def wrong_fields(error: HTTPException) -> str:
 
 
 def sentence(text: str) -> str:
+    """With a capital and a full stop; a name at the beginning (a file, a field, an address) stays as it is written."""
     text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}" + ("" if not text or text.endswith((".", "!", "?")) else ".")
+    first = text.split(" ", 1)[0].rstrip(",;")
+    if first.isascii() and first.replace("-", "").isalpha():
+        text = f"{text[:1].upper()}{text[1:]}"
+    return text + ("" if not text or text.endswith((".", "!", "?")) else ".")
 
 
 def back(request: Request[Any, Any, Any]) -> str:

@@ -69,17 +69,17 @@ def show(
     period: Period = "",
     by: Annotated[str, Parameter(query="by")] = "workflow",
     stack: Annotated[str, Parameter(query="stack")] = "workflow",
-    number: Annotated[int, Parameter(query="page", ge=1)] = 1,
+    page: Annotated[int, Parameter(query="page", ge=1)] = 1,
 ) -> Response[str]:
     period = period or newest_month(ctx)
     only = filters(request)
     month = show_spend(ctx, period, by=by, only=only)
     stack = stack if stack in STACKS else STACKS[0]
     state = {"period": period, "by": by, "stack": stack, **only}
-    page = SpendPage(
+    shown = SpendPage(
         month=month,
         gate=gate_of(month["coverage"]),
-        rows=slice_of([row_of(found, by, state) for found in month["rows"]], number, "/spend", state, SHOWN),
+        rows=slice_of([row_of(found, by, state) for found in month["rows"]], page, "/spend", state, SHOWN),
         only=only,
         stack=stack,
         stacks=[(name, link(state, stack=name)) for name in STACKS],
@@ -88,7 +88,7 @@ def show(
         kept={"by": by, "stack": stack, **only},
         parts=prompt_parts(ctx, period, only) if by == "prompt" else None,
     )
-    return render(request, "spend.html", page)
+    return render(request, "spend.html", shown)
 
 
 @get("/spend/chart.svg", sync_to_thread=True)

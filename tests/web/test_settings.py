@@ -87,6 +87,12 @@ def test_a_password_changes_for_whoever_knows_it_and_ends_other_sessions(own: An
         assert "present password is wrong" in dana.get("/settings").text
         short = dana.post("/settings/password", {"current": PASSWORD, "password": "short"}, page="/settings")
         assert short.status_code == 422
+        assert "12 to 1,024 characters; this one has 5." in short.text
+        long = dana.post("/settings/password", {"current": PASSWORD, "password": "x" * 100_000}, page="/settings")
+        assert "this one has 100,000." in long.text
+        for days in ("99999999999", "-1"):
+            refused = dana.post("/settings/tokens", {"scopes": "api", "days": days}, page="/settings")
+            assert "a whole number from 0 to 999,999,999" in refused.text
         assert elsewhere.get("/settings").status_code == 200
         done = dana.post("/settings/password", {"current": PASSWORD, "password": OTHER}, page="/settings")
         assert (done.status_code, done.headers["location"]) == (303, "/settings")

@@ -21,6 +21,7 @@ from governor.actions.usage import usage_report
 from governor.catalog import parse_documents
 from governor.demo.traffic import make_month
 from governor.web.present import money_text
+from governor.web.refusals import sentence
 from governor.web.spend import days_of, share_text
 
 MONTH = "2026-10"
@@ -143,6 +144,27 @@ def test_the_chart_shows_every_day(site: Any, query: str) -> None:
     assert labels == [f"{number:02d}" for number in range(1, 32, 5 if "narrow" in query else 1)]
     assert "<script" not in image.text
     assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", image.text)
+
+
+def test_a_wrong_page_is_named_as_the_address_names_it(site: Any) -> None:
+    with site.at(FINN) as finn:
+        assert "page: Expected `int` &gt;= 1." in finn.get("/spend?page=-1").text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("empty.json is empty", "empty.json is empty."),
+        ("dana@acme.example is known already", "dana@acme.example is known already."),
+        ("line_id stands in two rows", "line_id stands in two rows."),
+        ("page: Expected `int`", "page: Expected `int`."),
+        ("fill in: the month", "Fill in: the month."),
+        ("no, not so!", "No, not so!"),
+        ("", ""),
+    ],
+)
+def test_what_is_refused_is_a_sentence_and_names_stay_as_they_are(said: str, shown: str) -> None:
+    assert sentence(said) == shown
 
 
 def test_wrong_addresses_are_refused(site: Any) -> None:
