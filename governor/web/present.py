@@ -5,6 +5,7 @@ Invariants: an unknown value is an em dash, never 0; the exact amount stays in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -17,6 +18,7 @@ from governor.web.states import state_label, state_tone, verb_words
 DASH: Final = "—"
 MINUS: Final = "−"
 CENT: Final = Decimal("0.01")
+LONG_WORD: Final = 36
 
 
 def money_text(value: Any, places: int | None = None) -> str:
@@ -89,6 +91,15 @@ def model_name(model: str | None, provider: str | None) -> str:
     return (model or "unknown model").removeprefix(f"{provider}/")
 
 
+def breaks(text: str | None) -> Markup:
+    """A name that somebody else chose: words longer than LONG_WORD may go on in the next line, where a table would widen the page. Others never break."""
+    return Markup().join(long(word) if len(word) > LONG_WORD else word for word in re.split(r"(\s+)", text or ""))
+
+
+def long(word: str) -> Markup:
+    return Markup('<span class="long">{}</span>').format(Markup("<wbr>").join(word[at : at + 8] for at in range(0, len(word), 8)))
+
+
 def digest(value: str | None, length: int = 12) -> Markup:
     """The first digits of a digest, with the whole of it in the title."""
     if not value:
@@ -125,6 +136,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day": day,
     "last_day": last_day,
     "model_name": model_name,
+    "breaks": breaks,
     "digest": digest,
     "words": words,
     "plural": plural,

@@ -4,6 +4,7 @@ Debian's Chromium drives a served home (`governor serve` with its embedded worke
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -39,6 +40,7 @@ class Browser:
     """`at(who)` is a fresh browser profile in which `who` is signed in."""
 
     base: str
+    guide: Guide
     chromium: Any
     complaints: list[str]
 
@@ -69,15 +71,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator
         patch.setenv("GOVERNOR_ALLOW_PRIVATE_ENDPOINTS", "true")
         patch.setenv("SHADOW_KEY", "test-shadow-key")
         endpoint = stack.enter_context(SimulatedEndpoint(seed=7))
-        prepare(home, folder, endpoint.base_url)
+        guide = prepare(home, folder, endpoint.base_url)
         base = stack.enter_context(served(home))
         player = stack.enter_context(sync_api.sync_playwright())
         started = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         stack.callback(started.close)
-        yield Browser(base, started, [])
+        yield Browser(base, guide, started, [])
 
 
-def prepare(home: Path, folder: Path, endpoint: str) -> None:
+def prepare(home: Path, folder: Path, endpoint: str) -> Guide:
     """Catalog, a small month and passwords, through the command line."""
     guide = Guide(home, Console(stderr=True, quiet=True))
     guide.tokens[ADMIN] = guide.do("init", "--admin", ADMIN)["token"]
@@ -89,6 +91,7 @@ def prepare(home: Path, folder: Path, endpoint: str) -> None:
     for email in (REQUESTER, OWNER, SECURITY, FINANCE):
         guide.do("token", "password", email, "--file", str(secret), person=ADMIN)
     guide.do("ingest", "litellm", *[str(path) for path in make_month(folder / "month", MONTH, calls=4000).files], person=ADMIN)
+    return guide
 
 
 @contextlib.contextmanager
@@ -175,12 +178,39 @@ def test_the_loop_from_proposal_to_closed_month(browser: Browser, tmp_path: Path
     assert not browser.complaints, browser.complaints
 
 
+LONG = {
+    "workflow": "wf-" + "abcdefghij" * 9, "owner": f"{'longowner' * 9}@acme.example", "cost_center": "CC-" + "0123456789" * 6,
+    "grc_id": "GRC-" + "9" * 86, "model": "finetune-" + "m" * 178,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def long_names(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A workflow whose every name is as long as names may be, with calls of a model without a price, and a budget of it."""
+    folder, guide = tmp_path_factory.mktemp("long"), browser.guide
+    catalog, calls = folder / "long.yaml", folder / "long.jsonl"
+    fields = "".join(f"{name}: {LONG[name]}\n" for name in ("owner", "cost_center", "grc_id"))
+    catalog.write_text(
+        f"kind: person\nemail: {LONG['owner']}\nroles: [owner]\n---\nkind: workflow\nid: {LONG['workflow']}\n{fields}risk_tier: low\ndata_class: internal\n"
+        f"match: [{{metadata.workflow: {LONG['workflow']}}}]\n"
+        f"---\nkind: budget\nid: long\nscope: {{workflow: {LONG['workflow']}}}\nmonthly: '10'\n"
+    )
+    start = datetime.fromisoformat(f"{MONTH}-10T12:00:00+00:00").timestamp()
+    record = {"id": "long-1", "litellm_call_id": "long-1", "call_type": "acompletion", "status": "success", "model": LONG["model"],
+              "custom_llm_provider": "openai", "startTime": start, "endTime": start + 1, "prompt_tokens": 10, "completion_tokens": 5,
+              "total_tokens": 15, "metadata": {"workflow": LONG["workflow"], "requester_metadata": {"workflow": LONG["workflow"]}}}  # fmt: skip
+    calls.write_text(json.dumps(record) + "\n")
+    guide.do("apply", "-f", str(catalog), person=ADMIN)
+    guide.do("ingest", "litellm", str(calls), person=ADMIN)
+
+
 PAGES = ("/", "/changes", "/changes/new", "/changes/RC-1", "/workflows", "/workflows/fnol-triage", "/spend", "/findings", "/periods", f"/periods/{MONTH}",
-         "/sources", "/sources/quarantine", "/ledger", "/ledger/entries/0", "/settings", "/settings/doctor")  # fmt: skip
+         f"/allocation?period={MONTH}", f"/budgets?period={MONTH}", f"/workflows/{LONG['workflow']}", f"/spend?period={MONTH}&by=model", f"/spend?period={MONTH}",
+         f"/findings?period={MONTH}", "/sources", "/sources/quarantine", "/ledger", "/ledger/entries/0", "/settings", "/settings/doctor")  # fmt: skip
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_is_wider_than_its_screen(browser: Browser, size: str) -> None:
+def test_no_page_is_wider_than_its_screen(browser: Browser, long_names: None, size: str) -> None:
     with browser.at(OWNER, size=size) as page:
         wide = {}
         for path in PAGES:

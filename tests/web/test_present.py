@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from markupsafe import escape
 
 from governor.web import present
 
@@ -22,6 +23,19 @@ from governor.web import present
 )
 def test_money_is_rounded_for_reading_but_never_to_nothing(value: str | None, shown: str) -> None:
     assert present.money_text(value) == shown
+
+
+def test_only_words_that_are_longer_than_any_ordinary_name_may_break() -> None:
+    for name in (
+        "gpt-4o-mini-2024-07-18",
+        "the-longest-name-of-an-ordinary-one",
+        "olga.of.the.claims.desk@acme.example",
+        "1,234,567.89 USD <b>",
+    ):
+        assert present.breaks(name) == escape(name)
+    assert present.breaks("to " + "a" * 37) == 'to <span class="long">' + "<wbr>".join(["aaaaaaaa"] * 4 + ["aaaaa"]) + "</span>"
+    assert "<b>" not in present.breaks("<b>" * 20)
+    assert present.breaks(None) == ""
 
 
 def test_the_exact_amount_stays_in_the_title() -> None:
