@@ -28,7 +28,7 @@ from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import SIZE
 
-TEXT: Final = "text/plain; charset=utf-8"
+TEXT: Final = "text/plain"  # the framework adds the charset
 STREAMS_SHOWN: Final = 8
 READABLE: Final = 200
 

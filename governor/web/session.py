@@ -114,8 +114,8 @@ def sign_in_path(request: Request[Any, Any, Any]) -> str:
 
 
 def local_path(text: str) -> str:
-    """A path on this host, or the inbox: a sign-in link must not lead elsewhere."""
-    inside = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    """A path on this host, or the inbox: a sign-in link must not lead elsewhere, nor out again."""
+    inside = text.startswith("/") and not text.startswith(("//", "/\\", "/sign-out", "/sign-in")) and text.isprintable()
     return text if inside else "/"
 
 

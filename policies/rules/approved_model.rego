@@ -25,7 +25,7 @@ deny contains {"rule": rule_id, "message": message} if {
 	answered
 	count(matching_routes) == 0
 	not fallback_allowed
-	message := sprintf("%s/%s%s is not an approved route of %s", [input.provider, input.model, place, input.workflow_id])
+	message := sprintf("%s/%s%s is not an approved route of %s", [input.provider, trim_prefix(input.model, sprintf("%s/", [input.provider])), place, input.workflow_id])
 }
 
 undecided contains {"rule": rule_id, "reason": "the source does not say which provider answered"} if {

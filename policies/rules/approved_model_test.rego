@@ -23,6 +23,10 @@ test_other_model if {
 	{denial.message | some denial in denied({"model": "gpt-5"})} == {"openai/gpt-5 is not an approved route of triage"}
 }
 
+test_provider_in_the_name_is_said_once if {
+	{denial.message | some denial in denied({"model": "openai/gpt-5"})} == {"openai/gpt-5 is not an approved route of triage"}
+}
+
 test_longer_name_is_another_model if count(denied({"model": "gpt-4o-audio-preview"})) == 1
 
 test_same_model_at_another_provider if count(denied({"provider": "groq"})) == 1

@@ -107,7 +107,7 @@ def test_a_session_proves_nothing_to_machines(site: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nSet-Cookie: x=y"]
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nSet-Cookie: x=y", "/sign-out"]
 )
 def test_sign_in_leads_nowhere_else(site: Any, wanted: str) -> None:
     with site.visitor() as visitor:

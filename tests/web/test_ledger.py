@@ -19,6 +19,7 @@ from governor.packets.verify import verify_packet
 def test_the_checkpoint_is_shown_and_served_as_signed(site: Any) -> None:
     with site.at("ada@acme.example") as ada:
         page, note, trust = ada.get("/ledger").text, ada.get("/ledger/checkpoint"), ada.get("/ledger/trust")
+        assert [one.headers["content-type"] for one in (note, trust)] == ["text/plain; charset=utf-8"] * 2
     newest = checkpoints(site.ctx, 1)[0]
     assert note.headers["content-type"].startswith("text/plain")
     signed = parse_note(note.text)

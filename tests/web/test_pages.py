@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ def test_a_page_without_data_teaches(bare_site: Any, path: str) -> None:
 def sound(text: str) -> None:
     page = Reader(text)
     assert len(page.of("h1")) == 1
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels)), f"a level of headings is left out: {levels}"
     assert page.of("html")[0]["lang"] == "en"
     assert page.of("main")[0]["id"] == "main"
     assert any(link.get("href") == "#main" for link in page.of("a"))
