@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         default=False,
         description="Let replay endpoints and pulled sources resolve to loopback or private addresses (a gateway inside the company network).",
     )
-    approval_days: int = Field(default=14, ge=1, le=36_500, description="Days an approval stays valid.")
+    approval_days: int = Field(default=14, ge=0, le=36_500, description="Days an approval stays valid.")
 
     key_passphrase: str = Field(
         default="",

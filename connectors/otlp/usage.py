@@ -30,7 +30,7 @@ def _count(attributes: dict[str, Any], fact: str) -> int | None:
         number = Decimal(str(value)) if not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or abs(number) > MOST_TOKENS or number != number.to_integral_value():
+    if number is None or not number.is_finite() or not -MOST_TOKENS <= number <= MOST_TOKENS or number != number.to_integral_value():
         raise Unusable(f"bad_tokens: {fact} is no whole number up to {MOST_TOKENS:,}")
     if number < 0:
         raise Unusable(f"negative_tokens: {fact} is below zero")

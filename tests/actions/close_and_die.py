@@ -52,7 +52,7 @@ def arm(point: str, ctx: Any) -> None:
     elif point == "committed":
         ctx.seal = die  # committed, not yet sealed
     elif point == "half_handed_out":
-        after("write", 3)
+        after("write_whole", 3)
     else:
         threading.Timer(float(point), die).start()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -294,16 +293,12 @@ def test_a_broken_transaction_leaves_nothing_on_postgres(postgres: str) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ((":app@", ":wrong@"), "it refuses this user and password|pg_hba"),
         (("@/governor_", "@/nope_"), "it has no such database"),
         (("//governor_", "//nobody_"), "it has no such user|it refuses this user|pg_hba"),
     ],
 )
 def test_why_postgres_is_no_way_in_is_named(postgres: str, change: tuple[str, str], told: str) -> None:
     database = Database(postgres.replace(*change), "acme")
-    if change[0] == ":app@":
-        with contextlib.suppress(Unavailable), database.session():
-            pytest.skip("this server asks for no password")
     with pytest.raises(Unavailable, match=told) as caught, database.session():
         pass
     assert not any(word in f"{caught.value.message} {caught.value.hint}" for word in ("app@", "wrong@"))
