@@ -42,6 +42,7 @@ from governor.catalog import (
     WorkflowDocument,
     document_of,
 )
+from governor.catalog.fields import Role
 from governor.errors import Invalid
 from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.people import Organization, Person
@@ -209,7 +210,8 @@ def read_people(session: Session, org: str) -> Mapping[str, PersonDocument]:
 
 def person_document(row: Person) -> PersonDocument:
     roles = [role for role in row.roles.split(",") if role]
-    return PersonDocument.model_validate({"email": row.email, "name": row.name, "roles": roles, "disabled": row.disabled})
+    # who was added is there, whatever the rules for adding people have become
+    return PersonDocument.model_construct(email=row.email, name=row.name, roles=cast("list[Role]", roles), disabled=row.disabled)
 
 
 def read_organization(session: Session, org: str) -> OrganizationDocument:

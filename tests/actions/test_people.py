@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import select
 
 from governor.actions.context import OPERATOR
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SESSION_HOURS, session_actor, set_password, sign_in, sign_in_with_token, sign_out
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
@@ -140,3 +141,11 @@ def test_a_token_may_open_a_session(world: Any) -> None:
     narrow = create_token(world.ctx, world.admin, email="dana@acme.example", scopes=["read"])["token"]
     with pytest.raises(Unauthenticated):
         sign_in_with_token(world.ctx, narrow)
+
+
+def test_who_was_added_before_stays_a_person(world: Any) -> None:
+    with world.ctx.rows.session(write=True) as session:
+        session.add(Person(org_id=world.ctx.org, email="<odd>@acme.example", roles="owner", created_at=world.ctx.now()))
+    assert catalog_as_of(world.ctx).people["<odd>@acme.example"].roles == ["owner"]
+    with pytest.raises(Invalid, match="not an e-mail address"):
+        create_person(world.ctx, world.admin, email="<new>@acme.example", name="", roles=["owner"])
