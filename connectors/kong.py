@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from connectors.keys import keyless
+from connectors.addresses import bare_attribute
 from connectors.mapping import shipped
 from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, listed, named, opened, unknown_fields
 
@@ -54,8 +54,7 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         "usage": usage,
         "ttft": usage.get("time_to_first_token") if meta.get("request_mode") == "stream" else None,
         "cache": _cache(block),
-        "targets": [{key: keyless(value) if isinstance(value, str) else value for key, value in target.items()} for target in targets]
-        or None,
+        "targets": [{key: bare_attribute(key, value) for key, value in target.items()} for target in targets] or None,
         "attempts": len(targets) or None,
         "route_type": targets[-1].get("route_type") if targets else None,
         "duration": duration,

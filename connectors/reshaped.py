@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from connectors.keys import HIDDEN_NAME, keyless
+from connectors.addresses import bare_attribute
+from connectors.keys import HIDDEN_NAME
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import plan_of
 from connectors.payloads import Records, gathered, records_of
@@ -116,7 +117,7 @@ def named(value: Any) -> dict[str, Any]:
 
 def client_claims(headers: Any, prefix: str = "x-") -> dict[str, str]:
     """What a client's headers say about the call. Only names with the prefix, and none that may hold a secret or an address."""
-    found = {str(name).lower(): keyless(value) if isinstance(value, str) else json.dumps(value) for name, value in named(headers).items()}
+    found = {str(name).lower(): _text(bare_attribute(str(name), value)) for name, value in named(headers).items()}
     claims = {name.removeprefix(OURS): value for name, value in found.items() if name.startswith(prefix) and not _HIDDEN.search(name)}
     if found.get("x-governor-traffic") == "shadow" or any(
         _SHADOW in name or (name in _MARKED and _SHADOW in value) for name, value in found.items()
@@ -129,7 +130,7 @@ def unknown_fields(record: AnyMapping[str, Any], known: Iterable[str]) -> dict[s
     """Plain values under names that the source does not use itself: a person's own log fields."""
     skipped = frozenset(known)
     return {
-        name: keyless(value) if isinstance(value, str) else value
+        name: bare_attribute(name, value)
         for name, value in record.items()
         if name not in skipped and isinstance(value, (str, int, float, bool)) and not _KEY_NAME.search(name)
     }
@@ -139,5 +140,9 @@ def first_of(*values: Any) -> Any:
     return next((value for value in values if value not in (None, "", [], {})), None)
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def text_of(pieces: Sequence[Any]) -> str:
-    return "".join(piece if isinstance(piece, str) else json.dumps(piece) for piece in pieces if piece not in (None, ""))
+    return "".join(_text(piece) for piece in pieces if piece not in (None, ""))

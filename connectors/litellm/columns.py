@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.addresses import kept_address
 from connectors.expressions import believable, between, choose, claim, milliseconds, money, tag, whole
-from connectors.keys import STRONG_ID, kept_address
+from connectors.keys import STRONG_ID
 from connectors.parameters import PARAMETERS, spec
 from connectors.providers import OPERATIONS
 

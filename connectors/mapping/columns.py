@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.addresses import kept_address
 from connectors.expressions import believable, between, claim, tag
-from connectors.keys import kept_address
 from connectors.mapping.document import Mapping, kind_of
 from connectors.mapping.text import quoted
 

@@ -11,8 +11,8 @@ import json
 import re
 from typing import Any, Final
 
+from connectors.addresses import bare_attribute
 from connectors.keys import HIDDEN_NAME
-from connectors.otlp.addresses import bare_attribute
 from connectors.otlp.bodies import CONTENT_NAMES
 from connectors.otlp.dialects import NAMES, pick
 from connectors.otlp.wire import Span, sound

@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from connectors.addresses import bare, bare_attribute
 from connectors.archives import head_of
 from connectors.batches import empty_batch, rejects, schema_table
 from connectors.keys import HIDDEN_NAME
-from connectors.otlp.addresses import bare, bare_attribute
 from connectors.otlp.bodies import CONTENT_NAMES
 from connectors.otlp.calls import add_content, call_row, instant
 from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, pick, structure_kind

@@ -12,9 +12,9 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from connectors.addresses import bare_attribute
 from connectors.litellm import connector as litellm
 from connectors.otlp import connector
-from connectors.otlp.addresses import bare_attribute
 from connectors.otlp.dialects import NAMES
 from connectors.providers import provider_named
 from governor.errors import Invalid

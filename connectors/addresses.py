@@ -1,6 +1,6 @@
-"""Addresses in what a span says, without what may be a key in them.
+"""Addresses in what a source says, without what may be a key in them.
 
-Owns: telling an address; cutting its query, fragment and user. Does not own: which attributes are kept (calls, claims, reader).
+Owns: telling an address; cutting its query, fragment and user. Does not own: which fields and attributes are kept (each connector).
 Invariants: scheme, host, port and path stay as they came; text without an address is not touched.
 """
 
@@ -16,6 +16,14 @@ _NAMES_ADDRESS: Final = re.compile(
     r"(?i)(^|[._-])(url|uri|target|path|route|address|endpoint|host|api_?base|base_?url)([._](full|original|raw|path|template))?$"
 )
 _NAMES_QUERY: Final = re.compile(r"(?i)^(url|http)\.(.*\.)?(query|query_string|fragment)$")
+
+_QUERY: Final = "(?s)[?#].*"
+_USER: Final = "^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/]*@|^[^/@:]+:[^/@]*@"
+
+
+def kept_address(text: str) -> str:
+    """SQL of an address or a path as it may be kept."""
+    return f"regexp_replace(regexp_replace({text}, '{_QUERY}', ''), '{_USER}', '\\1')"
 
 
 def bare(text: str) -> str:
