@@ -71,5 +71,5 @@ def test_a_wrong_value_in_an_address_is_named(site: Any) -> None:
     with site.at(RAE) as visitor:
         wrong = visitor.get("/findings?page=many")
         assert wrong.status_code == 400
-        assert "Page: " in wrong.text
+        assert "page: " in wrong.text
         assert "Validation failed" not in wrong.text
