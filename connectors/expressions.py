@@ -88,10 +88,10 @@ def _microseconds(text: str, digits: int) -> str:
     return f"CAST(trunc({number}) AS BIGINT) * {scale} + CAST(trunc(({number} % 1)::DECIMAL({digits + 1}, {digits}) * {scale}) AS BIGINT)"
 
 
-def whole(text: str, most: int = MOST_TOKENS) -> str:
-    """A whole number of no more than `most`, above or below zero: sums of it cannot overflow."""
+def whole(text: str, most: int = MOST_TOKENS, *, least: int | None = None) -> str:
+    """A whole number of no more than `most`, above or below zero (or from `least` on): sums of it cannot overflow."""
     number = f"TRY_CAST({text} AS BIGINT)"
-    return f"CASE WHEN {number} = TRY_CAST({text} AS DOUBLE) AND {number} BETWEEN -{most} AND {most} THEN {number} END"
+    return f"CASE WHEN {number} = TRY_CAST({text} AS DOUBLE) AND {number} BETWEEN {-most if least is None else least} AND {most} THEN {number} END"
 
 
 def milliseconds(text: str, scale: str = "1.0") -> str:

@@ -73,21 +73,24 @@ OPERATIONS: Final = {
 }
 
 # hosts of providers' own APIs; a gateway that knows an address only says with it who served
-_HOSTS: Final = {
-    r"openai\.azure\.com|cognitiveservices\.azure\.com": "azure.ai.openai",
-    r"services\.ai\.azure\.com|models\.ai\.azure\.com|inference\.ai\.azure\.com": "azure.ai.inference",
-    r"api\.openai\.com": "openai",
-    r"api\.anthropic\.com": "anthropic",
-    r"bedrock-runtime(-fips)?\.[a-z0-9-]+\.amazonaws\.com": "aws.bedrock",
-    r"generativelanguage\.googleapis\.com": "gcp.gemini",
-    r"([a-z0-9-]+-)?aiplatform\.googleapis\.com": "gcp.vertex_ai",
-    r"api\.mistral\.ai": "mistral_ai",
-    r"api\.cohere\.(com|ai)": "cohere",
-    r"api\.groq\.com": "groq",
-    r"api\.deepseek\.com": "deepseek",
-    r"api\.perplexity\.ai": "perplexity",
-    r"api\.x\.ai": "x_ai",
-}
+_HOSTS: Final = tuple(
+    (re.compile(rf"([a-z0-9.-]+\.)?(?:{hosts})"), name)
+    for hosts, name in (
+        (r"openai\.azure\.com|cognitiveservices\.azure\.com", "azure.ai.openai"),
+        (r"services\.ai\.azure\.com|models\.ai\.azure\.com|inference\.ai\.azure\.com", "azure.ai.inference"),
+        (r"api\.openai\.com", "openai"),
+        (r"api\.anthropic\.com", "anthropic"),
+        (r"bedrock-runtime(-fips)?\.[a-z0-9-]+\.amazonaws\.com", "aws.bedrock"),
+        (r"generativelanguage\.googleapis\.com", "gcp.gemini"),
+        (r"([a-z0-9-]+-)?aiplatform\.googleapis\.com", "gcp.vertex_ai"),
+        (r"api\.mistral\.ai", "mistral_ai"),
+        (r"api\.cohere\.(com|ai)", "cohere"),
+        (r"api\.groq\.com", "groq"),
+        (r"api\.deepseek\.com", "deepseek"),
+        (r"api\.perplexity\.ai", "perplexity"),
+        (r"api\.x\.ai", "x_ai"),
+    )
+)
 
 
 def provider_at(address: str) -> str | None:
@@ -96,6 +99,6 @@ def provider_at(address: str) -> str | None:
         host = urlsplit(address).hostname or ""
     except ValueError:
         return None
-    found = next((name for hosts, name in _HOSTS.items() if re.fullmatch(rf"([a-z0-9.-]+\.)?(?:{hosts})", host)), None)
+    found = next((name for hosts, name in _HOSTS if hosts.fullmatch(host)), None)
     # Foundry serves several makers at one host
     return "azure.ai.openai" if found == "azure.ai.inference" and "/openai/" in address else found

@@ -23,8 +23,8 @@ def charge_parts(center: Mapping[str, Any], workflows: Sequence[Mapping[str, Any
     parts = (
         (production, _sum(production), f"{calls:,} model call{'' if calls == 1 else 's'}"),
         (any(line.get("rule") for line in center["lines"]), center.get("shared_total", "0.00"), "shared costs"),
-        (center.get("internal"), center.get("internal_total", "0.00"), "fees and credits of rate plans"),
-        (center.get("commitments"), center.get("commitment_total", "0.00"), "commitments and provisioned capacity"),
+        (center.get("internal"), center.get("internal_total", "0.00"), PLANS.lower()),
+        (center.get("commitments"), center.get("commitment_total", "0.00"), COMMITMENTS.lower()),
         (other, _sum(other), "shadow tests and evaluation"),
         (center["corrections"], center["corrections_total"], "corrections of earlier months"),
     )

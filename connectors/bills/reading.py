@@ -222,10 +222,11 @@ def number(value: Any, name: str) -> Decimal:
     if isinstance(value, bool | list | dict | float):
         raise Wrong(name, f"{str(value)[:40]!r} is not a number")
     text = str(value).strip().removeprefix("$")
-    if AMOUNT.fullmatch(text) is None and COMMA.fullmatch(text):
+    sound = AMOUNT.fullmatch(text) is not None
+    if not sound and COMMA.fullmatch(text):
         raise DecimalComma(name, f"{text[:40]!r} has a decimal comma")
     try:
-        if not text or AMOUNT.fullmatch(text) is None:
+        if not text or not sound:
             raise InvalidOperation
         found = Decimal(text.replace(",", ""))
     except InvalidOperation:

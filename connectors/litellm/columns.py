@@ -74,7 +74,7 @@ SPEND_PAYLOAD: Final = (
 
 def _part(text: str) -> str:
     """A part of the count; one that is absurd is unknown, and the whole stands."""
-    return f"CASE WHEN {whole(text)} >= 0 THEN {whole(text)} END"
+    return whole(text, least=0)
 
 
 # canonical column -> expression; columns that are not named are null

@@ -102,9 +102,10 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
         by_key.setdefault((row.kind, row.key), []).append(row)
     people = read_people(session, org)
     named = {(document.kind, document.key) for document in documents}
-    removed = [row for row in in_force(versions, now) if prune and row.kind in PRUNABLE and (row.kind, row.key) not in named]
-    zone = zone_after(session, org, documents, in_force(versions, now))
-    check_result(documents, {(row.kind, row.key) for row in removed}, in_force(versions, now), people, zone)
+    current = in_force(versions, now)
+    removed = [row for row in current if prune and row.kind in PRUNABLE and (row.kind, row.key) not in named]
+    zone = zone_after(session, org, documents, current)
+    check_result(documents, {(row.kind, row.key) for row in removed}, current, people, zone)
     items = []
     for document in documents:
         if isinstance(document, PersonDocument):
@@ -120,8 +121,8 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
 
 def zone_after(session: Session, org: str, documents: Iterable[Document], current: Iterable[CatalogVersion]) -> str:
     """The billing zone once the documents hold. Raises Invalid where another zone would move calls out of a closed month, or only out of some."""
-    held = (parsed(row.body) for row in current if row.kind == "organization")
-    before = next((one.billing_zone for one in held if isinstance(one, OrganizationDocument)), read_organization(session, org).billing_zone)
+    held = next((parsed(row.body) for row in current if row.kind == "organization"), None)
+    before = (held if isinstance(held, OrganizationDocument) else read_organization(session, org)).billing_zone
     for document in documents:
         if isinstance(document, OrganizationDocument) and document.billing_zone != before:
             closed = session.exec(select(Period.month).where(Period.org_id == org, col(Period.state) != "open").limit(1)).first()

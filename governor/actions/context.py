@@ -198,6 +198,8 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     Raises governor.errors.NotFound when the home was never initialised and `create` is false.
     """
     home = settings.home
+    if not create and settings.embedded and not (home / "governor.db").exists():  # to open it would make it
+        raise NotFound(f"no Governor home at {home}", hint="run `governor init` (or give --home DIR)")
     if create:
         make_home(home)
     keys = FileKeys(home, passphrase=settings.key_passphrase, domain=settings.log_domain)

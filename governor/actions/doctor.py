@@ -23,8 +23,6 @@ from governor.store.sequencer import as_sequencer
 DISTRIBUTION = "workflow-model-governor"
 LATE_SECONDS = 60.0
 TOP_LEVEL = ("governor", "connectors", "workers", "reports", "policies")
-
-
 LOG_RIGHTS = (
     *((table, right) for table in ("ledgerentry", "ledgernode", "ledgercheckpoint") for right in ("SELECT", "INSERT")),
     *(("ledgerwaiting", right) for right in ("SELECT", "DELETE")),
@@ -61,9 +59,6 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
     free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.anchor).free
     yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
-    if settings.embedded and not (settings.home / "governor.db").exists():  # to open it would make it
-        yield Check("home", ok=False, detail=f"no Governor home at {settings.home}. run `governor init` (or give --home DIR)")
-        return
     try:
         context = open_context(settings)
     except GovernorError as error:

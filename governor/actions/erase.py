@@ -85,8 +85,8 @@ def _check_known(ctx: Context, record_ids: Sequence[str], conditions: Sequence[s
             raise NotFound(
                 f"no call {', '.join(unknown[:5])}; nothing was erased", hint="give the record id that `governor calls export` shows"
             )
-    matching = ctx.lake.query(f"SELECT count(*) AS calls FROM {SEEN} WHERE {' AND '.join(conditions)}", values)  # noqa: S608 - values are bound
-    if matching["calls"][0].as_py() == 0:
+    matching = ctx.lake.query(f"SELECT 1 AS found FROM {SEEN} WHERE {' AND '.join(conditions)} LIMIT 1", values)  # noqa: S608 - values are bound
+    if not len(matching):
         raise NotFound("no call matches; nothing was erased", hint="an end user is named as the source names them, times are in UTC")
 
 

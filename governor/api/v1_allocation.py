@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from litestar import get, post
-from litestar.params import Parameter
 from msgspec import Struct
 
 from governor.actions.context import Context
 from governor.actions.show_allocation import lines_from, show_allocation
+from governor.api.months import Month
 from governor.catalog import parse_document
 from governor.errors import TooLarge
 
 TAGS: Final = ["periods"]
 MOST: Final = 500
-Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Trial(Struct, forbid_unknown_fields=True):

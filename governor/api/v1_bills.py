@@ -14,12 +14,13 @@ from governor.actions.context import Actor, Context
 from governor.actions.import_bill import import_bills, list_bills, show_bill
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.api.bodies import raw_body, unpack
+from governor.api.months import MONTH
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid, NotFound
 from governor.ports import Payload
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month, YYYY-MM; providers bill it in UTC.")]
+Month = Annotated[str, Parameter(pattern=MONTH, description="Calendar month, YYYY-MM; providers bill it in UTC.")]
 Source = Annotated[str, Parameter(description="Reader: openai, anthropic, aws, azure, focus, gcp, openrouter, csv, or auto.")]
 Name = Annotated[str, Parameter(query="name", max_length=200, description="Name of the file, for people.")]
 

@@ -14,21 +14,16 @@ from governor.actions.forecast_month import forecast_document
 from governor.actions.month_view import newest_month
 from governor.actions.notify import notices, notify_test
 from governor.actions.show_budgets import show_budgets
+from governor.api.months import MONTH_OR_NONE, NewestMonth
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["budgets"]
-Month = Annotated[
-    str,
-    Parameter(
-        query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
-    ),
-]
 AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
 
 
 @get("/budgets", sync_to_thread=True, tags=TAGS)
-def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: Month = "", as_of: AsOf = None) -> dict[str, Any]:
+def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None) -> dict[str, Any]:
     """Every budget of a month with spend, forecast, the day it is used up and which thresholds were told; most urgent first."""
     found = show_budgets(ctx, period or newest_month(ctx), as_of=as_of)
     return {"period": found["period"], **slice_of(found["rows"], lambda row: str(row["budget"]), limit=limit, cursor=cursor)}
@@ -37,7 +32,7 @@ def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: Month = "",
 @get("/forecast", sync_to_thread=True, tags=TAGS)
 def show_forecast(
     ctx: Context,
-    period: Month = "",
+    period: NewestMonth = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
     owner: Annotated[str, Parameter(query="owner")] = "",
     cost_center: Annotated[str, Parameter(query="cost_center")] = "",
@@ -54,9 +49,9 @@ def show_forecast(
 @get("/movement", sync_to_thread=True, tags=TAGS)
 def show_movement(
     ctx: Context,
-    period: Month = "",
+    period: NewestMonth = "",
     against: Annotated[
-        str, Parameter(query="against", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="The other month; default: the one before.")
+        str, Parameter(query="against", pattern=MONTH_OR_NONE, description="The other month; default: the one before.")
     ] = "",
 ) -> dict[str, Any]:
     """Why spend differs from another month, by cause and workflow; causes sum to the difference exactly."""

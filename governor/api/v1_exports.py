@@ -16,12 +16,12 @@ from governor.actions.export_month import Exported, exported, formats_described,
 from governor.api.bearer import ASKS
 from governor.api.bodies import ANY, download, raw_answer, raw_body, unpack
 from governor.api.idempotency import REPEATABLE
+from governor.api.months import Month
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
 LARGEST: Final = 1 << 20
 YAML: Final = ("application/yaml", "application/json")
-Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 Format = Annotated[str, Parameter(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$", description="A name of `/api/v1/export-formats`.")]
 Parquet = Annotated[bool, Parameter(query="parquet", description="FOCUS as Parquet.")]
 Accrual = Annotated[

@@ -16,10 +16,10 @@ from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import withdraw
 from governor.actions.soft_close import soft_close
 from governor.api.bodies import ANY, download, raw_answer
+from governor.api.months import Month
 from governor.api.slices import Cursor, Limit, Whole, slice_of
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Why(Struct, forbid_unknown_fields=True):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from litestar import Response, get, post
-from litestar.params import Parameter
 from msgspec import Struct
 
 from governor.actions.browse_periods import list_periods, period_file, period_status
@@ -14,11 +13,11 @@ from governor.actions.close_period import close, closed_files
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.api.bodies import ANY, download, raw_answer
+from governor.api.months import Month
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
-Month = Annotated[str, Parameter(pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")]
 
 
 class Exemption(Struct, forbid_unknown_fields=True):

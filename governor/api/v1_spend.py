@@ -11,14 +11,9 @@ from governor.actions.context import Context
 from governor.actions.month_view import newest_month
 from governor.actions.show_segments import BY, show_segments
 from governor.actions.show_spend import CUTS, spend_table
+from governor.api.months import NewestMonth
 
 TAGS: Final = ["usage"]
-Month = Annotated[
-    str,
-    Parameter(
-        query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM of the billing zone; default: the newest month with calls."
-    ),
-]
 Workflow = Annotated[str, Parameter(query="workflow", description="Only this workflow; `-`: calls without.")]
 Prompt = Annotated[str, Parameter(query="prompt", description="Only this prompt; `-`: calls without.")]
 
@@ -26,7 +21,7 @@ Prompt = Annotated[str, Parameter(query="prompt", description="Only this prompt;
 @get("/spend", sync_to_thread=True, tags=TAGS)
 def show_cut(
     ctx: Context,
-    period: Month = "",
+    period: NewestMonth = "",
     by: Annotated[str, Parameter(query="by", description=f"One of {', '.join(CUTS)}.")] = "workflow",
     workflow: Workflow = "",
     prompt: Prompt = "",
@@ -38,7 +33,7 @@ def show_cut(
 @get("/spend/segments", sync_to_thread=True, tags=TAGS)
 def show_parts(
     ctx: Context,
-    period: Month = "",
+    period: NewestMonth = "",
     by: Annotated[str, Parameter(query="by", description=f"Comma separated: {', '.join(BY)}.")] = "workflow",
     workflow: Workflow = "",
     prompt: Prompt = "",

@@ -20,12 +20,11 @@ from governor.actions.findings import Finding, findings
 from governor.actions.raw_record import raw_record
 from governor.actions.usage import DIMENSIONS, usage_report
 from governor.api.bodies import download, raw_answer
+from governor.api.months import MONTH, MONTH_OR_NONE
 from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid, NotFound
 
-Period = Annotated[
-    str, Parameter(query="period", pattern=r"^[0-9]{4}-[0-9]{2}$", description="Calendar month of the billing zone, YYYY-MM.")
-]
+Period = Annotated[str, Parameter(query="period", pattern=MONTH, description="Calendar month of the billing zone, YYYY-MM.")]
 AsOf = Annotated[
     str,
     Parameter(query="as_of", pattern="^(event|now)$", description="event: the catalog as it was when each call happened; now: today's."),
@@ -50,7 +49,7 @@ def list_findings(
     ctx: Context,
     limit: Limit,
     cursor: Cursor,
-    period: Annotated[str, Parameter(query="period", pattern=r"^([0-9]{4}-[0-9]{2})?$", description="YYYY-MM; default: this month.")] = "",
+    period: Annotated[str, Parameter(query="period", pattern=MONTH_OR_NONE, description="YYYY-MM; default: this month.")] = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
     rule: Annotated[str, Parameter(query="rule", description="Such as model.approved.")] = "",
     status: Annotated[str, Parameter(query="status", description="violation, undecided, waived or warning.")] = "",

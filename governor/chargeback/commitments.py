@@ -48,19 +48,18 @@ class Settled:
 
 def covering(commitments: Iterable[CommitmentDocument], model_of: SpeaksFor, zone: str) -> Callable[[GovernedGroup], str]:
     """Which commitment pays for a group of calls, by its mark; empty for none. Capacity is asked before money, then by id."""
-    ordered = sorted(commitments, key=lambda one: (one.provisioned is None, one.id))
+    ordered = [(one, *one.held(zone)) for one in sorted(commitments, key=lambda one: (one.provisioned is None, one.id))]
 
     def mark(group: GovernedGroup) -> str:
         if group.traffic_class != "production" or group.rated.status != "priced":
             return ""
-        return next((one.mark for one in ordered if _covers(one, group, model_of, zone)), "")
+        return next((one.mark for one, begin, end in ordered if begin <= group.epoch_start < end and _covers(one, group, model_of)), "")
 
     return mark
 
 
-def _covers(one: CommitmentDocument, group: GovernedGroup, model_of: SpeaksFor, zone: str) -> bool:
-    begin, end = one.held(zone)
-    if not begin <= group.epoch_start < end or canonical_provider(group.provider) != canonical_provider(one.provider):
+def _covers(one: CommitmentDocument, group: GovernedGroup, model_of: SpeaksFor) -> bool:
+    if canonical_provider(group.provider) != canonical_provider(one.provider):
         return False
     if one.service_tiers and canonical_tier(group.service_tier) not in {canonical_tier(tier) for tier in one.service_tiers}:
         return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from governor.errors import Forbidden, NotFound, Unauthenticated
+from governor.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:  # the stores are heavy; commands that need no home (packet verify) must not wait for them
     from governor.actions.context import Actor, Context
@@ -43,8 +43,6 @@ class Session:
             from governor.actions.context import open_context
 
             settings = self.settings()
-            if not create and settings.embedded and not (settings.home / "governor.db").exists():
-                raise NotFound(f"no Governor home at {settings.home}", hint="run `governor init` (or give --home DIR)")
             self._context = open_context(settings, create=create)
             if not create and not process:
                 scopes = self.actor().scopes

@@ -42,8 +42,9 @@ class Database:
         self.ledger_role = ledger_role
         self.url = engine_url(url)
         self.embedded = self.url.startswith("sqlite")
-        self.read_only = self.embedded and _read_only_url(self.url) is not None
-        self.engine = _sqlite(self.url) if self.embedded else _postgres(self.url)
+        read_only = _read_only_url(self.url) if self.embedded else None
+        self.read_only = read_only is not None
+        self.engine = _sqlite(self.url, read_only) if self.embedded else _postgres(self.url)
 
     @contextmanager
     def session(self, write: bool = False) -> Iterator[Session]:
@@ -227,8 +228,8 @@ def _read_only_url(url: str) -> str | None:
     return read_only_address(Path(path)) if path and path != ":memory:" else None
 
 
-def _sqlite(url: str) -> Engine:
-    path, read_only = make_url(url).database, _read_only_url(url)
+def _sqlite(url: str, read_only: str | None) -> Engine:
+    path = make_url(url).database
     if path and path != ":memory:" and read_only is None:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(read_only or url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
