@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -69,3 +71,22 @@ def test_a_document_of_many_parts_looks_at_the_state_once(records: Any) -> None:
         assert records.looked == before
     records.snapshot = 2
     assert remembered(records, "part 1", lambda: "newer") == "newer"
+
+
+def test_of_several_who_ask_at_once_one_has_it_made(records: Any) -> None:
+    made: list[int] = []
+
+    def compute() -> int:
+        time.sleep(0.2)
+        made.append(1)
+        return len(made)
+
+    with ThreadPoolExecutor(4) as people:
+        assert list(people.map(lambda _: remembered(records, "month", compute), range(4))) == [1, 1, 1, 1]
+
+
+def test_after_a_failure_the_next_who_asks_has_it_made(records: Any) -> None:
+    with pytest.raises(ZeroDivisionError):
+        remembered(records, "month", lambda: 1 // 0)
+    with ThreadPoolExecutor(1) as people:
+        assert people.submit(remembered, records, "month", lambda: "made").result(5) == "made"
