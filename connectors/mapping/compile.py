@@ -235,7 +235,8 @@ def _counted(mapping: Mapping) -> str:
     }[usage.reasoning]
     free = "coalesce(cost_amount_n, 0) = 0" if mapping.cost and mapping.cost.zero_is_unknown else "cost_amount_n IS NULL"
     return f"""
-        written_cache AS (SELECT *, coalesce(cache_write_tokens_n, cache_write_5m_tokens_n + cache_write_1h_tokens_n,
+        -- LangChain writes 0 for the whole where it tells the lifetimes
+        written_cache AS (SELECT *, greatest(cache_write_tokens_n, cache_write_5m_tokens_n + cache_write_1h_tokens_n,
             cache_write_5m_tokens_n, cache_write_1h_tokens_n) AS cache_write_n FROM judged),
         proven AS (SELECT *, NOT ({unknown}) AS has_usage, {cache} AS cache_apart, {thought} AS reasoning_apart, NOT ({free}) AS has_cost,
             {_status()} AS status_said FROM written_cache),

@@ -72,6 +72,9 @@ def tokens(span: Span) -> dict[str, Any]:
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
     if not any(count[name] for name in ("input", "output", "total")):
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": compact(raw) if raw else None}
+    lifetimes = [count[name] for name in ("cache_write_5m", "cache_write_1h") if count[name] is not None]
+    if lifetimes:
+        count["cache_write"] = max(count["cache_write"] or 0, sum(filter(None, lifetimes)))
     cached = (count["cache_read"] or 0) + (count["cache_write"] or 0)
     given, made, thoughts = count["input"], count["output"], count["reasoning"] or 0
     apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)

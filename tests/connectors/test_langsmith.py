@@ -55,6 +55,12 @@ def test_cache_writes_have_lifetimes(calls: Any) -> None:
     assert (row["response_model"], row["session_id"], row["finish_reasons"]) == ("claude-sonnet-4-5-20250929", "th-2", ["end_turn"])
 
 
+def test_langchain_writes_no_whole_beside_lifetimes(calls: Any) -> None:
+    details = {"cache_read": 1000, "cache_creation": 0, "ephemeral_5m_input_tokens": 60, "ephemeral_1h_input_tokens": 0}
+    [row] = calls(body(prompt_tokens=1120, completion_tokens=9, total_tokens=1129, prompt_token_details=details))
+    assert (row["cache_write_tokens"], row["cache_write_5m_tokens"], row["input_uncached_tokens"]) == (60, 60, 60)
+
+
 def test_zero_counts_are_unknown(calls: Any) -> None:
     failed, silent = calls(RUNS)[2:4]
     for row in (failed, silent):

@@ -236,6 +236,14 @@ def test_a_total_proves_what_was_counted_apart(read: Any, cached: int, thoughts:
     assert found["input_uncached_tokens"] == found["input_tokens"] - cached
 
 
+@pytest.mark.parametrize(("whole", "written"), [({}, 50), ({"gen_ai.usage.cache_creation.input_tokens": 80}, 80)])
+def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, int], written: int) -> None:
+    parts = {f"anthropic.usage.cache_creation.ephemeral_{name}_input_tokens": count for name, count in (("5m", 30), ("1h", 20))}
+    [row] = read(connector, request(span(1, attributes=CHAT | USAGE | whole | parts))).calls.to_pylist()
+    assert (row["cache_write_tokens"], row["cache_write_5m_tokens"], row["cache_write_1h_tokens"]) == (written, 30, 20)
+    assert row["input_uncached_tokens"] == 100 - written
+
+
 VERCEL = {
     "ai.model.provider": "openai.responses", "ai.model.id": "gpt-4o", "gen_ai.system": "openai.responses", "ai.usage.inputTokens": 1000,
     "ai.usage.outputTokens": 50, "ai.usage.totalTokens": 1050, "ai.usage.cachedInputTokens": 800, "ai.usage.reasoningTokens": 20,
