@@ -225,9 +225,14 @@ def _counted(mapping: Mapping) -> str:
     apart = "coalesce(cache_read_tokens_n, 0) + coalesce(cache_write_n, 0)"
     # the total may leave out neither, one, or both of them
     plain, thinking = "total_tokens_reported_n - input_tokens_n - output_tokens_n", "coalesce(reasoning_tokens_n, 0)"
-    proof = f"({apart}) > input_tokens_n OR (({apart}) > 0 AND {plain} IN ({apart}, {apart} + {thinking}))"
+    # where both are alike and it leaves out one of them, it does not say which
+    either = f"{apart} = {thinking} AND {plain} = {thinking}"
+    told = f"({apart}) > 0 AND {plain} IN ({apart}, {apart} + {thinking})"
+    told += "" if usage.reasoning == "inside" else f" AND NOT ({either})"
+    proof = f"({apart}) > input_tokens_n OR ({told})"
     cache = f"exclusive OR coalesce({proof}, false)" if usage.cache == "auto" else "exclusive"
     thoughts = f"reasoning_tokens_n > 0 AND {plain} IN (reasoning_tokens_n, reasoning_tokens_n + {apart})"
+    thoughts += "" if usage.cache == "inclusive" else f" AND NOT ({either})"
     thought = {
         "auto": f"coalesce(reasoning_tokens_n > output_tokens_n OR ({thoughts}), false)",
         "inside": "false",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import yaml
 
 from connectors.mapping import MappedConnector, connector, shipped
 from connectors.mapping.document import Mapping, parse
+from connectors.otlp.usage import counted_apart
 from governor.cli import main
 from governor.errors import Invalid
 from governor.ports import Payload, ReadOptions
@@ -413,6 +415,10 @@ CACHED: dict[str, Any] = {
         ({"cache": "auto"}, {"in": 100, "cached": 800}, (900, 100, 2, "exclusive")),
         ({"cache": "auto"}, {"in": 100, "cached": 80, "total": 182}, (180, 100, 2, "exclusive")),
         ({"cache": "auto"}, {"in": 100, "cached": 80, "total": 102}, (100, 20, 2, "inclusive")),
+        ({"cache": "auto"}, {"in": 100, "out": 50, "cached": 30, "thought": 30, "total": 180}, (100, 70, 50, "inclusive")),
+        ({"reasoning": "inside"}, {"in": 100, "out": 50, "cached": 30, "thought": 30, "total": 180}, (130, 100, 50, "exclusive")),
+        ({"cache": "exclusive"}, {"in": 100, "out": 50, "cached": 30, "thought": 30, "total": 180}, (130, 100, 50, "exclusive")),
+        ({"cache": "inclusive"}, {"in": 100, "out": 50, "cached": 30, "thought": 30, "total": 180}, (100, 70, 80, "exclusive")),
         ({"reasoning": "auto"}, {"out": 10, "thought": 30}, (10, None, 40, "exclusive")),
         ({"reasoning": "outside"}, {"out": 10, "thought": 3}, (10, None, 13, "exclusive")),
         ({"reasoning": "inside"}, {"out": 10, "thought": 3}, (10, None, 10, "inclusive")),
@@ -421,6 +427,21 @@ CACHED: dict[str, Any] = {
 def test_how_tokens_are_counted(one: Any, usage: dict[str, Any], record: dict[str, Any], expected: tuple[Any, ...]) -> None:
     row = one(record, columns=CACHED, usage=usage)
     assert tuple(row[name] for name in ("input_tokens", "input_uncached_tokens", "output_tokens", "usage_convention")) == expected
+
+
+def test_mappings_and_spans_take_the_same_for_proven(read: Any) -> None:
+    parts = (None, 0, 20, 30, 60, 2000)
+    records = [
+        {"id": f"{number}", "in": 1000, "out": 50, "cached": cached, "thought": thought, "total": beyond and 1050 + beyond}
+        for number, (cached, thought, beyond) in enumerate(itertools.product(parts, parts, (*parts, 40, 50, 80, 90)))
+    ]
+    found = read(mapped(columns=CACHED), body(*records)).calls.to_pylist()
+    assert len(found) == len(records)
+    for record, row in zip(records, sorted(found, key=lambda row: int(row["source_record_id"])), strict=True):
+        cached, thought = record["cached"] or 0, record["thought"] or 0
+        apart, thought_apart = counted_apart(1000, 50, record["total"], cached, thought)
+        said = (1000 + (cached if apart else 0), 50 + (thought if thought_apart else 0))
+        assert (row["input_tokens"], row["output_tokens"]) == said, record
 
 
 @pytest.mark.parametrize(
