@@ -26,6 +26,12 @@ def kept_address(text: str) -> str:
     return f"regexp_replace(regexp_replace({text}, '{_QUERY}', ''), '{_USER}', '\\1')"
 
 
+def kept_text(text: str) -> str:
+    """SQL of what bare() gives: the clients of HTTP repeat the address in their errors."""
+    url, path = (pattern.pattern.replace("'", "''") for pattern in (_URL, _PATH))
+    return f"regexp_replace(regexp_replace({text}, '{url}', '\\1\\2', 'g'), '{path}', '\\1', 'g')"
+
+
 def bare(text: str) -> str:
     """Free text, such as a span's name or an error's message."""
     found = _URL.sub(r"\1\2", text) if "://" in text else text

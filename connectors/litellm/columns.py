@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.addresses import kept_address
+from connectors.addresses import kept_address, kept_text
 from connectors.expressions import believable, between, choose, claim, milliseconds, money, tag, whole
 from connectors.keys import STRONG_ID
 from connectors.parameters import PARAMETERS, spec
@@ -70,6 +70,9 @@ SPEND_PAYLOAD: Final = (
     )
     + "))"
 )
+
+
+_FAILURE: Final = "coalesce(nullif(error.error_message, ''), error_str)"
 
 
 def _part(text: str) -> str:
@@ -183,7 +186,7 @@ COLUMNS: Final[dict[str, str]] = {
     "http_status": "CASE WHEN NOT is_ok THEN TRY_CAST(error.error_code AS SMALLINT) END",
     "error_type": "nullif(error.error_class, '')",
     "error_code": "nullif(error.error_code, '')",
-    "error_message": "CASE WHEN NOT is_ok THEN left(coalesce(nullif(error.error_message, ''), error_str), 2000) END",
+    "error_message": f"CASE WHEN NOT is_ok THEN left({kept_text(_FAILURE)}, 2000) END",
     "finish_reasons": "finish",
     "gateway_cache": "CASE WHEN is_hit THEN 'hit_exact' WHEN lower(cache_text) = 'false' OR is_ok THEN 'none' ELSE 'unknown' END",
 }

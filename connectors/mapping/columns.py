@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.addresses import kept_address
+from connectors.addresses import kept_address, kept_text
 from connectors.expressions import believable, between, claim, tag
 from connectors.mapping.document import Mapping, kind_of
 from connectors.mapping.text import quoted
@@ -88,7 +88,7 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         "data_class_source": f"""CASE WHEN data_class_text IS NOT NULL OR {claim("data_class")} IS NOT NULL THEN 'metadata'
             WHEN {tag("data_class")} IS NOT NULL THEN 'tag' ELSE 'unknown' END""",
         "status": "status_said",
-        "error_message": "left(error_message_text, 2000)",
+        "error_message": f"left({kept_text('error_message_text')}, 2000)",
         "gateway_cache": "coalesce(gateway_cache_text, 'unknown')",
     }
     if content:

@@ -79,6 +79,12 @@ def test_a_failed_attempt_has_unknown_usage(row: Any) -> None:
     assert found["error_type"]
 
 
+def test_an_error_keeps_no_key_of_an_address(row: Any) -> None:
+    said = "APIConnectionError: POST https://generativelanguage.googleapis.com/v1beta/models/g:generateContent?key=hunter2 timed out"
+    found = row(first(status="failure") | {"error_information": {"error_message": said}})["error_message"]
+    assert found == "APIConnectionError: POST https://generativelanguage.googleapis.com/v1beta/models/g:generateContent timed out"
+
+
 def test_a_guess_for_a_failed_prompt_is_not_usage(row: Any) -> None:
     guess = next(r for r in SPEND if r["status"] == "failure" and r["prompt_tokens"])
     found = row(guess)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from connectors.addresses import bare
 from connectors.mapping import MappedConnector, connector, shipped
 from connectors.mapping.document import Mapping, parse
 from connectors.otlp.usage import counted_apart
@@ -387,6 +388,21 @@ def test_zero_may_mean_unknown(one: Any) -> None:
     assert (row["input_tokens"], row["usage_source"], row["cost_amount"], row["cost_source"]) == (None, "missing", None, "missing")
     row = one({"in": 0, "out": 0, "cost": 0}, columns={"cost_amount": "cost"}, cost={"source": "tool_estimate"})
     assert (row["input_tokens"], row["cost_amount"], row["cost_source"]) == (0, 0, "tool_estimate")
+
+
+ADDRESSES = (
+    "GET https://x.example/v1/models/gemini:generate?alt=sse&key=hunter2 failed",
+    "Max retries exceeded with url: /v1beta/models/gemini-pro:generateContent?key=hunter2 (Caused by 'x')",
+    "cannot reach 'https://user:hunter2@x.example/v1'\nsee https://x.example/a#hunter2 and https://x.example/b?k=hunter2, then stop",
+    "what? a/b #1",
+)
+
+
+@pytest.mark.parametrize("said", ADDRESSES)
+def test_an_error_keeps_no_key_of_an_address(one: Any, said: str) -> None:
+    found = one({"why": said}, columns={"error_message": "why"})["error_message"]
+    assert found == bare(said)
+    assert "hunter2" not in found
 
 
 # counting
