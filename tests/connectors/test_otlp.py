@@ -244,6 +244,24 @@ def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, in
     assert row["input_uncached_tokens"] == 100 - written
 
 
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        # Pydantic AI
+        ({"details.cache_read_tokens": 40, "details.cache_write_tokens": 30, "details.reasoning_tokens": 5}, (40, 30, 5)),
+        ({"details.cache_read_tokens": 40, "details.thoughts_tokens": 5}, (40, None, 5)),
+        # Sentry
+        ({"input_tokens.cached": 40, "input_tokens.cache_write": 30, "output_tokens.reasoning": 5}, (40, 30, 5)),
+    ],
+)
+def test_parts_of_the_usage_under_other_names(read: Any, parts: dict[str, int], said: tuple[int | None, ...]) -> None:
+    given = {f"gen_ai.usage.{name}": count for name, count in parts.items()} | {"operation.cost": 0.0125}
+    [row] = read(connector, request(span(1, attributes=CHAT | USAGE | given))).calls.to_pylist()
+    assert tuple(row[name] for name in ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens")) == said
+    assert (row["input_tokens"], row["output_tokens"], row["usage_convention"]) == (100, 10, "inclusive")
+    assert (str(row["cost_amount"]), row["cost_source"]) == ("0.012500000000", "tool_estimate")
+
+
 VERCEL = {
     "ai.model.provider": "openai.responses", "ai.model.id": "gpt-4o", "gen_ai.system": "openai.responses", "ai.usage.inputTokens": 1000,
     "ai.usage.outputTokens": 50, "ai.usage.totalTokens": 1050, "ai.usage.cachedInputTokens": 800, "ai.usage.reasoningTokens": 20,
