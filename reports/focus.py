@@ -215,7 +215,7 @@ def _unpriced(document: Mapping[str, Any], center: Mapping[str, Any], use: Mappi
         scale = TOKENS if unit == "Tokens" else 1
         yield _common(document, center, use["provider"], use["workflow"], None) | {
             "BilledCost": 0,
-            "ChargeDescription": f"{use['model']} {METERS[meter]}: unpriced, {use['reason']}",
+            "ChargeDescription": f"{use['model']} {METERS[meter]}: unpriced, {use['detail'] or use['reason']}",
             "ChargePeriodStart": document["start"],
             "ChargePeriodEnd": document["end"],
             "ConsumedQuantity": quantity,

@@ -8,6 +8,7 @@ finds these, because each of its lines has one quantity and one amount.
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -76,12 +77,18 @@ def _cell(name: str, value: Any) -> str:
 
 def _against(statement: Mapping[str, Any], found: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
     """Each row is a line of the statement with its quantity and amounts, and every line has its row."""
-    wanted: dict[tuple[str, ...], dict[str, Any]] = {}
+    wanted: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for line in rows(statement):
-        wanted[_key(line)] = line
+        wanted[_key(line)].append(line)
     for number, row in enumerate(found, start=1):
-        meant = wanted.pop(_key(row), None)
-        if meant is None:
+        alike = wanted[_key(row)]
+        meant = next(
+            (line for line in alike if _same("ConsumedQuantity", row.get("ConsumedQuantity") or "", line["ConsumedQuantity"])), None
+        )
+        meant = meant or next(iter(alike), None)
+        if meant is not None:
+            alike.remove(meant)
+        else:
             yield Problem(number, "x_LineId", "is no line of the statement, or one that stands here already")
             continue
         for name in FROM_STATEMENT:
@@ -89,12 +96,12 @@ def _against(statement: Mapping[str, Any], found: Sequence[Mapping[str, str]]) -
                 yield Problem(
                     number, name, f"{row.get(name) or 'null'} here, {'null' if meant.get(name) is None else meant[name]} in the statement"
                 )
-    for left in wanted.values():
+    for left in (line for alike in wanted.values() for line in alike):
         yield Problem(0, "x_LineId", f"line {left.get('x_LineId') or left['ChargeDescription']} of the statement has no row")
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """A line once, or unpriced use by what it is."""
+    """A line once, or unpriced use by what it is: several may be alike, such as the tiers of one model."""
     line = row.get("x_LineId")
     if line:
         return (str(line),)

@@ -38,7 +38,9 @@ PRICING_UNITS: Final = frozenset({"", f"{TOKENS} Tokens", "USD", *LINE_UNITS.val
 CURRENCIES: Final = frozenset({"USD"})  # the only one that is rated; another is what a statement was converted to
 KNOWN: Final = frozenset({*FOCUS_COLUMNS, *SPLIT_COLUMNS})
 CURRENCY: Final = re.compile("[A-Z]{3}")
-PART_SLACK: Final = Decimal("0.00000000001")  # a share has twelve decimals and a part whole pico-USD
+PART_SLACK: Final = Decimal(
+    "0.00000000001"
+)  # a share has twelve decimals and a part whole pico-USD, which weigh more in a smaller currency
 IDS: Final = ("BillingAccountId", "SubAccountId", "ResourceId", "SkuId", "SkuPriceId")
 
 
@@ -150,7 +152,12 @@ def _amounts(row: Mapping[str, str], numbers: Mapping[str, Decimal]) -> Iterator
             yield name, "a credit is zero or less"
     quantity = numbers.get("PricingQuantity")
     for cost, unit in (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice")):
-        if quantity is not None and cost in numbers and unit in numbers and abs(numbers[unit] * quantity - numbers[cost]) > TOLERANCE:
+        if (
+            quantity is not None
+            and cost in numbers
+            and unit in numbers
+            and abs(numbers[unit] * quantity - numbers[cost]) > TOLERANCE * _rate(row)
+        ):
             yield cost, f"{row[cost]} is not {row[unit]} x {row['PricingQuantity']}"
     source = row.get("x_PriceSource", "")
     if (
@@ -208,12 +215,17 @@ def _parts(origin: str, parts: Sequence[tuple[int, Mapping[str, str]]]) -> Itera
         costs = {number: _number(row.get(name) or "") or Decimal(0) for number, row in parts}
         total = sum(costs.values(), Decimal(0))
         for number, cost in costs.items():
-            if abs(cost - shares[number] * total) > PART_SLACK * max(Decimal(1), abs(total)):
+            if abs(cost - shares[number] * total) > PART_SLACK * max(_rate(parts[0][1]), abs(total)):
                 yield Problem(number, name, f"{cost} is not {shares[number]} of the {total} that the parts of {origin} sum to")
     for number, row in parts:
         told = _ratio_told(row.get("AllocatedMethodDetails") or "")
         if told is not None and told != shares[number]:
             yield Problem(number, "AllocatedMethodDetails", f"says a ratio of {told}, x_AllocationRatio {shares[number]}")
+
+
+def _rate(row: Mapping[str, str]) -> Decimal:
+    """What a difference of one US dollar is in the row's currency, at least one: costs were rounded in dollars before they were converted."""
+    return max(Decimal(1), _number(row.get("x_ExchangeRate") or "") or Decimal(1))
 
 
 def _ratio_told(text: str) -> Decimal | None:

@@ -146,9 +146,9 @@ class PriceBook:
         if terms:
             contracted = _with_terms(contracted, listed, terms, self._names(provider, model, entry), (at, tier, region))
         if tier and not any(price.service_tier == tier for table in (listed, contracted) for bands in table.values() for price in bands):
-            return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{called} at {at:%Y-%m-%d}")
+            return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{called} was in force")
         if not listed and not contracted:
-            return Unpriced("no_meter_price", f"no price of {provider}/{called} holds at {at:%Y-%m-%d}")
+            return Unpriced("no_meter_price", f"no price of {provider}/{called} was in force")
         foreign = sorted({price.currency for table in (listed, contracted) for bands in table.values() for price in bands} - {"USD"})
         if foreign:
             return Unpriced("currency", f"{provider}/{called} is priced in {', '.join(foreign)}; only USD is rated")

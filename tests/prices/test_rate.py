@@ -1,7 +1,7 @@
 """Exact rating: the published cases with known answers, and the rules that are easy to get wrong."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -117,6 +117,14 @@ def test_the_reason_says_what_is_unknown() -> None:
     assert [found.reason if isinstance(found, Unpriced) else "" for found in reasons] == [
         "unknown_model", "unknown_provider", "unknown_provider", "unknown_model", "currency",
     ]  # fmt: skip
+
+
+def test_the_reason_is_the_same_on_every_day() -> None:
+    """Days apart, calls of a tier without a price are one row of a statement."""
+    book = PriceBook([row("input", "1")])
+    found = {str(book.lookup("openai", "m", NOW + timedelta(days=days), "batch")) for days in (0, 1, 9)}
+    assert len(found) == 1
+    assert "'batch' of openai/m" in found.pop()
 
 
 def test_one_call_is_rounded_once_half_to_even_and_parts_add_up() -> None:

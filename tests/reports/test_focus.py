@@ -94,6 +94,33 @@ def test_an_unpriced_use_is_marked_never_a_plain_zero(rows: Rows) -> None:
     ]
 
 
+def test_unpriced_tiers_of_one_model_are_rows_of_their_own(month: dict[str, Any]) -> None:
+    center = next(one for one in month["cost_centers"] if one["unpriced"])
+    uses = [center["unpriced"][0] | {"detail": f"no price for service tier {tier!r}"} for tier in ("batch", "priority")]
+    document = month | {"cost_centers": [center | {"unpriced": [*uses, uses[1] | {"input_tokens": 7, "detail": "no price was in force"}]}]}
+    body = render_csv(document)
+    assert check_file(body, document) == []
+    assert "service tier 'batch'" in body.decode()
+    wrong = body.replace(b",7.0,", b",8.0,")
+    assert {one.column for one in check_file(wrong, document)} >= {"ConsumedQuantity"}
+    assert [one.column for one in check_file(render_csv(month | {"cost_centers": [center]}), document)] == ["x_LineId"] * 4
+
+
+def test_parts_in_a_currency_of_small_units_are_as_exact_as_they_were_in_dollars(rows: Rows) -> None:
+    parts = shared_out(rows)
+    for part in parts:
+        part |= {"BillingCurrency": "VND", "x_ExchangeRate": "26325.5"}
+        for name in ("ListCost", "ContractedCost", "EffectiveCost"):
+            cost = Decimal(part[name]) + Decimal("0.0000000000009")  # what rounding to a pico-dollar may leave
+            part["PricingCurrencyEffectiveCost"] = f"{cost:f}"  # of EffectiveCost, the last of them
+            part[name] = f"{(cost * Decimal('26325.5')).quantize(Decimal(1).scaleb(-12)):f}"
+        for name in ("ListUnitPrice", "ContractedUnitPrice"):
+            part[name] = f"{Decimal(part[name]) * Decimal('26325.5'):f}"
+    assert not [one for one in check(as_csv(parts)) if one.column not in {"BilledCost", "AllocatedMethodDetails"}]
+    parts[0]["ListCost"] = f"{Decimal(parts[0]['ListCost']) * Decimal('0.998'):f}"
+    assert {one.column for one in check(as_csv(parts))} >= {"ListCost"}
+
+
 def test_text_that_a_spreadsheet_would_run_is_defused_and_numbers_are_left_alone(rows: Rows) -> None:
     assert {row["x_Workflow"] for row in rows if "HYPERLINK" in row["x_Workflow"]} == {"'=HYPERLINK(1)"}
     assert any(row["BilledCost"].startswith("-") for row in rows)
