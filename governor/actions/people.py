@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.catalog import PersonDocument, parse_document
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
-from governor.store.rows.people import Person, Token
+from governor.store.rows.people import Person, Token, WebSession
 
 PREFIX: Final = "gov_"
 SCOPE: Final = re.compile(r"api|read|ingest:(\*|[A-Za-z0-9][A-Za-z0-9._:-]{0,99})")
@@ -122,8 +122,11 @@ def list_tokens(ctx: Context, actor: Actor, *, email: str = "") -> list[dict[str
         ]
 
 
-def revoke_token(ctx: Context, actor: Actor, token_id: str) -> None:
-    """One's own token, or anybody's by an admin. Revoking twice is revoking once."""
+def revoke_token(ctx: Context, actor: Actor, token_id: str) -> bool:
+    """One's own token, or anybody's by an admin. Revoking twice is revoking once.
+
+    A token of scope api opens sessions, and whoever should not have it may have one open: all of the person's end. True when they are one's own.
+    """
     with ctx.transaction(actor) as tx:
         token = tx.session.exec(select(Token).where(Token.org_id == ctx.org, Token.id == token_id).with_for_update()).first()
         if token is None:
@@ -131,9 +134,12 @@ def revoke_token(ctx: Context, actor: Actor, token_id: str) -> None:
         if token.person_id != actor.id:
             actor.require("admin")
         if token.revoked_at is not None:
-            return
+            return False
         token.revoked_at = tx.now
         tx.session.add(token)
+        opens_sessions = "api" in token.scopes.split()
+        if opens_sessions:
+            tx.session.exec(delete(WebSession).where(col(WebSession.person_id) == token.person_id))
         tx.append(
             EntryDraft(
                 type="token:revoke",
@@ -144,6 +150,7 @@ def revoke_token(ctx: Context, actor: Actor, token_id: str) -> None:
                 occurred_at=tx.now,
             )
         )
+        return opens_sessions and token.person_id == actor.id
 
 
 def authenticate(ctx: Context, token: str) -> Actor:

@@ -2,14 +2,14 @@
 
 Owns: password digests, session secrets. Does not own: tokens and roles (people.py), cookies (web).
 Invariants: an unknown e-mail costs as much time as a wrong password; a session ends after SESSION_HOURS, on sign-out, when the person is
-disabled, and when their password changes.
+disabled, when their password changes or a token of theirs that opens sessions is revoked, and when the token that opened it expires.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -20,7 +20,7 @@ from sqlmodel import col, delete, select
 from governor.actions.context import Actor, Context
 from governor.actions.people import actor_of, authenticate, find_person, person_entry, sha256
 from governor.errors import Forbidden, Invalid, Unauthenticated
-from governor.store.rows.people import Person, WebSession
+from governor.store.rows.people import Person, Token, WebSession
 
 SESSION_HOURS: Final = 12
 SHORTEST: Final = 12
@@ -89,11 +89,15 @@ def sign_in_with_token(ctx: Context, token: str) -> SignedIn:
     actor = authenticate(ctx, token)
     if "api" not in actor.scopes:
         raise Unauthenticated("this token lacks scope api")
-    return open_session(ctx, actor)
+    with ctx.rows.session() as session:
+        ends = session.exec(select(Token.expires_at).where(Token.org_id == ctx.org, Token.secret_sha256 == sha256(token.strip()))).one()
+    return open_session(ctx, actor, ends)
 
 
-def open_session(ctx: Context, actor: Actor) -> SignedIn:
+def open_session(ctx: Context, actor: Actor, ends: datetime | None = None) -> SignedIn:
+    """`ends`: when what proved the person expires, which the session does not outlive."""
     secret, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(32), ctx.now()
+    expires = now + timedelta(hours=SESSION_HOURS)
     with ctx.rows.session(write=True) as session:
         session.exec(delete(WebSession).where(col(WebSession.org_id) == ctx.org, col(WebSession.expires_at) <= now))
         session.add(
@@ -103,7 +107,7 @@ def open_session(ctx: Context, actor: Actor) -> SignedIn:
                 person_id=actor.id,
                 csrf=csrf,
                 created_at=now,
-                expires_at=now + timedelta(hours=SESSION_HOURS),
+                expires_at=min(expires, ends or expires),
             )
         )
     return SignedIn(secret, csrf, actor)

@@ -18,7 +18,7 @@ from governor.actions.installation import installation
 from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
-from governor.actions.sign_in import SHORTEST, change_password, set_password
+from governor.actions.sign_in import SHORTEST, change_password, open_session, set_password
 from governor.catalog import Role
 from governor.errors import Forbidden
 from governor.web.attempts import Attempts
@@ -127,8 +127,14 @@ def do_create_token(request: type_of_request, ctx: Context, actor: Actor, form: 
 
 @post("/settings/tokens/{token_id:str}/revoke", sync_to_thread=True)
 def do_revoke_token(ctx: Context, actor: Actor, token_id: str) -> Redirect:
-    revoke_token(ctx, actor, token_id)
-    return go("/settings#tokens", Flash("good", "Token revoked", "It proves nothing any more."))
+    """Whoever revokes a token of their own goes on in a new session."""
+    ended = revoke_token(ctx, actor, token_id)
+    response = go(
+        "/settings#tokens", Flash("good", "Token revoked", "It proves nothing any more, and sessions that it may have opened ended.")
+    )
+    if ended:
+        response.set_cookie(session_cookie(ctx.settings, open_session(ctx, actor).secret))
+    return response
 
 
 @post("/settings/people", sync_to_thread=True)

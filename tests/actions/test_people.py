@@ -143,6 +143,25 @@ def test_a_token_may_open_a_session(world: Any) -> None:
         sign_in_with_token(world.ctx, narrow)
 
 
+def test_a_session_does_not_outlive_the_token_that_opened_it(world: Any) -> None:
+    made = create_token(world.ctx, world.admin, email="dana@acme.example", days=1)
+    world.later(hours=20)
+    signed = sign_in_with_token(world.ctx, made["token"])
+    world.later(hours=5)
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, signed.secret)
+
+
+def test_revoking_a_token_ends_the_sessions_it_may_have_opened(world: Any) -> None:
+    made, pushes = (create_token(world.ctx, world.admin, email="dana@acme.example", scopes=[one]) for one in ("api", "ingest:litellm"))
+    signed = sign_in_with_token(world.ctx, made["token"])
+    revoke_token(world.ctx, world.admin, pushes["id"])
+    assert session_actor(world.ctx, signed.secret).actor.email == "dana@acme.example", "this one opens no session"
+    revoke_token(world.ctx, world.admin, made["id"])
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, signed.secret)
+
+
 def test_who_was_added_before_stays_a_person(world: Any) -> None:
     with world.ctx.rows.session(write=True) as session:
         session.add(Person(org_id=world.ctx.org, email="<odd>@acme.example", roles="owner", created_at=world.ctx.now()))

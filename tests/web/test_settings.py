@@ -52,6 +52,7 @@ def test_everybody_sees_their_own_tokens_and_an_admin_all(own: Any) -> None:
         assert "of dana" in every
         assert rae.post(f"/settings/tokens/{theirs['id']}/revoke", page="/settings").status_code == 403
         assert rae.post(f"/settings/tokens/{mine['id']}/revoke", page="/settings").status_code == 303
+        assert rae.get("/settings").status_code == 200, "who revokes a token of their own stays"
     with pytest.raises(Unauthenticated):
         authenticate(own.ctx, mine["token"])
     assert authenticate(own.ctx, theirs["token"]).email == "dana@acme.example"
