@@ -284,7 +284,7 @@ class Lake:
                 with self._writing():  # rivals that open a new lake at once must not both create it
                     root = patiently(lambda: attach(self.place, threads=self._threads, memory=self._memory))
                     if lake_tables.missing(root):
-                        lake_tables.build(root)
+                        lake_tables.build(root, self.place)
                 self._root = root
             return self._root
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
-from governor.errors import Unavailable
+from governor.errors import Misconfigured, Unavailable
 from governor.store.database import libpq
 
 EXTENSIONS: Final = {"ducklake": "ducklake", "sqlite": "sqlite_scanner", "postgres": "postgres_scanner", "object": "httpfs"}
@@ -95,6 +95,16 @@ def attach(place: Place, *, threads: int | None = None, memory: str | None = Non
         where = "Postgres" if place.on_postgres else place.catalog
         raise Unavailable(f"the lake catalog ({where}) cannot be opened: {scrubbed(str(error), place)}") from None
     return connection
+
+
+def check_unused(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
+    """A new lake's prefix holds no files yet. Those of another lake are unknown to this catalog: housekeeping would delete them a day later."""
+    found = connection.execute("SELECT file FROM glob($files) LIMIT 1", {"files": f"{place.data_path}**/*.parquet"}).fetchone()
+    if found:
+        raise Misconfigured(
+            f"a new lake cannot begin in {place.data_path}: it holds files that this catalog does not know, such as {found[0]}",
+            hint="give GOVERNOR_LAKE_DATA a prefix of its own, or GOVERNOR_LAKE_CATALOG the catalog of these files (from a backup, if it was lost)",
+        )
 
 
 def literal(text: str) -> str:

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from governor.calls import CALL_SCHEMA, SPAN_SCHEMA, UTC_MICROS
+from governor.store.lake_attach import Place, check_unused
 from governor.store.lake_claims import FILLED
 
 _S, _I = pa.string(), pa.int64()
@@ -83,8 +84,10 @@ def missing(connection: duckdb.DuckDBPyConnection) -> bool:
     return any(set(schema.names) - _columns(connection, name) for name, schema in TABLES.items())
 
 
-def build(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make tables and columns that are not there. The caller holds the ingest lock."""
+def build(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
+    """Make tables and columns that are not there. The caller holds the ingest lock. Raises Misconfigured for files of another lake."""
+    if not any(_columns(connection, name) for name in TABLES):
+        check_unused(connection, place)
     for name, schema in TABLES.items():
         there = _columns(connection, name)
         types = types_of(connection, schema)

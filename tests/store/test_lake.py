@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from governor.calls import CALL_SCHEMA
-from governor.errors import Invalid, Unavailable
+from governor.errors import Invalid, Misconfigured, Unavailable
 from governor.ports import Batch
 from governor.store.lake import BatchInfo, Counts, Lake
 from governor.store.lake_lock import ingest_lock
@@ -251,6 +251,20 @@ def test_a_moved_home_is_still_read(lake: Lake, make_call: Make, make_batch: Mak
     again = Lake(str(moved / "catalog.sqlite"), str(moved / "data"), "default", lock_dir=moved)
     assert again.calls().num_rows == 1
     again.close()
+
+
+def test_a_new_lake_does_not_begin_over_the_files_of_another(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    """Its housekeeping would delete them."""
+    lake.ingest("b1", [make_batch(make_call("a"))], NOW)
+    for _ in range(2):
+        other = Lake(str(tmp_path / "other" / "catalog.sqlite"), str(tmp_path / "lake" / "data"), "default")
+        with pytest.raises(Misconfigured, match="files that this catalog does not know") as caught:
+            other.totals()
+        assert "prefix of its own" in caught.value.hint
+    assert lake.totals()["calls"] == 1
+    beside = Lake(str(tmp_path / "other" / "catalog.sqlite"), str(tmp_path / "lake" / "data"), "another")
+    assert beside.totals()["calls"] == 0
+    beside.close()
 
 
 def test_new_columns_reach_an_old_lake(lake: Lake, make_call: Make, make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
