@@ -24,7 +24,7 @@ from governor.ledger.entry import Entry
 from governor.store.rows.people import Person
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine, PeriodVersion, PeriodVersionFile
 
-LINES: Final = ("lines", "internal", "commitments", "corrections")  # where a statement has them
+LINES: Final = ("lines", "internal", "commitments", "corrections")  # where a statement has them; an older one has fewer
 NAMED: Final = 3  # wrong lines that are named; the rest is a number
 
 
@@ -104,7 +104,7 @@ def _sealed(
 
 def _lines(document: dict[str, Any], lines: Sequence[Line]) -> Iterator[str]:
     """Each line by its id, which is a digest of all that it is about, and by its amounts."""
-    sealed = {line["line_id"]: line for center in document["cost_centers"] for name in LINES for line in center[name]}
+    sealed = {line["line_id"]: line for center in document["cost_centers"] for name in LINES for line in center.get(name, [])}
     stored = {line.line_id: line for line in lines}
     wrong = [
         name

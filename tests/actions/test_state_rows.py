@@ -13,6 +13,7 @@ from governor.actions.browse_periods import period_file
 from governor.actions.close_period import close, closed_files, hand_out, status
 from governor.actions.decide import approve
 from governor.actions.erase_person import erase_person
+from governor.actions.month_rows import _lines
 from governor.actions.reopen_period import reopen, version_file
 from governor.actions.state_rows import state_problems
 from governor.errors import WrongState
@@ -112,6 +113,10 @@ def test_a_close_that_was_reopened_is_held_too_and_the_next_one_also(month: Any)
     assert unseen(month, {**VERSION_ATTACKS, **MONTH_ATTACKS}) == {}
     erase_person(month.ctx, month.admin, email="finn@acme.example", reason="request 17")
     assert problems(month) == [], "an address that was erased is no finding"
+
+
+def test_a_statement_from_before_commitments_had_lines_is_no_finding() -> None:
+    assert not list(_lines({"cost_centers": [{"lines": [], "internal": [], "corrections": []}]}, []))
 
 
 def test_every_column_of_a_decided_change_is_held_to_its_entries(world: Any) -> None:
