@@ -1,6 +1,6 @@
 """Prompts and answers of a span, in the OpenAI chat form that replays use.
 
-Owns: the four ways instrumentations write content. Does not own: whether content is kept (the store decides by data class).
+Owns: the five ways instrumentations write content (Vercel's AI SDK in ai_sdk). Does not own: whether content is kept (the store decides by data class).
 Invariants: a body is canonical JSON (sorted keys, no spaces), so that its sha256 does not depend on the encoding of the request.
 """
 
@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any, Final
 
+from connectors.otlp import ai_sdk
+from connectors.otlp.blocks import content, is_whole, media, picture, text, written
 from connectors.otlp.dialects import PARAMETER_PREFIXES, json_attribute
 from connectors.otlp.wire import Span
 
@@ -21,7 +23,7 @@ PARAMETERS: Final = frozenset(
     )
 )  # fmt: skip
 _INDEXED: Final = re.compile(r"^(?:gen_ai\.(prompt|completion)|llm\.(input|output)_messages)\.(\d{1,6})\.(?:message\.)?(.+)$")
-_PART: Final = re.compile(r"^contents\.(\d+)\.message_content\.(.+)$")
+_PART: Final = re.compile(r"^contents\.(\d{1,6})\.message_content\.(.+)$")
 _CALL: Final = re.compile(r"^tool_calls\.(\d{1,6})\.(?:tool_call\.)?(?:function\.)?(id|name|arguments)$")
 _EVENT_ROLE: Final = re.compile(r"^gen_ai\.(system|user|assistant|tool)\.message$")
 CONTENT_NAMES: Final = re.compile(
@@ -51,7 +53,8 @@ def parameters(span: Span) -> dict[str, Any]:
     return found
 
 
-def input_body(span: Span) -> bytes | None:
+def input_body(span: Span) -> tuple[bytes | None, bool]:
+    """The prompt, and whether all of it is there: of pictures, recordings and files a span may have only the place."""
     attributes = span.attributes
     request = json_attribute(attributes, "input.value")
     request = request if isinstance(request, dict) else {}
@@ -61,16 +64,16 @@ def input_body(span: Span) -> bytes | None:
         system = json_attribute(attributes, "gen_ai.system_instructions")
         if messages and isinstance(system, list):
             messages = [{"role": "system", "content": _text(system)}, *messages]
-    messages = messages or _indexed(attributes, incoming=True) or _from_events(span)
+    messages = messages or _indexed(attributes, incoming=True) or _from_events(span) or ai_sdk.asked(attributes)
     if not messages:
-        return None
-    tools = request.get("tools") or json_attribute(attributes, "gen_ai.tool.definitions") or []
-    return canonical({"messages": messages, "params": parameters(span), "tools": tools})
+        return None, False
+    tools = request.get("tools") or json_attribute(attributes, "gen_ai.tool.definitions") or ai_sdk.tools(attributes)
+    return canonical({"messages": messages, "params": parameters(span), "tools": tools}), is_whole(messages)
 
 
 def output_body(span: Span, finish: str | None) -> bytes | None:
     attributes = span.attributes
-    messages = _current(attributes, "gen_ai.output.messages") or _indexed(attributes, incoming=False)
+    messages = _current(attributes, "gen_ai.output.messages") or _indexed(attributes, incoming=False) or ai_sdk.said(attributes)
     if not messages:
         return None
     return canonical({"message": messages[0], "finish_reason": finish})
@@ -91,28 +94,30 @@ def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
         parts = [part for part in given_parts if isinstance(part, dict)] if isinstance(given_parts, list) else []
         message: dict[str, Any] = {"role": item.get("role", "user")}
         answers = [part for part in parts if part.get("type") == "tool_call_response"]
-        messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": a.get("response", a.get("result"))} for a in answers]
+        messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": _plain(a.get("response", a.get("result")))} for a in answers]
         calls = [part for part in parts if part.get("type") == "tool_call"]
-        texts = [part for part in parts if part.get("type") == "text"]
+        blocks = [text(_text([part])) if part.get("type") == "text" else media(part) for part in parts]
+        shown = [block for block in blocks if block is not None]
         if calls:
             message["tool_calls"] = [
-                {"id": c.get("id"), "type": "function", "function": {"name": c.get("name"), "arguments": _arguments(c.get("arguments"))}}
+                {"id": c.get("id"), "type": "function", "function": {"name": c.get("name"), "arguments": _plain(c.get("arguments"))}}
                 for c in calls
             ]
-        if texts or "content" in item:
-            message["content"] = _text(texts) if texts else item["content"]
+        if shown or "content" in item:
+            message["content"] = content(shown) if shown else item["content"]
         if len(message) > 1:
             messages.append(message)
     return messages
 
 
-def _arguments(value: Any) -> str:
+def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _indexed(attributes: dict[str, Any], *, incoming: bool) -> list[dict[str, Any]]:
     """Flattened messages: gen_ai.prompt.0.content, llm.input_messages.0.message.contents.1.message_content.text, ..."""
     found: dict[int, dict[str, Any]] = {}
+    parts: dict[int, dict[int, dict[str, Any]]] = {}
     for name, value in attributes.items():
         match = _INDEXED.match(name)
         if match is None or ((match[1] == "prompt" or match[2] == "input") is not incoming):
@@ -120,18 +125,27 @@ def _indexed(attributes: dict[str, Any], *, incoming: bool) -> list[dict[str, An
         message = found.setdefault(int(match[3]), {"role": "user" if incoming else "assistant"})
         rest = match[4]
         if rest in ("role", "content", "tool_call_id", "name"):
-            message[rest] = value
+            message[rest] = written(value) if rest == "content" else value
         elif part := _PART.match(rest):
-            if part[2] == "text":
-                message["content"] = str(message.get("content", "")) + str(value)
+            parts.setdefault(int(match[3]), {}).setdefault(int(part[1]), {})[part[2]] = value
         elif call := _CALL.match(rest):
             calls = message.setdefault("tool_calls", {})
             entry = calls.setdefault(int(call[1]), {"type": "function", "function": {}})
             (entry if call[2] == "id" else entry["function"])[call[2]] = value
-    for message in found.values():
+    for number, message in found.items():
+        blocks = [_block(part) for _, part in sorted(parts.get(number, {}).items())]
+        if shown := [block for block in blocks if block is not None]:
+            message["content"] = content(shown)
         if "tool_calls" in message:
             message["tool_calls"] = [message["tool_calls"][index] for index in sorted(message["tool_calls"])]
     return [found[index] for index in sorted(found)]
+
+
+def _block(part: dict[str, Any]) -> dict[str, Any] | None:
+    """OpenInference: message_content.text, message_content.image.image.url."""
+    if "text" in part:
+        return text(str(part["text"]))
+    return picture(part.get("image.image.url")) if part.get("type") == "image" else media(part)
 
 
 def _from_events(span: Span) -> list[dict[str, Any]]:

@@ -186,13 +186,13 @@ _TEXT: Final = frozenset(
 def add_content(span: Span, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Content rows of a span; fills the row's references to them."""
     finish = row["finish_reasons"][0] if row["finish_reasons"] else None
-    bodies = {"input": input_body(span), "output": output_body(span, finish)}
+    prompt, whole = input_body(span)
+    bodies = {"input": prompt, "output": output_body(span, finish)}
     for kind, body in bodies.items():
         if body is not None:
             digest = hashlib.sha256(body).hexdigest()
             row |= {f"{kind}_sha256": digest, f"{kind}_bytes": len(body)}
             yield {"record_id": row["record_id"], "kind": kind, "sha256": digest, "body": body}
     chat = row["operation"] in ("chat", "responses")
-    there = bodies["input"] is not None
-    blockers = ([] if chat else ["not_chat"]) + ([] if there else ["no_content"])
-    row |= {"content_state": "full" if there else "absent", "replayable": chat and there, "replay_blockers": blockers}
+    blockers = ([] if chat else ["not_chat"]) + (["no_content"] if prompt is None else [] if whole else ["media_missing"])
+    row |= {"content_state": "absent" if prompt is None else "full", "replayable": not blockers, "replay_blockers": blockers}

@@ -473,6 +473,87 @@ def test_messages_with_tool_calls_become_what_a_replay_sends(read: Any) -> None:
     assert batch.calls["replayable"].to_pylist() == [True]
 
 
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUFB"}}
+LOOK = {"type": "text", "text": "look"}
+
+
+def genai(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": "look"}, *parts]}])}
+
+
+def inference(**part: str) -> dict[str, Any]:
+    place = "llm.input_messages.0.message.contents"
+    named = {f"{place}.1.message_content.{name.replace('__', '.')}": said for name, said in part.items()}
+    return {f"{place}.0.message_content.type": "text", f"{place}.0.message_content.text": "look"} | named
+
+
+def ai_sdk(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"ai.prompt.messages": json.dumps([{"role": "user", "content": [LOOK, *parts]}])}
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "blockers"),
+    [
+        (genai({"type": "blob", "modality": "image", "mime_type": "image/png", "content": "QUFB"}), [LOOK, PICTURE], []),
+        (genai({"type": "uri", "modality": "image", "uri": PICTURE["image_url"]["url"]}), [LOOK, PICTURE], []),
+        (
+            genai({"type": "blob", "modality": "audio", "mime_type": "audio/wav", "content": "QUFB"}),
+            [LOOK, {"type": "missing"}],
+            ["media_missing"],
+        ),
+        (genai({"type": "file", "modality": "image", "file_id": "f-1"}), [LOOK, {"type": "missing"}], ["media_missing"]),
+        (genai({"type": "reasoning", "content": "hm"}), "look", []),
+        (inference(type="image", image__image__url=PICTURE["image_url"]["url"]), [LOOK, PICTURE], []),
+        (inference(type="image", image__image__url="__REDACTED__"), [LOOK, {"type": "missing"}], ["media_missing"]),
+        (inference(type="audio"), [LOOK, {"type": "missing"}], ["media_missing"]),
+        (inference(type="text", text=" here"), "look here", []),
+        (ai_sdk({"type": "file", "mediaType": "image/png", "data": "QUFB"}), [LOOK, PICTURE], []),
+        (ai_sdk({"type": "image", "image": PICTURE["image_url"]["url"]}), [LOOK, PICTURE], []),
+        (ai_sdk({"type": "file", "mediaType": "application/pdf", "data": "QUFB"}), [LOOK, {"type": "missing"}], ["media_missing"]),
+        ({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": json.dumps([LOOK, PICTURE])}, [LOOK, PICTURE], []),
+        ({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": '[{"a": 1}]'}, '[{"a": 1}]', []),
+        ({"input.value": json.dumps({"messages": ["odd", {"role": "user", "content": "look"}]})}, "look", []),
+    ],
+)
+def test_a_picture_is_kept_and_what_is_missing_is_not_replayed(read: Any, given: dict[str, Any], said: Any, blockers: list[str]) -> None:
+    batch = read(connector, request(span(1, None, CHAT | given)))
+    [row] = batch.calls.to_pylist()
+    assert json.loads(batch.content.to_pylist()[0]["body"])["messages"][-1]["content"] == said
+    assert (row["replayable"], row["replay_blockers"], row["content_state"]) == (not blockers, blockers, "full")
+
+
+def test_prompts_and_answers_of_the_ai_sdk(read: Any) -> None:
+    asked = [
+        {"role": "system", "content": "short"},
+        {"role": "user", "content": [{"type": "text", "text": "weather?"}]},
+        {"role": "assistant", "content": [{"type": "reasoning", "text": "hm"}, {"type": "tool-call", "toolCallId": "t1", "toolName": "w", "input": {"city": "Oslo"}}]},
+        {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "t1", "toolName": "w", "output": {"type": "json", "value": {"rain": True}}}]},
+    ]  # fmt: skip
+    facts = VERCEL | {
+        "ai.operationId": "ai.generateText.doGenerate", "ai.prompt.messages": json.dumps(asked), "gen_ai.request.temperature": 0.5,
+        "ai.prompt.tools": [json.dumps({"type": "function", "name": "w", "inputSchema": {"type": "object"}})], "ai.response.text": "",
+        "ai.response.toolCalls": json.dumps([{"toolCallId": "t2", "toolName": "w", "input": "{}"}]), "ai.response.finishReason": "tool-calls",
+    }  # fmt: skip
+    batch = read(connector, request(span(1, None, facts)))
+    bodies = {one["kind"]: json.loads(one["body"]) for one in batch.content.to_pylist()}
+    assert bodies["input"] == {
+        "messages": [
+            {"role": "system", "content": "short"},
+            {"role": "user", "content": "weather?"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "w", "arguments": '{"city": "Oslo"}'}}],
+            },
+            {"role": "tool", "tool_call_id": "t1", "content": '{"rain": true}'},
+        ],
+        "params": {"temperature": 0.5},
+        "tools": [{"type": "function", "function": {"name": "w", "description": None, "parameters": {"type": "object"}}}],
+    }
+    call = {"id": "t2", "type": "function", "function": {"name": "w", "arguments": "{}"}}
+    assert bodies["output"]["message"] == {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert batch.calls["replayable"].to_pylist() == [True]
+
+
 def test_workflow_session_and_user_come_from_the_spans_around(read: Any) -> None:
     outer = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "fnol", "session.id": "s1", "user.id": "u1"}
     row = read(connector, request(span(1, None, outer), span(2, 1), span(3, 2, CHAT | {"user.id": "own"}))).calls.to_pylist()[0]
