@@ -90,6 +90,14 @@ def _finish(attributes: dict[str, Any]) -> list[str] | None:
     return [storable(str(item)) for item in given] if isinstance(given, list) else [storable(str(given))]
 
 
+def _first_token(attributes: dict[str, Any]) -> float | None:
+    for fact, scale in (("ttft_s", 1000), ("ttft_ms", 1)):
+        said = pick(attributes, fact)
+        if isinstance(said, (int, float)) and math.isfinite(said):
+            return float(said) * scale
+    return None
+
+
 def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[str, Any]:
     """Every column that a span alone decides; links adds the keys. Raises Unusable with the reject reason."""
     attributes = span.attributes
@@ -103,7 +111,8 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
     stream = pick(attributes, "stream")
     chosen = parameters(span)
     stream = chosen.get("stream") if stream is None else stream
-    first = pick(attributes, "ttft_s")
+    if stream is None:  # Vercel's AI SDK says it in the name of the operation
+        stream = {"doStream": True, "doGenerate": False}.get(str(attributes.get("ai.operationId", "")).rpartition(".")[2])
     metadata = claims(span)
     shadow = any(name in metadata or name in attributes for name in ("governor-shadow-run", "governor_shadow_run", "governor.shadow_run"))
     ended = span.end >= span.start
@@ -134,7 +143,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "time_basis": "start",
         "time_precision": "us",
         "duration_ms": (span.end - span.start) / 1e6 if ended else None,
-        "ttft_ms": float(first) * 1000 if stream and isinstance(first, (int, float)) and math.isfinite(first) else None,
+        "ttft_ms": _first_token(attributes) if stream else None,
         "duration_basis": "total" if ended else "missing",
         "gateway_kind": "litellm" if dialect == "litellm" else None,
         "operation": operation,
@@ -151,6 +160,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "team_name": pick(attributes, "team_name") or metadata.get("team"),
         "app": span.resource.get("service.name"),
         "workflow_id": pick(attributes, "workflow") or metadata.get("workflow_id") or metadata.get("workflow"),
+        "workflow_step": pick(attributes, "step"),
         "environment": next((span.resource[name] for name in ENVIRONMENT if span.resource.get(name)), None),
         "end_user_id": pick(attributes, "user"),
         "principal": pick(attributes, "principal"),
@@ -177,7 +187,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
 _TEXT: Final = frozenset(
     (
         "session_id", "call_group_id", "provider_request_id", "api_method", "provider_raw", "api_base", "service_tier", "requested_model", "response_model",
-        "routed_model", "team_id", "team_name", "app", "workflow_id", "environment", "end_user_id", "principal", "api_key_id",
+        "routed_model", "team_id", "team_name", "app", "workflow_id", "workflow_step", "environment", "end_user_id", "principal", "api_key_id",
         "api_key_alias", "data_class", "prompt_id", "prompt_version",
     )
 )  # fmt: skip

@@ -23,6 +23,8 @@ _STANDARD: Final = re.compile(
     r"^(gen_ai\.|llm\.|litellm\.|openinference\.|ai\.|anthropic\.|openai\.|http\.|url\.|server\.|network\.|client\.|telemetry\.|otel\."
     r"|process\.|host\.|os\.|service\.|code\.|thread\.|error\.|exception\.|db\.|rpc\.|input\.|output\.|embedding\.|metadata$|tag\.tags$)"
 )
+# where OpenLLMetry and Vercel's AI SDK (to version 6, and from 7 on) put what the caller says
+_OF_THE_CALLER: Final = ("traceloop.association.properties.", "ai.telemetry.metadata.", "ai.settings.context.")
 _PYTHON_LIMIT: Final = 16 << 10
 
 
@@ -53,8 +55,8 @@ def claims(span: Span) -> dict[str, str]:
         given = _loose(span.attributes.get(nested))
         if isinstance(given, dict):
             found |= given
-    prefix = "traceloop.association.properties."
-    found |= {name.removeprefix(prefix): value for name, value in span.attributes.items() if name.startswith(prefix)}
+    for prefix in _OF_THE_CALLER:
+        found |= {name.removeprefix(prefix): value for name, value in span.attributes.items() if name.startswith(prefix)}
     if (workflow := pick(span.attributes, "workflow")) is not None:
         found.setdefault("workflow", workflow)
     kept = {str(k): bare_attribute(str(k), v) for k, v in found.items() if not _SECRET.search(str(k))}

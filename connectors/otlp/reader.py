@@ -96,17 +96,17 @@ def _batches(window: list[Span | Unread], options: ReadOptions) -> Iterator[Batc
         claims.append(Claim(item, row, rollup))
     spans = [item for item in window if isinstance(item, Span)]
     link(claims, {(span.trace_id, span.span_id): span.parent_id for span in spans})
-    _inherit(claims, {(span.trace_id, span.span_id): span for span in structure})
+    _inherit(claims, {(span.trace_id, span.span_id): span for span in spans})
     yield from _tables(claims, structure, refused, options)
 
 
-def _inherit(claims: list[Claim], structure: dict[tuple[str, str], Span]) -> None:
-    """A call without its own workflow, session or user has those of the organising spans around it, where the window holds them."""
+def _inherit(claims: list[Claim], spans: dict[tuple[str, str], Span]) -> None:
+    """A call without its own workflow, session or user has those of the spans around it, where the window holds them."""
     targets = {"workflow": "workflow_id", "session": "session_id", "user": "end_user_id"}
     for claim in claims:
         row, parent = claim.row, claim.span.parent_id
         for _ in range(_ANCESTORS):
-            outer = structure.get((claim.span.trace_id, parent))
+            outer = spans.get((claim.span.trace_id, parent))
             if outer is None:
                 break
             for fact in _INHERITED:

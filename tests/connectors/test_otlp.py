@@ -522,6 +522,17 @@ def test_a_picture_is_kept_and_what_is_missing_is_not_replayed(read: Any, given:
     assert (row["replayable"], row["replay_blockers"], row["content_state"]) == (not blockers, blockers, "full")
 
 
+@pytest.mark.parametrize("prefix", ["ai.telemetry.metadata.", "ai.settings.context."])
+def test_what_the_caller_of_the_ai_sdk_says(read: Any, prefix: str) -> None:
+    said = {"workflow": "fnol-triage", "data_class": "confidential", "userId": "u-1", "sessionId": "s-1", "apiKey": "hunter2"}
+    facts = VERCEL | {"ai.operationId": "ai.streamText.doStream", "ai.telemetry.functionId": "triage", "ai.response.msToFirstChunk": 123.5}
+    [row] = read(connector, request(span(1, None, facts | {prefix + name: value for name, value in said.items()}))).calls.to_pylist()
+    columns = ("workflow_id", "workflow_step", "data_class", "end_user_id", "session_id", "stream", "ttft_ms")
+    assert tuple(row[name] for name in columns) == ("fnol-triage", "triage", "confidential", "u-1", "s-1", True, 123.5)
+    assert dict(row["metadata"])["workflow"] == "fnol-triage"
+    assert "hunter2" not in str(row)
+
+
 def test_prompts_and_answers_of_the_ai_sdk(read: Any) -> None:
     asked = [
         {"role": "system", "content": "short"},
@@ -554,9 +565,10 @@ def test_prompts_and_answers_of_the_ai_sdk(read: Any) -> None:
     assert batch.calls["replayable"].to_pylist() == [True]
 
 
-def test_workflow_session_and_user_come_from_the_spans_around(read: Any) -> None:
-    outer = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "fnol", "session.id": "s1", "user.id": "u1"}
-    row = read(connector, request(span(1, None, outer), span(2, 1), span(3, 2, CHAT | {"user.id": "own"}))).calls.to_pylist()[0]
+@pytest.mark.parametrize("usage", [{}, USAGE])  # a sum makes the span around a row of its own
+def test_workflow_session_and_user_come_from_the_spans_around(read: Any, usage: dict[str, int]) -> None:
+    outer = usage | {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "fnol", "session.id": "s1", "user.id": "u1"}
+    row = read(connector, request(span(1, None, outer), span(2, 1), span(3, 2, CHAT | {"user.id": "own"}))).calls.to_pylist()[-1]
     assert (row["workflow_id"], row["session_id"], row["end_user_id"]) == ("fnol", "s1", "own")
     assert dict(row["metadata"])["workflow"] == "fnol"
 
