@@ -25,6 +25,7 @@ PROVIDERS: Final = {
     "amazon-bedrock": "aws.bedrock",
     "bedrock-mantle": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
     "sagemaker": "aws.sagemaker",
     "vertex_ai": "gcp.vertex_ai",
     "vertex_ai_beta": "gcp.vertex_ai",

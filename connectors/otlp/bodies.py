@@ -29,8 +29,14 @@ _EVENT_ROLE: Final = re.compile(r"^gen_ai\.(system|user|assistant|tool)\.message
 CONTENT_NAMES: Final = re.compile(
     r"^(?:(?:input|output)\.(?:value|mime_type)|gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|prompt|completion)"
     r"(?:\..*)?|llm\.(?:input_messages|output_messages|tools|prompts|prompt_template\.variables|invocation_parameters)(?:\..*)?"
-    r"|llm\.(?:openai|anthropic|None)\..*|gen_ai\.tool\.call\..*|traceloop\.entity\.(?:input|output)|ai\.(?:prompt|response|toolCall).*"
-    r"|embedding\.(?:embeddings|text).*|reranker\..*documents.*|retrieval\.documents.*|exception\.stacktrace|.*stack_trace)$"
+    r"|llm\.(?:openai|anthropic|None)\..*|gen_ai\.tool\.call\..*|traceloop\.entity\.(?:input|output)|ai\.(?:prompt|response|result|toolCall).*"
+    r"|ai\.(?:values?|embeddings?|documents|ranking)(?:\..*)?|gen_ai\.(?:retrieval|memory)\.(?:query|documents|records).*"
+    r"|embedding\.(?:embeddings|text).*|reranker\.(?:query|.*documents).*|retrieval\.documents.*|exception\.stacktrace|.*stack_trace"
+    # Pydantic AI, Google's ADK, Genkit, LiveKit, and what tracing tools have their SDKs write
+    r"|(?:pydantic_ai\.)?all_messages(?:_events)?|events|final_result|tool_arguments|tool_response"
+    r"|gcp\.vertex\.agent\.(?:llm_request|llm_response|tool_call_args|tool_response|data)|genkit:(?:input|output)"
+    r"|lk\.(?:input_text|user_input|chat_ctx|response\.text|function_tool\.(?:arguments|output))"
+    r"|langfuse\.(?:trace|observation)\.(?:input|output)|mlflow\.span(?:Inputs|Outputs))$"
 )
 
 

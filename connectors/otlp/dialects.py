@@ -33,7 +33,8 @@ _TRACELOOP_MARKS: Final = ("gen_ai.is_streaming", "llm.request.type", "llm.is_st
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "response_id": ("gen_ai.response.id", "llm.response.id", "ai.response.id"),
     "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
-    "requested_model": ("litellm.model_group", "gen_ai.request.model", "llm.request.model_name", "embedding.model_name", "ai.model.id"),
+    "requested_model": ("litellm.model_group", "gen_ai.request.model", "llm.request.model_name", "embedding.model_name", "reranker.model_name",
+                        "ai.model.id"),
     "response_model": ("gen_ai.response.model", "llm.response.model_name", "llm.model_name", "ai.response.model"),
     "routed_model": ("litellm.provider.model",),
     "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt",

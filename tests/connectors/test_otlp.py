@@ -592,6 +592,25 @@ def test_structure_keeps_no_content(read: Any) -> None:
     assert "hunter2" not in str(found)
 
 
+@pytest.mark.parametrize("base", [CHAT | USAGE, {"gen_ai.operation.name": "execute_tool"}])
+@pytest.mark.parametrize(
+    "name", ["reranker.query", "ai.value", "ai.values", "ai.result.text", "gen_ai.retrieval.query.text", "gen_ai.memory.query.text", "pydantic_ai.all_messages",
+             "all_messages_events", "events", "final_result", "tool_arguments", "gcp.vertex.agent.llm_request", "genkit:input", "lk.user_input",
+             "langfuse.observation.input", "langfuse.trace.output", "mlflow.spanInputs"],
+)  # fmt: skip
+def test_prompts_under_a_frameworks_own_name_are_no_metadata(read: Any, base: dict[str, Any], name: str) -> None:
+    batch = read(connector, request(span(1, None, base | {name: "hunter2", "events.seen": "3"})))
+    assert len(batch.calls) + len(batch.spans) == 1
+    assert "hunter2" not in str(batch.calls.to_pylist() + batch.spans.to_pylist())
+    assert "events.seen" in str(batch.calls.to_pylist() + batch.spans.to_pylist())
+
+
+def test_a_reranker_names_its_model_and_bedrock_is_one_provider(read: Any) -> None:
+    facts = {"openinference.span.kind": "RERANKER", "reranker.model_name": "cohere.rerank-v3-5:0", "llm.provider": "aws"}
+    [row] = read(connector, request(span(1, None, facts))).calls.to_pylist()
+    assert (row["operation"], row["requested_model"], row["provider"]) == ("rerank", "cohere.rerank-v3-5:0", "aws.bedrock")
+
+
 def test_failures_say_what_failed(read: Any) -> None:
     event = {"name": "exception", "attributes": [{"key": "exception.type", "value": {"stringValue": "openai.RateLimitError"}}]}
     failed = span(1, None, CHAT, status={"code": "STATUS_CODE_ERROR", "message": "Error code: 429 - slow down"}, events=[event])
