@@ -11,6 +11,8 @@ from typing import Final
 from connectors.keys import HIDDEN_NAME
 from governor.calls import MOST_TOKENS
 
+SHOWN: Final = 40  # characters of a value that a reason names
+
 
 def choose(subject: str, table: dict[str, str], other: str) -> str:
     arms = " ".join(f"WHEN '{key}' THEN '{value}'" for key, value in table.items())
@@ -97,6 +99,12 @@ def whole(text: str, most: int = MOST_TOKENS, *, least: int | None = None) -> st
 def milliseconds(text: str, scale: str = "1.0") -> str:
     """A duration in units of `scale` milliseconds. One below zero, of 30,000 years or that is no number would spoil every sum: it is unknown."""
     return f"CASE WHEN TRY_CAST({text} AS DOUBLE) * {scale} BETWEEN 0 AND 1e15 THEN TRY_CAST({text} AS DOUBLE) * {scale} END"
+
+
+def said(name: str, text: str) -> str:
+    """A field and what stood there, for a reason: what a source writes for nothing is found at a glance. Long values are cut."""
+    cut = f"CASE WHEN length({text}) > {SHOWN} THEN left({text}, {SHOWN}) || '...' ELSE {text} END"
+    return f"'{name} ' || to_json({cut})::VARCHAR"
 
 
 EMPTY_MAP: Final = "map([]::VARCHAR[], []::VARCHAR[])"

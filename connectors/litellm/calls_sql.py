@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import choose, kept, members, money, seconds, unique_map, whole
+from connectors.expressions import choose, kept, members, money, said, seconds, unique_map, whole
 from connectors.litellm.columns import BARE_COLUMNS, BODIES, COLUMNS, CONTENT_COLUMNS, KINDS, SPEND_PAYLOAD
 from connectors.litellm.shapes import (
     CONTENT_FACTS,
@@ -38,7 +38,7 @@ from connectors.litellm.shapes import (
 )
 from connectors.parameters import spec
 from connectors.providers import PROVIDERS
-from governor.calls import CALL_SCHEMA
+from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
 _BLANKS: Final = "' ' || chr(9) || chr(10) || chr(13)"
@@ -79,6 +79,26 @@ def _facts(form: str, content: bool) -> str:
 _PREFIX: Final = "CASE WHEN contains(model, '/') THEN split_part(model, '/', 1) END"
 _PROVIDER: Final = f"""coalesce({choose("lower(provider_text)", PROVIDERS, "nullif(lower(provider_text), '')")},
     {choose(_PREFIX, PROVIDERS, "NULL")})"""
+# where each count stands in the record, its text and its number
+_COUNTS: Final = (
+    ("prompt_tokens", "prompt_text", "prompt_n"),
+    ("completion_tokens", "completion_text", "completion_n"),
+    ("usage_object.prompt_tokens", "u.prompt_tokens", "usage_prompt_n"),
+    ("usage_object.completion_tokens", "u.completion_tokens", "usage_completion_n"),
+    ("cache reads in usage_object", "read_text", "read_n"),
+    ("cache writes in usage_object", "write_text", "write_n"),
+    ("usage_object.completion_tokens_details.reasoning_tokens", "reasoning_text", "reasoning_n"),
+)
+_COST: Final = (
+    f"CASE getvariable('kind') WHEN 'litellm.spend_logs' THEN {said('spend', 'cost_text')} ELSE {said('response_cost', 'cost_text')} END"
+)
+
+
+def _first_of(test: str) -> str:
+    arms = " ".join(f"WHEN {test.format(text=text, number=number)} THEN {said(name, text)}" for name, text, number in _COUNTS)
+    return f"CASE {arms} END"
+
+
 # Few steps, each of many columns: a step costs the engine a microsecond for every column of every 2,048 rows that passes through it.
 _STEPS: Final = f"""
     read AS (SELECT *, json_transform(usage_json, {spec(USAGE)}) AS u,
@@ -111,16 +131,15 @@ _STEPS: Final = f"""
         WHEN NOT valid THEN 'invalid_json: the record is not valid JSON'
         WHEN NOT is_object THEN 'not_an_object: the record is not a JSON object'
         WHEN base_id IS NULL AND call IS NULL THEN 'missing_id: neither an id nor a litellm_call_id'
-        WHEN start_at IS NULL THEN 'bad_time: startTime is missing or is no time'
-        WHEN start_at < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_at) >= getvariable('latest') THEN 'bad_time: startTime is out of range'
-        WHEN (prompt_text IS NOT NULL AND prompt_n IS NULL) OR (completion_text IS NOT NULL AND completion_n IS NULL)
-            OR (u.prompt_tokens IS NOT NULL AND usage_prompt_n IS NULL) OR (u.completion_tokens IS NOT NULL AND usage_completion_n IS NULL)
-            OR (read_text IS NOT NULL AND read_n IS NULL) OR (write_text IS NOT NULL AND write_n IS NULL)
-            OR (reasoning_text IS NOT NULL AND reasoning_n IS NULL) THEN 'bad_tokens: a token count is no whole number'
-        WHEN least(read_n, write_n, reasoning_n, prompt_n, completion_n, usage_prompt_n, usage_completion_n) < 0
-            THEN 'negative_tokens: a token count is below zero'
-        WHEN cost_text IS NOT NULL AND cost_n IS NULL THEN 'bad_cost: the cost is no number'
-        WHEN cost_n < 0 THEN 'negative_cost: the cost is below zero'
+        WHEN start_text IS NULL THEN 'bad_time: startTime is missing'
+        WHEN start_at IS NULL THEN 'bad_time: ' || {said("startTime", "start_text")} || ' is no time'
+        WHEN start_at < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_at) >= getvariable('latest')
+            THEN 'bad_time: ' || {said("startTime", "start_text")} || ' is before 2022 or in the future'
+        WHEN {" OR ".join(f"({text} IS NOT NULL AND {number} IS NULL)" for _, text, number in _COUNTS)}
+            THEN 'bad_tokens: ' || {_first_of("{text} IS NOT NULL AND {number} IS NULL")} || ' is no whole number up to {MOST_TOKENS:,}'
+        WHEN least({", ".join(number for _, _, number in _COUNTS)}) < 0 THEN 'negative_tokens: ' || {_first_of("{number} < 0")} || ' is below zero'
+        WHEN cost_text IS NOT NULL AND cost_n IS NULL THEN 'bad_cost: ' || {_COST} || ' is no number'
+        WHEN cost_n < 0 THEN 'negative_cost: ' || {_COST} || ' is below zero'
         END AS reason,
         coalesce(input_n, 0) + coalesce(output_n, 0) + coalesce(total_n, 0) > 0 AS has_usage,
         coalesce(read_n, 0) + coalesce(write_n, 0) > input_n AS cache_apart,

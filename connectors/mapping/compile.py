@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import choose, instant, kept, members, milliseconds, money, unique_map, whole
+from connectors.expressions import choose, instant, kept, members, milliseconds, money, said, unique_map, whole
 from connectors.keys import STRONG_ID
 from connectors.mapping.bodies import content_facts, written
 from connectors.mapping.columns import columns_of, plain
@@ -26,7 +26,6 @@ from governor.ports import ReadOptions
 
 SCALE: Final = {"usd": "1", "usd_cents": "0.01", "micro_usd": "0.000001", "nano_usd": "0.000000001"}
 MILLISECONDS: Final = {"s": "1000.0", "ms": "1.0", "us": "0.001", "ns": "0.000001", "auto": "1.0", "ticks": "0.0001"}
-SHOWN: Final = 40  # characters of a value that a reason names
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens",
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens", "total_tokens_reported",
@@ -186,9 +185,7 @@ def _tags(mapping: Mapping, paths: Paths) -> str:
 
 
 def _said(name: str) -> str:
-    """The column and what the source says there: what a CSV writes for nothing is found at a glance. Long values are cut."""
-    cut = f"CASE WHEN length({name}_text) > {SHOWN} THEN left({name}_text, {SHOWN}) || '...' ELSE {name}_text END"
-    return f"'{name} ' || to_json({cut})::VARCHAR"
+    return said(name, f"{name}_text")
 
 
 def _judged(mapping: Mapping) -> str:

@@ -10,7 +10,8 @@ import json
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
-from connectors.otlp.dialects import USAGE_PREFIXES, pick
+from connectors.expressions import SHOWN
+from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, pick
 from connectors.otlp.wire import Span
 from governor.calls import MOST_TOKENS
 
@@ -22,6 +23,13 @@ class Unusable(Exception):
     """The span claims a model call but cannot be a row; the message is the reject reason."""
 
 
+def _said(attributes: dict[str, Any], fact: str) -> str:
+    """The attribute and what stood there, for a reason; long values are cut."""
+    name = next(name for name in NAMES[fact] if attributes.get(name) is not None and attributes[name] != "")
+    shown = str(attributes[name])
+    return f"{name} {json.dumps(shown[:SHOWN] + '...' if len(shown) > SHOWN else shown)}"
+
+
 def _count(attributes: dict[str, Any], fact: str) -> int | None:
     value = pick(attributes, fact)
     if value is None:
@@ -31,9 +39,9 @@ def _count(attributes: dict[str, Any], fact: str) -> int | None:
     except InvalidOperation:
         number = None
     if number is None or not number.is_finite() or not -MOST_TOKENS <= number <= MOST_TOKENS or number != number.to_integral_value():
-        raise Unusable(f"bad_tokens: {fact} is no whole number up to {MOST_TOKENS:,}")
+        raise Unusable(f"bad_tokens: {_said(attributes, fact)} is no whole number up to {MOST_TOKENS:,}")
     if number < 0:
-        raise Unusable(f"negative_tokens: {fact} is below zero")
+        raise Unusable(f"negative_tokens: {_said(attributes, fact)} is below zero")
     return int(number)
 
 
@@ -44,12 +52,12 @@ def money(attributes: dict[str, Any], fact: str) -> Decimal | None:
     try:
         amount = Decimal(str(value))
         if amount < 0:
-            raise Unusable(f"negative_cost: {fact} is below zero")
+            raise Unusable(f"negative_cost: {_said(attributes, fact)} is below zero")
         exact = amount.quantize(_PICO, rounding=ROUND_HALF_EVEN)
     except InvalidOperation as error:
-        raise Unusable(f"bad_cost: {fact} is no number, or one beyond all bounds") from error
+        raise Unusable(f"bad_cost: {_said(attributes, fact)} is no number, or one beyond all bounds") from error
     if exact >= _MOST_MONEY:
-        raise Unusable(f"bad_cost: {fact} is beyond all bounds")
+        raise Unusable(f"bad_cost: {_said(attributes, fact)} is beyond all bounds")
     return exact
 
 

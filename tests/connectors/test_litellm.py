@@ -79,6 +79,28 @@ def test_a_failed_attempt_has_unknown_usage(row: Any) -> None:
     assert found["error_type"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"prompt_tokens": "1.200"}, 'bad_tokens: prompt_tokens "1.200" is no whole number up to 1,000,000,000,000'),
+        ({"completion_tokens": -5}, 'negative_tokens: completion_tokens "-5" is below zero'),
+        ({"metadata": {"usage_object": {"prompt_tokens": [[[]]]}}}, 'bad_tokens: usage_object.prompt_tokens "[[[]]]" is no whole number up to 1,000,000,000,000'),
+        ({"response_cost": "0,012"}, 'bad_cost: response_cost "0,012" is no number'),
+        ({"startTime": "yesterday at noon, when all of us were at lunch"}, 'bad_time: startTime "yesterday at noon, when all of us were a..." is no time'),
+        ({"startTime": 12}, 'bad_time: startTime "12" is before 2022 or in the future'),
+        ({"startTime": None}, "bad_time: startTime is missing"),
+    ],
+)  # fmt: skip
+def test_a_reason_names_the_field_and_what_stood_there(read: Any, facts: dict[str, Any], said: str) -> None:
+    batch = read(connector, body(first(status="success") | facts))
+    assert batch.rejected["reason"].to_pylist() == [said]
+
+
+def test_a_reason_of_a_spend_row_names_its_own_field(read: Any) -> None:
+    batch = read(connector, body(SPEND[0] | {"spend": "much"}))
+    assert batch.rejected["reason"].to_pylist() == ['bad_cost: spend "much" is no number']
+
+
 def test_an_error_keeps_no_key_of_an_address(row: Any) -> None:
     said = "APIConnectionError: POST https://generativelanguage.googleapis.com/v1beta/models/g:generateContent?key=hunter2 timed out"
     found = row(first(status="failure") | {"error_information": {"error_message": said}})["error_message"]
