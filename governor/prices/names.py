@@ -14,6 +14,7 @@ ALIASES: Final = {
     "azure.openai": "azure.ai.openai",
     "az.ai.openai": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
+    "azure-ai": "azure.ai.inference",
     "az.ai.inference": "azure.ai.inference",
     "aws": "aws.bedrock",
     "bedrock": "aws.bedrock",
@@ -31,6 +32,8 @@ ALIASES: Final = {
     "gcp.gen_ai": "gcp.gemini",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "mistral-ai": "mistral_ai",
+    "perplexity-ai": "perplexity",
     "xai": "x_ai",
     "x-ai": "x_ai",
     "together_ai": "together",
@@ -39,6 +42,10 @@ ALIASES: Final = {
     "fireworks-ai": "fireworks",
     "moonshot": "moonshotai",
     "voyage": "voyageai",
+    "novita-ai": "novita",
+    "z-ai": "zai",
+    "zhipu": "zhipuai",
+    "workers-ai": "cloudflare",
 }
 STANDARD_TIERS: Final = frozenset({"", "default", "standard", "auto", "on_demand", "on-demand", "regular", "standard_only"})
 

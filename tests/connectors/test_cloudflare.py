@@ -99,6 +99,14 @@ def test_an_entry_has_the_provider_s_own_counts_and_content(entries: list[dict[s
     assert bodies[1]["messages"] == [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Sort claim 1."}]
 
 
+def test_messages_on_another_cloud_count_cached_tokens_apart_too(read: Any) -> None:
+    entry = json.loads((FIXTURES / "cloudflare_log.jsonl").read_text().splitlines()[1])
+    usage = {"input_tokens": 3000, "cache_read_input_tokens": 2000, "output_tokens": 100}
+    entry["result"] |= {"provider": "aws-bedrock", "response_head": json.dumps({"type": "message", "usage": usage})}
+    [row] = read(connector, json.dumps(entry).encode()).calls.to_pylist()
+    assert (row["provider"], row["input_tokens"], row["input_uncached_tokens"]) == ("aws.bedrock", 5000, 3000)
+
+
 def test_a_body_that_was_cut_is_no_body(entries: list[dict[str, Any]]) -> None:
     failed, cut, stream = entries[2:]
     assert (failed["status"], failed["error_type"], failed["error_message"]) == ("error", "requests", "rate limited")
