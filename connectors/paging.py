@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from connectors.batches import empty_batch
@@ -97,7 +98,7 @@ class Place:
 def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) -> Iterator[tuple[Batch, str]]:
     """Every window from the cursor to now. Options: `since` (first pull), `overlap_seconds`, `settle_seconds` (how fresh is not asked yet)."""
     config = options.config
-    until = whole_second(config["now"]) - timedelta(seconds=number(config, "settle_seconds", 0.0))
+    until = config["now"].astimezone(UTC).replace(microsecond=0) - timedelta(seconds=number(config, "settle_seconds", 0.0))
     resumed = Place.parse(cursor) if cursor else None
     at = begin(resumed, config, until)
     step = FIRST_STEP
@@ -141,7 +142,7 @@ def _window(
 ) -> Iterator[tuple[Batch, str]]:
     """The pages of one window. Whole batches of pages go out on the way; the last batch passes the window."""
     token, outcome.rows = (resumed.token, resumed.rows) if resumed else ("", 0)
-    first, held, said, more = True, _Held(), None, False
+    first, held, said, more, seen = True, _Held(), None, False, set[bytes]()
     while True:
         try:
             page = source.page(window, token)
@@ -151,6 +152,8 @@ def _window(
             outcome.cut = True  # the source has forgotten this page: begin the window again
             return
         first = False
+        if _again(page, seen, source.name, complete=said is not None and outcome.rows >= said and not more):
+            break
         outcome.rows += page.rows
         said, more = (page.said, page.open_ended) if page.said is not None else (said, more)
         if not narrowest and said is not None and source.cap and said >= source.cap:
@@ -172,6 +175,16 @@ def _window(
         options.saw(SeenWindow(window.start, window.end, outcome.rows, said if not more else None, why))
     place = Place(window.end)
     yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
+
+
+def _again(page: Page, seen: set[bytes], name: str, *, complete: bool) -> bool:
+    """Asked for a page behind the last one, some sources give the last one again. Raises Unavailable where it is not the last one."""
+    digest = sha256(page.body).digest()
+    if digest in seen and not complete:
+        raise Unavailable(f"{name} gave the same page twice", hint="does a proxy drop its number? Nothing was passed over")
+    came = digest in seen
+    seen.add(digest)
+    return came
 
 
 def cut_off(source: Paged, rows: int, said: int | None, *, open_ended: bool) -> str:
@@ -279,10 +292,6 @@ def moment(text: str) -> datetime:
     except ValueError as error:
         raise Invalid(f"{text[:80]!r} is no time", hint="an ISO 8601 instant such as 2026-10-01T00:00:00Z") from error
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def whole_second(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(microsecond=0)
 
 
 def iso(at: datetime) -> str:

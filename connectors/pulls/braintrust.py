@@ -15,7 +15,7 @@ from urllib.parse import quote
 from connectors.batches import empty_batch
 from connectors.braintrust import connector
 from connectors.paging import OVERLAP_S, asked, listed, number, setting
-from governor.errors import Invalid
+from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SourceRequest
 
 PAGE: Final = 1000
@@ -47,6 +47,8 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
     edge = walk.floor - int(number(options.config, "overlap_seconds", OVERLAP_S)) * _SECOND
     while True:
         rows, following = _page(walk.token, options)
+        if following and following == walk.token:
+            raise Unavailable("braintrust gave the same page twice", hint="does a proxy drop its cursor? Nothing was passed over")
         written = [int(row["_xact_id"]) for row in rows if str(row.get("_xact_id", "")).isdigit()]
         walk = replace(walk, top=max([walk.top, *written]), token=following)
         done = not rows or not following or (bool(written) and max(written) < edge)

@@ -23,7 +23,7 @@ from governor.actions.payloads import connector_named
 from governor.adapters.secrets import read_secret
 from governor.adapters.source_door import HttpSourceDoor
 from governor.catalog import SourceDocument
-from governor.errors import GovernorError, Invalid, NotFound
+from governor.errors import GovernorError, Invalid, NotFound, Unavailable
 from governor.ports import Batch, ReadOptions, SeenWindow
 from governor.store.rows.ingest import SourceCursor, SourceWindow
 
@@ -88,7 +88,12 @@ def asked(ctx: Context, document: SourceDocument, cursor: str | None, saw: Calla
         return
     with HttpSourceDoor(allow_private=ctx.settings.allow_private_endpoints, now=ctx.now) as door:
         options = ReadOptions(document.id, with_content=wanted, config=config | {"now": ctx.now()}, door=door, saw=saw)
-        yield from known[document.connector].load()(cursor, options)
+        try:
+            yield from known[document.connector].load()(cursor, options)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # an answer of another shape than the documented one; it may hold anything, so only the kind of failure is passed on
+            hint = "is `url` the address of the API, and its version the one in the docs? What was read is stored"
+            raise Unavailable(f"{document.connector} gave an answer that cannot be read ({type(error).__name__})", hint=hint) from error
 
 
 def keep(ctx: Context, actor: Actor, source: str, seen: list[SeenWindow], *, cursor: str = "") -> None:

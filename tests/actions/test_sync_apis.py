@@ -256,6 +256,27 @@ def test_a_refused_key_an_other_answer_and_a_redirect_are_no_empty_window(ctx: C
         assert windows(ctx) == []
 
 
+@pytest.mark.parametrize(
+    ("connector", "answer"),
+    [
+        ("langsmith", {"runs": [], "cursors": "none"}),
+        ("portkey", {"data": [1]}),
+        ("portkey", {"data": [{"status": "success", "id": "e-1"}]}),
+        ("openrouter", {"data": [{"date": "9999-12-31", "requests": 1}]}),
+    ],
+)
+def test_an_answer_of_another_shape_is_no_traceback_and_keeps_no_other_source(
+    ctx: Context, world: Any, api: Api, connector: str, answer: Any
+) -> None:
+    spend = spend_logs(spend_rows(3, timedelta(minutes=1), NOW - timedelta(hours=1)))
+    api.answer = lambda path, *rest: spend(path, *rest) if path == "/spend/logs/v2" else (200, {}, answer)
+    source(world, connector, api.url, sessions=["proj-1"])
+    settings = {"url": api.url, "secret": "env:SOURCE_KEY", "since": "2026-11-01T00:00:00Z"}
+    world.apply(f"kind: source\nid: proxy\nconnector: litellm\nconfig: {json.dumps(settings)}\n")
+    with pytest.raises(Unavailable, match=f"prod: {connector} gave an answer that cannot be read .*proxy stored 3 of 3"):
+        sync(ctx, OPERATOR)
+
+
 def test_the_door_says_nothing_but_reads_and_keeps_the_key_at_home(api: Api) -> None:
     api.answer = lambda *_: (200, {}, {})
     with HttpSourceDoor(allow_private=True) as door:
@@ -406,6 +427,39 @@ def test_langsmith_by_cursor_begins_a_window_again_when_its_cursor_is_forgotten(
     known["tokens"] = True
     sync(ctx, OPERATOR, "prod")
     assert stored(ctx) == sorted({run["id"] for run in runs})
+
+
+@pytest.mark.parametrize(
+    ("connector", "answer"),
+    [
+        ("langsmith", {"runs": unfolded("langsmith_runs.jsonl", "runs"), "cursors": {"next": "same"}}),
+        ("fal", {"billing_events": unfolded("fal_billing_events.jsonl", "billing_events"), "next_cursor": "same"}),
+        ("cloudflare", {"result": unfolded("cloudflare_logs.jsonl", "result")[:1] * 50, "result_info": {"total_count": 120}}),
+        ("braintrust", {"events": unfolded("braintrust_project_logs.jsonl", "events"), "cursor": "same"}),
+    ],
+)
+def test_pages_that_repeat_end_the_pull(ctx: Context, world: Any, api: Api, connector: str, answer: Any) -> None:
+    """A cursor that does not move on, or a proxy that drops `page` from the address: asked for ever otherwise."""
+    api.answer = lambda *_: (200, {}, answer) if len(api.asked) < 5 else (418, {}, {})
+    source(world, connector, api.url, sessions=["proj-1"], account="acc", gateway="gw", project="p")
+    with pytest.raises(Unavailable, match="gave the same page"):
+        sync(ctx, OPERATOR, "prod")
+    assert not windows(ctx)
+
+
+def test_a_last_page_that_comes_again_is_the_end_where_the_source_counts(ctx: Context, world: Any, api: Api) -> None:
+    template = unfolded("cloudflare_logs.jsonl", "result")[0]
+    rows = [template | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": "2026-11-02T08:00:00Z"} for number in range(100)]
+
+    def answer(_path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
+        found = between(rows, "created_at", query["start_date"], query["end_date"])
+        place = min(int(query["page"]) - 1, max(0, len(found) // 50 - 1))
+        return 200, {}, {"result": found[place * 50 : place * 50 + 50], "result_info": {"total_count": len(found)}}
+
+    api.answer = answer
+    source(world, "cloudflare", api.url, account="acc", gateway="gw")
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 100
+    assert not [one for one in windows(ctx) if one.hole]
 
 
 def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: Api) -> None:
