@@ -188,11 +188,11 @@ def alike(total: float, errors: Sequence[Error]) -> Sequence[Error]:
 
 def used_up(made: Forecast, budget: int, series: Series, start: date, *, end_pico: int | None = None) -> date | None:
     """The day on which spend reaches the budget (`>=`), spent or expected; None: not in this period. `end_pico`: another end of the month, such as `high`."""
-    running = 0
+    running, first = 0, max(start, series.first)  # what began within the month has no days before
     for place, value in enumerate(series.between(start, series.end)):
         running += value
         if running >= budget:
-            return start + timedelta(days=place)
+            return first + timedelta(days=place)
     if made.spent >= budget:
         return series.end  # reached today
     wanted = made.total if end_pico is None else end_pico

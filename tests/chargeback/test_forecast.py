@@ -106,6 +106,8 @@ def test_a_budget_is_used_up_on_the_day_it_is_reached() -> None:
     assert used_up(made, 310 * USD + 1, flat(10), START) is None
     assert used_up(made, 310 * USD + 1, flat(10), START, end_pico=620 * USD) == date(2026, 10, 19)
     assert used_up(forecast(flat(10), START, END, today_pico=USD), 101 * USD, flat(10), START) == date(2026, 10, 11)
+    late = flat(10, first=START + timedelta(days=14))  # its first call is of the 15th
+    assert used_up(forecast(late, START, END), 20 * USD, late, START) == date(2026, 10, 16)
 
 
 def servegen() -> dict[tuple[str, int], list[int]]:
