@@ -15,7 +15,7 @@ from governor.actions.govern import GovernedMonth, Group, govern_month
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, PROMPT_KEYS, PROMPTS, usd
-from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
+from governor.chargeback.period import month_bounds, month_days, month_of, next_month, previous_month
 
 LARGEST_SERIES: Final = 7  # workflows or providers with a colour of their own; the rest is one
 OTHERS: Final = "others"
@@ -57,14 +57,17 @@ def newest_month(ctx: Context) -> str:
 
 
 def month_frame(ctx: Context, period: str) -> dict[str, Any]:
-    """{"period","before","after","start","end","running"}. Raises Invalid for a malformed period."""
-    start, end = month_bounds(period, catalog_as_of(ctx).organization.billing_zone)
+    """{"period","before","after","start","end","zone","days","running"}. Raises Invalid for a malformed period."""
+    zone = catalog_as_of(ctx).organization.billing_zone
+    start, end = month_bounds(period, zone)
     return {
         "period": period,
         "before": previous_month(period),
         "after": next_month(period),
         "start": start.isoformat(),
         "end": end.isoformat(),
+        "zone": zone,
+        "days": month_days(period),
         "running": ctx.now() < end,
     }
 

@@ -24,6 +24,7 @@ from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
+from governor.prices.names import canonical_tier
 from governor.prices.rate import round_half_even
 from governor.store.rows.periods import Period
 
@@ -61,7 +62,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         "unattributed_models": len({group.model for group in orphans}),
         "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
         "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
-        "unpriced": unpriced_rows(month.groups),
+        "unpriced": unpriced_rows(month.groups, period),
         "by": by,
         "totals": totals,
         "rows": rows,
@@ -141,23 +142,34 @@ def closed_total(ctx: Context, period: str) -> dict[str, Any] | None:
         return {"total": json.loads(row.totals)["totals"]["statement_total"], "snapshot": row.snapshot, "closed_at": row.closed_at}
 
 
-def unpriced_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Production calls without a price, by model and reason, with what they could cost; most possible cost first."""
-    bins: dict[tuple[str, str, str], list[Group]] = defaultdict(list)
+def unpriced_rows(groups: Sequence[Group], period: str) -> list[dict[str, Any]]:
+    """Production calls without a price, by model, tier and reason, with what they could cost; most possible cost first."""
+    bins: dict[tuple[str, str, str, str], list[Group]] = defaultdict(list)
     for group in groups:
         if group.price_status == "unpriced" and group.traffic_class == "production":
-            bins[(group.provider or "-", group.model or group.requested_model or "-", group.rated.reason)].append(group)
+            model = group.model or group.requested_model or "-"
+            bins[(group.provider or "-", model, canonical_tier(group.service_tier), group.rated.reason)].append(group)
     rows = [
         {
             "provider": provider,
             "model": model,
+            "service_tier": tier,
             "reason": reason,
             "detail": members[0].rated.detail,
             "workflows": sorted({DIMENSION_READERS["workflow"](one) or "-" for one in members}),
             "calls": sum(one.calls for one in members),
             "low": usd(sum(one.exposure.low_pico for one in members)),
             "high": usd(sum(one.exposure.high_pico for one in members)),
+            "yaml": "" if reason == "unknown_usage" else price_yaml(provider, model, tier, period),
         }
-        for (provider, model, reason), members in bins.items()
+        for (provider, model, tier, reason), members in bins.items()
     ]
-    return sorted(rows, key=lambda row: (-Decimal(str(row["high"])), str(row["model"]), str(row["reason"])))
+    return sorted(rows, key=lambda row: (-Decimal(str(row["high"])), str(row["model"]), str(row["service_tier"]), str(row["reason"])))
+
+
+def price_yaml(provider: str, model: str, tier: str, period: str) -> str:
+    """Contract prices that would rate such calls, but for the amounts. Without its tier a price would be one of standard calls."""
+    named = f"kind: contract_price\nprovider: {json.dumps(provider)}\nmodel: {json.dumps(model)}\n"
+    named += f"service_tier: {json.dumps(tier)}\n" if tier else ""
+    priced = f'price: {{amount: "AMOUNT", per: 1000000, currency: USD}}\nvalid_from: {period}-01\n'
+    return "---\n".join(f"{named}meter: {meter}\n{priced}" for meter in ("input", "output"))

@@ -1,11 +1,12 @@
 """Billing months: `YYYY-MM` as the half-open interval of instants it covers in the organization's zone.
 
-Owns: bounds, the month of an instant, next and previous. Invariants: intervals of consecutive months touch and never overlap, daylight saving included.
+Owns: bounds, days, the month of an instant, next and previous. Invariants: intervals of consecutive months touch and never overlap, daylight saving included.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,6 +25,11 @@ def month_bounds(month: str, zone: str = "UTC") -> tuple[datetime, datetime]:
     except (ZoneInfoNotFoundError, ValueError):
         raise Invalid(f"unknown billing zone {zone!r}", hint="use an IANA name such as Europe/Berlin") from None
     return datetime(year, number, 1, tzinfo=local).astimezone(UTC), datetime(*following, 1, tzinfo=local).astimezone(UTC)
+
+
+def month_days(month: str) -> list[str]:
+    """Its days as the zone's calendar names them, whatever instants they begin at."""
+    return [f"{month}-{day:02d}" for day in range(1, monthrange(*_parts(month))[1] + 1)]
 
 
 def month_of(instant: datetime, zone: str = "UTC") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
@@ -20,6 +20,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame, newest_month
 from governor.actions.notify import notices, notify_test
 from governor.actions.show_budgets import show_budgets
+from governor.chargeback.period import month_days
 from governor.errors import GovernorError, Invalid
 from governor.web.charts import svg
 from governor.web.money_charts import forecast_spec, waterfall_spec
@@ -110,7 +111,7 @@ def forecast_chart(
     limit = limit_of(show_budgets(ctx, period, dimension=dimension, value=value, as_of=day)["rows"], dimension, value)
     width, height = SIZES[size]
     found = forecast_document(ctx, period, dimension, value, as_of=day)
-    return image(svg(forecast_spec(found, days_between(month_frame(ctx, period)), limit, width=width, height=height)))
+    return image(svg(forecast_spec(found, month_days(period), limit, width=width, height=height)))
 
 
 @get("/budgets/movement.svg", sync_to_thread=True)
@@ -153,13 +154,6 @@ def day_of(text: str) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError:
         raise Invalid("as_of: not a day", hint="write it as YYYY-MM-DD") from None
-
-
-def days_between(frame: dict[str, Any]) -> list[str]:
-    """Every day of the month, whatever the clock does in it."""
-    first = date.fromisoformat(f"{frame['period']}-01")
-    count = round((datetime.fromisoformat(frame["end"]) - datetime.fromisoformat(frame["start"])).total_seconds() / 86_400)
-    return [(first + timedelta(days=place)).isoformat() for place in range(count)]
 
 
 def limit_of(rows: list[dict[str, Any]], dimension: str, value: str) -> str | None:

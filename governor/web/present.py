@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
@@ -73,11 +74,13 @@ def when(value: datetime | str | None) -> Markup:
     return Markup('<time class="nowrap" datetime="{}">{} UTC</time>').format(found.isoformat(), f"{found:%Y-%m-%d %H:%M}")
 
 
-def day(value: datetime | str | None) -> Markup:
+def day(value: datetime | str | None, zone: str = "UTC") -> Markup:
+    """zone: the organization's, for what begins with a day of its billing zone."""
     found = instant(value)
     if found is None:
         return Markup(DASH)  # noqa: S704 - constant text
-    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(found.date().isoformat(), found.date().isoformat())
+    named = found.astimezone(ZoneInfo(zone)).date().isoformat()
+    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(named, named)
 
 
 def last_day(value: datetime | str | None) -> Markup:

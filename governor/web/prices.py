@@ -12,6 +12,7 @@ from litestar.response import Redirect
 
 from governor.actions.browse_prices import price_history, providers, search_prices, with_prices
 from governor.actions.context import Actor, Context
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.propose_prices import APPROVERS, decide_proposal, list_proposals, show_proposal
 from governor.web.charts import svg
 from governor.web.price_chart import drawn, price_spec
@@ -40,6 +41,7 @@ class HistoryPage:
     history: dict[str, Any]
     chart: str
     rows: Slice[dict[str, Any]]
+    zone: str  # contract prices begin with its days
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def show_history(request: type_of_request, ctx: Context, provider: Provider, mod
     history = price_history(ctx, provider, model)
     named = {"provider": history["provider"], "model": model}
     chart = f"/prices/history.svg?{urlencode(named)}" if drawn(history["rows"]) else ""
-    return render(request, "price_history.html", HistoryPage(history, chart, slice_of(history["rows"], page, "/prices/history", named)))
+    rows = slice_of(history["rows"], page, "/prices/history", named)
+    zone = catalog_as_of(ctx).organization.billing_zone
+    return render(request, "price_history.html", HistoryPage(history, chart, rows, zone))
 
 
 @get("/prices/history.svg", sync_to_thread=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
@@ -13,8 +12,9 @@ from litestar.params import Parameter
 from markupsafe import Markup
 
 from governor.actions.context import Context
-from governor.actions.month_view import daily, month_frame, newest_month
+from governor.actions.month_view import daily, newest_month
 from governor.actions.show_spend import CUTS, FILTERS, show_spend
+from governor.chargeback.period import month_days
 from governor.web.charts import daily_spec, svg
 from governor.web.coverage import Gate, gate_of
 from governor.web.plots import share_bar
@@ -101,7 +101,7 @@ def chart(
 ) -> Response[str]:
     width, height = SIZES[size]
     rows = daily(ctx, period, stack, only=filters(request))
-    image = svg(daily_spec(rows, stack, days_of(month_frame(ctx, period), rows), width=width, height=height))
+    image = svg(daily_spec(rows, stack, month_days(period), width=width, height=height))
     return Response(image, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=60"})
 
 
@@ -131,13 +131,6 @@ def row_of(found: dict[str, Any], by: str, state: dict[str, str]) -> Row:
 def share_text(share: Decimal) -> str:
     """A share that is there is never written as none."""
     return "<0.1%" if 0 < share < Decimal("0.0005") else percent(share)
-
-
-def days_of(frame: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
-    """Every day of the month, with calls or without."""
-    first, end = datetime.fromisoformat(frame["start"]), datetime.fromisoformat(frame["end"])
-    every = {(first + timedelta(days=place)).date().isoformat() for place in range((end - first).days)}
-    return sorted(every | {row["day"] for row in rows})
 
 
 ROUTES = [show, chart]

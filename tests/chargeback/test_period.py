@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governor.chargeback.period import month_bounds, month_of, next_month, previous_month
+from governor.chargeback.period import month_bounds, month_days, month_of, next_month, previous_month
 from governor.errors import Invalid
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/Sao_Paulo"]
@@ -45,6 +45,12 @@ def test_months_touch_and_every_instant_has_one(day: object, zone: str) -> None:
 def test_what_is_not_a_month_is_refused(wrong: str) -> None:
     with pytest.raises(Invalid, match="not a month"):
         month_bounds(wrong)
+
+
+def test_the_days_of_a_month_are_those_of_its_calendar() -> None:
+    days = month_days("2028-02")
+    assert (days[0], days[-1], len(days)) == ("2028-02-01", "2028-02-29", 29)
+    assert len(month_days("2026-12")) == 31
 
 
 def test_an_unknown_zone_is_refused() -> None:

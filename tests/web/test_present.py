@@ -52,6 +52,11 @@ def test_times_are_utc_and_the_last_day_is_inclusive() -> None:
     assert ">2026-10-31<" in present.last_day(datetime(2026, 11, 1, tzinfo=UTC))
 
 
+def test_a_day_of_the_billing_zone_is_named_as_the_zone_names_it() -> None:
+    assert ">2026-11-01<" in present.day("2026-10-31T15:00:00Z", "Asia/Tokyo")
+    assert ">2026-10-31<" in present.day("2026-10-31T15:00:00Z")
+
+
 def test_text_in_a_title_is_escaped() -> None:
     assert "<b>" not in present.digest('"><b>x</b>' * 4)
 

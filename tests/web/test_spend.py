@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.month_view import daily
 from governor.actions.people import authenticate, create_token
-from governor.actions.show_spend import CUTS, show_spend
+from governor.actions.show_spend import CUTS, price_yaml, show_spend
 from governor.actions.usage import usage_report
 from governor.catalog import parse_documents
 from governor.demo.traffic import make_month
 from governor.web.present import money_text
 from governor.web.refusals import sentence
-from governor.web.spend import days_of, share_text
+from governor.web.spend import share_text
 
 MONTH = "2026-10"
 FINN = "finn@acme.example"
@@ -131,6 +130,16 @@ def test_what_the_page_offers_to_copy_can_be_applied(site: Any) -> None:
     assert [document.meter for document in parse_documents(price.replace("AMOUNT", "1.25"))] == ["input", "output"]
 
 
+def test_a_tier_without_a_price_is_priced_as_that_tier() -> None:
+    """Copied without its tier, the price of batch calls would have been charged for the standard ones."""
+    [first, second] = parse_documents(price_yaml("cloudflare", "@cf/meta/llama", "batch", MONTH).replace("AMOUNT", "1.25"))
+    assert [(one.model, one.service_tier, one.meter) for one in (first, second)] == [
+        ("@cf/meta/llama", "batch", "input"),
+        ("@cf/meta/llama", "batch", "output"),
+    ]
+    assert "service_tier" not in price_yaml("openai", "gpt-4o", "", MONTH)
+
+
 @pytest.mark.parametrize("query", ["stack=workflow", "stack=provider", "stack=workflow&size=narrow", "stack=provider&workflow=fnol-triage"])
 def test_the_chart_shows_every_day(site: Any, query: str) -> None:
     with site.at(FINN) as finn:
@@ -186,17 +195,20 @@ def test_an_empty_month_teaches(site: Any) -> None:
     assert "Mapped spend" not in text
 
 
-def test_days_of_a_leap_february() -> None:
-    frame = {"start": "2028-02-01T00:00:00+00:00", "end": "2028-03-01T00:00:00+00:00"}
-    days = days_of(frame, [])
-    assert (days[0], days[-1], len(days)) == ("2028-02-01", "2028-02-29", 29)
-    assert all(date.fromisoformat(day) for day in days)
-
-
 def test_a_small_share_is_not_written_as_none() -> None:
     assert share_text(Decimal("0.0004")) == "<0.1%"
     assert share_text(Decimal(0)) == "0.0%"
     assert share_text(Decimal("0.338")) == "33.8%"
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_a_month_has_the_days_of_its_calendar_in_every_zone(open_site: Any, tmp_path: Path, zone: str) -> None:
+    with open_site(tmp_path / "home") as site:
+        apply(site.ctx, site.admin, parse_documents(f"kind: organization\nname: Acme\nbilling_zone: {zone}\n"))
+        with site.at("admin@acme.example") as admin:
+            assert "2026-11-01 to 2026-11-30 of the billing zone" in plain(admin.get("/periods/2026-11").text)
+            image = admin.get("/spend/chart.svg?period=2026-11").text
+        assert re.findall(r">(\d\d)</text>", image) == [f"{number:02d}" for number in range(1, 31)]
 
 
 def test_without_a_single_rule_the_page_says_which_to_begin_with(open_site: Any, tmp_path: Path) -> None:
