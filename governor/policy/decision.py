@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,9 @@ class Decision:
         return asdict(self)
 
 
+Finding = TypeVar("Finding", Violation, Waived, Undecided)
+
+
 def no_decision(reason: str) -> Decision:
     return Decision(allow=False, undecided=(Undecided("policy", reason),))
 
@@ -106,8 +109,10 @@ def read_decision(document: Any) -> Decision:
         return no_decision("the policy gave no decision")
     try:
         decision = _read(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError) as error:
         return no_decision(f"the policy gave a malformed decision: {type(error).__name__} {error}")
+    except ValueError as error:
+        return no_decision(f"the policy gave a malformed decision: {error}")
     if not decision.rules:
         return no_decision("no rule was evaluated: an empty rule set decides nothing")
     if decision.allow and (decision.violations or decision.undecided):
@@ -122,6 +127,15 @@ def _need(need: Mapping[str, Any]) -> Need:
     return Need(need["role"], need["reason"], tuple(need.get("reasons", ())), strength)
 
 
+def _found(kind: type[Finding], found: Any) -> Finding:
+    try:
+        return kind(**found)
+    except TypeError:
+        raise ValueError(
+            f"{found!r} is no finding of a rule, which is an object of texts with `rule` and `message` (or `reason`)"
+        ) from None
+
+
 def _read(document: Mapping[str, Any]) -> Decision:
     allow = document["allow"]
     if not isinstance(allow, bool):
@@ -129,10 +143,10 @@ def _read(document: Mapping[str, Any]) -> Decision:
     return Decision(
         allow=allow,
         rules=tuple(sorted(document["rules"])),
-        violations=tuple(sorted(Violation(**found) for found in document["violations"])),
-        warnings=tuple(sorted(Violation(**found) for found in document.get("warnings", ()))),
-        waived=tuple(sorted(Waived(**found) for found in document.get("waived", ()))),
-        undecided=tuple(sorted(Undecided(**found) for found in document.get("undecided", ()))),
+        violations=tuple(sorted(_found(Violation, found) for found in document["violations"])),
+        warnings=tuple(sorted(_found(Violation, found) for found in document.get("warnings", ()))),
+        waived=tuple(sorted(_found(Waived, found) for found in document.get("waived", ()))),
+        undecided=tuple(sorted(_found(Undecided, found) for found in document.get("undecided", ()))),
         needs=tuple(_need(need) for need in document.get("needs", ())),
         route=document.get("route"),
         route_status=str(document.get("route_status", "undecided")),

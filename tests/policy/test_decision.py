@@ -31,12 +31,18 @@ def test_allow() -> None:
         {**WHOLE, "undecided": [{"rule": "a.b", "reason": "r"}]},
         {**WHOLE, "violations": [{"rule": "a.b"}]},
         {**WHOLE, "violations": None},
+        {**WHOLE, "allow": False, "violations": ["a rule that answers with a text"]},
+        {**WHOLE, "warnings": ["soon"]},
     ],
 )
 def test_anything_else_is_undecided(document: Any) -> None:
     decision = read_decision(document)
     assert (decision.allow, decision.status) == (False, "undecided")
     assert decision.undecided[0].rule == "policy"
+
+
+def test_what_is_malformed_is_named() -> None:
+    assert "'no' is no finding of a rule" in read_decision({**WHOLE, "allow": False, "violations": ["no"]}).undecided[0].reason
 
 
 def test_weight_of_the_parts() -> None:
