@@ -20,7 +20,7 @@ from governor.actions.passkeys import list_passkeys
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, open_session, set_password
 from governor.catalog import Role
-from governor.errors import Forbidden
+from governor.errors import Forbidden, Invalid
 from governor.web.attempts import Attempts
 from governor.web.present import instant
 from governor.web.propose import whole
@@ -153,14 +153,16 @@ def do_set_password(request: type_of_request, ctx: Context, actor: Actor, form: 
         return go("/settings", Flash("good", f"Password of {email} is set", "Their open sessions ended."))
     attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
-    if wait := attempts.wait_seconds(email, address, ctx.now()):
+    if wait := attempts.begin(email, address, ctx.now()):
         return go("/settings", Flash("bad", "Too many tries", f"Try again in {wait // 60 + 1} minutes."))
     try:
         signed = change_password(ctx, actor, current=form.secret("current"), password=form.secret("password"))
     except Forbidden:
-        attempts.failed(email, address, ctx.now())
         return go("/settings#password", Flash("bad", "The password was not changed", "The present password is wrong."))
-    attempts.succeeded(email)
+    except Invalid:  # the present one was right
+        attempts.succeeded(email, address)
+        raise
+    attempts.succeeded(email, address)
     response = go("/settings", Flash("good", "Your password is changed", "Your other sessions ended."))
     response.set_cookie(session_cookie(ctx.settings, signed.secret))
     return response

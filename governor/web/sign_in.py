@@ -18,6 +18,7 @@ from governor.web.attempts import Attempts
 from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, local_path, secure, session_cookie, session_cookie_name
 from governor.web.shell import render, type_of_request
 
+LARGEST_FORM: Final = 16_384  # bytes; anybody may send one, and a large one costs much to take apart
 UNSENT: Final = "Your session ended before the form was sent: nothing was done. Sign in and send it again."
 
 
@@ -52,13 +53,14 @@ def show_sign_in(
     return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path), problem=problem))
 
 
-@post("/sign-in", opt={OPEN: True}, sync_to_thread=True)
+@post("/sign-in", opt={OPEN: True}, request_max_body_size=LARGEST_FORM, sync_to_thread=True)
 def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[str] | Redirect:
     attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
     token, email = form.secret("token").strip(), form.text("email")
     page = SignInPage(org=ctx.org, csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
-    if wait := attempts.wait_seconds(email or "token", address, ctx.now()):
+    name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it
+    if wait := attempts.begin(name, address, ctx.now()):
         shown = SignInPage(**{**page.__dict__, "problem": f"Too many tries. Try again in {wait // 60 + 1} minutes."})
         refused = sign_in_page(request, shown, 429)
         refused.headers["Retry-After"] = str(wait)
@@ -66,9 +68,8 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     try:
         signed: SignedIn = sign_in_with_token(ctx, token) if token else sign_in(ctx, email=email, password=form.secret("password"))
     except GovernorError as error:
-        attempts.failed(email or "token", address, ctx.now())
         return sign_in_page(request, SignInPage(**{**page.__dict__, "problem": f"{error.message[:1].upper()}{error.message[1:]}."}), 401)
-    attempts.succeeded(email or "token")
+    attempts.succeeded(name, address)
     response = Redirect(page.next, status_code=303)
     response.set_cookie(session_cookie(ctx.settings, signed.secret))
     response.delete_cookie(BEFORE_SIGN_IN, path="/")

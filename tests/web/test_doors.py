@@ -158,4 +158,21 @@ def test_guessing_is_slowed_down(open_site: Any, tmp_path: Any) -> None:
         right = visitor.sign_in("admin@acme.example")
         assert right.status_code == 429
         assert int(right.headers["retry-after"]) > 0
+        both = {"token": site.token, "email": "admin@acme.example"}
+        assert visitor.post("/sign-in", both, page="/sign-in").status_code == 303
+    with site.visitor() as visitor:
+        assert visitor.sign_in("admin@acme.example").status_code == 429, "a token is no way to be forgiven for an e-mail"
+
+
+def test_wrong_tokens_shut_nobody_elses_out(open_site: Any, tmp_path: Any) -> None:
+    with open_site(tmp_path / "tokens") as site, site.visitor() as visitor:
+        for number in range(9):
+            assert visitor.post("/sign-in", {"token": f"gov_{number}"}, page="/sign-in").status_code == 401
         assert visitor.post("/sign-in", {"token": site.token}, page="/sign-in").status_code == 303
+
+
+def test_a_sign_in_form_is_small(site: Any) -> None:
+    with site.visitor() as visitor:
+        assert visitor.post("/sign-in", {"email": "a" * 20_000}, page="/sign-in").status_code == 413
+        large = visitor.client.post("/sign-in", content=b"a&" * 20_000, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert large.status_code == 413, "before it is taken apart"

@@ -111,7 +111,7 @@ def test_the_present_password_cannot_be_guessed_at_leisure(own: Any) -> None:
         right = rae.post("/settings/password", {"current": PASSWORD, "password": OTHER}, page="/settings")
         assert right.status_code == 303
         assert "Too many tries" in rae.get("/settings").text
-    own.app.state.attempts.succeeded("rae@acme.example")
+    own.app.state.attempts.succeeded("rae@acme.example", "testclient")
     with own.at("rae@acme.example"):
         pass  # the old password still signs in
 
