@@ -58,7 +58,8 @@ def preview(request: type_of_request, ctx: Context, form: Form) -> Response[str]
         found, error = show_allocation(ctx, month, parse_documents(text, "rules")), ""
     except Invalid as refused:
         found, error = show_allocation(ctx, month), f"{refused}{f' ({refused.hint})' if refused.hint else ''}"
-    return render(request, "allocation.html", AllocationPage(month_frame(ctx, month), ordered(found), LARGEST, text, error))
+    shown = AllocationPage(month_frame(ctx, month), ordered(found), LARGEST, text, error)
+    return render(request, "allocation.html", shown, at=f"/allocation?period={month}")
 
 
 @get("/allocation.svg", sync_to_thread=True)

@@ -27,6 +27,7 @@ from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
 from governor.actions.verify_change import verify_change
 from governor.changes import State
+from governor.errors import Invalid
 from governor.ledger.types import change_stream
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
@@ -148,7 +149,7 @@ def do_decide(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirec
     """The button that was pressed says which decision; the digest is the one that was shown."""
     verb = {"approve": approve, "reject": reject}.get(form.text("decision"))
     if verb is None:
-        return go(f"/changes/{change_id}", Flash("bad", "Nothing was recorded", "Choose approve or reject."))
+        raise Invalid("choose approve or reject")
     done = verb(
         ctx,
         actor,

@@ -229,7 +229,7 @@ def do_verify(request: type_of_request, ctx: Context) -> Response[str] | Redirec
     verified = verify_with_anchors(ctx)
     found = verified.findings
     if not verified.ok:
-        return render(request, "ledger.html", ledger_page(ctx, verified=verified))
+        return render(request, "ledger.html", ledger_page(ctx, verified=verified), at="/ledger")
     compared = [one.name for one in verified.anchors if one.status == "agrees" and one.kind != "home"]
     told = (
         f"{found.checked:,} entries and {found.checkpoints:,} checkpoints: every hash, stream, tree node and signature was computed again."

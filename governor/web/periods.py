@@ -91,9 +91,7 @@ def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -
 def do_close(ctx: Context, actor: Actor, month: str, form: Form) -> Redirect:
     actor.require(*ROLES)
     if form.text("confirm") != month:
-        return go(
-            f"/periods/{month}", Flash("bad", "Nothing was closed", f"To close the month, type {month} into the field above the button.")
-        )
+        raise Invalid(f"to close the month, type {month} into the field above the button")
     done = close(ctx, actor, month)
     if done["state"] != "closed":
         return go(

@@ -1,8 +1,8 @@
-"""The form that asks for a route change. What was typed stays when the action refuses."""
+"""The form that asks for a route change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Response, get, post
@@ -16,11 +16,9 @@ from governor.actions.month_view import newest_month
 from governor.actions.priced_models import priced_models
 from governor.actions.propose import PROPOSERS, propose, read_candidate
 from governor.actions.registry import route_name
-from governor.errors import GovernorError, Invalid
+from governor.errors import Invalid
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
-
-DEFAULTS = {"sample": "300", "quality": "0.03", "budget": "20", "golden_margin": "0.05", "golden_gate": "yes"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,10 @@ class ProposePage:
     golden: list[dict[str, Any]]
     may: bool
     roles: tuple[str, ...]
-    values: dict[str, str] = field(default_factory=dict)
-    problem: str = ""
-    hint: str = ""
+    workflow: str
 
 
-def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: GovernorError | None = None) -> ProposePage:
+def propose_page(ctx: Context, actor: Actor, workflow: str) -> ProposePage:
     catalog = catalog_as_of(ctx)
     newest: dict[str, dict[str, Any]] = {}
     for row in list_golden(ctx):
@@ -53,9 +49,7 @@ def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: Gove
         golden=list(newest.values()),
         may=bool(actor.roles & set(PROPOSERS)),
         roles=PROPOSERS,
-        values={**DEFAULTS, **values},
-        problem=error.message if error else "",
-        hint=error.hint if error else "",
+        workflow=workflow,
     )
 
 
@@ -63,29 +57,25 @@ def propose_page(ctx: Context, actor: Actor, values: dict[str, str], error: Gove
 def show_form(
     request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = ""
 ) -> Response[str]:
-    return render(request, "propose.html", propose_page(ctx, actor, {"workflow": workflow}))
+    return render(request, "propose.html", propose_page(ctx, actor, workflow))
 
 
 @post("/changes/new", sync_to_thread=True)
-def do_propose(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Response[str] | Redirect:
-    try:
-        made = propose(
-            ctx,
-            actor,
-            workflow=form.need("workflow"),
-            candidate=form.need("candidate"),
-            endpoint=form.need("endpoint"),
-            endpoint_model=form.text("endpoint_model"),
-            sample=whole(form.need("sample"), "sample"),
-            margins={"quality": form.text("quality")} if form.text("quality") else {},
-            budget_usd=form.need("budget", "most the replay may cost"),
-            reason=form.need("reason"),
-            baseline=form.text("baseline"),
-            options=golden_option(form) | judge_option(form),
-        )
-    except GovernorError as error:
-        typed = {"golden_gate": "", **dict(form.items())}
-        return render(request, "propose.html", propose_page(ctx, actor, typed, error), status=error.status)
+def do_propose(ctx: Context, actor: Actor, form: Form) -> Redirect:
+    made = propose(
+        ctx,
+        actor,
+        workflow=form.need("workflow"),
+        candidate=form.need("candidate"),
+        endpoint=form.need("endpoint"),
+        endpoint_model=form.text("endpoint_model"),
+        sample=whole(form.need("sample"), "sample"),
+        margins={"quality": form.text("quality")} if form.text("quality") else {},
+        budget_usd=form.need("budget", "most the replay may cost"),
+        reason=form.need("reason"),
+        baseline=form.text("baseline"),
+        options=golden_option(form) | judge_option(form),
+    )
     needs = ", ".join(need["role"] for need in made["needs"])
     told = f"The plan of {made['plan']['sample']} calls is fixed. Policy wants: {needs or 'nobody'}."
     return go(f"/changes/{made['id']}", Flash("good", f"{made['id']} proposed", told))

@@ -1,4 +1,4 @@
-"""What a person sees when something is refused or fails: a page that says what and what to do next, never a trace."""
+"""What a person sees when something is refused or fails: what and what to do next, never a trace; on the form that was sent, or a page of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
-from governor.api.problems import fields_of
+from governor.api.problems import fields_of, show_problem
 from governor.errors import GovernorError, Unauthenticated
+from governor.web.form_again import FormAgain
 from governor.web.session import local_path, sign_in_path
-from governor.web.shell import render
+from governor.web.shell import environment, render
 
 log = logging.getLogger(__name__)
 TITLES: Final = {
@@ -44,6 +45,8 @@ class ErrorPage:
 def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, Unauthenticated):
         return Redirect(sign_in_path(request), status_code=303)
+    if request.headers.get("accept") == "application/json":  # the page's own script
+        return show_problem(request, error)
     if isinstance(error, GovernorError):
         page = ErrorPage(
             error.status,
@@ -66,7 +69,10 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
             "The page could not be made. Nothing was changed.",
             "Try again; if it stays, look at the server's log.",
         )
-    return render(request, "error.html", page, status=page.status)
+    shown = render(request, "error.html", page, status=page.status)
+    if request.method != "POST" or page.status >= 500:  # noqa: PLR2004 - ours, and nobody's form
+        return shown
+    return FormAgain(environment().get_template("refused.html").render(page=page), shown)
 
 
 def wrong_fields(error: HTTPException) -> str:

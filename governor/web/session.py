@@ -7,7 +7,6 @@ Invariants: a page without a session leads to sign-in; a POST whose form lacks t
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -81,12 +80,6 @@ class Form:
         if not (found := self.text(name)):
             raise Invalid(f"fill in: {label or name}")
         return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def items(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in self._fields.items() if name != "csrf"]
 
 
 async def read_form(request: Request[Any, Any, Any]) -> Form:

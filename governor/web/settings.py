@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, get_args
 
 from litestar import Response, get, post
+from litestar.exceptions import TooManyRequestsException
 from litestar.response import Redirect
 
 from governor.actions.browse_catalog import browse_catalog
@@ -20,7 +21,7 @@ from governor.actions.passkeys import list_passkeys
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, open_session, set_password
 from governor.catalog import Role
-from governor.errors import Forbidden, Invalid
+from governor.errors import Invalid
 from governor.web.attempts import Attempts
 from governor.web.present import instant
 from governor.web.propose import whole
@@ -122,7 +123,7 @@ def do_create_token(request: type_of_request, ctx: Context, actor: Actor, form: 
         name=form.text("name")[:100],
         days=whole(days, "days") if days else None,
     )
-    return render(request, "settings.html", settings_page(ctx, actor, made), status=201)
+    return render(request, "settings.html", settings_page(ctx, actor, made), status=201, at="/settings")
 
 
 @post("/settings/tokens/{token_id:str}/revoke", sync_to_thread=True)
@@ -154,11 +155,9 @@ def do_set_password(request: type_of_request, ctx: Context, actor: Actor, form: 
     attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
     if wait := attempts.begin(email, address, ctx.now()):
-        return go("/settings", Flash("bad", "Too many tries", f"Try again in {wait // 60 + 1} minutes."))
+        raise TooManyRequestsException(f"try again in {wait // 60 + 1} minutes")
     try:
         signed = change_password(ctx, actor, current=form.secret("current"), password=form.secret("password"))
-    except Forbidden:
-        return go("/settings#password", Flash("bad", "The password was not changed", "The present password is wrong."))
     except Invalid:  # the present one was right
         attempts.succeeded(email, address)
         raise

@@ -66,6 +66,7 @@ class Shell:
     roles: list[str]
     csrf: str
     here: str
+    page: str
     nav: list[NavItem]
     waiting: int
     flash: Flash | None
@@ -89,28 +90,28 @@ def navigation(request: type_of_request, waiting: int) -> list[NavItem]:
     return [NavItem(path, label, waiting if path == "/" else 0) for path, label in NAVIGATION if path in served]
 
 
-def shell_of(request: type_of_request, signed: SignedIn, here: str, waiting: int = 0) -> Shell:
+def shell_of(request: type_of_request, signed: SignedIn, page: str, waiting: int = 0) -> Shell:
     ctx: Context = request.app.state.context
     return Shell(
         org=ctx.org,
         email=signed.actor.email,
         roles=sorted(signed.actor.roles),
         csrf=signed.csrf,
-        here=here,
+        here="/" + page.strip("/").split("?")[0].split("/", maxsplit=1)[0],
+        page=page,
         nav=navigation(request, waiting),
         waiting=waiting,
         flash=read_flash(request.cookies),
     )
 
 
-def render(request: type_of_request, template: str, page: Any, *, status: int = 200) -> Response[str]:
-    """A page inside the shell when somebody is signed in, else bare. `here` is the first path segment."""
+def render(request: type_of_request, template: str, page: Any, *, status: int = 200, at: str = "") -> Response[str]:
+    """A page inside the shell when somebody is signed in, else bare. at: the address that shows it again, where a POST answers with a page."""
     signed: SignedIn | None = request.scope.get("user")
     shell = None
     if signed is not None:
-        segment = "/" + request.url.path.strip("/").split("/", maxsplit=1)[0]
-        waiting = waiting_count(request.app.state.context, signed.actor)
-        shell = shell_of(request, signed, segment, waiting)
+        here = at or request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        shell = shell_of(request, signed, here, waiting_count(request.app.state.context, signed.actor))
     text = environment().get_template(template).render(page=page, shell=shell)
     response: Response[str] = Response(text, media_type=MediaType.HTML, status_code=status, headers={"Cache-Control": "no-store"})
     if shell is not None and shell.flash is not None:

@@ -176,7 +176,7 @@ def do_retry(ctx: Context, actor: Actor, form: Form) -> Redirect:
 def do_discard(ctx: Context, actor: Actor, form: Form) -> Redirect:
     reason = form.need("reason", "why it can never be read")
     if form.text("confirm") != "yes":
-        return go("/sources/quarantine", Flash("bad", "Nothing was discarded", "Tick the box to say that the record is to be given up."))
+        raise Invalid("tick the box to say that the record is to be given up")
     done = discard(ctx, actor, [form.need("id", "the record to discard")], reason=reason)
     told = (
         "It can no longer be retried; its bytes and your reason stay on record." if done["discarded"] else "It had been discarded before."

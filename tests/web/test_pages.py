@@ -169,7 +169,7 @@ def test_a_decision_before_the_evidence_is_refused(site: Any) -> None:
         answer = dana.post("/changes/RC-1/decide", {"decision": "approve", "digest": digest, "reason": "looks fine"})
         assert answer.status_code == 409
         assert re.search("missing_evidence|wrong_state", answer.text)
-        assert dana.post("/changes/RC-1/decide", {"decision": "maybe", "digest": digest, "reason": "x"}).status_code == 303
+        assert dana.post("/changes/RC-1/decide", {"decision": "maybe", "digest": digest, "reason": "x"}).status_code == 422
     assert not show_change(site.ctx, "RC-1")["approvals"]
 
 
@@ -181,11 +181,12 @@ def test_a_refused_proposal_keeps_what_was_typed(site: Any) -> None:
         "sample": "60",
         "budget": "5",
         "reason": "my words",
+        "page": "/changes/new",
     }
     with site.at("rae@acme.example") as rae, site.at("finn@acme.example") as finn:
         answer = rae.post("/changes/new", fields, page="/changes/new")
         assert answer.status_code in {409, 422}
-        assert "Not proposed" in answer.text
+        assert "<h1>Propose a change</h1>" in answer.text
         assert "my words</textarea>" in answer.text
         assert 'value="openai/no-such-model"' in answer.text
         assert finn.post("/changes/new", {**fields, "candidate": "openai/gpt-4.1-mini"}, page="/changes/new").status_code == 403

@@ -31,6 +31,9 @@ if (live) {
   setInterval(renew, Number(live.dataset.reloadSeconds) * 1000);
 }
 
+// A refused form is answered at the address it was sent to; the address bar names the page it stands on.
+if (document.querySelector("[data-refused]")) history.replaceState(null, "", document.querySelector("input[name=page]").value);
+
 // A form is sent once.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {

@@ -37,8 +37,9 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     says.textContent = "Asking your device \u2026";
     try {
       const answer = await fetch(form.dataset.passkey, { method: "POST", body: fields, headers: { accept: "application/json" } });
-      if (!answer.ok) throw new Error("the server did not ask for a signature; reload the page");
-      form.elements.assertion.value = sent(await answerOf(await answer.json()));
+      const asked = await answer.json();
+      if (!answer.ok) throw new Error(`${asked.detail}. ${asked.hint || "Reload the page."}`);
+      form.elements.assertion.value = sent(await answerOf(asked));
     } catch (error) {
       says.textContent = `Nothing was sent: ${error.message}`;
       return;
