@@ -52,6 +52,14 @@ class Unavailable(GovernorError):
     status = 503
 
 
+class StoreAway(Unavailable):
+    """The files or the catalog of the lake cannot be reached: nothing that another writer would let go of."""
+
+    hint = (
+        "check the disk or object store of GOVERNOR_LAKE_DATA (address, credentials AWS_*, space) and the database of GOVERNOR_LAKE_CATALOG"
+    )
+
+
 class Misconfigured(GovernorError):
     """A knob of the installation itself is wrong; nothing was tried with it."""
 

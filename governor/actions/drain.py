@@ -26,7 +26,7 @@ from governor.actions.ingest import ingest_batches, ingest_payloads
 from governor.actions.payloads import connector_named
 from governor.actions.spool import BODY, GROUP, body_of, claimed, folder_of, members_of, note_of, put_group, uri_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import GovernorError, IntegrityError, Misconfigured, Unavailable
+from governor.errors import GovernorError, IntegrityError, Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch, Payload
 from governor.store.lake_ingest import Counts
 
@@ -149,7 +149,7 @@ def store_alone(ctx: Context, path: Path) -> int:
 
 def wait(note: Mapping[str, str], bodies: int, error: Exception) -> int:
     """The bodies stay in the spool, and the others have their turn; but nobody's while another writer has the lake (raises Unavailable)."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) and not isinstance(error, StoreAway):
         raise error
     log.warning("%d spooled bodies of %s wait: %s: %s", bodies, note["source"], type(error).__name__, str(error)[:MOST_REASON])
     return 0

@@ -19,7 +19,7 @@ from governor.actions.ingest import COUNTS, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
 from governor.actions.spool import claimed, put
-from governor.errors import Invalid, TooLarge, Unavailable
+from governor.errors import Invalid, StoreAway, TooLarge, Unavailable
 
 __all__ = ["connector_of", "drain_spool", "push"]
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def push(
                 path.unlink(missing_ok=True)
                 raise
             except Exception as error:  # the body is on disk, so it is acknowledged; the drainer tells a bad body from a bad lake
-                if not isinstance(error, Unavailable):
+                if isinstance(error, StoreAway) or not isinstance(error, Unavailable):
                     log.warning("a pushed body of %s waits in the spool", source, exc_info=error)
                 return dict(SPOOLED)
             path.unlink(missing_ok=True)

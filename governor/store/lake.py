@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from governor.ports import Batch
 from governor.store import lake_ends, lake_facts, lake_ingest, lake_month, lake_read, lake_slices, lake_tables
-from governor.store.lake_attach import Place, attach
+from governor.store.lake_attach import Place, attach, reaching
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
@@ -271,12 +271,9 @@ class Lake:
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own: threads do not share one, and temporary tables stay apart."""
-        connection = self._open().cursor()
-        try:
+        with reaching(self.place), closing(self._open().cursor()) as connection:
             connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             yield connection
-        finally:
-            connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self._opening:

@@ -10,14 +10,17 @@ import hashlib
 import importlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import duckdb
+import psycopg.conninfo
 
-from governor.errors import Misconfigured, Unavailable
+from governor.errors import Misconfigured, StoreAway, Unavailable
 from governor.store.database import libpq
 
 EXTENSIONS: Final = {"ducklake": "ducklake", "sqlite": "sqlite_scanner", "postgres": "postgres_scanner", "object": "httpfs"}
@@ -68,7 +71,7 @@ def extension_path(name: str) -> Path:
 
 
 def attach(place: Place, *, threads: int | None = None, memory: str | None = None) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the organization's lake attached as `lake`. Raises Unavailable when the catalog cannot be reached."""
+    """A DuckDB connection with the organization's lake attached as `lake`. Raises StoreAway when the catalog cannot be reached."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -93,7 +96,7 @@ def attach(place: Place, *, threads: int | None = None, memory: str | None = Non
     except duckdb.Error as error:
         connection.close()
         where = "Postgres" if place.on_postgres else place.catalog
-        raise Unavailable(f"the lake catalog ({where}) cannot be opened: {scrubbed(str(error), place)}") from None
+        raise StoreAway(f"the lake catalog ({where}) cannot be opened: {scrubbed(str(error), place)}") from None
     return connection
 
 
@@ -113,9 +116,26 @@ def literal(text: str) -> str:
 
 
 def scrubbed(text: str, place: Place) -> str:
-    """An error text without the catalog's password."""
-    password = urlsplit(place.catalog).password if place.on_postgres else None
-    return text.replace(password, "***") if password else text
+    """An error text without the catalog's password, which DuckDB quotes as it was given to it."""
+    if not place.on_postgres:
+        return text
+    text = re.sub(r"password=('(\\.|[^'\\])*'|\S+)", "password=***", text)
+    password = psycopg.conninfo.conninfo_to_dict(libpq(place.catalog)).get("password")
+    return text.replace(str(password), "***") if password else text
+
+
+@contextmanager
+def reaching(place: Place) -> Iterator[None]:
+    """A file or catalog that does not answer is a StoreAway; no error of DuckDB goes on with the catalog's password in it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        words = scrubbed(str(error), place)
+        if isinstance(error, duckdb.IOException):
+            raise StoreAway(f"the lake cannot be read or written: {words}", abroad="the lake cannot be read or written") from None
+        if words != str(error):
+            raise type(error)(words) from None
+        raise
 
 
 def _attach_statement(place: Place) -> str:

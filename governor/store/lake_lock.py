@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import duckdb
 import psycopg
 
-from governor.errors import Unavailable
+from governor.errors import StoreAway, Unavailable
 from governor.store.database import libpq
 from governor.store.lake_attach import Place, scrubbed
 
@@ -73,7 +73,7 @@ def _postgres_lock(place: Place, patience: float) -> Iterator[None]:
     except psycopg.errors.LockNotAvailable:
         raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
     except psycopg.OperationalError as error:
-        raise Unavailable(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
+        raise StoreAway(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
 
 
 def patiently(work: Callable[[], Result]) -> Result:
@@ -85,6 +85,6 @@ def patiently(work: Callable[[], Result]) -> Result:
             if attempt == ATTEMPTS - 1 or not any(sign in str(error) for sign in _BUSY):
                 raise
             pause = min(5.0, 0.05 * 2**attempt) * (0.5 + random.random())  # noqa: S311 - spreads rivals, guards nothing
-            log.debug("lake is busy, waiting %.2f s: %s", pause, error)
+            log.debug("lake is busy, waiting %.2f s: %s", pause, type(error).__name__)  # its words may hold the password
             time.sleep(pause)
     raise AssertionError("unreachable")  # pragma: no cover

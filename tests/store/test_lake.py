@@ -7,15 +7,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from governor.calls import CALL_SCHEMA
-from governor.errors import Invalid, Misconfigured, Unavailable
+from governor.errors import Invalid, Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch
+from governor.store.database import libpq
 from governor.store.lake import BatchInfo, Counts, Lake
+from governor.store.lake_attach import Place, reaching
 from governor.store.lake_lock import ingest_lock
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -251,6 +255,31 @@ def test_a_moved_home_is_still_read(lake: Lake, make_call: Make, make_batch: Mak
     again = Lake(str(moved / "catalog.sqlite"), str(moved / "data"), "default", lock_dir=moved)
     assert again.calls().num_rows == 1
     again.close()
+
+
+def test_files_that_cannot_be_reached_are_no_defect(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    lake.ingest("b1", [make_batch(make_call("a"))], NOW)
+    (tmp_path / "lake" / "data").rename(tmp_path / "elsewhere")
+    for asked in (lake.calls, lambda: lake.ingest("b2", [make_batch(make_call("b"))], NOW)):
+        with pytest.raises(StoreAway, match="cannot be read or written") as caught:
+            asked()
+        assert "GOVERNOR_LAKE_DATA" in caught.value.hint
+        assert str(tmp_path) not in caught.value.abroad
+    (tmp_path / "elsewhere").rename(tmp_path / "lake" / "data")
+    assert lake.ingest("b2", [make_batch(make_call("b"))], NOW).stored == 1
+
+
+@pytest.mark.parametrize("password", ["plain-1", "it%27s%20a%23b%5C", "a'b"])
+@pytest.mark.parametrize("kind", [duckdb.IOException, duckdb.TransactionException])
+def test_no_error_of_a_lake_holds_the_password_of_its_catalog(password: str, kind: type[duckdb.Error]) -> None:
+    place = Place(f"postgresql://app:{password}@db.internal/lake", "s3://b/l", "default")
+    said = libpq(place.catalog)
+    with pytest.raises((StoreAway, kind)) as caught, reaching(place):
+        raise kind(f'Unable to connect to Postgres at "{said}": password {unquote(password)} is wrong')
+    assert "host=db.internal" in str(caught.value)
+    assert "password=***" in str(caught.value)
+    assert unquote(password) not in str(caught.value)
+    assert said not in str(caught.value)
 
 
 def test_a_new_lake_does_not_begin_over_the_files_of_another(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
