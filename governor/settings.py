@@ -7,16 +7,22 @@ Read from the environment (`GOVERNOR_*`), then `governor.toml` in the home. Secr
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import platformdirs
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from governor.errors import Misconfigured
 from governor.ledger.anchor import AnchorConfig
+
+LAKE_SCHEMES: Final = {
+    "lake_catalog": ("postgres://", "postgresql://", "postgresql+psycopg://"),
+    "lake_data": ("s3://", "gs://", "gcs://"),
+}
 
 
 def default_home() -> Path:
@@ -41,9 +47,10 @@ class Settings(BaseSettings):
     org: str = Field(default="default", description="Organization this process serves; embedded mode holds one.")
     public_url: str = Field(default="http://127.0.0.1:8321", description="URL people use; fixes cookies and links.")
     log_level: str = Field(default="warning", description="debug | info | warning | error.")
-    max_body_bytes: int = Field(default=32 * 1024 * 1024, description="Largest request body accepted, in bytes.")
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="Largest request body accepted, in bytes.")
     spool_max_bytes: int = Field(
         default=4 * 1024**3,
+        ge=0,
         description="Pushed bodies that may wait on disk for the lake, in bytes; past it receivers answer 503 and keep nothing.",
     )
     allow_private_endpoints: bool = Field(
@@ -72,6 +79,15 @@ class Settings(BaseSettings):
         default=False,
         description="Serve /checkpoint and /tile/ to readers without a token (leaves hold no personal data, but business facts).",
     )
+
+    @field_validator("lake_catalog", "lake_data")
+    @classmethod
+    def _known_scheme(cls, place: str, field: ValidationInfo) -> str:
+        """A mistyped URL would be taken for the path of a new lake beside the real one."""
+        known = LAKE_SCHEMES[str(field.field_name)]
+        if re.match(r"[A-Za-z][\w+.-]+:/", place) and not place.startswith(known):
+            raise ValueError(f"neither a path nor a URL that begins with {', '.join(known)}")
+        return place
 
     @model_validator(mode="after")
     def _anchors_hold(self) -> Settings:
@@ -110,3 +126,5 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"governor.toml: {error}") from None
+    except SettingsError as error:  # it names the setting, not its value
+        raise Misconfigured(f"{error}: it is no JSON") from None

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from governor.adapters.key_files import make_key, read_key
 from governor.adapters.key_stores import open_key
+from governor.adapters.secrets import secret_of
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.cosign import cosign_mldsa
 from governor.ledger.note import KEY_SIZE, MLDSA_COSIGNATURE, MLDSA_KEY_SIZE, VerifierKey, vkey
@@ -252,14 +253,7 @@ class FileKeys:
             temporary.unlink(missing_ok=True)
 
     def _secret(self) -> bytes | None:
-        kind, _, name = self._passphrase.partition(":")
-        if not self._passphrase:
-            return None
-        if kind == "env" and os.environ.get(name):
-            return os.environ[name].encode()
-        if kind == "file" and Path(name).is_file():
-            return Path(name).read_bytes().rstrip(b"\r\n")
-        raise Invalid(f"the key passphrase {kind}:{name} is not there", hint="use env:NAME or file:PATH")
+        return secret_of(self._passphrase)
 
     def _wrap(self, key: bytes) -> bytes:
         secret = self._secret()

@@ -6,13 +6,13 @@ Invariants: never inside the home; a root that exists is not overwritten; it sig
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from governor.adapters.key_files import KeySigner, make_key, read_key
+from governor.adapters.secrets import secret_of
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.note import parse_vkey, sign_note, vkey
 from governor.ledger.trust import parse_trust
@@ -61,17 +61,3 @@ def open_root(folder: Path, passphrase: str = "") -> Root:
     except FileNotFoundError:
         raise NotFound(f"no root key in {folder}", hint="make one with `governor trust root init`") from None
     return Root(name, read_key(folder / "root.pem", secret_of(passphrase)))
-
-
-def secret_of(reference: str) -> bytes | None:
-    """The passphrase behind `env:NAME` or `file:PATH`; None for an empty reference. Raises Invalid when it is not there."""
-    kind, _, name = reference.partition(":")
-    if not reference:
-        return None
-    if kind == "env" and os.environ.get(name):
-        return os.environ[name].encode()
-    if kind == "file" and Path(name).is_file():
-        return Path(name).read_bytes().rstrip(b"\r\n")
-    if kind not in {"env", "file"}:
-        raise Invalid("a passphrase is given by reference, never itself", hint="use env:NAME or file:PATH")
-    raise Invalid(f"the key passphrase {kind}:{name} is not there", hint="use env:NAME or file:PATH")

@@ -1,6 +1,6 @@
 """Secret references -> the secret, at the moment it is needed.
 
-Owns: `env:NAME` and `file:PATH`. Does not own: keys of the home (keys.py), key stores behind a URI.
+Owns: `env:NAME` and `file:PATH`, of secrets and of passphrases. Does not own: keys of the home (keys.py), key stores behind a URI.
 Invariants: the value is returned to the caller only; an error names the reference, never the value.
 """
 
@@ -23,7 +23,7 @@ def read_secret(reference: str) -> str:
     elif kind == "file" and Path(name).is_file():
         value = Path(name).read_text().strip()
     elif kind != "file":
-        raise Invalid(f"no way to read a secret of kind {kind!r}", hint="use env:NAME or file:PATH")
+        raise Invalid("a secret is given by reference, never itself", hint="use env:NAME or file:PATH")
     if not value:
         raise Invalid(
             f"the secret {reference} is not there",
@@ -32,3 +32,17 @@ def read_secret(reference: str) -> str:
     if not value.isascii() or any(character.isspace() for character in value):
         raise Invalid(f"the secret {reference} is no key: it has spaces or characters outside ASCII")
     return value
+
+
+def secret_of(reference: str) -> bytes | None:
+    """The passphrase behind `env:NAME` or `file:PATH`; None for an empty reference. Raises Invalid when it is not there."""
+    kind, _, name = reference.partition(":")
+    if not reference:
+        return None
+    if kind == "env" and os.environ.get(name):
+        return os.environ[name].encode()
+    if kind == "file" and Path(name).is_file():
+        return Path(name).read_bytes().rstrip(b"\r\n")
+    if kind not in {"env", "file"}:
+        raise Invalid("a passphrase is given by reference, never itself", hint="use env:NAME or file:PATH")
+    raise Invalid(f"the key passphrase {kind}:{name} is not there", hint="use env:NAME or file:PATH")

@@ -158,7 +158,11 @@ def main(arguments: list[str] | None = None) -> None:
         fail(error.code, error.message, error.hint)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", "see docs/settings.md")
+        fail(
+            "settings",
+            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}",
+            "see docs/settings.md",
+        )
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:

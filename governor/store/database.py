@@ -18,7 +18,7 @@ import psycopg.conninfo
 import psycopg.sql
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
 from governor.errors import Misconfigured, Refused, Unavailable
@@ -107,10 +107,10 @@ class Database:
         """Raises Unavailable when there is no way in, without the words of the driver: they may hold what the URL held."""
         try:
             return self.engine.connect()
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:  # the second: an option that the driver does not know
             raise self._unavailable(error, "does not answer") from None
 
-    def _unavailable(self, error: OperationalError, what: str) -> Unavailable:
+    def _unavailable(self, error: DBAPIError, what: str) -> Unavailable:
         log.debug("the rows database %s", what, exc_info=error)
         why, hint = cause_of(str(error.orig), embedded=self.embedded)
         return Unavailable(
@@ -149,12 +149,17 @@ def newest_revision() -> str:
 
 
 def engine_url(url: str) -> str:
-    """Accept the usual spellings of a Postgres URL and name our driver."""
+    """Accept the usual spellings of a Postgres URL and name our driver. Raises Misconfigured."""
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
+            url = "postgresql+psycopg://" + url.removeprefix(prefix)
     if not url.startswith(("sqlite:", "postgresql+psycopg:")):
         raise Misconfigured("GOVERNOR_DATABASE_URL is neither a postgresql:// nor a sqlite:/// URL")
+    try:
+        make_url(url)
+    except (ValueError, ArgumentError):  # their words may hold the password
+        hint = "a port is a number; / # @ : in a password are written %2F %23 %40 %3A"
+        raise Misconfigured("the URL of the database (GOVERNOR_DATABASE_URL or GOVERNOR_LAKE_CATALOG) cannot be read", hint=hint) from None
     return url
 
 

@@ -34,6 +34,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x", "GOVERNOR_TOKEN": "t"}, "unavailable", "127.0.0.1"),
         ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"}, "unauthenticated", "token"),
         ({"GOVERNOR_TOKEN": "gov_wrong"}, "unauthenticated", "token"),
+        ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:port/x", "GOVERNOR_TOKEN": "t"}, "settings", "GOVERNOR_DATABASE_URL"),
+        ({"GOVERNOR_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x?foo=1", "GOVERNOR_TOKEN": "t"}, "unavailable", "127.0.0.1"),
+        ({"GOVERNOR_LAKE_CATALOG": "mysql://me:hunter2@db/lake"}, "settings", "lake_catalog"),
+        ({"GOVERNOR_LAKE_CATALOG": "postgresql:/me:hunter2@db/lake"}, "settings", "lake_catalog"),
+        ({"GOVERNOR_LAKE_DATA": "s3:/company/lake"}, "settings", "lake_data"),
+        ({"GOVERNOR_LAKE_DATA": "abfss://company/lake"}, "settings", "lake_data"),
+        ({"GOVERNOR_ANCHORS": "hunter2"}, "settings", "anchors"),
+        ({"GOVERNOR_MAX_BODY_BYTES": "-1"}, "settings", "max_body_bytes"),
+        ({"GOVERNOR_SPOOL_MAX_BYTES": "-1"}, "settings", "spool_max_bytes"),
+        ({"GOVERNOR_KEY_PASSPHRASE": "hunter2"}, "invalid", "by reference"),
     ],
 )
 def test_a_wrong_knob_is_one_line(home: Path, environment: dict[str, str], code: str, named: str) -> None:
