@@ -66,6 +66,11 @@ def test_audio_apart_is_part_of_the_input(calls: Any) -> None:
     assert (row["input_tokens"], row["output_tokens"], row["audio_input_tokens"]) == (140, 15, 40)
 
 
+def test_pictures_have_their_own_tokens(calls: Any) -> None:
+    (row,) = calls(one(input=0, input_text_tokens=60, input_image_tokens=40, output=0, output_image_tokens=4160, total=4260)).values()
+    assert (row["input_tokens"], row["image_input_tokens"], row["output_tokens"], row["image_output_tokens"]) == (100, 40, 4160, 4160)
+
+
 def test_details_of_zero_change_nothing(calls: Any) -> None:
     (row,) = calls(one(input=60, input_cache_read=0, input_audio=0, output=15, output_reasoning=0, total=75)).values()
     assert counts(row) == (60, 0, None, 15, 0, "inclusive")

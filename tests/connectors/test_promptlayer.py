@@ -59,6 +59,14 @@ def test_anthropic_counts_its_cache_apart(rows: list[dict[str, Any]]) -> None:
     assert (row["cache_read_tokens"], row["cache_write_tokens"], row["output_tokens"]) == (1000, 100, 9)
 
 
+def test_usage_of_openai_s_responses(read: Any) -> None:
+    usage = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}
+    usage |= {"input_tokens_details": {"cached_tokens": 64}, "output_tokens_details": {"reasoning_tokens": 5}}
+    told = json.loads(FIXTURE.read_text().splitlines()[0]) | {"request_response": {"id": "resp_1", "usage": usage}}
+    row = read(connector, json.dumps(told).encode()).calls.to_pylist()[0]
+    assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (100, 64, 20, 5)
+
+
 def test_both_shapes_of_a_prompt(read: Any) -> None:
     content = {(body["kind"], n): json.loads(body["body"]) for n, body in enumerate(read(connector, FIXTURE).content.to_pylist())}
     asked = [body for (kind, _), body in content.items() if kind == "input"]
