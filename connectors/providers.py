@@ -35,6 +35,7 @@ PROVIDERS: Final = {
     "vertex-ai": "gcp.vertex_ai",
     "google-vertex-ai": "gcp.vertex_ai",
     "vertex": "gcp.vertex_ai",
+    "vertexanthropic": "gcp.vertex_ai",
     "google.vertex": "gcp.vertex_ai",
     "gemini": "gcp.gemini",
     "google": "gcp.gemini",

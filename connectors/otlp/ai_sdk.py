@@ -1,6 +1,7 @@
-"""Prompts and answers in the attributes of Vercel's AI SDK up to version 6 (`ai.prompt.*`, `ai.response.*`); version 7 writes GenAI's.
+"""What only Vercel's AI SDK writes: prompts and answers up to version 6 (`ai.prompt.*`, `ai.response.*`; version 7 writes GenAI's).
 
-Owns: the SDK's message parts and tools as chat has them. Does not own: whether content is kept. Invariants: a part that is not known is left out.
+Owns: the SDK's message parts and tools as chat has them; what Vercel's AI Gateway said, in the provider metadata.
+Does not own: whether content is kept. Invariants: a part that is not known is left out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,18 @@ from typing import Any
 
 from connectors.otlp.blocks import content, media, text
 from connectors.otlp.dialects import json_attribute
+
+
+def gateway(attributes: dict[str, Any]) -> tuple[str | None, str | None]:
+    """What Vercel's AI Gateway told the SDK of a call: its id there, which GET /v1/generation knows it by, and the provider that served."""
+    told = json_attribute(attributes, "ai.response.providerMetadata")
+    facts = told.get("gateway") if isinstance(told, dict) else None
+    if not isinstance(facts, dict):
+        return None, None
+    routing = facts.get("routing")
+    found = (facts.get("generationId"), routing.get("finalProvider") if isinstance(routing, dict) else None)
+    generation, provider = (said if isinstance(said, str) and said else None for said in found)
+    return generation, provider
 
 
 def asked(attributes: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from connectors.addresses import bare, bare_address
+from connectors.otlp import ai_sdk
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, json_attribute, pick
@@ -34,7 +35,7 @@ def instant(nanos: int) -> int | None:
 
 def response_id(span: Span, dialect: str) -> str | None:
     """The provider's id. OpenInference has no attribute for it, but the response it records begins with it."""
-    given = pick(span.attributes, "response_id")
+    given = ai_sdk.gateway(span.attributes)[0] or pick(span.attributes, "response_id")
     if given is None and dialect == "openinference":
         text = span.attributes.get("output.value")
         match = _FIRST_ID.match(text) if isinstance(text, str) else None
@@ -106,7 +107,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
     if not _EARLIEST <= span.start < latest:
         raise Unusable("bad_time: startTimeUnixNano is missing or out of range")
     used = tokens(span)
-    provider = pick(attributes, "provider")
+    provider = ai_sdk.gateway(attributes)[1] or pick(attributes, "provider")
     base = pick(attributes, "api_base")
     stream = pick(attributes, "stream")
     chosen = parameters(span)

@@ -17,6 +17,7 @@ from connectors.litellm import connector as litellm
 from connectors.otlp import connector
 from connectors.otlp.dialects import NAMES
 from connectors.providers import provider_named
+from connectors.vercel import connector as vercel
 from governor.errors import Invalid
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -533,6 +534,29 @@ def test_what_the_caller_of_the_ai_sdk_says(read: Any, prefix: str) -> None:
     assert tuple(row[name] for name in columns) == ("fnol-triage", "triage", "confidential", "u-1", "s-1", True, 123.5)
     assert dict(row["metadata"])["workflow"] == "fnol-triage"
     assert "hunter2" not in str(row)
+
+
+def test_the_ai_sdk_knows_its_call_at_the_gateway(read: Any, merged: Any) -> None:
+    told = {
+        "gateway": {"generationId": "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV", "routing": {"finalProvider": "vertexAnthropic"}, "cost": "0.0012"}
+    }
+    facts = {
+        "ai.operationId": "ai.generateText.doGenerate", "ai.model.provider": "gateway", "ai.model.id": "anthropic/claude-sonnet-4.5",
+        "gen_ai.response.id": "msg_01ABCDEFGHIJKLMNOPQRS", "ai.usage.inputTokens": 100, "ai.usage.outputTokens": 20,
+        "ai.response.providerMetadata": json.dumps(told),
+    }  # fmt: skip
+    calls = read(connector, request(span(1, None, facts))).calls
+    [row] = calls.to_pylist()
+    assert (row["provider"], row["requested_model"]) == ("gcp.vertex_ai", "anthropic/claude-sonnet-4.5")
+    billed = {
+        "id": told["gateway"]["generationId"], "total_cost": 0.0012, "created_at": "2026-11-20T00:00:00Z", "model": "anthropic/claude-sonnet-4.5",
+        "is_byok": False, "provider_name": "vertexAnthropic", "native_tokens_prompt": 100, "native_tokens_completion": 20,
+    }  # fmt: skip
+    together = merged(calls, read(vercel, json.dumps({"data": billed}).encode()).calls).to_pylist()
+    assert {one["source_kind"]: one["cost_bearing"] for one in together} == {"otlp.gen_ai": False, "vercel.generation": True}
+    for odd in ("[]", '{"gateway": 1}', '{"gateway": {"generationId": 5, "routing": []}}', "{"):
+        [row] = read(connector, request(span(1, None, facts | {"ai.response.providerMetadata": odd}))).calls.to_pylist()
+        assert (row["provider"], row["provider_response_id"]) == ("gateway", "msg_01ABCDEFGHIJKLMNOPQRS")
 
 
 def test_prompts_and_answers_of_the_ai_sdk(read: Any) -> None:
