@@ -100,6 +100,15 @@ def test_a_damaged_archive_keeps_what_came_before() -> None:
     assert chunks[-1].cut.startswith("truncated")
 
 
+@pytest.mark.parametrize("body", [gzip.compress(b'{"n": 1}\n' * 9)[:10], zstandard.compress(b'{"n": 1}\n' * 9)[:-1]])
+def test_an_archive_of_which_nothing_can_be_unpacked_is_not_passed_over(body: bytes, tmp_path: Path) -> None:
+    """A zstd file of one block without its last byte, a gzip file of which only the head arrived: beside others nobody would notice."""
+    (tmp_path / "cut").write_bytes(body)
+    for payload in (Payload("x", body=body), Payload("x", path=tmp_path / "cut")):
+        [chunk] = records_of(payload)
+        assert (chunk.values.to_pylist(), chunk.cut) == ([b""], "truncated: the archive ends early")
+
+
 def test_a_payload_has_a_path_or_a_body() -> None:
     with pytest.raises(Invalid, match="neither"):
         list(records_of(Payload("x")))
