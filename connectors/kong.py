@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from connectors.addresses import bare_attribute
 from connectors.mapping import shipped
+from connectors.providers import provider_at
 from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, listed, named, opened, unknown_fields
 
 _MAIN: Final = ("proxy", "ai-proxy", "ai-proxy-advanced")
@@ -51,6 +52,7 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         "id": identity if name in _MAIN or not identity else f"{identity}:{name}",
         "plugin": name,
         "meta": said,
+        "provider": _served_by(targets[-1]) if targets else None,
         "usage": usage,
         "ttft": usage.get("time_to_first_token") if meta.get("request_mode") == "stream" else None,
         "cache": _cache(block),
@@ -67,6 +69,11 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         "response": opened(payload.get("response") or shared.get("response")),
         "metadata": unknown_fields(record, _OUTER) | client_claims(request.get("headers"), OURS) | _consumer(record),
     }
+
+
+def _served_by(target: dict[str, Any]) -> str | None:
+    """Kong calls Gemini `gemini` at either of Google's doors; the host says which."""
+    return provider_at(f"https://{target.get('host') or ''}{target.get('upstream_uri') or ''}")
 
 
 def _cache(block: dict[str, Any]) -> str | None:

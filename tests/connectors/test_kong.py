@@ -122,6 +122,20 @@ def test_an_unspecified_provider_is_none(read: Any, records: list[dict[str, Any]
     assert (row["provider"], row["provider_raw"], row["requested_model"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [("us-central1-aiplatform.googleapis.com", "gcp.vertex_ai"), ("generativelanguage.googleapis.com", "gcp.gemini"), ("", "gcp.gemini")],
+)
+def test_the_host_says_at_which_door_gemini_was_asked(read: Any, records: list[dict[str, Any]], host: str, provider: str) -> None:
+    """As in Kong's own sample: provider_name gemini, the target a host of Vertex AI."""
+    block = records[0]["ai"]["proxy"]
+    block["meta"] |= {"provider_name": "gemini", "request_model": "gemini-2.0-flash"}
+    path = "/v1/projects/p/locations/us-central1/publishers/google/models/gemini-2.0-flash:generateContent"
+    block["tried_targets"] = [{"provider": "gemini", "model": "gemini-2.0-flash", "host": host, "upstream_uri": path}]
+    row = one(read, records[0])
+    assert (row["provider"], row["provider_raw"]) == (provider, "gemini")
+
+
 def test_a_guard_that_stopped_the_call(read: Any, records: list[dict[str, Any]]) -> None:
     records[3]["ai"]["proxy"]["aws-guardrails"]["guards_triggered_count"] = 1
     assert one(read, records[3])["status"] == "ok"  # it only watched
