@@ -56,7 +56,12 @@ def test_hits_failures_and_what_is_unknown(rows: list[dict[str, Any]]) -> None:
     assert (hit["gateway_cache"], hit["cost_amount"], hit["input_tokens"]) == ("hit_exact", 0, 1200)
     assert (refused["status"], refused["input_tokens"], refused["cost_amount"], refused["usage_source"]) == ("error", None, None, "missing")
     assert (fallback["attempt_index"], fallback["stream"], fallback["price_book_source"]) == (1, True, "cloudflare custom cost")
-    assert (unknown["provider"], unknown["provider_raw"], unknown["input_tokens"]) == ("gcp.vertex_ai", "google-vertex-ai", 0)
+    assert (unknown["provider"], unknown["provider_raw"], unknown["status"]) == ("gcp.vertex_ai", "google-vertex-ai", "ok")
+    assert (unknown["input_tokens"], unknown["output_tokens"], unknown["usage_source"]) == (
+        None,
+        None,
+        "missing",
+    )  # served, and counted 0 and 0
     assert (blocked["status"], blocked["http_status"]) == ("error", 424)  # the row does not say whether a policy stopped it
 
 

@@ -75,6 +75,13 @@ def test_a_failed_call_has_no_usage(rows: list[dict[str, Any]]) -> None:
     assert (row["input_tokens"], row["usage_source"], row["dup_alias_key"]) == (None, "missing", None)
 
 
+def test_a_served_call_without_tokens_is_not_counted_as_free(read: Any, records: list[dict[str, Any]]) -> None:
+    """A stream whose provider told no usage."""
+    records[0]["ai"]["proxy"]["usage"] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0}
+    row = one(read, records[0])
+    assert (row["status"], row["input_tokens"], row["output_tokens"], row["usage_source"]) == ("ok", None, None, "missing")
+
+
 def test_a_semantic_hit_after_a_fallback(rows: list[dict[str, Any]]) -> None:
     row = rows[3]
     assert (row["gateway_cache"], row["is_fallback"], row["fallback_from_model"], row["attempt_count"]) == (

@@ -57,3 +57,9 @@ def test_the_responses_api_says_what_was_cached_and_thought(read: Any) -> None:
 )
 def test_its_own_names_of_providers_are_known(read: Any, said: str, meant: str) -> None:
     assert row(read, said, "some-model", {})["provider"] == meant
+
+
+def test_a_served_call_without_tokens_is_not_counted_as_free(read: Any) -> None:
+    record = RECORD | {"req_units": 0, "res_units": 0, "response": {"body": {}}}
+    [found] = read(connector, json.dumps(record).encode()).calls.to_pylist()
+    assert (found["status"], found["input_tokens"], found["usage_source"]) == ("ok", None, "missing")
