@@ -97,4 +97,9 @@ def read_bills(source: str, payloads: Iterable[Payload]) -> list[ReadBill]:
                 f"{payload.uri}: no row was understood; row {first.row}: {first.field} {first.reason}",
                 hint=f"it was read as {reader.name}; name another reader: {', '.join(installed())}",
             )
+    for read in found.values():
+        if not read.lines:
+            names, others = ", ".join(file["name"] for file in read.files), sum(read.skipped.values())
+            words = f"{others:,} of other products were skipped" if others else "there is no row"
+            raise Invalid(f"{names}: no line of a model bill; {words}", hint="export the whole month, with a row for each model")
     return list(found.values())

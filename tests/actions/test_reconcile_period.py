@@ -135,6 +135,13 @@ def run(home: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[in
     return int(ended.value.code or 0), out, err
 
 
+@pytest.mark.parametrize("text", ["", "date,provider,amount\n"])
+def test_a_file_of_no_line_is_refused_and_not_kept(ctx: Context, text: str) -> None:
+    with pytest.raises(Invalid, match=r"empty\.csv: no line of a model bill; there is no row"):
+        import_bills(ctx, OPERATOR, "csv", [Payload(uri="empty.csv", body=text.encode())])
+    assert all(file["name"] != "empty.csv" for bill in list_bills(ctx) for file in bill["files"])
+
+
 def test_the_command_line(home: Path, tmp_path: Path, ctx: Context, capsys: pytest.CaptureFixture[str]) -> None:
     names = {}
     for issuer, lines in used(ctx).items():
