@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from governor.chargeback.currency import in_words
+
 
 def commitments_view(document: Mapping[str, Any], center: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows of them."""
@@ -40,10 +42,8 @@ def commitments_view(document: Mapping[str, Any], center: Mapping[str, Any]) -> 
 
 
 def local(document: Mapping[str, Any], amount: str) -> str:
-    """An amount in the statement's currency: digits grouped, the currency behind, a negative one in parentheses."""
-    value = Decimal(amount)
-    words = f"{abs(value):,.2f} {document['fx']['currency']}"
-    return f"({words})" if value < 0 else words
+    """An amount in the statement's currency."""
+    return in_words(amount, document["fx"]["currency"])
 
 
 def csv_currency(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,13 @@ def stated_in(document: dict[str, Any], rate: FxRateDocument | None) -> dict[str
     }
 
 
+def in_words(amount: str, currency: str) -> str:
+    """For people: digits grouped, the currency behind, decimals where the currency has some, a negative one in parentheses."""
+    value = Decimal(amount)
+    words = f"{abs(value):,.{0 if currency in NO_PLACES else 2}f} {currency}"
+    return f"({words})" if value < 0 else words
+
+
 def _center(center: dict[str, Any], total: int, shares: Any) -> dict[str, Any]:
     own = {line["line_id"]: _cents(line["amount"]) for name in LINES for line in center[name]}
     local = shares(own, total) if own else {}

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from governor.chargeback.currency import in_words
 from governor.web.states import state_label, state_tone, verb_words
 
 DASH: Final = "—"
@@ -131,6 +132,7 @@ def plural(number: int, one: str, many: str = "") -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": money,
     "money_text": money_text,
+    "in_words": in_words,
     "pico": pico,
     "count": count,
     "percent": percent,
