@@ -105,7 +105,7 @@ def _unpriced(found: dict[str, Any]) -> dict[str, str]:
     coverage = found["coverage"]
     calls = coverage["unpriced_calls"]
     text = (
-        f"{calls:,} calls have no price and may add up to {Decimal(coverage['unpriced_exposure']['high']):,.2f} USD"
+        f"{calls:,} {'call has' if calls == 1 else 'calls have'} no price and may add up to {Decimal(coverage['unpriced_exposure']['high']):,.2f} USD"
         if calls
         else "every call has a price"
     )
@@ -124,7 +124,13 @@ def _shared(found: dict[str, Any]) -> dict[str, str]:
         return item(
             "Shared costs are shared out", "look", f"{kept:.2f} USD stays where it was: {found['left'][0]['reason']}", FINANCE, link
         )
-    return item("Shared costs are shared out", "done", f"{Decimal(found['total']):.2f} USD by {len(found['rules'])} rules", FINANCE, link)
+    return item(
+        "Shared costs are shared out",
+        "done",
+        f"{Decimal(found['total']):.2f} USD by {len(found['rules'])} rule{'' if len(found['rules']) == 1 else 's'}",
+        FINANCE,
+        link,
+    )
 
 
 def _accrued(done: Sequence[Any], *, closed: bool) -> dict[str, str]:

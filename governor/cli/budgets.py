@@ -54,7 +54,10 @@ def show_table(report: dict[str, Any]) -> None:
     console.print(made)
     for row in report["rows"]:
         if row["unpriced_calls"]:
-            unpriced = f"{row['unpriced_calls']:,} calls have no price and may add up to {money(row['unpriced_at_most'])} USD"
+            calls = row["unpriced_calls"]
+            unpriced = (
+                f"{calls:,} {'call has' if calls == 1 else 'calls have'} no price and may add up to {money(row['unpriced_at_most'])} USD"
+            )
             console.print(cell(f"{row['budget']}: {unpriced}"))
 
 
