@@ -9,6 +9,7 @@ caller cannot take such a rule by claim alone), else `claim`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,8 +149,11 @@ def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], cat
     for (field, value), (calls, spend) in dearest:
         looks_like = _resembling(value, catalog)
         rule = {"workflow": looks_like or "WORKFLOW-ID", "match": {field: value}}
+        own = (
+            "suggested-" + hashlib.sha256(f"{field}: {value}".encode()).hexdigest()[:8]
+        )  # one id for all would let the second replace the first
         text = yaml.safe_dump(
-            {"kind": "attribution", "id": "suggested", "rules": [rule]}, sort_keys=False, allow_unicode=True, default_flow_style=None
+            {"kind": "attribution", "id": own, "rules": [rule]}, sort_keys=False, allow_unicode=True, default_flow_style=None
         )
         made.append(Suggestion(f"{field}: {value}", looks_like, calls, spend, text))
     return made

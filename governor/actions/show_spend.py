@@ -61,7 +61,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),
         "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
-        "suggestions": [{**suggestion_document(one), "yaml": one.yaml} for one in month.suggestions],
+        "suggestions": [suggestion_document(one) for one in month.suggestions],
         "unpriced": unpriced_rows(month.groups, period),
         "by": by,
         "totals": totals,

@@ -94,7 +94,7 @@ def add_known(values: Any) -> int | None:
 
 
 def suggestion_document(found: Any) -> dict[str, Any]:
-    return {"match": found.match, "calls": found.calls, "spend": usd(found.spend_pico), "looks_like": found.workflow_id}
+    return {"match": found.match, "calls": found.calls, "spend": usd(found.spend_pico), "looks_like": found.workflow_id, "yaml": found.yaml}
 
 
 def usd(pico: int) -> str:

@@ -76,6 +76,8 @@ def show(report: dict[str, Any]) -> None:
         console.print(
             cell(f"unattributed: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}")
         )
+    if report["suggestions"]:
+        console.print("As YAML for `governor apply`: `governor --json usage`, or the spend page.", highlight=False)
 
 
 def count(tokens: int | None) -> str:

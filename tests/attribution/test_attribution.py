@@ -100,3 +100,5 @@ def test_suggestions_are_ranked_by_spend_and_apply_as_they_are() -> None:
     assert isinstance(parsed, AttributionDocument)
     assert parsed.rules[0].match == {"api_key_alias": "c-claims-fnol"}
     assert yaml.safe_load(found[1].yaml)["rules"][0]["workflow"] == "fnol"
+    ids = {yaml.safe_load(one.yaml)["id"] for one in found}
+    assert len(ids) == len(found)  # applied one after another, none replaces another

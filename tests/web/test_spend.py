@@ -221,6 +221,9 @@ def test_without_a_single_rule_the_page_says_which_to_begin_with(open_site: Any,
         rules = copied(text, "attribution")
         assert len(rules) == len(page["suggestions"]) > 3
         assert all("api_key_alias" in rule for rule in rules)
+        assert [one["yaml"] for one in usage_report(site.ctx, MONTH, ["workflow"])["suggestions"]] == [
+            one["yaml"] for one in page["suggestions"]
+        ]
         assert f"{page['coverage']['percent']}%" == "0.00%"
         assert "provisional: below the gate" in text
 
