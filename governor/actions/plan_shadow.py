@@ -209,7 +209,7 @@ def refuse_too_few(eligible: Eligible, units: int, needed: int, workflow_id: str
     raise Refused(
         f"workflow {workflow_id} has {units} {'calls' if units == len(eligible.candidates) else 'traces'} that can be replayed and this claim needs {needed}"
         + (f" (left out: {left_out})" if left_out else ""),
-        hint="capture content for the workflow (content_capture redacted or full), wait for more traffic, or widen the margins",
+        hint="wait for more traffic or widen the margins; content_capture (redacted or full) holds for calls that are ingested after it is applied",
     )
 
 

@@ -7,6 +7,7 @@ import click
 import typer
 
 from governor.actions.apply import FINANCE_KINDS, SIGNED_BY_FINANCE
+from governor.catalog import parse_documents
 from governor.catalog.documents import KINDS
 from governor.cli import app
 from governor.settings import Settings
@@ -39,6 +40,14 @@ def test_every_kind_of_the_catalog_is_in_its_table_and_so_is_who_may_apply_it() 
     rows = {row.split(" | ")[0]: set(re.findall(r"`(\w+)`", row)) for row in page.splitlines() if row.startswith("| ")}
     assert rows["| finance"] == FINANCE_KINDS
     assert rows["| the operator of an embedded home (no token)"] == {"waiver", *SIGNED_BY_FINANCE}
+
+
+def test_the_catalog_to_begin_with_is_one_and_comes_before_the_first_ingest() -> None:
+    page = (ROOT / "docs" / "catalog.md").read_text()
+    first = parse_documents(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    assert [document.kind for document in first] == ["person", "workflow", "endpoint"]
+    start = (ROOT / "README.md").read_text()
+    assert start.index("governor apply -f") < start.index("governor ingest "), "a prompt that was not kept cannot be had later"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
