@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -32,6 +32,9 @@ from governor.store.log_head import hold_head
 from governor.store.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+
+BRINGERS: Final = ("requester", "owner", "security", "finance", "admin")  # who may bring traffic in: auditors read
 
 
 @dataclass(frozen=True)

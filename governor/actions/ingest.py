@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from governor.actions.capture_content import ContentCapture
-from governor.actions.context import SYSTEM, Actor, Context
+from governor.actions.context import BRINGERS, SYSTEM, Actor, Context
 from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after
 from governor.catalog.fields import identifier
 from governor.errors import Forbidden, Invalid
@@ -261,11 +261,15 @@ def complete_batches(ctx: Context, *, newest: int | None = None) -> int:
 
 
 def may_ingest(actor: Actor, source: str) -> None:
-    """The operator, or a token with `api`, `ingest:<source>` or `ingest:*`. Raises Forbidden."""
+    """The operator, a token with `ingest:<source>` or `ingest:*`, or with `api` a person who may bring traffic in. Raises Forbidden."""
     if source != "auto" and not source:
         raise Invalid("name a source")
-    if not actor.scopes & {"api", "ingest:*", f"ingest:{source}"}:
+    if actor.scopes & {"ingest:*", f"ingest:{source}"}:
+        return
+    if "api" not in actor.scopes:
         raise Forbidden(f"this token may not ingest {source}", hint=f"make one with scope ingest:{source}")
+    if actor.kind == "person":
+        actor.require(*BRINGERS)
 
 
 def source_name(text: str) -> str:

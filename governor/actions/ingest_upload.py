@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
-from governor.actions.context import Actor, Context
+from governor.actions.context import BRINGERS, Actor, Context
 from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest, source_name
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named, connectors, detect, installed, source_named_after
@@ -20,12 +20,11 @@ from governor.errors import Invalid, NotFound, TooLarge
 from governor.ports import Payload
 
 AUTO: Final = "auto"
-MAY_UPLOAD: Final = ("requester", "owner", "security", "finance", "admin")
 LONGEST_NAME: Final = 120
 
 
 def may_upload(actor: Actor) -> bool:
-    return actor.kind == "person" and bool(actor.roles & set(MAY_UPLOAD))
+    return actor.kind == "person" and bool(actor.roles & set(BRINGERS))
 
 
 def ingest_upload(
@@ -36,7 +35,7 @@ def ingest_upload(
     Raises Forbidden for auditors, NotFound for a connector that is not offered, TooLarge, Invalid for a source
     name that is none and for a file that is empty or that no connector recognises.
     """
-    actor.require(*MAY_UPLOAD)
+    actor.require(*BRINGERS)
     if connector not in {AUTO, *offered(ctx)}:
         raise NotFound(
             f"no connector {connector!r} to choose", hint="choose one of the list; a mapping is in it once a source of the catalog names it"

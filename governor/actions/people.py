@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, delete, select
 
-from governor.actions.context import OPERATOR, Actor, Context
+from governor.actions.context import BRINGERS, OPERATOR, Actor, Context
 from governor.catalog import PersonDocument, parse_document
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from governor.ledger.entry import EntryDraft
@@ -77,6 +77,8 @@ def create_token(
     with ctx.transaction(actor) as tx:
         row = find_person(tx.session, ctx.org, email)
         may_make_tokens(actor, row)
+        if any(scope.startswith("ingest:") for scope in scopes):
+            actor.require(*BRINGERS)
         expires = tx.now + timedelta(days=days) if days is not None else None
         secret, token = new_token(tx.session, ctx, row, scopes, name)
         token.expires_at = expires

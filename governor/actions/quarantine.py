@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from governor.actions.capture_content import ContentCapture
-from governor.actions.context import Actor, Context
+from governor.actions.context import BRINGERS, Actor, Context
 from governor.actions.drain import WHOLE
 from governor.actions.ingest import COUNTS, ingest_batches, may_ingest
-from governor.actions.ingest_upload import MAY_UPLOAD
 from governor.actions.payloads import connector_named
 from governor.errors import Forbidden, Invalid, NotFound
 from governor.ports import Payload, ReadOptions
@@ -67,5 +66,5 @@ def held(ctx: Context, actor: Actor, ids: Sequence[str], *, state: str | None = 
 
 def may_decide(actor: Actor) -> None:
     """Whoever may bring a file in: auditors read. Raises Forbidden."""
-    if actor.kind == "person" and not actor.roles & set(MAY_UPLOAD):
-        raise Forbidden(f"this needs role {' or '.join(MAY_UPLOAD)}; you hold {', '.join(sorted(actor.roles)) or 'none'}")
+    if actor.kind == "person" and not actor.roles & set(BRINGERS):
+        raise Forbidden(f"this needs role {' or '.join(BRINGERS)}; you hold {', '.join(sorted(actor.roles)) or 'none'}")

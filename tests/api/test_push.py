@@ -146,6 +146,19 @@ def test_a_token_for_one_source_pushes_to_no_other(door: Any) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
 
 
+def test_auditors_bring_no_traffic_in(door: Any) -> None:
+    refused = [
+        door.post("/ingest/litellm", who="ada@acme.example", content=b"[]"),
+        door.post("/v1/traces", who="ada@acme.example", content=b"{}", headers=JSON),
+        door.post("/api/v1/tokens", who="ada@acme.example", json={"scopes": ["ingest:litellm"]}),
+    ]
+    assert [answer.status_code for answer in refused] == [403, 403, 403], [answer.text for answer in refused]
+    assert "you hold auditor" in refused[0].json()["detail"]
+    assert door.post("/ingest/litellm", who="ada@acme.example", scope="ingest:litellm", content=b"[]").status_code == 200, (
+        "an admin gave it"
+    )
+
+
 def test_a_bad_record_is_in_quarantine_and_the_good_ones_are_stored(fresh: Any) -> None:
     lines = (FIXTURES / "litellm_generic_api.jsonl").read_bytes().splitlines()[:3]
     said = counts(fresh.post("/ingest/litellm", content=b"\n".join([*lines, b'{"id": '])))
