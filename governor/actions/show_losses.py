@@ -68,6 +68,8 @@ def may_not_read(actor: Actor, owner: str, data_class: str) -> str:
     """Why this reader does not see prompts and outputs; empty when they do."""
     if actor.kind != "person":
         return "only a signed-in person sees captured content"
+    if "api" not in actor.scopes:
+        return "captured content needs a token with scope api"
     if actor.email == owner or "security" in actor.roles:
         return ""
     if data_class == "restricted":

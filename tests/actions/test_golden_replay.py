@@ -140,6 +140,12 @@ def test_the_texts_are_content_and_the_same_cases_are_the_same_version(house: Ho
     hidden = show_golden(house.ctx, finn, "hail")
     assert hidden["why_not"]
     assert SECRET_WORD not in json.dumps(hidden)
+    owner = "dana@acme.example"
+    reads, acts = (
+        authenticate(house.ctx, create_token(house.ctx, house.admin, email=owner, scopes=[scope])["token"]) for scope in ("read", "api")
+    )
+    assert show_golden(house.ctx, acts, "hail")["may_read"]
+    assert not show_golden(house.ctx, reads, "hail")["may_read"], "a token that only reads is no owner"
     home = house.ctx.settings.home
     assert not [file for file in home.rglob("*") if file.is_file() and SECRET_WORD.encode() in file.read_bytes()]
     with pytest.raises(Unauthenticated):
