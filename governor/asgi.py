@@ -91,6 +91,8 @@ def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[
     """A problem document for machines, a page for people."""
     if isinstance(error, UnicodeDecodeError) and of_the_form(error):
         error = Malformed("a field of the form is not UTF-8 text")
+    if isinstance(error, RecursionError):  # whichever reader of JSON it was
+        error = Malformed("what was sent is nested too deeply")
     return show_problem(request, error) if request.url.path.startswith(MACHINE_PATHS) else show_refusal(request, error)
 
 

@@ -152,6 +152,12 @@ def test_broken_json_is_400(door: Any, path: str) -> None:
     assert answer.headers["content-type"] == PROBLEM
 
 
+@pytest.mark.parametrize("path", ["/api/v1/policy/decision", "/api/v1/prices/diff", "/api/v1/changes"])
+def test_json_nested_too_deeply_is_400(door: Any, path: str) -> None:
+    answer = door.post(path, content=b'{"keys":' * 100_000, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
 @pytest.mark.parametrize(
     "path",
     [
