@@ -21,7 +21,7 @@ from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.canonical import digest
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
-from governor.store.rows.people import Person, Token, WebSession
+from governor.store.rows.people import IdempotencyKey, Person, Token, WebSession
 
 ERASED: Final = "erased.invalid"  # RFC 6761: a domain that is nobody's
 LISTED: Final = 1_000  # entries named one by one; beyond it their digest stands for them
@@ -75,6 +75,7 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
             )
         )
         erased = person.id
+    ctx.rows.overwrite_deleted()
     return {"person": erased, "entries": len(indices), "fields": fields, "remaining": _remaining(ctx, wanted)}
 
 
@@ -114,6 +115,12 @@ def _forget(session: Session, org: str, person: str, email: str) -> None:
     from governor.store.rows.changes import Approval
 
     session.flush()
+    answers = select(IdempotencyKey).where(
+        IdempotencyKey.org_id == org
+    )  # kept answers name whoever they are about, and hold what was written
+    for kept in session.exec(answers).all():
+        if kept.person_id == person or email in kept.body.lower():
+            session.delete(kept)
     for table in SQLModel.metadata.sorted_tables:
         if "org_id" in table.c and not table.name.startswith("ledger"):  # a leaf never holds an address; disclosures are deleted above
             for column in table.c:

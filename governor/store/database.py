@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,12 @@ class Database:
                 if not write or not cause_of(str(error.orig), embedded=self.embedded)[0]:
                     raise
                 raise self._unavailable(error, "cannot be used") from None
+
+    def overwrite_deleted(self) -> None:
+        """Empty SQLite's write-ahead file, which still holds the pages as they were before something was erased."""
+        if self.embedded:
+            with closing(self.engine.raw_connection()) as connection:  # outside a transaction
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def migrate(self) -> None:
         """Bring the schema to the newest version. Safe to run again and beside rivals."""
@@ -243,7 +249,7 @@ def _sqlite(url: str, read_only: str | None) -> Engine:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves; the driver begins too late
         lasting = () if read_only else ("journal_mode=WAL", "synchronous=FULL")
-        for pragma in (*lasting, "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        for pragma in (*lasting, "secure_delete=ON", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

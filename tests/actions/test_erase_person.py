@@ -7,6 +7,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
 from governor.actions.decide import approve
@@ -16,11 +17,12 @@ from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
 from governor.actions.people import create_person
 from governor.actions.verify_ledger import prove_entry, verify_ledger
+from governor.api.idempotency import keep, take
 from governor.errors import Forbidden, Invalid, NotFound, Refused
 from governor.ledger.entry import Disclosure
 from governor.packets.verify import verify_packet
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
-from governor.store.rows.people import Person
+from governor.store.rows.people import IdempotencyKey, Person
 
 
 def decided(world: Any) -> str:
@@ -117,6 +119,23 @@ def test_who_may_not_and_what_cannot(world: Any) -> None:
         erase_person(world.ctx, world.person("admin"), email="dana@acme.example", reason="x")
     with pytest.raises(Refused, match="themselves"):
         erase_person(world.ctx, world.person("admin"), email="admin@acme.example", reason="x")
+
+
+def test_no_file_of_the_database_and_no_kept_answer_holds_them(world: Any) -> None:
+    made = create_person(world.ctx, world.person("admin"), email="zoe@acme.example", name="Zoe Quux", roles=["requester"])
+    admin = world.person("admin").id
+    for number, (who, said) in enumerate(
+        [(admin, '{"email":"Zoe@acme.example"}'), (made["id"], '{"reason":"I, Zoe Quux"}'), (admin, "{}")]
+    ):
+        take(world.ctx, who, f"key{number}", "0" * 64)
+        keep(world.ctx, who, f"key{number}", 201, said)
+    erase_person(world.ctx, world.person("admin"), email="zoe@acme.example", reason="request 18")
+    files = list(world.ctx.settings.home.glob("governor.db*"))
+    assert files
+    assert not [path.name for path in files for word in (b"zoe@acme", b"Zoe") if word in path.read_bytes()]
+    with world.ctx.rows.session() as session:
+        assert [row.key for row in session.exec(select(IdempotencyKey)).all()] == ["key2"]
+        assert session.execute(text("PRAGMA secure_delete")).scalar() == 1, "whatever this SQLite does by itself"
 
 
 def test_an_account_without_words_is_erased_too(world: Any) -> None:
