@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
 from governor.actions.govern import Group, govern
 from governor.actions.usage import usd
 from governor.calls import COLUMN_GROUPS
@@ -17,6 +17,7 @@ from governor.errors import NotFound
 
 # May quote what was said to a model or by it.
 WITHHELD: Final = frozenset({"error_message", "request_params", "guardrail_results", "usage_raw", "routing_detail", "raw_ref"})
+QUOTING: Final = frozenset({"error_message", "request_params", "guardrail_results"})  # of these, words
 NEAR: Final = timedelta(days=2)
 WITNESS_COLUMNS: Final = ("record_id", "source_kind", "source_instance", "start_time", "cost_bearing", "exclusion_reason")
 
@@ -40,6 +41,11 @@ def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
         "witnesses": witnesses(ctx, call),
         "archived": call["raw_ref"] is not None,
     }
+
+
+def kept_from(actor: Actor) -> frozenset[str]:
+    """Columns of calls that this reader gets empty: only security, and the operator at their own home, may read words of prompts of all workflows."""
+    return QUOTING if actor.kind == "person" and "security" not in actor.roles else frozenset()
 
 
 def facts_of(call: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

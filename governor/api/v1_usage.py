@@ -18,6 +18,7 @@ from governor.actions.erase import erase
 from governor.actions.export_calls import export_calls
 from governor.actions.findings import Finding, findings
 from governor.actions.raw_record import raw_record
+from governor.actions.show_call import kept_from
 from governor.actions.usage import DIMENSIONS, usage_report
 from governor.api.bodies import download, raw_answer
 from governor.api.months import MONTH, MONTH_OR_NONE
@@ -72,7 +73,7 @@ def key(one: Finding) -> str:
 
 @get("/calls/export", sync_to_thread=True, tags=["calls"], media_type=PARQUET, operation_class=raw_answer(PARQUET))
 def export(ctx: Context, actor: Actor, period: Period) -> File:
-    """The month's canonical calls as a Parquet file, cost bearing or not, every column."""
+    """The month's canonical calls as a Parquet file, cost bearing or not, every column; what may quote a prompt is null without role security."""
     scratch = ctx.settings.home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     with NamedTemporaryFile(dir=scratch, suffix=".parquet", delete=False) as file:
@@ -92,12 +93,12 @@ def export(ctx: Context, actor: Actor, period: Period) -> File:
 
 
 @get("/calls/{record_id:str}", sync_to_thread=True, tags=["calls"])
-def show_call(ctx: Context, record_id: str) -> dict[str, Any]:
-    """One call with its canonical columns; prompts and outputs are never here."""
+def show_call(ctx: Context, actor: Actor, record_id: str) -> dict[str, Any]:
+    """One call with its canonical columns; prompts and outputs are never here, and what may quote them is null without role security."""
     found: list[dict[str, Any]] = ctx.lake.calls([record_id]).to_pylist()
     if not found:
         raise NotFound(f"no call {record_id}")
-    return found[0]
+    return found[0] | dict.fromkeys(kept_from(actor))
 
 
 @get("/calls/{record_id:str}/raw", sync_to_thread=True, tags=["calls"], media_type=OCTETS, operation_class=raw_answer(OCTETS))

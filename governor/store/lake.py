@@ -7,7 +7,7 @@ Invariants: every method is one transaction; ingest holds the lake's lock from i
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -204,9 +204,9 @@ class Lake:
         found = lake_read.CallFilter(record_ids=None if record_ids is None else tuple(record_ids), **filters)
         return self._read(lambda connection: lake_read.calls(connection, found))
 
-    def export_calls(self, path: Path, start: datetime, end: datetime, *, snapshot: int | None = None) -> int:
+    def export_calls(self, path: Path, start: datetime, end: datetime, *, snapshot: int | None = None, blank: Collection[str] = ()) -> int:
         """Write the calls of [start, end), cost bearing or not, as one Parquet file with every canonical column. Returns how many."""
-        return self._read(lambda connection: lake_read.export_calls(connection, path, start, end, snapshot))
+        return self._read(lambda connection: lake_read.export_calls(connection, path, start, end, snapshot, blank))
 
     def batches(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """Committed batches, oldest first; only the `newest` so many where given."""

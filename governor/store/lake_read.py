@@ -6,7 +6,7 @@ results are Arrow or plain dicts; every listing has a total order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,11 +114,14 @@ def checked(name: str) -> str:
     return name
 
 
-def export_calls(connection: duckdb.DuckDBPyConnection, path: Path, start: datetime, end: datetime, snapshot: int | None) -> int:
-    """Write beside the target and move: a reader never sees half a file."""
+def export_calls(
+    connection: duckdb.DuckDBPyConnection, path: Path, start: datetime, end: datetime, snapshot: int | None, blank: Collection[str] = ()
+) -> int:
+    """Write beside the target and move: a reader never sees half a file. `blank`: columns left empty, of the same type."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    relation = f"SELECT {', '.join(CALL_SCHEMA.names)} FROM {calls_at(snapshot)} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
+    columns = ", ".join(f"CASE WHEN false THEN {name} END AS {name}" if name in blank else name for name in CALL_SCHEMA.names)
+    relation = f"SELECT {columns} FROM {calls_at(snapshot)} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
     done = connection.execute(
         f"COPY ({relation}) TO {literal(str(partial))} (FORMAT parquet, COMPRESSION zstd)", {"start": start, "end": end}
     ).fetchone()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from governor.calls import CALL_SCHEMA
 from governor.cli import main
 
 RECORD = json.loads((Path(__file__).parents[1] / "connectors/fixtures/litellm_generic_api.jsonl").read_text().splitlines()[0])
 RECORD["metadata"]["spend_logs_metadata"] = {"workflow": "kept-whole"}
+RECORD["model_parameters"] = {"temperature": 0.2, "stop": "the claimant"}
 SENT = json.dumps(RECORD, separators=(",", " : ")).encode()
 CATALOG = """kind: source
 id: litellm
@@ -55,6 +59,19 @@ def test_only_security_has_the_bytes(door: Any, record_id: str) -> None:
     assert door.get(f"/api/v1/calls/{record_id}/raw", SOL, scope="read").status_code == 403
     assert door.get(f"/api/v1/calls/{'0' * 64}/raw", SOL).status_code == 404
     assert door.client.get(f"/api/v1/calls/{record_id}/raw").status_code == 401
+
+
+def test_what_may_quote_a_prompt_is_for_security(door: Any, record_id: str) -> None:
+    [call] = door.ctx.lake.calls([record_id]).to_pylist()
+    said = call["request_params"]
+    assert said
+    month = {"period": f"{call['start_time']:%Y-%m}"}
+    for who, scope, found in ((SOL, "api", said), (SOL, "read", None), (ADA, "api", None), ("admin@acme.example", "api", None)):
+        assert door.get(f"/api/v1/calls/{record_id}", who, scope=scope).json()["request_params"] == found, (who, scope)
+        table = pq.read_table(io.BytesIO(door.get("/api/v1/calls/export", who, scope=scope, params=month).content))
+        assert table.schema.names == CALL_SCHEMA.names
+        assert table["request_params"].to_pylist() == [found], (who, scope)
+        assert table["input_tokens"].to_pylist() == [call["input_tokens"]]
 
 
 def test_the_command_writes_the_same_bytes(door: Any, record_id: str, tmp_path: Path, capsys: Any) -> None:
