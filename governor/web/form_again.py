@@ -17,6 +17,7 @@ from governor.web.filled_form import filled
 from governor.web.session import local_path
 
 PAGE: Final = "page"  # the hidden field that says where a form stood
+SIGN_IN: Final = "/sign-in?"  # no page to come back to after signing in, but one with a form
 KEPT: Final = ("type", "asgi", "http_version", "scheme", "server", "client", "root_path", "extensions")
 
 
@@ -62,7 +63,7 @@ class Again(ASGIResponse):
 
 async def page_of(request: Request[Any, Any, Any], page: str) -> tuple[list[tuple[bytes, bytes]], str] | None:
     """What a GET of the page answers to whoever is signed in; None where it is no page."""
-    wanted = urlsplit(local_path(page))
+    wanted = urlsplit(page if page.startswith(SIGN_IN) else local_path(page))
     of_body = {b"content-type", b"content-length", b"transfer-encoding"}
     scope: Any = {name: request.scope[name] for name in KEPT if name in request.scope}
     scope |= {"method": "GET", "path": unquote(wanted.path), "raw_path": wanted.path.encode(), "query_string": wanted.query.encode()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -14,7 +13,7 @@ from litestar.response import Redirect
 from governor.api.problems import fields_of, show_problem
 from governor.errors import GovernorError, Unauthenticated
 from governor.web.form_again import FormAgain
-from governor.web.session import local_path, sign_in_path
+from governor.web.session import back, sign_in_path
 from governor.web.shell import environment, render
 
 log = logging.getLogger(__name__)
@@ -88,9 +87,3 @@ def sentence(text: str) -> str:
     if first.isascii() and first.replace("-", "").isalpha():
         text = f"{text[:1].upper()}{text[1:]}"
     return text + ("" if not text or text.endswith((".", "!", "?")) else ".")
-
-
-def back(request: Request[Any, Any, Any]) -> str:
-    """The page the form stood on, when it is one of ours."""
-    found = urlsplit(request.headers.get("referer", ""))
-    return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc == request.url.netloc else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from anyio import to_thread
 from litestar import Request
@@ -95,14 +95,16 @@ async def check_csrf(request: Request[Any, Any, Any]) -> None:
     expected = request.cookies.get(BEFORE_SIGN_IN, "") if signed is None or request.url.path == "/sign-in" else signed.csrf
     sent = (await read_form(request)).text("csrf")
     if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
-        raise Forbidden("this form is out of date", hint="go back, reload the page and send it again")
+        raise Forbidden("this form is out of date", hint="send it again from the page as it is now")
 
 
 def sign_in_path(request: Request[Any, Any, Any]) -> str:
     """Where to sign in, coming back to the page that was asked for."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":  # what a form held is gone: the page says so
-        return "/sign-in" if request.url.path == "/sign-out" else "/sign-in?unsent=true"
+        stood = back(request)
+        come_back = f"&next={quote(stood, safe='')}" if stood not in {"", "/"} else ""
+        return "/sign-in" if request.url.path == "/sign-out" else f"/sign-in?unsent=true{come_back}"
     return "/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted, safe='')}"
 
 
@@ -110,6 +112,12 @@ def local_path(text: str) -> str:
     """A path on this host, or the inbox: a sign-in link must not lead elsewhere, nor out again."""
     inside = text.startswith("/") and not text.startswith(("//", "/\\", "/sign-out", "/sign-in")) and text.isprintable()
     return text if inside else "/"
+
+
+def back(request: Request[Any, Any, Any]) -> str:
+    """The page the form stood on, when it is one of ours."""
+    found = urlsplit(request.headers.get("referer", ""))
+    return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc == request.url.netloc else ""
 
 
 def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:

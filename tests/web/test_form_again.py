@@ -8,6 +8,7 @@ from typing import Any
 from governor.web.filled_form import filled
 
 ADMIN = "admin@acme.example"
+PASSWORD = "a long enough password"
 LOST = "<p>refused</p>"
 
 
@@ -56,6 +57,31 @@ def test_a_form_of_an_older_session_keeps_the_words_and_does_nothing(site: Any) 
         assert answer.status_code == 403
         assert "an hour of writing</textarea>" in answer.text
         assert "of yesterday" not in answer.text
+
+
+def test_a_sign_in_page_that_was_left_open_can_be_sent_again(site: Any) -> None:
+    with site.visitor() as visitor:
+        shown = visitor.get("/sign-in?next=/changes/RC-1").text
+        typed = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', shown)) | {"email": "rae@acme.example"}
+        visitor.client.cookies.clear()
+        late = visitor.client.post("/sign-in", data={**typed, "password": PASSWORD}, follow_redirects=False)
+        assert late.status_code == 403
+        assert "<h1>Sign in</h1>" in late.text
+        assert 'value="rae@acme.example"' in late.text
+        assert PASSWORD not in late.text
+        fresh = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', late.text))
+        again = visitor.client.post("/sign-in", data={**typed, **fresh, "password": PASSWORD}, follow_redirects=False)
+        assert (again.status_code, again.headers["location"]) == (303, "/changes/RC-1")
+
+
+def test_after_a_session_that_ended_one_returns_to_the_page_of_the_form(site: Any) -> None:
+    with site.visitor() as visitor:
+        for referer, told in (
+            ("http://testserver.local/changes/RC-1?x=1", "/sign-in?unsent=true&next=%2Fchanges%2FRC-1%3Fx%3D1"),
+            ("http://elsewhere.example/changes/RC-1", "/sign-in?unsent=true"),
+        ):
+            sent = visitor.client.post("/changes/RC-1/decide", data={"reason": "r"}, headers={"referer": referer}, follow_redirects=False)
+            assert sent.headers["location"] == told
 
 
 def test_a_form_that_is_gone_or_of_no_page_of_ours_is_still_answered(site: Any) -> None:
