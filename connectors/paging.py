@@ -273,7 +273,7 @@ def number(config: Any, name: str, default: float) -> float:
         found = float(config.get(name, default))
     except (TypeError, ValueError):
         found = -1.0
-    if found < 0:
+    if not 0 <= found <= 1e9:  # noqa: PLR2004 - 30 years; a time less infinity is none
         raise Invalid(f"config.{name} is no number of seconds from 0 up")
     return found
 

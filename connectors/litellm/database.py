@@ -21,6 +21,7 @@ from psycopg import sql
 from connectors.engine import Planned, convert
 from connectors.litellm.calls_sql import plan_of
 from connectors.litellm.shapes import SPEND, SPEND_CONTENT
+from connectors.paging import number
 from connectors.payloads import Records
 from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, ReadOptions
@@ -44,7 +45,7 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
         raise Invalid("the source has no `database`", hint="config: {database: env:LITELLM_DB} in the source document")
     start = None
     if cursor:
-        start = _moment(cursor, "cursor") - timedelta(seconds=float(options.config.get("overlap_seconds", _OVERLAP_S)))
+        start = _moment(cursor, "cursor") - timedelta(seconds=number(options.config, "overlap_seconds", _OVERLAP_S))
     elif options.config.get("since"):
         start = _moment(str(options.config["since"]), "since")
     reached = _moment(cursor, "cursor") if cursor else None

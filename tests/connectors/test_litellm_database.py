@@ -80,6 +80,12 @@ def test_the_pull_cannot_write(postgres_server: str, database: Any) -> None:
     database.execute('DROP VIEW "Trap"')
 
 
+@pytest.mark.parametrize("said", ["an hour", -5, float("nan"), float("inf")])
+def test_an_overlap_that_is_no_time_is_named(said: object) -> None:
+    with pytest.raises(Invalid, match="overlap_seconds"):
+        pulled("postgresql://127.0.0.1:1/none", "2026-10-01T00:00:00Z", overlap_seconds=said)
+
+
 def test_what_is_wrong_is_said_without_the_password(database: Any) -> None:
     with pytest.raises(Unavailable) as failure:
         pulled("postgresql://someone:hunter2@127.0.0.1:1/litellm", None)
