@@ -218,6 +218,7 @@ def test_late_calls_become_corrections_of_the_running_month(books: Any, tmp_path
         assert "The month is not over" in seen
         spend = plain(finn.get(f"/spend?period={MONTH}").text)
         assert f"{MONTH} is closed: the statement charged ${show_period(books.ctx, MONTH)['totals']['statement_total']}" in spend
+        assert "The month cannot close" not in spend
         assert "cannot close" not in seen.lower()
         future = finn.get(f"/periods/{next_month(running)}").text
         assert "The month has not begun" in future
