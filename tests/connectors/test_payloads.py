@@ -100,7 +100,7 @@ def test_a_damaged_archive_keeps_what_came_before() -> None:
     assert chunks[-1].cut.startswith("truncated")
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b'{"n": 1}\n' * 9)[:10], zstandard.compress(b'{"n": 1}\n' * 9)[:-1]])
+@pytest.mark.parametrize("body", [gzip.compress(b'{"n": 1}\n' * 9)[:10], zstandard.compress(b'{"n": 1}\n' * 9)[:-1]], ids=["gzip", "zstd"])
 def test_an_archive_of_which_nothing_can_be_unpacked_is_not_passed_over(body: bytes, tmp_path: Path) -> None:
     """A zstd file of one block without its last byte, a gzip file of which only the head arrived: beside others nobody would notice."""
     (tmp_path / "cut").write_bytes(body)
