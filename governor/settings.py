@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     lake_data: str = Field(default="", description="Where Parquet files live: a directory or s3:// prefix; empty means the home.")
     broker_url: str = Field(default="", description="redis:// URL of the job broker; empty means worker threads in this process.")
     opa_url: str = Field(default="", description="URL of a running OPA server; empty means the embedded engine.")
+    policies: str = Field(
+        default="",
+        description="Directory of the rules that decide, of the shape that `governor policy copy` writes; empty means those that ship. The same for every process.",
+    )
     opa_token: str = Field(default="", repr=False, description="Bearer token the OPA server wants; empty sends none.")
     token: str = Field(default="", repr=False, description="API token of the person who acts; empty means the local operator.")
     org: str = Field(default="default", description="Organization this process serves; embedded mode holds one.")
@@ -102,6 +106,10 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'governor.db'}"
+
+    @property
+    def own_policies(self) -> Path | None:
+        return Path(self.policies) if self.policies else None
 
     @property
     def embedded(self) -> bool:

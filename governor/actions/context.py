@@ -92,7 +92,8 @@ class Context:
 
     @cached_property
     def bundle(self) -> Bundle:
-        return load_bundle()
+        """The rules in force, read once: who changes them starts the processes again."""
+        return load_bundle(self.settings.own_policies)
 
     def engine(self) -> PolicyEngine:
         """A fresh policy engine: the OPA server where one is configured, else the embedded one."""

@@ -70,7 +70,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield _guard("ledger role", lambda: _ledger_role(context))
         yield _guard("lake", lambda: _lake(context))
         yield _guard("spool", lambda: _spool(context), needed=False)
-        yield _guard("policy", lambda: f"bundle {context.bundle.revision[:12]}, {context.engine().info.name}")
+        yield _guard("policy", lambda: _policy(context))
         yield _guard("anchors", lambda: _anchors(context), needed=False)
     finally:
         context.close()
@@ -97,6 +97,11 @@ def _pdf() -> str:
     import weasyprint
 
     return f"WeasyPrint {weasyprint.__version__}"
+
+
+def _policy(context: Context) -> str:
+    own = context.settings.own_policies
+    return f"bundle {context.bundle.revision[:12]}{f' of {own}' if own else ''}, {context.engine().info.name}"
 
 
 def _opa(settings: Settings) -> str:

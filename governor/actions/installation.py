@@ -22,11 +22,12 @@ PARTS: Final = (
 
 
 def installation(ctx: Context) -> dict[str, Any]:
-    """{"versions": {name: version}, "bundle", "rules", "engine", "database", "jobs", "connectors", "log"}."""
+    """{"versions": {name: version}, "bundle", "rules", "own_rules", "engine", "database", "jobs", "connectors", "log"}."""
     return {
         "versions": {"Python": platform.python_version()} | {name: version_of(package) for name, package in PARTS},
         "bundle": ctx.bundle.revision,
         "rules": len(ctx.bundle.data["rulebook"]),
+        "own_rules": ctx.settings.own_policies is not None,
         "engine": "OPA server" if ctx.settings.opa_url else "embedded",
         "database": "embedded SQLite" if ctx.settings.embedded else "Postgres",
         "jobs": "Redis" if ctx.settings.broker_url else "threads of this process",

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from governor.cli.session import session_of
+from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
 from governor.errors import Invalid
-from governor.policy.bundle import archive, load_bundle
+from governor.policy.bundle import Bundle, archive, copy_shipped, load_bundle
 from governor.policy.catalog_data import catalog_data
 from governor.policy.check import Problem
 from governor.policy.runner import SuiteReport
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 BundleDirectory = Annotated[
     Path | None,
-    typer.Option("--bundle", help="A directory shaped like the shipped policies; default: the shipped ones.", show_default=False),
+    typer.Option("--bundle", help="A directory shaped like the shipped policies; default: the rules in force.", show_default=False),
 ]
 
 
@@ -41,10 +41,15 @@ def run_suite(
     `governor policy test --verbose` shows every test and the lines none of them reached.
     """
     session = session_of(ctx)
-    report = run_tests_confined(load_bundle(bundle), run, seconds=seconds)
+    report = run_tests_confined(chosen(session, bundle), run, seconds=seconds)
     session.print(report.document(), lambda _: show_tests(report, verbose=verbose))
     if not report.passed or report.covered_percent < threshold:
         raise typer.Exit(1)
+
+
+def chosen(session: Session, directory: Path | None) -> Bundle:
+    """Those of the directory that was named, else the rules in force."""
+    return load_bundle(directory or session.settings().own_policies)
 
 
 def show_tests(report: SuiteReport, *, verbose: bool) -> None:
@@ -71,18 +76,18 @@ def check(
 ) -> None:
     """Check rules without running them: unknown functions, clocks and network, missing METADATA, defaults and tests; exit 1 on an error.
 
-    `governor policy check my_rule.rego` checks one file against the shipped library; without a path the shipped library itself is checked.
+    `governor policy check my_rule.rego` checks one file against the shipped library; without a path the rules in force are checked.
     """
     session = session_of(ctx)
-    problems = check_paths(paths or [], seconds)
+    problems = check_paths(session, paths or [], seconds)
     session.print([vars(one) for one in problems], lambda _: show_problems(problems))
     if any(one.severity == "error" for one in problems):
         raise typer.Exit(1)
 
 
-def check_paths(paths: list[Path], seconds: float) -> list[Problem]:
+def check_paths(session: Session, paths: list[Path], seconds: float) -> list[Problem]:
     if not paths or (len(paths) == 1 and paths[0].is_dir()):
-        bundle = load_bundle(paths[0] if paths else None)
+        bundle = chosen(session, paths[0] if paths else None)
         return check_confined({**bundle.modules, **bundle.tests}, tests=list(bundle.tests), seconds=seconds)
     modules = {}
     for path in paths:
@@ -92,7 +97,9 @@ def check_paths(paths: list[Path], seconds: float) -> list[Problem]:
             raise Invalid(f"{path}: {error.strerror or 'cannot be read'}") from None
         except UnicodeDecodeError:
             raise Invalid(f"{path}: not UTF-8") from None
-    known = {name: source for name, source in load_bundle().modules.items() if not any(path.name == Path(name).name for path in paths)}
+    known = {
+        name: source for name, source in chosen(session, None).modules.items() if not any(path.name == Path(name).name for path in paths)
+    }
     return check_confined(modules, known=known, seconds=seconds)
 
 
@@ -115,7 +122,7 @@ def bundle(
     `governor policy bundle -o governor.tar.gz --catalog` is what an OPA server beside a gateway needs to decide as Governor does.
     """
     session = session_of(ctx)
-    rules = load_bundle(directory)
+    rules = chosen(session, directory)
     data = None
     if catalog:
         from governor.actions.load_catalog import catalog_as_of
@@ -125,6 +132,20 @@ def bundle(
     write_whole(output, body)
     result = {"path": str(output), "bytes": len(body), "revision": rules.revision, "catalog": catalog}
     session.print(result, f"wrote {output} ({len(body):,} bytes), revision {rules.revision[:16]}")
+
+
+@app.command("copy")
+def copy(
+    ctx: typer.Context,
+    directory: Annotated[Path, typer.Argument(help="A new or empty directory.", show_default=False)],
+) -> None:
+    """Write the shipped rules, their tests and tables into a directory, to change them or add your own.
+
+    `governor policy copy ./policies`, change it, `governor policy test --bundle ./policies`, then GOVERNOR_POLICIES=./policies puts it in force.
+    """
+    session = session_of(ctx)
+    names = copy_shipped(directory)
+    session.print({"path": str(directory), "files": names}, f"wrote {len(names)} files to {directory}; GOVERNOR_POLICIES puts it in force")
 
 
 @app.command("backtest")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ def load_bundle(directory: Path | None = None) -> Bundle:
     modules: dict[str, str] = {}
     tests: dict[str, str] = {}
     tables: dict[str, Any] = {}
-    for name, item in sorted(_walk(root, "")):
+    for name, text in _texts(root):
         if name.endswith(".rego"):
-            (tests if name.endswith("_test.rego") else modules)[name] = _text(name, item)
-        elif name.startswith("data/") and name.endswith(".json"):
+            (tests if name.endswith("_test.rego") else modules)[name] = text
+        else:
             try:
-                tables[name.removeprefix("data/").removesuffix(".json")] = json.loads(_text(name, item))
+                tables[name.removeprefix("data/").removesuffix(".json")] = json.loads(text)
             except ValueError as error:
                 raise Invalid(f"{name}: not JSON: {error}") from None
     if not any(name.startswith("rules/") for name in modules):
@@ -71,6 +72,25 @@ def load_bundle(directory: Path | None = None) -> Bundle:
         raise Invalid(f"the bundle lacks collections/{missing[0]}.rego")
     data = {"tables": tables, "rulebook": rule_book(modules)}
     return Bundle(modules=modules, data=data, revision=digest({"modules": modules, "data": data}), tests=tests)
+
+
+def copy_shipped(directory: Path) -> list[str]:
+    """Write the shipped rules, tests and tables into a new or empty directory. Returns their names. Raises Invalid where something is there already."""
+    if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
+        raise Invalid(f"{directory} is there already", hint="name a new or an empty directory; nothing was written")
+    texts = dict(_texts(files("policies")))
+    for name, text in texts.items():
+        place = directory / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8", newline="")
+    return list(texts)
+
+
+def _texts(root: Traversable) -> Iterator[tuple[str, str]]:
+    """Names and texts of what belongs to a bundle: Rego, and the tables of data/."""
+    for name, item in sorted(_walk(root, ""), key=itemgetter(0)):
+        if name.endswith(".rego") or (name.startswith("data/") and name.endswith(".json")):
+            yield name, _text(name, item)
 
 
 def _walk(root: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:

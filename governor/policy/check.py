@@ -73,6 +73,7 @@ def check(modules: Mapping[str, str], *, known: Mapping[str, str] | None = None,
         problems += _shape(module, modules[module.file], rules)
     if tests is not None:
         problems += _whole(parsed, set(tests))
+        problems += _named(parsed, modules)
     return sorted(problems)
 
 
@@ -161,3 +162,20 @@ def _whole(parsed: list[Module], tests: set[str]) -> Iterator[Problem]:
             yield Problem(module.file, 0, "no-test", "no test file beside the rule")
         if f"data.{module.package}.deny" not in used:
             yield Problem(module.file, 0, "not-collected", "no collection asks this rule, so it decides nothing")
+
+
+def _named(parsed: list[Module], modules: Mapping[str, str]) -> Iterator[Problem]:
+    """A collection that asks a rule and leaves it out of `rules` would not say that it was asked."""
+    asked = {f"data.{module.package}.deny": module.file for module in parsed if module.file.startswith("rules/")}
+    for module in parsed:
+        if not module.file.startswith("collections/") or module.file.endswith("_test.rego"):
+            continue
+        for name, line in sorted(set(module.refs)):
+            if name not in asked:
+                continue
+            try:
+                rule_id = rule_meta(asked[name], modules[asked[name]]).rule_id
+            except Invalid:  # said of the rule itself
+                continue
+            if f'"{rule_id}"' not in modules[module.file]:
+                yield Problem(module.file, line, "not-named", f"{rule_id} is asked here, and `rules` does not name it")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from governor.cli import main
+from governor.policy.bundle import load_bundle
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,3 +102,36 @@ def test_backtest_without_a_home_says_what_to_do(capsys: pytest.CaptureFixture[s
     code, _, err = run(capsys, *words)
     assert code == 1
     assert "governor init" in err
+
+
+def test_rules_of_ones_own_begin_as_a_copy_and_come_into_force_by_a_setting(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, home = tmp_path / "own", tmp_path / "home"
+    assert run(capsys, "policy", "copy", str(own))[0] == 0
+    code, _, said = run(capsys, "policy", "copy", str(own))
+    assert (code, "is there already" in said) == (1, True)
+    assert load_bundle(own) == load_bundle()
+    monkeypatch.setenv("GOVERNOR_HOME", str(home))
+    assert run(capsys, "init", "--admin", "ada@acme.example")[0] == 0
+    rule = own / "rules" / "latency.rego"
+    rule.write_text(rule.read_text().replace("severity: medium", "severity: low").replace("severity: high", "severity: low"))
+    monkeypatch.setenv("GOVERNOR_POLICIES", str(own))
+    checks = run_json(capsys, "doctor")[1]["checks"]
+    [told] = [one["detail"] for one in checks if one["name"] == "policy"]
+    assert told.startswith(f"bundle {load_bundle(own).revision[:12]} of {own}, ")
+    assert load_bundle(own).revision != load_bundle().revision
+    assert run(capsys, "policy", "check") == run(capsys, "policy", "check", str(own))
+    monkeypatch.setenv("GOVERNOR_POLICIES", str(tmp_path / "nowhere"))
+    checks = run_json(capsys, "doctor")[1]["checks"]
+    [failed] = [one for one in checks if one["name"] == "policy"]
+    assert (failed["ok"], "nowhere is not a directory of policies" in failed["detail"]) == (False, True)
+
+
+def test_a_rule_that_is_asked_and_not_listed_is_a_problem(capsys: pytest.CaptureFixture[str], policies: Path) -> None:
+    asks = policies / "collections" / "window.rego"
+    asks.write_text(asks.read_text().replace('"cost.ceiling", "latency', '"latency', 1))
+    code, found = run_json(capsys, "policy", "check", str(policies))
+    assert code == 1
+    assert [(one["file"], one["code"]) for one in found] == [("collections/window.rego", "not-named")]
+    assert "cost.ceiling" in found[0]["message"]
