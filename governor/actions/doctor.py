@@ -109,7 +109,8 @@ def _opa(settings: Settings) -> str:
         return "embedded engine (no GOVERNOR_OPA_URL)"
     from governor.adapters.opa import OpaEngine
 
-    return f"OPA {OpaEngine(settings.opa_url, token=settings.opa_token).probe().version} at {settings.opa_url}"
+    engine = OpaEngine(settings.opa_url, token=settings.opa_token)
+    return f"OPA {engine.probe().version} at {engine.address}"
 
 
 def _broker(settings: Settings) -> str:

@@ -110,8 +110,8 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
 
 
 def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
-    """[{"arm","error","n"}] of a run without a verdict, the most frequent first: what its endpoint said instead of an answer."""
-    if run.status not in WITHOUT_VERDICT:
+    """[{"arm","error","n"}] of a run that ended, the most frequent first: what its endpoint said instead of an answer."""
+    if run.status not in {*WITHOUT_VERDICT, "done"}:
         return []
     where = (col(ReplayResult.org_id) == ctx.org, col(ReplayResult.run_id) == run.id, col(ReplayResult.arm).in_(CALLED))
     with ctx.rows.session() as session:

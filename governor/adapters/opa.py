@@ -27,7 +27,7 @@ BATCHED = {f"governor/{name}/decision": f"governor/lib/batch/{name}" for name in
 
 
 class OpaEngine:
-    """`token` is sent as a bearer token; `managed=False`: OPA pulls its bundle itself; `transport` is for tests."""
+    """`token` is sent as a bearer token; `address` is the URL without user and password; `managed=False`: OPA pulls its bundle itself; `transport` is for tests."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class OpaEngine:
         self.managed = managed
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
+        self.address = str(self._http.base_url.copy_with(username=None, password=None))
         self._revision = ""
         self._data: dict[str, Any] = {}
         self._modules: dict[str, str] = {}
@@ -115,7 +116,7 @@ class OpaEngine:
             answer = self._http.request(method, place, **parts)
         except httpx.HTTPError as error:
             raise Unavailable(
-                f"OPA server {self._http.base_url} does not answer: {type(error).__name__}", hint="nothing is allowed meanwhile"
+                f"OPA server {self.address} does not answer: {type(error).__name__}", hint="nothing is allowed meanwhile"
             ) from None
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             read_answer(answer.status_code, answer.content)

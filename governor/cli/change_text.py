@@ -28,11 +28,9 @@ def print_change(shown: dict[str, Any]) -> None:
     elif shown["runs"]:
         last = shown["runs"][-1]
         lines.append(f"shadow  run {last['status']}{': ' + last['sentence'] if last['sentence'] else ''}")
-        lines += [
-            f"        {one['n']} {one['arm']} replies: {one['error'].replace('http_', 'HTTP ').replace('_', ' ')}"
-            for one in last["failures"]
-        ]
         lines += [f"        problem: {last['error']}"] if last["error"] else []
+    for one in shown["runs"][-1]["failures"] if shown["runs"] else ():
+        lines.append(f"        {one['n']} {one['arm']} replies: {one['error'].replace('http_', 'HTTP ').replace('_', ' ')}")
     spoken = shown["representativeness"]
     if spoken:
         lines.append(f"speaks  for {share_words(spoken)} of the workflow in the window")

@@ -260,6 +260,15 @@ def test_a_baseline_that_does_not_answer_proves_nothing(house: House) -> None:
     assert {(one["arm"], one["error"]) for one in shown["runs"][-1]["failures"]} >= {("baseline", "http_500"), ("candidate", "http_500")}
 
 
+def test_a_candidate_that_does_not_answer_fails_and_the_run_says_with_what(house: House) -> None:
+    house.endpoint.behaviours["sim-shut"] = Behaviour(fail=1.0)
+    run, verdict = house.run("sim-shut")
+    assert (run.status, verdict["verdict"]) == ("done", "fail")
+    [told] = show_change(house.ctx, run.change_id)["runs"][-1]["failures"]
+    assert (told["arm"], told["error"]) == ("candidate", "http_500")
+    assert told["n"] > 0
+
+
 def test_when_policy_forbids_everything_nothing_is_sent(house: House) -> None:
     change = house.propose("sim-mini-denied")
     house.apply(replace=[("id: fnol-triage", "id: fnol-triage"), ("content_capture: full", "content_capture: hashed")])

@@ -209,6 +209,10 @@ def test_a_server_that_is_down_is_unavailable(server: StubServer) -> None:
     server.down = True
     with pytest.raises(Unavailable, match="does not answer"):
         prepare(opa, load_bundle(), CATALOG)
+    with pytest.raises(Unavailable) as refused:
+        OpaEngine("http://me:s3cret@opa.example:8181", transport=httpx.MockTransport(server)).probe()
+    assert "http://opa.example:8181" in refused.value.message
+    assert "s3cret" not in refused.value.message
     with pytest.raises(PolicyRefused, match="no policy is loaded"):
         OpaEngine("http://opa.example").decide_many("governor/call/decision", [{}])
 
