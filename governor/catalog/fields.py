@@ -59,7 +59,9 @@ def _email(text: str) -> str:
 def _person_email(text: str) -> str:
     """Of somebody who is added now: nothing that looks like another address than it is, or like markup. (O'Brien keeps the apostrophe.)"""
     if any(category(sign) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"} or sign in '<>",;:`()[]\\' for sign in text):
-        raise ValueError("not an e-mail address: it holds an invisible character, a quote, a bracket, a comma, a colon or a semicolon")
+        raise ValueError(
+            "not an e-mail address: it holds a blank, an invisible character, a quote, a bracket, a comma, a colon or a semicolon"
+        )
     return _email(text)
 
 
