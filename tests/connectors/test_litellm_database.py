@@ -66,8 +66,10 @@ def test_a_late_row_is_found_through_the_overlap(postgres_server: str, database:
     second, _ = pulled(postgres_server, cursor)
     assert json.loads(late)["request_id"] in second["source_record_id"].to_pylist()
     assert set(first["record_id"].to_pylist()) & set(second["record_id"].to_pylist())  # the overlap comes again, with the same ids
-    nothing, _ = pulled(postgres_server, cursor, overlap_seconds=-1)
-    assert len(nothing) == 0
+    newest, _ = pulled(postgres_server, cursor, overlap_seconds=0)
+    assert len(newest) <= 1
+    with pytest.raises(Invalid, match=r"config\.overlap_seconds"):
+        pulled(postgres_server, cursor, overlap_seconds=-1)
 
 
 def test_the_pull_cannot_write(postgres_server: str, database: Any) -> None:

@@ -69,8 +69,8 @@ class Visitor:
         return found[1]
 
     def post(self, path: str, fields: dict[str, str] | None = None, *, page: str = "/") -> Any:
-        """Send a form with the CSRF value that `page` shows."""
-        return self.client.post(path, data={"csrf": self.csrf(page), **(fields or {})}, follow_redirects=False)
+        """Send a form of `page` with its hidden values, as a browser does."""
+        return self.client.post(path, data={"csrf": self.csrf(page), "page": page, **(fields or {})}, follow_redirects=False)
 
     def sign_in(self, who: str, password: str = PASSWORD, **fields: str) -> Any:
         return self.post("/sign-in", {"email": who, "password": password, **fields}, page="/sign-in")

@@ -46,9 +46,9 @@ def test_from_the_form_to_the_results(open_site: Any, tmp_path: Path, monkeypatc
 
         refused = rae.post("/changes/new", {**FIELDS, "golden": "hail", "golden_margin": "0.05", "golden_gate": "yes"}, page="/changes/new")
         assert "even perfect agreement needs 59" in refused.text
-        assert '<option value="hail" selected>' in refused.text
+        assert '<option value="hail" selected="">' in refused.text
         unticked = rae.post("/changes/new", {**FIELDS, "golden": "hail", "golden_margin": "7"}, page="/changes/new")
-        assert "margin golden=7" in unticked.text
+        assert "Margin golden=7" in unticked.text
         assert not re.search(r'name="golden_gate" value="yes" checked', unticked.text)
 
         sent = rae.post("/changes/new", {**FIELDS, "golden": "hail", "golden_margin": "0.3"}, page="/changes/new")
@@ -88,14 +88,14 @@ def test_a_judge_is_named_on_the_form(open_site: Any, tmp_path: Path) -> None:
             return rae.post("/changes/new", asked | more, page="/changes/new")
 
         assert "1 cases of golden set letters have only a rubric" in sent().text
-        assert "judge budget is given, and no judge" in sent(judge_budget="2").text
+        assert "Judge budget is given, and no judge" in sent(judge_budget="2").text
         kept = sent(judge="haiku", judge_budget="2").text
-        assert "cannot read judge" in kept
-        assert re.search(r'name="judge" list="models" value="haiku"', kept)
-        assert re.search(r'name="judge_budget" inputmode="decimal" value="2"', kept)
+        assert "Cannot read judge" in kept
+        assert re.search(r'name="judge"[^>]* value="haiku"', kept)
+        assert re.search(r'name="judge_budget"[^>]* value="2"', kept)
         assert "is asked at its endpoint, whatever the region" in sent(judge="anthropic/claude-haiku-4-5@us-east-1").text
         assert "is of the same family (openai)" in sent(judge="openai/gpt-4o-mini").text
-        assert "nobody knows the family of judge acme-7" in sent(judge="self/acme-7").text
+        assert "Nobody knows the family of judge acme-7" in sent(judge="self/acme-7").text
         made = sent(judge="anthropic/claude-haiku-4-5", judge_budget="2")
         assert made.headers["location"] == "/changes/RC-1", made.text
         plan = show_change(site.ctx, "RC-1")["plan"]

@@ -157,7 +157,7 @@ def test_the_chart_shows_every_day(site: Any, query: str) -> None:
 
 def test_a_wrong_page_is_named_as_the_address_names_it(site: Any) -> None:
     with site.at(FINN) as finn:
-        assert "page: Expected `int` &gt;= 1." in finn.get("/spend?page=-1").text
+        assert "page: Expected <code>int</code> &gt;= 1." in finn.get("/spend?page=-1").text
 
 
 @pytest.mark.parametrize(
