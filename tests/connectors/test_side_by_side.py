@@ -147,7 +147,7 @@ def test_a_reader_that_stops_early_leaves_no_thread_and_pulls_no_more(monkeypatc
     assert next(batches).calls.num_rows
     del batches
     assert not readers()
-    assert len(list(source)) > 5
+    assert list(source)  # how far they had read ahead depends on the machine; not to the end
 
 
 def statements() -> Iterator[tuple[str, Plan]]:
