@@ -6,10 +6,9 @@ Does not own: whether content is kept. Invariants: a part that is not known is l
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from connectors.otlp.blocks import content, media, text
+from connectors.otlp.blocks import content, media, plain, text
 from connectors.otlp.dialects import json_attribute
 
 
@@ -79,14 +78,13 @@ def _call(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": one.get("toolCallId"),
         "type": "function",
-        "function": {"name": one.get("toolName"), "arguments": given if isinstance(given, str) else json.dumps(given, sort_keys=True)},
+        "function": {"name": one.get("toolName"), "arguments": plain(given)},
     }
 
 
-def _result(one: dict[str, Any]) -> Any:
+def _result(one: dict[str, Any]) -> str:
     output = one.get("output", one.get("result"))
-    found = output["value"] if isinstance(output, dict) and "value" in output else output
-    return found if isinstance(found, str) else json.dumps(found, sort_keys=True)
+    return plain(output["value"] if isinstance(output, dict) and "value" in output else output)
 
 
 def _dicts(given: Any) -> list[dict[str, Any]]:

@@ -38,6 +38,11 @@ def content(blocks: list[dict[str, Any]]) -> Any:
     return blocks if any(block["type"] != "text" for block in blocks) else "".join(block["text"] for block in blocks)
 
 
+def plain(value: Any) -> str:
+    """Arguments and results of tools, as text."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
 def written(value: Any) -> Any:
     """OpenLLMetry writes a list of blocks as text of JSON."""
     if not isinstance(value, str) or not value.startswith("[{"):

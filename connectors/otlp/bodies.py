@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from connectors.otlp import ai_sdk
-from connectors.otlp.blocks import content, is_whole, media, picture, text, written
+from connectors.otlp.blocks import content, is_whole, media, picture, plain, text, written
 from connectors.otlp.dialects import PARAMETER_PREFIXES, json_attribute
 from connectors.otlp.wire import Span
 
@@ -100,13 +100,13 @@ def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
         parts = [part for part in given_parts if isinstance(part, dict)] if isinstance(given_parts, list) else []
         message: dict[str, Any] = {"role": item.get("role", "user")}
         answers = [part for part in parts if part.get("type") == "tool_call_response"]
-        messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": _plain(a.get("response", a.get("result")))} for a in answers]
+        messages += [{"role": "tool", "tool_call_id": a.get("id"), "content": plain(a.get("response", a.get("result")))} for a in answers]
         calls = [part for part in parts if part.get("type") == "tool_call"]
         blocks = [text(_text([part])) if part.get("type") == "text" else media(part) for part in parts]
         shown = [block for block in blocks if block is not None]
         if calls:
             message["tool_calls"] = [
-                {"id": c.get("id"), "type": "function", "function": {"name": c.get("name"), "arguments": _plain(c.get("arguments"))}}
+                {"id": c.get("id"), "type": "function", "function": {"name": c.get("name"), "arguments": plain(c.get("arguments"))}}
                 for c in calls
             ]
         if shown or "content" in item:
@@ -114,10 +114,6 @@ def _current(attributes: dict[str, Any], name: str) -> list[dict[str, Any]]:
         if len(message) > 1:
             messages.append(message)
     return messages
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _indexed(attributes: dict[str, Any], *, incoming: bool) -> list[dict[str, Any]]:
