@@ -25,6 +25,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from governor.actions.context import Context, open_context
 from governor.actions.drain import Drainer
 from governor.actions.jobs import announce
+from governor.actions.remembered import settle
 from governor.actions.workforce import Workforce
 from governor.api.bodies import Malformed
 from governor.api.problems import show_problem
@@ -63,6 +64,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
                 await to_thread.run_sync(drainer.stop)
             if force is not None:
                 await to_thread.run_sync(force.stop)
+            await to_thread.run_sync(settle, opened)
             if context is None:
                 opened.close()
 

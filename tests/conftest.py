@@ -34,6 +34,14 @@ def _held_in_ci(report: pytest.TestReport | pytest.CollectReport) -> pytest.Test
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pages_wait_for_the_newest_numbers() -> Iterator[None]:
+    """However slow the machine is; tests of older numbers say so themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("governor.web.newer_calls.WAITS_SECONDS", 600.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server's owner. Its folder is not among pytest's: a second pytest closes those to the server, which under root runs as a user of its own."""

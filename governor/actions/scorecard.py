@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from governor.actions.context import Context
 from governor.actions.govern import attribute_rows
 from governor.actions.load_catalog import catalog_as_of, load_timeline
+from governor.actions.remembered import remembered
 from governor.attribution import rule_fields
 from governor.chargeback.period import month_bounds
 from governor.store.lake_facts import key_expression
@@ -52,6 +53,11 @@ UNATTRIBUTED: Final = ""
 
 def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[dict[str, Any]]:
     """Lowest score first: {"workflow","calls","score","facts":[{"fact","calls","share","fix"}]}; calls of no workflow are one row with workflow null."""
+    found = cast("list[dict[str, Any]]", remembered(ctx, f"scorecard/{period}", lambda: cards(ctx, period)))
+    return [one for one in found if workflow in {"", one["workflow"]}]
+
+
+def cards(ctx: Context, period: str) -> list[dict[str, Any]]:
     catalog = catalog_as_of(ctx)
     start, end = month_bounds(period, catalog.organization.billing_zone)
     timeline = load_timeline(ctx, start, end)
@@ -73,8 +79,9 @@ def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[dict[str
         known[0] += row["calls"]
         for number in range(len(FACTS)):
             known[number + 1] += row[f"fact_{number}"]
-    found = [card(name, counts) for name, counts in sums.items() if workflow in {"", name}]
-    return sorted(found, key=lambda one: (one["score"], -one["calls"], one["workflow"] or ""))
+    return sorted(
+        (card(name, counts) for name, counts in sums.items()), key=lambda one: (one["score"], -one["calls"], one["workflow"] or "")
+    )
 
 
 def card(workflow: str, counts: list[int]) -> dict[str, Any]:

@@ -257,6 +257,14 @@ def entries(
     return session.exec(wanted.order_by(col(LedgerEntry.idx)).limit(limit)).all()
 
 
+def only_of_type(session: Session, org_id: str, type: str, first: int, last: int) -> bool:  # noqa: A002 - the column's name
+    """Whether the entries at [first, last) are all of this type."""
+    other = select(LedgerEntry.idx).where(
+        LedgerEntry.org_id == org_id, col(LedgerEntry.idx) >= first, col(LedgerEntry.idx) < last, LedgerEntry.type != type
+    )
+    return session.exec(other.limit(1)).first() is None
+
+
 def entry_by_id(session: Session, org_id: str, entry_id: str) -> LedgerEntry:
     found = session.exec(select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.id == entry_id)).first()
     if found is None:

@@ -16,6 +16,7 @@ from governor.catalog import parse_documents
 from governor.errors import Invalid, TooLarge
 from governor.web.allocation_chart import LARGEST, allocation_spec
 from governor.web.charts import svg
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import render, type_of_request
 
@@ -42,7 +43,7 @@ class LinePage:
     family: list[dict[str, Any]]
 
 
-@get("/allocation", sync_to_thread=True)
+@get("/allocation", opt=SHOWS_SUMS, sync_to_thread=True)
 def show(request: type_of_request, ctx: Context, period: Period = "") -> Response[str]:
     month = period or newest_month(ctx)
     return render(request, "allocation.html", AllocationPage(month_frame(ctx, month), ordered(show_allocation(ctx, month)), LARGEST))
@@ -62,7 +63,7 @@ def preview(request: type_of_request, ctx: Context, form: Form) -> Response[str]
     return render(request, "allocation.html", shown, at=f"/allocation?period={month}")
 
 
-@get("/allocation.svg", sync_to_thread=True)
+@get("/allocation.svg", opt=SHOWS_SUMS, sync_to_thread=True)
 def chart(
     ctx: Context, period: Period, size: Annotated[str, Parameter(query="size", pattern="^(wide|narrow)$")] = "wide"
 ) -> Response[bytes]:

@@ -24,6 +24,7 @@ from governor.chargeback.period import month_days
 from governor.errors import GovernorError, Invalid
 from governor.web.charts import svg
 from governor.web.money_charts import forecast_spec, waterfall_spec
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import share_bar
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
@@ -64,7 +65,7 @@ class BudgetsPage:
     kept: dict[str, str]
 
 
-@get("/budgets", sync_to_thread=True)
+@get("/budgets", opt=SHOWS_SUMS, sync_to_thread=True)
 def show(
     request: type_of_request,
     ctx: Context,
@@ -98,7 +99,7 @@ def show(
     return render(request, "budgets.html", shown)
 
 
-@get("/budgets/forecast.svg", sync_to_thread=True)
+@get("/budgets/forecast.svg", opt=SHOWS_SUMS, sync_to_thread=True)
 def forecast_chart(
     request: type_of_request,
     ctx: Context,
@@ -114,7 +115,7 @@ def forecast_chart(
     return image(svg(forecast_spec(found, month_days(period), limit, width=width, height=height)))
 
 
-@get("/budgets/movement.svg", sync_to_thread=True)
+@get("/budgets/movement.svg", opt=SHOWS_SUMS, sync_to_thread=True)
 def movement_chart(
     request: type_of_request,
     ctx: Context,

@@ -15,6 +15,7 @@ from governor.actions.context import Context
 from governor.actions.findings import Finding
 from governor.actions.month_view import month_findings, month_frame, month_view, newest_month
 from governor.actions.period_way import place_in_time
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
 
@@ -70,7 +71,7 @@ class FindingsPage:
     ahead: bool
 
 
-@get("/findings", sync_to_thread=True)
+@get("/findings", opt=SHOWS_SUMS, sync_to_thread=True)
 def show(
     request: type_of_request,
     ctx: Context,

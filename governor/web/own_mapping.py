@@ -20,6 +20,7 @@ from governor.actions.export_month import Exported, cost_centers_of, exported, f
 from governor.actions.month_view import month_frame
 from governor.errors import GovernorError, Invalid, TooLarge
 from governor.web.attached import attached
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import render, type_of_request
 
@@ -40,7 +41,7 @@ class MappingPage:
     error: str = ""
 
 
-@get("/periods/{month:str}/mapping", sync_to_thread=True)
+@get("/periods/{month:str}/mapping", opt=SHOWS_SUMS, sync_to_thread=True)
 def show(request: type_of_request, ctx: Context, month: str, start: Start = "", accrual: Accrual = False) -> Response[str]:
     frame = month_frame(ctx, month)
     name = start or ("netsuite" if accrual else "stripe")

@@ -19,6 +19,7 @@ from governor.errors import Invalid
 from governor.web.attached import attached
 from governor.web.coverage import Gate, gate_of
 from governor.web.exports import ExportRow, export_rows
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
@@ -63,12 +64,12 @@ class PeriodPage:
     accrual: dict[str, Any] | None
 
 
-@get("/periods", sync_to_thread=True)
+@get("/periods", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_all(request: type_of_request, ctx: Context) -> Response[str]:
     return render(request, "periods.html", PeriodsPage(list_periods(ctx)))
 
 
-@get("/periods/{month:str}", sync_to_thread=True)
+@get("/periods/{month:str}", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -> Response[str]:
     period = show_period(ctx, month)
     closed, may = period["state"] == "closed", bool(actor.roles & set(ROLES))

@@ -17,6 +17,7 @@ from governor.actions.priced_models import priced_models
 from governor.actions.propose import PROPOSERS, propose, read_candidate
 from governor.actions.registry import route_name
 from governor.errors import Invalid
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
@@ -53,7 +54,7 @@ def propose_page(ctx: Context, actor: Actor, workflow: str) -> ProposePage:
     )
 
 
-@get("/changes/new", sync_to_thread=True)
+@get("/changes/new", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_form(
     request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = ""
 ) -> Response[str]:

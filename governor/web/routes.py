@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
@@ -35,6 +35,7 @@ from governor.web import (
     verifier,
     workflows,
 )
+from governor.web.newer_calls import begin_patience
 from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
 
 MODULES: Final = (
@@ -63,11 +64,18 @@ MODULES: Final = (
     settings,
     passkeys,
 )
+
+
+async def before_page(request: Request[Any, Any, Any]) -> None:
+    begin_patience(request)
+    await check_csrf(request)
+
+
 PAGES: Final = Router(
     path="/",
     route_handlers=[route for module in MODULES for route in module.ROUTES],
     middleware=[SessionAuthentication],
-    before_request=check_csrf,
+    before_request=before_page,
     dependencies={
         "ctx": Provide(provide_context, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),

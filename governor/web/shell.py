@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from litestar.response import Redirect
 
 from governor.actions.context import Context
 from governor.actions.inbox import waiting_count
+from governor.actions.remembered import older_told
 from governor.actions.sign_in import SignedIn
 from governor.web.present import FILTERS
 
@@ -70,6 +72,7 @@ class Shell:
     nav: list[NavItem]
     waiting: int
     flash: Flash | None
+    counted_at: datetime | None  # where newer calls are still being counted
 
 
 @cache
@@ -102,6 +105,7 @@ def shell_of(request: type_of_request, signed: SignedIn, page: str, waiting: int
         nav=navigation(request, waiting),
         waiting=waiting,
         flash=read_flash(request.cookies),
+        counted_at=older_told(),
     )
 
 

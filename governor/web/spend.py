@@ -17,6 +17,7 @@ from governor.actions.show_spend import CUTS, FILTERS, show_spend
 from governor.chargeback.period import month_days
 from governor.web.charts import daily_spec, svg
 from governor.web.coverage import Gate, gate_of
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import share_bar
 from governor.web.present import percent
 from governor.web.prompt_parts import PromptParts, prompt_parts
@@ -62,7 +63,7 @@ class SpendPage:
     parts: PromptParts | None  # who pays for which part of the prompt, where the page is cut by prompt
 
 
-@get("/spend", sync_to_thread=True)
+@get("/spend", opt=SHOWS_SUMS, sync_to_thread=True)
 def show(
     request: type_of_request,
     ctx: Context,
@@ -91,7 +92,7 @@ def show(
     return render(request, "spend.html", shown)
 
 
-@get("/spend/chart.svg", sync_to_thread=True)
+@get("/spend/chart.svg", opt=SHOWS_SUMS, sync_to_thread=True)
 def chart(
     request: type_of_request,
     ctx: Context,

@@ -15,6 +15,7 @@ from governor.actions.month_view import month_frame, newest_month
 from governor.actions.registry import workflow_document, workflows_list
 from governor.actions.scorecard import scorecard
 from governor.web.changes import PROPOSERS
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import share_bar, spark
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
@@ -53,7 +54,7 @@ class WorkflowPage:
     card: dict[str, Any] | None
 
 
-@get("/workflows", sync_to_thread=True)
+@get("/workflows", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_workflows(
     request: type_of_request,
     ctx: Context,
@@ -86,7 +87,7 @@ def show_workflows(
     )
 
 
-@get("/workflows/{workflow_id:str}", sync_to_thread=True)
+@get("/workflows/{workflow_id:str}", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_workflow(
     request: type_of_request, ctx: Context, actor: Actor, workflow_id: str, period: Annotated[str, Parameter(query="period")] = ""
 ) -> Response[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from governor.actions import remembered as memory
-from governor.actions.remembered import KEPT, REMEMBERED, one_state, remembered
+from governor.actions.remembered import KEPT, REMEMBERED, older_told, one_state, remembered, settle, soon
 
 
 class Records:
@@ -90,3 +92,75 @@ def test_after_a_failure_the_next_who_asks_has_it_made(records: Any) -> None:
         remembered(records, "month", lambda: 1 // 0)
     with ThreadPoolExecutor(1) as people:
         assert people.submit(remembered, records, "month", lambda: "made").result(5) == "made"
+
+
+@pytest.fixture
+def impatient(records: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A reader who waits a hundredth of a second, before records of which an answer is known and to which calls came."""
+    monkeypatch.setattr(memory, "only_of_type", lambda *_: records.only_calls)
+    records.only_calls = True
+    remembered(records, "month", lambda: "older")
+    records.snapshot, records.at = 2, records.at + timedelta(seconds=30)
+    soon(0.01)
+    yield records
+    soon(None)
+
+
+class Slow:
+    """An answer that is not finished before it may be."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = Event(), Event()
+
+    def __call__(self) -> str:
+        self.begun.set()
+        assert self.go.wait(5)
+        return "newer"
+
+    def finish(self, records: Any) -> None:
+        assert self.begun.wait(5)
+        self.go.set()
+        settle(records)
+
+
+def test_who_will_not_wait_is_told_the_older_answer_and_of_when_it_is(impatient: Any) -> None:
+    newer = Slow()
+    assert remembered(impatient, "month", newer) == "older"
+    assert older_told() == impatient.at - timedelta(seconds=30)
+    newer.finish(impatient)
+    patience = soon(0.01)
+    assert (remembered(impatient, "month", lambda: "not asked"), patience and patience.older) == ("newer", None)
+
+
+def test_what_is_quick_is_told_as_it_is_now(impatient: Any) -> None:
+    soon(30)
+    assert (remembered(impatient, "month", lambda: "newer"), older_told()) == ("newer", None)
+
+
+def test_an_older_answer_will_not_do_where_more_than_calls_came(impatient: Any) -> None:
+    impatient.only_calls = False
+    assert (remembered(impatient, "month", lambda: time.sleep(0.1) or "newer"), older_told()) == ("newer", None)
+
+
+def test_an_older_answer_will_not_do_once_it_is_too_old(impatient: Any) -> None:
+    impatient.at += KEPT
+    assert (remembered(impatient, "month", lambda: time.sleep(0.1) or "newer"), older_told()) == ("newer", None)
+
+
+def test_an_answer_is_made_once_at_a_time_however_fast_calls_come(impatient: Any) -> None:
+    newer, again = Slow(), Slow()
+    assert remembered(impatient, "month", newer) == "older"
+    impatient.snapshot = 3
+    assert remembered(impatient, "month", again) == "older"
+    newer.finish(impatient)
+    assert not again.begun.is_set()
+
+
+def test_a_failure_nobody_waited_for_is_told_to_the_next(impatient: Any, caplog: pytest.LogCaptureFixture) -> None:
+    newer = Slow()
+    assert remembered(impatient, "month", lambda: newer() and 1 // 0) == "older"
+    newer.finish(impatient)
+    assert "month could not be counted anew" in caplog.text
+    soon(30)
+    with pytest.raises(ZeroDivisionError):
+        remembered(impatient, "month", lambda: 1 // 0)

@@ -106,6 +106,15 @@ def test_the_same_wish_is_one_entry_for_ever(database: Database, keys: FileKeys)
     assert (again.id, again.leaf) == (first.id, first.leaf)
 
 
+def test_whether_entries_are_of_one_type(database: Database, keys: FileKeys) -> None:
+    for number in range(3):
+        write(database, keys, number, type="source:ingest" if number else "catalog:apply")
+    seal(database, keys)
+    with database.session() as session:
+        told = {first: ledger.only_of_type(session, ORG, "source:ingest", first, 3) for first in range(4)}
+    assert told == {0: False, 1: True, 2: True, 3: True}
+
+
 def test_a_rolled_back_action_leaves_no_entry(database: Database, keys: FileKeys) -> None:
     write(database, keys, 0)
 
