@@ -85,16 +85,17 @@ def carry_out(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
     """Both routes side by side, some cases at a time, as long as the budget holds."""
     todo = [at for at in sorted(cases) if any(job.table[at][arm].state == "planned" for arm in ARMS)]
     endpoint = job.endpoints(job.ctx, job.plan.endpoint)
-    for start in range(0, len(todo), job.plan.concurrency * WAVE):
-        wave = todo[start : start + job.plan.concurrency * WAVE]
-        groups = [tasks_of(job, at, cases[at][1]) for at in wave]
+    while todo:
+        groups = [tasks_of(job, at, cases[at][1]) for at in todo[: job.plan.concurrency * WAVE]]
         granted = reserve(job.ctx, job.run_id, groups)
         for batch in batches(endpoint, granted, job.plan.concurrency):
             done = [(task, answered(job, task, reply, *cases[task.position])) for task, reply in batch]
             settle_all(job.ctx, job.run_id, done)
-        if not granted and any(groups):
-            close(job, dict.fromkeys(todo[start:], "skipped_budget"))
+        if not granted:
+            close(job, dict.fromkeys(todo, "skipped_budget"))
             break
+        asked = {task.position for task in granted}
+        todo = [at for at in todo if at not in asked]  # what the budget did not reach is tried again: calls cost less than they might
     job.table = load(job.ctx, job.run_id)
 
 

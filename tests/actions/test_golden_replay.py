@@ -239,6 +239,16 @@ def test_cases_are_not_asked_where_the_sample_decided(house: House) -> None:
     assert found["golden"]["states"] == {"skipped_decided": 40}
 
 
+def test_a_budget_that_ends_within_a_wave_of_cases_ends_the_run(house: House) -> None:
+    options = {"golden": {"set": "hail", "margin": "0.1"}, "seed": "one", "concurrency": 2, "max_output_tokens": 200}
+    _, whole, _ = house.run("sim-cost", options)
+    _, run_id, found = house.run("sim-cost", options, budget=str(house.row(whole).spent_pico * 96 // 100 / 10**12))
+    assert found["verdict"] == "aborted_budget"
+    assert found["golden"]["states"].keys() == {"done", "skipped_budget"}
+    assert sum(found["golden"]["states"].values()) == 40
+    assert house.row(run_id).spent_pico <= house.row(run_id).budget_pico
+
+
 def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house: House) -> None:
     rubric = [{"name": "facts", "text": "Are the facts right?", "weight": 2}, {"name": "tone", "text": "Is it kind?"}]
     extra = [{"id": f"free-{at}", "prompt": f"Write to customer {at}.", "rubric": rubric} for at in range(4)]
