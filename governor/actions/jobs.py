@@ -138,6 +138,12 @@ def wait_for(ctx: Context, job_id: str, *, timeout_s: float = 3600.0, pause_s: f
         time.sleep(pause_s)
 
 
+def error_of(ctx: Context, job_id: str) -> str:
+    """What went wrong last; empty where nothing did."""
+    with ctx.rows.session() as session:
+        return session.exec(select(Job.error).where(Job.org_id == ctx.org, Job.id == job_id)).first() or ""
+
+
 def work_off(ctx: Context, *, limit: int = 1000) -> int:
     """Do everything that is due in this thread; how many were done."""
     done = 0

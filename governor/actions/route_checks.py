@@ -41,7 +41,10 @@ def schedule(ctx: Context) -> list[str]:
         with ctx.transaction(SYSTEM) as tx:
             last = newest(tx.session, ctx.org, change.id)
             since = last.created_at if last else change.cutover_at
-            if (last is not None and last.status != "done") or since is None or since + timedelta(days=setting.every_days) > now:
+            if since is None or since + timedelta(days=setting.every_days) > now:
+                continue
+            if last is not None and last.status != "done":
+                enqueue(tx, last.id)  # its job may have been given up: one check that could not be done must not be the last
                 continue
             add(tx, catalog.workflows[change.workflow_id], change, author="")
             made.append(change.id)
@@ -90,7 +93,7 @@ def add(tx: Transaction, workflow: WorkflowDocument, change: Change, *, author: 
 
 
 def enqueue(tx: Transaction, check_id: str) -> str:
-    return tx.enqueue("revalidate", {"check_id": check_id}, dedupe=f"revalidate:{check_id}")
+    return tx.enqueue_again("revalidate", {"check_id": check_id}, dedupe=f"revalidate:{check_id}")
 
 
 def live_changes(ctx: Context, catalog: Catalog, now: datetime) -> list[Change]:

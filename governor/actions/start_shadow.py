@@ -20,8 +20,6 @@ from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
 from governor.store.rows.base import uuid7
 from governor.store.rows.changes import ShadowRun
-from governor.store.rows.jobs import Job
-from governor.store.transaction import Transaction
 
 STARTERS: Final = ("requester", "owner", "admin")
 MOST_RUNS: Final = 5  # repeating a run until it passes is not evidence; all runs stay on record
@@ -36,8 +34,7 @@ def start_shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
             select(ShadowRun).where(ShadowRun.org_id == ctx.org, ShadowRun.change_id == change.id).order_by(col(ShadowRun.id))
         ).all()
         if change.state == State.SHADOWING and runs and runs[-1].status in {"planned", "running"}:
-            job = tx.enqueue("replay", {"run_id": runs[-1].id}, dedupe=f"replay:{runs[-1].id}")
-            wake_failed(tx, job)
+            job = tx.enqueue_again("replay", {"run_id": runs[-1].id}, dedupe=f"replay:{runs[-1].id}")
             return {"id": change.id, "run": runs[-1].id, "state": change.state, "job": job}
         if len(runs) >= MOST_RUNS:
             raise BudgetExceeded(f"{change.id} had {len(runs)} shadow runs already", hint="propose a new change with a better plan")
@@ -69,12 +66,3 @@ def start_shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
             )
         )
     return {"id": change.id, "run": run.id, "state": change.state, "job": job}
-
-
-def wake_failed(tx: Transaction, job_id: str) -> None:
-    """A job that was given up is tried again: what it did so far is kept, so nothing is sent or paid twice."""
-    job = tx.session.get(Job, job_id)
-    if job is not None and job.state == "failed":
-        job.state, job.attempts, job.error, job.available_at, job.finished_at = "waiting", 0, "", tx.now, None
-        tx.session.add(job)
-        tx.jobs.append(job.id)

@@ -253,15 +253,17 @@ def revalidate(
     ctx: typer.Context, change_id: Id, wait: Annotated[bool, typer.Option("--wait", help="Until the check is done.")] = False
 ) -> None:
     """Ask the approved route again with prompts of its approved evidence, as the workflow's `revalidate` sets. Changes no route."""
-    from governor.actions.jobs import wait_for
+    from governor.actions.jobs import error_of, wait_for
     from governor.actions.route_checks import checks_of, start_revalidation
+    from governor.errors import Unavailable
 
     session = session_of(ctx)
-    started = start_revalidation(session.context(), session.actor(), change_id)
-    found = started if not wait or wait_for(session.context(), started["job"]) != "done" else checks_of(session.context(), started["id"])[0]
-    session.print(
-        found, found["result"]["sentence"] if found.get("result") else f"check {started['check']} of {started['id']} is with a worker"
-    )
+    context = session.context()
+    started = start_revalidation(context, session.actor(), change_id)
+    if wait and wait_for(context, started["job"]) == "failed":
+        raise Unavailable(f"the check could not be done: {error_of(context, started['job'])}", hint="mend the cause and run this again")
+    found = checks_of(context, started["id"])[0] if wait else started
+    session.print(found, found["result"]["sentence"] if wait else f"check {started['check']} of {started['id']} is with a worker")
 
 
 @app.command("expire")

@@ -73,3 +73,14 @@ class Transaction:
         self.session.flush()
         self.jobs.append(job.id)
         return job.id
+
+    def enqueue_again(self, actor: str, args: Mapping[str, Any], *, dedupe: str) -> str:
+        """The same wish, by somebody who asks anew: a job that was given up is tried again. What it did so far is kept, so nothing is done twice."""
+        job = self.session.get(Job, self.enqueue(actor, args, dedupe=dedupe))
+        if job is None:
+            raise RuntimeError(f"no job {dedupe}")
+        if job.state == "failed":
+            job.state, job.attempts, job.failures, job.error, job.available_at, job.finished_at = "waiting", 0, 0, "", self.now, None
+            self.session.add(job)
+            self.jobs.append(job.id)
+        return job.id

@@ -17,7 +17,7 @@ from governor.actions.findings import findings
 from governor.actions.golden_sets import import_golden, withdraw_golden
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
-from governor.actions.jobs import work_off
+from governor.actions.jobs import error_of, run_one, work_off
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.plan_shadow import GUARDS
@@ -225,6 +225,24 @@ def test_a_reservation_that_outlived_its_worker_is_spent(live: House) -> None:
     plain = live.check()
     assert again["verdict"] == plain["verdict"] == "no_change_seen"
     assert float(again["spent"]) > float(plain["spent"])
+
+
+def test_a_check_that_could_not_be_done_is_done_when_asked_again_or_due(live: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here because the key is not there; its job is given up at once."""
+    live.apply(budget="2")
+    started = start_revalidation(live.ctx, live.rae, live.change)
+    for ask_again in (lambda: start_revalidation(live.ctx, live.rae, live.change), lambda: schedule(live.ctx)):
+        monkeypatch.delenv("GOVERNOR_DEMO_SHADOW_KEY")
+        assert run_one(live.ctx, started["job"]) == "failed"
+        assert "GOVERNOR_DEMO_SHADOW_KEY" in error_of(live.ctx, started["job"])
+        monkeypatch.setenv("GOVERNOR_DEMO_SHADOW_KEY", "shadow-key")
+        assert run_one(live.ctx, started["job"]) == "not_mine"
+        later = datetime.now(UTC) + timedelta(days=8)
+        monkeypatch.setattr(live.ctx, "now", lambda later=later: later, raising=False)
+        ask_again()
+    assert run_one(live.ctx, started["job"]) == "done"
+    monkeypatch.undo()
+    assert {one["check"]: one["status"] for one in checks_of(live.ctx, live.change)}[started["check"]] == "done"
 
 
 def test_without_a_setting_nothing_is_asked(live: House) -> None:
