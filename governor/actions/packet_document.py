@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from governor.actions.load_catalog import read_catalog
 from governor.actions.show_golden import report_of
+from governor.catalog import document_json
 from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import MAX_SAFE_INT, canonical_json, digest, timestamp
@@ -25,7 +27,6 @@ from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.controls import controls, controls_item
 from governor.packets.verify import evidence_named
 from governor.store import ledger
-from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 from governor.store.rows.people import Person
 
@@ -236,19 +237,9 @@ def _people(session: Session, org: str, events: Sequence[PacketEvent]) -> dict[s
 
 
 def _workflow(session: Session, org: str, change: Change) -> dict[str, Any]:
-    """The workflow as the catalog knew it when the change was requested; no e-mail."""
-    row = session.exec(
-        select(CatalogVersion)
-        .where(
-            CatalogVersion.org_id == org,
-            CatalogVersion.kind == "workflow",
-            CatalogVersion.key == change.workflow_id,
-            col(CatalogVersion.recorded_at) <= change.created_at,
-        )
-        .order_by(col(CatalogVersion.recorded_at).desc())
-        .limit(1)
-    ).first()
-    body = loads(row.body) if row is not None else {}
+    """The workflow as it was in force, and known, when the change was requested; no e-mail."""
+    held = read_catalog(session, org, change.created_at, change.created_at).workflows.get(change.workflow_id)
+    body = loads(document_json(held)) if held is not None else {}
     shown = ("cost_center", "grc_id", "environment", "risk_tier", "data_class", "monthly_budget", "latency_target_ms", "max_cost_per_call")
     return {"id": change.workflow_id, **{name: body[name] for name in shown if body.get(name) is not None}}
 

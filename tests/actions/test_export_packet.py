@@ -1,5 +1,6 @@
 """From a decided change to a packet that verifies with nothing but the trust file."""
 
+import base64
 import io
 import json
 import shutil
@@ -28,6 +29,7 @@ from governor.ledger.note import parse_note
 from governor.ledger.proof import parse_proof
 from governor.packets.verify import verify_packet
 from governor.store.rows.changes import Change, EvidenceFile
+from tests.actions.conftest import CATALOG
 
 
 def approved(world: Any) -> str:
@@ -62,6 +64,19 @@ def test_an_approved_change_becomes_a_packet_that_verifies(world: Any) -> None:
     files = unzip(packet)
     assert files["report.pdf"].startswith(b"%PDF-1.7")
     assert json.loads(files["packet.event.json"])["actor"]["roles"] == ["auditor"]
+
+
+def test_a_packet_tells_the_workflow_that_was_in_force_when_the_change_was_requested(world: Any) -> None:
+    world.apply(CATALOG.replace('"12000"', '"9000"'))
+    world.later(minutes=1)
+    world.apply(CATALOG.replace("risk_tier: high", "risk_tier: low\nvalid_from: 2027-01-01"))  # planned, and written down last
+    world.later(minutes=1)
+    change = approved(world)
+    world.apply(CATALOG.replace('"12000"', '"1000"'))
+    told = json.loads(
+        base64.b64decode(json.loads(unzip(export_packet(world.ctx, world.person("ada"), change))["statement.dsse.json"])["payload"])
+    )
+    assert (told["predicate"]["workflow"]["risk_tier"], told["predicate"]["workflow"]["monthly_budget"]) == ("high", "9000")
 
 
 def test_the_same_state_gives_the_same_bytes_whoever_asks(world: Any) -> None:
