@@ -51,13 +51,20 @@ class Hour:
         return {"hour": iso(self.start), "stored": self.stored, "said": self.said, "state": self.state}
 
 
-def completeness(ctx: Context, *, source: str = "", days: int = 14, until: datetime | None = None) -> list[dict[str, Any]]:
-    """Each source that is pulled or brought calls in the last `days` days (UTC) up to `until` (now): its hours, windows that came short, gaps and lost calls."""
+def completeness(
+    ctx: Context, *, source: str = "", days: int = 14, since: datetime | None = None, until: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Each source that is pulled or brought calls in the last `days` days (UTC) up to `until` (now): its hours, windows that came short, gaps and lost calls.
+
+    since: from this hour on, whatever `days` says.
+    """
     if not 1 <= days <= MOST_DAYS:
         raise Invalid(f"days is a number from 1 to {MOST_DAYS}")
     end = (until or ctx.now()).astimezone(UTC)
     end = end.replace(minute=0, second=0, microsecond=0) + (HOUR if end.minute or end.second or end.microsecond else timedelta())
     start = (end - HOUR - timedelta(days=days - 1)).replace(hour=0)
+    if since is not None:
+        start = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     stored: dict[str, dict[datetime, tuple[int, float]]] = defaultdict(dict)
     for row in remembered(
         ctx,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from typing import Any, Protocol
 
 from governor.actions.context import Context
@@ -95,9 +94,8 @@ def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
     from governor.actions.completeness import completeness
 
     until = min(month.end, ctx.now())
-    days = max(1, min(31, -((month.start - until) // timedelta(days=1)))) if until > month.start else 0
     found = []
-    for one in completeness(ctx, days=days, until=until) if days else ():
+    for one in completeness(ctx, since=month.start, until=until) if until > month.start else ():
         name = one["source"] or "a source without a name"
         missing = sum(short["missing"] or 0 for short in one["windows"]) + sum(loss["lost"] for loss in one["lost"])
         holes = sum(bool(short["hole"]) for short in one["windows"])

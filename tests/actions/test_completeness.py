@@ -104,6 +104,18 @@ def test_a_hole_a_shortfall_and_a_silence_are_findings(ctx: Context, tmp_path: P
     assert "prod" in raised["source.silence"].message
 
 
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [("America/New_York", datetime(2026, 10, 1, 4, tzinfo=UTC)), ("Asia/Kolkata", datetime(2026, 9, 30, 18, 30, tzinfo=UTC))],
+)
+def test_findings_look_at_a_month_of_the_billing_zone_from_its_first_hour(ctx: Context, world: Any, zone: str, first: datetime) -> None:
+    world.apply(f"kind: organization\nname: Acme\nbilling_zone: {zone}\n")
+    world.now = datetime(2026, 11, 20, tzinfo=UTC)
+    keep(ctx, OPERATOR, "prod", [SeenWindow(first, first + HOUR, 10, 30)])
+    assert ["20 calls" in one.message for one in findings(ctx, "2026-10") if one.rule == "source.completeness"] == [True]
+    assert not [one for one in findings(ctx, "2026-11") if one.rule == "source.completeness"]
+
+
 def test_it_refuses_a_span_that_is_none(ctx: Context) -> None:
     for days in (0, 93):
         with pytest.raises(Invalid, match="days"):
