@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -27,7 +27,9 @@ def pending_corrections(ctx: Context, month: str, *, snapshot: int | None = None
     with ctx.rows.session() as session:
         months = closed_months(session, ctx.org)
         charged = {closed: charged_lines(session, ctx.org, closed) for closed in months if closed < month}
-    style = catalog_as_of(ctx, month_bounds(month)[1], known_at).organization.month_end.corrections
+    zone = catalog_as_of(ctx, known_at=known_at).organization.billing_zone
+    last = month_bounds(month, zone)[1] - timedelta(microseconds=1)  # what begins with the next month is not for this one
+    style = catalog_as_of(ctx, last, known_at).organization.month_end.corrections
     found: list[Line] = []
     for closed, lines in sorted(charged.items()):
         recomputed = charge_month(ctx, closed, snapshot=snapshot, known_at=known_at)

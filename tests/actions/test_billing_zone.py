@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from governor.actions.close_period import close, files_of, status
+from governor.actions.correct import pending_corrections
 from governor.actions.import_prices import import_prices
 from governor.errors import Invalid
 from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
@@ -67,6 +68,17 @@ def test_a_rule_of_the_next_month_leaves_a_closed_one_alone(month: Any) -> None:
     month.apply(FROM_NOVEMBER, month.person("finn"))
     month.apply(CHEAPER)
     assert status(month.ctx, NOVEMBER)["corrections"] == []
+
+
+def test_a_style_of_corrections_holds_from_the_month_it_is_dated(month: Any, request: pytest.FixtureRequest) -> None:
+    zone = request.node.callspec.params["month"]
+    month.apply(ZONE % zone + "valid_from: 2026-12-01\nmonth_end: {corrections: ledger}\n")
+    calls(month, "late", count=3, tokens=(1_001, 7))
+    month.now = AFTER + timedelta(days=31)
+    assert [{line.style for line in pending_corrections(month.ctx, name)} for name in (NOVEMBER, "2026-12")] == [
+        {""},
+        {"reversal", "restated"},
+    ]
 
 
 def test_a_month_of_a_commitment_costs_its_monthly_amount(month: Any) -> None:
