@@ -6,8 +6,9 @@ Owns: usage -> rated -> pico-USD for shadow. Does not own: the price book. Invar
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ class Pricer:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
         self._known: dict[tuple[Any, ...], int | None] = {}
+        self._changes = book.boundaries(
+            datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        )  # between two of them a price stays
 
     def missing(self, arm: Arm, at: datetime) -> str:
         """Why this route cannot be priced; empty when it can."""
@@ -66,7 +70,7 @@ class Pricer:
         self, provider: str | None, model: str | None, region: str | None, tier: str | None, at: datetime, counts: Sequence[int | None]
     ) -> int | None:
         """`counts` in the order of TOKENS, as many as are known."""
-        key = (provider, model, region, tier, at.date(), counts)
+        key = (provider, model, region, tier, bisect_right(self._changes, at), counts)
         if key not in self._known:
             known: dict[str, Any] = dict(zip(TOKENS, counts, strict=False))
             self._known[key] = rate_group(self._book, provider, model, at, Usage(**known), tier=tier, region=region).contracted_pico
