@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+import sqlalchemy as sa
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from governor.actions.context import Context
@@ -25,13 +27,15 @@ def sources(ctx: Context) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for document in catalog_as_of(ctx).sources.values():
         found[document.id] = row(document.id, document.connector, configured=True)
+    sums_of = [func.sum(getattr(IngestBatch, name)) for name in COUNTS]
+    batch = (col(IngestBatch.source), func.min(IngestBatch.connector), func.count(), func.max(IngestBatch.committed_at), *sums_of)
+    summed = (
+        sa.select(*batch).where(col(IngestBatch.org_id) == ctx.org).group_by(col(IngestBatch.source))
+    )  # of a busy gateway they are millions
     with ctx.rows.session() as session:
-        for batch in session.exec(select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id))):
-            one = found.setdefault(batch.source, row(batch.source, batch.connector, configured=False))
-            one["batches"] += 1
-            for name in COUNTS:
-                one[name] += getattr(batch, name)
-            one["last"] = batch.committed_at.isoformat()
+        for name, connector, batches_of, newest, *sums in session.connection().execute(summed):
+            one = found.setdefault(name, row(name, connector, configured=False))
+            one |= {"batches": batches_of, "last": newest.isoformat(), **dict(zip(COUNTS, sums, strict=True))}
         for cursor in session.exec(select(SourceCursor).where(SourceCursor.org_id == ctx.org)):
             if cursor.source in found:
                 found[cursor.source]["synced_at"] = cursor.updated_at.isoformat()

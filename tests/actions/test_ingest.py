@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
 from governor.actions import ingest as ingest_module
+from governor.actions.browse_sources import sources
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
@@ -483,3 +485,25 @@ def test_a_large_file_that_ends_badly_leaves_whole_parts(ctx: Context, tmp_path:
     assert sum(batch["stored"] for batch in ctx.lake.batches()) == lines
     monkeypatch.undo()
     assert ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])["duplicates"] == lines
+
+
+def test_what_sources_brought_is_added_up_by_the_database(ctx: Context) -> None:
+    """A busy gateway has a batch a second: none of them is read to tell how many there are."""
+    for _ in range(2):
+        ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
+    ingest(ctx, OPERATOR, "litellm", [str(SPEND)], source="database")
+    read = []
+    event.listen(IngestBatch, "load", lambda target, _context: read.append(target))
+    found = {one["id"]: one for one in sources(ctx)}
+    assert read == []
+    lines = len(GENERIC.read_text().splitlines())
+    assert {name: found["litellm"][name] for name in ("batches", "read", "duplicates")} == {
+        "batches": 2,
+        "read": 2 * lines,
+        "duplicates": lines,
+    }
+    assert (found["database"]["batches"], found["database"]["connector"], found["database"]["last"]) == (
+        1,
+        "litellm",
+        ctx.now().isoformat(),
+    )
