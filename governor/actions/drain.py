@@ -9,6 +9,7 @@ to its reader, the others are stored; while the lake, the disk or the database f
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ ELSEWHERE: Final = (
     OSError,
     MemoryError,
     duckdb.OperationalError,
+    sqlite3.Error,  # the index of kept content
     SQLAlchemyError,
     psycopg.Error,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,7 +215,15 @@ def test_what_still_cannot_be_read_stays_in_quarantine(ctx: Context, poisoned: A
     assert len(ctx.lake.quarantine()) == 1
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), duckdb.IOException("cannot read"), SQLAlchemyError("gone")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        duckdb.IOException("cannot read"),
+        SQLAlchemyError("gone"),
+        sqlite3.OperationalError("database is locked"),
+    ],
+)
 def test_bodies_wait_for_a_lake_that_fails_and_others_have_their_turn(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
