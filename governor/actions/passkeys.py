@@ -19,7 +19,7 @@ from webauthn import (
     verify_authentication_response,
     verify_registration_response,
 )
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, decode_credential_public_key
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, decode_credential_public_key, parse_authentication_credential_json
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.decode_credential_public_key import DecodedEC2PublicKey, DecodedOKPPublicKey
 from webauthn.helpers.structs import (
@@ -178,9 +178,10 @@ def finish_decision(ctx: Context, actor: Actor, answer: str) -> dict[str, Any]:
     """The block for the ledger entry: record, public key, and what the device signed. Raises Forbidden for an answer that does not hold."""
     origin, rp = site(ctx.settings)
     held = take(ctx, actor, "decide", answer)
+    checked(lambda: parse_authentication_credential_json(answer))
     sent = json.loads(answer)
     with ctx.rows.session(write=True) as session:
-        row = next((one for one in mine(session, ctx, actor) if one.credential == sent.get("id")), None)
+        row = next((one for one in mine(session, ctx, actor) if one.credential == sent["id"]), None)
         if row is None:
             raise Forbidden("this passkey is not registered for you, or was revoked")
         public = row

@@ -128,6 +128,10 @@ def test_what_is_not_the_persons_own_answer_is_refused(named: Any) -> None:
         decided(named, "dana", change, answer)
     with pytest.raises(Forbidden, match="nothing was asked"):
         decided(named, "dana", second, answer)  # answered once already
+    for broken in ("not JSON", "[]", "{}", json.dumps({"id": b64(device.name)})):
+        asked(named, "dana", change)
+        with pytest.raises(Forbidden, match="not accepted"):
+            decided(named, "dana", change, broken)
     late = device.sign(asked(named, "dana", change))
     named.later(minutes=6)
     with pytest.raises(Forbidden, match="too long ago"):
