@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from governor.actions.anchors import Compared, caveat, compare_all, cosigned
+from governor.actions.browse_ledger import find
 from governor.actions.context import Context
 from governor.actions.key_history import key_chain, log_key
 from governor.actions.second_signature import second_problems
@@ -106,13 +107,9 @@ def prove_entry(ctx: Context, entry: str) -> tuple[bytes, str]:
     """
     current_checkpoint(ctx)
     with ctx.rows.session() as session:
-        if entry.isdecimal():
-            found = ledger.entries(session, ctx.org, after=int(entry) - 1, limit=1)
-            row = found[0] if found else None
-        else:
-            row = ledger.entry_by_id(session, ctx.org, entry)
+        row = find(session, ctx.org, entry)
         newest = ledger.latest_checkpoint(session, ctx.org)
-        if row is None or newest is None or (entry.isdecimal() and row.idx != int(entry)):
+        if newest is None:
             raise NotFound(f"no ledger entry {entry}")
         leaf, proof = ledger.leaf_of(row), ledger.tlog_proof(session, ctx.org, row.idx, newest)
         verify_inclusion(row.idx, newest.size, row.leaf_hash, proof.hashes, newest.root)
