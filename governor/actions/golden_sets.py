@@ -44,7 +44,7 @@ def read_file(body: bytes) -> list[Case]:
     try:
         text = body.decode()
         try:
-            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            lines = [json.loads(line) for line in body.splitlines() if line.strip()]  # of bytes: a text may hold other ends of lines
             rows: Any = lines[0] if len(lines) == 1 and not (isinstance(lines[0], dict) and "id" in lines[0]) else lines
         except ValueError:
             rows = json.loads(text) if text.lstrip()[:1] in {"[", "{"} else yaml.safe_load(text)

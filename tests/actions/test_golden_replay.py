@@ -17,7 +17,7 @@ from governor.actions.evidence_files import evidence_files
 from governor.actions.expected_spend import expected_golden
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
-from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
+from governor.actions.golden_sets import import_golden, list_golden, read_file, show_golden, withdraw_golden
 from governor.actions.import_prices import load_book
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
@@ -268,6 +268,13 @@ def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house
     by_criterion = {one["name"]: one for one in found["judge"]["criteria"]}
     assert by_criterion["facts"]["n"] == by_criterion["tone"]["n"] == found["judge"]["n"] > 0
     assert by_criterion["tone"]["estimate"] == "0.000000"
+
+
+def test_a_line_of_a_file_ends_where_json_lines_end() -> None:
+    """Texts may hold the line and paragraph separators of Unicode as they are: `jq` and JSON.stringify write them so."""
+    rows = [{"id": f"case-{at}", "prompt": f"one{end}two", "expected": "yes"} for at, end in enumerate("\u2028\u2029\x85")]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    assert [case.id for case in read_file(lines.encode())] == ["case-0", "case-1", "case-2"]
 
 
 def test_what_cannot_decide_is_refused_and_what_is_misnamed_is_named(house: House) -> None:
