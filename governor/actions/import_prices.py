@@ -181,8 +181,10 @@ def _replace(session: Session, org: str, version_id: str, found: Difference, now
         for key in [*found.added, *found.changed]
         for row in found.entries[key]
     ]
+    # a column that is left out where it is None makes a statement of its own of each kind of row: thousands
+    every_column = insert(PriceRow).execution_options(render_nulls=True)
     for start in range(0, len(wanted), CHUNK):
-        session.execute(insert(PriceRow), wanted[start : start + CHUNK])
+        session.execute(every_column, wanted[start : start + CHUNK])
     return len(wanted)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -57,7 +57,10 @@ class Price:
 
     def record(self) -> dict[str, Any]:
         """The row as JSON values. A rule or term that is not set is left out, so that rows of older books keep their digest."""
-        values = asdict(self) | {"valid_from": _text(self.valid_from), "valid_to": _text(self.valid_to)}
+        values = {name: getattr(self, name) for name in (*FIELD_NAMES, "terms")} | {
+            "valid_from": _text(self.valid_from),
+            "valid_to": _text(self.valid_to),
+        }
         return {name: value for name, value in values.items() if value or name not in {"band_rule", "terms"}}
 
     def holds_at(self, instant: datetime) -> bool:
