@@ -5,6 +5,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .venv/bootstrap/bin/uv)
 RUN := .venv/bin/
 DEMO_HOME ?= demo-home
 PORT ?= 8321
+# what a fresh clone compiles once is kept: without, each of the hundreds of processes that the tests start compiles every module again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo serve-demo test check check-long fuzz killed-litellm focus-validate compare-otlp bench docs setup lint types contracts wheel clean
 
