@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from governor.actions import sign_in as passwords
 from governor.actions.context import OPERATOR
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, revoke_token
@@ -114,7 +115,7 @@ def test_signing_out_and_a_new_password_end_sessions(world: Any) -> None:
     with world.ctx.rows.session() as session:
         assert session.exec(select(WebSession)).all() == []
         person = session.exec(select(Person).where(Person.email == "dana@acme.example")).one()
-    assert person.password_hash.startswith("$argon2id$")
+    assert person.password_hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")  # RFC 9106, for little memory
     assert PASSWORD not in person.password_hash
 
 
@@ -126,6 +127,18 @@ def test_wrong_sign_ins_sound_alike(world: Any) -> None:
             sign_in(world.ctx, email=email, password=password)
         said.add(refused.value.message)
     assert len(said) == 1
+
+
+def test_an_unknown_e_mail_costs_as_much_as_a_wrong_password(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD)
+    compared: list[str] = []
+    matches = passwords.matches
+    monkeypatch.setattr(passwords, "matches", lambda held, password: compared.append(held) or matches(held, password))
+    for email in ("dana@acme.example", "nobody@acme.example", "sol@acme.example"):
+        with pytest.raises(Unauthenticated):
+            sign_in(world.ctx, email=email, password="wrong")
+    assert len(compared) == 3
+    assert len({held.rpartition("$")[0].rpartition("$")[0] for held in compared}) == 1  # algorithm and parameters
 
 
 def test_weak_passwords_and_other_peoples_are_refused(world: Any) -> None:

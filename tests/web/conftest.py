@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
+from governor.actions import sign_in
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
 from governor.actions.people import authenticate
-from governor.actions.sign_in import set_password
 from governor.asgi import create_app
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
@@ -42,6 +43,12 @@ class Site:
     app: Any
     admin: Actor
     token: str
+
+    def give_password(self, email: str) -> None:
+        """Its digest takes no time: the hundreds of sign-ins of these tests would take minutes. What a real one takes: tests/actions/test_people.py."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sign_in, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+            sign_in.set_password(self.ctx, self.admin, email=email, password=PASSWORD)
 
     @contextlib.contextmanager
     def visitor(self) -> Iterator[Visitor]:
@@ -100,17 +107,18 @@ def opened(home: Path, *, traffic: Path | None = None, **knobs: Any) -> Iterator
     try:
         token = init_home(ctx, email=ADMIN, name="", billing_zone="UTC")["token"]
         admin = authenticate(ctx, token)
+        site = Site(ctx, create_app(ctx.settings, context=ctx, with_worker=False), admin, token)
         if traffic is None:
-            set_password(ctx, admin, email=ADMIN, password=PASSWORD)
+            site.give_password(ADMIN)
         else:
             until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
             apply(ctx, admin, parse_documents(catalog_yaml("http://127.0.0.1:9/v1", until)))
             for email in PEOPLE:
-                set_password(ctx, admin, email=email, password=PASSWORD)
+                site.give_password(email)
             month = make_month(traffic, MONTH, calls=1500)
             add_oddities(month.files[0])
             ingest(ctx, OPERATOR, "litellm", [str(path) for path in month.files])
-        yield Site(ctx, create_app(ctx.settings, context=ctx, with_worker=False), admin, token)
+        yield site
     finally:
         ctx.close()
 

@@ -11,7 +11,6 @@ import pytest
 
 from governor.actions.apply import apply
 from governor.actions.people import authenticate, create_person, create_token
-from governor.actions.sign_in import set_password
 from governor.catalog import parse_documents
 from governor.errors import Unauthenticated
 
@@ -37,7 +36,7 @@ def own(open_site: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
         apply(made.ctx, made.admin, parse_documents(CATALOG))
         for name in ("rae", "dana"):
             create_person(made.ctx, made.admin, email=f"{name}@acme.example", roles=["requester"])
-            set_password(made.ctx, made.admin, email=f"{name}@acme.example", password=PASSWORD)
+            made.give_password(f"{name}@acme.example")
         yield made
 
 

@@ -15,12 +15,10 @@ from governor.actions.completeness import completeness
 from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.people import create_person
-from governor.actions.sign_in import set_password
 from governor.actions.sync import keep
 from governor.catalog import SourceDocument
 from governor.ports import SeenWindow
 
-PASSWORD = "a long enough password"
 RECORD = {
     "id": "call-1",
     "litellm_call_id": "call-1",
@@ -42,7 +40,7 @@ def own(open_site: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[An
     with open_site(tmp_path_factory.mktemp("sources"), max_body_bytes=64 * 1024) as made:
         for email, roles in (("rae@acme.example", ["requester"]), ("ada@acme.example", ["auditor"])):
             create_person(made.ctx, made.admin, email=email, roles=roles)
-            set_password(made.ctx, made.admin, email=email, password=PASSWORD)
+            made.give_password(email)
         yield made
 
 
