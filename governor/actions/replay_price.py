@@ -45,8 +45,8 @@ class Pricer:
         return self._rate(arm.provider, arm.model, arm.region or None, None, at, (input_tokens, output_tokens))
 
     def reply(self, arm: Arm, at: datetime, reply: ModelReply) -> int | None:
-        """None where the endpoint gave no usage."""
-        if reply.input_tokens is None or reply.output_tokens is None:
+        """None where the endpoint gave no usage, or zeros because it did not count: no prompt and no answer is nothing."""
+        if not reply.input_tokens or reply.output_tokens is None or (not reply.output_tokens and (reply.text or reply.tool_calls)):
             return None
         counts = (
             reply.input_tokens, reply.output_tokens, reply.cache_read_tokens, reply.cache_write_tokens, None, reply.reasoning_tokens,

@@ -30,15 +30,18 @@ def body(request: ModelRequest, *, stream: bool) -> tuple[dict[str, Any], list[s
 
 
 def usage_of(usage: Mapping[str, Any] | None) -> dict[str, int | None]:
-    """Inclusive counts; None where the endpoint did not say."""
+    """Inclusive counts; None where the endpoint did not say. xAI and others count what was thought beside the completion; the numbers prove it."""
     usage = usage or {}
     into, out = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    given, said, thought = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")), count(out.get("reasoning_tokens"))
+    if said is not None and thought and (thought > said or usage.get("total_tokens") == (given or 0) + said + thought):
+        said += thought
     return {
-        "input_tokens": count(usage.get("prompt_tokens")),
+        "input_tokens": given,
         "cache_read_tokens": count(into.get("cached_tokens")),
         "cache_write_tokens": count(into.get("cache_creation_tokens", usage.get("cache_creation_input_tokens"))),
-        "output_tokens": count(usage.get("completion_tokens")),
-        "reasoning_tokens": count(out.get("reasoning_tokens")),
+        "output_tokens": said,
+        "reasoning_tokens": thought,
     }
 
 

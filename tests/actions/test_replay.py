@@ -20,12 +20,15 @@ from sqlmodel import col, select
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.actions.erase import erase
+from governor.actions.import_prices import load_book
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.plan_shadow import plan_shadow
 from governor.actions.propose import propose
 from governor.actions.replay import http_endpoint, replay
+from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import load
 from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
@@ -37,6 +40,7 @@ from governor.demo.traffic import make_month
 from governor.errors import Invalid, Refused
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.settings import load_settings
+from governor.shadow.plan import Arm
 from governor.shadow.verdict import rederive
 from governor.store import ledger
 from governor.store.rows.changes import Change, EvidenceFile, ReplayResult, ShadowRun
@@ -236,6 +240,15 @@ def test_usage_that_cannot_be_true_is_unknown_and_costs_its_reservation(house: H
     for one in seen:
         assert (one.facts.error, one.facts.input_tokens, one.cost_pico) == ("impossible_usage", None, None)
         assert one.lost_pico > 0
+
+
+@pytest.mark.parametrize(("into", "out"), [(0, 0), (0, 9), (13, 0)])
+def test_zeros_of_a_gateway_that_did_not_count_are_no_price(house: House, into: int, out: int) -> None:
+    pricer, arm = Pricer(load_book(house.ctx, catalog_as_of(house.ctx))), Arm("openai", "gpt-4o")
+    counted = ModelReply("ok", text="low", input_tokens=13, output_tokens=9)
+    assert pricer.reply(arm, house.ctx.now(), counted)
+    assert pricer.reply(arm, house.ctx.now(), replace(counted, input_tokens=into, output_tokens=out)) is None
+    assert pricer.reply(arm, house.ctx.now(), replace(counted, text="", output_tokens=0)), "an empty answer has no tokens"
 
 
 def test_a_budget_below_one_call_sends_nothing(house: House) -> None:

@@ -282,6 +282,28 @@ def test_anthropic_usage_becomes_inclusive() -> None:
     assert anthropic_wire.usage_of(None)["input_tokens"] is None
 
 
+@pytest.mark.parametrize(
+    ("said", "thought", "total", "output"),
+    [
+        (9, 94, 135, 103),  # xAI: beside the completion
+        (120, 94, 246, 214),
+        (0, 60, None, 60),
+        (120, 94, 152, 120),  # OpenAI: within it
+        (120, 94, None, 120),
+        (120, None, 152, 120),
+    ],
+)
+def test_what_was_thought_beside_the_completion_is_output(said: int, thought: int | None, total: int | None, output: int) -> None:
+    usage = {
+        "prompt_tokens": 32,
+        "completion_tokens": said,
+        "total_tokens": total,
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }
+    found = openai_wire.usage_of(usage)
+    assert (found["output_tokens"], found["reasoning_tokens"]) == (output, thought)
+
+
 def test_a_name_that_leads_home_is_refused_when_it_resolves() -> None:
     reply = one(HttpModelEndpoint("openai", "https://localhost:9/v1"))
     assert reply.status == "error"
