@@ -15,7 +15,16 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from governor.actions.load_catalog import in_force, known_versions, parsed, read_organization, read_people
-from governor.catalog import Document, OrganizationDocument, PersonDocument, begins, check_together, document_digest, document_json
+from governor.catalog import (
+    Document,
+    OrganizationDocument,
+    PersonDocument,
+    WorkflowDocument,
+    begins,
+    check_together,
+    document_digest,
+    document_json,
+)
 from governor.errors import Invalid, Refused
 from governor.policy.catalog_data import catalog_data
 from governor.prices.contract import close_open_ends, contract_price
@@ -142,7 +151,6 @@ def document_item(document: Document, known: Sequence[CatalogVersion], now: date
 
     zone: whose day a plain valid_from is.
     """
-    body = document_json(document)
     own_dates = document.kind in {"contract_price", "fx_rate"}  # dated by themselves: the version is always in force
     if document.valid_from and not own_dates:
         start: datetime | None = begins(document.valid_from, zone)
@@ -150,11 +158,26 @@ def document_item(document: Document, known: Sequence[CatalogVersion], now: date
         start = now if known and not own_dates else None
     current = [row for row in known if covers(row, start)]
     before = current[0].body if current else ""
+    if before and isinstance(document, WorkflowDocument):
+        document = with_cutovers(document, parsed(before))
+    body = document_json(document)
     if before and document_digest(body) == document_digest(before):
         return Item("unchanged", document.kind, document.key, (), body, start, None, document)
     changes = diff(json.loads(before) if before else None, json.loads(body))
     op = "update" if any(row.body for row in known) else "create"
     return Item(op, document.kind, document.key, changes, body, start, later(known, start), document)
+
+
+def with_cutovers(document: WorkflowDocument, before: Document | None) -> WorkflowDocument:
+    """A file does not know what cutovers approved since it was written: their routes stay, in their place, until it names them."""
+    if not isinstance(before, WorkflowDocument):
+        return document
+    routes, place = list(document.routes), {route.id: at for at, route in enumerate(before.routes)}
+    for route in reversed(before.routes):
+        if route.change and all(one.id != route.id for one in document.routes):
+            after = (at for at, one in enumerate(routes) if place.get(one.id, len(place)) > place[route.id])
+            routes.insert(next(after, len(routes)), route)
+    return document.model_copy(update={"routes": routes})
 
 
 def person_item(document: PersonDocument, known: PersonDocument | None) -> Item:

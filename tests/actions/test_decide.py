@@ -9,12 +9,14 @@ from sqlmodel import select
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.expire import expire_changes
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.show_change import list_changes, show_change
 from governor.catalog import begins
 from governor.errors import GovernorError
 from governor.ledger.types import change_stream
 from governor.store.rows.changes import Approval, EvidenceFile
+from tests.actions.conftest import CATALOG
 
 
 def code(verb: Any, world: Any, who: str, change: dict[str, Any], **options: Any) -> str:
@@ -245,8 +247,6 @@ def test_the_page_tells_the_reader_why_not(world: Any) -> None:
 
 
 def test_cutover_approves_the_route_in_the_catalog_and_ends_it(world: Any) -> None:
-    from governor.actions.load_catalog import catalog_as_of
-
     change = world.reviewed()
     with pytest.raises(GovernorError) as early:
         cutover(world.ctx, world.person("rae"), change["id"])
@@ -267,3 +267,27 @@ def test_cutover_approves_the_route_in_the_catalog_and_ends_it(world: Any) -> No
     assert show_change(world.ctx, change["id"])["digest"] == change["digest"], "what was approved stays what was approved"
     again = world.propose(candidate="anthropic/claude-haiku-4-5@us-east-1")
     assert show_change(world.ctx, again["id"])["baseline"]["route"] == "rc-1", "the next change starts from the new route"
+
+
+def test_a_catalog_file_from_before_the_cutover_keeps_its_route(world: Any) -> None:
+    """Teams apply the same file from their repository again and again."""
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(hours=1)
+    cutover(world.ctx, world.person("rae"), change["id"])
+    world.later(hours=1)
+
+    def routes() -> list[tuple[str, str]]:
+        return [(route.id, route.approved_until) for route in catalog_as_of(world.ctx).workflows["fnol-triage"].routes]
+
+    before = routes()
+    assert [route for route, _ in before] == ["rc-1", "current"]
+    assert world.apply(CATALOG).changes == []
+    edited = CATALOG.replace("cost_center: CC-4100", "cost_center: CC-4200")
+    assert [change.path for change in world.apply(edited).changes[0].fields] == ["cost_center"]
+    assert routes() == before
+    world.later(hours=1)
+    ended = "routes:\n  - {id: rc-1, provider: openai, model: gpt-4.1-mini, approved_until: 2026-11-01}"
+    world.apply(edited.replace("routes:", ended, 1))
+    assert routes()[0] == ("rc-1", "2026-11-01"), "a file that names it decides"
