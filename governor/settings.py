@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,3 +138,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise Misconfigured(f"governor.toml: {error}") from None
     except SettingsError as error:  # it names the setting, not its value
         raise Misconfigured(f"{error}: it is no JSON") from None
+
+
+def not_settings(variables: Iterable[str]) -> dict[str, str]:
+    """GOVERNOR_* variables that set nothing, each with the name it comes near to, or ''. They are not refused: a secret's own variable may be called so."""
+    known = [name.upper() for name in Settings.model_fields]
+    own = sorted(name.removeprefix("GOVERNOR_") for name in variables if name.startswith("GOVERNOR_"))
+    near = {name: get_close_matches(name.upper(), known, n=1, cutoff=0.7) for name in own if name not in known}
+    return {f"GOVERNOR_{name}": f"GOVERNOR_{found[0]}" if found else "" for name, found in near.items()}

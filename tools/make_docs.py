@@ -55,7 +55,9 @@ def settings_page() -> str:
         "# Settings",
         "",
         NOTE,
-        "Environment variables, or the lower-case name in `governor.toml` inside the home.",
+        "Environment variables, or the name in lower case and without `GOVERNOR_` in `governor.toml` inside the home (`approval_days = 7`); the environment goes first.",
+        "",
+        "An unknown name in the file is refused. A variable that is no setting does nothing: commands warn where it comes near to one, `governor doctor` names all.",
         "",
     ]
     lines += ["| variable | default | meaning |", "| --- | --- | --- |"]

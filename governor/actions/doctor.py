@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import sys
 import time
@@ -17,7 +18,7 @@ from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.context import Context, open_context
 from governor.actions.spool import waiting_since
 from governor.errors import GovernorError, Misconfigured, Unavailable
-from governor.settings import Settings
+from governor.settings import Settings, not_settings
 from governor.store.sequencer import as_sequencer
 
 DISTRIBUTION = "workflow-model-governor"
@@ -54,6 +55,7 @@ def examine(settings: Settings) -> list[Check]:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0])
     yield _names()
+    yield _variables()
     yield _guard("pdf", _pdf, needed=False)
     yield _guard("opa", lambda: _opa(settings), needed=bool(settings.opa_url))
     yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
@@ -82,6 +84,17 @@ def _guard(name: str, probe: Callable[[], str], *, needed: bool = True) -> Check
     except Exception as error:  # noqa: BLE001 - a probe may fail in any way; the line says which
         hint = getattr(error, "hint", "")
         return Check(name, ok=False, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
+
+
+def _variables() -> Check:
+    """Names only, never values: a variable that is no setting may be a secret's."""
+    strange = [name + (f" (did you mean {meant}?)" if meant else "") for name, meant in not_settings(os.environ).items()]
+    said = (
+        f"no settings, so they do nothing unless a secret refers to them: {', '.join(strange)}"
+        if strange
+        else "every GOVERNOR_ name is a setting"
+    )
+    return Check("variables", not strange, said, needed=False)
 
 
 def _names() -> Check:

@@ -158,11 +158,9 @@ def main(arguments: list[str] | None = None) -> None:
         fail(error.code, error.message, error.hint)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        fail(
-            "settings",
-            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}",
-            "see docs/settings.md",
-        )
+        unknown = first["type"] == "extra_forbidden"
+        said = "no setting has this name" if unknown else first["msg"].removeprefix("Value error, ")
+        fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {said}", "see docs/settings.md")
     except BrokenPipeError:
         raise SystemExit(1) from None
     except OSError as error:

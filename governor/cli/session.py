@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ class Session:
     def settings(self) -> Settings:
         from governor.settings import load_settings
 
+        warn_of_mistyped()
         return load_settings(home=self.home)
 
     def context(self, *, create: bool = False, process: bool = False, pushing: bool = False) -> Context:
@@ -83,6 +86,16 @@ class Session:
         if self._context is not None:
             self._context.close()
             self._context = None
+
+
+@cache
+def warn_of_mistyped() -> None:
+    """Once in a process: a setting that comes near to a known one and sets nothing."""
+    from governor.settings import not_settings
+
+    for name, meant in not_settings(os.environ).items():
+        if meant:
+            sys.stderr.write(f"warning: {name} is no setting and does nothing; did you mean {meant}? (docs/settings.md)\n")
 
 
 def session_of(ctx: typer.Context) -> Session:

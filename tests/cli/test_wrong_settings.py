@@ -55,10 +55,28 @@ def test_a_wrong_knob_is_one_line(home: Path, environment: dict[str, str], code:
     assert "hunter2" not in done.stderr
 
 
+def test_a_mistyped_variable_is_named_with_the_one_it_comes_near_to(home: Path) -> None:
+    strange = {"GOVERNOR_DATBASE_URL": "postgresql://me:hunter2@db/x", "GOVERNOR_SHADOW_KEY": "hunter2"}
+    done = governor("token", "list", "--home", str(home), **strange)
+    assert done.returncode == 0
+    assert done.stderr.count("did you mean GOVERNOR_DATABASE_URL?") == 1
+    assert "SHADOW_KEY" not in done.stderr  # a secret may have such a name
+    doctor = governor("doctor", "--home", str(home), **strange)
+    assert "GOVERNOR_SHADOW_KEY" in doctor.stdout
+    assert "GOVERNOR_DATBASE_URL (did you mean GOVERNOR_DATABASE_URL?)" in doctor.stdout
+    assert "hunter2" not in done.stderr + doctor.stdout + doctor.stderr
+
+
 def test_a_broken_settings_file_is_named(home: Path, tmp_path: Path) -> None:
     (tmp_path / "governor.toml").write_text("broken [")
     done = governor("usage", "--period", "2026-10", "--home", str(tmp_path))
     assert done.stderr.startswith("error[settings]: governor.toml")
+
+
+def test_an_unknown_name_in_the_settings_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "governor.toml").write_text("governor_approval_days = 3\n")
+    done = governor("usage", "--period", "2026-10", "--home", str(tmp_path))
+    assert done.stderr.startswith("error[settings]: governor_approval_days: no setting has this name")
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
