@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from governor.ports import Batch
 from governor.store import lake_ends, lake_facts, lake_ingest, lake_month, lake_read, lake_slices, lake_tables
-from governor.store.lake_attach import Place, attach, reaching
+from governor.store.lake_attach import Place, attach, check_found, reaching
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import ingest_lock, patiently
@@ -282,6 +282,7 @@ class Lake:
                     root = patiently(lambda: attach(self.place, threads=self._threads, memory=self._memory))
                     if lake_tables.missing(root):
                         lake_tables.build(root, self.place)
+                    check_found(root, self.place, lake_tables.TABLES)
                 self._root = root
             return self._root
 

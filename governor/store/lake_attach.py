@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,26 @@ def check_unused(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
             f"a new lake cannot begin in {place.data_path}: it holds files that this catalog does not know, such as {found[0]}",
             hint="give GOVERNOR_LAKE_DATA a prefix of its own, or GOVERNOR_LAKE_CATALOG the catalog of these files (from a backup, if it was lost)",
         )
+
+
+def check_found(connection: duckdb.DuckDBPyConnection, place: Place, tables: Iterable[str]) -> None:
+    """A lake that is told another prefix than it began in has its files there, or it has none yet and nobody else has any there."""
+    catalog = f'"__ducklake_metadata_lake"."{place.schema if place.on_postgres else "main"}"'
+    began = connection.execute(f"SELECT value FROM {catalog}.ducklake_metadata WHERE key = 'data_path'").fetchone()
+    if began is None or began[0] == place.data_path:
+        return
+    for table in tables:
+        file = connection.execute("SELECT data_file FROM ducklake_list_files('lake', $table) LIMIT 1", {"table": table}).fetchone()
+        if file is None:
+            continue
+        # a pattern, for an object store is not asked for a name without one
+        if connection.execute("SELECT file FROM glob($files)", {"files": f"{file[0][:-1]}*"}).fetchone() is None:
+            raise Misconfigured(
+                f"the files of this lake are not in {place.data_path}: it began in {began[0]}",
+                hint="set GOVERNOR_LAKE_DATA as the other processes of this lake have it, or move the files first",
+            )
+        return
+    check_unused(connection, place)
 
 
 def literal(text: str) -> str:

@@ -296,6 +296,25 @@ def test_a_new_lake_does_not_begin_over_the_files_of_another(lake: Lake, make_ca
     beside.close()
 
 
+def test_an_empty_lake_does_not_move_over_the_files_of_another(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    """Its housekeeping would delete them too."""
+    lake.ingest("b1", [make_batch(make_call("a"))], NOW)
+    catalog = str(tmp_path / "other" / "catalog.sqlite")
+    empty = Lake(catalog, str(tmp_path / "other" / "data"), "default")
+    assert empty.totals()["calls"] == 0
+    empty.close()
+    with pytest.raises(Misconfigured, match="files that this catalog does not know"):
+        Lake(catalog, str(tmp_path / "lake" / "data"), "default").totals()
+    elsewhere = Lake(catalog, str(tmp_path / "elsewhere"), "default")
+    assert elsewhere.ingest("b1", [make_batch(make_call("b"))], NOW).stored == 1
+    elsewhere.close()
+    with pytest.raises(
+        Misconfigured, match="the files of this lake are not in"
+    ) as caught:  # a process that was not told: it would write beside them
+        Lake(catalog, str(tmp_path / "third"), "default").ingest("b2", [make_batch(make_call("c"))], NOW)
+    assert "GOVERNOR_LAKE_DATA" in caught.value.hint
+
+
 def test_new_columns_reach_an_old_lake(lake: Lake, make_call: Make, make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     from governor.store import lake_tables
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from governor.errors import Unavailable
+from governor.errors import Misconfigured, Unavailable
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -176,6 +176,8 @@ def test_calls_live_on_an_object_store(
         assert lake.ingest("b1", [make_batch(make_call("a"))], NOW).stored == 1
         assert lake.calls().num_rows == 1
         lake.close()
+        with pytest.raises(Misconfigured, match="it began in s3://lake/governor/"):
+            Lake(postgres, "s3://lake/other", "on-s3", lock_dir=tmp_path).totals()
         objects = boto3.client("s3", endpoint_url=endpoint).list_objects_v2(Bucket="lake")["Contents"]
         assert any(found["Key"].startswith(f"governor/{lake.place.schema.removeprefix('lake_')}/") for found in objects)
     finally:
