@@ -27,11 +27,10 @@ def sources(ctx: Context) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for document in catalog_as_of(ctx).sources.values():
         found[document.id] = row(document.id, document.connector, configured=True)
+    # by the database: the batches of a busy gateway are millions
     sums_of = [func.sum(getattr(IngestBatch, name)) for name in COUNTS]
     batch = (col(IngestBatch.source), func.min(IngestBatch.connector), func.count(), func.max(IngestBatch.committed_at), *sums_of)
-    summed = (
-        sa.select(*batch).where(col(IngestBatch.org_id) == ctx.org).group_by(col(IngestBatch.source))
-    )  # of a busy gateway they are millions
+    summed = sa.select(*batch).where(col(IngestBatch.org_id) == ctx.org).group_by(col(IngestBatch.source))
     with ctx.rows.session() as session:
         for name, connector, batches_of, newest, *sums in session.connection().execute(summed):
             one = found.setdefault(name, row(name, connector, configured=False))

@@ -32,9 +32,8 @@ class Pricer:
     def __init__(self, book: PriceBook) -> None:
         self._book = book
         self._known: dict[tuple[Any, ...], int | None] = {}
-        self._changes = book.boundaries(
-            datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-        )  # between two of them a price stays
+        # between two of them a price stays
+        self._changes = book.boundaries(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
     def missing(self, arm: Arm, at: datetime) -> str:
         """Why this route cannot be priced; empty when it can."""
