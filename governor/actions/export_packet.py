@@ -18,7 +18,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.packet_document import Facts, gather
 from governor.actions.rotate_keys import present_issuer
 from governor.actions.witnessed import witnessed
-from governor.errors import Refused, Unavailable
+from governor.errors import IntegrityError, Refused, Unavailable
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry, EntryDraft
 from governor.ledger.types import change_stream
@@ -31,14 +31,23 @@ ATTEMPTS: Final = 5
 
 
 def export_packet(ctx: Context, actor: Actor, change_id: str, *, recipient: str = "") -> bytes:
-    """The .govpacket bytes. Raises NotFound for an unknown change, WrongState while it is undecided, MissingEvidence without evidence."""
+    """The .govpacket bytes.
+
+    Raises NotFound for an unknown change, WrongState while it is undecided, MissingEvidence without evidence, IntegrityError where rows and ledger disagree.
+    """
+    wrong = ""
     for _ in range(ATTEMPTS):
         sequencer.settle(ctx.rows)  # what a crash left waiting belongs to the story
         with ctx.rows.session() as session:
             facts = gather(session, ctx.org, change_id, recipient=recipient, log=ctx.keys.origin(ctx.org))
+        wrong = facts.problem
+        if wrong:  # or somebody acts just now: what is wrong is there when it is looked at again
+            continue
         made = _known(ctx, facts) or _issue(ctx, actor, facts)
         if made is not None:
             return _assemble(ctx, *made)
+    if wrong:
+        raise IntegrityError(f"{change_id}: {wrong}", hint="`governor ledger verify` names what was changed; restore it from a backup")
     raise Refused(f"{change_id} keeps changing while its packet is made", hint="try again")
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from governor.actions.change_rows import change_problems
 from governor.actions.load_catalog import read_catalog
 from governor.actions.show_golden import report_of
 from governor.catalog import document_json
@@ -25,6 +26,7 @@ from governor.ledger.types import change_stream
 from governor.packets.approvals import APPROVED
 from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.controls import controls, controls_item
+from governor.packets.told import check_told, words_of
 from governor.packets.verify import evidence_named
 from governor.store import ledger
 from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
@@ -60,6 +62,16 @@ class Facts:
         events = [event for event in self.events if event.idx < idx]
         refs = refs_of(events)
         return replace(self, events=events, people={ref: name for ref, name in self.people.items() if ref in refs})
+
+    @property
+    def problem(self) -> str:
+        """What rows say and the ledger does not, or empty text: a packet is issued of neither."""
+        story = [(event.idx, entry, words_of(event.disclosures)) for event, entry in zip(self.events, self.entries, strict=True)]
+        try:
+            check_told(self.document, story)
+        except IntegrityError as error:
+            return error.message
+        return next(change_problems(self.change, self.entries), "")
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -110,7 +122,7 @@ class Facts:
                 "requested_at": timestamp(change.created_at),
                 "decided_at": None if change.decided_at is None else timestamp(change.decided_at),
                 "cutover_at": None if change.cutover_at is None else timestamp(change.cutover_at),
-                "cutover_note": change.cutover_note,
+                "cutover_note": self._moved_because(),
             },
             "request": request,
             "workflow": dict(self.workflow),
@@ -164,7 +176,6 @@ class Facts:
             if entry.type not in {"change:approve", "change:reject"}:
                 continue
             role = str(entry.payload.get("role", ""))
-            words = next((str(found.value) for found in event.disclosures if found.name == "reason"), "")
             found.append(
                 {
                     "idx": event.idx,
@@ -173,13 +184,18 @@ class Facts:
                     "person": entry.actor_ref,
                     "digest": entry.payload["digest"],
                     "counts": entry.payload["digest"] == self.change.digest,
-                    "reason": words,
+                    "reason": words_of(event.disclosures),
                     "auth": entry.body["actor"].get("auth", {}),
                     "decided_at": entry.body["occurred_at"],
                     "expires_at": entry.payload.get("expires_at"),
                 }
             )
         return found
+
+    def _moved_because(self) -> str:
+        """The note of the last cutover, unless it was erased."""
+        moved = (event for event, entry in zip(self.events, self.entries, strict=True) if entry.type == "change:cutover")
+        return next((words_of(event.disclosures) for event in reversed([*moved])), "")
 
     def _last(self, kind: str) -> Entry | None:
         return next(

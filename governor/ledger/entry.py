@@ -79,8 +79,14 @@ class Disclosure:
         return _b64url(hashlib.sha256(self.text.encode("ascii")).digest())
 
     @property
+    def said(self) -> tuple[str, Any]:
+        """Name and value, as the digest covers them."""
+        _, name, value = json.loads(base64.urlsafe_b64decode(self.text + "=" * (-len(self.text) % 4)))
+        return name, value
+
+    @property
     def value(self) -> Any:
-        return json.loads(base64.urlsafe_b64decode(self.text + "=" * (-len(self.text) % 4)))[2]
+        return self.said[1]
 
 
 def disclose(name: str, value: Any, salt: bytes | None = None) -> Disclosure:

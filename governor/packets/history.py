@@ -8,7 +8,7 @@ from typing import Final
 
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
-from governor.ledger.canonical import parse_canonical, sha256_hex
+from governor.ledger.canonical import canonical_json, parse_canonical, sha256_hex
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.note import MLDSA_COSIGNATURE, Note, parse_note
@@ -20,6 +20,7 @@ from governor.packets.approvals import requesters
 from governor.packets.binding import last_review
 from governor.packets.case import Case, Undecided, need, text
 from governor.packets.report import Check
+from governor.packets.told import check_told, words_of
 
 ALLOWED: Final = frozenset({"allow", "allowed"})
 
@@ -49,6 +50,7 @@ def check_events(case: Case) -> Check:
         raise IntegrityError("the statement names another requester than the ledger")
     if case.checkpoint is None or case.predicate.get("log") != case.checkpoint.origin:
         raise IntegrityError("the statement names another log than the checkpoint")
+    check_told(case.predicate, [(_index(case, entry), entry, _words(case, entry)) for entry in case.events])
     case.proven = True
     count = len(case.events)
     return Check(
@@ -64,6 +66,14 @@ def _index(case: Case, entry: Entry) -> int:
         for name, body in case.files.items()
         if name.startswith("events/") and name.endswith(".json") and body == entry.leaf
     )
+
+
+def _words(case: Case, entry: Entry) -> str:
+    try:
+        texts = parse_canonical(case.files[f"disclosures/{_index(case, entry)}.json"])
+    except (KeyError, GovernorError):
+        return ""  # what is there and cannot be read fails the check of redactions
+    return words_of([Disclosure("", text) for text in texts if isinstance(text, str)] if isinstance(texts, list) else [])
 
 
 def _read_events(case: Case) -> None:
@@ -118,6 +128,9 @@ def check_policy(case: Case) -> Check:
             raise IntegrityError(f"policy {name} of the statement differs from the ledger")
     if decision["result"] not in ALLOWED and case.change["state"] not in {"rejected", "expired"}:
         raise IntegrityError(f"policy decided {decision['result']!r}, yet the change was approved")
+    for name, told in (("policy", decision), ("needs", review.payload["needs"]), ("violations", review.payload.get("violations", []))):
+        if name in case.predicate and canonical_json(case.predicate[name]) != canonical_json(told):
+            raise IntegrityError(f"the statement differs from the ledger in {name}")
     return Check(
         "policy", "ok", f"bundle {str(decision['bundle_sha256'])[:8]}..; decision {decision['result']} at {review.body['occurred_at']}"
     )

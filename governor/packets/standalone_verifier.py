@@ -785,8 +785,78 @@ class Packet:
             raise Fail("the statement names another requester than the ledger")
         if self.predicate.get("log") != self.checkpoint[0]:
             raise Fail("the statement names another log than the checkpoint")
+        self._told(change)
         self.proven, count = True, len(self.events)
         return f"{count} of {count} in ledger {self.checkpoint[0]}; stream complete 1..{count}, no gap; issue of this packet recorded"
+
+    def _told(self, change):
+        """Each fact of the statement that an entry records is the one that it records."""
+        for part, name, value in self._facts(change):
+            said = self.predicate.get(part) if part else self.predicate
+            if isinstance(said, dict) and name in said and canonical(said[name]) != canonical(value):
+                raise Fail(f"the statement differs from the ledger in {part + '.' if part else ''}{name}")
+
+    def _facts(self, change):
+        def last(*types):
+            return next((event for event in reversed(self.events) if event["type"] in types), None)
+
+        decided, decisions = None, []
+        for event in self.events:
+            if event["type"] == "change:review":
+                decided = None
+            elif event["type"] in ("change:approve", "change:reject"):
+                if event["payload"].get("state") != "in_review":
+                    decided = event["occurred_at"]
+                decisions.append(self._decision(event, str(change.get("digest"))))
+        proposed, moved, observed = last("change:propose"), last("change:cutover"), last("change:verify", "change:drift")
+        done = (event for event in reversed(self.events) if event["type"] == "change:shadow" and event["payload"].get("status") == "done")
+        measured = next(done, None)
+        if proposed:
+            yield "change", "workflow", proposed["payload"].get("workflow")
+            yield "change", "requested_at", proposed["occurred_at"]
+        yield "change", "decided_at", decided
+        yield "change", "cutover_at", moved["occurred_at"] if moved else None
+        yield "change", "cutover_note", self._words(moved) if moved else ""
+        yield "", "decisions", decisions
+        for part, names, event in (
+            ("shadow", ("run", "status", "author", "plan_digest", "spent_pico"), measured),
+            ("verification", ("since", "until", "calls", "on_route", "fallback", "elsewhere", "share"), observed),
+        ):
+            for name in names:
+                if event and name in event["payload"]:
+                    yield part, name, event["payload"][name]
+        if not observed:
+            yield "", "verification", None
+
+    def _decision(self, event, digest):
+        said = event["payload"]
+        return {
+            "idx": event["index"],
+            "decision": event["type"][len("change:") :],
+            "role": said.get("role"),
+            "person": event["actor"]["ref"],
+            "digest": said.get("digest"),
+            "counts": said.get("digest") == digest,
+            "reason": self._words(event),
+            "auth": event["actor"].get("auth", {}),
+            "decided_at": event["occurred_at"],
+            "expires_at": said.get("expires_at"),
+        }
+
+    def _words(self, event):
+        """Why somebody decided or moved, as far as it is disclosed. What cannot be read is a matter of the check of redactions."""
+        try:
+            texts = parse(self.files[f"disclosures/{event['index']}.json"])
+        except (KeyError, Fail):
+            return ""
+        for text in texts if isinstance(texts, list) else []:
+            try:
+                _, name, value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            except (ValueError, TypeError, KeyError):
+                continue
+            if name in ("reason", "note"):
+                return str(value)
+        return ""
 
     def _checkpoint(self, checkpoint):
         self.note = note_of(checkpoint)
@@ -1157,6 +1227,13 @@ class Packet:
                 raise Fail(f"policy {name} of the statement differs from the ledger")
         if decided["result"] not in ("allow", "allowed") and change["state"] not in ("rejected", "expired"):
             raise Fail(f"policy decided {decided['result']!r}, yet the change was approved")
+        for name, told in (
+            ("policy", decided),
+            ("needs", review["payload"]["needs"]),
+            ("violations", review["payload"].get("violations", [])),
+        ):
+            if name in self.predicate and canonical(self.predicate[name]) != canonical(told):
+                raise Fail(f"the statement differs from the ledger in {name}")
         return f"bundle {decided['bundle_sha256'][:8]}..; decision {decided['result']} at {review['occurred_at']}"
 
     def log(self):

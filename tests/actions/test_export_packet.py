@@ -28,7 +28,7 @@ from governor.ledger.entry import Disclosure
 from governor.ledger.note import parse_note
 from governor.ledger.proof import parse_proof
 from governor.packets.verify import verify_packet
-from governor.store.rows.changes import Change, EvidenceFile
+from governor.store.rows.changes import EvidenceFile
 from tests.actions.conftest import CATALOG
 
 
@@ -191,18 +191,38 @@ def test_evidence_that_was_touched_or_lost_stops_the_export(world: Any) -> None:
         export_packet(world.ctx, world.person("ada"), change)
 
 
-def test_rows_that_were_rewritten_make_a_packet_that_fails(world: Any) -> None:
-    """An administrator who edits the change's row cannot make a packet say so."""
+@pytest.mark.parametrize(
+    ("attack", "name"),
+    {
+        'UPDATE change SET request = replace(request, \'"model":"gpt-4.1-mini"\', \'"model":"gpt-4o-mini"\')': "request",
+        "UPDATE change SET workflow_id = 'claims-payout'": "change.workflow",
+        "UPDATE change SET created_at = '2026-01-01 10:00:00.000000'": "change.requested_at",
+        "UPDATE change SET decided_at = '2026-01-01 10:00:00.000000'": "change.decided_at",
+        "UPDATE change SET plan = '{}'": "plan",
+        'UPDATE change SET verification = \'{"share":"100.0"}\'': "verification",
+        "UPDATE shadowrun SET spent_pico = 1": "shadow.spent_pico",
+        "UPDATE shadowrun SET author = 'x'": "shadow.author",
+    }.items(),
+)
+def test_rows_that_were_rewritten_make_no_packet(world: Any, attack: str, name: str) -> None:
+    """An administrator who edits a row cannot make a packet say so: none is issued, and nothing is recorded."""
     change = approved(world)
     with world.ctx.rows.session(write=True) as session:
-        row = session.get(Change, change)
-        request = json.loads(row.request)
-        request["candidate"]["model"] = "gpt-4o-mini"
-        row.request = canonical_json(request).decode()
-        session.add(row)
-    report = verify_packet(export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx))
-    assert report.exit_code == 1
-    assert "not that of this request" in detail(report, "binding")
+        session.execute(text(attack))
+    with pytest.raises(IntegrityError, match=rf"{change}: .*\b{name}"):
+        export_packet(world.ctx, world.person("ada"), change)
+    assert not world.entries("packet:issue")
+
+
+def test_the_note_of_a_cutover_is_the_one_on_record(world: Any) -> None:
+    change = approved(world)
+    cutover(world.ctx, world.person("rae"), change, note="moved at noon")
+    with world.ctx.rows.session(write=True) as session:
+        session.execute(text("UPDATE change SET cutover_note = 'the board agreed'"))
+    packet = export_packet(world.ctx, world.person("ada"), change)
+    report, told = verify_packet(packet, export_trust(world.ctx)), json.loads(unzip(packet)["statement.dsse.json"])
+    assert report.exit_code == 0, report.text()
+    assert json.loads(base64.b64decode(told["payload"]))["predicate"]["change"]["cutover_note"] == "moved at noon"
 
 
 def test_the_log_checks_itself_and_proves_an_entry(world: Any) -> None:

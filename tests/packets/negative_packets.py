@@ -320,6 +320,25 @@ add(
     claimed(lambda statement: statement["predicate"]["change"].update(baseline={"provider": "x", "model": "y"})),
 )
 add("statement_of_another_policy_result", claimed(lambda statement: statement["predicate"]["policy"].update(result="deny")))
+
+
+def _untrue(part: str, **facts: Any) -> Callable[[Story], bytes]:
+    """The statement tells something else than the entries that record it."""
+    return claimed(lambda statement: (statement["predicate"][part] if part else statement["predicate"]).update(facts))
+
+
+LATER = "2026-12-24T12:00:00.000000Z"
+add("statement_of_another_workflow", _untrue("change", workflow="claims-payout"))
+add("statement_of_another_time_of_request", _untrue("change", requested_at=LATER))
+add("statement_of_another_time_of_decision", _untrue("change", decided_at=LATER))
+add("statement_of_another_time_of_cutover", _untrue("change", cutover_at=LATER))
+add("statement_of_another_note_of_cutover", _untrue("change", cutover_note="the board agreed"))
+add("statement_of_other_decisions", _untrue("", decisions=[]))
+add("statement_of_other_needs", _untrue("", needs=[]))
+add("statement_of_another_policy_decision", _untrue("policy", decision_id="d-8"))
+add("statement_of_other_violations", _untrue("", violations=[{"rule": "x"}]))
+add("statement_of_another_author_of_the_run", _untrue("shadow", author="p-9"))
+add("statement_of_a_verification_that_never_was", _untrue("", verification={"share": "100.0"}))
 add(
     "statement_not_the_one_on_record",
     lambda story: resealed(
