@@ -7,8 +7,6 @@ right behind it; the same state gives the same bytes, because an issue of the sa
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,7 +23,7 @@ from governor.ledger.canonical import canonical_json, digest, parse_timestamp, s
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.packets.assemble import PacketEvent, PeriodParts, assemble_period, event_line, period_statement
 from governor.packets.controls import controls, controls_item
-from governor.packets.period import CHANGE, period_bounds
+from governor.packets.period import CHANGE, period_bounds, population_csv
 from governor.store import ledger, sequencer
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
 from governor.store.rows.people import Person
@@ -33,7 +31,6 @@ from governor.store.rows.people import Person
 ATTEMPTS: Final = 5
 MAX_ENTRIES: Final = 100_000
 ISSUE: Final = "period:issue"
-COLUMNS: Final = ("id", "workflow", "state", "requester", "requested_at", "last_at", "entries", "first_idx", "last_idx", "digest")
 
 
 @dataclass(frozen=True)
@@ -196,17 +193,3 @@ def _assemble(ctx: Context, parts: PeriodParts, statement: bytes, issue_idx: int
     return assemble_period(
         replace(parts, earlier=earlier), statement, issue, hashes, issuer_name=ctx.keys.issuer_name(ctx.org), issuer=signer
     )
-
-
-def population_csv(changes: Sequence[Mapping[str, Any]]) -> bytes:
-    """The changes as an auditor samples them: one line each, in the order in which they first moved."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([[_plain(line[name]) for name in COLUMNS] for line in changes])
-    return out.getvalue().encode()
-
-
-def _plain(value: Any) -> Any:
-    """A spreadsheet must not take text for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
@@ -31,9 +31,12 @@ from governor.packets.period import (
     period_bounds,
     plural,
     population,
+    population_csv,
     streams,
 )
 from governor.packets.report import Check
+
+POPULATION: Final = "evidence/changes.csv"  # what an auditor draws a sample from
 
 
 def check_range(case: Case) -> Check:
@@ -154,6 +157,8 @@ def check_changes(case: Case) -> Check:
         raise IntegrityError(
             f"the changes of the statement are not those of the entries{_first_difference(case.predicate.get('changes'), found)}"
         )
+    if case.files.get(POPULATION) != population_csv(found):
+        raise IntegrityError(f"{POPULATION} does not list the changes of the entries")
     states = Counter(line["state"] for line in found)
     each = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     return Check(

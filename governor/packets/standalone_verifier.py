@@ -12,6 +12,7 @@ disclosures. Trust comes from the trust file alone, which must reach you by anot
 
 import base64
 import binascii
+import csv
 import datetime
 import hashlib
 import io
@@ -49,6 +50,7 @@ AFTER = {
     "change:cutover": "cutover", "change:verify": "verified", "change:drift": "drifted",
 }  # fmt: skip
 AFTER_SHADOW = {"done": "in_review", "planned": "shadowing", "running": "shadowing"}
+LISTED = ("id", "workflow", "state", "requester", "requested_at", "last_at", "entries", "first_idx", "last_idx", "digest")
 PAIRS = "evidence/pairs.jsonl"
 APPROVED = {"approved", "cutover", "verified", "drifted"}
 WRONG = "cosigned wrongly"  # of a witness
@@ -486,6 +488,19 @@ def bounds(name):
 
 def plural(number):
     return f"{number} change{'' if number == 1 else 's'}"
+
+
+def population_csv(lines):
+    """The changes as an auditor samples them. A spreadsheet must not take text for a formula."""
+
+    def plain(value):
+        return "'" + value if isinstance(value, str) and value[:1] in set("=+-@\t\r") else value
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(LISTED)
+    writer.writerows([[plain(line[name]) for name in LISTED] for line in lines])
+    return out.getvalue().encode("utf-8")
 
 
 def fold(start, stop, begin, leaves, outside):
@@ -1081,6 +1096,8 @@ class Packet:
             known = {line.get("id"): line for line in said if isinstance(line, dict)} if isinstance(said, list) else {}
             other = next((f": {line['id']}" for line in found if known.get(line["id"]) != line), "")
             raise Fail(f"the changes of the statement are not those of the entries{other}")
+        if self.files.get("evidence/changes.csv") != population_csv(found):
+            raise Fail("evidence/changes.csv does not list the changes of the entries")
         states = [line["state"] for line in found]
         each = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
         return f"{plural(len(found))}{f' ({each})' if each else ''}, each with its whole story; {len(counts)} types counted"

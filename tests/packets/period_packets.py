@@ -323,6 +323,18 @@ resealed(
     "evidence/changes.csv does not match its SHA-256",
     lambda files: files.update({"evidence/changes.csv": b"id\n"}),
 )
+told(
+    "period_change_left_out_of_the_list",
+    "changes",
+    "evidence/changes.csv does not list the changes of the entries",
+    lambda story: vars(story).update(listed=lambda body: b"".join(line for line in body.splitlines(True) if b"RC-8" not in line)),
+)
+told(
+    "period_list_of_another_state",
+    "changes",
+    "evidence/changes.csv does not list the changes of the entries",
+    lambda story: vars(story).update(listed=lambda body: body.replace(b",rejected,", b",approved,")),
+)
 resealed("period_earlier_without_proof", "range", "events/1.json or its proof is missing", lambda files: files.pop("events/1.tlog-proof"))
 resealed(
     "period_earlier_proof_without_event", "range", "proof without event: events/1.tlog-proof", lambda files: files.pop("events/1.json")

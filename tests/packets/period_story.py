@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from governor.ledger.note import sign_note, vkey
 from governor.ledger.proof import TlogProof
 from governor.ledger.trust import trust_text
 from governor.packets.assemble import PacketEvent, PeriodParts, assemble_period, period_statement
+from governor.packets.period import population_csv
 
 NAME = "2026-Q4"
 
@@ -76,7 +77,7 @@ class PeriodStory:
     begin: int = 2  # the entry before the period
     end: int = 15
     earlier: tuple[int, ...] = (1,)
-    evidence: list[EvidenceItem] = field(default_factory=lambda: [EvidenceItem("changes.csv", "text/csv", b"id\nRC-7\n")])
+    listed: Callable[[bytes], bytes] = bytes  # changes.csv, before the statement names its digest
     show_personal: bool = False
     issued: datetime = field(default_factory=lambda: at(1, 5, 2027))
     log: SeedSigner = field(default_factory=lambda: SeedSigner("log"))
@@ -115,14 +116,11 @@ class PeriodStory:
         )
 
     def parts(self) -> PeriodParts:
-        return PeriodParts(
-            self.name,
-            LOG,
-            [self._event(idx) for idx in range(self.begin, self.end)],
-            [self._event(idx) for idx in self.earlier],
-            self.evidence,
-            PDF,
+        parts = PeriodParts(
+            self.name, LOG, [self._event(idx) for idx in range(self.begin, self.end)], [self._event(idx) for idx in self.earlier], [], PDF
         )
+        population = self.listed(population_csv(parts.document["changes"]))
+        return replace(parts, evidence=[EvidenceItem("changes.csv", "text/csv", population)])
 
     def checkpoint(self) -> str:
         return sign_note(Checkpoint(LOG, len(self.leaves), merkle.root(self._read, len(self.leaves))).text, [(LOG, self.log)])
