@@ -143,9 +143,14 @@ def limit_differences(pair_costs: tuple[int | None, int | None], baseline: Facts
         found["latency"] = int(over(baseline, limits.latency_us)) - int(over(candidate, limits.latency_us))
     if limits.cost_pico is not None:
         base, cand = pair_costs
-        # an unknown cost of the candidate counts against it, of the baseline in its favour
+        # the worst reading: an unknown cost of the candidate counts against it, of the baseline in its favour
         found["cost_ceiling"] = int(base is not None and base > limits.cost_pico) - int(cand is None or cand > limits.cost_pico)
     return found
+
+
+def uncosted(pair: Pair) -> bool:
+    """Both answered, and what the candidate's answer cost is not known: it told no usage."""
+    return pair.candidate_us is not None and pair.candidate_cost_pico is None
 
 
 def over(reply: Facts, limit_us: int) -> bool:

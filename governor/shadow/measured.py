@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from governor.shadow.betting import anytime_interval, harm_wealth, noninferiority_wealth
-from governor.shadow.comparison import Pair
+from governor.shadow.comparison import Pair, uncosted
 from governor.shadow.corrected import Corrected, corrected
 from governor.shadow.judging import discarded
 from governor.shadow.plan import Metric, ReplayPlan
@@ -30,7 +30,7 @@ class Measured:
     counts: Counts
     best: Counts
     applies: int
-    unlabelled: int
+    unlabelled: int  # pairs whose two readings differ: nobody read the answers, or the reply told no usage
     e_value: float
     harm_e: float
     harm_at: int | None
@@ -112,7 +112,7 @@ def readings(metric: Metric, prefix: Sequence[Pair]) -> tuple[list[int], list[in
     if metric.kind == "quality":
         return [pair.quality[0] for pair in prefix], [pair.quality[1] for pair in prefix]
     known = [pair.d.get(metric.name, 0) for pair in prefix]
-    return known, known
+    return known, [d + uncosted(pair) for d, pair in zip(known, prefix, strict=True)] if metric.name == "cost_ceiling" else known
 
 
 def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: Sequence[float]) -> Measured:
@@ -141,7 +141,7 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         counts=counts,
         best=deflated(weighted_counts(best, weights), effect),
         applies=sum(pair.state == "done" and (quality or metric.name in pair.d) for pair in prefix),
-        unlabelled=sum(pair.state == "done" and pair.quality[0] != pair.quality[1] for pair in prefix) if quality else 0,
+        unlabelled=sum(lost != kept for lost, kept in zip(worst, best, strict=True)),
         e_value=float(gains.max()) if len(gains) else 0.0,
         harm_e=float(losses.max()) if len(losses) else 0.0,
         harm_at=position_of(stops, (int(over[0]) + 1) * plan.block) if len(over) else None,

@@ -118,7 +118,8 @@ def described(metric: Mapping[str, Any]) -> str:
     """With its interval; where answers that differ were not read, both readings of them instead, for an interval of the worst would say too much."""
     if metric["status"] == "inconclusive" and metric["unlabelled"] and metric["best_estimate"] != metric["estimate"]:
         worst, best = percent(metric["estimate"]), percent(metric["best_estimate"])
-        return f"{words(metric)}, between {worst} and {best} points as long as nobody reads {metric['unlabelled']:,} answers that differ"
+        why = "nobody reads {:,} answers that differ" if metric["kind"] == "quality" else "{:,} replies tell no usage"
+        return f"{words(metric)}, between {worst} and {best} points as long as {why.format(metric['unlabelled'])}"
     low, high = (percent(bound) for bound in metric["ci95"])
     return f"{words(metric)} {percent(metric['estimate'])} points [{low}, {high}], allowed -{percent(metric['margin']).lstrip('+')}"
 

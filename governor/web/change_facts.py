@@ -52,6 +52,7 @@ class MetricRow:
     applies: int
     critical: bool
     unlabelled: int
+    uncosted: int
     plot: Markup
 
 
@@ -142,7 +143,8 @@ def metric_rows(change: dict[str, Any]) -> list[MetricRow]:
             worse=str(one["worse"]),
             applies=one["applies"],
             critical=one["critical"],
-            unlabelled=one["unlabelled"],
+            unlabelled=one["unlabelled"] if one["kind"] == "quality" else 0,
+            uncosted=one["unlabelled"] if one["kind"] == "limit" else 0,
             plot=interval_plot(drawn[one["name"]], span) if one["applies"] else Markup(""),
         )
         for one in sorted(shown, key=lambda one: (order.get(one["status"], 9), not one["critical"]))

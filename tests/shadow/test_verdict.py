@@ -59,6 +59,20 @@ def test_a_different_answer_nobody_judged_never_passes_and_never_fails(plan_of: 
     assert found["still_needed"]["labels_would_help"] is True
 
 
+@pytest.mark.parametrize("kind", ["none", "some"])
+def test_a_cost_nobody_knows_neither_keeps_nor_breaks_the_ceiling(plan_of: PlanOf, pairs_of: PairsOf, kind: str) -> None:
+    plan = plan_of(metrics=("error", "cost_ceiling", "quality"))
+    silent = [at for at in range(plan.n) if kind == "none" or at % 10 == 0]
+    pairs = pairs_of(plan, [0] * plan.n, cost_ceiling=[-1 if at in silent else 0 for at in range(plan.n)])
+    pairs = [replace(pair, candidate_cost_pico=None) if pair.position in silent else pair for pair in pairs]
+    found = verdict(plan, pairs)
+    assert (found["verdict"], found["n_pairs"], found["still_needed"]["metrics"]) == ("inconclusive", plan.n, ["cost_ceiling"])
+    assert f"points as long as {len(silent)} replies tell no usage" in found["sentence"]
+    assert "unpriced_replies" in found["limitations"]
+    dear = [replace(pair, candidate_cost_pico=10**9) for pair in pairs]
+    assert verdict(plan, dear)["verdict"] == "fail", "where usage is told, what is above the ceiling is above it"
+
+
 def test_a_constant_answer_fails_although_every_guard_holds(plan_of: PlanOf, pairs_of: PairsOf) -> None:
     plan = plan_of()
     found = verdict(plan, [replace(pair, candidate_text="same") for pair in pairs_of(plan, [0] * plan.n)])
