@@ -31,6 +31,7 @@ from governor.actions.revalidate_golden import golden_again, golden_line, golden
 from governor.actions.route_checks import document, find_check
 from governor.actions.usage import usd
 from governor.actions.workflow_calls import calls_by_id
+from governor.adapters.model_endpoint import NOT_SENT
 from governor.errors import NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
@@ -123,7 +124,9 @@ def requests_of(
 def cost_of(pricer: Pricer, plan: ReplayPlan, now: datetime, reply: ModelReply, worst: int) -> int:
     """What cannot be known is spent in full; a refusal that the server stated costs nothing."""
     cost = pricer.reply(plan.candidate, now, reply)
-    refused = reply.status == "refused_params" or (reply.status == "error" and reply.http_status not in {0, 200})
+    refused = reply.status == "refused_params" or (
+        reply.status == "error" and (reply.http_status not in {0, 200} or reply.error.startswith(NOT_SENT))
+    )
     return cost if cost is not None else 0 if refused else worst
 
 

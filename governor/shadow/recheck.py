@@ -21,7 +21,8 @@ from governor.shadow.statistics import Counts, Interval, tango_interval
 ALPHA: Final = 0.01  # a check comes every few weeks, for every route: false alarms cost attention
 GOLDEN: Final = "golden"
 NAMED: Final = 50  # cases named in a result
-LEAST: Final = 20  # answered prompts below which a check says nothing
+LEAST: Final = 20  # prompts below which a check says nothing
+SILENT: Final = 10  # of so many prompts one is answered at least, else the endpoint is away and not the model another one
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,11 @@ def result(plan: ReplayPlan, lines: Sequence[Line]) -> dict[str, Any]:
         "aborted_policy": states.get("excluded_policy", 0) >= max(states.get("skipped_budget", 0), 1),
         "aborted_budget": bool(states.get("skipped_budget")),
     }
+    answered = sum(min(line.d.get("error", 0), line.d.get("timeout", 0)) >= 0 for line in done)
     word = (
-        "broken"
+        "inconclusive"
+        if answered * SILENT < len(done)
+        else "broken"
         if seen == "broken" or (len(done) >= LEAST and any(one["status"] == "broken" for one in metrics))
         else "drifted"
         if seen == "worse" or (len(done) >= LEAST and (moved or renamed or any(one["status"] == "worse" for one in metrics)))
@@ -113,6 +117,7 @@ def result(plan: ReplayPlan, lines: Sequence[Line]) -> dict[str, Any]:
     found = {
         "verdict": word,
         "n": len(done),
+        "answered": answered,
         "states": states,
         "metrics": metrics,
         "answers": {
@@ -201,5 +206,7 @@ def sentence(found: Mapping[str, Any], name: str) -> str:
     if found["verdict"] == "no_change_seen":
         return f"No change of {name} was seen on {asked}."
     few = f"only {found['n']} prompts were answered, {LEAST} are the least"
+    if found["answered"] * SILENT < found["n"]:
+        few = f"its endpoint answered {found['answered']} of {found['n']} prompts; see its address and key"
     why = {"aborted_budget": "its budget was used up", "aborted_policy": "policy let too few prompts leave"}.get(found["verdict"])
     return f"The check of {name} says nothing: {why or few}."

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from governor.actions.revalidate import revalidate
 from governor.actions.route_checks import checks_of, schedule, start_revalidation
 from governor.actions.split_route import split_route
 from governor.actions.start_shadow import start_shadow
+from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
 from governor.demo.simulated_endpoint import SimulatedEndpoint
@@ -167,6 +168,19 @@ def test_a_broken_promise_is_a_violation(live: House) -> None:
     assert "contract" in [one["name"] for one in found["result"]["metrics"] if one["status"] == "broken"]
     month = live.ctx.now().strftime("%Y-%m")
     assert [one.status for one in findings(live.ctx, month) if one.rule == "route.revalidation"] == ["violation"]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_an_endpoint_that_does_not_answer_says_nothing_of_the_model(live: House, away: bool) -> None:
+    """Nobody listens there, or every call is refused."""
+    live.endpoint.behaviours["sim-mini"] = Behaviour(fail=1.0)
+    nobody = HttpModelEndpoint("openai", "http://127.0.0.1:9/v1", allow_private=True, max_retries=0)
+    refusing = replace(nobody, base_url=live.endpoint.base_url)
+    found = revalidate(
+        live.ctx, start_revalidation(live.ctx, live.rae, live.change)["check"], endpoints=lambda *_: nobody if away else refusing
+    )
+    assert (found["verdict"], found["spent"]) == ("inconclusive", "0.00"), found
+    assert "its endpoint answered 0 of 40 prompts" in found["result"]["sentence"]
 
 
 def test_wrong_answers_to_golden_cases_break_the_promise(live: House) -> None:
