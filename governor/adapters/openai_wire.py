@@ -6,6 +6,7 @@ Owns: bodies, usage and finish reason as canonical. Does not own: transport (mod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from governor.ports import ModelRequest
@@ -83,7 +84,8 @@ class Stream:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._refusal: list[str] = []
-        self._calls: dict[int, dict[str, Any]] = {}
+        self._calls: list[tuple[int, dict[str, Any]]] = []
+        self._open: dict[int | None, dict[str, Any]] = {}  # the call that pieces of an index belong to
         self._document: dict[str, Any] = {}
         self._finish = ""
         self.begun = False  # the first piece of the answer has come
@@ -107,10 +109,11 @@ class Stream:
 
     def _merge(self, calls: Iterable[Mapping[str, Any]]) -> None:
         for call in calls:
-            known = self._calls.setdefault(
-                int(call.get("index", 0)), {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-            )
-            function = call.get("function") or {}
+            index, function = call.get("index"), call.get("function") or {}
+            known = self._open.get(index)
+            if known is None or another(known, index, call):
+                known = self._open[index] = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+                self._calls.append((int(index or 0), known))
             known["id"] = call.get("id") or known["id"]
             known["function"]["name"] += function.get("name") or ""
             known["function"]["arguments"] += function.get("arguments") or ""
@@ -120,6 +123,12 @@ class Stream:
         return bool(self._finish)
 
     def document(self) -> dict[str, Any]:
-        calls = [self._calls[index] for index in sorted(self._calls)]
+        calls = [call for _, call in sorted(self._calls, key=itemgetter(0))]
         message = {"content": "".join(self._text), "refusal": "".join(self._refusal), "tool_calls": calls}
         return {**self._document, "choices": [{"message": message, "finish_reason": self._finish}]}
+
+
+def another(known: Mapping[str, Any], index: int | None, piece: Mapping[str, Any]) -> bool:
+    """Does this piece begin another call? Gemini's compatible API and gateways before it give parallel calls one index, or none."""
+    named = known["function"]["name"] and (piece.get("function") or {}).get("name")
+    return bool(named) and (index is None or piece.get("id") not in {None, "", known["id"]})

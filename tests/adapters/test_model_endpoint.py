@@ -134,6 +134,29 @@ def test_usage_that_was_not_given_is_unknown(scripted: Callable[..., Scripted]) 
     assert (reply.status, reply.input_tokens, reply.output_tokens) == ("ok", None, None)
 
 
+def piece(index: int | None = None, call: str | None = None, name: str | None = None, arguments: str = "") -> dict[str, Any]:
+    return {"index": index, "id": call, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [[piece(0, "a", "day", '{"x":')], [piece(0, None, None, "1}")], [piece(1, "b", "day", '{"x":2}')]],
+        [[piece(1, "b", "day", '{"x":2}')], [piece(0, "a", "day", '{"x":1}')]],
+        [[piece(0, "a", "day", '{"x":1}')], [piece(0, "b", "day", '{"x":2}')]],  # Gemini's compatible API
+        [[piece(None, "a", "day", '{"x":1}'), piece(None, "b", "day", '{"x":2}')]],
+        [[piece(None, "", "day", '{"x":1}')], [piece(None, "", "day", '{"x":')], [piece(None, "", None, "2}")]],
+        [[piece(0, "a", "day", '{"x":')], [piece(0, "a2", None, "1}")], [piece(1, "b", "day", '{"x":2}')]],  # vLLM: an id a piece
+    ],
+)
+def test_parallel_calls_of_a_stream_stay_apart(chunks: list[list[dict[str, Any]]]) -> None:
+    stream = openai_wire.Stream()
+    for calls in chunks:
+        stream.feed(json.dumps({"choices": [{"delta": {"tool_calls": calls}}]}))
+    found = openai_wire.parse(stream.document())["tool_calls"]
+    assert [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in found] == [("day", {"x": 1}), ("day", {"x": 2})]
+
+
 def test_a_refusal_field_is_a_refusal(scripted: Callable[..., Scripted]) -> None:
     assert one(endpoint_of(scripted((200, {}, completion(content=None, refusal="No."))).url)).finish_reason == "refusal"
 
