@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Error, Forecast, Series, calibrate, forecast
 from governor.chargeback.period import month_bounds, previous_month
-from governor.errors import Invalid
+from governor.errors import Invalid, NotFound
 
 HISTORY_MONTHS: Final = 4  # before the month in question
 SCOPES: Final = ("workflow", "owner", "cost_center")
@@ -121,6 +122,18 @@ def series_of(days: Mapping[date, int], horizon: Horizon) -> Series:
 def forecast_document(ctx: Context, period: str, dimension: str = "", value: str = "", *, as_of: date | None = None) -> dict[str, Any]:
     """The forecast as JSON: money as decimal text, null where nothing is said."""
     return document_of(period, dimension, value, expect(ctx, period, dimension, value, as_of=as_of))
+
+
+def refuse_unknown(ctx: Context, period: str, dimension: str, value: str) -> None:
+    """Raises NotFound for a scope that neither the catalog nor a call knows: a mistyped name would come to nothing, as if nothing had been spent."""
+    field = "id" if dimension == "workflow" else dimension
+    declared = {getattr(one, field) for one in catalog_as_of(ctx).workflows.values()} if dimension in SCOPES else {value}
+    if value not in declared and value not in daily_by(ctx, period, dimension):
+        near = get_close_matches(value, sorted(filter(None, declared)), n=1)
+        raise NotFound(
+            f"no {dimension.replace('_', ' ')} {value}",
+            hint=f"did you mean {near[0]}?" if near else "`governor spend --by workflow` names those with calls",
+        )
 
 
 def document_of(period: str, dimension: str, value: str, found: Expectation) -> dict[str, Any]:

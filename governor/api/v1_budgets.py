@@ -10,7 +10,7 @@ from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
 from governor.actions.explain_spend import explain_spend
-from governor.actions.forecast_month import forecast_document
+from governor.actions.forecast_month import forecast_document, refuse_unknown
 from governor.actions.month_view import newest_month
 from governor.actions.notify import notices, notify_test
 from governor.actions.show_budgets import show_budgets
@@ -43,7 +43,9 @@ def show_forecast(
     if len(chosen) > 1:
         raise Invalid("a forecast has one scope", hint="give one of workflow, owner, cost_center")
     dimension, value = chosen[0] if chosen else ("", "")
-    return forecast_document(ctx, period or newest_month(ctx), dimension, value, as_of=as_of)
+    month = period or newest_month(ctx)
+    refuse_unknown(ctx, month, dimension, value)
+    return forecast_document(ctx, month, dimension, value, as_of=as_of)
 
 
 @get("/movement", sync_to_thread=True, tags=TAGS)

@@ -73,7 +73,7 @@ def forecast(
 
     `governor forecast --period 2026-10 --as-of 2026-10-16` shows what was to be expected then. Under seven known days nothing is said.
     """
-    from governor.actions.forecast_month import forecast_document
+    from governor.actions.forecast_month import forecast_document, refuse_unknown
     from governor.actions.month_view import newest_month
 
     session = session_of(ctx)
@@ -82,7 +82,9 @@ def forecast(
     if len(chosen) > 1:
         raise Invalid("a forecast has one scope", hint="give one of --workflow, --owner, --cost-center")
     dimension, value = chosen[0] if chosen else ("", "")
-    session.print(forecast_document(context, period or newest_month(context), dimension, value, as_of=day_of(as_of)), show_forecast)
+    month = period or newest_month(context)
+    refuse_unknown(context, month, dimension, value)
+    session.print(forecast_document(context, month, dimension, value, as_of=day_of(as_of)), show_forecast)
 
 
 def show_forecast(found: dict[str, Any]) -> None:

@@ -147,7 +147,10 @@ def list_(
         f"{row['id']:<8} {row['state']:<10} {row['workflow']:<20} {row['baseline']} -> {row['candidate']}  ({row['requester']})"
         for row in rows
     ]
-    session.print({"changes": rows}, "\n".join(lines) or "no changes yet; `governor change propose` makes one")
+    session.print(
+        {"changes": rows},
+        "\n".join(lines) or ("no change matches" if state or workflow else "no changes yet; `governor change propose` makes one"),
+    )
 
 
 @app.command("approve")

@@ -41,7 +41,10 @@ def list_(ctx: typer.Context, workflow: Annotated[str, typer.Option("--workflow"
         f"{row['set']:<24} v{row['version']:<4} {row['workflow']:<20} {row['cases']:>5} cases  {row['digest'][:12]}{'  withdrawn' if row['withdrawn'] else ''}"
         for row in rows
     ]
-    session.print({"sets": rows}, "\n".join(lines) or "no golden sets yet; `governor golden import` makes one")
+    session.print(
+        {"sets": rows},
+        "\n".join(lines) or (f"no golden set of {workflow}" if workflow else "no golden sets yet; `governor golden import` makes one"),
+    )
 
 
 @app.command("show")

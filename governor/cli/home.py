@@ -61,7 +61,7 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; put a TLS proxy in front before leaving loopback.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8321,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port to listen on.")] = 8321,
 ) -> None:
     """API and web pages, with an embedded worker unless a broker is configured. Stop with Ctrl-C."""
     from governor.asgi import serve as serve_asgi

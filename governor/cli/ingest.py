@@ -173,14 +173,11 @@ def list_quarantine(
     rows = [
         {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")} for row in found
     ]
-    session.print({"quarantine": rows}, show_quarantine)
+    session.print({"quarantine": rows}, show_quarantine if rows else f"Nothing{f' of {source}' if source else ''} is in quarantine.")
 
 
 def show_quarantine(data: dict[str, Any]) -> None:
     console = results()
-    if not data["quarantine"]:
-        console.print("Nothing is in quarantine.")
-        return
     made = table(("id", "source", "where", "reason"), ())
     for row in data["quarantine"]:
         made.add_row(*map(cell, (row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])))

@@ -21,14 +21,13 @@ def completeness(
     from governor.actions.completeness import completeness as look
 
     session = session_of(ctx)
-    session.print({"sources": look(session.context(), source=source, days=days)}, show_completeness)
+    found = look(session.context(), source=source, days=days)
+    nothing = f"{source} brought nothing in this time." if source else "No source brought anything in this time."
+    session.print({"sources": found}, show_completeness if found else nothing)
 
 
 def show_completeness(data: dict[str, Any]) -> None:
     console = results()
-    if not data["sources"]:
-        console.print("No source brought anything in this time.")
-        return
     for one in data["sources"]:
         lag = "unknown" if one["lag_s"] is None else f"{one['lag_s']:,.0f} s"
         console.print(cell(f"{one['source'] or '(unnamed)'}: {one['stored']:,} calls stored, usual lag {lag}"))
@@ -64,14 +63,13 @@ def scorecard(
     session = session_of(ctx)
     context = session.context()
     month = period or newest_month(context)
-    session.print({"period": month, "workflows": score(context, month, workflow=workflow)}, show_scorecard)
+    rows = score(context, month, workflow=workflow)
+    nothing = f"No production calls{f' of {workflow}' if workflow else ''} in {month}."
+    session.print({"period": month, "workflows": rows}, show_scorecard if rows else nothing)
 
 
 def show_scorecard(data: dict[str, Any]) -> None:
     console = results()
-    if not data["workflows"]:
-        console.print(f"No production calls in {data['period']}.")
-        return
     names = [fact["fact"] for fact in data["workflows"][0]["facts"]]
     shown = table(("workflow",), ("calls", "score", *names))
     for one in data["workflows"]:

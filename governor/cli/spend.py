@@ -34,14 +34,13 @@ def spend(
 
     session = session_of(ctx)
     context = session.context()
-    session.print(spend_table(context, period or newest_month(context), by=by, only={"workflow": workflow} if workflow else {}), show)
+    found = spend_table(context, period or newest_month(context), by=by, only={"workflow": workflow} if workflow else {})
+    nothing = f"No calls{f' of {workflow}' if workflow else ''} in {found['period']}."
+    session.print(found, show if found["rows"] else nothing)
 
 
 def show(report: dict[str, Any]) -> None:
     console = results()
-    if not report["rows"]:
-        console.print(f"No calls in {report['period']}.")
-        return
     keys = report["dimensions"]
     made = table(tuple(keys), ("calls", "input", "output", "contracted USD", "USD per call", "share"), title=f"Spend {report['period']}")
     for row in report["rows"]:

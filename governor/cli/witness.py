@@ -74,7 +74,7 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; put a TLS proxy in front before leaving loopback.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8322,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port to listen on.")] = 8322,
 ) -> None:
     """Answer add-checkpoint requests (c2sp.org/tlog-witness). Stop with Ctrl-C."""
     from governor.api.witness import serve_witness

@@ -95,6 +95,32 @@ def test_words_after_an_ingest_are_as_many_as_needed(counts: dict[str, int], wor
     assert all(found.startswith(wanted) for found, wanted in zip(said, words, strict=True))
 
 
+def test_a_mistyped_name_is_no_zero_and_no_all_clear(run: Callable[..., Done], tmp_path: Path) -> None:
+    file = tmp_path / "catalog.yaml"
+    file.write_text(
+        "kind: person\nemail: dana@acme.example\nroles: [owner]\n---\nkind: workflow\nid: fnol-triage\nowner: dana@acme.example\ncost_center: CC-1\n"
+    )
+    assert run("apply", "-f", str(file)).returncode == 0
+    assert run("forecast", "--workflow", "fnol-triage").returncode == 0
+    for words in (("--workflow", "fnol-triag"), ("--owner", "dana@acme.exampl"), ("--cost-center", "CC-l")):
+        done = run("forecast", *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{words[1]}. hint: did you mean {'CC-1' if words[1] == 'CC-l' else ''}" in done.stderr
+    assert run("quarantine", "list", "--source", "litelm").stdout == "Nothing of litelm is in quarantine.\n"
+    assert run("sources", "completeness", "litelm").stdout == "litelm brought nothing in this time.\n"
+    assert run("change", "list", "--workflow", "fnol-triag").stdout == "no change matches\n"
+    assert run("golden", "list", "--workflow", "fnol-triag").stdout == "no golden set of fnol-triag\n"
+    assert "No calls of fnol-triag in" in run("spend", "--workflow", "fnol-triag").stdout
+    assert "No production calls of fnol-triag in" in run("sources", "scorecard", "--workflow", "fnol-triag").stdout
+
+
+@pytest.mark.parametrize("words", [("serve",), ("witness", "serve", "somewhere")])
+def test_a_port_that_is_none_is_wrong_usage(run: Callable[..., Done], words: tuple[str, ...]) -> None:
+    done = run(*words, "--port", "99999")
+    assert done.returncode == 2
+    assert "65535" in done.stderr
+
+
 def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Done], tmp_path: Path) -> None:
     file, kept = tmp_path / "empty.yaml", tmp_path / "kept.yaml"
     file.write_text("# nothing yet\n")
