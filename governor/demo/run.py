@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, 
     packet, trust = seal(guide, number, out)
     charge_back(guide, month, made, out / "close")
     shutil.rmtree(home / "traffic")
+    guide.say("the sample traffic is removed; `governor ingest` reads your own in the same way")
+    command = "governor" if shutil.which("governor") else sys.argv[0]  # what can be typed as it stands
     message = "\n".join(
         [
             "",
@@ -67,9 +70,9 @@ def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, 
             f"  statements  {out / 'close'}",
             "",
             "Look at it:",
-            f"  governor serve --home {home}   (or make serve-demo)",
+            f"  {command} serve --home {home}   (or make serve-demo)",
             f"      sign in as {OWNER}, {FINANCE} or {ADMIN}, password {PASSWORD}",
-            f"  governor packet verify {packet} --trust {trust}",
+            f"  {command} packet verify {packet} --trust {trust}",
         ]
     )
     return {

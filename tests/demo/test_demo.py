@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,10 @@ def test_the_guided_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("GOVERNOR_HOME", "GOVERNOR_TOKEN", "GOVERNOR_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GOVERNOR_DEMO_SHADOW_KEY", "demo")
+    monkeypatch.setenv("PATH", "/usr/bin")  # as where .venv/bin is not on the PATH
     made = run_demo(tmp_path / "home", calls=2500, sample=120, console=Console(quiet=True))
     assert made["verdict"] in {"pass", "inconclusive"}
+    assert made["message"].count(f"  {sys.argv[0]} ") == 2, "the commands to go on with can be typed as they stand"
     report = verify_packet(Path(made["packet"]).read_bytes(), Path(made["trust"]).read_text())
     assert report.exit_code == 0
     written = {path.suffix for path in Path(made["statements"]).iterdir()}
