@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     opa_token: str = Field(default="", repr=False, description="Bearer token the OPA server wants; empty sends none.")
     token: str = Field(default="", repr=False, description="API token of the person who acts; empty means the local operator.")
     org: str = Field(default="default", description="Organization this process serves; embedded mode holds one.")
-    public_url: str = Field(default="http://127.0.0.1:8321", description="URL people use; fixes cookies and links.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8321",
+        description="URL people use; fixes cookies and links. Where none is set, `governor serve` takes the loopback address it listens on.",
+    )
     log_level: str = Field(default="warning", description="debug | info | warning | error.")
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="Largest request body accepted, in bytes.")
     spool_max_bytes: int = Field(

@@ -66,7 +66,11 @@ def ingest_upload(
 
 def offered(ctx: Context) -> list[str]:
     """The connectors a person may choose: installed ones and the mappings of configured sources, for a mapping names a file of the server."""
-    return list(dict.fromkeys([*installed(), *(one.connector for one in catalog_as_of(ctx).sources.values())]))
+    return list(
+        dict.fromkeys(
+            [*(name for name in installed() if name != "mapping"), *(one.connector for one in catalog_as_of(ctx).sources.values())]
+        )
+    )
 
 
 def recognised(path: Path, name: str) -> str:
@@ -75,7 +79,8 @@ def recognised(path: Path, name: str) -> str:
         return next(iter(detect([str(path)], known)))
     except Invalid:
         raise Invalid(
-            f"no connector recognises {name}", hint=f"choose one: {', '.join(known)}; or look at docs for its export format"
+            f"no connector recognises {name}",
+            hint=f"choose one: {', '.join(name for name in known if name != 'mapping')}; or write a mapping: docs/mappings.md",
         ) from None
 
 

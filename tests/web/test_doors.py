@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
+from governor import asgi
 from governor.actions.people import create_token, revoke_token
 from governor.actions.verify_ledger import verify_ledger
 from governor.asgi import MACHINE_PATHS, create_app
@@ -176,3 +179,23 @@ def test_a_sign_in_form_is_small(site: Any) -> None:
         assert visitor.post("/sign-in", {"email": "a" * 20_000}, page="/sign-in").status_code == 413
         large = visitor.client.post("/sign-in", content=b"a&" * 20_000, headers={"Content-Type": "application/x-www-form-urlencoded"})
         assert large.status_code == 413, "before it is taken apart"
+
+
+@pytest.mark.parametrize(
+    ("named", "host", "meant"),
+    [
+        ("", "127.0.0.1", "http://127.0.0.1:8399"),
+        ("https://governor.acme.example", "127.0.0.1", "https://governor.acme.example"),
+        ("", "192.0.2.7", None),
+    ],
+)
+def test_pages_show_the_address_that_is_listened_on_unless_another_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, named: str, host: str, meant: str | None
+) -> None:
+    monkeypatch.setattr(asgi, "Granian", Mock())
+    monkeypatch.setenv("GOVERNOR_HOME", "elsewhere")  # serve sets both for its process
+    monkeypatch.setenv("GOVERNOR_PUBLIC_URL", named)
+    if not named:
+        monkeypatch.delenv("GOVERNOR_PUBLIC_URL")
+    asgi.serve(load_settings(home=tmp_path), host=host, port=8399)
+    assert os.environ.pop("GOVERNOR_PUBLIC_URL", None) == meant

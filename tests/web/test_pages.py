@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import html.parser
 import re
+from html import unescape
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from governor.actions.apply import plan
 from governor.actions.context import Actor
 from governor.actions.people import create_person
 from governor.actions.show_change import show_change
+from governor.catalog import parse_documents
 from governor.store.rows.people import Token
 
 PAGES = (
@@ -74,6 +77,13 @@ def test_a_page_without_data_teaches(bare_site: Any, path: str) -> None:
         answer = admin.get(path)
     assert answer.status_code == 200, answer.text[-2000:]
     sound(answer.text)
+
+
+def test_the_catalog_on_a_page_without_workflows_applies_as_it_stands(bare_site: Any) -> None:
+    with bare_site.at("admin@acme.example") as admin:
+        shown = re.search(r"<pre>(kind: .*?)</pre>", admin.get("/workflows").text, re.DOTALL)
+    assert shown is not None
+    assert len(plan(bare_site.ctx, parse_documents(unescape(shown[1]))).items) == 2
 
 
 def sound(text: str) -> None:

@@ -58,8 +58,15 @@ def test_an_empty_home_teaches_the_three_ways_in(own: Any) -> None:
         pytest.fail("runs first")
     with own.at("rae@acme.example") as rae:
         page = rae.get("/sources").text
-    for command in ("governor ingest auto", "/v1/traces", "/ingest/litellm", "governor sync litellm-prod", "--scope ingest:otlp"):
+    for command in (
+        "governor ingest auto",
+        "/v1/traces",
+        "/ingest/litellm",
+        "governor sync litellm-prod",
+        "--scope ingest:otlp --scope ingest:litellm",
+    ):
         assert command in page, command
+    assert '<option value="mapping">' not in page, "the page cannot name the file"
 
 
 def test_asking_for_the_connector_stores_nothing(own: Any) -> None:
