@@ -114,6 +114,30 @@ def served(home: Path) -> Iterator[str]:
         server.wait(20)
 
 
+def test_words_of_a_form_come_back_to_the_same_person_after_a_session_ended(browser: Browser) -> None:
+    for again, reason in ((REQUESTER, "typed before the session ended"), (OWNER, "")):
+        with browser.at(REQUESTER) as page:
+            page.goto(f"{browser.base}/changes/new")
+            page.get_by_label("Workflow").select_option("fnol-triage")
+            page.get_by_label("Candidate").fill("openai/gpt-4.1-mini")
+            page.get_by_label("Reason").fill("typed before the session ended")
+            page.context.clear_cookies()
+            page.get_by_role("button", name="Propose").click()
+            page.get_by_label("E-mail").fill(again)
+            page.get_by_label("Password").fill("wrong, to begin with")
+            page.get_by_role("button", name="Sign in", exact=True).click()
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in", exact=True).click()
+            sync_api.expect(page.get_by_role("heading", level=1)).to_have_text("Propose a change")
+            assert page.get_by_label("Reason").input_value() == reason
+            assert page.get_by_label("Workflow").input_value() == ("fnol-triage" if reason else "")
+            assert page.get_by_text("What you had typed is back").count() == (1 if reason else 0)
+            page.goto(f"{browser.base}/changes/new")
+            assert page.get_by_label("Reason").input_value() == "", "once only"
+            assert page.evaluate("sessionStorage.length") == 0
+    browser.complaints[:] = [one for one in browser.complaints if "401" not in one]
+
+
 def test_the_loop_from_proposal_to_closed_month(browser: Browser, tmp_path: Path) -> None:
     expect = sync_api.expect
     with browser.at(REQUESTER) as page:

@@ -34,11 +34,40 @@ if (live) {
 // A refused form is answered at the address it was sent to; the address bar names the page it stands on.
 if (document.querySelector("[data-refused]")) history.replaceState(null, "", document.querySelector("input[name=page]").value);
 
+// What was typed into a form whose session had ended waits in this tab until the same person is back on the same page; never passwords and files.
+const WORDS = "governor.words";
+const forms = [...document.querySelectorAll("form[method=post]")];
+const who = document.querySelector(".who strong")?.textContent ?? "";
+const place = location.pathname + location.search;
+const typed = (form) => [...form.elements].filter((one) => one.name && !["hidden", "password", "file", "submit"].includes(one.type));
+const ticked = (one) => ["checkbox", "radio"].includes(one.type) ? "checked" : "value";
+const keep = (form) => sessionStorage.setItem(WORDS, JSON.stringify({
+  who, place, form: forms.indexOf(form), action: form.action, fields: typed(form).map((one) => [one.name, one[ticked(one)]]),
+}));
+const bring = (words) => {
+  const form = forms[words.form];
+  if (!words.unsent || words.who !== who || words.place !== place || form?.action !== words.action) return;
+  const fields = typed(form);
+  if (!words.fields.length || String(fields.map((one) => one.name)) !== String(words.fields.map(([name]) => name))) return;
+  fields.forEach((one, at) => { one[ticked(one)] = words.fields[at][1]; });
+  for (let part = form.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  const said = Object.assign(document.createElement("div"), { className: "notice", textContent: "What you had typed is back. Nothing was sent yet." });
+  said.setAttribute("role", "status");
+  form.prepend(said);
+  said.scrollIntoView({ block: "center" });
+};
+try {
+  const words = JSON.parse(sessionStorage.getItem(WORDS) ?? "null");
+  if (who) { sessionStorage.removeItem(WORDS); if (words) bring(words); }
+  else if (words && location.search.includes("unsent=true")) sessionStorage.setItem(WORDS, JSON.stringify({ ...words, unsent: true }));
+} catch { /* a browser that keeps nothing */ }
+
 // A form is sent once.
-for (const form of document.querySelectorAll("form[method=post]")) {
+for (const form of forms) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
+    if (who) { try { keep(form); } catch { /* a browser that keeps nothing */ } }
     setTimeout(() => { delete form.dataset.sent; }, 8000);
   });
 }
