@@ -61,7 +61,7 @@ class MappedConnector:
     def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
         """Raises Invalid where no mapping was given."""
         if not self.mappings:
-            raise Invalid("name the mapping file", hint="governor ingest mapping:FILE.yaml DATA")
+            raise Invalid("name the mapping file", hint="`governor ingest mapping:FILE.yaml DATA`")
         return convert_all(self._works(payloads, options), options)
 
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:  # noqa: ARG002 - there is no pull

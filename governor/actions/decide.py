@@ -42,7 +42,7 @@ def decide(
 ) -> dict[str, Any]:
     person = decider(actor)
     if not reason.strip():
-        raise Invalid("a decision needs a reason", hint='say why with --reason "..."')
+        raise Invalid("a decision needs a reason", hint="say why; the reason goes on record")
     ensure_review(ctx, change_id)
     digest, signed = digest.strip().lower(), None
     if assertion:

@@ -28,7 +28,7 @@ def discard(ctx: Context, actor: Actor, ids: Sequence[str], *, reason: str) -> d
     if not ids:
         raise Invalid("name the records to discard", hint="`governor quarantine list` shows their ids")
     if not reason.strip() or len(reason) > LONGEST_REASON:
-        raise Invalid(f"say why they can never be read, in at most {LONGEST_REASON} characters", hint='--reason "..."')
+        raise Invalid(f"say why they can never be read, in at most {LONGEST_REASON} characters", hint="the reason goes on record")
     may_decide(actor)
     found = held(ctx, actor, ids, state=None)
     for wanted in ids:

@@ -97,7 +97,7 @@ def print_month(
     if accrual:
         actor.require("finance", "admin")
     if not name and mapping is None:
-        raise Invalid("name a format", hint=f"--format with one of {', '.join(formats_known())}, or --mapping FILE")
+        raise Invalid("name a format", hint=f"one of {', '.join(formats_known())}, or a mapping file of your own")
     document = accrual_document(ctx, month) if accrual else sealed_document(ctx, month)
     return printer()(document, name, mapping=mapping, accrual=accrual, parquet=parquet)
 

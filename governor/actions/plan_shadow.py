@@ -104,7 +104,8 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     calls = len(sample.draws)
     if calls > LARGEST_SAMPLE:
         raise Refused(
-            f"{size} traces have {calls} calls to replay; a plan has at most {LARGEST_SAMPLE}", hint="use a smaller --sample, or unit=call"
+            f"{size} traces have {calls} calls to replay; a plan has at most {LARGEST_SAMPLE}",
+            hint="replay fewer (--sample), or single calls (--option unit=call)",
         )
     again = whole(options.get("aa_replays", min(AA_REPLAYS, -(-calls // 3))), "aa_replays", 0, calls) if baseline_arm == "replayed" else 0
     limit = whole(options.get("max_output_tokens", 4096), "max_output_tokens", 1, 200_000)

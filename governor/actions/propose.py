@@ -60,7 +60,7 @@ def propose(
     if retention_days is not None and not 0 <= retention_days <= LONGEST_RETENTION:
         raise Invalid(f"retention_days is a number of days from 0 to {LONGEST_RETENTION}, not {retention_days}")
     if not reason.strip():
-        raise Invalid("a change needs a reason", hint='say why with --reason "..."')
+        raise Invalid("a change needs a reason", hint="say why; the reason goes on record")
     catalog = catalog_as_of(ctx)
     document = catalog.workflow(workflow)
     catalog.endpoint(endpoint)

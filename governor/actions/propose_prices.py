@@ -76,7 +76,7 @@ def decide_proposal(
     """
     actor.require(*APPROVERS)
     if not approve and not reason.strip():
-        raise Invalid("say why the prices are rejected", hint="with --reason, or the field Reason")
+        raise Invalid("say why the prices are rejected", hint="say why; the reason goes on record")
     called = called_models(ctx)
     with ctx.transaction(actor) as tx:
         row = _get(tx.session, ctx.org, proposal_id)

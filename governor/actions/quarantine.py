@@ -28,7 +28,10 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
     Raises Invalid without any, NotFound, Forbidden for auditors and for a token without the scope.
     """
     if not ids and not every:
-        raise Invalid("name the records to retry", hint="`governor quarantine list` shows their ids; --all takes every one")
+        raise Invalid(
+            "name the records to retry",
+            hint="`governor quarantine list` and the page of the quarantine show them; all can be retried at once",
+        )
     may_decide(actor)
     total, capture = dict.fromkeys(COUNTS, 0), ContentCapture(ctx)
     by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)

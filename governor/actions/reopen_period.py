@@ -42,7 +42,7 @@ def reopen(ctx: Context, actor: Actor, month: str, reason: str = "") -> dict[str
         asked = request(tx.session, ctx.org, month, version)
         if asked is None:
             if not reason.strip():
-                raise Invalid("reopening a month needs a reason", hint='--reason "..."')
+                raise Invalid("reopening a month needs a reason", hint="say why; the reason goes on record")
             made = step(tx.session, ctx, actor, month, version, "ask_reopen", {"reason": reason.strip()})
             tx.append(entry(actor, month, "period:ask_reopen", {"version": version, "reason": reason.strip()}, made.id, tx.now))
             return {"period": month, "state": "closed", "version": version, "asked": described(made)}

@@ -38,7 +38,10 @@ def export_sheet(ctx: Context, actor: Actor, change_id: str, *, form: str = "xls
         if not everything:
             places = [at for at in places if at in set(work.order[: work.plan.labels])]
         if not places:
-            raise Invalid(f"nothing of {change_id} is left for {name}", hint="--all exports what lies beyond the registered part")
+            raise Invalid(
+                f"nothing of {change_id} is left for {name}",
+                hint="`governor review export --all` also has what lies beyond the registered part",
+            )
         texts = blind_texts(ctx, session, work, places)
     rows = [
         (change_id, str(at), check_of(work, at, texts[at]), texts[at]["prompt"] or "", texts[at]["a"] or "", texts[at]["b"] or "", "", "")

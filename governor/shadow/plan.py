@@ -257,7 +257,7 @@ def choose_metrics(names: Sequence[str], margins: Mapping[str, str], size: int, 
         others = f", as {len(short) - 1} other promises" if len(short) > 2 else ", as another promise" if len(short) > 1 else ""  # noqa: PLR2004
         raise Refused(
             f"{size} traces cannot decide {name} at a margin of {margin}{others}: even perfect agreement needs {needed}",
-            hint=f"use --sample {needed} or more, or a wider --margin {name}=...",
+            hint=f"replay {needed} or more (--sample), or let {name} lose more (--margin {name}=...)",
         )
     return tuple(chosen)
 
@@ -280,5 +280,5 @@ def refuse_underpowered(metrics: Sequence[Metric], size: int, discordance: Decim
             raise Refused(
                 f"{size} traces would leave {metric.name} open too often at a margin of {metric.margin}: routes that are equally good and differ on"
                 f" {float(discordance) * 100:g} % of the traces need {needed} for 4 of 5 runs to pass",
-                hint=f"use --sample {needed}, or a wider --margin {metric.name}=...",
+                hint=f"replay {needed} (--sample), or let {metric.name} lose more (--margin {metric.name}=...)",
             )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.response import Redirect
 
 from governor.api.problems import fields_of, show_problem
@@ -46,6 +48,8 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
         return Redirect(sign_in_path(request), status_code=303)
     if request.headers.get("accept") == "application/json":  # the page's own script
         return show_problem(request, error)
+    if isinstance(error, MethodNotAllowedException) and request.method == "GET":
+        return Redirect(page_above(request), status_code=303)
     if isinstance(error, GovernorError):
         page = ErrorPage(
             error.status,
@@ -72,6 +76,13 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
     if request.method != "POST" or page.status >= 500:  # noqa: PLR2004 - ours, and nobody's form
         return shown
     return FormAgain(environment().get_template("refused.html").render(page=page), shown)
+
+
+def page_above(request: Request[Any, Any, Any]) -> str:
+    """The nearest page over an address that only takes forms: without JavaScript it stands in the address bar beside a form that came back."""
+    pages = [re.sub(r"{.*?}", "[^/]+", route.path) for route in request.app.routes if "GET" in getattr(route, "methods", ())]
+    above = (str(path) for path in PurePosixPath(request.url.path).parents)
+    return next(path for path in above if any(re.fullmatch(page, path) for page in pages))
 
 
 def wrong_fields(error: HTTPException) -> str:

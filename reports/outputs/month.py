@@ -47,7 +47,7 @@ def printed(document: Mapping[str, Any], name: str, *, mapping: str | None = Non
             raise Invalid(f"{name} takes no mapping file and no accrual", hint="these belong to journals")
         return _focus(document, name.removeprefix("focus-"), parquet=parquet)
     if mapping is None and name not in shipped():
-        raise Invalid(f"no format {name!r}", hint=f"one of {', '.join(formats())}, or bring a file with --mapping")
+        raise Invalid(f"no format {name!r}", hint=f"one of {', '.join(formats())}, or bring a mapping file of your own")
     if parquet:
         raise Invalid(f"{name} is not written as Parquet", hint="FOCUS is")
     found = output_mapping(mapping if mapping is not None else shipped()[name])

@@ -73,3 +73,27 @@ def test_a_wrong_value_in_an_address_is_named(site: Any) -> None:
         assert wrong.status_code == 400
         assert "page: " in wrong.text
         assert "Validation failed" not in wrong.text
+
+
+def test_the_address_of_a_form_leads_to_its_page(site: Any) -> None:
+    with site.at(RAE) as visitor:
+        for path, page in (
+            ("/settings/people", "/settings"),
+            ("/settings/passkeys/ID/revoke", "/settings"),
+            ("/changes/RC-1/decide", "/changes/RC-1"),
+            ("/sources/quarantine/retry", "/sources/quarantine"),
+            ("/sign-out", "/"),
+        ):
+            answer = visitor.client.get(path, follow_redirects=False)
+            assert (answer.status_code, answer.headers.get("location")) == (303, page), path
+
+
+def test_a_plan_that_cannot_decide_says_so_in_the_words_of_the_form(site: Any) -> None:
+    fields = {"workflow": "fnol-triage", "candidate": "openai/gpt-4.1-mini", "endpoint": "gateway-shadow", "quality": "0.02", "budget": "5"}
+    with site.at(RAE) as visitor:
+        answer = visitor.post("/changes/new", {**fields, "sample": "60", "reason": "less"}, page="/changes/new")
+        assert "Replay 151 or more (--sample), or let quality lose more" in answer.text
+        assert (
+            "say why; the reason goes on record"
+            in visitor.post("/changes/new", {**fields, "sample": "60", "reason": " "}, page="/changes/new").text.lower()
+        )

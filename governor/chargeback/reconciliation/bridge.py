@@ -190,7 +190,7 @@ def with_rate(line: BillLine, booked: Mapping[str, Decimal]) -> BillLine:
     if rate is None:
         raise Invalid(
             f"{line.issuer}: row {line.row} is in {line.currency} and the bill states no exchange rate",
-            hint=f"give the invoice's rate, such as --fx {line.currency}=1.08 (USD for one {line.currency})",
+            hint=f"give the invoice's rate, USD for one {line.currency}: `governor period reconcile MONTH --bill SOURCE FILE --fx {line.currency}=1.08`",
         )
     return replace(line, usd_rate=rate)
 
