@@ -90,7 +90,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
 
 
 def lock_catalog(session: Session, org: str) -> None:
-    """One writer of catalog versions at a time: rivals wait on the organization's row (on SQLite the transaction itself is the lock)."""
+    """One writer of catalog, price book or numbers at a time: rivals wait on the organization's row (on SQLite the transaction itself is the lock)."""
     session.exec(select(Organization.id).where(Organization.id == org).with_for_update()).first()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from governor.actions.apply import lock_catalog
 from governor.actions.assess import assess
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
@@ -26,7 +27,6 @@ from governor.ledger.types import change_stream
 from governor.policy.catalog_data import bare_model, canonical_provider
 from governor.shadow.plan import plain
 from governor.store.rows.changes import Change
-from governor.store.rows.people import Organization
 
 PROPOSERS: Final = ("requester", "owner", "admin")
 CANDIDATE: Final = re.compile(r"(?P<provider>[A-Za-z0-9._-]+)/(?P<model>[^\s@]\S*?)(@(?P<region>[a-z][A-Za-z0-9-]*))?")
@@ -185,8 +185,7 @@ def first_region(route: Route) -> str:
 
 
 def next_number(session: Session, org: str) -> int:
-    """The next number of the organization; its row is locked so that rivals wait."""
-    session.exec(select(Organization).where(Organization.id == org).with_for_update()).first()
+    lock_catalog(session, org)
     last = session.exec(select(Change.number).where(Change.org_id == org).order_by(col(Change.number).desc()).limit(1)).first()
     return (last or 0) + 1
 

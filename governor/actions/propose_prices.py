@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
+from governor.actions.apply import lock_catalog
 from governor.actions.context import Actor, Context
 from governor.actions.import_prices import called_models, check_seed, list_rows, record, seed_document
 from governor.errors import Invalid, NotFound, Refused, StaleApproval
@@ -41,6 +42,7 @@ def propose_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | 
     check_seed(seed)
     called = called_models(ctx)
     with ctx.transaction(actor) as tx:
+        lock_catalog(tx.session, ctx.org)  # numbers and differences are made of what stands: one at a time
         found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called)
         said: dict[str, Any] = {"proposal": None, "state": None, "version": None, "stored": 0, "difference_digest": digest_of(found)}
         said = seed_document(seed, found) | said
@@ -79,6 +81,7 @@ def decide_proposal(
         raise Invalid("say why the prices are rejected", hint="say why; the reason goes on record")
     called = called_models(ctx)
     with ctx.transaction(actor) as tx:
+        lock_catalog(tx.session, ctx.org)
         row = _get(tx.session, ctx.org, proposal_id)
         if row.state != "proposed":
             raise Refused(f"{row.id} was {row.state} already")

@@ -1,14 +1,19 @@
 """A list of prices becomes a version when a person of finance approves the difference it makes, not before."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from governor.actions import propose_prices as proposing
 from governor.actions.context import OPERATOR, SYSTEM
-from governor.actions.import_prices import import_prices, import_seed, load_book
+from governor.actions.import_prices import import_prices, import_seed, list_rows, load_book
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.propose_prices import decide_proposal, list_proposals, propose_prices, show_proposal
 from governor.errors import Forbidden, Invalid, NotFound, Refused, StaleApproval, Unauthenticated
@@ -164,3 +169,22 @@ def test_so_does_postgres(two_worlds: tuple[Any, Any]) -> None:
         database_refuses(world)
         break
     import_prices(two_worlds[1].ctx, SYSTEM, listed("2", "10"))
+
+
+def test_rivals_propose_and_approve_one_after_the_other(two_worlds: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _ = two_worlds
+    monkeypatch.setattr(proposing, "list_rows", lambda *given: (list_rows(*given), time.sleep(0.3))[0])
+
+    def both(first: Callable[[], Any], second: Callable[[], Any]) -> list[str]:
+        def told(verb: Callable[[], Any]) -> str:
+            try:
+                return str(verb()["proposal"])
+            except Refused as error:
+                return error.message
+
+        with ThreadPoolExecutor(2) as pool:
+            return sorted(pool.map(told, (first, second)))
+
+    finn, admin = world.person("finn"), world.admin
+    assert both(*(partial(propose_prices, world.ctx, admin, listed("1", model=name)) for name in ("one", "two"))) == ["PP-1", "PP-2"]
+    assert both(*[partial(decide_proposal, world.ctx, finn, "PP-1", approve=True)] * 2) == ["PP-1", "PP-1 was approved already"]
