@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.accruals import SOFT_CLOSE
-from governor.actions.close_period import bounds, locked
+from governor.actions.close_period import begun, bounds, locked
 from governor.actions.context import Actor, Context
 from governor.actions.export_month import printer
 from governor.actions.forecast_month import forecast_document
@@ -22,7 +22,6 @@ from governor.chargeback.currency import LINES, stated_in
 from governor.errors import PeriodClosed, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
-from governor.store.rows.periods import Period
 
 CENT: Final = Decimal("0.01")
 HEADER: Final = (
@@ -46,8 +45,7 @@ def soft_close(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
         raise WrongState(f"{month} has not begun")
     found = accrual(ctx, actor, month)
     with ctx.transaction(actor) as tx:
-        period = locked(tx.session, ctx.org, month) or tx.session.get(Period, (ctx.org, month))
-        state = period.state if period is not None else "open"
+        state = (locked(tx.session, ctx.org, month) or begun(tx.session, ctx.org, month)).state  # a rival waits for it
         if state == "closed":
             raise PeriodClosed(f"{month} is closed")
         version = version_of(tx.session, ctx.org, month)

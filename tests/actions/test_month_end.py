@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from governor.actions import soft_close as soft_close_module
 from governor.actions.accruals import accrual_document, accrual_of
 from governor.actions.browse_periods import period_status
 from governor.actions.charge_month import shadow_payer
@@ -19,8 +22,9 @@ from governor.actions.close_period import close, files_of, status
 from governor.actions.correct import pending_corrections
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
 from governor.actions.export_month import exported
+from governor.actions.import_prices import import_prices
 from governor.actions.reopen_period import reopen, version_file, versions
-from governor.actions.sign_close import withdraw
+from governor.actions.sign_close import steps, withdraw
 from governor.actions.soft_close import soft_close
 from governor.catalog.organization import MonthEnd
 from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
@@ -29,7 +33,7 @@ from governor.store.rows.bills import Reconciliation
 from governor.store.rows.periods import PeriodStep
 from reports.focus_rules import check
 from tests.actions.test_allocation import SEATS, month  # noqa: F401 - a fixture
-from tests.actions.test_close_period import NOVEMBER, OCTOBER, calls
+from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
 
 POLICY = "kind: organization\nmonth_end: {%s}\n"
 
@@ -299,3 +303,23 @@ def test_who_pays_for_shadow_spend() -> None:
     assert shadow_payer(MonthEnd.model_validate(platform), "rae@acme.example", "CC-4100") == "CC-P"
     with pytest.raises(ValueError, match="platform_cost_center"):
         MonthEnd.model_validate({"shadow_charged_to": "platform"})
+
+
+def test_of_two_who_soft_close_at_once_one_books_the_accrual(two_worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _ = two_worlds
+    world.apply(MORE)
+    import_prices(world.ctx, world.person("finn"), prices())
+    calls(world, "fnol", count=3)
+    world.now = AFTER
+    monkeypatch.setattr(soft_close_module, "steps", lambda *given: (steps(*given), time.sleep(0.5))[0])
+
+    def told(name: str) -> str:
+        try:
+            return str(soft_close(world.ctx, world.person(name), OCTOBER)["stage"])
+        except WrongState as error:
+            return error.message
+
+    people = [world.person(name).email.partition("@")[0] for name in ("finn", "multi")]
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(told, people)) == [f"{OCTOBER} is soft closed already", "soft_closed"]
+    assert len(world.entries("period:soft_close")) == 1
