@@ -16,6 +16,7 @@ from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from governor.actions.context import Actor, Context
@@ -123,6 +124,17 @@ async def answer(send: Send, status: int, text: str) -> None:
 
 def take(ctx: Context, person: str, key: str, request: str) -> tuple[int, str] | None:
     """None when the work is ours to do, else the earlier answer. Raises IdempotencyConflict."""
+    try:
+        return taken(ctx, person, key, request)
+    except IntegrityError:  # at the same moment, which Postgres finds out at the end
+        raise under_way() from None
+
+
+def under_way() -> IdempotencyConflict:
+    return IdempotencyConflict("a request with this Idempotency-Key is under way", hint="wait for its answer, then ask again")
+
+
+def taken(ctx: Context, person: str, key: str, request: str) -> tuple[int, str] | None:
     with ctx.rows.session(write=True) as session:
         known = find(session, ctx.org, person, key)
         if known is not None and known.status == UNDER_WAY and ctx.now() - known.created_at > ABANDONED:
@@ -139,7 +151,7 @@ def take(ctx: Context, person: str, key: str, request: str) -> tuple[int, str] |
         if known.request_sha256 != request:
             raise IdempotencyConflict("this Idempotency-Key was used for another request")
         if known.status == UNDER_WAY:
-            raise IdempotencyConflict("a request with this Idempotency-Key is under way", hint="wait for its answer, then ask again")
+            raise under_way()
         if not known.body:
             raise IdempotencyConflict("this was done already; its answer is not kept because it held a secret or was too long")
         return known.status, known.body

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
+from governor.api import idempotency
 from governor.api.bearer import ASKS, PUSH
+from governor.api.idempotency import IdempotencyConflict, take
 from governor.asgi import MACHINE_PATHS, create_app
 from governor.settings import load_settings
 
@@ -118,6 +120,14 @@ def test_a_key_belongs_to_its_person_and_a_refusal_is_not_remembered(door: Any) 
     finance = door.post("/api/v1/periods/2026-08/exceptions", "finn@acme.example", headers=key, json=body)
     assert finance.status_code == 201
     assert "idempotent-replay" not in finance.headers
+
+
+def test_a_key_that_two_take_at_the_same_moment_is_under_way_for_one(door: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two transactions at once the later sees no key yet, and learns of it from the database."""
+    assert take(door.ctx, door.admin.id, "both", "request") is None
+    monkeypatch.setattr(idempotency, "find", lambda *_: None)
+    with pytest.raises(IdempotencyConflict, match="under way"):
+        take(door.ctx, door.admin.id, "both", "request")
 
 
 def test_a_secret_is_answered_once(door: Any) -> None:
