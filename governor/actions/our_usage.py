@@ -14,7 +14,7 @@ from governor.actions.context import Context
 from governor.actions.governed_rows import TOKENS
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import load_timeline
-from governor.actions.price_row import price_row
+from governor.actions.price_row import counted, price_row
 from governor.chargeback.period import month_bounds
 from governor.chargeback.reconciliation.bill import issuer_of
 from governor.chargeback.reconciliation.cells import UsageLine
@@ -48,7 +48,7 @@ def our_usage(ctx: Context, month: str, *, snapshot: int | None = None) -> OurUs
     lines: list[UsageLine] = []
     unpriced: dict[str, int] = {}
     for row in facts.to_pylist():
-        usage = Usage(requests=row["calls"], **{name: row[name] for name in TOKENS})
+        usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
         rated, _ = price_row(row, book, epochs[row["epoch"]], usage, bands=bands)
         if rated.status == "unpriced":
             name = f"{row['provider']}/{row['model']}"

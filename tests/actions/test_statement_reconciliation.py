@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from governor.actions.close_period import close, files_of
+from governor.actions.govern import govern_month
 from governor.actions.import_prices import import_prices
 from governor.actions.our_usage import our_usage
 from governor.actions.reconcile_period import latest, reconcile_period
@@ -120,3 +121,21 @@ def test_the_pdf_has_the_section(month: Any, tmp_path: Path) -> None:
     ).stdout
     assert "Reconciled with the providers" in text
     assert "Invoice minus ours" in text
+
+
+def test_what_is_counted_in_units_costs_the_same_on_both_sides(world: Any) -> None:
+    """Four pictures a call, at a contract's price for a picture, whatever the provider charged."""
+    world.apply(MORE)
+    world.apply(
+        "kind: contract_price\nprovider: fal\nmodel: flux\nmeter: image\nprice: {amount: '0.02', per: '1'}\nvalid_from: 2026-10-01\n"
+    )
+    said = {
+        "usage_raw": '{"output_units": 4}',
+        "input_tokens": None,
+        "output_tokens": None,
+        "cost_source": "provider_billed",
+        "cost_amount": Decimal("0.2"),
+    }
+    calls(world, "flux", count=3, model="flux", **said | {"provider": "fal"})
+    ours = sum(line.cost_pico for line in our_usage(world.ctx, OCTOBER).lines)
+    assert ours == sum(group.contracted_pico for group in govern_month(world.ctx, OCTOBER).groups) == 3 * 4 * 20_000_000_000
