@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import logging
 import os
@@ -11,12 +10,12 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from governor.cli import OneLine, main
+from governor.cli import OneLine
 from governor.cli.findings import nothing
 from governor.cli.home import refuse_taken
 from governor.cli.ingest import afterwards
@@ -24,39 +23,19 @@ from governor.cli.ingest import afterwards
 COUNTS = {"read": 4, "stored": 3, "duplicates": 0, "conflicts": 0, "quarantined": 1, "other_spans": 0}
 
 
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def governor(*words: str, **environment: str) -> Done:
-    """The command as its entry point runs it, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        for name in [name for name in os.environ if name.startswith("GOVERNOR_")]:
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        with pytest.raises(SystemExit) as ended:
-            main(list(words))
-    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
-
-
 @pytest.fixture(scope="module")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def admin(governor: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A home and its admin's token."""
     home = tmp_path_factory.mktemp("wrong") / "home"
     return home, json.loads(governor("--home", str(home), "init", "--json").stdout)["token"]
 
 
 @pytest.fixture
-def run(admin: tuple[Path, str]) -> Callable[..., Done]:
+def run(governor: Callable[..., Any], admin: tuple[Path, str]) -> Callable[..., Any]:
     return lambda *words, **environment: governor("--home", str(admin[0]), *words, **environment)
 
 
-def test_an_empty_file_is_named_and_a_named_connector_says_that_nothing_came(run: Callable[..., Done], tmp_path: Path) -> None:
+def test_an_empty_file_is_named_and_a_named_connector_says_that_nothing_came(run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "export.jsonl"
     file.write_text("\n \n")
     guessed = run("ingest", "auto", str(file))
@@ -67,7 +46,7 @@ def test_an_empty_file_is_named_and_a_named_connector_says_that_nothing_came(run
     assert f"There was nothing to read in {file}" in named.stderr
 
 
-def test_a_file_of_another_kind_says_so_and_where_to_look(run: Callable[..., Done], tmp_path: Path) -> None:
+def test_a_file_of_another_kind_says_so_and_where_to_look(run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_text("a,b\n1,2\n")
     guessed = run("ingest", "auto", str(file))
@@ -95,7 +74,7 @@ def test_words_after_an_ingest_are_as_many_as_needed(counts: dict[str, int], wor
     assert all(found.startswith(wanted) for found, wanted in zip(said, words, strict=True))
 
 
-def test_a_mistyped_name_is_no_zero_and_no_all_clear(run: Callable[..., Done], tmp_path: Path) -> None:
+def test_a_mistyped_name_is_no_zero_and_no_all_clear(run: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text(
         "kind: person\nemail: dana@acme.example\nroles: [owner]\n---\nkind: workflow\nid: fnol-triage\nowner: dana@acme.example\ncost_center: CC-1\n"
@@ -115,13 +94,13 @@ def test_a_mistyped_name_is_no_zero_and_no_all_clear(run: Callable[..., Done], t
 
 
 @pytest.mark.parametrize("words", [("serve",), ("witness", "serve", "somewhere")])
-def test_a_port_that_is_none_is_wrong_usage(run: Callable[..., Done], words: tuple[str, ...]) -> None:
+def test_a_port_that_is_none_is_wrong_usage(run: Callable[..., Any], words: tuple[str, ...]) -> None:
     done = run(*words, "--port", "99999")
     assert done.returncode == 2
     assert "65535" in done.stderr
 
 
-def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Done], tmp_path: Path) -> None:
+def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Any], tmp_path: Path) -> None:
     file, kept = tmp_path / "empty.yaml", tmp_path / "kept.yaml"
     file.write_text("# nothing yet\n")
     kept.write_text("kind: endpoint\nid: kept\nprotocol: openai\nbase_url: https://gateway.acme.example/v1\nsecret: env:K\n")
@@ -134,7 +113,7 @@ def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Do
 
 
 @pytest.mark.parametrize("url", ["https://169.254.169.254/v1", "https://[fd00:ec2::254]/v1", "https://0.0.0.0/v1", "http://8.8.8.8/v1"])
-def test_an_address_that_is_never_dialled_is_no_endpoint(run: Callable[..., Done], tmp_path: Path, url: str) -> None:
+def test_an_address_that_is_never_dialled_is_no_endpoint(run: Callable[..., Any], tmp_path: Path, url: str) -> None:
     file = tmp_path / "endpoint.yaml"
     file.write_text(f"kind: endpoint\nid: meta\nprotocol: openai\nbase_url: {url}\nsecret: env:K\n")
     done = run("apply", "-f", str(file))
@@ -142,7 +121,7 @@ def test_an_address_that_is_never_dialled_is_no_endpoint(run: Callable[..., Done
     assert "error[invalid]: endpoint meta: base_url: " in done.stderr
 
 
-def test_a_token_that_pushes_reads_nothing(run: Callable[..., Done], admin: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_token_that_pushes_reads_nothing(run: Callable[..., Any], admin: tuple[Path, str], tmp_path: Path) -> None:
     made = run("token", "create", "admin@localhost", "--scope", "ingest:litellm", "--json", GOVERNOR_TOKEN=admin[1])
     pusher = json.loads(made.stdout)["token"]
     refused = run("change", "list", GOVERNOR_TOKEN=pusher)
@@ -153,7 +132,7 @@ def test_a_token_that_pushes_reads_nothing(run: Callable[..., Done], admin: tupl
     assert run("ingest", "litellm", str(file), GOVERNOR_TOKEN=pusher).returncode == 0
 
 
-def test_a_path_that_cannot_be_written_is_one_line_that_names_it(run: Callable[..., Done], tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_one_line_that_names_it(run: Callable[..., Any], tmp_path: Path) -> None:
     done = run("policy", "bundle", "-o", str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith(f"error[file]: {tmp_path}: Is a directory. hint: ")
@@ -166,7 +145,7 @@ def test_no_finding_is_three_different_things() -> None:
     assert "None of the 4 findings" in nothing("2026-10", others=4, seen=True)
 
 
-def test_a_month_without_calls_is_no_all_clear(run: Callable[..., Done]) -> None:
+def test_a_month_without_calls_is_no_all_clear(run: Callable[..., Any]) -> None:
     assert "policy was asked nothing" in run("findings", "--period", "2020-01").stdout
     wrong = run("findings", "--period", "2020-01", "--status", "violations")
     assert (wrong.returncode, wrong.stdout) == (1, "")
@@ -189,7 +168,7 @@ def test_a_cause_is_one_line_where_nobody_asked_for_the_trace(traces_from: int, 
     assert OneLine(traces_from=traces_from).format(plain).endswith("no cause")
 
 
-def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Done]) -> None:
+def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Any]) -> None:
     with socket.socket() as mine:
         mine.bind(("127.0.0.1", 0))
         mine.listen()
@@ -201,7 +180,7 @@ def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Done]) -> Non
     refuse_taken("127.0.0.1", port)
 
 
-def test_a_home_of_a_later_version_is_refused(run: Callable[..., Done], admin: tuple[Path, str]) -> None:
+def test_a_home_of_a_later_version_is_refused(run: Callable[..., Any], admin: tuple[Path, str]) -> None:
     with contextlib.closing(sqlite3.connect(admin[0] / "governor.db", isolation_level=None)) as rows:
         [(known,)] = rows.execute("SELECT version_num FROM alembic_version").fetchall()
         rows.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -212,7 +191,7 @@ def test_a_home_of_a_later_version_is_refused(run: Callable[..., Done], admin: t
     assert run("change", "list").returncode == 0
 
 
-def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Done]) -> None:
+def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any]) -> None:
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -223,7 +202,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, run: Callable[...,
 
 
 def test_a_packet_that_cannot_be_written_leaves_the_one_that_was_there(
-    run: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "verify.py"
     file.write_bytes(b"good")
@@ -240,14 +219,14 @@ def test_a_packet_that_cannot_be_written_leaves_the_one_that_was_there(
     assert (file.read_bytes(), [one.name for one in tmp_path.iterdir()]) == (b"good", ["verify.py"])
 
 
-def test_the_doctor_makes_no_home(tmp_path: Path) -> None:
+def test_the_doctor_makes_no_home(governor: Callable[..., Any], tmp_path: Path) -> None:
     nope = tmp_path / "nope"
     done = governor("--home", str(nope), "doctor")
     assert (done.returncode, nope.exists()) == (1, False)
     assert "no Governor home at" in done.stdout
 
 
-def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Done], admin: tuple[Path, str]) -> None:
+def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Any], admin: tuple[Path, str]) -> None:
     for days in ("999999999", "4000000", "0"):
         done = run("token", "create", "admin@example.com", "--days", days, GOVERNOR_TOKEN=admin[1])
         assert done.returncode == 1
@@ -255,7 +234,7 @@ def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Done
 
 
 def test_a_home_that_may_only_be_read_is_verified_and_not_written(
-    run: Callable[..., Done], admin: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Any], admin: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("governor.store.no_way_in.os.access", lambda _path, mode: mode != os.W_OK)
     assert run("ledger", "verify").returncode == 0

@@ -6,20 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ENTRY = "from governor.cli import main; main()"
+from governor.cli.session import warn_of_mistyped
 
-
-def governor(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNOR_")}
-    return subprocess.run([sys.executable, "-c", ENTRY, *words], env=clean | environment, capture_output=True, text=True, check=False)
+Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(governor: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("settings") / "home"
     assert governor("--home", str(made), "init", "--admin", "a@acme.example").returncode == 0
     return made
@@ -46,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"GOVERNOR_KEY_PASSPHRASE": "hunter2"}, "invalid", "by reference"),
     ],
 )
-def test_a_wrong_knob_is_one_line(home: Path, environment: dict[str, str], code: str, named: str) -> None:
+def test_a_wrong_knob_is_one_line(governor: Command, home: Path, environment: dict[str, str], code: str, named: str) -> None:
     done = governor("usage", "--period", "2026-10", "--home", str(home), "--json", **environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error[{code}]: ")
@@ -55,7 +54,8 @@ def test_a_wrong_knob_is_one_line(home: Path, environment: dict[str, str], code:
     assert "hunter2" not in done.stderr
 
 
-def test_a_mistyped_variable_is_named_with_the_one_it_comes_near_to(home: Path) -> None:
+def test_a_mistyped_variable_is_named_with_the_one_it_comes_near_to(governor: Command, home: Path) -> None:
+    warn_of_mistyped.cache_clear()
     strange = {"GOVERNOR_DATBASE_URL": "postgresql://me:hunter2@db/x", "GOVERNOR_SHADOW_KEY": "hunter2"}
     done = governor("token", "list", "--home", str(home), **strange)
     assert done.returncode == 0
@@ -67,31 +67,35 @@ def test_a_mistyped_variable_is_named_with_the_one_it_comes_near_to(home: Path) 
     assert "hunter2" not in done.stderr + doctor.stdout + doctor.stderr
 
 
-def test_a_broken_settings_file_is_named(home: Path, tmp_path: Path) -> None:
+def test_a_broken_settings_file_is_named_by_the_installed_command(tmp_path: Path) -> None:
     (tmp_path / "governor.toml").write_text("broken [")
-    done = governor("usage", "--period", "2026-10", "--home", str(tmp_path))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNOR_")}
+    words = [str(Path(sys.executable).with_name("governor")), "usage", "--period", "2026-10", "--home", str(tmp_path)]
+    done = subprocess.run(words, env=clean, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error[settings]: governor.toml")
+    assert done.stderr.count("\n") == 1
 
 
-def test_an_unknown_name_in_the_settings_file_is_named(tmp_path: Path) -> None:
+def test_an_unknown_name_in_the_settings_file_is_named(governor: Command, tmp_path: Path) -> None:
     (tmp_path / "governor.toml").write_text("governor_approval_days = 3\n")
     done = governor("usage", "--period", "2026-10", "--home", str(tmp_path))
     assert done.stderr.startswith("error[settings]: governor_approval_days: no setting has this name")
 
 
-def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_refused(governor: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = governor("init", "--admin", "a@acme.example", "--home", str(tmp_path / "file"))
     assert done.returncode == 1
     assert "error[settings]: " in done.stderr
 
 
-def test_progress_is_silent_where_nobody_watches(home: Path) -> None:
+def test_progress_is_silent_where_nobody_watches(governor: Command, home: Path) -> None:
     done = governor("ingest", "litellm", str(home / "nothing-here"), "--home", str(home))
     assert done.stderr.startswith("error[not_found]: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unknown_model_names_those_spelled_nearly_so(home: Path) -> None:
+def test_an_unknown_model_names_those_spelled_nearly_so(governor: Command, home: Path) -> None:
     done = governor("prices", "show", "openai/gpt-4oo", "--home", str(home), "--json")
     assert "openai/gpt-4o" in json.loads(done.stdout)["prices"][0]["unpriced"]["alike"]
