@@ -10,6 +10,11 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# a test of properties fails for what it finds, not because the machine was busy
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # what may be absent in CI too: inputs beside the checkout, a live OPA, tools of Python 3.12, tracing where the machine forbids it, tests of what a source has not
 EXEMPT = ("../shared", "GOVERNOR_OPA_URL", "make focus-validate", "forbids ptrace", "not applicable")
