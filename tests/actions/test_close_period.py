@@ -141,10 +141,11 @@ def test_the_pdf_says_the_same_total(month: Any, tmp_path: Path) -> None:
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (poppler-utils) is not installed")
     closed = close(month.ctx, month.person("finn"), OCTOBER, tmp_path)
-    for file in closed["files"]:
-        if file["name"].endswith(".pdf"):
-            text = subprocess.run(["pdftotext", "-layout", tmp_path / file["name"], "-"], capture_output=True, text=True, check=True).stdout
-            assert f"${file['total']}" in text
+    pages = [file for file in closed["files"] if file["name"].endswith(".pdf")]
+    assert pages
+    for file in pages:
+        text = subprocess.run(["pdftotext", "-layout", tmp_path / file["name"], "-"], capture_output=True, text=True, check=True).stdout
+        assert f"${file['total']}" in text
 
 
 def test_the_close_is_one_entry_that_names_the_manifest(month: Any) -> None:

@@ -25,8 +25,10 @@ def test_more_traffic_is_further_right_and_worse_is_further_down() -> None:
 
 def test_everything_drawn_stays_on_the_picture() -> None:
     svg = frontier_plot([point("1", "-0.9", "-1", "-0.5", "not_tested"), point("0", "0.5", "0.2", "1")], Decimal("0.5"))
-    assert all(0 <= float(value) <= 230 for value in re.findall(r'(?:cy="|V)([\d.]+)', svg))
-    assert all(0 <= float(value) <= 560 for value in re.findall(r'cx="([\d.]+)', svg))
+    down, across = re.findall(r'(?:cy="|V)(-?[\d.]+)', svg), re.findall(r'cx="(-?[\d.]+)', svg)
+    assert len(down) >= 2 == len(across)
+    assert all(0 <= float(value) <= 230 for value in down)
+    assert all(0 <= float(value) <= 560 for value in across)
 
 
 def test_segments_and_noise_are_rows_and_nothing_without_a_verdict() -> None:

@@ -51,6 +51,7 @@ def paths(site: Any, ids: dict[str, str], method: str) -> list[str]:
             ours = isinstance(handler, HTTPRouteHandler) and not route.path.startswith((*MACHINE_PATHS, "/static"))
             if ours and method in handler.http_methods and not handler.opt.get(OPEN):
                 found.append(re.sub(r"\{([^}:]+)[^}]*\}", lambda hit: "1" if ":int" in hit[0] else ids.get(hit[1], SECRET), route.path))
+    assert len(found) > 20, "the walk finds the pages"
     return found
 
 

@@ -21,7 +21,8 @@ def test_zero_is_in_the_middle_and_order_is_kept() -> None:
 
 def test_what_leaves_the_axis_is_drawn_at_its_end() -> None:
     svg = interval_plot(interval("0.5", "-0.9", "0.9"), Decimal("0.1"))
-    places = [float(text) for text in re.findall(r'(?:cx="|M|H)([\d.]+)', svg)]
+    places = [float(text) for text in re.findall(r'(?:cx="|M|H)(-?[\d.]+)', svg)]
+    assert len(places) >= 3  # both ends of the range and the point between them
     assert all(0 <= place <= WIDTH for place in places)
 
 
