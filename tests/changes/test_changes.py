@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governor.changes import NEXT, TRANSITIONS, Binding, Docket, Person, State, Vote, may_decide, move, who_may
-from governor.errors import GovernorError, WrongState
+from governor.errors import GovernorError, RoleNotNeeded, SeparationOfDuties, WrongState
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 ROLES = ("requester", "owner", "security", "finance", "auditor", "admin")
@@ -62,6 +63,55 @@ def test_whoever_may_decide_is_a_needed_stranger(person: Person, docket: Docket,
     if decision == "approve":
         assert answered in docket.open_roles(NOW)
         assert person.id not in {vote.person_id for vote in docket.standing(NOW)}
+
+
+DOCKET = Docket(
+    id="RC-1",
+    state=State.IN_REVIEW,
+    digest="d1",
+    requester_id="p0",
+    owner="p1@acme.example",
+    owner_id="p1",
+    authors=frozenset(),
+    needs=("owner", "security", "finance"),
+    has_evidence=True,
+)
+
+
+def who(number: int, *roles: str) -> Person:
+    return Person(f"p{number}", f"p{number}@acme.example", frozenset(roles))
+
+
+def test_one_person_answers_one_role_and_may_still_reject() -> None:
+    both, docket = who(2, "security", "finance"), replace(DOCKET, votes=(Vote("p2", "security", "approve", "d1"),))
+    with pytest.raises(SeparationOfDuties, match="as security already"):
+        may_decide(both, docket, digest="d1", decision="approve", now=NOW)
+    assert may_decide(both, docket, digest="d1", decision="reject", now=NOW) in {"security", "finance"}
+    assert may_decide(who(3, "finance"), docket, digest="d1", decision="approve", now=NOW) == "finance"
+
+
+@pytest.mark.parametrize("who_asked", [{"requester_id": "p2"}, {"authors": frozenset({"p2"})}])
+def test_neither_requester_nor_author_decides(who_asked: dict[str, Any]) -> None:
+    for decision in ("approve", "reject"):
+        with pytest.raises(SeparationOfDuties):
+            may_decide(who(2, "security"), replace(DOCKET, **who_asked), digest="d1", decision=decision, now=NOW)
+
+
+@pytest.mark.parametrize("barred", [{"requester_id": "p1"}, {"authors": frozenset({"p1"})}])
+def test_somebody_stands_in_for_an_owner_who_may_not_decide(barred: dict[str, Any]) -> None:
+    other = who(3, "owner")
+    with pytest.raises(RoleNotNeeded):
+        may_decide(other, DOCKET, digest="d1", decision="approve", now=NOW)
+    assert may_decide(other, replace(DOCKET, **barred), digest="d1", decision="approve", now=NOW) == "owner"
+    assert who_may(replace(DOCKET, **barred), [who(1, "owner"), other], "owner", NOW) == ["p3@acme.example"]
+
+
+def test_an_approval_ends_with_the_instant_it_expires_at() -> None:
+    vote = Vote("p2", "security", "approve", "d1", NOW)
+    docket = replace(DOCKET, votes=(vote,))
+    assert (docket.standing(NOW), docket.expired(NOW)) == ([], [vote])
+    before = NOW - timedelta(microseconds=1)
+    assert (docket.standing(before), docket.expired(before)) == ([vote], [])
 
 
 @given(dockets, st.lists(people, max_size=5, unique_by=lambda person: person.id))

@@ -193,6 +193,7 @@ def plan(kind: str, **fields: Any) -> RatePlanDocument:
     ("given_plan", "base", "pico", "words"),
     [
         (plan("pass_through"), 5 * PICO, 0, "usage is passed through"),
+        (plan("platform_fee", percent="50"), 2 * PICO + 1, PICO, "50 % of $2.000000000001 = $1.00"),  # half of a pico: to the even
         (plan("platform_fee", percent="7.5"), 200 * PICO, 15 * PICO, "7.5 % of $200.00 = $15.00"),
         (plan("fixed_fee", amount="500"), 620 * PICO, -120 * PICO, "$500.00 a month - $620.00 of usage = $-120.00"),
         (plan("credit_pool", amount="100"), 40 * PICO, -40 * PICO, "the smaller of $40.00 used and $100.00 prepaid = $40.00"),

@@ -9,7 +9,7 @@ from governor.catalog.documents import ContractPriceDocument
 from governor.errors import Invalid
 from governor.prices.book import PriceBook, Rates
 from governor.prices.contract import close_open_ends, contract_price
-from governor.prices.price import price_of
+from governor.prices.price import Price, price_of
 from governor.prices.rate import Usage, rate_usage
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -104,3 +104,10 @@ def test_a_contract_for_the_model_holds_for_a_snapshot_that_the_list_names_on_it
     )
     both = with_contract(PriceBook([*book.rows, own]), document())
     assert cost(both, "gpt-4o-2024-08-06", START, Usage(1_000_000, None)) == (2_500_000_000_000, 2_100_000_000_000)
+
+
+def test_a_price_holds_from_its_first_instant_to_just_before_its_last() -> None:
+    begins, ends = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+    price = Price("contract", "openai", "gpt-4o", "input", "1", 1_000_000, valid_from=begins, valid_to=ends)
+    just = timedelta(microseconds=1)
+    assert [price.holds_at(at) for at in (begins - just, begins, ends - just, ends)] == [False, True, True, False]

@@ -146,6 +146,8 @@ def test_structure_spans_are_kept_once_and_not_counted_as_read(lake: Lake, make_
     assert lake.ingest("b1", [make_batch(spans=[span, span])], NOW) == Counts(other_spans=2)
     assert lake.ingest("b2", [make_batch(spans=[span])], NOW) == Counts(other_spans=1)
     assert lake.totals()["spans"] == 1
+    lake.ingest("b3", [make_batch(spans=[span | {"raw_sha256": "y"}])], NOW)
+    assert lake.totals()["spans"] == 2, "what its sender says anew is another record"
 
 
 def test_a_batch_id_answers_the_same_again(lake: Lake, make_call: Make, make_batch: Make) -> None:
