@@ -55,6 +55,7 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
             tx.session.delete(row)
         _close_account(tx.session, ctx, person)
         _forget(tx.session, ctx.org, person.id, wanted)
+        _forget_words(tx.session, ctx.org, entries)
         tx.append(
             EntryDraft(
                 type="redaction:done",
@@ -111,9 +112,7 @@ def _close_account(session: Session, ctx: Context, person: Person) -> None:
 
 
 def _forget(session: Session, org: str, person: str, email: str) -> None:
-    """The address in every column that is nothing else (who asked, decided, signed, closed), and the words of decisions beside the ledger."""
-    from governor.store.rows.changes import Approval
-
+    """The address in every column that is nothing else (who asked, decided, signed, closed)."""
     session.flush()
     answers = select(IdempotencyKey).where(
         IdempotencyKey.org_id == org
@@ -126,7 +125,19 @@ def _forget(session: Session, org: str, person: str, email: str) -> None:
             for column in table.c:
                 if isinstance(column.type, String | AutoString) and column.name != "org_id":
                     session.execute(update(table).where(table.c.org_id == org, column == email).values({column.name: f"{person}@{ERASED}"}))
-    session.execute(update(Approval).where(col(Approval.org_id) == org, col(Approval.person_id) == person).values(reason=""))
+
+
+def _forget_words(session: Session, org: str, entries: Sequence[LedgerEntry]) -> None:
+    """Reasons of decisions and notes of cutovers that stand in a row beside the erased disclosure."""
+    from governor.store.rows.changes import Approval, Change
+
+    for entry in (Entry.parse(row.leaf) for row in entries):
+        change = str(entry.payload.get("change"))
+        if entry.type in {"change:approve", "change:reject"}:
+            mine = (col(Approval.org_id) == org, col(Approval.change_id) == change, col(Approval.person_id) == entry.actor_ref)
+            session.execute(update(Approval).where(*mine, col(Approval.digest) == entry.payload["digest"]).values(reason=""))
+        elif entry.type == "change:cutover":
+            session.execute(update(Change).where(col(Change.org_id) == org, col(Change.id) == change).values(cutover_note=""))
 
 
 def _remaining(ctx: Context, email: str) -> dict[str, int]:

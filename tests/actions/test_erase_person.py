@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
+from governor.actions.cutover import cutover
 from governor.actions.decide import approve
 from governor.actions.erase_person import erase_person
 from governor.actions.export_packet import export_packet
@@ -78,6 +79,19 @@ def test_no_table_and_no_leaf_holds_a_byte_of_theirs(world: Any) -> None:
         leaves = [row.leaf for row in session.exec(select(LedgerEntry)).all()]
     assert len(leaves) > 10
     assert not [leaf for leaf in leaves if b"@acme.example" in leaf], "nobody's address is in a leaf, erased or not"
+    assert not verify_ledger(world.ctx).problems
+
+
+def test_words_beside_the_ledger_go_with_their_disclosures(world: Any) -> None:
+    """The note of a cutover by somebody who is erased, and the reason of somebody else that names them."""
+    change = world.reviewed()
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="agreed with sol@acme.example")
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="no new exposure")
+    cutover(world.ctx, world.person("rae"), change["id"], note="moved at noon by Sol, sol@acme.example")
+    erase_person(world.ctx, world.person("admin"), email="sol@acme.example", reason="request 17")
+    assert set(standing(world, b"sol@acme.example", b"no new exposure", b"moved at noon")) <= {"catalogversion.body"}
+    report = verify_packet(export_packet(world.ctx, world.person("ada"), str(change["id"])), export_trust(world.ctx))
+    assert report.exit_code == 0, report.text()
     assert not verify_ledger(world.ctx).problems
 
 
