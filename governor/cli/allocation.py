@@ -17,7 +17,10 @@ Month = Annotated[str, typer.Argument(help="Calendar month in the organization's
 
 @app.command("show")
 def show(ctx: typer.Context, month: Month) -> None:
-    """Where each shared dollar of the month goes, by rule, and what every cost center comes to."""
+    """Where each shared dollar of the month goes, by rule, and what every cost center comes to.
+
+    Example: `governor allocation show 2026-10`
+    """
     from governor.actions.show_allocation import show_allocation
 
     session = session_of(ctx)
@@ -32,7 +35,10 @@ def preview(
         list[Path], typer.Option("--file", "-f", help="YAML with allocation, driver or rate_plan documents to try; again for more.")
     ],
 ) -> None:
-    """Try rules on a month before applying them. Nothing is stored; rules of the same id replace those in force."""
+    """Try rules on a month before applying them. Nothing is stored; rules of the same id replace those in force.
+
+    Example: `governor allocation preview 2026-10 -f rules.yaml`
+    """
     from governor.actions.show_allocation import show_allocation
     from governor.catalog import parse_documents
 

@@ -48,7 +48,10 @@ def evidence(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `ledger verify --evidence DIR` wrote.")],
     trust: Annotated[Path, typer.Option("--trust", help="Trust file with the log's key.")],
 ) -> None:
-    """Check a contradiction offline, with no home and no database: does the log's own signature prove that history was changed? Exit code 1 when not."""
+    """Check a contradiction offline, with no home and no database: does the log's own signature prove that history was changed? Exit code 1 when not.
+
+    Example: `governor ledger evidence evidence/fork-audit-1.json --trust governor.trust`
+    """
     from governor.ledger.anchor import parse_contradiction, prove
     from governor.ledger.trust import parse_trust
 
@@ -69,7 +72,10 @@ def mirror(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the copy lives; it is grown when it is there already.")],
 ) -> None:
-    """Write the log as static files (c2sp.org/tlog-tiles): checkpoint, hashes, entries. Refuses when DIR holds a history that the database does not continue."""
+    """Write the log as static files (c2sp.org/tlog-tiles): checkpoint, hashes, entries. Refuses when DIR holds a history that the database does not continue.
+
+    Example: `governor ledger mirror /srv/mirror`
+    """
     from governor.actions.mirror import mirror as write_mirror
 
     session = session_of(ctx)

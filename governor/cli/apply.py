@@ -27,6 +27,8 @@ def apply(
 
     Declarative and idempotent: a document that says what is already so is left alone, and a document that is not in the files stays.
     The plan is printed before anything changes; the result is one ledger entry.
+
+    Example: `governor apply -f catalog.yaml --dry-run`
     """
     from governor.actions.apply import apply as apply_documents
     from governor.actions.apply import plan

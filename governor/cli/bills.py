@@ -79,6 +79,8 @@ def import_(
     """Store a bill. The same files again change nothing; a newer bill of the same days replaces the older one in comparisons.
 
     Who may: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home.
+
+    Example: `governor bills import openai costs.json`
     """
     from governor.actions.import_bill import import_bills
     from governor.actions.read_bill import payloads_of
@@ -104,7 +106,10 @@ def list_(
 
 @app.command("show")
 def show(ctx: typer.Context, bill: Annotated[str, typer.Argument(help="Id of the import.")]) -> None:
-    """One bill: its files, what was not understood, every line."""
+    """One bill: its files, what was not understood, every line.
+
+    Example: `governor bills show BILL`
+    """
     from governor.actions.import_bill import show_bill
 
     session = session_of(ctx)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from governor.cli.change_text import print_change
+from governor.cli.change_text import print_change, print_split, tight_budget
 from governor.cli.progress import following
 from governor.cli.session import Session, session_of
 
@@ -72,13 +71,6 @@ def propose(
     session.print(made, "\n".join([*lines, f"Next: governor change shadow {made['id']} --wait"]))
 
 
-def tight_budget(plan: dict[str, Any]) -> list[str]:
-    """A run that is expected to cost more than its budget ends without a verdict: said before anything is spent."""
-    if Decimal(plan["expected_spend_usd"]) <= Decimal(plan["budget_usd"]):
-        return []
-    return [f"  the budget of ${plan['budget_usd']} will not reach: the plan is expected to spend about ${plan['expected_spend_usd']}"]
-
-
 @app.command("shadow")
 def shadow(
     ctx: typer.Context,
@@ -86,7 +78,10 @@ def shadow(
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the run ended; without a worker this process replays itself.")] = False,
     timeout: Annotated[int, typer.Option("--timeout", help="Seconds to wait at most.")] = 3600,
 ) -> None:
-    """Replay the planned sample against candidate and baseline; whoever starts this is the author of the evidence and cannot approve it."""
+    """Replay the planned sample against candidate and baseline; whoever starts this is the author of the evidence and cannot approve it.
+
+    Example: `governor change shadow RC-1 --wait`
+    """
     from governor.actions.start_shadow import start_shadow
 
     session = session_of(ctx)
@@ -124,7 +119,10 @@ def await_run(session: Session, started: dict[str, Any], timeout: int) -> dict[s
 
 @app.command("show")
 def show(ctx: typer.Context, change_id: Id) -> None:
-    """Everything about a change: digest, who must decide and why, evidence, verdict, decisions."""
+    """Everything about a change: digest, who must decide and why, evidence, verdict, decisions.
+
+    Example: `governor change show RC-1`
+    """
     from governor.actions.show_change import show_change
 
     session = session_of(ctx)
@@ -155,7 +153,10 @@ def list_(
 
 @app.command("approve")
 def approve(ctx: typer.Context, change_id: Id, digest: Digest, reason: Reason, role: AsRole = "") -> None:
-    """Approve exactly what you were shown. Not for the requester, not for the author of the evidence."""
+    """Approve exactly what you were shown. Not for the requester, not for the author of the evidence.
+
+    Example: `governor change approve RC-1 --digest DIGEST --reason "evidence read"`
+    """
     from governor.actions.decide import approve as approve_change
 
     decided(ctx, approve_change, change_id, digest, reason, role)
@@ -163,7 +164,10 @@ def approve(ctx: typer.Context, change_id: Id, digest: Digest, reason: Reason, r
 
 @app.command("reject")
 def reject(ctx: typer.Context, change_id: Id, digest: Digest, reason: Reason, role: AsRole = "") -> None:
-    """Reject the change; one rejection by a needed role ends it."""
+    """Reject the change; one rejection by a needed role ends it.
+
+    Example: `governor change reject RC-1 --digest DIGEST --reason "loses too much on long claims"`
+    """
     from governor.actions.decide import reject as reject_change
 
     decided(ctx, reject_change, change_id, digest, reason, role)
@@ -187,7 +191,10 @@ def cutover(
         str, typer.Option("--approved-until", help="End of the new route's approval; default: the old route's.")
     ] = "",
 ) -> None:
-    """Record that you moved the route in your gateway. Governor changes no gateway; it approves the route in the catalog."""
+    """Record that you moved the route in your gateway. Governor changes no gateway; it approves the route in the catalog.
+
+    Example: `governor change cutover RC-1 --export litellm`
+    """
     from governor.actions.cutover import cutover as cut_over
 
     session = session_of(ctx)
@@ -203,7 +210,10 @@ def verify(
     change_id: Id,
     grace_hours: Annotated[int, typer.Option("--grace-hours", min=0, help="Leave out the first hours after the cutover.")] = 0,
 ) -> None:
-    """Look at later traffic: verified when it takes the approved route, drifted when it does not."""
+    """Look at later traffic: verified when it takes the approved route, drifted when it does not.
+
+    Example: `governor change verify RC-1 --grace-hours 2`
+    """
     from governor.actions.verify_change import verify_change
 
     session = session_of(ctx)
@@ -223,7 +233,10 @@ def split(
     confirm_on: Annotated[str, typer.Option("--confirm-on", help="A later change of the same routes whose pairs confirm.")] = "",
     show_rego: Annotated[bool, typer.Option("--rego", help="Print the condition as a Rego module and nothing else.")] = False,
 ) -> None:
-    """Which part of the traffic the candidate could take: chosen on half of the pairs, confirmed on the other. A recommendation; nothing is moved."""
+    """Which part of the traffic the candidate could take: chosen on half of the pairs, confirmed on the other. A recommendation; nothing is moved.
+
+    Example: `governor change split RC-1 --by metadata.task,input_tokens`
+    """
     from governor.actions.split_route import split_route
 
     session = session_of(ctx)
@@ -231,31 +244,14 @@ def split(
     session.print(found, found["rego"] or found["sentence"] if show_rego else print_split)
 
 
-def print_split(found: dict[str, Any]) -> None:
-    lines = [
-        found["sentence"],
-        f"by      {', '.join(found['fields'])}    margin {found['margin']}    chosen on {found['choosing']['pairs']}, confirmed on {found['fresh']['pairs']} pairs",
-    ]
-    if found["frontier"]:
-        lines.append("traffic  savings [95 %]              quality [95 %]              status")
-    for row in found["frontier"]:
-        share, quality = f"{float(row['traffic_share']):6.1%}", f"{float(row['quality']):+7.1%} {ends(row['quality_ci95'], '+.1%')}"
-        saved = f"{float(row['savings_rate']):6.1%} {ends(row['savings_ci95'], '.1%')}" if row["savings_ci95"] else "not priced"
-        lines.append(f"{share}  {saved:<27} {quality}  {row['status']}")
-    if found["still_needed"]:
-        lines.append(f"about {found['still_needed']:,} fresh pairs would likely confirm the first open row")
-    typer.echo("\n".join(lines))
-
-
-def ends(interval: list[str], form: str) -> str:
-    return f"[{', '.join(format(float(end), form) for end in interval)}]"
-
-
 @app.command("revalidate")
 def revalidate(
     ctx: typer.Context, change_id: Id, wait: Annotated[bool, typer.Option("--wait", help="Until the check is done.")] = False
 ) -> None:
-    """Ask the approved route again with prompts of its approved evidence, as the workflow's `revalidate` sets. Changes no route."""
+    """Ask the approved route again with prompts of its approved evidence, as the workflow's `revalidate` sets. Changes no route.
+
+    Example: `governor change revalidate RC-1 --wait`
+    """
     from governor.actions.jobs import error_of, wait_for
     from governor.actions.route_checks import checks_of, start_revalidation
     from governor.errors import Unavailable

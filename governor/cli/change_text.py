@@ -52,3 +52,30 @@ def print_change(shown: dict[str, Any]) -> None:
         you = shown["you"]
         lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
     typer.echo("\n".join(lines))
+
+
+def tight_budget(plan: dict[str, Any]) -> list[str]:
+    """A run that is expected to cost more than its budget ends without a verdict: said before anything is spent."""
+    if Decimal(plan["expected_spend_usd"]) <= Decimal(plan["budget_usd"]):
+        return []
+    return [f"  the budget of ${plan['budget_usd']} will not reach: the plan is expected to spend about ${plan['expected_spend_usd']}"]
+
+
+def print_split(found: dict[str, Any]) -> None:
+    lines = [
+        found["sentence"],
+        f"by      {', '.join(found['fields'])}    margin {found['margin']}    chosen on {found['choosing']['pairs']}, confirmed on {found['fresh']['pairs']} pairs",
+    ]
+    if found["frontier"]:
+        lines.append("traffic  savings [95 %]              quality [95 %]              status")
+    for row in found["frontier"]:
+        share, quality = f"{float(row['traffic_share']):6.1%}", f"{float(row['quality']):+7.1%} {ends(row['quality_ci95'], '+.1%')}"
+        saved = f"{float(row['savings_rate']):6.1%} {ends(row['savings_ci95'], '.1%')}" if row["savings_ci95"] else "not priced"
+        lines.append(f"{share}  {saved:<27} {quality}  {row['status']}")
+    if found["still_needed"]:
+        lines.append(f"about {found['still_needed']:,} fresh pairs would likely confirm the first open row")
+    typer.echo("\n".join(lines))
+
+
+def ends(interval: list[str], form: str) -> str:
+    return f"[{', '.join(format(float(end), form) for end in interval)}]"

@@ -24,7 +24,10 @@ def person(
     reason: Annotated[str, typer.Option("--reason", help="Why, such as the request's number; kept as a personal field itself.")],
     legal_basis: Annotated[str, typer.Option("--legal-basis", help="What the erasure rests on.")] = "GDPR Art. 17",
 ) -> None:
-    """Erase a person: name, address and words they wrote, from account and ledger disclosures. Role admin or security; recorded as redaction:done."""
+    """Erase a person: name, address and words they wrote, from account and ledger disclosures. Role admin or security; recorded as redaction:done.
+
+    Example: `governor erase person sol@acme.example --reason "request 17"`
+    """
     from governor.actions.erase_person import erase_person
 
     session = session_of(ctx)
@@ -48,6 +51,8 @@ def content(
     """Erase prompts, answers and archived records of calls: all given conditions must hold. Role admin or security; recorded as content:erase.
 
     Calls, hashes, evidence and proofs stay. A body that other calls share is erased for all of them.
+
+    Example: `governor erase content --end-user user-1 --reason "request 4711"`
     """
     from governor.actions.erase import erase as run
 

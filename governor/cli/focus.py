@@ -24,6 +24,8 @@ def check(
     """Find what the public validator lets pass: dates, signs, price times quantity, units, ids, duplicates, shares, unpriced use.
 
     With the month's statement each row is compared with its line, which also finds a file that is wrong but consistent. Exit code 1 where a problem is found.
+
+    Example: `governor focus check close/focus-2026-10.csv`
     """
     from governor.actions.check_focus import check_focus
 

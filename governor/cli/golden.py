@@ -21,7 +21,10 @@ def import_(
     file: Annotated[Path, typer.Argument(help="Cases as JSON, JSON lines or YAML.", exists=True, dir_okay=False)],
     name: Annotated[str, typer.Option("--name", help="Name of the set; default: the file's name.")] = "",
 ) -> None:
-    """Keep the cases of a file as a new version of the set. The same cases again change nothing."""
+    """Keep the cases of a file as a new version of the set. The same cases again change nothing.
+
+    Example: `governor golden import fnol-triage hail.yaml`
+    """
     from governor.actions.golden_sets import import_golden
 
     session = session_of(ctx)
@@ -51,7 +54,10 @@ def list_(ctx: typer.Context, workflow: Annotated[str, typer.Option("--workflow"
 def show(
     ctx: typer.Context, name: Name, version: Annotated[int | None, typer.Option("--version", help="Default: the newest.")] = None
 ) -> None:
-    """The cases of a set; their texts only for people who may read the workflow's content."""
+    """The cases of a set; their texts only for people who may read the workflow's content.
+
+    Example: `governor golden show hail`
+    """
     from governor.actions.golden_sets import show_golden
 
     session = session_of(ctx)
@@ -68,7 +74,10 @@ def show_cases(found: dict[str, Any]) -> None:
 
 @app.command("withdraw")
 def withdraw(ctx: typer.Context, name: Name, reason: Annotated[str, typer.Option("--reason", help="Why; goes on record.")]) -> None:
-    """Erase the texts of all versions of a set. Digests and evidence stay; no later plan can name it."""
+    """Erase the texts of all versions of a set. Digests and evidence stay; no later plan can name it.
+
+    Example: `governor golden withdraw hail --reason "a customer asked"`
+    """
     from governor.actions.golden_sets import withdraw_golden
 
     session = session_of(ctx)

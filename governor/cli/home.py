@@ -34,6 +34,8 @@ def init(
     """Make the home: database, lake, keys, list prices and the first admin, whose token is printed once.
 
     Safe to run again: what exists stays, and no second admin is made.
+
+    Example: `governor init --admin you@company.example`
     """
     from governor.actions.init_home import init_home
 
@@ -63,7 +65,10 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port to listen on.")] = 8321,
 ) -> None:
-    """API and web pages, with an embedded worker unless a broker is configured. Stop with Ctrl-C."""
+    """API and web pages, with an embedded worker unless a broker is configured. Stop with Ctrl-C.
+
+    Example: `governor serve --port 8400`
+    """
     from governor.asgi import serve as serve_asgi
 
     session = session_of(ctx)

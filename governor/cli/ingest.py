@@ -18,7 +18,13 @@ quarantine_app = typer.Typer(help="Records that could not be read: why, another 
 
 def ingest(
     ctx: typer.Context,
-    connector: Annotated[str, typer.Argument(metavar="SOURCE", help="litellm, otlp, or auto to detect (it says what it chose).")],
+    connector: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A connector (docs/connectors.md) such as litellm or otlp, mapping:FILE.yaml, or auto to detect (it says what it chose).",
+        ),
+    ],
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="Files, folders, quoted globs, s3:// or gs:// URLs; gz and zst too.")
     ],
@@ -28,6 +34,8 @@ def ingest(
 
     Every record ends in exactly one of stored, duplicates (same key, same payload), conflicts (same key, another payload, kept apart)
     or quarantined (with the reason; see `governor quarantine list`). Spans that carry no model call are counted as other_spans.
+
+    Example: `governor ingest auto export.jsonl`
     """
     from governor.actions.ingest import ingest as run
 
@@ -96,7 +104,10 @@ def sync(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Id of a configured source; empty means all of them.")] = "",
 ) -> None:
-    """Pull from the configured gateways (`kind: source` in the catalog) since the last cursor."""
+    """Pull from the configured gateways (`kind: source` in the catalog) since the last cursor.
+
+    Example: `governor sync litellm-prod`
+    """
     from governor.actions.sync import sync as run
 
     session = session_of(ctx)
@@ -115,7 +126,10 @@ def export(
     period: Annotated[str, typer.Option("--period", help="Calendar month, YYYY-MM.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Parquet file to write.", show_default=False)],
 ) -> None:
-    """Write a month's calls as Parquet, cost bearing or not, with every column of docs/calls.md."""
+    """Write a month's calls as Parquet, cost bearing or not, with every column of docs/calls.md.
+
+    Example: `governor calls export --period 2026-10 -o calls.parquet`
+    """
     from governor.actions.export_calls import export_calls
 
     session = session_of(ctx)
@@ -147,6 +161,8 @@ def raw(
     """Show the record of a call as its source sent it, where it was archived (docs/content.md). Role security.
 
     The bytes are checked against the digest that the call names. Bytes that are not UTF-8 are printed as U+FFFD; a file has them as they are.
+
+    Example: `governor calls raw CALL -o record.json`
     """
     from governor.actions.raw_record import raw_record
 
@@ -205,7 +221,10 @@ def discard(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their first characters, each of one record.")],
     reason: Annotated[str, typer.Option("--reason", help="Why they can never be read; it goes into the ledger.")],
 ) -> None:
-    """Give up records that can never be read. They are open no longer; their bytes stay. Discarding again changes nothing."""
+    """Give up records that can never be read. They are open no longer; their bytes stay. Discarding again changes nothing.
+
+    Example: `governor quarantine discard 9f2c11 --reason "half a line: the disk was full"`
+    """
     from governor.actions.discard import discard as run
 
     session = session_of(ctx)

@@ -34,7 +34,10 @@ def rotate(
         str, typer.Option("--to", help="Address of the new key, such as hv:NAME/VERSION or file:PATH; without it a new key file is made.")
     ] = "",
 ) -> None:
-    """Replace a key. What the old one signed stays valid within its range; hand out the trust file again afterwards."""
+    """Replace a key. What the old one signed stays valid within its range; hand out the trust file again afterwards.
+
+    Example: `governor keys rotate issuer`
+    """
     from governor.actions.rotate_keys import rotate_key
     from governor.cli.session import session_of
 
@@ -58,7 +61,10 @@ def revoke(
     ] = None,
     note: Annotated[str, typer.Option("--note", help="In your words; erasable, only its commitment enters the log.")] = "",
 ) -> None:
-    """Say on record that a replaced key is not to be believed any more; the trust file then ends its range."""
+    """Say on record that a replaced key is not to be believed any more; the trust file then ends its range.
+
+    Example: `governor keys revoke 5a1e93c0 --reason compromised --at-size 180`
+    """
     from governor.actions.rotate_keys import revoke_key
     from governor.cli.session import session_of
 

@@ -36,7 +36,10 @@ def proof(
         Path | None, typer.Option("-o", "--output", help="Write NAME.json (the leaf) and NAME.tlog-proof instead of printing.")
     ] = None,
 ) -> None:
-    """Prove that one entry is in the log: its exact bytes and a c2sp.org/tlog-proof@v1."""
+    """Prove that one entry is in the log: its exact bytes and a c2sp.org/tlog-proof@v1.
+
+    Example: `governor ledger proof 12 -o entry-12`
+    """
     from governor.actions.verify_ledger import prove_entry
 
     session = session_of(ctx)

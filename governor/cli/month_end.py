@@ -18,7 +18,10 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; goes on record under
 
 @app.command("checklist")
 def checklist(ctx: typer.Context, month: Month) -> None:
-    """What is done for a month, what blocks its close, and who may act."""
+    """What is done for a month, what blocks its close, and who may act.
+
+    Example: `governor period checklist 2026-10`
+    """
     from governor.actions.close_checklist import close_checklist
 
     session = session_of(ctx)
@@ -35,6 +38,8 @@ def soft_close_(
     """Accrue a month, once: what is captured and what the forecast still expects. Its journal comes out in every format, then and later.
 
     `governor period export MONTH --accrual --format FORMAT` writes the same bytes again.
+
+    Example: `governor period soft-close 2026-10 --out accrual/`
     """
     from governor.actions.export_month import export_month, formats_described
     from governor.actions.soft_close import soft_close
@@ -54,7 +59,10 @@ def soft_close_(
 
 @app.command("withdraw")
 def withdraw_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
-    """Take back the first signature of a close that waits for a second person."""
+    """Take back the first signature of a close that waits for a second person.
+
+    Example: `governor period withdraw 2026-10`
+    """
     from governor.actions.sign_close import withdraw
 
     session = session_of(ctx)
@@ -66,6 +74,8 @@ def reopen_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
     """Reopen the newest closed month. The first person asks with a reason, another person of finance or admin runs it again to agree.
 
     What the close wrote is kept as a version; closing again makes the next one.
+
+    Example: `governor period reopen 2026-10 --reason "a bill of another company was mapped"`
     """
     from governor.actions.reopen_period import reopen
 
@@ -77,7 +87,10 @@ def reopen_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
 
 @app.command("versions")
 def versions_(ctx: typer.Context, month: Month) -> None:
-    """Closes of a month that were reopened, with reason, people and files."""
+    """Closes of a month that were reopened, with reason, people and files.
+
+    Example: `governor period versions 2026-10`
+    """
     from governor.actions.reopen_period import versions
 
     session = session_of(ctx)
@@ -88,7 +101,10 @@ def versions_(ctx: typer.Context, month: Month) -> None:
 def dispute_(
     ctx: typer.Context, month: Month, line: Annotated[str, typer.Argument(help="line_id from the statement's CSV.")], reason: Reason
 ) -> None:
-    """Disagree with a line of a closed statement."""
+    """Disagree with a line of a closed statement.
+
+    Example: `governor period dispute 2026-10 LINE --reason "not ours"`
+    """
     from governor.actions.dispute_line import dispute_line
 
     session = session_of(ctx)
@@ -103,7 +119,10 @@ def answer_(
     verdict: Annotated[str, typer.Argument(help="upheld or rejected.")],
     reason: Reason,
 ) -> None:
-    """Answer a dispute. What is upheld is put right in the catalog, prices or records and becomes a correction by itself."""
+    """Answer a dispute. What is upheld is put right in the catalog, prices or records and becomes a correction by itself.
+
+    Example: `governor period answer DISPUTE upheld --reason "mapped to CC-4100 from now on"`
+    """
     from governor.actions.dispute_line import answer_dispute
 
     session = session_of(ctx)

@@ -14,7 +14,10 @@ app = typer.Typer(help="Notifications: try one, see what was told.", no_args_is_
 
 @app.command("test")
 def test(ctx: typer.Context, notification: Annotated[str, typer.Argument(help="Id of a `kind: notification` document.")]) -> None:
-    """Send a test notice now and say what the other side answered. Role admin."""
+    """Send a test notice now and say what the other side answered. Role admin.
+
+    Example: `governor notify test finance-hook`
+    """
     from governor.actions.notify import notify_test
 
     session = session_of(ctx)

@@ -31,7 +31,10 @@ def export(
         str, typer.Option("--recipient", help="Name people in the packet, for this recipient; without it people are opaque references.")
     ] = "",
 ) -> None:
-    """Write the audit packet of a decided change, or of a whole period. The same state gives the same bytes; issuing is itself on record."""
+    """Write the audit packet of a decided change, or of a whole period. The same state gives the same bytes; issuing is itself on record.
+
+    Example: `governor packet export RC-1 -o RC-1.govpacket`
+    """
     from governor.actions.export_packet import export_packet
     from governor.actions.export_period import export_period
     from governor.cli.session import session_of
@@ -61,7 +64,10 @@ def verify(
         str, typer.Option("--root", help="Verifier key, or SHA-256 of the public key, of the root that must have signed it.")
     ] = "",
 ) -> None:
-    """Check a packet offline. Exit 0 verified, 1 FAILED, 2 cannot decide (key not trusted, quorum unmet, newer version), 64 wrong usage."""
+    """Check a packet offline. Exit 0 verified, 1 FAILED, 2 cannot decide (key not trusted, quorum unmet, newer version), 64 wrong usage.
+
+    Example: `governor packet verify RC-1.govpacket --trust governor.trust`
+    """
     if not file or ctx.args or (root and not trust):
         raise _usage("usage: governor packet verify FILE --trust FILE")
     packet, believed = _read(file), _read(trust) if trust else None

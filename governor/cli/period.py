@@ -17,7 +17,10 @@ Month = Annotated[str, typer.Argument(help="Calendar month in the organization's
 
 @app.command("status")
 def status(ctx: typer.Context, month: Month) -> None:
-    """Where a month stands on its way, and what closing would do now or did: coverage, totals, corrections of earlier months."""
+    """Where a month stands on its way, and what closing would do now or did: coverage, totals, corrections of earlier months.
+
+    Example: `governor period status 2026-10`
+    """
     from governor.actions.browse_periods import period_status
 
     session = session_of(ctx)
@@ -33,6 +36,8 @@ def close(
     """Close a month: statement CSV and PDF per cost center, FOCUS 1.2 CSV, journal CSV, sealed in the ledger.
 
     Refused below 95% coverage unless an exception is in force (`governor period except`). Closing again hands out the same files.
+
+    Example: `governor period close 2026-10 --out close/`
     """
     from governor.actions.close_period import close as close_month
 
@@ -63,6 +68,8 @@ def reconcile(
     """Compare a month with the providers' bills: net and gross error, and a bridge by cause that sums to invoice minus ours.
 
     Days that the provider may still change are pending. Who may: finance, admin, or the operator of an embedded home.
+
+    Example: `governor period reconcile 2026-10 --bill openai costs.json`
     """
     from governor.actions.read_bill import payloads_of
     from governor.actions.reconcile_period import reconcile_period
@@ -83,7 +90,10 @@ def except_(
     control: Annotated[str, typer.Option("--control", help="What is done instead, such as a manual review.")],
     expires: Annotated[str, typer.Option("--expires", help="Last day it holds, YYYY-MM-DD; default: in 14 days.")] = "",
 ) -> None:
-    """Sign that a month may close below the coverage limit. Goes on record under your name."""
+    """Sign that a month may close below the coverage limit. Goes on record under your name.
+
+    Example: `governor period except 2026-10 --reason "one team is not mapped yet" --control "its invoice is checked by hand"`
+    """
     from governor.actions.except_coverage import except_coverage
     from governor.errors import Invalid
 
@@ -102,7 +112,10 @@ def files(
     month: Month,
     out: Annotated[Path | None, typer.Option("--out", help="Directory for the files; default: in the home.")] = None,
 ) -> None:
-    """Write the files of a closed month again, byte for byte."""
+    """Write the files of a closed month again, byte for byte.
+
+    Example: `governor period files 2026-10 --out again/`
+    """
     from governor.actions.close_period import hand_out
 
     session = session_of(ctx)
@@ -130,6 +143,8 @@ def export(
     """Write a closed month in the format of another system: a journal, usage events or FOCUS. Files only; nothing is sent.
 
     Beside the file: FILE.sha256 and FILE.control.json (records and sums). The same month and mapping give the same bytes and ids.
+
+    Example: `governor period export 2026-10 --format netsuite -o je.csv`
     """
     from governor.actions.export_month import export_month
 

@@ -50,6 +50,8 @@ def import_(
 
     Who may propose: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
     What the set does not name stays.
+
+    Example: `governor prices import genai-prices`
     """
     from governor.actions.import_prices import import_prices
     from governor.actions.propose_prices import propose_prices
@@ -96,7 +98,10 @@ def proposal(
     proposal_id: Annotated[str, typer.Argument(metavar="PROPOSAL", help="Such as PP-1.")],
     limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
 ) -> None:
-    """What a proposal changes: added, changed, removed, jumps, amounts with their currency."""
+    """What a proposal changes: added, changed, removed, jumps, amounts with their currency.
+
+    Example: `governor prices proposal PP-1`
+    """
     from governor.actions.propose_prices import show_proposal
 
     session = session_of(ctx)
@@ -116,7 +121,10 @@ def approve_(
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Kept in the ledger.")] = "",
 ) -> None:
-    """Make a proposal a version of the price book. Role finance."""
+    """Make a proposal a version of the price book. Role finance.
+
+    Example: `governor prices approve PP-1`
+    """
     _decide(ctx, proposal_id, True, difference, reason)
 
 
@@ -126,7 +134,10 @@ def reject(
     proposal_id: Annotated[str, typer.Argument(metavar="PROPOSAL", help="Such as PP-1.")],
     reason: Annotated[str, typer.Option("--reason", help="Kept in the ledger; needed.")] = "",
 ) -> None:
-    """Refuse a proposal. Role finance."""
+    """Refuse a proposal. Role finance.
+
+    Example: `governor prices reject PP-1 --reason "the invoice says otherwise"`
+    """
     _decide(ctx, proposal_id, False, "", reason)
 
 
@@ -144,7 +155,10 @@ def diff(
     source: Source,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
 ) -> None:
-    """What importing a set of list prices would change. Writes nothing."""
+    """What importing a set of list prices would change. Writes nothing.
+
+    Example: `governor prices diff prices.csv`
+    """
     from governor.actions.import_prices import preview
 
     session = session_of(ctx)
@@ -160,7 +174,10 @@ def show(
     tier: Annotated[str, typer.Option("--tier", help="Service tier, such as batch or priority.")] = "",
     region: Annotated[str, typer.Option("--region", help="Region, where prices differ by it.")] = "",
 ) -> None:
-    """What a model costs at an instant: list and contract, per meter and context band."""
+    """What a model costs at an instant: list and contract, per meter and context band.
+
+    Example: `governor prices show openai/gpt-4o --at 2026-10-15 --tier batch`
+    """
     from governor.actions.import_prices import show_price
 
     session = session_of(ctx)

@@ -33,7 +33,10 @@ def export(
     reviewer: Reviewer = "",
     everything: Annotated[bool, typer.Option("--all", help="Also pairs beyond the part that the plan registered.")] = False,
 ) -> None:
-    """Write the open pairs as a spreadsheet: request, answers A and B, an empty column for the pick. It holds captured content."""
+    """Write the open pairs as a spreadsheet: request, answers A and B, an empty column for the pick. It holds captured content.
+
+    Example: `governor review export RC-4 -o rc-4.xlsx --reviewer "J. Doe, Legal"`
+    """
     from governor.actions.review_sheets import export_sheet
 
     session = session_of(ctx)
@@ -50,7 +53,10 @@ def import_(
     file: Annotated[Path, typer.Argument(help="The sheet with picks, .xlsx or .csv.", exists=True, dir_okay=False)],
     reviewer: Reviewer = "",
 ) -> None:
-    """Take the picks of a sheet as submitted labels. You become an author of the evidence, as the reviewer does, and cannot approve the change."""
+    """Take the picks of a sheet as submitted labels. You become an author of the evidence, as the reviewer does, and cannot approve the change.
+
+    Example: `governor review import rc-4.xlsx --reviewer "J. Doe, Legal"`
+    """
     from governor.actions.review_sheets import import_sheet
 
     session = session_of(ctx)
@@ -68,7 +74,10 @@ def import_(
 
 @app.command("submit")
 def submit(ctx: typer.Context, change_id: Id) -> None:
-    """Submit your drafts from the page: they become evidence and the verdict is computed again."""
+    """Submit your drafts from the page: they become evidence and the verdict is computed again.
+
+    Example: `governor review submit RC-4`
+    """
     from governor.actions.review_labels import submit as submit_labels
 
     session = session_of(ctx)

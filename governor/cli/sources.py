@@ -34,6 +34,8 @@ def preview(
 
     The form that was recognised, the first 20 calls (time, model, status, tokens, cost, workflow and owner with the rule that says so), how many
     records would be refused and why. Without a home no rules are asked. Of a large input the first 200,000 records are read.
+
+    Example: `governor sources preview export.jsonl`
     """
     from governor.actions.preview_source import preview_source
 

@@ -54,7 +54,10 @@ def list_(
 
 @app.command("revoke")
 def revoke(ctx: typer.Context, token_id: Annotated[str, typer.Argument(help="Id from `governor token list`.")]) -> None:
-    """End a token now. Your own, or anybody's when you are an admin."""
+    """End a token now. Your own, or anybody's when you are an admin.
+
+    Example: `governor token revoke ID`
+    """
     from governor.actions.people import revoke_token
 
     session = session_of(ctx)
@@ -70,7 +73,10 @@ def password(
         typer.FileText | None, typer.Option("--file", help="Read the first line of this file (- for standard input).")
     ] = None,
 ) -> None:
-    """Set the password for signing in on the pages; asked for on the terminal unless read from a file. Ends open sessions."""
+    """Set the password for signing in on the pages; asked for on the terminal unless read from a file. Ends open sessions.
+
+    Example: `governor token password dana@acme.example`
+    """
     from governor.actions.sign_in import set_password
 
     session = session_of(ctx)

@@ -29,6 +29,8 @@ def export(
     """Write the trust file: log and issuer public keys and the witness quorum.
 
     Hand it to the auditor once, outside any packet, and put its SHA-256, or the root's, into the engagement letter.
+
+    Example: `governor trust export -o governor.trust`
     """
     from governor.actions.export_trust import export_trust
     from governor.adapters.root_key import open_root
@@ -55,7 +57,10 @@ def root_init(
     name: Annotated[str, typer.Option("--name", help="What the root is called, such as acme.example/root.")],
     passphrase: Annotated[str, typer.Option("--passphrase", help="Reference of its passphrase: env:NAME or file:PATH.")] = "",
 ) -> None:
-    """Make the offline root key that signs trust files. Its SHA-256 belongs into the engagement letter."""
+    """Make the offline root key that signs trust files. Its SHA-256 belongs into the engagement letter.
+
+    Example: `governor trust root init /media/offline --name acme.example/root`
+    """
     from governor.adapters.root_key import make_root
     from governor.cli.session import session_of
 
@@ -75,7 +80,10 @@ def root_sign(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the signed trust file.")],
     passphrase: Annotated[str, typer.Option("--passphrase", help="Reference of its passphrase: env:NAME or file:PATH.")] = "",
 ) -> None:
-    """Sign a trust file on the machine that holds the root key and no home."""
+    """Sign a trust file on the machine that holds the root key and no home.
+
+    Example: `governor trust root sign /media/offline governor.trust -o signed.trust`
+    """
     from governor.adapters.root_key import open_root
     from governor.cli.session import session_of
     from governor.ledger.canonical import sha256_hex

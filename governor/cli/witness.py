@@ -19,7 +19,10 @@ def init(
     folder: Folder,
     name: Annotated[str, typer.Option("--name", help="Name it signs under, such as witness.audit.acme.example.")],
 ) -> None:
-    """Make the folder with its keys and print the keys' public text (vkeys). Safe to run again."""
+    """Make the folder with its keys and print the keys' public text (vkeys). Safe to run again.
+
+    Example: `governor witness init /var/lib/witness --name witness.audit.acme.example`
+    """
     from governor.store.witness import WitnessFolder
 
     session = session_of(ctx)
@@ -29,7 +32,10 @@ def init(
 
 @app.command("trust")
 def trust(ctx: typer.Context, folder: Folder, keys: Annotated[list[str], typer.Argument(metavar="VKEY...", help="Log keys.")]) -> None:
-    """Watch these logs from now on. The log's vkey is the `log` line of its trust file."""
+    """Watch these logs from now on. The log's vkey is the `log` line of its trust file.
+
+    Example: `governor witness trust /var/lib/witness 'acme.example/default+a1b2c3d4+AW..'`
+    """
     from governor.store.witness import WitnessFolder
 
     session, witness = session_of(ctx), WitnessFolder(folder)
@@ -43,7 +49,10 @@ def rotate(
     folder: Folder,
     finish: Annotated[bool, typer.Option("--finish", help="The old keys sign no more: every log and verifier knows the new ones.")] = False,
 ) -> None:
-    """Replace the keys, keeping the name. Old and new cosign together until --finish; then restart `witness serve`. Prints vkeys and the sizes cosigned so far."""
+    """Replace the keys, keeping the name. Old and new cosign together until --finish; then restart `witness serve`. Prints vkeys and the sizes cosigned so far.
+
+    Example: `governor witness rotate /var/lib/witness`
+    """
     from governor.store.witness import WitnessFolder
 
     session, witness = session_of(ctx), WitnessFolder(folder)
@@ -56,7 +65,10 @@ def rotate(
 
 @app.command("show")
 def show(ctx: typer.Context, folder: Folder) -> None:
-    """Its keys, the logs it watches, the size it cosigned last, and how many signed requests it refused."""
+    """Its keys, the logs it watches, the size it cosigned last, and how many signed requests it refused.
+
+    Example: `governor witness show /var/lib/witness`
+    """
     from governor.store.witness import WitnessFolder
 
     session, witness = session_of(ctx), WitnessFolder(folder)
@@ -76,7 +88,10 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Port to listen on.")] = 8322,
 ) -> None:
-    """Answer add-checkpoint requests (c2sp.org/tlog-witness). Stop with Ctrl-C."""
+    """Answer add-checkpoint requests (c2sp.org/tlog-witness). Stop with Ctrl-C.
+
+    Example: `governor witness serve /var/lib/witness`
+    """
     from governor.api.witness import serve_witness
     from governor.store.witness import WitnessFolder
 

@@ -6,16 +6,19 @@ import contextlib
 import json
 import logging
 import os
+import re
+import shlex
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
-from governor.cli import OneLine
+from governor.cli import OneLine, app
 from governor.cli.findings import nothing
 from governor.cli.home import refuse_taken
 from governor.cli.ingest import afterwards
@@ -243,3 +246,24 @@ def test_a_home_that_may_only_be_read_is_verified_and_not_written(
     done = run("token", "create", "admin@example.com", GOVERNOR_TOKEN=admin[1])
     assert done.returncode == 1
     assert done.stderr.startswith("error[unavailable]: the home may only be read; nothing was changed. hint: copy it")
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with its name in words."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from leaves(inner, (*path, name))
+    if not getattr(command, "commands", {}):
+        yield path, command
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(path, one, id=" ".join(path)) for path, one in leaves(get_command(app))])
+def test_a_command_that_needs_something_shows_an_example_of_itself(path: tuple[str, ...], command: Any) -> None:
+    examples = [
+        shlex.split(text)[1 + len(path) :]
+        for text in re.findall(rf"`(?:GOVERNOR_TOKEN=\S+ )?(governor {' '.join(path)} [^`]*)`", command.help.replace("\n", " "))
+    ]
+    assert examples or not any(one.required for one in command.params)
+    known = {option for one in command.params for option in one.opts}
+    for words in examples:
+        assert {word for word in words if word.startswith("-")} <= known, words
+        assert len(words) >= sum(one.required for one in command.params), words
