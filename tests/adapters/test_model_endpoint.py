@@ -154,7 +154,10 @@ def test_parallel_calls_of_a_stream_stay_apart(chunks: list[list[dict[str, Any]]
     for calls in chunks:
         stream.feed(json.dumps({"choices": [{"delta": {"tool_calls": calls}}]}))
     found = openai_wire.parse(stream.document())["tool_calls"]
-    assert [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in found] == [("day", {"x": 1}), ("day", {"x": 2})]
+    assert [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in found] == [
+        ("day", {"x": 1}),
+        ("day", {"x": 2}),
+    ]
 
 
 def test_a_refusal_field_is_a_refusal(scripted: Callable[..., Scripted]) -> None:
