@@ -109,6 +109,10 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
     )
 
 
+# "HTTP 200" and "error" would not tell a reader what happened.
+WORDS: Final = {"http_200": "stream_broken_off", "error": "no_answer"}
+
+
 def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
     """[{"arm","error","n"}] of a run that ended, the most frequent first: what its endpoint said instead of an answer."""
     if run.status not in {*WITHOUT_VERDICT, "done"}:
@@ -121,7 +125,7 @@ def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
             )
         )
         told = Counter((arm, str((json.loads(reply)["facts"] or {}).get("error") or "error")) for arm, reply in rows)
-    return [{"arm": arm, "error": error, "n": n} for (arm, error), n in told.most_common()]
+    return [{"arm": arm, "error": WORDS.get(error, error), "n": n} for (arm, error), n in told.most_common()]
 
 
 def clock(seconds: int) -> str:

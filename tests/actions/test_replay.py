@@ -242,6 +242,21 @@ def test_usage_that_cannot_be_true_is_unknown_and_costs_its_reservation(house: H
         assert one.lost_pico > 0
 
 
+class Breaker(Boaster):
+    """Its streams break off, or nothing can be read."""
+
+    def call_many(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        for number, (request, _) in enumerate(self.inner.call_many(requests, concurrency=concurrency)):
+            yield request, ModelReply("error", http_status=200 if number % 3 else 0, error="the stream ended early")
+
+
+def test_what_came_instead_of_replies_is_said_in_words(house: House) -> None:
+    run_id = house.start(house.propose("sim-mini"))
+    replay(house.ctx, run_id, endpoints=lambda ctx, name: Breaker(http_endpoint(ctx, name)))
+    told = show_change(house.ctx, house.row(run_id).change_id)["runs"][-1]["failures"]
+    assert {one["error"] for one in told} == {"stream_broken_off", "no_answer"}
+
+
 @pytest.mark.parametrize(("into", "out"), [(0, 0), (0, 9), (13, 0)])
 def test_zeros_of_a_gateway_that_did_not_count_are_no_price(house: House, into: int, out: int) -> None:
     pricer, arm = Pricer(load_book(house.ctx, catalog_as_of(house.ctx))), Arm("openai", "gpt-4o")
