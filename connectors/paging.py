@@ -155,13 +155,13 @@ def _window(
         if _again(page, seen, source.name, complete=said is not None and outcome.rows >= said and not more):
             break
         outcome.rows += page.rows
-        said, more = (page.said, page.open_ended) if page.said is not None else (said, more)
+        # where rows are deleted meanwhile, pages move up past what was not read: only the count of before shows it
+        said, more = (max(page.said, said or 0), page.open_ended) if page.said is not None else (said, more)
         if not narrowest and said is not None and source.cap and said >= source.cap:
             outcome.cut = True  # it will not show all of them: no need to read on
             return
         held.add(page)
-        ended = not page.following or not page.rows
-        if ended:
+        if not page.following or not page.rows:
             break
         token = page.following
         if held.full:

@@ -484,6 +484,31 @@ def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: A
     assert sum(one.said or 0 for one in windows(ctx)) == 120
 
 
+def test_rows_that_are_deleted_while_pages_are_read_hide_no_others(ctx: Context, world: Any, api: Api) -> None:
+    """The oldest go when the store of logs is full: what stood on the third page then stands on the second."""
+    template = unfolded("cloudflare_logs.jsonl", "result")[0]
+    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    rows = [
+        template
+        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(seconds=number * 20)).isoformat().replace("+00:00", "Z")}
+        for number in range(150)
+    ]
+    kept = rows
+
+    def answer(_path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
+        nonlocal kept
+        found = between(kept, "created_at", query["start_date"], query["end_date"])
+        number = int(query["page"])
+        if found and number == 1:
+            kept = rows[50:]
+        return 200, {}, {"result": found[(number - 1) * 50 : number * 50], "result_info": {"total_count": len(found)}}
+
+    api.answer = answer
+    source(world, "cloudflare", api.url, account="acc-1", gateway="prod")
+    sync(ctx, OPERATOR, "prod")
+    assert {row["id"] for row in rows[50:]} <= set(stored(ctx))
+
+
 def test_braintrust_walks_back_to_what_it_knows(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     template = next(row for row in unfolded("braintrust_project_logs.jsonl", "events") if row["span_attributes"].get("type") == "llm")
 
