@@ -28,6 +28,7 @@ FIRST_STEP: Final = LADDER.index(3_600.0)
 ROUND: Final = frozenset({500, 1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 500_000, 1_000_000})
 OVERLAP_S: Final = 7_200.0
 FIRST_DAYS: Final = 30.0
+MOST_ROWS: Final = 1_000_000_000_000  # a count above is none
 HELD_BYTES: Final = 32 << 20
 HELD_ROWS: Final = 20_000
 
@@ -265,7 +266,7 @@ def counted(found: Any, *path: str) -> int | None:
     """A count that an answer tells, else null."""
     for step in path:
         found = found.get(step) if isinstance(found, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MOST_ROWS else None
 
 
 def number(config: Any, name: str, default: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from connectors.batches import empty_batch
-from connectors.paging import Place, asked, listed, moment, setting
+from connectors.paging import Place, asked, counted, listed, moment, setting
 from governor.errors import Unavailable
 from governor.ports import Batch, ReadOptions, SeenWindow, SourceRequest
 
@@ -22,10 +22,10 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
     headers = {"Authorization": f"Bearer {setting(config, 'secret', 'env:OPENROUTER_MANAGEMENT_KEY')}"}
     said: dict[datetime, int] = defaultdict(int)
     for row in listed(asked(options, SourceRequest(url, headers=headers)), "data"):
-        requests = row.get("requests") if isinstance(row, dict) else None
-        if not isinstance(requests, int | float) or "date" not in row:
-            raise Unavailable("a row of /activity has no `date` or no number of `requests`")
-        said[moment(str(row["date"])).astimezone(UTC)] += int(requests)
+        requests = counted(row, "requests")
+        if requests is None or "date" not in row:
+            raise Unavailable("a row of /activity has no `date` or no number of `requests` from 0 up")
+        said[moment(str(row["date"])).astimezone(UTC)] += requests
     if not said:
         return
     for day in sorted(said):

@@ -548,6 +548,22 @@ def test_openrouter_tells_its_own_count_of_each_day(ctx: Context, world: Any, ap
     assert [(one.start_at.day, one.said, one.read) for one in windows(ctx)] == [(30, 600, 0), (31, 620, 0)]
 
 
+@pytest.mark.parametrize("requests", ["-5", "1e300", "NaN", "true", '"7"', "null", "1.5"])
+def test_a_day_of_openrouter_whose_requests_are_no_count_ends_the_pull(ctx: Context, world: Any, api: Api, requests: str) -> None:
+    api.answer = lambda *_: (200, {}, b'{"data": [{"date": "2026-10-30", "requests": %s}]}' % requests.encode())
+    source(world, "openrouter", api.url)
+    with pytest.raises(Unavailable, match="no number of `requests` from 0 up"):
+        sync(ctx, OPERATOR, "prod")
+    assert windows(ctx) == []
+
+
+def test_a_count_that_no_source_can_have_is_none(ctx: Context, world: Any, api: Api) -> None:
+    api.answer = lambda *_: (200, {}, {"result": [], "result_info": {"total_count": 10**30}})
+    source(world, "cloudflare", api.url, account="acc-1", gateway="prod")
+    sync(ctx, OPERATOR, "prod")
+    assert {one.said for one in windows(ctx)} == {None}
+
+
 def test_portkey_downloads_what_is_ready_and_starts_nothing(ctx: Context, world: Any, api: Api) -> None:
     lines = (FIXTURES / "portkey_export.jsonl").read_bytes()
     store = Api()
