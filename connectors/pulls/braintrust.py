@@ -49,7 +49,7 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
         rows, following = _page(walk.token, options)
         if following and following == walk.token:
             raise Unavailable("braintrust gave the same page twice", hint="does a proxy drop its cursor? Nothing was passed over")
-        written = [int(row["_xact_id"]) for row in rows if str(row.get("_xact_id", "")).isdigit()]
+        written = [int(row["_xact_id"]) for row in rows if isinstance(row, dict) and str(row.get("_xact_id", "")).isdigit()]
         walk = replace(walk, top=max([walk.top, *written]), token=following)
         done = not rows or not following or (bool(written) and max(written) < edge)
         after = _Walk(floor=walk.top, top=walk.top) if done else walk
@@ -58,16 +58,16 @@ def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]
             return
 
 
-def _page(token: str, options: ReadOptions) -> tuple[list[dict[str, Any]], str]:
+def _page(token: str, options: ReadOptions) -> tuple[list[Any], str]:
     config = options.config
     base = str(config.get("url") or "https://api.braintrust.dev").rstrip("/")
     url = f"{base}/v1/project_logs/{quote(setting(config, 'project', 'PROJECT_ID'), safe='')}/fetch"
     headers = {"Authorization": f"Bearer {setting(config, 'secret', 'env:BRAINTRUST_READ_KEY')}"}
     found = asked(options, SourceRequest(url, {"limit": str(PAGE)} | ({"cursor": token} if token else {}), headers=headers))
-    return [row for row in listed(found, "events") if isinstance(row, dict)], str(found.get("cursor") or "")
+    return listed(found, "events"), str(found.get("cursor") or "")
 
 
-def _batches(rows: list[dict[str, Any]], options: ReadOptions, before: str, after: str) -> Iterator[tuple[Batch, str]]:
+def _batches(rows: list[Any], options: ReadOptions, before: str, after: str) -> Iterator[tuple[Batch, str]]:
     body = json.dumps({"events": rows}, ensure_ascii=False).encode()
     waiting: Batch | None = None
     for batch in connector.read([Payload("braintrust:project-logs", body=body)], replace(options, door=None, saw=None)) if rows else ():

@@ -68,7 +68,7 @@ class _V1:
             self._read_traces(window)
         found = _get(self.options, "observations", {"limit": str(V1_PAGE), "page": str(number), **_between(window, "StartTime")})
         rows = listed(found, "data")
-        for row in rows:
+        for row in (one for one in rows if isinstance(one, dict)):  # the reader says what is wrong with the others
             for name, value in self._traces.get(str(row.get("traceId")), {}).items():
                 row.setdefault(name, value)
         pages = counted(found, "meta", "totalPages") or 0

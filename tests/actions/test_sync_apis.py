@@ -509,6 +509,31 @@ def test_rows_that_are_deleted_while_pages_are_read_hide_no_others(ctx: Context,
     assert {row["id"] for row in rows[50:]} <= set(stored(ctx))
 
 
+@pytest.mark.parametrize(
+    ("connector", "answer"),
+    [
+        ("cloudflare", {"result": [5, None], "result_info": {"total_count": 2}}),
+        ("braintrust", {"events": [5, None]}),
+        ("langfuse", {"data": [5, None], "meta": {"totalItems": 2, "totalPages": 1}}),
+    ],
+)
+def test_a_row_that_is_no_object_is_in_quarantine(ctx: Context, world: Any, api: Api, connector: str, answer: Any) -> None:
+    api.answer = lambda path, *_: (200, {}, {"data": [], "meta": {}} if path.endswith("traces") else answer)
+    settings = {
+        "account": "a",
+        "gateway": "g",
+        "project": "p",
+        "user": "pk",
+        "api": "v1",
+        "since": "2026-11-02T08:00:00Z",
+        "overlap_seconds": 0,
+    }
+    source(world, connector, api.url, **settings)
+    counts = sync(ctx, OPERATOR, "prod")["prod"]
+    assert counts["read"] == counts["quarantined"] >= 2
+    assert {row["reason"].partition(":")[0] for row in ctx.lake.quarantine()} == {"not_an_object"}
+
+
 def test_braintrust_walks_back_to_what_it_knows(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     template = next(row for row in unfolded("braintrust_project_logs.jsonl", "events") if row["span_attributes"].get("type") == "llm")
 
