@@ -84,7 +84,18 @@ class MappedConnector:
             return _parquet_rows(payload)
         if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
             return rows_of(payload)
+        if formats == {"csv"} and head.strip() and head.lstrip()[:1] not in (b"{", b"["):
+            raise self._no_header(payload.uri, head)
         return records_of(payload)
+
+    def _no_header(self, uri: str, head: bytes) -> Invalid:
+        """Says nothing of the line that stands there: without a header it is a record."""
+        there = _header(head)
+        missing = [", ".join(name for name in one.finds if name not in there) for one in self.mappings]
+        return Invalid(
+            f"{uri}: the first line of the CSV names no column {' or '.join(filter(None, missing)) or 'by which it is known'}",
+            hint="the file is UTF-8 with a header and commas; `finds` of the mapping says what the header must have, and `not_with` what not",
+        )
 
     def _mapping_of(self, text: bytes) -> Mapping | None:
         record = _first(text)

@@ -277,6 +277,22 @@ def test_a_csv_with_only_a_header_is_empty(read: Any) -> None:
     assert (len(batch.calls), len(batch.rejected)) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (b"id;model;at\n1;m;2026-10-01\n", "id, model"),
+        (b"id,llm\n", "model"),
+        (b"7,anna\n", "id, model"),
+        ("id,model\n".encode("utf-16"), "id, model"),
+    ],
+)
+def test_a_csv_with_another_header_is_refused_and_says_what_is_missing(read: Any, text: bytes, missing: str) -> None:
+    with pytest.raises(Invalid, match=f"names no column {missing}$") as caught:
+        read(mapped(format="csv", finds=["id", "model"]), text)
+    assert "anna" not in str(caught.value)  # it may be a record
+    assert "commas" in caught.value.hint
+
+
 def test_csv_is_recognised_by_its_header() -> None:
     found = mapped(format="csv", finds=["id", "model"], not_with=["spans"])
     assert found.detect(CSV, "x.csv") > 0.8
