@@ -4,8 +4,8 @@ Owns: the document of each source. Does not own: what pulls saw (sync.py writes 
 Invariants: reads only; an hour that nothing could be compared with is `unchecked`, never whole; a count that a source cannot tell stays null.
 
 An hour is `silent` when nothing came in it although the same hour of the week always brought calls before: at least two weeks of them, ten on the
-median. Profiles need history, so a source is not accused in its first two weeks; a source that
-comes as files is not silent after its newest record.
+median. The hour of the week is that of the billing zone, for people keep their hours when clocks change. Profiles need history, so a source is not
+accused in its first two weeks; a source that comes as files is not silent after its newest record.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from statistics import median
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from governor.actions.context import Context
+from governor.actions.load_catalog import catalog_as_of
 from governor.actions.lost_calls import Loss, lost_calls
 from governor.actions.remembered import remembered
 from governor.errors import Invalid
@@ -73,12 +75,20 @@ def completeness(
     ):
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
     windows, live = windows_of(ctx, start, end), live_sources(ctx)
+    zone = ZoneInfo(catalog_as_of(ctx).organization.billing_zone)
     losses = lost_calls(ctx, start, end)
     names = [name for name, hours in stored.items() if any(hour >= start for hour in hours)]
     names = sorted({*names, *windows, *(name for name, hours in stored.items() if len(hours) > LEAST_WEEKS)})
     return [
         document(
-            name, stored.get(name, {}), windows.get(name, []), [one for one in losses if one.source == name], start, end, live=name in live
+            name,
+            stored.get(name, {}),
+            windows.get(name, []),
+            [one for one in losses if one.source == name],
+            start,
+            end,
+            zone,
+            live=name in live,
         )
         for name in names
         if source in {"", name}
@@ -111,12 +121,13 @@ def document(
     losses: Sequence[Loss],
     start: datetime,
     end: datetime,
+    zone: tzinfo,
     *,
     live: bool,
 ) -> dict[str, Any]:
     counts = {hour: one[0] for hour, one in stored.items()}
     states, said = looks(counts, windows)
-    quiet = silent_hours(counts, start, end)
+    quiet = silent_hours(counts, start, end, zone)
     if not live:  # what comes as files is not silent after its newest record, it was not given yet
         quiet = {hour for hour in quiet if hour < max(counts)}
     hours = []
@@ -187,7 +198,7 @@ def looks(counts: Mapping[datetime, int], windows: Iterable[SourceWindow]) -> tu
     return states, said
 
 
-def silent_hours(counts: Mapping[datetime, int], start: datetime, end: datetime) -> set[datetime]:
+def silent_hours(counts: Mapping[datetime, int], start: datetime, end: datetime, zone: tzinfo = UTC) -> set[datetime]:
     """Hours without a call that the source's own weekday and hour profile expects calls in. The running hour is not over: not judged."""
     if not counts:
         return set()
@@ -196,7 +207,9 @@ def silent_hours(counts: Mapping[datetime, int], start: datetime, end: datetime)
     while at < end - HOUR:
         if not counts.get(at):
             # weeks that were silent already are no profile: a source that stopped stays silent, until nothing is left to expect it by
-            weeks = [at - week * WEEK for week in range(1, BACK + 1) if at - week * WEEK >= first and at - week * WEEK not in found]
+            local = at.astimezone(zone)  # a week before by its clock
+            back = [(local - week * WEEK).astimezone(UTC) for week in range(1, BACK + 1)]
+            weeks = [one for one in back if one >= first and one not in found]
             before = [counts.get(one, 0) for one in weeks]
             if len(before) >= LEAST_WEEKS and min(before) > 0 and median(before) >= LEAST_CALLS:
                 found.add(at)

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_an_hour_is_silent_against_its_own_weekday_and_hour() -> None:
     assert not silent_hours(dict.fromkeys(counts, 3), last, last + 48 * HOUR)  # too few calls to be sure of
     assert not silent_hours({hour: n for hour, n in counts.items() if hour >= last - 7 * 24 * HOUR}, last, last + 48 * HOUR)
     assert not silent_hours(counts, last, last + 11 * HOUR - timedelta(minutes=0)) - {last + 10 * HOUR}  # the running hour is not judged
+
+
+def test_the_change_of_clocks_makes_no_hour_silent() -> None:
+    zone = ZoneInfo("Europe/Berlin")  # summer time ends on 25 October 2026
+    days = [datetime(2026, 10, day, 9, tzinfo=zone) for day in (5, 12, 19, 26)]
+    counts = {(day + hour * HOUR).astimezone(UTC): 40 for day in days for hour in range(8)}
+    monday = datetime(2026, 10, 26, tzinfo=UTC)
+    assert silent_hours(counts, monday, monday + 24 * HOUR) == {monday + 7 * HOUR}
+    assert not silent_hours(counts, monday, monday + 24 * HOUR, zone)
+    del counts[monday + 9 * HOUR]
+    assert silent_hours(counts, monday, monday + 24 * HOUR, zone) == {monday + 9 * HOUR}
 
 
 def test_windows_of_a_pull_make_hours_whole_short_or_holes(ctx: Context, tmp_path: Path) -> None:
