@@ -181,7 +181,9 @@ def _proto_value(value: Any) -> Any:
 def _from_json(uri: str, row: int, request: Any) -> Iterator[Span | Unread]:
     groups = _of(request, "resourceSpans")
     if groups is None:
-        raise TypeError
+        if request.keys() - {"resourceSpans", "resource_spans"}:
+            raise TypeError
+        return  # JSON leaves out what is empty: a request without spans
     for group in groups:
         resource = _attributes(_of(_of(group, "resource") or {}, "attributes"))
         for scoped in _of(group, "scopeSpans") or _of(group, "instrumentationLibrarySpans") or []:

@@ -107,7 +107,8 @@ def test_a_body_that_is_no_request_is_invalid_or_rejected(read: Any) -> None:
     with pytest.raises(Invalid, match="protobuf"):
         read(connector, b"\n\xff\xff\xff\xff", content_type="application/x-protobuf")
     assert [r["reason"].split(":")[0] for r in read(connector, b'{"resourceLogs": []}').rejected.to_pylist()] == ["bad_request"]
-    assert len(read(connector, b'{"resourceSpans": []}').rejected) == 0
+    for nothing in (b'{"resourceSpans": []}', b"{}", b'{"resourceSpans": null}'):
+        assert len(read(connector, nothing).rejected) == 0
 
 
 def test_one_bad_span_does_not_take_the_request_with_it(read: Any) -> None:
