@@ -17,7 +17,7 @@ from connectors.addresses import bare, bare_address
 from connectors.otlp import ai_sdk
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
-from connectors.otlp.dialects import ENVIRONMENT, json_attribute, pick
+from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, pick
 from connectors.otlp.usage import Unusable, compact, cost, tokens
 from connectors.otlp.wire import ERROR, Span, storable
 from connectors.providers import provider_named
@@ -114,6 +114,8 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
     stream = chosen.get("stream") if stream is None else stream
     if stream is None:  # Vercel's AI SDK says it in the name of the operation
         stream = {"doStream": True, "doGenerate": False}.get(str(attributes.get("ai.operationId", "")).rpartition(".")[2])
+    if stream is None and any(name in attributes for name in FIRST_CHUNK):
+        stream = True
     metadata = claims(span)
     shadow = any(name in metadata or name in attributes for name in ("governor-shadow-run", "governor_shadow_run", "governor.shadow_run"))
     ended = span.end >= span.start

@@ -67,7 +67,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "cost_cache_write": ("gen_ai.cost.cache_creation_cost",),
     "stream": ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming"),
     "ttft_ms": ("ai.response.msToFirstChunk",),
-    "ttft_s": ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"),
+    "ttft_s": ("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk", "gen_ai.server.time_to_first_token"),
     "service_tier": ("openai.response.service_tier", "gen_ai.openai.response.service_tier", "anthropic.response.service_tier"),
     "provider_request_id": ("anthropic.request.id", "openai.request.id"),
     "api_base": ("gen_ai.openai.api_base", "server.address"),
@@ -92,6 +92,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "principal": ("litellm.metadata.user_api_key_user_id", "metadata.user_api_key_user_id"),
     "api_method": ("litellm.call_type", "llm.request.type", "gen_ai.operation.name"),
 }  # fmt: skip
+# only a stream has chunks: version 7 of Vercel's AI SDK says in no other way that it streamed
+FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk")
 USAGE_PREFIXES: Final = ("gen_ai.usage.", "llm.usage.", "llm.token_count.", "anthropic.usage.", "ai.usage.")
 PARAMETER_PREFIXES: Final = ("gen_ai.request.", "llm.request.")
 ENVIRONMENT: Final = ("deployment.environment.name", "deployment.environment")

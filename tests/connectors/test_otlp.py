@@ -537,6 +537,14 @@ def test_what_the_caller_of_the_ai_sdk_says(read: Any, prefix: str) -> None:
     assert "hunter2" not in str(row)
 
 
+def test_a_time_to_the_first_chunk_is_of_a_stream(read: Any) -> None:
+    """Version 7 of the AI SDK says in no other way that it streamed."""
+    first_chunk = {"gen_ai.client.operation.time_to_first_chunk": 0.25, "gen_ai.client.operation.duration": 1.5}
+    facts = (CHAT | ANSWER | first_chunk, CHAT | ANSWER)
+    rows = [read(connector, request(span(1, attributes=one))).calls.to_pylist()[0] for one in facts]
+    assert [(row["stream"], row["ttft_ms"]) for row in rows] == [(True, 250.0), (None, None)]
+
+
 def test_the_ai_sdk_knows_its_call_at_the_gateway(read: Any, merged: Any) -> None:
     told = {
         "gateway": {"generationId": "gen_01ARZ3NDEKTSV4RRFFQ69G5FAV", "routing": {"finalProvider": "vertexAnthropic"}, "cost": "0.0012"}
