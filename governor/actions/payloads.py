@@ -95,7 +95,7 @@ def _objects(url: str, scratch: Path) -> Iterator[Payload]:
     except (ArrowException, OSError, ValueError) as error:
         raise Invalid(f"cannot read {url}: {error}", hint="check the URL and the credentials in the environment") from error
     if not paths:
-        raise NotFound(f"nothing to read at {url}")
+        raise NotFound(f"nothing to read at {url}", hint="give an object or the folder of some; object URLs take no wildcards")
     scheme = url.split("://", 1)[0]
     with TemporaryDirectory(dir=scratch) as folder:
         for number, path in enumerate(paths):

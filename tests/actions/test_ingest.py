@@ -19,6 +19,7 @@ from governor.actions.browse_sources import sources
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
+from governor.actions.payloads import payloads_of
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
 from governor.errors import Forbidden, Invalid, NotFound, Unavailable, WrongState
@@ -507,3 +508,11 @@ def test_what_sources_brought_is_added_up_by_the_database(ctx: Context) -> None:
         "litellm",
         ctx.now().isoformat(),
     )
+
+
+def test_an_object_url_that_matches_nothing_says_what_one_is(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    assert [one.uri for one in payloads_of([f"file://{tmp_path}"], tmp_path)] == [f"file://{tmp_path}/a.jsonl"]
+    with pytest.raises(NotFound) as caught:
+        list(payloads_of([f"file://{tmp_path}/*.jsonl"], tmp_path))
+    assert "no wildcards" in caught.value.hint
