@@ -8,6 +8,7 @@ from typing import Any
 
 import negative_packets
 import pytest
+from period_story import PeriodStory
 
 GUIDE = Path(__file__).parents[2] / "docs/verify-with-openssl.md"
 TOOLS = ("bash", "unzip", "openssl", "jq", "sha256sum", "xxd", "awk")
@@ -60,6 +61,12 @@ def test_a_key_outside_its_range_is_not_believed(script: Path, story: Any, role:
 def test_a_byte_behind_the_zip_is_refused(script: Path, story: Any) -> None:
     code, said = run(script, story.packet() + b"\n", story.trust)
     assert (code, "something follows the end of the zip" in said) == (1, True), said
+
+
+def test_a_period_packet_is_undecided_and_not_called_forged(script: Path) -> None:
+    story = PeriodStory()
+    code, said = run(script, story.packet(), story.trust)
+    assert (code, "this is a period packet" in said) == (2, True), said
 
 
 @pytest.mark.parametrize(
