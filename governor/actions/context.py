@@ -18,8 +18,9 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from governor.actions.key_history import LOG_STREAMS, log_key
-from governor.adapters.keys import FileKeys
+from governor.adapters.keys import LOST, FileKeys
 from governor.errors import Forbidden, IntegrityError, Misconfigured, NotFound, Unauthenticated, Unavailable
+from governor.ledger.cosign import is_cosigned
 from governor.policy.bundle import Bundle, load_bundle
 from governor.ports import PolicyEngine
 from governor.settings import Settings
@@ -196,6 +197,22 @@ def make_home(home: Path) -> None:
         raise Misconfigured(f"{home} cannot be a home: {error.strerror}", hint="give a directory that may be written with --home") from None
 
 
+def lost_keys(rows: Database, keys: FileKeys) -> list[str]:
+    """Files of signing keys that this home lacks though its log has begun."""
+    with rows.session() as session:
+        newest = ledger.latest_checkpoint(session, rows.org)
+        if newest is None and not sequencer.tree_size(session, rows.org):
+            return []
+    return keys.lacking(second=newest is not None and is_cosigned(newest.note))
+
+
+def refuse_lost_keys(rows: Database, keys: FileKeys) -> None:
+    """New keys would sign a second history under the name of the first: a log goes on with its own."""
+    lost = lost_keys(rows, keys)
+    if lost:
+        raise Misconfigured(f"the ledger was begun with keys that are not in {keys.folder}: {', '.join(lost)}", hint=LOST)
+
+
 def open_context(settings: Settings, *, create: bool = False) -> Context:
     """Open the organization of `settings`; `create` makes home, keys, tables and lake where missing.
 
@@ -207,8 +224,6 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
     if create:
         make_home(home)
     keys = FileKeys(home, passphrase=settings.key_passphrase, domain=settings.log_domain)
-    if create:
-        keys.create(settings.org)
     rows = Database(settings.database, settings.org, settings.ledger_role)
     older = False
     with suppress(Unavailable):  # who has no token hears that first; whatever needs the database says that it is away
@@ -217,6 +232,9 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
         rows.migrate()
     elif older:
         raise Misconfigured("the rows database is of an earlier version of Governor", hint="run governor init once: it migrates the schema")
+    if create:
+        refuse_lost_keys(rows, keys)
+        keys.create(settings.org)
     catalog = settings.lake_catalog or str(home / "lake" / "catalog.sqlite")
     data = settings.lake_data or str(home / "lake" / "data")
     lake = Lake(catalog, data, settings.org, lock_dir=home / "lake")

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from governor.actions.anchors import anchor_states, audit_grade
-from governor.actions.context import Context, open_context
+from governor.actions.context import Context, open_context, refuse_lost_keys
 from governor.actions.spool import waiting_since
 from governor.errors import GovernorError, Misconfigured, Unavailable
 from governor.settings import Settings, not_settings
@@ -68,6 +68,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         return
     try:
         yield _guard("database", lambda: _database(context))
+        yield _guard("keys", lambda: _keys(context))
         yield _guard("isolation", lambda: _isolation(context))
         yield _guard("ledger role", lambda: _ledger_role(context))
         yield _guard("lake", lambda: _lake(context))
@@ -139,6 +140,11 @@ def _database(context: Context) -> str:
     with context.rows.session() as session:
         session.connection()
     return "embedded SQLite" if context.settings.embedded else "Postgres"
+
+
+def _keys(context: Context) -> str:
+    refuse_lost_keys(context.rows, context.keys)
+    return f"all of them in {context.keys.folder}"
 
 
 def _anchors(context: Context) -> str:

@@ -12,6 +12,7 @@ from governor.actions.context import Context
 from governor.actions.key_history import SECOND, key_chain
 from governor.errors import GovernorError
 from governor.ledger.checkpoint import parse_checkpoint
+from governor.ledger.cosign import is_cosigned
 from governor.ledger.note import parse_note
 from governor.store.rows.ledger import LedgerCheckpoint
 
@@ -19,7 +20,12 @@ from governor.store.rows.ledger import LedgerCheckpoint
 def second_problems(session: Session, ctx: Context) -> list[str]:
     """One sentence for each checkpoint whose second signature is wrong or was taken away."""
     if not ctx.keys.has(SECOND):
-        return []
+        held = session.exec(select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)).all()
+        return (
+            [f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"]
+            if any(map(is_cosigned, held))
+            else []
+        )
     chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND), list[str](), False
     query = select(LedgerCheckpoint.size, LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)
     for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size))).all():

@@ -33,6 +33,7 @@ from governor.ports import Signer
 
 ROLES: Final = ("log", "issuer", "producer")
 MLDSA: Final = "log-mldsa"
+LOST: Final = "bring keys/ back from the backup of this home; only a new home gets its keys from `governor init` (or give --home DIR)"
 DOMAIN: Final = "governor.local"
 CONTENT_SIZE: Final = 32
 _SALT: Final = 16
@@ -61,6 +62,10 @@ class FileKeys:
             make_key(self._path(MLDSA), MLDSA44PrivateKey.generate(), self._secret())
         if not self._content_path(org).exists():
             self._place(self._content_path(org), self._wrap(secrets.token_bytes(CONTENT_SIZE)))
+
+    def lacking(self, *, second: bool) -> list[str]:
+        """Names of signing keys that are not here. `second`: whether the log's ML-DSA-44 key belongs to them."""
+        return [f"{role}.pem" for role in (*ROLES, *((MLDSA,) if second else ())) if not self.has(role)]
 
     def signer(self, role: str) -> Signer:
         """The present key of a role; read again where its file changed."""
@@ -195,7 +200,7 @@ class FileKeys:
         try:
             seen = path.stat()
         except FileNotFoundError:
-            raise NotFound(f"no key file {path.name} in {self.folder}", hint="run `governor init` (or give --home DIR)") from None
+            raise NotFound(f"no key file {path.name} in {self.folder}", hint=LOST) from None
         mark = (path is address, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
         known = self._signers.get(role)
         if known is None or known[0] != mark:
@@ -237,7 +242,7 @@ class FileKeys:
                     )
                 return handle.read()
         except FileNotFoundError:
-            raise NotFound(f"no key file {path.name} in {self.folder}", hint="run `governor init` (or give --home DIR)") from None
+            raise NotFound(f"no key file {path.name} in {self.folder}", hint=LOST) from None
 
     def _place(self, path: Path, body: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

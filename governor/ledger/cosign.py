@@ -5,8 +5,17 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from governor.errors import Invalid
-from governor.ledger.note import COSIGNATURE, MLDSA_COSIGNATURE, TIME_SIZE, NoteSigner, cosigned_message, key_id
+from governor.errors import GovernorError, Invalid
+from governor.ledger.note import (
+    COSIGNATURE,
+    MLDSA_COSIGNATURE,
+    MLDSA_SIGNATURE_SIZE,
+    TIME_SIZE,
+    NoteSigner,
+    cosigned_message,
+    key_id,
+    parse_note,
+)
 
 _DASH: Final = "\u2014 "
 
@@ -23,6 +32,16 @@ def cosign_mldsa(text: str, name: str, signer: NoteSigner, when: int) -> str:
     if message is None:
         raise Invalid("only a checkpoint can carry an ML-DSA-44 cosignature")
     return _line(name, MLDSA_COSIGNATURE, signer.public_key, when, signer.sign(message))
+
+
+def is_cosigned(note: str) -> bool:
+    """Whether a checkpoint carries an ML-DSA-44 cosignature by its own log, right or wrong."""
+    try:
+        found = parse_note(note)
+    except GovernorError:
+        return False
+    origin = found.text.split("\n", 1)[0]
+    return any(one.name == origin and len(one.signature) == TIME_SIZE + MLDSA_SIGNATURE_SIZE for one in found.signatures)
 
 
 def _line(name: str, algorithm: int, public_key: bytes, when: int, signature: bytes) -> str:

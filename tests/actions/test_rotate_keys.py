@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from sqlalchemy import text
 
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.decide import approve
+from governor.actions.doctor import examine
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.key_history import key_chain, key_stream
 from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_ledger
-from governor.errors import Forbidden, Invalid, NotFound, Refused
+from governor.errors import Forbidden, Invalid, Misconfigured, NotFound, Refused
 from governor.ledger.entry import EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.ledger.trust import parse_trust
@@ -227,3 +229,30 @@ def test_a_row_written_by_the_database_owner_adds_no_key(world: Any) -> None:
 def key_ring(ctx: Context, role: str) -> list[Any]:
     with ctx.rows.session() as session:
         return key_chain(session, ctx.org, ctx.keys, role)
+
+
+@pytest.mark.parametrize("name", ["log.pem", "log-mldsa.pem", "issuer.pem", "producer.pem"])
+def test_a_home_that_lost_a_key_gets_no_other_one(tmp_path: Path, name: str) -> None:
+    """As after a restore that forgot `keys/`: a new key would sign a second history under the name of the first."""
+    settings = load_settings(home=tmp_path / "home")
+    with contextlib.closing(open_context(settings, create=True)) as ctx, ctx.transaction(OPERATOR) as tx:
+        tx.append(EntryDraft("home:init", "org/default", {"org": "default", "billing_zone": "UTC"}, OPERATOR.ledger_ref(), "i", ctx.now()))
+    (settings.home / "keys" / name).unlink()
+    with pytest.raises(Misconfigured, match=name) as refused:
+        open_context(settings, create=True)
+    assert "backup" in refused.value.hint
+    assert not (settings.home / "keys" / name).exists()
+    [told] = [one for one in examine(settings) if one.name == "keys"]
+    assert (told.ok, name in told.detail) == (False, True)
+
+
+def test_a_lost_second_key_is_a_finding(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    with contextlib.closing(open_context(settings, create=True)) as ctx:
+        with ctx.transaction(OPERATOR) as tx:
+            tx.append(
+                EntryDraft("home:init", "org/default", {"org": "default", "billing_zone": "UTC"}, OPERATOR.ledger_ref(), "i", ctx.now())
+            )
+        assert verify_ledger(ctx).problems == []
+        (settings.home / "keys" / "log-mldsa.pem").unlink()
+        assert "log-mldsa.pem is not in" in verify_ledger(ctx).problems[0]
