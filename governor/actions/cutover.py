@@ -19,7 +19,7 @@ from governor.actions.catalog_plan import Item, diff, later
 from governor.actions.context import Actor, Context
 from governor.actions.expire import expire_change
 from governor.actions.gateway_snippets import EXPORTS, snippet
-from governor.actions.load_catalog import known_versions
+from governor.actions.load_catalog import known_versions, parsed
 from governor.actions.review import ensure_review
 from governor.catalog import Route, WorkflowDocument, document_digest, document_json, ends
 from governor.changes import State, move
@@ -120,13 +120,21 @@ def approve_route(session: Session, ctx: Context, actor: Actor, found: Assessmen
     )
     if ends(route.approved_until) <= now:
         raise Invalid(f"the approval of the new route would have ended on {route.approved_until} already")
-    after = WorkflowDocument.model_validate(workflow.model_dump() | {"routes": [route, *workflow.routes], "valid_from": None})
-    body = document_json(after)
     versions, _ = known_versions(session, ctx.org, None)
     mine = [row for row in versions if row.kind == "workflow" and row.key == workflow.id]
-    changes = diff(json.loads(document_json(workflow)), json.loads(body))
-    write(session, ctx.org, Item("update", "workflow", workflow.id, changes, body, now, later(mine, now), after), actor, now, 0)
-    return route, document_digest(body)
+    later_ones = [row for row in mine if row.body and row.valid_from is not None and row.valid_from > now]
+    planned = [(parsed(row.body), row.valid_from, row.valid_to) for row in later_ones]
+    digests = []
+    for place, (before, start, end) in enumerate(
+        [(workflow, now, later(mine, now)), *planned]
+    ):  # it holds in versions planned for later too
+        if isinstance(before, WorkflowDocument):
+            after = WorkflowDocument.model_validate(before.model_dump() | {"routes": [route, *before.routes], "valid_from": None})
+            body = document_json(after)
+            changes = diff(json.loads(document_json(before)), json.loads(body))
+            write(session, ctx.org, Item("update", "workflow", workflow.id, changes, body, start, end, after), actor, now, place)
+            digests.append(document_digest(body))
+    return route, digests[0]
 
 
 def default_end(workflow: WorkflowDocument, found: Assessment, now: datetime) -> str:

@@ -291,3 +291,17 @@ def test_a_catalog_file_from_before_the_cutover_keeps_its_route(world: Any) -> N
     ended = "routes:\n  - {id: rc-1, provider: openai, model: gpt-4.1-mini, approved_until: 2026-11-01}"
     world.apply(edited.replace("routes:", ended, 1))
     assert routes()[0] == ("rc-1", "2026-11-01"), "a file that names it decides"
+
+
+def test_a_version_planned_for_later_takes_the_new_route_over(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    workflow = CATALOG.partition("---")[0]
+    for center, start in ((1, "2026-11-10"), (2, "2026-11-20")):
+        world.apply(workflow.replace("cost_center: CC-4100", f"cost_center: CC-{center}\nvalid_from: {start}"))
+    world.later(hours=1)
+    cutover(world.ctx, world.person("rae"), change["id"])
+    for days, center in ((0, "CC-4100"), (10, "CC-1"), (10, "CC-2")):
+        found = catalog_as_of(world.ctx, world.later(days=days)).workflows["fnol-triage"]
+        assert (found.cost_center, [route.id for route in found.routes]) == (center, ["rc-1", "current"])
