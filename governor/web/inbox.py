@@ -9,6 +9,7 @@ from litestar import Response, get
 
 from governor.actions.context import Actor, Context
 from governor.actions.inbox import inbox
+from governor.actions.load_catalog import catalog_as_of
 from governor.web.shell import render, type_of_request
 
 
@@ -21,11 +22,12 @@ class InboxPage:
     expiring: list[dict[str, Any]]
     months: list[dict[str, Any]]
     roles: list[str]
+    first: bool  # nothing is governed yet
 
 
 @get("/", sync_to_thread=True)
 def show_inbox(request: type_of_request, ctx: Context, actor: Actor) -> Response[str]:
-    return render(request, "inbox.html", InboxPage(**inbox(ctx, actor), roles=sorted(actor.roles)))
+    return render(request, "inbox.html", InboxPage(**inbox(ctx, actor), roles=sorted(actor.roles), first=not catalog_as_of(ctx).workflows))
 
 
 ROUTES = [show_inbox]

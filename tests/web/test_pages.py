@@ -79,6 +79,12 @@ def test_a_page_without_data_teaches(bare_site: Any, path: str) -> None:
     sound(answer.text)
 
 
+def test_the_inbox_of_an_empty_home_says_where_to_begin(bare_site: Any, site: Any) -> None:
+    with bare_site.at("admin@acme.example") as admin, site.at("dana@acme.example") as dana:
+        assert "First steps" in admin.get("/").text
+        assert "First steps" not in dana.get("/").text
+
+
 def test_the_catalog_on_a_page_without_workflows_applies_as_it_stands(bare_site: Any) -> None:
     with bare_site.at("admin@acme.example") as admin:
         shown = re.search(r"<pre>(kind: .*?)</pre>", admin.get("/workflows").text, re.DOTALL)
