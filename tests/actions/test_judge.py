@@ -1,13 +1,12 @@
-"""Each distinct question is asked once, answers are remembered under everything they depend on, failures decide nothing."""
+"""Each distinct question is asked once; what is undefined and what fails decides nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from governor.actions.judge import DecisionCache, judge, prepare
+from governor.actions.judge import judge, prepare
 from governor.errors import PolicyRefused
 from governor.policy.bundle import load_bundle
 from governor.policy.decision import EngineInfo
@@ -58,41 +57,14 @@ def test_distinct_questions_once_in_order() -> None:
     assert judge(engine, []) == []
 
 
-def test_the_cache_knows_revision_path_and_question(tmp_path: Path) -> None:
-    engine, cache = CountingEngine(), DecisionCache(tmp_path / "decisions.db")
-    first = judge(engine, [QUESTION], revision="r1", cache=cache)
-    assert judge(engine, [QUESTION], revision="r1", cache=cache) == first
-    assert len(engine.asked) == 1
-    judge(engine, [QUESTION], revision="r2", cache=cache)
-    judge(engine, [QUESTION], "governor/other/decision", revision="r1", cache=cache)
-    judge(engine, [replace(QUESTION, at="2026-11-01T00:00:00Z")], revision="r1", cache=cache)
-    assert len(engine.asked) == 4
-    cache.close()
-    again = DecisionCache(tmp_path / "decisions.db")
-    assert judge(engine, [QUESTION], revision="r1", cache=again) == first
-    assert len(engine.asked) == 4, "the file outlives the process"
-
-
-def test_without_a_revision_nothing_is_remembered() -> None:
-    engine, cache = CountingEngine(), DecisionCache()
-    judge(engine, [QUESTION], cache=cache)
-    judge(engine, [QUESTION], cache=cache)
-    assert len(engine.asked) == 2
-
-
-def test_undefined_is_undecided_and_not_remembered() -> None:
-    engine, cache = CountingEngine(answer=None), DecisionCache()
-    decision = judge(engine, [QUESTION], revision="r1", cache=cache)[0]
+def test_undefined_is_undecided() -> None:
+    [decision] = judge(CountingEngine(answer=None), [QUESTION])
     assert (decision.allow, decision.status) == (False, "undecided")
-    engine.answer = ALLOW
-    assert judge(engine, [QUESTION], revision="r1", cache=cache)[0].allow
 
 
 def test_a_failing_engine_decides_nothing() -> None:
-    cache = DecisionCache()
     with pytest.raises(PolicyRefused):
-        judge(CountingEngine(answer=PolicyRefused), [QUESTION], revision="r1", cache=cache)
-    assert judge(CountingEngine(), [QUESTION], revision="r1", cache=cache)[0].allow
+        judge(CountingEngine(answer=PolicyRefused), [QUESTION])
 
 
 def test_the_revision_covers_policy_and_catalog() -> None:
