@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from typing import Any, Final
 
 from governor.actions.context import Actor, Context
@@ -28,9 +27,7 @@ SPOOLED: Final = {**dict.fromkeys(COUNTS, 0), "spooled": True}
 _storing = threading.Lock()
 
 
-def push(
-    ctx: Context, actor: Actor, source: str, body: bytes, content_type: str = "", headers: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str = "") -> dict[str, Any]:
     """Take a pushed body. Returns the six counts and `spooled`: true when it is safe on disk and will be stored with others soon.
 
     `source` is a configured source or a connector's name. Raises Forbidden, NotFound, TooLarge, and Invalid for a body nobody can read.
@@ -42,8 +39,7 @@ def push(
         raise Invalid("the body is empty")
     connector = connector_of(ctx, source)
     connector_named(connector)
-    schema_hint = {name.lower(): value for name, value in (headers or {}).items()}.get("content-type", "")
-    note = {"source": source, "connector": connector, "content_type": content_type or schema_hint, "actor": actor.id}
+    note = {"source": source, "connector": connector, "content_type": content_type, "actor": actor.id}
     path = put(ctx, note, body)
     if not _storing.acquire(blocking=False):
         return dict(SPOOLED)

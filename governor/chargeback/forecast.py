@@ -72,10 +72,6 @@ class Forecast:
     methods: Mapping[str, int] | None = None
     calibrated_on: int = 0
 
-    @property
-    def estimated(self) -> bool:
-        return self.total is not None
-
 
 def forecast(series: Series, start: date, end: date, *, today_pico: int = 0, errors: Sequence[Error] = ()) -> Forecast:
     """The period [start, end) from the complete days of `series`, which ends where the unknown begins. `today_pico`: spent on the day after them so far."""

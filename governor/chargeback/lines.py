@@ -119,10 +119,6 @@ class Line:
     def unit(self) -> str:
         return UNITS.get(self.meter, "Tokens")
 
-    @property
-    def is_correction(self) -> bool:
-        return bool(self.corrects)
-
     def record(self) -> dict[str, Any]:
         """Canonical JSON values: amounts of money as decimal text of pico-USD, because they outgrow 2^53."""
         return asdict(self) | {name: str(getattr(self, name)) for name in PICO}

@@ -187,18 +187,6 @@ class Lake:
 
         return self._read(read)
 
-    def latency_facts(
-        self,
-        start: datetime,
-        end: datetime,
-        *,
-        labels: pa.Table,
-        boundaries: Sequence[datetime] = (),
-        snapshot: int | None = None,
-    ) -> pa.Table:
-        """Exact latency quantiles per label. `labels`: columns `epoch`, the attribution keys, and `label` (such as the workflow id)."""
-        return self._read(lambda connection: lake_facts.latency(connection, labels, boundaries, start, end, lake_read.calls_at(snapshot)))
-
     def calls(self, record_ids: Sequence[str] | None = None, **filters: Any) -> pa.Table:
         """Calls by id or filter, oldest first; see lake_read.CallFilter for the filters."""
         found = lake_read.CallFilter(record_ids=None if record_ids is None else tuple(record_ids), **filters)

@@ -150,29 +150,6 @@ def by_day(
     return connection.execute(merge_query(keys, "days")).to_arrow_table()
 
 
-def latency(
-    connection: duckdb.DuckDBPyConnection, labels: pa.Table, boundaries: Sequence[datetime], start: datetime, end: datetime, source: str
-) -> pa.Table:
-    """label, provider, model, calls, p50_ms, p95_ms, p99_ms, max_ms over successful calls of known duration."""
-    keys = [name for name in labels.schema.names if name not in ("epoch", "label")]
-    columns = ", ".join(f'{key_expression(name)} AS "key_{number}"' for number, name in enumerate(keys))
-    match = " AND ".join(
-        ["l.epoch = c.epoch", *(f'l."{_safe(name)}" IS NOT DISTINCT FROM c."key_{number}"' for number, name in enumerate(keys))]
-    )
-    connection.register("labels", labels)
-    return connection.execute(
-        f"""WITH c AS (
-            SELECT {epoch_of(boundaries)} AS epoch, {DIMENSIONS["provider"]} AS provider, {DIMENSIONS["model"]} AS model, duration_ms{", " if columns else ""}{columns}
-            FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
-              AND coalesce(status, 'ok') = 'ok' AND duration_ms IS NOT NULL AND coalesce(traffic_class, 'production') = 'production'
-        )
-        SELECT l.label, provider, model, count(*) AS calls, quantile_disc(duration_ms, 0.5) AS p50_ms, quantile_disc(duration_ms, 0.95) AS p95_ms,
-               quantile_disc(duration_ms, 0.99) AS p99_ms, max(duration_ms) AS max_ms
-        FROM c JOIN labels l ON {match} GROUP BY ALL ORDER BY ALL""",
-        {"start": start, "end": end},
-    ).to_arrow_table()
-
-
 def key_expression(name: str) -> str:
     """SQL of an attribution key: a column of the call, `metadata.<name>`, `tag` (all tags joined), `source`, or `prompt_segments`
     (whether it says what its prompt is made of). Raises Invalid for anything else.

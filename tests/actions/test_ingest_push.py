@@ -41,7 +41,7 @@ def spool(ctx: Context) -> list[Path]:
 
 
 def test_a_pushed_body_gives_the_totals_of_the_file(ctx: Context) -> None:
-    counts = push(ctx, SENDER, "litellm", BODY, "application/json", {})
+    counts = push(ctx, SENDER, "litellm", BODY, "application/json")
     assert counts == {
         "read": len(RECORDS),
         "stored": len(RECORDS),
@@ -58,7 +58,7 @@ def test_a_pushed_body_gives_the_totals_of_the_file(ctx: Context) -> None:
 
 def test_protobuf_and_json_spans_are_taken(ctx: Context) -> None:
     protobuf = (FIXTURES / "otlp_litellm.pb").read_bytes()
-    assert push(ctx, OPERATOR, "otlp", protobuf, headers={"Content-Type": "application/x-protobuf"})["stored"] > 0
+    assert push(ctx, OPERATOR, "otlp", protobuf, content_type="application/x-protobuf")["stored"] > 0
     text = (FIXTURES / "otlp_genai.json").read_bytes()
     assert push(ctx, OPERATOR, "otlp", text, "application/json")["stored"] > 0
 

@@ -129,13 +129,3 @@ def test_the_sums_do_not_depend_on_how_the_calls_came(lake: Lake, make_call: Mak
     assert [row["calls"] for row in facts] == [30, 30, 30]
     assert sum(row["cost_amount"] for row in facts) == sum(call["cost_amount"] for call in calls)
     assert sum(row["calls"] for row in lake.month_facts(*OCTOBER, keys=["team_id"], snapshot=once).to_pylist()) == 10
-
-
-def test_latency_is_exact_per_label(lake: Lake, make_call: Make, make_batch: Make) -> None:
-    calls = [make_call(f"c{number:03}", duration_ms=float(number), team_id="a" if number <= 100 else "b") for number in range(1, 111)]
-    calls += [make_call("failed", status="error", duration_ms=9e9, team_id="a"), make_call("unknown", duration_ms=None, team_id="a")]
-    lake.ingest("b1", [make_batch(*calls)], NOW)
-    labels = pa.table({"epoch": pa.array([0, 0], pa.int32()), "team_id": ["a", "b"], "label": ["fnol", "other"]})
-    rows = {row["label"]: row for row in lake.latency_facts(*OCTOBER, labels=labels).to_pylist()}
-    assert (rows["fnol"]["calls"], rows["fnol"]["p50_ms"], rows["fnol"]["p95_ms"], rows["fnol"]["max_ms"]) == (100, 50.0, 95.0, 100.0)
-    assert rows["other"]["calls"] == 10
