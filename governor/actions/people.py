@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlmodel import Session, col, delete, select
@@ -157,6 +157,11 @@ def revoke_token(ctx: Context, actor: Actor, token_id: str) -> bool:
 
 def authenticate(ctx: Context, token: str) -> Actor:
     """The person a token proves. Raises Unauthenticated without saying which part was wrong."""
+    return proven_by(ctx, token)[0]
+
+
+def proven_by(ctx: Context, token: str) -> tuple[Actor, datetime | None]:
+    """The same, and when the token expires."""
     now = ctx.now()
     with ctx.rows.session() as session:
         held = session.exec(select(Token).where(Token.org_id == ctx.org, Token.secret_sha256 == sha256(token.strip()))).first()
@@ -171,7 +176,7 @@ def authenticate(ctx: Context, token: str) -> Actor:
             if used is not None:
                 used.last_used_at = now
                 session.add(used)
-    return actor_of(person, frozenset(held.scopes.split()), "token")
+    return actor_of(person, frozenset(held.scopes.split()), "token"), held.expires_at
 
 
 def actor_of(person: Person, scopes: frozenset[str], auth: str) -> Actor:

@@ -19,9 +19,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import col, delete, select
 
 from governor.actions.context import Actor, Context
-from governor.actions.people import actor_of, authenticate, find_person, person_entry, sha256
+from governor.actions.people import actor_of, find_person, person_entry, proven_by, sha256
 from governor.errors import Forbidden, Invalid, Unauthenticated
-from governor.store.rows.people import Person, Token, WebSession
+from governor.store.rows.people import Person, WebSession
 
 SESSION_HOURS: Final = 12
 SHORTEST: Final = 12
@@ -90,11 +90,9 @@ def sign_in(ctx: Context, *, email: str, password: str) -> SignedIn:
 
 def sign_in_with_token(ctx: Context, token: str) -> SignedIn:
     """A session for the person of an API token with scope api."""
-    actor = authenticate(ctx, token)
+    actor, ends = proven_by(ctx, token)
     if "api" not in actor.scopes:
         raise Unauthenticated("this token lacks scope api")
-    with ctx.rows.session() as session:
-        ends = session.exec(select(Token.expires_at).where(Token.org_id == ctx.org, Token.secret_sha256 == sha256(token.strip()))).one()
     return open_session(ctx, actor, ends)
 
 
