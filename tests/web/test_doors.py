@@ -78,6 +78,17 @@ def test_no_form_without_its_csrf_value(site: Any, path: str) -> None:
     assert verify_ledger(site.ctx).size == before
 
 
+@pytest.mark.parametrize("fields", [{}, {"csrf": ""}, {"csrf": "x"}])
+def test_nobody_is_signed_in_by_a_form_of_elsewhere(site: Any, fields: dict[str, str]) -> None:
+    """Without the cookie of the sign-in page there is nothing that an empty value could equal."""
+    with site.visitor() as visitor:
+        answer = visitor.client.post(
+            "/sign-in", data={"email": WHO, "password": "a long enough password", **fields}, follow_redirects=False
+        )
+        assert answer.status_code == 403, answer.text
+        assert "governor_session" not in visitor.client.cookies
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/", "/nothing", "/static/governor.css", "/healthz", "/api/v1/me", "/schema"])
 def test_browsers_are_told_to_distrust_everything_else(site: Any, path: str) -> None:
     with site.at(WHO) as dana:
