@@ -125,9 +125,8 @@ def approve_route(session: Session, ctx: Context, actor: Actor, found: Assessmen
     later_ones = [row for row in mine if row.body and row.valid_from is not None and row.valid_from > now]
     planned = [(parsed(row.body), row.valid_from, row.valid_to) for row in later_ones]
     digests = []
-    for place, (before, start, end) in enumerate(
-        [(workflow, now, later(mine, now)), *planned]
-    ):  # it holds in versions planned for later too
+    # it holds in versions planned for later too
+    for place, (before, start, end) in enumerate([(workflow, now, later(mine, now)), *planned]):
         if isinstance(before, WorkflowDocument):
             after = WorkflowDocument.model_validate(before.model_dump() | {"routes": [route, *before.routes], "valid_from": None})
             body = document_json(after)
