@@ -21,8 +21,9 @@ RATIO_FLOOR: Final = 64 << 20  # below this a high ratio harms nobody
 MAX_TOTAL: Final = 256 << 30
 HEAD: Final = 64 << 10
 _GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-ARCHIVES: Final = (_GZIP, _ZSTD)
+# a frame, or one to be skipped before it (RFC 8878, 3.1.2; pzstd begins so)
+_ZSTD: Final = (b"\x28\xb5\x2f\xfd", *(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60)))
+ARCHIVES: Final = (_GZIP, *_ZSTD)
 WINDOW: Final = 1 << 27
 STEP: Final = 2 << 10
 BOM: Final = b"\xef\xbb\xbf"
@@ -37,7 +38,7 @@ def head_of(head: bytes) -> bytes:
             return b""
     if head.startswith(_ZSTD):
         try:
-            with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(head) as reader:
+            with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(head, read_across_frames=True) as reader:
                 return reader.read(HEAD)
         except zstandard.ZstdError:
             return b""

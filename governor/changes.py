@@ -69,7 +69,7 @@ AFTER_STOP: Final[Mapping[str, str]] = {
 # In review, what the deciders have before them: a run that says no, or says nothing yet.
 AFTER_VERDICT: Final[Mapping[str, str]] = {
     "fail": "reject it; `governor change split ID` shows whether a part of the traffic could move all the same",
-    "inconclusive": "settle what is open (labels, or a new proposal with a larger sample), or say who decides: `governor change show ID`",
+    "inconclusive": "settle what is open (labels, an endpoint that tells usage, or a new proposal with a larger sample), or say who decides: `governor change show ID`",
 }
 
 

@@ -68,6 +68,10 @@ def test_members_and_frames_may_follow_one_another() -> None:
     expected = [b'{"a":1}', b'{"a":2}', b'{"a":3}']
     assert values(b"".join(map(gzip.compress, parts)) + b"\x00\x00") == expected
     assert values(b"".join(zstandard.compress(p) for p in parts)) == expected
+    skipped = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"  # as pzstd writes one before each frame
+    framed = b"".join(skipped + zstandard.compress(p) for p in parts)
+    assert values(framed) == expected
+    assert archives.head_of(framed).startswith(b'{"a":1}\n')
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
