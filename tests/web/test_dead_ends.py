@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from governor.actions.jobs import run_one
 from governor.actions.people import authenticate, create_token
 from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
+from governor.errors import Refused
+from governor.shadow.plan import QUALITY, Metric, refuse_underpowered
 from governor.web.session import session_cookie_name
 
 RAE = "rae@acme.example"
@@ -88,12 +93,7 @@ def test_the_address_of_a_form_leads_to_its_page(site: Any) -> None:
             assert (answer.status_code, answer.headers.get("location")) == (303, page), path
 
 
-def test_a_plan_that_cannot_decide_says_so_in_the_words_of_the_form(site: Any) -> None:
-    fields = {"workflow": "fnol-triage", "candidate": "openai/gpt-4.1-mini", "endpoint": "gateway-shadow", "quality": "0.02", "budget": "5"}
-    with site.at(RAE) as visitor:
-        answer = visitor.post("/changes/new", {**fields, "sample": "60", "reason": "less"}, page="/changes/new")
-        assert "Replay 151 or more (--sample), or let quality lose more" in answer.text
-        assert (
-            "say why; the reason goes on record"
-            in visitor.post("/changes/new", {**fields, "sample": "60", "reason": " "}, page="/changes/new").text.lower()
-        )
+def test_a_plan_that_cannot_decide_says_what_to_do_and_not_only_which_option() -> None:
+    with pytest.raises(Refused) as refused:
+        refuse_underpowered([Metric(QUALITY, "0.03")], 300, Decimal("0.12"))
+    assert "replay 897 (--sample), or let quality lose more" in refused.value.hint
