@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import types
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ class World:
     ctx: Context
     admin: Actor
     now: datetime = START
+    admin_token: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
 
     def later(self, **delta: float) -> datetime:
@@ -206,15 +208,25 @@ def small_plan(request: dict[str, Any], size: int = 120) -> ReplayPlan:
     )
 
 
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A home with people and catalog and the token of its admin: made once, and copied for each test."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with pytest.MonkeyPatch.context() as patch, opened(home, patch) as made:
+        return home, made.admin_token
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with opened(tmp_path / "home", monkeypatch) as made:
+def world(made_home: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    home, token = made_home
+    shutil.copytree(home, tmp_path / "home")
+    with opened(tmp_path / "home", monkeypatch, token=token) as made:
         yield made
 
 
 @contextlib.contextmanager
-def opened(home: Path, monkeypatch: pytest.MonkeyPatch, **knobs: Any) -> Iterator[World]:
-    """An organization with people and catalog; `knobs` are settings, such as database_url and org."""
+def opened(home: Path, monkeypatch: pytest.MonkeyPatch, *, token: str = "", **knobs: Any) -> Iterator[World]:
+    """An organization with people and catalog; `knobs` are settings, such as database_url and org. With a token, its home is there already."""
     planner = types.ModuleType("governor.actions.plan_shadow")
     planner.plan_shadow = lambda _ctx, request: small_plan(request)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "governor.actions.plan_shadow", planner)
@@ -223,18 +235,26 @@ def opened(home: Path, monkeypatch: pytest.MonkeyPatch, **knobs: Any) -> Iterato
     ctx = open_context(load_settings(home=home, **knobs), create=True)
     made = World(ctx, OPERATOR)
     ctx.now = lambda: made.now
+    try:
+        made.admin_token = token or founded(made)
+        made.admin = authenticate(ctx, made.admin_token)
+        made.later(minutes=1)
+        yield made
+    finally:
+        ctx.close()
+
+
+def founded(made: World) -> str:
+    """The token of the first admin of an organization that gets people and catalog."""
+    ctx = made.ctx
     with ctx.transaction(OPERATOR) as tx:
         tx.session.add(Organization(id=ctx.org, name=ctx.org, created_at=tx.now))
     token = create_first_admin(ctx, email="admin@acme.example")
     assert token is not None
-    made.admin = authenticate(ctx, token)
-    made.apply(PEOPLE)
-    made.apply(CATALOG)
-    made.later(minutes=1)
-    try:
-        yield made
-    finally:
-        ctx.close()
+    admin = authenticate(ctx, token)
+    made.apply(PEOPLE, admin)
+    made.apply(CATALOG, admin)
+    return token
 
 
 @pytest.fixture
