@@ -143,12 +143,16 @@ def _remembered_rows(ctx: Context, session: Session, known_at: datetime | None) 
     query = select(PriceBookVersion.id).where(PriceBookVersion.org_id == ctx.org).order_by(col(PriceBookVersion.id))
     if known_at is not None:
         query = query.where(PriceBookVersion.imported_at <= known_at)
-    key = (ctx.rows.url, ctx.org, tuple(session.exec(query)))
-    if key not in _remembered:
-        if len(_remembered) > 8:  # noqa: PLR2004 - a few books; a process rarely reads more than one
-            _remembered.clear()
-        _remembered[key] = list_rows(session, ctx.org, known_at)
-    return _remembered[key]
+    versions = tuple(session.exec(query))
+    key = (ctx.rows.url, ctx.org, versions)
+    found = _remembered.get(key)
+    if found is None:
+        found = list_rows(session, ctx.org, known_at)
+        if tuple(session.exec(query)) == versions:  # no import came between (Postgres)
+            if len(_remembered) > 8:  # noqa: PLR2004 - a few books; a process rarely reads more than one
+                _remembered.clear()
+            _remembered[key] = found
+    return found
 
 
 def list_rows(session: Session, org: str, known_at: datetime | None) -> tuple[Price, ...]:

@@ -23,6 +23,7 @@ from governor.store.rows.base import uuid7
 _held: dict[Path, tuple[float, int]] = {}
 BODY = ".push"
 GROUP = ".group"
+PARTIAL = ".part"
 
 
 def folder_of(ctx: Context) -> Path:
@@ -76,12 +77,16 @@ def members_of(group: Path) -> list[Path]:
 
 def write(path: Path, content: bytes) -> Path:
     """Whole and synced, or not at all."""
-    partial = path.with_suffix(".part")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.rename(path)
+    partial = path.with_suffix(PARTIAL)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(path)
+    except OSError:  # a full disk keeps no part of it
+        partial.unlink(missing_ok=True)
+        raise
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)

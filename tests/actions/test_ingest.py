@@ -133,7 +133,9 @@ def test_a_crash_between_the_two_commits_is_completed(ctx: Context, world: Any, 
             ingest(ctx, OPERATOR, "litellm", [str(GENERIC)])
     assert world.entries("source:ingest") == []
     assert complete_batches(ctx) == 1
-    assert complete_batches(ctx) == 0
+    with monkeypatch.context() as patched:  # where all are recorded, they are counted and not read: there may be millions
+        patched.delattr(ctx.lake.__class__, "batches")
+        assert complete_batches(ctx) == 0
     [entry] = world.entries("source:ingest")
     with ctx.rows.session() as session:
         batch = session.exec(select(IngestBatch)).one()

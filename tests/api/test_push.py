@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from governor.actions import push as pushing
 from governor.actions.ingest import ingest
+from governor.actions.spool import folder_of
 from governor.api.bodies import unpack
 from governor.errors import TooLarge
 from governor.store.lake_lock import ingest_lock
@@ -258,9 +259,11 @@ def test_a_body_that_cannot_be_kept_is_not_acknowledged(fresh: Any, monkeypatch:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pushing, "put", full)
-    answer = fresh.post("/ingest/litellm", content=(FIXTURES / "litellm_generic_api.jsonl").read_bytes())
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        answer = fresh.post("/ingest/litellm", content=(FIXTURES / "litellm_generic_api.jsonl").read_bytes())
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert list(folder_of(fresh.ctx).iterdir()) == [], "a part of it takes room for ever"
     assert int(answer.headers["retry-after"]) > 0
     assert fresh.get("/api/v1/batches").json()["items"] == []
 
