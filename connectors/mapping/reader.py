@@ -84,7 +84,7 @@ class MappedConnector:
             return _parquet_rows(payload)
         if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
             return rows_of(payload)
-        if formats == {"csv"} and head.strip() and head.lstrip()[:1] not in (b"{", b"["):
+        if formats == {"csv"} and head.strip() and not any(line.lstrip().startswith((b"{", b"[")) for line in head.splitlines()):
             raise self._no_header(payload.uri, head)
         return records_of(payload)
 
