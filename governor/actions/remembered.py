@@ -55,7 +55,7 @@ _lock = Lock()
 _turns: WeakValueDictionary[Name, RLock] = WeakValueDictionary()  # one maker of an answer at a time; gone with the last who waits
 _held: ContextVar[State | None] = ContextVar("held", default=None)
 _patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
-_aside = ThreadPoolExecutor(2, thread_name_prefix="answers")
+_aside = ThreadPoolExecutor(1, thread_name_prefix="answers")  # one: who reads meanwhile needs the processor too
 _coming: dict[Name, Future[Answer]] = {}
 
 

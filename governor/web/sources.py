@@ -21,6 +21,7 @@ from governor.actions.discard import discard
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
 from governor.actions.quarantine import retry
 from governor.errors import Invalid
+from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import heat_strip
 from governor.web.present import plural
 from governor.web.session import Form
@@ -65,7 +66,7 @@ class ConflictsPage:
 Page = Annotated[int, Parameter(query="page", ge=1)]
 
 
-@get("/sources", sync_to_thread=True)
+@get("/sources", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_sources(
     request: type_of_request, ctx: Context, actor: Actor, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1
 ) -> Response[str]:
