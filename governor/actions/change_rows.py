@@ -14,12 +14,11 @@ from governor.changes import Binding
 from governor.ledger.canonical import sha256_hex, timestamp
 from governor.ledger.entry import Entry
 from governor.packets.period import state_of
+from governor.packets.told import DECISIONS
 from governor.store.rows.changes import Change
 
 DECIDED: Final = frozenset({"approved", "rejected", "expired", "cutover", "verified", "drifted"})
-SETTLED: Final = frozenset(
-    {"change:approve", "change:reject", "change:expire", "change:cutover"}
-)  # entries that name the digest decided on
+SETTLED: Final = frozenset({*DECISIONS, "change:expire", "change:cutover"})  # entries that name the digest decided on
 RUNS: Final = frozenset({"planned", "running"})
 
 

@@ -20,6 +20,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.canonical import digest
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
+from governor.packets.told import DECISIONS
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
 from governor.store.rows.people import IdempotencyKey, Person, Token, WebSession
 
@@ -133,7 +134,7 @@ def _forget_words(session: Session, org: str, entries: Sequence[LedgerEntry]) ->
 
     for entry in (Entry.parse(row.leaf) for row in entries):
         change = str(entry.payload.get("change"))
-        if entry.type in {"change:approve", "change:reject"}:
+        if entry.type in DECISIONS:
             mine = (col(Approval.org_id) == org, col(Approval.change_id) == change, col(Approval.person_id) == entry.actor_ref)
             session.execute(update(Approval).where(*mine, col(Approval.digest) == entry.payload["digest"]).values(reason=""))
         elif entry.type == "change:cutover":

@@ -26,7 +26,7 @@ from governor.ledger.types import change_stream
 from governor.packets.approvals import APPROVED
 from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.controls import controls, controls_item
-from governor.packets.told import check_told, words_of
+from governor.packets.told import Told, check_told, decisions_of, words_of
 from governor.packets.verify import evidence_named
 from governor.store import ledger
 from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
@@ -66,9 +66,8 @@ class Facts:
     @property
     def problem(self) -> str:
         """What rows say and the ledger does not, or empty text: a packet is issued of neither."""
-        story = [(event.idx, entry, words_of(event.disclosures)) for event, entry in zip(self.events, self.entries, strict=True)]
         try:
-            check_told(self.document, story)
+            check_told(self.document, self.story)
         except IntegrityError as error:
             return error.message
         return next(change_problems(self.change, self.entries), "")
@@ -76,6 +75,10 @@ class Facts:
     @cached_property
     def entries(self) -> list[Entry]:
         return [Entry.parse(event.leaf) for event in self.events]
+
+    @cached_property
+    def story(self) -> list[Told]:
+        return [(event.idx, entry, words_of(event.disclosures)) for event, entry in zip(self.events, self.entries, strict=True)]
 
     @cached_property
     def digest(self) -> str:
@@ -122,7 +125,7 @@ class Facts:
                 "requested_at": timestamp(change.created_at),
                 "decided_at": None if change.decided_at is None else timestamp(change.decided_at),
                 "cutover_at": None if change.cutover_at is None else timestamp(change.cutover_at),
-                "cutover_note": self._moved_because(),
+                "cutover_note": next((words for _, entry, words in reversed(self.story) if entry.type == "change:cutover"), ""),
             },
             "request": request,
             "workflow": dict(self.workflow),
@@ -131,7 +134,7 @@ class Facts:
             "policy": None if review is None else review.body["policy"],
             "violations": [] if review is None else list(review.payload.get("violations", [])),
             "shadow": None if self.run is None else self._shadow(self.run, verdict),
-            "decisions": self._decisions(),
+            "decisions": decisions_of(self.story, change.digest),
             "verification": short(loads(change.verification)) or None,
         }
 
@@ -169,33 +172,6 @@ class Facts:
             "finished_at": None if run.finished_at is None else timestamp(run.finished_at),
             "verdict": verdict,
         }
-
-    def _decisions(self) -> list[dict[str, Any]]:
-        found = []
-        for event, entry in zip(self.events, self.entries, strict=True):
-            if entry.type not in {"change:approve", "change:reject"}:
-                continue
-            role = str(entry.payload.get("role", ""))
-            found.append(
-                {
-                    "idx": event.idx,
-                    "decision": entry.type.removeprefix("change:"),
-                    "role": role,
-                    "person": entry.actor_ref,
-                    "digest": entry.payload["digest"],
-                    "counts": entry.payload["digest"] == self.change.digest,
-                    "reason": words_of(event.disclosures),
-                    "auth": entry.body["actor"].get("auth", {}),
-                    "decided_at": entry.body["occurred_at"],
-                    "expires_at": entry.payload.get("expires_at"),
-                }
-            )
-        return found
-
-    def _moved_because(self) -> str:
-        """The note of the last cutover, unless it was erased."""
-        moved = (event for event, entry in zip(self.events, self.entries, strict=True) if entry.type == "change:cutover")
-        return next((words_of(event.disclosures) for event in reversed([*moved])), "")
 
     def _last(self, kind: str) -> Entry | None:
         return next(

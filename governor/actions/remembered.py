@@ -71,11 +71,9 @@ def remembered(ctx: Context, name: str, compute: Callable[[], Any]) -> Any:
     return answer.found if answer.state == state else patience.told(answer)
 
 
-def soon(seconds: float | None) -> Patience | None:
+def soon(seconds: float | None) -> None:
     """From here on, in this request, older answers will do when new ones take longer than this all together. None: never."""
-    patience = None if seconds is None else Patience(time.monotonic() + seconds)
-    _patience.set(patience)
-    return patience
+    _patience.set(None if seconds is None else Patience(time.monotonic() + seconds))
 
 
 def older_told() -> datetime | None:

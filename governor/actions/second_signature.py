@@ -21,11 +21,8 @@ def second_problems(session: Session, ctx: Context) -> list[str]:
     """One sentence for each checkpoint whose second signature is wrong or was taken away."""
     if not ctx.keys.has(SECOND):
         held = session.exec(select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)).all()
-        return (
-            [f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"]
-            if any(map(is_cosigned, held))
-            else []
-        )
+        lost = f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"
+        return [lost] if any(map(is_cosigned, held)) else []
     chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND), list[str](), False
     query = select(LedgerCheckpoint.size, LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)
     for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size))).all():

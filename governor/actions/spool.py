@@ -23,7 +23,6 @@ from governor.store.rows.base import uuid7
 _held: dict[Path, tuple[float, int]] = {}
 BODY = ".push"
 GROUP = ".group"
-PARTIAL = ".part"
 
 
 def folder_of(ctx: Context) -> Path:
@@ -77,7 +76,7 @@ def members_of(group: Path) -> list[Path]:
 
 def write(path: Path, content: bytes) -> Path:
     """Whole and synced, or not at all."""
-    partial = path.with_suffix(PARTIAL)
+    partial = path.with_suffix(".part")
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             out.write(content)

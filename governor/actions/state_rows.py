@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Final
 
 from sqlmodel import Session, col, select
 
@@ -18,10 +17,10 @@ from governor.actions.recorded_entries import recorded_entries
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import Entry
 from governor.ledger.types import change_stream
+from governor.packets.told import DECISIONS
 from governor.store import ledger
 from governor.store.rows.changes import Approval, Change
 
-DECISIONS: Final = ("change:approve", "change:reject")
 Decision = tuple[str, str, str, str, str]  # change, decision, role, person, digest
 
 

@@ -40,7 +40,7 @@ def _facts(predicate: Mapping[str, Any], story: Sequence[Told]) -> Iterator[Fact
     yield "change", "decided_at", _decided_at(events)
     yield "change", "cutover_at", moved and moved[1].body["occurred_at"]
     yield "change", "cutover_note", moved[2] if moved else ""
-    yield "", "decisions", [_decision(one, str(change.get("digest"))) for one in story if one[1].type in DECISIONS]
+    yield "", "decisions", decisions_of(story, str(change.get("digest")))
     yield from (("shadow", name, measured.payload[name]) for name in MEASURED if measured and name in measured.payload)
     yield from (("verification", name, observed.payload[name]) for name in OBSERVED if observed and name in observed.payload)
     if observed is None:
@@ -62,20 +62,24 @@ def _decided_at(events: Sequence[Entry]) -> Any:
     return found
 
 
-def _decision(one: Told, digest: str) -> dict[str, Any]:
-    idx, entry, words = one
-    return {
-        "idx": idx,
-        "decision": entry.type.removeprefix("change:"),
-        "role": entry.payload.get("role"),
-        "person": entry.actor_ref,
-        "digest": entry.payload.get("digest"),
-        "counts": entry.payload.get("digest") == digest,
-        "reason": words,
-        "auth": entry.body["actor"].get("auth", {}),
-        "decided_at": entry.body["occurred_at"],
-        "expires_at": entry.payload.get("expires_at"),
-    }
+def decisions_of(story: Sequence[Told], digest: str) -> list[dict[str, Any]]:
+    """As a statement tells them; those count that are about this digest."""
+    return [
+        {
+            "idx": idx,
+            "decision": entry.type.removeprefix("change:"),
+            "role": entry.payload.get("role"),
+            "person": entry.actor_ref,
+            "digest": entry.payload.get("digest"),
+            "counts": entry.payload.get("digest") == digest,
+            "reason": words,
+            "auth": entry.body["actor"].get("auth", {}),
+            "decided_at": entry.body["occurred_at"],
+            "expires_at": entry.payload.get("expires_at"),
+        }
+        for idx, entry, words in story
+        if entry.type in DECISIONS
+    ]
 
 
 def words_of(disclosures: Sequence[Disclosure]) -> str:

@@ -12,10 +12,11 @@ from litestar import Request
 
 from governor.actions.remembered import soon
 
-SHOWS_SUMS: Final = {"older numbers will do": True}  # `opt` of such a page
+OLDER_WILL_DO: Final = "older_numbers_will_do"
+SHOWS_SUMS: Final = {OLDER_WILL_DO: True}  # `opt` of such a page
 WAITS_SECONDS: Final = 0.4
 
 
 def begin_patience(request: Request[Any, Any, Any]) -> None:
     """Runs before every page."""
-    soon(WAITS_SECONDS if request.route_handler.opt.keys() >= SHOWS_SUMS.keys() else None)
+    soon(WAITS_SECONDS if request.route_handler.opt.get(OLDER_WILL_DO) else None)
