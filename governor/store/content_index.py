@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from governor.store.sqlite_wal import write_ahead
+
 PATIENCE: Final = 60.0  # seconds to wait for another writer of the index
 AT_ONCE: Final = 5_000  # addresses in one statement
 TABLES: Final = """
@@ -161,8 +163,7 @@ class ContentIndex:
         if not self._path.exists():
             self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        write_ahead(connection, PATIENCE)
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -32000")
         connection.executescript(TABLES)

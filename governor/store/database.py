@@ -24,6 +24,7 @@ from sqlmodel import Session, SQLModel
 from governor.errors import Misconfigured, Refused, Unavailable
 from governor.store import rows
 from governor.store.no_way_in import cause_of, read_only_address
+from governor.store.sqlite_wal import write_ahead
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
@@ -248,8 +249,9 @@ def _sqlite(url: str, read_only: str | None) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves; the driver begins too late
-        lasting = () if read_only else ("journal_mode=WAL", "synchronous=FULL")
-        for pragma in (*lasting, "secure_delete=ON", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        if not read_only:
+            write_ahead(connection, BUSY_SECONDS)
+        for pragma in ("secure_delete=ON", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from governor.adapters.key_files import KeySigner, make_key, read_key
 from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_vkey, vkey
+from governor.store.sqlite_wal import write_ahead
 
 MOST_REFUSED: Final = 1000
 BUSY_SECONDS: Final = 20
@@ -112,8 +113,7 @@ class WitnessFolder:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The writer's place from the first moment, so that compare and update are one step; on disk before it ends."""
         with closing(sqlite3.connect(self.folder / "state.db", timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            write_ahead(connection, BUSY_SECONDS)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
