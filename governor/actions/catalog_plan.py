@@ -151,12 +151,13 @@ def document_item(document: Document, known: Sequence[CatalogVersion], now: date
 
     zone: whose day a plain valid_from is.
     """
-    own_dates = document.kind in {"contract_price", "fx_rate"}  # dated by themselves: the version is always in force
+    own_dates = document.kind in {"contract_price", "driver", "fx_rate"}  # dated by themselves: the version is always in force
     if document.valid_from and not own_dates:
         start: datetime | None = begins(document.valid_from, zone)
     else:
         start = now if known and not own_dates else None
-    current = [row for row in known if covers(row, start)]
+    end = None if own_dates else later(known, start)
+    current = [row for row in known if covers(row, start) and not (own_dates and row.valid_to)]
     before = current[0].body if current else ""
     if before and isinstance(document, WorkflowDocument):
         document = with_cutovers(document, parsed(before))
@@ -165,7 +166,7 @@ def document_item(document: Document, known: Sequence[CatalogVersion], now: date
         return Item("unchanged", document.kind, document.key, (), body, start, None, document)
     changes = diff(json.loads(before) if before else None, json.loads(body))
     op = "update" if any(row.body for row in known) else "create"
-    return Item(op, document.kind, document.key, changes, body, start, later(known, start), document)
+    return Item(op, document.kind, document.key, changes, body, start, end, document)
 
 
 def with_cutovers(document: WorkflowDocument, before: Document | None) -> WorkflowDocument:

@@ -92,6 +92,19 @@ def test_a_month_without_its_weights_does_not_close(month: Any) -> None:
     assert status(month.ctx, OCTOBER)["reasons"] == []
 
 
+def test_weights_that_are_put_right_after_the_month_hold_for_it(month: Any) -> None:
+    finn = month.person("finn")
+    month.apply(SEATS, finn)
+    month.later(days=1)
+    month.apply(SEATS.replace('"70"', '"0"').replace('"35"', '"0"'), finn)
+    (flow,) = show_allocation(month.ctx, OCTOBER)["flows"]
+    assert (flow["target"], flow["percent"]) == ("CC-9", "100.00")
+    close(month.ctx, finn, OCTOBER)
+    month.later(days=1)
+    month.apply(SEATS, finn)
+    assert {line.cost_center for line in pending_corrections(month.ctx, NOVEMBER)} >= {"CC-9", "CC-4100"}, "a closed month is corrected"
+
+
 def test_every_file_carries_the_shares_and_they_add_up(month: Any, tmp_path: Path) -> None:
     month.apply(SEATS, month.person("finn"))
     closed = close(month.ctx, month.person("finn"), OCTOBER, tmp_path)

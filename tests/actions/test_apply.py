@@ -170,6 +170,18 @@ def test_prune_removes_what_the_files_do_not_name_and_keeps_the_past(world: Any)
     assert list(catalog_as_of(world.ctx).endpoints) == ["gateway-shadow"]
 
 
+def test_a_price_that_was_pruned_and_is_applied_again_holds_again(world: Any) -> None:
+    price = 'kind: contract_price\nprovider: openai\nmodel: gpt-4o\nmeter: input\nprice: {amount: "2"}\nvalid_from: 2026-10-01'
+    world.apply(price)
+    world.later(days=1)
+    world.apply(WORKFLOW.format("CC-4100"), prune=True)
+    assert catalog_as_of(world.ctx).contract_prices == ()
+    world.later(days=1)
+    world.apply(price)
+    assert len(catalog_as_of(world.ctx).contract_prices) == 1
+    assert not world.apply(price).changes
+
+
 def test_rules_keep_the_order_of_first_application_through_edits(world: Any) -> None:
     text = "kind: workflow\nid: {}\nowner: dana@acme.example\ncost_center: '{}'\nmatch: [{{team_id: t}}]"
     world.apply("\n---\n".join(text.format(name, 1) for name in ("zeta", "alpha", "mid")))
