@@ -115,9 +115,6 @@ class Replay:
             for one in self.table[position].values():
                 one.state = state if one.state == "planned" else one.state
 
-    def pairs(self) -> list[Pair]:
-        return [pair_of(self.plan, position, self.table[position]) for position in range(self.plan.n)]
-
 
 @runtime_checkable
 class BatchEndpoint(Protocol):

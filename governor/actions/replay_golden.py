@@ -15,10 +15,11 @@ from sqlalchemy import insert
 from sqlmodel import col, select
 
 from governor.actions.golden_lines import ARM_PREFIX, ARMS
-from governor.actions.replay_budget import reserve, settle_all
+from governor.actions.replay_budget import reserve, settle, settle_all
 from governor.actions.replay_calls import WAVE, Replay, batches, priced
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
+from governor.actions.replay_judge import asked
 from governor.actions.replay_rows import JUDGES, OPEN, find_run, load, mark
 from governor.actions.replay_table import Result, Task, Written
 from governor.ledger.canonical import canonical_json
@@ -126,18 +127,10 @@ def ask_about(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
         return
     arm, endpoint = Arm(judge.provider, judge.model), job.endpoints(job.ctx, judge.endpoint)
     cap = int(judge.budget_pico) if judge.budget_pico else None
-    groups = [group for at, (case, given) in sorted(cases.items()) if (group := questions(job, at, case, given, arm))]
-    for start in range(0, len(groups), job.plan.concurrency * WAVE):
-        granted = reserve(job.ctx, job.run_id, groups[start : start + job.plan.concurrency * WAVE], create=True, judge_cap=cap)
-        for batch in batches(endpoint, granted, job.plan.concurrency):
-            done = []
-            for task, reply in batch:
-                pick, criteria = judging.opinion(reply.text, cases[task.position][0].rubric)
-                written = Written("done", pick=pick, criteria=criteria)
-                done.append((task, priced(job, task, reply, written)))
-            settle_all(job.ctx, job.run_id, done)
-        if not granted:
-            break
+    todo = sorted(cases.items())
+    for task, reply in asked(job, todo, lambda one: questions(job, one[0], *one[1], arm), endpoint, cap):
+        pick, criteria = judging.opinion(reply.text, cases[task.position][0].rubric)
+        settle(job.ctx, job.run_id, task, priced(job, task, reply, Written("done", pick=pick, criteria=criteria)))
 
 
 def questions(job: Replay, position: int, case: Case, given: Input, judge: Arm) -> list[Task]:

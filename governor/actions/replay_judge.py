@@ -8,21 +8,24 @@ asked first, so that no judge runs out of money before it was tested.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from governor.actions.replay_budget import reserve, settle
 from governor.actions.replay_calls import WAVE, Replay, answers, priced
+from governor.actions.replay_evidence import pairs_of
 from governor.actions.replay_inputs import keep_output, read_document
-from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, load
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, load
 from governor.actions.replay_table import Task, Written
 from governor.ledger.canonical import canonical_json
-from governor.ports import ModelRequest
+from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow import judging
 from governor.shadow.comparison import Pair
 from governor.shadow.labels import lot
 from governor.shadow.plan import Arm
 
 log = logging.getLogger(__name__)
+Question = TypeVar("Question")
 
 
 def ask_judge(job: Replay) -> None:
@@ -30,7 +33,7 @@ def ask_judge(job: Replay) -> None:
     judge = job.plan.judge
     if judge is None:
         return
-    pairs = job.pairs()
+    pairs = unjudged(job)
     differing = [pair.position for pair in pairs if pair.equal == "no"]
     if not differing:
         return
@@ -39,24 +42,44 @@ def ask_judge(job: Replay) -> None:
     todo = [one for one in questions if any(name not in job.table[one[0]] or job.table[one[0]][name].state in OPEN for name in one[1])]
     arm, endpoint = Arm(judge.provider, judge.model), job.endpoints(job.ctx, judge.endpoint)
     cap = int(judge.budget_pico) if judge.budget_pico else None
-    for at in range(0, len(todo), job.plan.concurrency * WAVE):
-        groups = [
-            judge_tasks(job, position, arm, names, bad.index(position) if other is not None else 0, other)
-            for position, names, other in todo[at : at + job.plan.concurrency * WAVE]
-        ]
-        granted = reserve(job.ctx, job.run_id, [group for group in groups if group], create=True, judge_cap=cap)
-        for task, reply in answers(endpoint, granted, job.plan.concurrency):
-            pick, criteria = judging.opinion(reply.text, judge.rubric)
-            kept = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
-            # silence is no opinion; of a known-bad answer it is a test that was not passed
-            said = pick if reply.status == "ok" or task.arm in CANARIES else None
-            written = Written("done", output_sha256=kept, pick=said, criteria=criteria)
-            settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
-        if any(groups) and not granted:
-            log.warning("run %s: no budget left for the judge", job.run_id)
-            job.mark(dict.fromkeys([position for position, _, _ in todo[at:]], "skipped_budget"))
-            break
+
+    def tasks_of(question: tuple[int, Sequence[str], int | None]) -> list[Task]:
+        position, names, other = question
+        return judge_tasks(job, position, arm, names, bad.index(position) if other is not None else 0, other)
+
+    for task, reply in asked(job, todo, tasks_of, endpoint, cap):
+        pick, criteria = judging.opinion(reply.text, judge.rubric)
+        kept = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
+        # silence is no opinion; of a known-bad answer it is a test that was not passed
+        said = pick if reply.status == "ok" or task.arm in CANARIES else None
+        written = Written("done", output_sha256=kept, pick=said, criteria=criteria)
+        settle(job.ctx, job.run_id, task, priced(job, task, reply, written))
     job.table = load(job.ctx, job.run_id)
+    left = [at for at, found in job.table.items() if any(found[name].state == "planned" for name in OPINIONS & found.keys())]
+    job.mark(dict.fromkeys(left, "skipped_budget"))  # rows of a worker that died: what is not asked again is closed
+
+
+def asked(
+    job: Replay, questions: Sequence[Question], tasks_of: Callable[[Question], list[Task]], endpoint: ModelEndpoint, cap: int | None
+) -> Iterator[tuple[Task, ModelReply]]:
+    """Replies, some questions at a time, as long as the budget holds. What it did not reach is tried again: calls cost less than they might."""
+    todo = list(questions)
+    while todo:
+        wave, todo = todo[: job.plan.concurrency * WAVE], todo[job.plan.concurrency * WAVE :]
+        groups = [(one, group) for one in wave if (group := tasks_of(one))]
+        granted = reserve(job.ctx, job.run_id, [group for _, group in groups], create=True, judge_cap=cap)
+        if groups and not granted:
+            log.warning("run %s: no budget left for the judge", job.run_id)
+            return
+        yield from answers(endpoint, granted, job.plan.concurrency)
+        reached = {(task.position, task.arm) for task in granted}
+        todo = [one for one, group in groups if not reached & {(task.position, task.arm) for task in group}] + todo
+
+
+def unjudged(job: Replay) -> list[Pair]:
+    """The pairs as they were before anybody was asked about them: a worker that died among its questions asks the same ones again."""
+    arms = {at: {name: one for name, one in found.items() if name not in OPINIONS} for at, found in job.table.items()}
+    return pairs_of(job.plan, arms)
 
 
 def canary_places(seed: str, pairs: Sequence[Pair], count: int) -> list[int]:

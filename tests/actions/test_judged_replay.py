@@ -11,7 +11,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from governor.actions.apply import apply
 from governor.actions.assess import assess, find_change
@@ -25,7 +25,7 @@ from governor.actions.init_home import init_home
 from governor.actions.people import authenticate, create_token
 from governor.actions.propose import propose
 from governor.actions.replay import http_endpoint, replay
-from governor.actions.replay_rows import CANARIES, JUDGES, load
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, load
 from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import load_work, show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
@@ -295,3 +295,41 @@ def sheet_of(rows: Sequence[Sequence[Any]], form: str) -> bytes:
     packed = io.BytesIO()
     book.save(packed)
     return packed.getvalue()
+
+
+class Mortal(Judge):
+    """A judge whose worker dies after some answers, until it is told to live."""
+
+    def __init__(self, dies_after: int) -> None:
+        super().__init__()
+        self.dies_after = dies_after
+
+    def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        for one in super().call_many(requests, concurrency=concurrency):
+            if self.asked > self.dies_after:
+                raise KeyboardInterrupt
+            yield one
+
+
+@pytest.mark.parametrize("dies_after", [5, 60])
+def test_a_worker_that_dies_among_the_judges_questions_changes_no_word_of_the_verdict(house: House, dies_after: int) -> None:
+    unbroken = house.run("sim-other", Judge())[2]
+    judge = Mortal(dies_after)
+    with pytest.raises(KeyboardInterrupt):
+        house.run("sim-other", judge)
+    judge.dies_after = 10_000
+    with house.ctx.rows.session() as session:
+        run_id = session.exec(select(ShadowRun.id).order_by(col(ShadowRun.id).desc())).first()
+    assert run_id is not None
+    replay(house.ctx, run_id, endpoints=lambda ctx, name: judge if name == "judges" else http_endpoint(ctx, name))
+    found = house.verdict(run_id)
+    assert found["judge"]["canaries"] == {"n": 12, "caught": 12}
+    assert found["judge"]["n"] == unbroken["judge"]["n"]
+    assert not any(one.state in OPEN for arms in load(house.ctx, run_id).values() for one in arms.values())
+
+
+def test_a_judge_is_asked_again_for_what_a_wave_could_not_reserve(house: House) -> None:
+    """A question is reserved at far more than it costs: this cap holds some at a time, and in the end all."""
+    _, _, verdict = house.run("sim-other", Judge(), budget_usd="0.05")
+    assert verdict["judge"]["canaries"]["n"] == 12
+    assert verdict["judge"]["n"] == verdict["still_needed"]["labels"]["differing"]
