@@ -25,7 +25,7 @@ from governor.changes import Binding, Docket, State, Vote
 from governor.errors import NotFound
 from governor.evidence import EvidenceItem, evidence_digest
 from governor.ledger.canonical import digest as canonical_digest
-from governor.ledger.canonical import sha256_hex
+from governor.ledger.canonical import sha256_hex, timestamp
 from governor.policy.catalog_data import catalog_data, rfc3339
 from governor.policy.decision import Decision
 from governor.policy.question import ChangeQuestion, CostFacts, EvidenceFacts, Target
@@ -62,6 +62,12 @@ class Assessment:
     def stale(self) -> bool:
         """A bound part changed since the digest was last put before the deciders."""
         return self.digest != self.change.digest
+
+    @property
+    def again(self) -> str:
+        """Empty until a bound part moves, then its moment: the end of a wish's name, because parts may move back to a digest that was reviewed before."""
+        at = self.change.submitted_at
+        return "" if at is None or self.run is None or at == self.run.finished_at else f":{timestamp(at)}"
 
     def needs(self) -> list[dict[str, Any]]:
         return [{"role": need.role, "reason": need.reason, "reasons": list(need.reasons), **need.asked} for need in self.decision.needs]
@@ -101,7 +107,11 @@ def assess(ctx: Context, session: Session, change: Change, now: datetime) -> Ass
         authors=frozenset(found.author for found in runs if found.author) | labellers(session, ctx.org, change.id),
         needs=tuple(need.role for need in decision.needs),
         has_evidence=run is not None and bool(files),
-        votes=tuple(Vote(vote.person_id, vote.role, vote.decision, vote.digest, vote.expires_at) for vote in approvals),
+        votes=tuple(
+            Vote(vote.person_id, vote.role, vote.decision, vote.digest, vote.expires_at)
+            for vote in approvals
+            if since_review(change, vote.decided_at)
+        ),
     )
     return Assessment(change, catalog, binding, decision, docket, run, runs, approvals, files, verdict)
 
@@ -174,6 +184,11 @@ def labellers(session: Session, org: str, change_id: str) -> frozenset[str]:
     ).all()
     named = session.exec(select(Person.id).where(Person.org_id == org, col(Person.email).in_({reviewer for _, reviewer in rows}))).all()
     return frozenset(person for person, _ in rows) | frozenset(named)
+
+
+def since_review(change: Change, decided_at: datetime) -> bool:
+    """What was decided before the newest review is void, also where the parts have moved back to what it was about."""
+    return change.submitted_at is None or decided_at >= change.submitted_at
 
 
 def person_id(session: Session, org: str, email: str) -> str:

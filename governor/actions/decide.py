@@ -126,7 +126,7 @@ def record(
                 stream=change_stream(change.id),
                 payload=payload,
                 actor=actor.ledger_ref(),
-                idem=f"change:{decision}:{change.id}:{digest}:{person.id}",
+                idem=f"change:{decision}:{change.id}:{digest}:{person.id}{found.again}",
                 occurred_at=tx.now,
                 personal={"reason": reason},
             )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlmodel import col, select
 
+from governor.actions.assess import since_review
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.show_change import list_changes, show_change
@@ -87,9 +88,10 @@ def waiting_count(ctx: Context, actor: Actor) -> int:
             return 0
         ids = [change.id for change in changes]
         votes = session.exec(
-            select(Approval.change_id, Approval.role, Approval.digest).where(Approval.org_id == ctx.org, col(Approval.change_id).in_(ids))
+            select(Approval).where(Approval.org_id == ctx.org, Approval.decision == "approve", col(Approval.change_id).in_(ids))
         )
-        answered = {(change, role, digest) for change, role, digest in votes}
+        put = {change.id: change for change in changes}
+        answered = {(vote.change_id, vote.role, vote.digest) for vote in votes if since_review(put[vote.change_id], vote.decided_at)}
         authored = set(
             session.exec(
                 select(ShadowRun.change_id).where(

@@ -73,9 +73,10 @@ def ensure_review(ctx: Context, change_id: str) -> bool:
         found = assess(ctx, tx.session, change, tx.now)
         if State(change.state) not in REVIEWABLE or is_reviewed(tx.session, ctx.org, found):
             return False
-        if change.state == State.APPROVED and found.stale:
-            change.state = move(change.state, State.IN_REVIEW)
-            change.decided_at = None
+        if found.stale:
+            change.submitted_at = tx.now
+            if change.state == State.APPROVED:
+                change.state, change.decided_at = move(change.state, State.IN_REVIEW), None
         note_assessment(change, found)
         change.updated_at = tx.now
         tx.session.add(change)
@@ -96,7 +97,7 @@ def is_reviewed(session: Session, org: str, found: Assessment) -> bool:
 
 
 def review_idem(found: Assessment) -> str:
-    return f"change:review:{found.change.id}:{found.binding.digest}"
+    return f"change:review:{found.change.id}:{found.binding.digest}{found.again}"
 
 
 def review_entry(ctx: Context, found: Assessment, now: datetime) -> EntryDraft:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from governor.actions.assess import Assessment, assess, find_change
+from governor.actions.assess import Assessment, assess, find_change, since_review
 from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import failures_of, shadow_progress
 from governor.actions.show_golden import report_of
@@ -83,7 +83,9 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
                 "decided_at": vote.decided_at.isoformat(),
                 "expires_at": vote.expires_at.isoformat() if vote.expires_at else None,
                 "auth": vote.auth,
-                "counts": vote.digest == found.digest and (vote.expires_at is None or now < vote.expires_at),
+                "counts": vote.digest == found.digest
+                and since_review(change, vote.decided_at)
+                and (vote.expires_at is None or now < vote.expires_at),
             }
             for vote in found.approvals
         ],

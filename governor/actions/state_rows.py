@@ -41,15 +41,18 @@ def _look(session: Session, org: str) -> list[str]:
 def _decisions(session: Session, org: str) -> Iterator[str]:
     rows = session.exec(select(Approval).where(Approval.org_id == org)).all()
     shown = Counter[Decision]((one.change_id, one.decision, one.role, one.person_id, one.digest) for one in rows)
-    entries = {_decision(entry): entry for entry in recorded_entries(session, org, DECISIONS)}
-    told = Counter(entries.keys())
+    entries: dict[Decision, list[Entry]] = defaultdict(list)
+    for entry in recorded_entries(session, org, DECISIONS):
+        entries[_decision(entry)].append(entry)
+    told = Counter[Decision]({key: len(found) for key, found in entries.items()})
     for change, decision, role, *_ in sorted((shown - told).elements()):
         yield f"{change}: a row says {decision} by {role}, and no ledger entry does"
     for change, decision, role, *_ in sorted((told - shown).elements()):
         yield f"{change}: the ledger says {decision} by {role}, and no row does"
     for row in rows:
-        said = entries.get((row.change_id, row.decision, row.role, row.person_id, row.digest))
-        for name in _other_words(session, org, row, said) if said else ():
+        said = entries.get((row.change_id, row.decision, row.role, row.person_id, row.digest), ())  # more than one: parts moved, and back
+        meant = next((one for one in said if one.body["occurred_at"] == timestamp(row.decided_at)), said[0] if said else None)
+        for name in _other_words(session, org, row, meant) if meant else ():
             yield f"{row.change_id}: the row of {row.decision} by {row.role} has another {name} than the ledger"
 
 

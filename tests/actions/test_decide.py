@@ -9,9 +9,12 @@ from sqlmodel import select
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.expire import expire_changes
+from governor.actions.inbox import waiting_count
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
+from governor.actions.review import ensure_review
 from governor.actions.show_change import list_changes, show_change
+from governor.actions.state_rows import state_problems
 from governor.catalog import begins
 from governor.errors import GovernorError
 from governor.ledger.types import change_stream
@@ -305,3 +308,35 @@ def test_a_version_planned_for_later_takes_the_new_route_over(world: Any) -> Non
     for days, center in ((0, "CC-4100"), (10, "CC-1"), (10, "CC-2")):
         found = catalog_as_of(world.ctx, world.later(days=days)).workflows["fnol-triage"]
         assert (found.cost_center, [route.id for route in found.routes]) == (center, ["rc-1", "current"])
+
+
+def test_parts_that_move_away_and_back_are_decided_on_anew(world: Any) -> None:
+    """The digest is the first one again; what was approved before the newest review is void, for the verifiers too."""
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    for text in (None, CATALOG):
+        world.later(minutes=5)
+        touch_catalog(world) if text is None else world.apply(text)
+        ensure_review(world.ctx, change["id"])
+    back = show_change(world.ctx, change["id"])
+    assert (back["state"], back["digest"]) == ("in_review", change["digest"])
+    assert [vote["counts"] for vote in back["approvals"]] == [False, False]
+    assert [need["may"] for need in back["needs"]] == [["dana@acme.example"], ["multi@acme.example", "sol@acme.example"]]
+    assert [waiting_count(world.ctx, world.person(who)) for who in ("dana", "sol")] == [1, 1]
+    world.later(minutes=5)
+    for who, state in (("dana", "in_review"), ("multi", "approved")):
+        done = approve(
+            world.ctx,
+            world.person(who),
+            change["id"],
+            digest=change["digest"],
+            reason="read again",
+            role="" if who == "dana" else "security",
+        )
+        assert done["state"] == state
+    with world.ctx.rows.session() as session:
+        assert state_problems(session, world.ctx.org) == []
+    assert len(world.entries("change:review")) == 3
+    assert len(world.entries("change:approve")) == 4
+    assert cutover(world.ctx, world.person("rae"), change["id"])["state"] == "cutover"
