@@ -18,7 +18,10 @@ from governor.shadow.parameters import translate
 from governor.shadow.parsed import parsed
 
 SAME: Final = ("temperature", "top_p", "top_k", "thinking")
-STOPS: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls", "refusal": "refusal"}
+STOPS: Final = {
+    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length", "tool_use": "tool_calls",
+    "refusal": "refusal",
+}  # fmt: skip
 DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 

@@ -56,18 +56,23 @@ def parse(document: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(error)
     choice = document["choices"][0]
     message = choice["message"]
-    content = message.get("content") or ""
-    if isinstance(content, list):
-        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    content = words(message.get("content"))
     refusal = message.get("refusal") or ""
     return {
-        "text": str(content or refusal),
+        "text": content or str(refusal),
         "tool_calls": tuple(message.get("tool_calls") or ()),
         "finish_reason": "refusal" if refusal else str(choice.get("finish_reason") or ""),
         "response_model": str(document.get("model") or ""),
         "response_id": str(document.get("id") or ""),
         **usage_of(document.get("usage")),
     }
+
+
+def words(content: Any) -> str:
+    """Of a message or a piece of one. Mistral's thinking models write a list of parts, of which those of text are the answer."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    return str(content or "")
 
 
 def error_of(document: Mapping[str, Any]) -> str:
@@ -92,7 +97,7 @@ class Stream:
         self.error = ""
 
     def feed(self, data: str) -> None:
-        if data == "[DONE]":
+        if data in {"", "[DONE]"}:  # an event without data keeps a connection awake
             return
         chunk = parsed(data)
         if error := error_of(chunk):
@@ -101,11 +106,12 @@ class Stream:
         self._document.update({name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)})
         for choice in chunk.get("choices") or []:
             delta = choice.get("delta") or {}
-            self._text.append(delta.get("content") or "")
+            text = words(delta.get("content"))
+            self._text.append(text)
             self._refusal.append(delta.get("refusal") or "")
             self._merge(delta.get("tool_calls") or [])
             self._finish = choice.get("finish_reason") or self._finish
-            self.begun = self.begun or bool(delta.get("content") or delta.get("tool_calls") or delta.get("refusal"))
+            self.begun = self.begun or bool(text or delta.get("tool_calls") or delta.get("refusal"))
 
     def _merge(self, calls: Iterable[Mapping[str, Any]]) -> None:
         for call in calls:

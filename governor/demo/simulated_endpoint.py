@@ -19,7 +19,9 @@ from typing import Any, Final, Self
 from governor.adapters.anthropic_wire import STOPS
 from governor.demo.simulated_model import Answer, Behaviour, answer, behaviour_of
 
-STOP_REASONS: Final = {canonical: theirs for theirs, canonical in STOPS.items() if theirs != "stop_sequence"}
+STOP_REASONS: Final = {
+    canonical: theirs for theirs, canonical in STOPS.items() if theirs not in {"stop_sequence", "model_context_window_exceeded"}
+}
 LARGEST_BODY: Final = 16 * 1024 * 1024
 
 

@@ -38,6 +38,9 @@ NOT_TAKEN: Final[Mapping[str, frozenset[str]]] = {
     "gpt": frozenset({"reasoning_effort", "verbosity"}),
     "claude": frozenset({"presence_penalty", "frequency_penalty", "logit_bias", "seed", "verbosity"}),
 }
+# Claude refuses a call that says more of sampling than it takes: either of two from 4.1 on, nothing from 4.7 on. Those later ones think as much as they see fit.
+ONE_OF_TWO: Final = re.compile(r"claude-(?:opus-4[-.]1|[a-z]+-4[-.][56])(?!\d)")
+NO_SAMPLING: Final = re.compile(r"claude-(?:[a-z]+-4[-.][7-9]|[a-z]+-[5-9])(?!\d)")
 THEIRS: Final = {"stop": "stop_sequences", "tools": "tools.input_schema", "tool_choice": "tool_choice.type"}
 EFFORT_TOKENS: Final = {"low": 1024, "medium": 2048, "high": 4096}  # thinking budget that stands for an effort
 THINKS: Final = re.compile(r"claude-(?:3-7|sonnet-4|opus-4|haiku-4|fable|mythos|.*-[4-9](?:-|$))")
@@ -67,6 +70,7 @@ def translate(protocol: str, model: str, params: Mapping[str, Any], limit: int) 
     """limit: the longest answer allowed."""
     given = {NAMES.get(name, name): value for name, value in params.items() if value is not None}
     takes = (ANTHROPIC if protocol == "anthropic" else OPENAI - NOT_TAKEN.get(family_of(model), frozenset())) | OURS | BLOCKED | {"n"}
+    takes -= unsampled(model, given)
     sent = {name: value for name, value in given.items() if name in takes - OURS - BLOCKED - {"n"}}
     dropped = {name for name in given if name not in takes}
     changed = {name: NAMES[name] for name in params if name in NAMES and protocol != "anthropic" and NAMES[name] in sent}
@@ -77,6 +81,13 @@ def translate(protocol: str, model: str, params: Mapping[str, Any], limit: int) 
         sent["reasoning_effort"] = _effort(given["thinking"])
         changed["thinking"] = "reasoning_effort"
     return Translated(sent, changed, tuple(sorted(dropped)))
+
+
+def unsampled(model: str, given: Mapping[str, Any]) -> frozenset[str]:
+    """What a call of this model may not say about sampling, whatever wire leads to it."""
+    if NO_SAMPLING.search(model.lower()):
+        return frozenset({"temperature", "top_p", "top_k"})
+    return frozenset({"top_p"}) if "temperature" in given and ONE_OF_TWO.search(model.lower()) else frozenset()
 
 
 def _anthropic(model: str, sent: dict[str, Any], changed: dict[str, str], dropped: set[str], limit: int) -> None:
@@ -104,6 +115,10 @@ def _anthropic(model: str, sent: dict[str, Any], changed: dict[str, str], droppe
             changed["reasoning_effort"] = "thinking"
         else:
             dropped.add("reasoning_effort")
+    thinking = sent.get("thinking")
+    if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and NO_SAMPLING.search(model.lower()):
+        sent["thinking"] = {"type": "adaptive"}
+        changed["reasoning_effort" if "reasoning_effort" in changed else "thinking"] = "thinking.adaptive"
 
 
 def forced(choice: Any) -> bool:

@@ -160,6 +160,21 @@ def test_parallel_calls_of_a_stream_stay_apart(chunks: list[list[dict[str, Any]]
     ]
 
 
+def test_a_stream_may_hold_lists_of_parts_and_events_without_data() -> None:
+    """Mistral's thinking models write parts, of which those of text are the answer; some gateways send empty events to stay connected."""
+    stream = openai_wire.Stream()
+    for content in ([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], [{"type": "text", "text": "Ha"}], "il"):
+        stream.feed("")
+        stream.feed(json.dumps({"choices": [{"delta": {"content": content}}]}))
+        assert stream.begun is (content[0] != {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]})
+    assert openai_wire.parse(stream.document())["text"] == "Hail"
+
+
+def test_an_answer_that_filled_the_context_window_was_cut_off() -> None:
+    said = {"content": [{"type": "text", "text": "Ha"}], "stop_reason": "model_context_window_exceeded"}
+    assert anthropic_wire.parse(said)["finish_reason"] == "length"
+
+
 def test_a_refusal_field_is_a_refusal(scripted: Callable[..., Scripted]) -> None:
     assert one(endpoint_of(scripted((200, {}, completion(content=None, refusal="No."))).url)).finish_reason == "refusal"
 

@@ -53,6 +53,40 @@ def test_an_effort_is_dropped_where_thinking_is_not_possible(params: dict[str, A
     assert found.dropped == ("reasoning_effort",)
 
 
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("model", "sent"),
+    [
+        ("claude-3-5-sonnet-20241022", {"temperature", "top_p"}),
+        ("claude-sonnet-4-20250514", {"temperature", "top_p"}),
+        ("claude-opus-4-20250514", {"temperature", "top_p"}),
+        ("claude-opus-4-1-20250805", {"temperature"}),
+        ("anthropic.claude-haiku-4-5-20251001-v1:0", {"temperature"}),
+        ("anthropic/claude-sonnet-4.5", {"temperature"}),
+        ("claude-opus-4-7", set()),
+        ("claude-opus-4.8", set()),
+        ("claude-sonnet-5", set()),
+        ("claude-fable-5", set()),
+        ("gpt-4o", {"temperature", "top_p"}),
+    ],
+)
+def test_a_model_of_claude_is_told_no_more_of_sampling_than_it_takes(protocol: str, model: str, sent: set[str]) -> None:
+    """More is answered with HTTP 400, and the candidate would fail by it."""
+    found = translate(protocol, model, {"temperature": 0.2, "top_p": 0.9}, 100)
+    assert set(found.sent) == sent
+    assert set(found.dropped) == {"temperature", "top_p"} - sent
+    assert translate(protocol, model, {"top_p": 0.9}, 100).sent == ({"top_p": 0.9} if sent else {})
+
+
+def test_a_model_that_thinks_as_it_sees_fit_gets_no_budget_for_it() -> None:
+    recorded = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
+    found = translate("anthropic", "claude-opus-4-8", recorded, 4096)
+    assert (found.sent, found.changed) == ({"thinking": {"type": "adaptive"}}, {"thinking": "thinking.adaptive"})
+    found = translate("anthropic", "claude-sonnet-5", {"reasoning_effort": "low", "temperature": 0}, 4096)
+    assert (found.sent, found.changed) == ({"thinking": {"type": "adaptive"}}, {"reasoning_effort": "thinking.adaptive"})
+    assert translate("anthropic", "claude-opus-4-8", {"thinking": {"type": "disabled"}}, 4096).sent == {"thinking": {"type": "disabled"}}
+
+
 def test_what_would_be_another_kind_of_answer_is_blocked() -> None:
     assert refused({"n": 2, "audio": {"voice": "x"}, "modalities": ["text"]}) == ["audio", "n"]
     assert refused({"n": 1, "functions": []}) == []
