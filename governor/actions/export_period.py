@@ -94,7 +94,8 @@ def gather(session: Session, org: str, name: str, *, recipient: str, log: str) -
         raise Invalid(
             f"{name} has {highest - lowest + 1:,} entries; one packet holds {MAX_ENTRIES:,}", hint="make packets of single months"
         )
-    rows = ledger.entries(session, org, after=lowest - 2, limit=highest - lowest + 3)
+    begin = max(lowest - 1, 0)  # nothing stands before the first entry of the log
+    rows = ledger.entries(session, org, after=begin - 1, limit=highest + 2 - begin)
     moved = {
         row.stream for row in rows if row.stream.startswith(CHANGE) and lowest <= row.idx <= highest and row.type.startswith("change:")
     }

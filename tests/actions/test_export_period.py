@@ -80,6 +80,16 @@ def test_a_quarter_that_is_over_is_whole_and_stays_the_same(world: Any) -> None:
     assert verify_packet(whole, trust).exit_code == 0
 
 
+def test_the_first_period_of_a_log_takes_one_entry_from_after_it_however_many_there_are(world: Any) -> None:
+    name, trust = quarter(world), export_trust(world.ctx)
+    world.later(days=100)
+    for _ in range(3):
+        world.propose("rae")
+    report = verify_packet(export_period(world.ctx, world.person("ada"), name), trust)
+    assert report.exit_code == 0, report.text()
+    assert "none missing, the whole period" in detail(report, "range")
+
+
 def test_people_are_named_for_a_recipient_only(world: Any) -> None:
     decided(world)
     named = export_period(world.ctx, world.person("ada"), quarter(world), recipient="Auditors LLP")
