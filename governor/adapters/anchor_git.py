@@ -2,7 +2,7 @@
 
 Owns: a bare working copy in the home, the commits, pushing and reading. Does not own: who may force-push there (protect the branch).
 Invariants: over http(s) git connects to addresses that were checked, without redirect or proxy; never forces; a remote branch that is no longer ahead of what
-we pushed is a conflict; no prompt, no hook, no protocol but https, ssh, file.
+we pushed, or whose file lost our newest note, is a conflict; no prompt, no hook, no protocol but https, ssh, file.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from governor.adapters.anchor_directory import mend
 from governor.adapters.endpoint_guard import check_url, guarded_addresses
-from governor.errors import AnchorConflict, Refused, Unavailable
+from governor.errors import AnchorConflict, Invalid, Refused, Unavailable
 from governor.ledger.anchor import AnchorConfig, as_block, file_of, split_notes
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
@@ -25,7 +25,11 @@ from governor.ports import AnchorReceipt
 TIMEOUT_S: Final = 60
 ATTEMPTS: Final = 3
 IDENTITY: Final = {"GIT_AUTHOR_NAME": "governor", "GIT_COMMITTER_NAME": "governor"}
-FIXED: Final = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "commit.gpgSign=false", "-c", "protocol.ext.allow=never")
+MOST_NOTES: Final = (
+    20  # in the file, each commit holds all of it again; older ones are in the branch's history, and the newest vouches for them
+)
+PACKING: Final = ("-c", "gc.auto=1000", "-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")  # done when the command ends
+FIXED: Final = ("-c", "core.hooksPath=/dev/null", *PACKING, "-c", "commit.gpgSign=false", "-c", "protocol.ext.allow=never")
 
 
 class GitAnchor:
@@ -44,10 +48,10 @@ class GitAnchor:
         size = parse_checkpoint(parse_note(note).text).size
         for _ in range(ATTEMPTS):
             head = self._fetch()
-            text = self._read(head)
-            if split_notes(text)[-1:] == [note]:
+            notes = self._read(head)
+            if notes[-1:] == [note]:
                 return AnchorReceipt(f"size {size} in commit {head[:12]}", head.encode())
-            commit = self._commit(text + mend(text) + as_block(note), head, size)
+            commit = self._commit("".join(map(as_block, [*notes, note][-MOST_NOTES:])), head, size)
             done = self._git("push", "--quiet", self._url, f"{commit}:refs/heads/{self._branch}", check=False, settings=self._route())
             if done.returncode == 0:
                 self._git("update-ref", "refs/governor/pushed", commit)
@@ -55,7 +59,7 @@ class GitAnchor:
         raise Unavailable(f"anchor {self._name} does not take the commit: {last_line(done.stderr)}")
 
     def kept(self, newest: str) -> list[str]:  # noqa: ARG002 - the file shows all of them
-        return split_notes(self._read(self._fetch()))
+        return self._read(self._fetch())
 
     def _fetch(self) -> str:
         """The remote branch's commit, empty when it is not there yet. Raises AnchorConflict when commits of ours were taken out of it."""
@@ -72,12 +76,14 @@ class GitAnchor:
         head = self._git("rev-parse", "refs/governor/remote").stdout.decode().strip()
         if pushed and self._git("merge-base", "--is-ancestor", pushed, head, check=False).returncode:
             raise AnchorConflict(f"anchor {self._name}: branch {self._branch} was rewritten; commit {pushed[:12]} is no longer in it")
+        if (known := newest(self._read(pushed))) > newest(self._read(head)):
+            raise AnchorConflict(f"anchor {self._name}: a later commit of branch {self._branch} took out the checkpoint of {known} entries")
         return head
 
-    def _read(self, head: str) -> str:
-        if not head:
-            return ""
-        return self._git("cat-file", "blob", f"{head}:{self._file}", check=False).stdout.decode("utf-8", "replace")
+    def _read(self, commit: str) -> list[str]:
+        if not commit:
+            return []
+        return split_notes(self._git("cat-file", "blob", f"{commit}:{self._file}", check=False).stdout.decode("utf-8", "replace"))
 
     def _commit(self, text: str, head: str, size: int) -> str:
         """A commit whose tree is the branch's tree with our file replaced: other logs and files stay."""
@@ -123,6 +129,15 @@ class GitAnchor:
         if check and done.returncode:
             raise Unavailable(f"anchor {self._name}: git {words[0]} failed: {last_line(done.stderr)}")
         return done
+
+
+def newest(notes: Sequence[str]) -> int:
+    """Size of the largest tree they name; what others wrote there and is no checkpoint names none."""
+    found = 0
+    for note in notes:
+        with suppress(Invalid):
+            found = max(found, parse_checkpoint(parse_note(note).text).size)
+    return found
 
 
 def last_line(text: bytes) -> str:

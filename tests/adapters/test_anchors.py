@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
+from governor.adapters.anchor_git import MOST_NOTES
 from governor.adapters.anchors import open_anchor
 from governor.adapters.aws_signature import s3_url, signed_headers
 from governor.adapters.key_files import signer_of
@@ -112,6 +113,24 @@ def test_git_gets_one_commit_per_checkpoint_and_notices_a_rewritten_branch(tmp_p
     for url in ("ext::sh -c true", "--upload-pack=x", "http://127.0.0.1/x"):
         with pytest.raises(Refused):
             anchor(tmp_path, private=False, kind="git", target=url)
+
+
+def test_the_file_in_git_does_not_grow_with_every_checkpoint(tmp_path: Path) -> None:
+    remote, other = tmp_path / "remote.git", tmp_path / "other"
+    git("init", "--quiet", "--bare", str(remote))
+    made = anchor(tmp_path, kind="git", target=str(remote))
+    for size in range(1, MOST_NOTES + 4):
+        made.publish(note(size), no_proof)
+    assert made.kept("") == [note(size) for size in range(4, MOST_NOTES + 4)]
+    file = "acme.example%2Fdefault.checkpoints"
+    assert git("--git-dir", str(remote), "show", f"checkpoints~{MOST_NOTES + 2}:{file}") == note(1) + "\n"  # the branch keeps them all
+    git("clone", "--quiet", "--branch", "checkpoints", str(remote), str(other))
+    (other / file).write_text(note(5) + "\n")
+    git("-C", str(other), "-c", "user.name=x", "-c", "user.email=x@acme.example", "commit", "--quiet", "-am", "tidy")
+    git("-C", str(other), "push", "--quiet")
+    for ask in (lambda: made.publish(note(99), no_proof), lambda: made.kept("")):
+        with pytest.raises(AnchorConflict, match=f"took out the checkpoint of {MOST_NOTES + 3} entries"):
+            ask()
 
 
 @pytest.fixture
