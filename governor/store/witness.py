@@ -1,7 +1,7 @@
 """What a witness remembers, in a folder of its own: its keys, the logs it watches, the last tree of each, refused requests.
 
 Owns: the folder. Does not own: the rule when to cosign (actions/cosign.py). Invariants: the state moves in one durable transaction that also compares;
-a log's size never shrinks; a refused request that a log signed is kept, because it may prove that the log lied.
+a log's size never shrinks; keys without the state are no witness; a refused request that a log signed is kept, because it may prove that the log lied.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from governor.adapters.key_files import KeySigner, make_key, read_key
-from governor.errors import Invalid, NotFound, Refused
+from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_vkey, vkey
 from governor.store.sqlite_wal import write_ahead
 
 MOST_REFUSED: Final = 1000
 BUSY_SECONDS: Final = 20
+STATE: Final = "state.db"
+FORGOTTEN: Final = "a witness without its memory would cosign a rewritten history: make a new one in another folder, under a new name"
 PREVIOUS: Final = ((COSIGNATURE, "witness.previous.pem"), (MLDSA_COSIGNATURE, "witness-mldsa.previous.pem"))
 
 
@@ -44,6 +46,8 @@ class WitnessFolder:
         self.folder = folder
         if not (folder / "name").is_file():
             raise NotFound(f"no witness in {folder}", hint="run `governor witness init DIR --name NAME`")
+        if not _remembers(folder):
+            raise IntegrityError(f"the witness in {folder} lost its state: what it cosigned is not known", hint=FORGOTTEN)
         self.name = (folder / "name").read_text(encoding="utf-8").strip()
         self.signer: KeySigner = read_key(folder / "witness.pem")
         self.mldsa_signer: KeySigner = read_key(folder / "witness-mldsa.pem")
@@ -57,6 +61,9 @@ class WitnessFolder:
         vkey(name, bytes(32))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
+        if not (folder / "name").exists():  # written last: a folder with a name has a state, or lost it
+            with _changing(folder) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS seen (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
         for file, private in (("witness.pem", Ed25519PrivateKey.generate()), ("witness-mldsa.pem", MLDSA44PrivateKey.generate())):
             if not (folder / file).exists():
                 make_key(folder / file, private)
@@ -65,8 +72,6 @@ class WitnessFolder:
         made = cls(folder)
         if made.name != name:
             raise Invalid(f"the witness in {folder} is called {made.name}", hint="a witness keeps its name; make another folder")
-        with made.transaction() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS seen (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
         return made
 
     def rotate(self) -> None:
@@ -109,18 +114,9 @@ class WitnessFolder:
                 handle.write(key.text + "\n")
         return key
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """The writer's place from the first moment, so that compare and update are one step; on disk before it ends."""
-        with closing(sqlite3.connect(self.folder / "state.db", timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            write_ahead(connection, BUSY_SECONDS)
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        return _changing(self.folder)
 
     def seen(self, connection: sqlite3.Connection, origin: str) -> Seen | None:
         row = connection.execute("SELECT size, root, note FROM seen WHERE origin = ?", (origin,)).fetchone()
@@ -141,3 +137,24 @@ class WitnessFolder:
         if not path.exists() and sum(1 for _ in folder.iterdir()) < MOST_REFUSED:
             path.write_bytes(body)
         return path
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(folder / STATE, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        write_ahead(connection, BUSY_SECONDS)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _remembers(folder: Path) -> bool:
+    """Whether the state is there, be it empty."""
+    if not (folder / STATE).is_file():
+        return False
+    with closing(sqlite3.connect(folder / STATE, timeout=BUSY_SECONDS)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seen'").fetchone() is not None

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from governor.actions.cosign import add_checkpoint
 from governor.actions.export_trust import export_trust
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.adapters.key_files import signer_of
-from governor.errors import Refused
+from governor.errors import IntegrityError, Refused
 from governor.ledger import merkle
 from governor.ledger.anchor import AnchorConfig
 from governor.ledger.checkpoint import Checkpoint
@@ -119,6 +119,28 @@ def test_it_refuses(witness: WitnessFolder, body: bytes, status: int) -> None:
     assert witness.newest()[ORIGIN].size == 7
     lied = status == 422 or body == Tree("x").request(7, 7)
     assert (witness.folder / "refused").exists() is lied
+
+
+def forget(folder: Path) -> None:
+    for file in folder.glob("state.db*"):
+        file.unlink()
+
+
+def empty(folder: Path) -> None:
+    forget(folder)
+    (folder / "state.db").touch()
+
+
+@pytest.mark.parametrize("lose", [forget, empty])
+def test_keys_without_their_state_are_no_witness(witness: WitnessFolder, lose: Callable[[Path], None]) -> None:
+    tree = Tree()
+    assert add_checkpoint(witness, tree.request(0, 8), 1_700_000_000).status == 200
+    assert WitnessFolder.make(witness.folder, witness.name).newest()[ORIGIN].size == 8
+    lose(witness.folder)
+    for ask in (lambda: WitnessFolder(witness.folder), lambda: WitnessFolder.make(witness.folder, witness.name)):
+        with pytest.raises(IntegrityError, match="lost its state") as caught:
+            ask()
+        assert "under a new name" in caught.value.hint
 
 
 def test_rivals_never_move_it_back(witness: WitnessFolder) -> None:
