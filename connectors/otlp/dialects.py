@@ -47,7 +47,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
                    "ai.usage.inputTokenDetails.cacheReadTokens", "ai.usage.cachedInputTokens"),
     "cache_write": ("gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens",
                     "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.input_tokens.cache_creation",
-                    "gen_ai.usage.input_tokens.cache_write", "gen_ai.usage.details.cache_write_tokens",
+                    "gen_ai.usage.cache_write_input_tokens", "gen_ai.usage.input_tokens.cache_write", "gen_ai.usage.details.cache_write_tokens",
                     "llm.token_count.prompt_details.cache_write", "llm.usage.cache_creation_input_tokens",
                     "ai.usage.inputTokenDetails.cacheWriteTokens"),
     "cache_write_5m": ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens",),

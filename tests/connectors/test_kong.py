@@ -82,6 +82,20 @@ def test_a_served_call_without_tokens_is_not_counted_as_free(read: Any, records:
     assert (row["status"], row["input_tokens"], row["output_tokens"], row["usage_source"]) == ("ok", None, None, "missing")
 
 
+def test_pictures_and_sound_are_counted_under_names_of_their_own(read: Any, records: list[dict[str, Any]]) -> None:
+    """Since 3.11: https://developer.konghq.com/ai-gateway/ai-audit-log-reference/"""
+    records[0]["ai"]["proxy"]["usage"] = {
+        "input_tokens": 60,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 30, "audio_tokens_count": 20},
+        "output_tokens": 1056,
+        "output_tokens_details": {"text_tokens": 6, "audio_tokens": 1050},
+        "total_tokens": 1116,
+    }
+    row = one(read, records[0])
+    assert (row["input_tokens"], row["output_tokens"], row["total_tokens_reported"]) == (60, 1056, 1116)
+    assert (row["image_input_tokens"], row["audio_input_tokens"], row["audio_output_tokens"]) == (30, 20, 1050)
+
+
 def test_a_semantic_hit_after_a_fallback(rows: list[dict[str, Any]]) -> None:
     row = rows[3]
     assert (row["gateway_cache"], row["is_fallback"], row["fallback_from_model"], row["attempt_count"]) == (

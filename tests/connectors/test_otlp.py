@@ -254,6 +254,8 @@ def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, in
         # Pydantic AI
         ({"details.cache_read_tokens": 40, "details.cache_write_tokens": 30, "details.reasoning_tokens": 5}, (40, 30, 5)),
         ({"details.cache_read_tokens": 40, "details.thoughts_tokens": 5}, (40, None, 5)),
+        # Strands
+        ({"cache_read_input_tokens": 40, "cache_write_input_tokens": 30}, (40, 30, None)),
         # Sentry
         ({"input_tokens.cached": 40, "input_tokens.cache_write": 30, "output_tokens.reasoning": 5}, (40, 30, 5)),
     ],
