@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.mapping import MappedConnector, shipped
-from connectors.payloads import Records
+from connectors.payloads import Records, rewritten
 from governor.ports import Payload
 
 
@@ -38,7 +38,7 @@ def _opened(received: bytes) -> bytes:
         for body in ("request_head", "response_head"):
             if body in row:
                 row[body] = _body(row[body]) if row.get(f"{body}_complete") else None
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")  # half a surrogate pair is no text
+    return rewritten(document)
 
 
 def _body(text: Any) -> Any:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
-from connectors.payloads import Records
+from connectors.payloads import Records, rewritten
 from governor.ports import Payload
 
 _MARKS: Final = (b'"trace_location"', b'"trace_metadata"', b'"mlflow.traceRequestId"')
@@ -54,7 +54,7 @@ def _plain(received: bytes) -> bytes:
     links = {_hex(span.get("span_id")) for span in spans if _LINK in _dict(span.get("attributes"))}
     plain = [_span(span, facts, mirrored=_under(_hex(span.get("span_id")), links, parents)) for span in spans]
     _usage_from_above(plain)
-    return json.dumps({"data": {"spans": plain}}, ensure_ascii=False).encode("utf-8", "replace")  # half a surrogate pair is no text
+    return rewritten({"data": {"spans": plain}})
 
 
 def _facts(info: Any) -> dict[str, Any]:

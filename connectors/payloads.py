@@ -8,6 +8,7 @@ only a payload that is no text at all, or a decompression bomb, raises Invalid.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +60,11 @@ class _Blocks:
         if size == CHUNK:
             finalize(lease, self._free.append, block).atexit = False
         return block, os.preadv(file, [memoryview(block)], offset), lease
+
+
+def rewritten(document: Any) -> bytes:
+    """A document that was opened, as JSON again. Half a surrogate pair, where text was cut, is no text: it must not end the read of all others."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def binary_array(data: bytes | mmap, starts: Any, ends: Any, lease: Any = None) -> Any:

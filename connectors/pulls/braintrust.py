@@ -15,6 +15,7 @@ from urllib.parse import quote
 from connectors.batches import empty_batch
 from connectors.braintrust import connector
 from connectors.paging import OVERLAP_S, asked, listed, number, setting
+from connectors.payloads import rewritten
 from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SourceRequest
 
@@ -68,7 +69,7 @@ def _page(token: str, options: ReadOptions) -> tuple[list[Any], str]:
 
 
 def _batches(rows: list[Any], options: ReadOptions, before: str, after: str) -> Iterator[tuple[Batch, str]]:
-    body = json.dumps({"events": rows}, ensure_ascii=False).encode()
+    body = rewritten({"events": rows})
     waiting: Batch | None = None
     for batch in connector.read([Payload("braintrust:project-logs", body=body)], replace(options, door=None, saw=None)) if rows else ():
         if waiting is not None:

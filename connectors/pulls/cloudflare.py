@@ -5,7 +5,6 @@ Options: `account`, `gateway`, `secret` (a token with AI Gateway Read).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from urllib.parse import quote
 from connectors.cloudflare import connector
 from connectors.paging import Page, Window, asked, counted, iso, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest
 
 PAGE: Final = 50  # the API's limit
@@ -42,8 +42,12 @@ class _Logs:
         headers = {"Authorization": f"Bearer {setting(config, 'secret', 'env:CLOUDFLARE_READ_TOKEN')}"}
         found = asked(self.options, SourceRequest(f"{base}/{place}", query, headers=headers))
         rows = listed(found, "result")
-        body = json.dumps({"result": rows}, ensure_ascii=False).encode()
-        return Page(body, len(rows), str(number + 1) if len(rows) == PAGE else "", counted(found, "result_info", "total_count"))
+        return Page(
+            rewritten({"result": rows}),
+            len(rows),
+            str(number + 1) if len(rows) == PAGE else "",
+            counted(found, "result_info", "total_count"),
+        )
 
 
 def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:

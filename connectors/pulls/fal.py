@@ -5,7 +5,6 @@ Options: `secret` (an admin key; only read here), `url`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from connectors.fal import connector
 from connectors.paging import Page, Window, asked, iso, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest
 
 PAGE: Final = 1000
@@ -33,8 +33,7 @@ class _Events:
         headers = {"Authorization": f"Key {setting(config, 'secret', 'env:FAL_ADMIN_KEY')}"}
         found = asked(self.options, SourceRequest(url, query, headers=headers))
         rows = listed(found, "billing_events")
-        body = json.dumps({"billing_events": rows}, ensure_ascii=False).encode()
-        return Page(body, len(rows), str(found.get("next_cursor") or ""))
+        return Page(rewritten({"billing_events": rows}), len(rows), str(found.get("next_cursor") or ""))
 
 
 def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:

@@ -5,7 +5,6 @@ Options: `secret` (an API key that reads), `url` for a server of one's own or th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from connectors.helicone import connector
 from connectors.paging import Page, Window, asked, iso, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest
 
 PAGE: Final = 1000
@@ -40,7 +40,7 @@ class _Requests:
         rows = listed(asked(self.options, SourceRequest(url, body=body, headers=headers)), "data")
         following = offset + len(rows)
         more = len(rows) == PAGE and following < self.cap
-        return Page(json.dumps({"data": rows}, ensure_ascii=False).encode(), len(rows), str(following) if more else "")
+        return Page(rewritten({"data": rows}), len(rows), str(following) if more else "")
 
 
 def _created(operator: str, at: Any) -> dict[str, Any]:

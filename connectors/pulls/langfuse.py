@@ -7,7 +7,6 @@ Options: `url`, `public_key`'s value as `user`, `secret` (the secret key), `api`
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Any, Final
 from connectors.langfuse import connector
 from connectors.paging import Page, Window, asked, counted, iso, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.errors import Invalid
 from governor.ports import Batch, ReadOptions, SourceRequest
 
@@ -50,7 +50,7 @@ class _V2:
         found = _get(self.options, "v2/observations", query | ({"cursor": token} if token else {}))
         rows = listed(found, "data")
         meta = found.get("meta") or {}
-        return Page(json.dumps({"data": rows}, ensure_ascii=False).encode(), len(rows), str(meta.get("cursor") or ""))
+        return Page(rewritten({"data": rows}), len(rows), str(meta.get("cursor") or ""))
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ class _V1:
             for name, value in self._traces.get(str(row.get("traceId")), {}).items():
                 row.setdefault(name, value)
         pages = counted(found, "meta", "totalPages") or 0
-        body = json.dumps({"data": rows}, ensure_ascii=False).encode()
-        return Page(body, len(rows), str(number + 1) if number < pages else "", counted(found, "meta", "totalItems"))
+        return Page(rewritten({"data": rows}), len(rows), str(number + 1) if number < pages else "", counted(found, "meta", "totalItems"))
 
     def _read_traces(self, window: Window) -> None:
         """Traces that began up to an hour before; of an older one the observation goes without."""

@@ -5,7 +5,6 @@ Options: `sessions` (project ids), `secret`, `url` for the EU or a server of one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from connectors.langsmith import connector
 from connectors.paging import Page, Window, asked, iso, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.errors import Invalid
 from governor.ports import Batch, ReadOptions, SourceRequest
 
@@ -43,7 +43,7 @@ class _Runs:
         found = asked(self.options, SourceRequest(url, body=body | ({"cursor": token} if token else {}), headers=headers))
         rows = listed(found, "runs")
         following = (found.get("cursors") or {}).get("next")
-        return Page(json.dumps({"runs": rows}, ensure_ascii=False).encode(), len(rows), str(following or ""))
+        return Page(rewritten({"runs": rows}), len(rows), str(following or ""))
 
 
 def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:

@@ -7,7 +7,6 @@ Options: `url` (the proxy), `secret` (a key that may read all spend).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Final
 from connectors.litellm import connector
 from connectors.paging import Page, Window, asked, counted, listed, setting
 from connectors.paging import pull as paged
+from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest
 
 PAGE: Final = 1000
@@ -40,7 +40,7 @@ class _SpendLogs:
             ),
         )
         rows = listed(found, "data")
-        body = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+        body = b"\n".join(map(rewritten, rows))
         total = counted(found, "total")
         capped = bool(found.get("total_is_capped")) or total == self.cap
         return Page(body, len(rows), str(number + 1) if len(rows) == PAGE else "", total, open_ended=capped)

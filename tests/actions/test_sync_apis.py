@@ -534,6 +534,30 @@ def test_a_row_that_is_no_object_is_in_quarantine(ctx: Context, world: Any, api:
     assert {row["reason"].partition(":")[0] for row in ctx.lake.quarantine()} == {"not_an_object"}
 
 
+@pytest.mark.parametrize(
+    ("connector", "fixture", "listed"),
+    [
+        ("braintrust", "braintrust_project_logs.jsonl", "events"),
+        ("cloudflare", "cloudflare_logs.jsonl", "result"),
+        ("fal", "fal_billing_events.jsonl", "billing_events"),
+        ("helicone", "helicone_requests.jsonl", "data"),
+        ("langfuse", "langfuse_api.jsonl", "data"),
+        ("langsmith", "langsmith_runs.jsonl", "runs"),
+        ("litellm", "litellm_spend_logs.jsonl", "data"),
+    ],
+)
+def test_text_that_a_source_cut_within_a_sign_does_not_end_the_pull(
+    ctx: Context, world: Any, api: Api, connector: str, fixture: str, listed: str
+) -> None:
+    rows = [row | {"note": "half a sign \ud83d"} for row in unfolded(fixture, listed)]
+    api.answer = lambda *_: (200, {}, {listed: rows})
+    settings = {"account": "a", "gateway": "g", "project": "p", "user": "pk", "sessions": ["s"], "since": "2026-11-02T08:00:00Z"}
+    source(world, connector, api.url, **settings)
+    sync(ctx, OPERATOR, "prod")
+    assert stored(ctx)
+    assert not [row["reason"] for row in ctx.lake.quarantine() if row["reason"].startswith("invalid_json")]
+
+
 def test_braintrust_walks_back_to_what_it_knows(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     template = next(row for row in unfolded("braintrust_project_logs.jsonl", "events") if row["span_attributes"].get("type") == "llm")
 
