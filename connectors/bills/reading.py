@@ -29,6 +29,7 @@ LIMIT: Final = 1 << 30
 SENT_LIMIT: Final = 1 << 28  # of what came over the network, after unpacking
 AMOUNT: Final = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d*)(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
 COMMA: Final = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")  # of what is no AMOUNT: 2,51 and 0,123 and 1.234,50
+BEYOND: Final = "values beyond the header"
 MAGNITUDE: Final = 30  # digits before the point; no bill needs more
 AMERICAN: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 Record = Mapping[str, Any]
@@ -140,12 +141,8 @@ def table(payload: Payload) -> Iterator[dict[str, str]]:
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=header.count)
     try:
-        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
-            yield {
-                (name or "").strip(): (value or "").strip() if isinstance(value, str) else ""
-                for name, value in row.items()
-                if name is not None
-            }
+        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey=BEYOND):
+            yield {name.strip(): ("".join(value) if isinstance(value, list) else value or "").strip() for name, value in row.items()}
     except csv.Error as error:
         raise Invalid(f"{payload.uri}: not CSV: {error}") from None
 
@@ -178,6 +175,8 @@ def lines_of(uri: str, rows: Iterable[Record], read: Callable[[Record], Iterable
     skipped: Counter[str] = Counter()
     for number, row in enumerate(rows, start=first):
         try:
+            if row.get(BEYOND):  # the values behind it would stand in other columns than their own
+                raise Wrong("row", "has more values than the header names; put a value that holds the separator in quotes")
             found = list(read(row))
         except Skip as other:
             skipped[str(other)] += 1

@@ -36,6 +36,7 @@ LITELLM_METERS: Final = {
 LITELLM_TIERS: Final = {"_batches": "batch", "_priority": "priority", "_flex": "flex"}
 BAND: Final = "_above_200k_tokens"
 BAND_MIN: Final = 200_001
+BEYOND: Final = "values beyond the header"
 
 
 def read_prices(text: str, name: str, version: str = "") -> Seed:
@@ -56,7 +57,9 @@ def read_prices(text: str, name: str, version: str = "") -> Seed:
 def read_csv(text: str, version: str) -> Seed:
     """Columns: provider, model, meter, amount, per and optionally those of a price row; kind is always list (contracts are catalog documents)."""
     rows = []
-    for number, record in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+    for number, record in enumerate(csv.DictReader(io.StringIO(text), restkey=BEYOND), start=2):
+        if any(record.get(BEYOND) or ()):
+            raise Invalid(f"line {number}: more values than the header names", hint="put a value that holds a comma in quotes")
         values: dict[str, Any] = {key: value for key, value in record.items() if key in FIELD_NAMES and value not in {"", None}}
         if not {"provider", "model", "meter", "amount", "per"} <= values.keys():
             raise Invalid(f"line {number}: provider, model, meter, amount and per are needed")

@@ -299,6 +299,13 @@ def test_a_comma_between_thousands_is_read(amount: str) -> None:
     assert line.amount == Decimal(amount.replace(",", "").replace("$", ""))
 
 
+def test_a_row_of_more_values_than_columns_is_named_and_not_read_shifted() -> None:
+    body = b"date,provider,model,meter,amount\n2026-10-01,openai,gpt-4o,input,1,234.50\n2026-10-01,openai,gpt-4o,output,7.00,\n"
+    found = generic.reader.read(Payload("bill.csv", body=body))
+    assert [(one.row, one.field) for one in found.rejected] == [(2, "row")]
+    assert [line.amount for line in found.lines] == [Decimal("7.00")]
+
+
 def test_usage_beside_costs_gives_tokens_and_a_usage_report_alone_is_refused() -> None:
     true = made.usage("anthropic")
     report = {

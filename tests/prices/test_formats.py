@@ -51,6 +51,7 @@ def test_a_csv_of_prices() -> None:
     [
         ("provider,model,meter,amount,per\nopenai,m,input,abc,1\n", "line 2"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,\n", "line 2"),
+        ("provider,model,meter,amount,per\nopenai,m,input,1,500,1000000\n", "line 2: more values than the header names"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,x\n", "whole number"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,\u00b2\n", "whole number"),
         ("provider,model,meter,amount,per\nopenai,m,input,-1,1\n", "zero or more"),
