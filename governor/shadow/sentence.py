@@ -133,8 +133,8 @@ def saving(document: Mapping[str, Any]) -> str:
     if cost["savings_rate"] is None:
         return ""
     rate = Decimal(cost["savings_rate"])
-    low, high = sorted(abs(Decimal(bound)) for bound in cost["ci95"])
-    verb = "saves" if rate >= 0 else "costs"
+    verb, sign = ("saves", 1) if rate >= 0 else ("costs", -1)
+    low, high = sorted(sign * Decimal(bound) for bound in cost["ci95"])  # below zero: it may be the other way round
     return f" and {verb} {abs(rate) * 100:.1f} % [{low * 100:.1f}, {high * 100:.1f}]{'' if rate >= 0 else ' more'} per call"
 
 

@@ -9,6 +9,7 @@ import pytest
 from governor.shadow.comparison import Pair
 from governor.shadow.golden import GoldenCase, GoldenLine, GoldenSet
 from governor.shadow.plan import Judge, ReplayPlan
+from governor.shadow.sentence import saving
 from governor.shadow.verdict import verdict
 
 PlanOf = Callable[..., ReplayPlan]
@@ -107,6 +108,19 @@ def test_where_nothing_could_be_compared_it_says_why(plan_of: PlanOf, pairs_of: 
         "inconclusive",
         "No sampled call was compared (300 whose content is gone), so nothing is known of the candidate.",
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "interval", "said"),
+    [
+        ("0.10", ("0.05", "0.15"), " and saves 10.0 % [5.0, 15.0] per call"),
+        ("-0.10", ("-0.15", "-0.05"), " and costs 10.0 % [5.0, 15.0] more per call"),
+        ("0.02", ("-0.05", "0.09"), " and saves 2.0 % [-5.0, 9.0] per call"),
+        ("-0.02", ("-0.09", "0.05"), " and costs 2.0 % [-5.0, 9.0] more per call"),
+    ],
+)
+def test_a_saving_that_may_be_a_loss_shows_it(rate: str, interval: tuple[str, str], said: str) -> None:
+    assert saving({"cost": {"savings_rate": rate, "ci95": list(interval)}}) == said
 
 
 def test_a_constant_answer_is_told_in_words(plan_of: PlanOf, pairs_of: PairsOf) -> None:
