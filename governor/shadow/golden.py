@@ -26,6 +26,7 @@ MOST_CASES: Final = 2000
 LONGEST_PATTERN: Final = 500
 LONGEST_READ: Final = 50_000
 PATTERN_SECONDS: Final = 1.0
+MAGNITUDE: Final = 400  # digits; what looks like a larger number is an id, such as 12e34567890
 NAME: Final = regex.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 NUMBER: Final = regex.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 FIELDS: Final = frozenset({"id", "prompt", "messages", "params", "tools", "check", "expected", "fields", "tolerance", "rubric"})
@@ -249,7 +250,8 @@ def number(text: str) -> Decimal | None:
             value = Decimal(found.replace(",", ""))
         except InvalidOperation:
             continue
-        return value if value.is_finite() else None
+        if abs(value.adjusted()) <= MAGNITUDE:
+            return value
     return None
 
 
@@ -260,7 +262,7 @@ def tolerance_of(case: Case, around: Decimal) -> Decimal | None:
         width = Decimal(text.removesuffix("%").strip())
     except InvalidOperation:
         return None
-    if not width.is_finite() or width < 0:
+    if not width.is_finite() or width < 0 or width.adjusted() > MAGNITUDE:
         return None
     return abs(around) * width / 100 if text.endswith("%") else width
 

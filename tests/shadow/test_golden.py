@@ -62,6 +62,7 @@ def test_a_case_comes_back_from_its_content_as_it_was() -> None:
         ([{"id": "a", "prompt": "x", "check": "like", "expected": "y"}], "check 'like'"),
         ([{"id": "a", "prompt": "x", "check": "regex", "expected": "("}], "no regular expression"),
         ([{"id": "a", "prompt": "x", "check": "number", "expected": "few"}], "a number needs expected"),
+        ([{"id": "a", "prompt": "x", "check": "number", "expected": "5", "tolerance": "1e9999999%"}], "a number needs expected"),
         ([{"id": "a", "prompt": "x", "expected": "y", "fields": ["z"]}], "fields belong to check json"),
         ([{"id": "a", "expected": "y"}], "messages: a list"),
         ([{"id": "a", "prompt": "x", "expected": "y"}] * 2, "used twice"),
@@ -76,6 +77,8 @@ def test_a_case_that_cannot_be_read_is_named(rows: list[Any], said: str) -> None
 def test_the_last_number_of_an_answer_counts() -> None:
     assert str(number("first 3, then -1,234.5e0.")) == "-1234.5"
     assert number("none at all") is None
+    assert str(number("it is 5, see claim 12e34567890")) == "5"
+    assert case(check="number", expected="5").right("see claim 12e34567890", []) is False
 
 
 def planned(cases: int, margin: str = "0.05", *, critical: bool = True) -> ReplayPlan:
