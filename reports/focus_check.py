@@ -7,11 +7,12 @@ finds these, because each of its lines has one quantity and one amount.
 
 from __future__ import annotations
 
+import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from reports.focus import NUMBERS, rows
 from reports.focus_files import INSTANTS
-from reports.focus_rules import MONEY, Problem, check, check_rows
+from reports.focus_rules import MONEY, Problem, check_rows, decimal_of, table_of
 from reports.table import decimal_text
 
 MAGIC: Final = b"PAR1"
@@ -39,24 +40,17 @@ FROM_STATEMENT: Final = (
 def check_file(body: bytes, statement: Mapping[str, Any] | None = None, total: str | None = None) -> list[Problem]:
     """statement: the month's sealed document; total: a control total that BilledCost must sum to."""
     try:
-        names, found = _parquet(body) if body.startswith(MAGIC) else _csv(body)
-    except (pa.ArrowException, UnicodeDecodeError, ValueError) as error:
+        names, found = _parquet(body) if body.startswith(MAGIC) else table_of(body)
+    except (pa.ArrowException, csv.Error, ValueError) as error:
         return [Problem(0, "file", f"cannot be read: {error}")]
-    problems = check_rows(names, found) if body.startswith(MAGIC) else check(body)
+    problems = check_rows(names, found)
     if not found and (statement is None or any(rows(statement))):  # a month without spend has a statement of no line
         problems.append(Problem(0, "file", "holds no row"))
     if total is not None:
-        billed = sum((_number(row.get("BilledCost")) or Decimal(0) for row in found), Decimal(0))
+        billed = sum((decimal_of(row.get("BilledCost") or "") or Decimal(0) for row in found), Decimal(0))
         if billed != Decimal(total):
             problems.append(Problem(0, "BilledCost", f"sums to {billed}, the control total is {total}"))
     return [*problems, *_against(statement, found)] if statement is not None else problems
-
-
-def _csv(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
-    import csv
-
-    reader = csv.DictReader(io.StringIO(body.decode()))
-    return list(reader.fieldnames or []), list(reader)
 
 
 def _parquet(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
@@ -112,12 +106,5 @@ def _same(name: str, cell: str, meant: Any) -> bool:
     if meant is None:
         return cell == ""
     if name in NUMBERS:
-        return _number(cell) == Decimal(meant)
+        return decimal_of(cell) == Decimal(meant)
     return cell == str(meant)
-
-
-def _number(text: str | None) -> Decimal | None:
-    try:
-        return Decimal(text or "")
-    except InvalidOperation:
-        return None

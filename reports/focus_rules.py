@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -58,8 +58,13 @@ class Problem:
 
 def check(body: bytes) -> list[Problem]:
     """Every problem of a CSV, in file order; empty when it may be handed out."""
+    return check_rows(*table_of(body))
+
+
+def table_of(body: bytes) -> tuple[list[str], list[dict[str, str]]]:
+    """(header, rows). Raises ValueError or csv.Error for what is no CSV in UTF-8."""
     reader = csv.DictReader(io.StringIO(body.decode()))
-    return check_rows(list(reader.fieldnames or []), list(reader))
+    return list(reader.fieldnames or []), list(reader)
 
 
 def check_rows(names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[Problem]:
@@ -96,7 +101,7 @@ def _row(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, f"{row[name]!r} is not one of {', '.join(sorted(allowed - {''}))}"
     yield from _periods(row)
     yield from _json_columns(row)
-    numbers = {name: _number(row[name]) for name in NUMBERS if row[name]}
+    numbers = {name: decimal_of(row[name]) for name in NUMBERS if row[name]}
     wrong = [name for name, value in numbers.items() if value is None]
     yield from ((name, f"{row[name]!r} is not a decimal") for name in sorted(wrong))
     yield from _amounts(row, {name: value for name, value in numbers.items() if value is not None})
@@ -105,11 +110,14 @@ def _row(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _periods(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     moments: dict[str, datetime] = {}
     for name in PERIODS:
-        if not INSTANT.fullmatch(row[name]):
-            yield name, f"{row[name]!r} is not an instant in UTC such as 2026-10-01T00:00:00Z"
+        try:
+            if INSTANT.fullmatch(row[name]):
+                moments[name] = datetime.fromisoformat(row[name])
+        except ValueError:  # the thirtieth of February
             continue
-        moments[name] = datetime.fromisoformat(row[name]).astimezone(UTC)
-    if len(moments) < len(PERIODS):
+    absent = [name for name in PERIODS if name not in moments]
+    yield from ((name, f"{row[name]!r} is not an instant in UTC such as 2026-10-01T00:00:00Z") for name in absent)
+    if absent:
         return
     billing, charge = ((moments[f"{kind}PeriodStart"], moments[f"{kind}PeriodEnd"]) for kind in ("Billing", "Charge"))
     yield from (
@@ -130,7 +138,7 @@ def _json_columns(row: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             continue
         try:
             value: Any = json.loads(row[name])
-        except ValueError:
+        except (ValueError, RecursionError):
             yield name, "is not JSON"
             continue
         if not isinstance(value, dict) or any(isinstance(inner, dict | list) for inner in value.values()):
@@ -181,7 +189,7 @@ def _commitment(row: Mapping[str, str], numbers: Mapping[str, Decimal]) -> Itera
         yield "EffectiveCost", "a commitment's cost takes effect where it is used, not where it is bought"
     if row["CommitmentDiscountId"] and category == "Usage" and status not in {"Used", "Unused"}:
         yield "CommitmentDiscountStatus", "is Used or Unused on the usage of a commitment"
-    rate = _number(row.get("x_ExchangeRate") or "")
+    rate = decimal_of(row.get("x_ExchangeRate") or "")
     if row.get("x_ExchangeRate") and (rate is None or rate <= 0):
         yield "x_ExchangeRate", f"{row['x_ExchangeRate']!r} is not a rate"
     elif rate is not None and "PricingCurrencyEffectiveCost" in numbers and "EffectiveCost" in numbers:
@@ -206,13 +214,13 @@ def _together(rows: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
 
 def _parts(origin: str, parts: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Problem]:
     """Parts of one origin charge: their shares are the whole, and each costs its share of what all cost."""
-    shares = {number: _number(row["x_AllocationRatio"]) or Decimal(0) for number, row in parts}
+    shares = {number: decimal_of(row["x_AllocationRatio"]) or Decimal(0) for number, row in parts}
     whole = sum(shares.values(), Decimal(0))
     if whole != 1:
         yield Problem(0, "x_AllocationRatio", f"parts of {origin} sum to {whole}, not 1")
         return
     for name in ("ListCost", "EffectiveCost", "ContractedCost"):
-        costs = {number: _number(row.get(name) or "") or Decimal(0) for number, row in parts}
+        costs = {number: decimal_of(row.get(name) or "") or Decimal(0) for number, row in parts}
         total = sum(costs.values(), Decimal(0))
         for number, cost in costs.items():
             if abs(cost - shares[number] * total) > PART_SLACK * max(_rate(parts[0][1]), abs(total)):
@@ -225,7 +233,7 @@ def _parts(origin: str, parts: Sequence[tuple[int, Mapping[str, str]]]) -> Itera
 
 def _rate(row: Mapping[str, str]) -> Decimal:
     """What a difference of one US dollar is in the row's currency, at least one: costs were rounded in dollars before they were converted."""
-    return max(Decimal(1), _number(row.get("x_ExchangeRate") or "") or Decimal(1))
+    return max(Decimal(1), decimal_of(row.get("x_ExchangeRate") or "") or Decimal(1))
 
 
 def _ratio_told(text: str) -> Decimal | None:
@@ -236,11 +244,12 @@ def _ratio_told(text: str) -> Decimal | None:
         return sum(
             (Decimal(one["AllocatedRatio"]) for one in json.loads(text, parse_float=Decimal, parse_int=Decimal)["Elements"]), Decimal(0)
         )
-    except (ValueError, KeyError, TypeError, InvalidOperation):
+    except (ValueError, KeyError, TypeError, InvalidOperation, RecursionError):
         return Decimal(0)
 
 
-def _number(text: str) -> Decimal | None:
+def decimal_of(text: str) -> Decimal | None:
+    """A decimal as a file of ours writes it."""
     try:
         value = Decimal(text)
     except InvalidOperation:

@@ -190,6 +190,20 @@ def test_a_corrupted_file_is_refused_by_row_and_column(name: str, month: dict[st
     assert any(problem.column == column for problem in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("BillingPeriodStart", "2026-02-30T00:00:00Z"),
+        ("Tags", "[" * 100_000),
+        ("file", "x" * 200_000),
+    ],
+)
+def test_a_maimed_cell_is_a_problem_and_no_end_of_the_check(column: str, cell: str, month: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(month).decode())))
+    usage(rows).update({column if column != "file" else "ChargeDescription": cell})
+    assert column in {problem.column for problem in check_file(as_csv(rows))}
+
+
 def test_columns_are_complete_named_and_in_order(rows: Rows) -> None:
     names = list(rows[0])
     assert any(
