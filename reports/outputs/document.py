@@ -80,10 +80,12 @@ class Column(Part):
     @model_validator(mode="after")
     def _plain_template(self) -> Column:
         try:
-            fields = [(spec, conversion) for _, name, spec, conversion in Formatter().parse(self.text or "") if name is not None]
+            fields = [(name, spec, conversion) for _, name, spec, conversion in Formatter().parse(self.text or "") if name is not None]
         except ValueError as error:
             raise ValueError(f"column {self.name!r}: {error}") from None
-        if any(conversion or not PADDING.fullmatch(spec or "") for spec, conversion in fields):
+        if not all(name for name, *_ in fields):
+            raise ValueError(f"column {self.name!r}: {{}} names no fact")
+        if any(conversion or not PADDING.fullmatch(spec or "") for _, spec, conversion in fields):
             raise ValueError(f"column {self.name!r}: a fact in a text may be padded, such as {{account:0>10}}, and nothing else")
         return self
 
@@ -129,6 +131,9 @@ class OutputMapping(Part):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} stands twice")
+        inside = next(((name, other) for name in names for other in names if other.startswith(f"{name}.")), None)
+        if inside and self.layout != "csv":
+            raise ValueError(f"column {inside[0]!r} is a value and cannot hold {inside[1]!r}")
         return self
 
 

@@ -12,12 +12,14 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from governor.errors import Invalid
 from reports.outputs.document import Column, OutputMapping
 from reports.table import runs_as_formula, safe_text
 
+DIGITS = 40  # of a whole number; none that is counted has more
 AMOUNTS = frozenset({"debit", "credit", "local_debit", "local_credit", "amount", "amount_cents", "exact_cost", "fx_rate", "usd_rate"})
 
 
@@ -39,7 +41,7 @@ def render(mapping: OutputMapping, records: Sequence[Mapping[str, Any]]) -> byte
 def _cell(mapping: OutputMapping, column: Column, record: Mapping[str, Any], place: int) -> Any:
     facts = {**mapping.values, **record}
     if column.text is not None:
-        value: Any = column.text.format_map({name: "" if inner is None else inner for name, inner in facts.items()})
+        value: Any = column.text.format_map({name: "" if inner is None else str(inner) for name, inner in facts.items()})
     elif column.value is not None:
         value = column.value
     else:
@@ -54,8 +56,18 @@ def _cell(mapping: OutputMapping, column: Column, record: Mapping[str, Any], pla
             raise Invalid(_where(mapping, column, place) + f"is empty for cost center {record.get('cost_center')}", hint=_missing(column))
         return None
     if column.kind == "integer":
-        return int(value)
+        return _whole(mapping, column, str(value), place)
     return _guarded(mapping, column, str(value), place)
+
+
+def _whole(mapping: OutputMapping, column: Column, text: str, place: int) -> int:
+    try:
+        found = Decimal(text)
+        if found.adjusted() < DIGITS and found == found.to_integral_value():
+            return int(found)
+    except InvalidOperation:
+        pass
+    raise Invalid(_where(mapping, column, place) + f"{text[:60]!r} is no whole number", hint="leave `kind` out, or take amount_micro")
 
 
 def _guarded(mapping: OutputMapping, column: Column, text: str, place: int) -> str:

@@ -168,6 +168,13 @@ def test_a_cost_center_without_a_stripe_customer_is_named(month: dict[str, Any])
         ("extends: sap\ncolumns: [{name: A, text: '{account:99999999}'}]", "may be padded"),
         ("extends: sap\ncolumns: [{name: A, from: debit, value: x}]", "exactly one of"),
         ("extends: sap\ncolumns: [{name: A, from: debit}, {name: A, from: credit}]", "stands twice"),
+        ("extends: sap\ncolumns: [{name: A, text: 'a {} b'}]", "column 'A': {} names no fact"),
+        (
+            "extends: sap\nlayout: json\ncolumns: [{name: a.b, from: debit}, {name: a, from: credit}]",
+            "'a' is a value and cannot hold 'a.b'",
+        ),
+        ("extends: sap\ncolumns: [{name: A, from: account_name, kind: integer}]", "record 1, A: 'AI model usage' is no whole number"),
+        ("extends: sap\ncolumns: [{name: A, value: 1e999999999, kind: integer}]", "is no whole number"),
         ("extends: sap\ncode: 1", "code: no such key"),
         ("- a", "not one set of keys"),
         ("a: [", "not YAML"),
@@ -177,6 +184,13 @@ def test_a_wrong_mapping_file_is_refused_by_place(text: str, what: str, month: d
     with pytest.raises(Invalid) as refused:
         printed(month, "sap", mapping=text)
     assert what in refused.value.message
+
+
+def test_whole_cents_are_an_integer_and_a_padded_day_is_a_day(month: dict[str, Any]) -> None:
+    columns = "columns: [{name: cents, from: amount_cents, kind: integer}, {name: day, text: '{period}/{time:0>30}'}]"
+    body = printed(month, "mine", mapping=f"output: mine\nrecords: events\nlayout: json\n{columns}").body
+    assert sum(event["cents"] for event in json.loads(body)) == Decimal(month["totals"]["statement_total"]) * 100
+    assert {event["day"] for event in json.loads(body)} == {"2026-10/000002026-10-31 23:59:59+00:00"}
 
 
 def test_every_shipped_mapping_is_one(plain: dict[str, Any]) -> None:
