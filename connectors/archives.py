@@ -78,6 +78,8 @@ def _gunzip(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
         while data:
             if unpack.eof:  # members may follow one another, and padding may follow the last
                 data = data.lstrip(b"\x00")
+                if not data:
+                    break
                 if not data.startswith(_GZIP[: len(data)]):
                     return
                 unpack = zlib.decompressobj(wbits=31)

@@ -74,6 +74,11 @@ def test_members_and_frames_may_follow_one_another() -> None:
     assert archives.head_of(framed).startswith(b'{"a":1}\n')
 
 
+def test_zeros_behind_a_gzip_file_cut_nothing_off() -> None:
+    chunks = list(records_of(Payload("x", body=gzip.compress(b'{"a":1}\n{"a":2}\n') + b"\x00" * 600)))
+    assert [(len(chunk.values), chunk.cut) for chunk in chunks] == [(2, "")]
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
 def test_a_bomb_is_refused(compress: Any) -> None:
     zeros = compress(b" " * (80 << 20))
