@@ -75,7 +75,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     book = load_book(ctx, catalog)
     pricer = Pricer(book)
     judge = judge_of(options.get("judge"), catalog, workflow, (baseline, candidate))
-    priced = [(candidate, "candidate"), (baseline, "baseline"), *([(Arm(judge.provider, judge.model), "judge")] if judge else [])]
+    priced = [(candidate, "candidate"), (baseline, "baseline"), *([(judge.arm, "judge")] if judge else [])]
     for arm, what in priced:
         why = pricer.missing(arm, ctx.now())
         if why:
@@ -228,7 +228,7 @@ def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tu
         raise Invalid("a judge needs endpoint, provider and model") from None
     if not known:
         raise Invalid("a judge has endpoint, provider, model, family, budget_usd and rubric, and nothing else")
-    catalog.endpoint(endpoint)
+    names = catalog.endpoint(endpoint).models
     rubric = read_rubric(text.get("rubric") or [one.model_dump() for one in workflow.rubric], "judge")
     return Judge(
         endpoint=endpoint,
@@ -239,6 +239,7 @@ def judge_of(text: Any, catalog: Catalog, workflow: WorkflowDocument, routes: tu
         budget_pico=str(budget_pico(text["budget_usd"], "judge.budget_usd")) if "budget_usd" in text else "",
         canaries=CANARIES,
         rubric=rubric,
+        endpoint_model=names.get(model, ""),
     )
 
 

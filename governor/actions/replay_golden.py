@@ -125,10 +125,10 @@ def ask_about(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
     judge = job.plan.judge
     if judge is None:
         return
-    arm, endpoint = Arm(judge.provider, judge.model), job.endpoints(job.ctx, judge.endpoint)
+    endpoint = job.endpoints(job.ctx, judge.endpoint)
     cap = int(judge.budget_pico) if judge.budget_pico else None
     todo = sorted(cases.items())
-    for task, reply in asked(job, todo, lambda one: questions(job, one[0], *one[1], arm), endpoint, cap):
+    for task, reply in asked(job, todo, lambda one: questions(job, one[0], *one[1], judge.arm), endpoint, cap):
         pick, criteria = judging.opinion(reply.text, cases[task.position][0].rubric)
         settle(job.ctx, job.run_id, task, priced(job, task, reply, Written("done", pick=pick, criteria=criteria)))
 
@@ -144,12 +144,12 @@ def questions(job: Replay, position: int, case: Case, given: Input, judge: Arm) 
         first, second = (texts[1], texts[0]) if name == JUDGES[0] else (texts[0], texts[1])
         request = ModelRequest(
             idempotency_key=f"{job.run_id}-{position}-{name}",
-            model=judge.model,
+            model=judge.asked_model,
             messages=judging.messages(given.messages, first, second, case.rubric),
             params=judging.PARAMS,
-            max_output_tokens=judging.RUBRIC_TOKENS,
+            max_output_tokens=judging.longest(judge.model, rubric=True),
             timeout_s=job.plan.timeout_ms / 1000,
-            metadata={"run": job.run_id},
+            metadata={"run": job.run_id, "model": judge.model},
         )
         worst = job.pricer.worst(judge, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
         tasks.append(Task(position, name, request, judge, worst))

@@ -40,12 +40,12 @@ def ask_judge(job: Replay) -> None:
     bad = canary_places(job.plan.seed, pairs, judge.canaries)
     questions = [(position, CANARIES, others(pairs, position)) for position in bad] + [(position, JUDGES, None) for position in differing]
     todo = [one for one in questions if any(name not in job.table[one[0]] or job.table[one[0]][name].state in OPEN for name in one[1])]
-    arm, endpoint = Arm(judge.provider, judge.model), job.endpoints(job.ctx, judge.endpoint)
+    endpoint = job.endpoints(job.ctx, judge.endpoint)
     cap = int(judge.budget_pico) if judge.budget_pico else None
 
     def tasks_of(question: tuple[int, Sequence[str], int | None]) -> list[Task]:
         position, names, other = question
-        return judge_tasks(job, position, arm, names, bad.index(position) if other is not None else 0, other)
+        return judge_tasks(job, position, judge.arm, names, bad.index(position) if other is not None else 0, other)
 
     for task, reply in asked(job, todo, tasks_of, endpoint, cap):
         pick, criteria = judging.opinion(reply.text, judge.rubric)
@@ -117,12 +117,12 @@ def judge_tasks(job: Replay, position: int, judge: Arm, names: Sequence[str], tu
         first, second = (other, real) if name == names[0] else (real, other)
         request = ModelRequest(
             idempotency_key=f"{job.run_id}-{position}-{name}",
-            model=judge.model,
+            model=judge.asked_model,
             messages=judging.messages(given.messages, first, second, rubric),
             params=judging.PARAMS,
-            max_output_tokens=judging.RUBRIC_TOKENS if rubric else judging.OUTPUT_TOKENS,
+            max_output_tokens=judging.longest(judge.model, rubric=bool(rubric)),
             timeout_s=job.plan.timeout_ms / 1000,
-            metadata={"run": job.run_id},
+            metadata={"run": job.run_id, "model": judge.model},
         )
         worst = job.pricer.worst(judge, job.ctx.now(), request.messages, request.params, request.max_output_tokens)
         tasks.append(Task(position, name, request, judge, worst))

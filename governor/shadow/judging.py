@@ -40,6 +40,10 @@ Add to it "criteria": an object with "A", "B" or "tie" for each criterion, by it
 PARAMS: Final[Mapping[str, Any]] = {"temperature": 0}
 OUTPUT_TOKENS: Final = 256
 RUBRIC_TOKENS: Final = 1024
+THOUGHT_TOKENS: Final = 4096  # more for a model that thinks before it answers: what it thinks counts against the longest answer
+THINKS: Final = re.compile(
+    r"(?:^|[^a-z0-9])(?:o[1-9](?![a-z0-9])|gpt-(?:5|oss)|gemini-(?:2[.-]5|[3-9])|claude-[a-z]+-[5-9](?!\d)|grok-[34]|deepseek-r|qwq|magistral)|reason|think"
+)
 BETTER: Final = re.compile(r'"better"\s*:\s*"(A|B|tie)"', re.IGNORECASE)
 LONGEST: Final = 24_000
 CANARIES: Final = 12
@@ -61,6 +65,11 @@ def prompt_of(rubric: Sequence[Criterion]) -> str:
 def prompt_sha256(rubric: Sequence[Criterion]) -> str:
     """Of a plan: it covers the criteria and their weights."""
     return hashlib.sha256(prompt_of(rubric).encode()).hexdigest()
+
+
+def longest(model: str, *, rubric: bool) -> int:
+    """Tokens that an opinion of this model may take."""
+    return (RUBRIC_TOKENS if rubric else OUTPUT_TOKENS) + (THOUGHT_TOKENS if THINKS.search(model.lower()) else 0)
 
 
 def messages(request: Sequence[Mapping[str, Any]], first: str, second: str, rubric: Sequence[Criterion] = ()) -> list[dict[str, str]]:

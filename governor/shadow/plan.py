@@ -71,10 +71,15 @@ class Judge:
     budget_pico: str = ""  # most that opinions may cost, out of the run's budget; empty: only the run's
     canaries: int = 0  # known-bad answers planted among its questions
     rubric: tuple[Criterion, ...] = ()  # what it is to weigh; prompt_sha256 covers it
+    endpoint_model: str = ""  # the name its endpoint knows it by, where that is another
 
     @property
     def calibrated(self) -> bool:
         return bool(self.calibration)
+
+    @property
+    def arm(self) -> Arm:
+        return Arm(self.provider, self.model, endpoint_model=self.endpoint_model)
 
 
 @dataclass(frozen=True)

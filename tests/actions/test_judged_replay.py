@@ -78,13 +78,13 @@ class House:
     def person(self, name: str) -> Actor:
         return authenticate(self.ctx, create_token(self.ctx, self.admin, email=f"{name}@acme.example")["token"])
 
-    def run(self, model: str, judge: Judge | None, **options: Any) -> tuple[str, str, dict[str, Any]]:
+    def run(self, candidate: str, judge: Any, **options: Any) -> tuple[str, str, dict[str, Any]]:
         rae = self.person("rae")
         chosen: dict[str, Any] = {"labels": 30}
         if judge is not None:
             chosen["judge"] = {"endpoint": "judges", "provider": "anthropic", "model": "claude-haiku-4-5", **options}
         change = propose(
-            self.ctx, rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", endpoint_model=model,
+            self.ctx, rae, workflow=WORKFLOW, candidate="openai/gpt-4.1-mini", endpoint="gateway-shadow", endpoint_model=candidate,
             reason="cheaper", sample=200, margins={"quality": "0.2"}, budget_usd="50", options=chosen,
         )["id"]  # fmt: skip
         run_id = start_shadow(self.ctx, rae, change)["run"]
@@ -326,6 +326,23 @@ def test_a_worker_that_dies_among_the_judges_questions_changes_no_word_of_the_ve
     assert found["judge"]["canaries"] == {"n": 12, "caught": 12}
     assert found["judge"]["n"] == unbroken["judge"]["n"]
     assert not any(one.state in OPEN for arms in load(house.ctx, run_id).values() for one in arms.values())
+
+
+def test_a_judge_is_asked_by_the_name_that_its_endpoint_knows_and_has_room_to_think(house: House) -> None:
+    asked: list[ModelRequest] = []
+
+    class Listening(Judge):
+        def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+            asked.extend(requests)
+            return super().call_many(requests, concurrency=concurrency)
+
+    named = f"kind: endpoint\nid: judges\nprotocol: openai\nbase_url: {house.endpoint.base_url}\nsecret: env:GOVERNOR_DEMO_SHADOW_KEY\n"
+    apply(house.ctx, house.admin, parse_documents(named + "models: {gemini-2.5-flash: team-judge}"))
+    house.run("sim-other", Listening(), provider="gcp.vertex_ai", model="gemini-2.5-flash")
+    assert {request.model for request in asked} == {"team-judge"}
+    assert {request.metadata["model"] for request in asked} == {"gemini-2.5-flash"}
+    assert {request.max_output_tokens for request in asked} == {256 + 4096}
+    apply(house.ctx, house.admin, parse_documents(named))
 
 
 def test_a_judge_is_asked_again_for_what_a_wave_could_not_reserve(house: House) -> None:
