@@ -65,9 +65,7 @@ class Assessment:
 
     @property
     def again(self) -> str:
-        """Empty until a bound part moves, then its moment: the end of a wish's name, because parts may move back to a digest that was reviewed before."""
-        at = self.change.submitted_at
-        return "" if at is None or self.run is None or at == self.run.finished_at else f":{timestamp(at)}"
+        return moved_at(self.change, self.run)
 
     def needs(self) -> list[dict[str, Any]]:
         return [{"role": need.role, "reason": need.reason, "reasons": list(need.reasons), **need.asked} for need in self.decision.needs]
@@ -184,6 +182,17 @@ def labellers(session: Session, org: str, change_id: str) -> frozenset[str]:
     ).all()
     named = session.exec(select(Person.id).where(Person.org_id == org, col(Person.email).in_({reviewer for _, reviewer in rows}))).all()
     return frozenset(person for person, _ in rows) | frozenset(named)
+
+
+def moved_at(change: Change, run: ShadowRun | None) -> str:
+    """Empty until a bound part moves, then its moment: the end of a wish's name, because parts may move back to a digest that was reviewed before."""
+    at = change.submitted_at
+    return "" if at is None or run is None or at == run.finished_at else f":{timestamp(at)}"
+
+
+def newest_done(session: Session, org: str, change_id: str) -> ShadowRun | None:
+    query = select(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.change_id == change_id, ShadowRun.status == "done")
+    return session.exec(query.order_by(col(ShadowRun.id).desc())).first()
 
 
 def since_review(change: Change, decided_at: datetime) -> bool:

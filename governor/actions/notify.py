@@ -96,7 +96,8 @@ def notices(ctx: Context, *, limit: int = 200) -> list[dict[str, Any]]:
     """What was told, newest first, and how delivery went: {"notification", "state", "error"} of each."""
     with ctx.rows.session() as session:
         rows = list(session.exec(select(NoticeRow).where(NoticeRow.org_id == ctx.org).order_by(col(NoticeRow.id).desc()).limit(limit)))
-        jobs = list(session.exec(select(Job).where(Job.org_id == ctx.org, Job.actor == "notify")))
+        oldest = min((row.created_at for row in rows), default=ctx.now())  # a notice and its jobs are of one transaction
+        jobs = list(session.exec(select(Job).where(Job.org_id == ctx.org, Job.actor == "notify", Job.created_at >= oldest)))
     sent: dict[str, list[dict[str, str]]] = {}
     for job in jobs:
         args = json.loads(job.args)

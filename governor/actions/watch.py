@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlmodel import select
 
+from governor.actions.assess import moved_at, newest_done
 from governor.actions.context import SYSTEM, Context
 from governor.actions.forecast_month import expect
 from governor.actions.load_catalog import catalog_as_of
@@ -106,24 +107,31 @@ def cross(ctx: Context, period: str, budget: Budget, made: Forecast, percent: in
 
 def watch_approvals(ctx: Context, catalog: Catalog) -> int:
     with ctx.rows.session() as session:
-        waiting = list(session.exec(select(Change).where(Change.org_id == ctx.org, Change.state == State.IN_REVIEW)))
+        changes = session.exec(select(Change).where(Change.org_id == ctx.org, Change.state == State.IN_REVIEW)).all()
+        waiting = [(change, newest_done(session, ctx.org, change.id)) for change in changes]
     told = 0
-    for change in waiting:
-        name = f"approval/{change.id}/{change.digest}"
+    for change, run in waiting:
+        name = f"approval/{change.id}/{change.digest}{moved_at(change, run)}"
         if not listening(catalog, "approval.waiting", change.workflow_id) or known(ctx, name):
             continue
         roles = sorted({need["role"] for need in json.loads(change.needs)})
+        verdict = json.loads(run.verdict)["verdict"] if run is not None and run.verdict else None
+        who = ", ".join(roles) or "a decision"
+        title, text = f"{change.id} waits for approval", f"A route change of {change.workflow_id} needs {who}."
+        if verdict == "fail":
+            title = f"{change.id} failed its shadow run and waits for its rejection"
+            text = f"A route change of {change.workflow_id} cannot be approved; any one of {who} may reject it."
         with ctx.transaction(SYSTEM) as tx:
             told += tell(
                 tx,
                 catalog,
                 "approval.waiting",
                 dedupe=name,
-                title=f"{change.id} waits for approval",
-                text=f"A route change of {change.workflow_id} needs {', '.join(roles) or 'a decision'}.",
+                title=title,
+                text=text,
                 path=f"/changes/{change.id}",
                 workflow=change.workflow_id,
-                data={"change": change.id, "workflow": change.workflow_id, "digest": change.digest, "roles": roles},
+                data={"change": change.id, "workflow": change.workflow_id, "digest": change.digest, "roles": roles, "verdict": verdict},
             )
     return told
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
@@ -19,9 +20,12 @@ from governor.actions.init_home import init_home
 from governor.actions.jobs import work_off
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.notify import notices, tell
+from governor.actions.review import ensure_review
 from governor.actions.watch import watch
 from governor.catalog import parse_documents
 from governor.settings import load_settings
+from governor.store.rows.jobs import Job
+from tests.actions.conftest import CATALOG
 
 
 @pytest.fixture
@@ -115,5 +119,43 @@ def test_an_approval_that_waits_is_told_once_to_those_who_listen(world: Any) -> 
     [told] = notices(world.ctx)
     assert (told["event"], told["path"]) == ("approval.waiting", f"/changes/{change['id']}")
     assert told["data"]["digest"] == change["digest"]
+    assert (told["title"], told["data"]["verdict"]) == ("RC-1 waits for approval", "pass")
     assert "owner" in told["text"]
     assert [way["notification"] for way in told["deliveries"]] == ["chat"]
+
+
+def test_a_change_that_failed_is_not_announced_as_one_to_approve(world: Any) -> None:
+    world.apply(LISTENER)
+    change = world.propose()
+    world.shadow(change["id"], worse=80)
+    assert watch(world.ctx) == 1
+    [told] = notices(world.ctx)
+    assert told["title"] == "RC-1 failed its shadow run and waits for its rejection"
+    assert told["text"] == "A route change of fnol-triage cannot be approved; any one of owner, security may reject it."
+    assert told["data"]["verdict"] == "fail"
+
+
+def test_a_change_that_has_to_be_approved_anew_is_announced_anew(world: Any) -> None:
+    world.apply(LISTENER)
+    change = world.reviewed()
+    for text in ("", CATALOG.replace("risk_tier: high", "risk_tier: low"), CATALOG):
+        if text:
+            world.later(minutes=5)
+            world.apply(text)
+            ensure_review(world.ctx, change["id"])
+        assert (watch(world.ctx), watch(world.ctx)) == (1, 0)
+    assert len({one["data"]["digest"] for one in notices(world.ctx)}) == 2
+
+
+def test_only_the_deliveries_of_what_is_shown_are_read(world: Any) -> None:
+    apply(world.ctx, world.admin, parse_documents(LISTENER.replace("approval.waiting", "budget.threshold")))
+    for name in ("one", "two", "three"):
+        world.later(minutes=1)
+        announce(world.ctx, name)
+    read: list[str] = []
+    note = lambda job, _: read.append(job.id)  # noqa: E731
+    sa.event.listen(Job, "load", note)
+    [newest] = notices(world.ctx, limit=1)
+    sa.event.remove(Job, "load", note)
+    assert [way["notification"] for way in newest["deliveries"]] == ["chat"]
+    assert len(read) == 1
