@@ -354,6 +354,11 @@ def test_a_timestamp_is_kept_only_when_it_verifies(tmp_path: Path, authority: tu
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Verification: OK" in checked.stdout + checked.stderr
+    again = made.publish(note(4, 1), no_proof)  # a log that went on from an older state has another tree of that size
+    assert (token.read_bytes(), token.with_stem("4-2").read_bytes()) == (told.body, again.body)
+    assert sorted(made.kept("")) == sorted([note(4), note(4, 1)])
+    token.with_stem("4-2").unlink()
+    token.with_stem("4-2").with_suffix(".note").unlink()
     token.with_suffix(".note").write_text(note(4, 1))
     with pytest.raises(Unavailable, match="does not verify"):
         made.kept("")
@@ -371,6 +376,10 @@ def test_a_timestamp_is_kept_only_when_it_verifies(tmp_path: Path, authority: tu
         f"{folder}/other.pem",
     ]
     subprocess.run([*command, "-subj", "/CN=Other"], check=True, capture_output=True)
+    token.with_suffix(".note").write_text(note(4))
+    (folder / "both.pem").write_bytes((folder / "other.pem").read_bytes() + (folder / "root.pem").read_bytes())
+    moved = anchor(tmp_path, kind="timestamp", target=url, key=str(folder / "both.pem"))
+    assert moved.kept("") == [note(4)]
     stranger = anchor(tmp_path / "b", kind="timestamp", target=url, key=str(folder / "other.pem"))
     with pytest.raises(Unavailable, match="does not verify"):
         stranger.publish(note(5), no_proof)
