@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from mmap import MAP_PRIVATE, mmap
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import finalize
 
 import numpy as np
@@ -23,7 +23,7 @@ import pyarrow as pa
 from connectors.archives import ARCHIVES, BOM, HEAD, blocks_of
 from connectors.portions import CHUNK, FLUSH_BYTES
 from governor.errors import Invalid
-from governor.ports import Payload
+from governor.ports import Payload, ReadOptions
 
 MAX_RECORD: Final = 64 << 20
 AS_RECEIVED: Final = "as received"
@@ -31,6 +31,7 @@ _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _BLANK: Final = b" \t\r\n\x00"
 _SHORT: Final = 64
 _BETWEEN: Final = _BLANK + b",[]"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -183,22 +184,34 @@ def head_text(values: Any) -> bytes:
     return b"\n".join(parts)[:HEAD]
 
 
+def each(payloads: Iterable[Payload], read: Callable[[Payload], Iterator[T]], options: ReadOptions) -> Iterator[tuple[Payload, T]]:
+    """What is in one payload after the other. One that is refused, or that is gone by now, costs the others nothing where somebody wants to hear of it."""
+    for payload in payloads:
+        try:
+            for found in read(payload):
+                yield payload, found
+        except (Invalid, FileNotFoundError, PermissionError) as error:
+            if options.refused is None:
+                raise
+            options.refused(error if isinstance(error, Invalid) else Invalid(f"{payload.uri}: {error.strerror}"))
+
+
 def gather(
     payloads: Iterable[Payload],
     form_of: Callable[[Records], str],
-    batch_rows: int,
+    options: ReadOptions,
     records: Callable[[Payload], Iterator[Records]] | None = None,
 ) -> Iterator[tuple[str, list[Records]]]:
     """Chunks gathered per form, so that thousands of small objects are not thousands of queries. The first chunk of a payload names its form."""
 
     def runs() -> Iterator[tuple[str, Records]]:
-        for payload in payloads:
-            form = None
-            for chunk in (records or records_of)(payload):
-                form = form or form_of(chunk)
-                yield form, chunk
+        last, form = None, ""
+        for payload, chunk in each(payloads, records or records_of, options):
+            if payload is not last:
+                last, form = payload, form_of(chunk)
+            yield form, chunk
 
-    return gathered(runs(), batch_rows)
+    return gathered(runs(), options.batch_rows)
 
 
 def gathered(runs: Iterable[tuple[str, Records]], batch_rows: int) -> Iterator[tuple[str, list[Records]]]:

@@ -21,7 +21,7 @@ from connectors.addresses import bare_attribute
 from connectors.keys import HIDDEN_NAME
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import plan_of
-from connectors.payloads import Records, gathered, records_of
+from connectors.payloads import Records, each, gathered, records_of
 from connectors.side_by_side import Work
 from governor.ports import Payload, ReadOptions
 
@@ -43,7 +43,7 @@ class ReshapedConnector(MappedConnector):
 
     def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
         by_name = {mapping.name: mapping for mapping in self.mappings}
-        runs = (run for payload in payloads for chunk in records_of(payload) for run in self._runs(chunk))
+        runs = (run for _, chunk in each(payloads, records_of, options) for run in self._runs(chunk))
         for form, chunks in gathered(runs, options.batch_rows):
             yield plan_of(by_name[form], options), chunks
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from governor.chargeback.reconciliation.bill import Bill
+from governor.errors import Invalid
 from governor.policy.decision import EngineInfo
 
 
@@ -92,6 +93,7 @@ class ReadOptions:
     """source_instance: the configured source id; with_content: whether to extract bodies at all; batch_rows: upper bound per batch.
 
     door: how a pull over HTTP asks; saw: is told each window of a pull before the batch that completes it.
+    refused: is told why a payload cannot be read, or not to its end, and the next is read; without it, reading ends there.
     """
 
     source_instance: str
@@ -100,6 +102,7 @@ class ReadOptions:
     config: Mapping[str, Any] = field(default_factory=dict)
     door: SourceDoor | None = None
     saw: Callable[[SeenWindow], None] | None = None
+    refused: Callable[[Invalid], None] | None = None
 
 
 class Connector(Protocol):
@@ -112,7 +115,7 @@ class Connector(Protocol):
         ...
 
     def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
-        """Bytes -> batches. Raises governor.errors.Invalid only when a whole payload is unreadable."""
+        """Bytes -> batches. A payload that is unreadable as a whole is told to `options.refused`, or raised as governor.errors.Invalid."""
         ...
 
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:

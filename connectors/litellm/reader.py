@@ -49,7 +49,7 @@ class LiteLLM:
         fixed = options.config.get("form")
         if fixed is not None and fixed not in KINDS:
             raise Invalid(f"form {fixed!r} is none of {', '.join(KINDS)}")
-        works = gather(payloads, lambda chunk: fixed or form_of(head_text(chunk.values), chunk.uri) or "generic_api", options.batch_rows)
+        works = gather(payloads, lambda chunk: fixed or form_of(head_text(chunk.values), chunk.uri) or "generic_api", options)
         return convert_all(((plan_of(form, options), chunks) for form, chunks in works), options)
 
     def fetch(self, cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:

@@ -69,7 +69,7 @@ class MappedConnector:
 
     def _works(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Work]:
         by_name = {mapping.name: mapping for mapping in self.mappings}
-        for form, chunks in gather(payloads, self._form_of, options.batch_rows, self._records):
+        for form, chunks in gather(payloads, self._form_of, options, self._records):
             yield plan_of(by_name[form], options), chunks
 
     def _form_of(self, chunk: Records) -> str:

@@ -26,6 +26,7 @@ from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, 
 from connectors.otlp.links import Claim, link
 from connectors.otlp.usage import Unusable
 from connectors.otlp.wire import Span, Unread, is_protobuf, spans_of
+from connectors.payloads import each
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
@@ -51,12 +52,11 @@ class Otlp:
 
     def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
         window: list[Span | Unread] = []
-        for payload in payloads:
-            for item in spans_of(payload):
-                window.append(item)
-                if len(window) >= _WINDOW:
-                    yield from _batches(window, options)
-                    window = []
+        for _, item in each(payloads, spans_of, options):
+            window.append(item)
+            if len(window) >= _WINDOW:
+                yield from _batches(window, options)
+                window = []
         if window:
             yield from _batches(window, options)
 

@@ -51,11 +51,12 @@ def ingest(
     source: str = "",
     progress: Progress = lambda _: None,
     chosen: Callable[[str, list[str]], None] = lambda _name, _files: None,
+    refused: Callable[[Invalid], None] | None = None,
 ) -> dict[str, Any]:
     """Read files or objects with a connector (`auto` detects). Returns the six counts; `progress` is told the records read so far.
 
-    Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a payload nobody can read and for a source name
-    that is none.
+    Raises NotFound for a word that matches nothing, Forbidden without the scope, Invalid for a source name that is none and for a payload nobody
+    can read: of several, `refused` is told instead, and the others are read.
     """
     may_ingest(actor, connector.partition(":")[0])
     complete_batches(ctx, newest=RECENT)
@@ -75,6 +76,7 @@ def ingest(
             source=sources[name],
             uris=files,
             progress=progress,
+            refused=refused if len(names) > 1 or "://" in names[0] else None,
         )
         total = {key: total[key] + getattr(counts, key) for key in COUNTS}
     return total
@@ -92,13 +94,14 @@ def ingest_payloads(
     batch_id: str = "",
     resolved: Sequence[str] = (),
     patience: float = LOCK_PATIENCE,
+    refused: Callable[[Invalid], None] | None = None,
 ) -> Counts:
     """What a connector reads in `payloads`, stored as `ingest_batches` says. The same `batch_id` again stores nothing and answers the same."""
     capture = ContentCapture(ctx)
     return ingest_batches(
         ctx,
         actor,
-        connector.read(payloads, ReadOptions(source_instance=source, with_content=capture.wanted)),
+        connector.read(payloads, ReadOptions(source_instance=source, with_content=capture.wanted, refused=refused)),
         capture=capture,
         connector=connector.name,
         source=source,

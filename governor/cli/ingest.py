@@ -10,10 +10,12 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
+from governor.errors import Invalid
 from governor.store.whole_file import write_whole
 
 calls_app = typer.Typer(help="The canonical calls: one row per attempt as one source saw it.", no_args_is_help=True)
 quarantine_app = typer.Typer(help="Records that could not be read: why, another try, or none.", no_args_is_help=True)
+NAMED = 20  # refused files
 
 
 def ingest(
@@ -40,6 +42,7 @@ def ingest(
     from governor.actions.ingest import ingest as run
 
     session = session_of(ctx)
+    refused: list[Invalid] = []
     try:
         with watching(session, "reading") as tell:
             counts = run(
@@ -50,14 +53,19 @@ def ingest(
                 source=source,
                 progress=tell,
                 chosen=lambda name, files: session.note(f"{name}: {len(files)} file{'s' if len(files) != 1 else ''}"),
+                refused=refused.append,
             )
     except KeyboardInterrupt:
         session.note("Stopped. What was committed stays, and the same command stores the rest, each call once.")
         raise
     words = "read {read:,}: stored {stored:,}, duplicates {duplicates:,}, conflicts {conflicts:,}, quarantined {quarantined:,}; other spans {other_spans:,}"
     session.print(counts, words.format(**counts))
-    for line in afterwards(counts, connector, paths):
+    for line in afterwards(counts, connector, paths) if counts["read"] or not refused else []:
         session.note(line)
+    if refused:
+        more = f"; and {len(refused) - NAMED} more files" if len(refused) > NAMED else ""
+        words = "; ".join(error.message for error in refused[:NAMED]) + more
+        raise Invalid(words, hint=f"the other files were read{f'; {refused[0].hint}' if refused[0].hint else ''}")
 
 
 def afterwards(counts: dict[str, Any], connector: str, paths: list[str]) -> list[str]:

@@ -809,6 +809,24 @@ def test_a_mapping_through_the_command_line(capsys: pytest.CaptureFixture[str], 
     }  # fmt: skip
 
 
+def test_a_file_that_is_refused_stops_no_other(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVERNOR_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(yaml.safe_dump(BASE | {"format": "csv", "finds": ["id", "at"]}))
+    Path("logs").mkdir()
+    Path("logs/a.csv").write_text("id,at,model\na,2026-10-01T00:00:01Z,gpt-4o\n")
+    Path("logs/b.csv").write_text("b,2026-10-01T00:00:02Z,gpt-4o\n")
+    Path("logs/c.csv").write_text("id,at,model\nc,2026-10-01T00:00:03Z,gpt-4o\n")
+    run(capsys, "init", "--admin", "admin@acme.example")
+    with pytest.raises(SystemExit) as stopped:
+        main(["ingest", "mapping:own.yaml", "logs", "--json"])
+    said = capsys.readouterr()
+    assert stopped.value.code == 1
+    assert json.loads(said.out)["stored"] == 2
+    assert "logs/b.csv: the first line of the CSV names no column" in said.err
+    assert "the other files were read" in said.err
+
+
 def test_a_quarantined_record_is_read_again_with_its_mapping(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

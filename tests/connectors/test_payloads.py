@@ -12,9 +12,9 @@ import pytest
 import zstandard
 
 from connectors import archives, payloads
-from connectors.payloads import records_of, split_values
+from connectors.payloads import each, records_of, split_values
 from governor.errors import Invalid
-from governor.ports import Payload
+from governor.ports import Payload, ReadOptions
 
 
 def values(body: bytes) -> list[bytes]:
@@ -116,6 +116,16 @@ def test_an_archive_of_which_nothing_can_be_unpacked_is_not_passed_over(body: by
     for payload in (Payload("x", body=body), Payload("x", path=tmp_path / "cut")):
         [chunk] = records_of(payload)
         assert (chunk.values.to_pylist(), chunk.cut) == ([b""], "truncated: the archive ends early")
+
+
+def test_a_file_that_is_gone_by_now_stops_no_other_where_somebody_wants_to_hear_of_it(tmp_path: Path) -> None:
+    heard: list[str] = []
+    gone, there = Payload("gone.jsonl", path=tmp_path / "gone.jsonl"), Payload("there", body=b"{}\n")
+    options = ReadOptions("source", refused=lambda error: heard.append(error.message))
+    assert [payload.uri for payload, _ in each([gone, there], records_of, options)] == ["there"]
+    assert heard == ["gone.jsonl: No such file or directory"]
+    with pytest.raises(FileNotFoundError):
+        list(each([gone, there], records_of, ReadOptions("source")))
 
 
 def test_a_payload_has_a_path_or_a_body() -> None:
