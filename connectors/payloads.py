@@ -28,6 +28,7 @@ from governor.ports import Payload, ReadOptions
 MAX_RECORD: Final = 64 << 20
 AS_RECEIVED: Final = "as received"
 _STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_SEVERAL: Final = re.compile(rb"\}\s*\{")
 _BLANK: Final = b" \t\r\n\x00"
 _SHORT: Final = 64
 _BETWEEN: Final = _BLANK + b",[]"
@@ -131,13 +132,13 @@ def split_values(data: bytes) -> tuple[Any, int]:
 
 
 def _is_lines(data: bytes) -> bool:
-    """One record per line, or values spread over several lines (an array, one pretty-printed object)?"""
+    """One record per line, or values spread over several lines (an array, one pretty-printed object) or several on the only line?"""
     text = data.lstrip(_BLANK)
     if text.startswith(b"["):
         return False
     first, newline, rest = text.partition(b"\n")
-    if not newline or not rest.strip(_BLANK):
-        return True
+    if not newline or not rest.strip(_BLANK):  # Firehose puts nothing between its records, others a carriage return
+        return _SEVERAL.search(text) is None or len(split_values(text[:CHUNK])[0]) <= 1
     if first.strip(_BLANK) == b"{":
         return False
     return bool(split_values(first)[1]) or len(split_values(text[:CHUNK])[0]) != 1

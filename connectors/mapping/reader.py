@@ -90,6 +90,10 @@ class MappedConnector:
 
     def _no_header(self, uri: str, head: bytes) -> Invalid:
         """Says nothing of the line that stands there: without a header it is a record."""
+        if b"\r" in head and b"\n" not in head:
+            return Invalid(
+                f"{uri}: its lines end with a carriage return alone", hint="write it anew with line feeds: `tr '\\r' '\\n' < OLD > NEW`"
+            )
         there = _header(head)
         missing = [", ".join(name for name in one.finds if name not in there) for one in self.mappings]
         return Invalid(

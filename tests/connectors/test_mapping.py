@@ -293,6 +293,11 @@ def test_a_csv_with_another_header_is_refused_and_says_what_is_missing(read: Any
     assert "commas" in caught.value.hint
 
 
+def test_a_csv_whose_lines_end_with_a_carriage_return_says_so(read: Any) -> None:
+    with pytest.raises(Invalid, match="lines end with a carriage return alone"):
+        read(mapped(format="csv", finds=["id", "model"]), b"id,model\r7,gpt-4o\r")
+
+
 def test_csv_is_recognised_by_its_header() -> None:
     found = mapped(format="csv", finds=["id", "model"], not_with=["spans"])
     assert found.detect(CSV, "x.csv") > 0.8
