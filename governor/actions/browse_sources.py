@@ -18,7 +18,7 @@ from governor.actions.ingest import COUNTS
 from governor.actions.load_catalog import catalog_as_of
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
-MOST: Final = 1000
+PAGE: Final = 50
 RAW_SHOWN: Final = 1500
 
 
@@ -46,10 +46,18 @@ def row(name: str, connector: str, *, configured: bool) -> dict[str, Any]:
     return {"id": name, "connector": connector, "configured": configured, "last": None, "synced_at": None, **counts}
 
 
-def batches(ctx: Context, *, source: str = "", limit: int = MOST) -> list[dict[str, Any]]:
+def count_batches(ctx: Context, *, source: str = "") -> int:
+    query = sa.select(func.count()).select_from(IngestBatch).where(col(IngestBatch.org_id) == ctx.org)
+    if source:
+        query = query.where(col(IngestBatch.source) == source)
+    with ctx.rows.session() as session:
+        return int(session.connection().execute(query).scalar_one())
+
+
+def batches(ctx: Context, *, source: str = "", offset: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
     """Newest first."""
     with ctx.rows.session() as session:
-        query = select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id).desc()).limit(limit)
+        query = select(IngestBatch).where(IngestBatch.org_id == ctx.org).order_by(col(IngestBatch.id).desc()).offset(offset).limit(limit)
         if source:
             query = query.where(IngestBatch.source == source)
         return [
@@ -71,8 +79,13 @@ def batches(ctx: Context, *, source: str = "", limit: int = MOST) -> list[dict[s
         ]
 
 
-def quarantined(ctx: Context, *, state: str = "open", limit: int = MOST) -> list[dict[str, Any]]:
-    """Rejected records, newest first."""
+def count_quarantined(ctx: Context, *, state: str = "open") -> int:
+    sql = "SELECT count(*) AS found FROM lake.quarantine WHERE state = coalesce($state, state)"
+    return int(ctx.lake.query(sql, {"state": state or None}).to_pylist()[0]["found"])
+
+
+def quarantined(ctx: Context, *, state: str = "open", offset: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
+    """Rejected records, newest first; without a state all of them."""
     return [
         {
             "id": str(one["id"]),
@@ -85,7 +98,7 @@ def quarantined(ctx: Context, *, state: str = "open", limit: int = MOST) -> list
             "created_at": one["created_at"].isoformat(),
             "raw": shown(one["raw"]),
         }
-        for one in ctx.lake.quarantine(state=state or None, limit=limit)
+        for one in ctx.lake.quarantine(state=state or None, offset=offset, limit=limit)
     ]
 
 
@@ -96,11 +109,11 @@ def waiting(ctx: Context) -> dict[str, int]:
     return found
 
 
-def conflicts(ctx: Context, *, limit: int = MOST) -> list[dict[str, Any]]:
+def conflicts(ctx: Context, *, offset: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
     """Records that arrived again under a known key with other content; the first stays, both are on record."""
     return [
         {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in one.items()}
-        for one in ctx.lake.conflicts(limit=limit)
+        for one in ctx.lake.conflicts(offset=offset, limit=limit)
     ]
 
 

@@ -23,7 +23,6 @@ from governor.api.slices import Cursor, Limit, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["sources"]
-MOST: Final = 10_000  # records looked through for one page
 QUARANTINED: Final = ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "state", "created_at")
 CONFLICTING: Final = ("record_id", "source_instance", "source_record_id", "ingest_uri", "ingest_row", "detected_at")
 STATES: Final = ("open", "retried", "discarded", "all")
@@ -108,7 +107,7 @@ def list_quarantine(
     """Records that could not be read, newest first, with the reason and where they came from; never their content."""
     if in_state not in STATES:
         raise Invalid(f"state is one of {', '.join(STATES)}")
-    found = ctx.lake.quarantine(state=None if in_state == "all" else in_state, source=source or None, limit=MOST)
+    found = ctx.lake.quarantine(state=None if in_state == "all" else in_state, source=source or None, limit=None, raw=False)
     return slice_of([{name: row[name] for name in QUARANTINED} for row in found], lambda row: str(row["id"]), limit=limit, cursor=cursor)
 
 
@@ -127,7 +126,7 @@ def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
 @get("/conflicts", sync_to_thread=True, tags=TAGS)
 def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
     """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
-    found = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=MOST)]
+    found = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=None)]
     return slice_of(
         found,
         lambda row: f"{row['record_id']}\x1f{row['ingest_uri']}\x1f{row['ingest_row']}\x1f{row['detected_at']}",

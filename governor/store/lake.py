@@ -204,18 +204,25 @@ class Lake:
         return self._read(lambda connection: lake_read.batches(connection, newest))
 
     def quarantine(
-        self, *, state: str | None = "open", source: str | None = None, ids: Sequence[str] = (), limit: int = 1000
+        self,
+        *,
+        state: str | None = "open",
+        source: str | None = None,
+        ids: Sequence[str] = (),
+        limit: int | None = 1000,
+        offset: int = 0,
+        raw: bool = True,
     ) -> list[dict[str, Any]]:
-        """Rejected records with their reason, newest first."""
-        return self._read(lambda connection: lake_read.quarantine(connection, state, source, ids, limit))
+        """Rejected records with their reason, newest first; limit None: all of them. raw: with their bytes."""
+        return self._read(lambda connection: lake_read.quarantine(connection, state, source, ids, limit, offset, raw=raw))
 
     def decide_quarantine(self, ids: Sequence[str], state: str, now: datetime) -> int:
         """Mark open records `retried` or `discarded`. Returns how many were open."""
         return self._write(lambda connection: lake_read.decide_quarantine(connection, ids, state, now))
 
-    def conflicts(self, *, limit: int = 1000) -> list[dict[str, Any]]:
-        """Payloads that arrived for a key that was stored with another payload, newest first."""
-        return self._read(lambda connection: lake_read.conflicts(connection, limit))
+    def conflicts(self, *, limit: int | None = 1000, offset: int = 0) -> list[dict[str, Any]]:
+        """Payloads that arrived for a key that was stored with another payload, newest first; limit None: all of them."""
+        return self._read(lambda connection: lake_read.conflicts(connection, limit, offset))
 
     def totals(self) -> dict[str, int]:
         """Rows per table."""

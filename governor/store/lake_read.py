@@ -136,7 +136,14 @@ def batches(connection: duckdb.DuckDBPyConnection, newest: int | None) -> list[d
 
 
 def quarantine(
-    connection: duckdb.DuckDBPyConnection, state: str | None, source: str | None, ids: Sequence[str], limit: int
+    connection: duckdb.DuckDBPyConnection,
+    state: str | None,
+    source: str | None,
+    ids: Sequence[str],
+    limit: int | None,
+    offset: int = 0,
+    *,
+    raw: bool = True,
 ) -> list[dict[str, Any]]:
     where, values = ["true"], dict[str, Any]()
     if state is not None:
@@ -150,10 +157,13 @@ def quarantine(
             "(id IN (SELECT unnest($ids)) OR list_any_value(list_transform($ids, lambda p: CASE WHEN starts_with(id, p) THEN true END)))"
         )
         values["ids"] = list(ids)
-    sql = (
-        f"SELECT * FROM lake.quarantine WHERE {' AND '.join(where)} ORDER BY created_at DESC, ingest_uri, ingest_row, id LIMIT {int(limit)}"
-    )
+    columns, order = "*" if raw else "* EXCLUDE (raw)", "created_at DESC, ingest_uri, ingest_row, id"
+    sql = f"SELECT {columns} FROM lake.quarantine WHERE {' AND '.join(where)} ORDER BY {order} {part(limit, offset)}"
     return rows(connection, sql, values)
+
+
+def part(limit: int | None, offset: int) -> str:
+    return f"LIMIT {'ALL' if limit is None else int(limit)} OFFSET {int(offset)}"
 
 
 def decide_quarantine(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], state: str, now: datetime) -> int:
@@ -166,9 +176,9 @@ def decide_quarantine(connection: duckdb.DuckDBPyConnection, ids: Sequence[str],
     return int(done[0]) if done else 0
 
 
-def conflicts(connection: duckdb.DuckDBPyConnection, limit: int) -> list[dict[str, Any]]:
+def conflicts(connection: duckdb.DuckDBPyConnection, limit: int | None, offset: int = 0) -> list[dict[str, Any]]:
     columns = "record_id, source_kind, source_instance, source_record_id, start_time, ingest_uri, ingest_row, raw_sha256, stored_raw_sha256, detected_at"
-    return rows(connection, f"SELECT {columns} FROM lake.conflicts ORDER BY detected_at DESC, record_id, raw_sha256 LIMIT {int(limit)}")
+    return rows(connection, f"SELECT {columns} FROM lake.conflicts ORDER BY detected_at DESC, record_id, raw_sha256 {part(limit, offset)}")
 
 
 def snapshot_id(connection: duckdb.DuckDBPyConnection) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlencode
@@ -23,8 +23,16 @@ class Slice(Generic[Item]):
 
 
 def slice_of(rows: Sequence[Item], page: int, path: str, filters: Mapping[str, str], size: int = SIZE) -> Slice[Item]:
+    return slice_read(len(rows), lambda offset, limit: rows[offset : offset + limit], page, path, filters, size)
+
+
+def slice_read(
+    total: int, read: Callable[[int, int], Sequence[Item]], page: int, path: str, filters: Mapping[str, str], size: int = SIZE
+) -> Slice[Item]:
+    """read: (offset, limit) -> rows, for lists too long to hold. A page past the end is the last one: an old link must not say that nothing is there."""
+    page = min(page, max(1, -(-total // size)))
     start = (page - 1) * size
-    items = rows[start : start + size]
+    items = read(start, size)
     kept = {name: value for name, value in filters.items() if value}
 
     def link(number: int) -> str:
@@ -32,8 +40,8 @@ def slice_of(rows: Sequence[Item], page: int, path: str, filters: Mapping[str, s
 
     return Slice(
         items=items,
-        caption=f"{start + 1:,}–{start + len(items):,} of {len(rows):,}" if items else "",
+        caption=f"{start + 1:,}–{start + len(items):,} of {total:,}" if items else "",
         previous=link(page - 1) if page > 1 else "",
-        next=link(page + 1) if start + size < len(rows) else "",
-        total=len(rows),
+        next=link(page + 1) if start + size < total else "",
+        total=total,
     )

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 from markupsafe import Markup
 
-from governor.actions.browse_sources import batches, conflicts, quarantined, sources, waiting
+from governor.actions.browse_sources import batches, conflicts, count_batches, count_quarantined, quarantined, sources, waiting
 from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard
@@ -26,7 +26,7 @@ from governor.web.plots import heat_strip
 from governor.web.present import plural
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
-from governor.web.slices import Slice, slice_of
+from governor.web.slices import Slice, slice_read
 
 DAYS: Final = 14  # of the heat strip
 STATES: Final = ("open", "retried", "discarded", "all")
@@ -74,7 +74,13 @@ def show_sources(
     complete = [one for one in completeness(ctx, days=DAYS, until=until) if source in {"", one["source"]}]
     shown = SourcesPage(
         sources=sources(ctx),
-        batches=slice_of(batches(ctx, source=source), page, "/sources", {"source": source}),
+        batches=slice_read(
+            count_batches(ctx, source=source),
+            lambda offset, limit: batches(ctx, source=source, offset=offset, limit=limit),
+            page,
+            "/sources",
+            {"source": source},
+        ),
         source=source,
         waiting=waiting(ctx),
         may_upload=may_upload(actor),
@@ -149,9 +155,15 @@ def show_quarantine(
 ) -> Response[str]:
     if in_state not in STATES:
         raise Invalid(f"no state {in_state!r}", hint=f"states: {', '.join(STATES)}")
-    rows = quarantined(ctx, state="" if in_state == "all" else in_state)
+    wanted = "" if in_state == "all" else in_state
     shown = QuarantinePage(
-        slice_of(rows, page, "/sources/quarantine", {"state": in_state}),
+        slice_read(
+            count_quarantined(ctx, state=wanted),
+            lambda offset, limit: quarantined(ctx, state=wanted, offset=offset, limit=limit),
+            page,
+            "/sources/quarantine",
+            {"state": in_state},
+        ),
         in_state,
         STATES,
         raw="admin" in actor.roles,
@@ -187,7 +199,10 @@ def do_discard(ctx: Context, actor: Actor, form: Form) -> Redirect:
 
 @get("/sources/conflicts", sync_to_thread=True)
 def show_conflicts(request: type_of_request, ctx: Context, page: Page = 1) -> Response[str]:
-    return render(request, "conflicts.html", ConflictsPage(slice_of(conflicts(ctx), page, "/sources/conflicts", {})))
+    found = slice_read(
+        waiting(ctx)["conflicts"], lambda offset, limit: conflicts(ctx, offset=offset, limit=limit), page, "/sources/conflicts", {}
+    )
+    return render(request, "conflicts.html", ConflictsPage(found))
 
 
 ROUTES = [show_sources, do_upload, show_quarantine, do_retry, do_discard, show_conflicts]

@@ -16,6 +16,7 @@ from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
 from governor.actions.people import create_person
 from governor.actions.sync import keep
+from governor.api.v1_sources import list_quarantine
 from governor.catalog import SourceDocument
 from governor.ports import SeenWindow
 
@@ -232,3 +233,23 @@ def test_the_strip_says_what_arrived_and_what_is_missing(own: Any) -> None:
     assert "<b>3</b>" not in page
     [found] = completeness(own.ctx, source="proxy-eu")
     assert [(one["missing"], one["hole"]) for one in found["windows"]] == [(None, "it stops at <b>3</b>"), (12, "")]
+
+
+def test_a_long_quarantine_is_counted_whole_and_no_page_past_its_end_says_that_it_is_empty(own: Any, tmp_path: Any) -> None:
+    """A file given to the wrong connector leaves thousands; the page knew of the newest thousand, the API of ten thousand."""
+    wrong = tmp_path / "wrong.ndjson"
+    wrong.write_bytes(b"x\n" * 10_001)
+    ingest(own.ctx, OPERATOR, "litellm", [str(wrong)], source="wrong")
+    there = own.ctx.lake.query("SELECT count(*) AS n FROM lake.quarantine WHERE state = 'open'").to_pylist()[0]["n"]
+    with own.at("rae@acme.example") as rae:
+        first, last = rae.get("/sources/quarantine").text, rae.get("/sources/quarantine?page=99999").text
+    assert f"Retry all {there:,} open" in first
+    assert f"1–50 of {there:,}" in first
+    assert f"–{there:,} of {there:,}" in last
+    assert "Nothing is in quarantine" not in last
+    rows = list_quarantine.fn(own.ctx, limit=500, cursor="", source="wrong")
+    seen = {row["id"] for row in rows["items"]}
+    while rows["next"]:
+        rows = list_quarantine.fn(own.ctx, limit=500, cursor=rows["next"], source="wrong")
+        seen |= {row["id"] for row in rows["items"]}
+    assert len(seen) == 10_001
