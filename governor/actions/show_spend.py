@@ -1,7 +1,8 @@
 """A month's spend as people read it: how much of it is explained, what has no price or no owner, who spent what.
 
 Owns: the document of the spend page. Does not own: any number (govern.py, usage.py), the memory of a month (month_view.py).
-Invariants: filters narrow the table and the chart, never the coverage; shares are of the filtered whole; what has no price is not zero;
+Invariants: coverage and what unpriced calls could cost are of the month as it is charged, not of its days: the middle is a median, and the medians of
+parts do not add up to that of the whole; filters narrow the table and the chart, never the coverage; shares are of the filtered whole; what has no price is not zero;
 a closed month says what its statement charged, beside what the records say today.
 """
 
@@ -17,7 +18,7 @@ from governor.actions.charge_month import charge_month
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, Group
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import matches, month_frame, month_view, view_for
+from governor.actions.month_view import matches, month_frame, month_view, month_whole, view_for
 from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
 from governor.chargeback.commitments import commitments_document
@@ -49,20 +50,20 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
     only = only or {}
     chosen = chosen_month(ctx, period, by, only)
     frame = month_frame(ctx, period)
-    month = month_view(ctx, period)
+    month, whole = month_view(ctx, period), month_whole(ctx, period)
     groups = [group for group in chosen.groups if matches(group, only)]
     rows, totals = table_of(groups, by)
     orphans = [group for group in month.groups if group.workflow_id is None]
     return {
         **frame,
-        "coverage": coverage_document(month.coverage),
+        "coverage": coverage_document(whole.coverage),
         "closed": closed_total(ctx, period),
         "commitments": commitments(ctx, period),
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),
         "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
         "suggestions": [suggestion_document(one) for one in month.suggestions],
-        "unpriced": unpriced_rows(month.groups, period),
+        "unpriced": unpriced_rows(whole.groups, period),
         "by": by,
         "totals": totals,
         "rows": rows,

@@ -50,7 +50,10 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
     unknown = [name for name in by if name not in DIMENSION_READERS]
     if unknown:
         raise Invalid(f"cannot group by {', '.join(unknown)}", hint=f"choose from {', '.join(DIMENSIONS)}")
+    finer = "day" in by or bool(PROMPTS & set(by))
     month = govern_month(ctx, period, as_of=as_of, by_day="day" in by, cut=PROMPT_KEYS if PROMPTS & set(by) else ())
+    # what unpriced calls could have cost hangs on the sums it is computed from: coverage is that of the month as it is charged
+    whole = govern_month(ctx, period, as_of=as_of, snapshot=month.snapshot) if finer else month
     return {
         "period": period,
         "snapshot": month.snapshot,
@@ -59,7 +62,7 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
         "policy_revision": month.policy_revision,
         "catalog": month.catalog_digest,
         "rows": usage_rows(month.groups, by),
-        "coverage": coverage_document(month.coverage),
+        "coverage": coverage_document(whole.coverage),
         "suggestions": [suggestion_document(found) for found in month.suggestions],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -226,6 +227,43 @@ def test_without_a_single_rule_the_page_says_which_to_begin_with(open_site: Any,
         ]
         assert f"{page['coverage']['percent']}%" == "0.00%"
         assert "provisional: below the gate" in text
+
+
+def unpriced_calls(folder: Path) -> str:
+    """A log of two calls of a model that the book does not know."""
+    sent = [
+        {
+            "id": f"call-{day}",
+            "litellm_call_id": f"call-{day}",
+            "call_type": "acompletion",
+            "status": "success",
+            "model": "own-model",
+            "custom_llm_provider": "openai",
+            "startTime": f"{MONTH}-{day:02d}T10:00:00Z",
+            "endTime": f"{MONTH}-{day:02d}T10:00:01Z",
+            "prompt_tokens": read,
+            "completion_tokens": made,
+            "total_tokens": read + made,
+            "metadata": {"user_api_key_alias": "k"},
+        }
+        for day, read, made in ((1, 10_000, 2_000), (2, 3_000, 0))
+    ]
+    log = folder / "calls.ndjson"
+    log.write_text("\n".join(map(json.dumps, sent)))
+    return str(log)
+
+
+def test_coverage_is_the_gates_however_the_month_is_cut(open_site: Any, tmp_path: Path) -> None:
+    """Of calls without a price the median model counts; the medians of days do not add up to that of the month."""
+    with open_site(tmp_path / "home") as site:
+        ingest(site.ctx, OPERATOR, "litellm", [unpriced_calls(tmp_path)])
+        gate = usage_report(site.ctx, MONTH, ["workflow"])["coverage"]
+        page = show_spend(site.ctx, MONTH)
+        assert gate["unpriced_calls"] == 2
+        for by in (["day"], ["prompt"]):
+            assert usage_report(site.ctx, MONTH, by)["coverage"] == gate
+        assert page["coverage"] == gate
+        assert [one["high"] for one in page["unpriced"]] == [gate["unpriced_exposure"]["high"]]
 
 
 def test_a_month_without_calls_has_nothing_to_cover(bare_site: Any) -> None:
