@@ -47,6 +47,7 @@ def workflows_list(
             "served": sorted(served[workflow.id]),
             "spend": spend[workflow.id]["contracted_cost"] if workflow.id in spend else "0.00",
             "calls": spend[workflow.id]["calls"] if workflow.id in spend else 0,
+            "unpriced_calls": spend[workflow.id]["unpriced_calls"] if workflow.id in spend else 0,
             "findings": found[workflow.id],
             "changes": pending[workflow.id],
             "state": state_of(routes, workflow.id in unapproved),

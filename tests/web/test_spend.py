@@ -266,6 +266,28 @@ def test_coverage_is_the_gates_however_the_month_is_cut(open_site: Any, tmp_path
         assert [one["high"] for one in page["unpriced"]] == [gate["unpriced_exposure"]["high"]]
 
 
+def test_a_workflow_whose_calls_have_no_price_did_not_cost_nothing(open_site: Any, tmp_path: Path) -> None:
+    catalog = """kind: workflow
+id: own
+owner: admin@acme.example
+cost_center: CC-1
+match: [{api_key_alias: k}]
+routes: [{id: current, provider: openai, model: gpt-4o, approved_until: 2099-12-31}]
+"""
+    with open_site(tmp_path / "home") as site:
+        apply(site.ctx, site.admin, parse_documents(catalog))
+        ingest(site.ctx, OPERATOR, "litellm", [unpriced_calls(tmp_path)])
+        with site.at("admin@acme.example") as admin:
+            every, one, idle = (
+                plain(admin.get(path).text) for path in ("/workflows", f"/workflows/own?period={MONTH}", "/workflows/own?period=2026-09")
+            )
+    for page in (every, one):
+        assert "unpriced" in page
+        assert "$0.00" not in page
+    assert "no all-clear" in idle
+    assert "no objection" not in idle
+
+
 def test_a_month_without_calls_has_nothing_to_cover(bare_site: Any) -> None:
     with bare_site.at("admin@acme.example") as admin:
         spend, period = (plain(admin.get(path).text) for path in (f"/spend?period={MONTH}", f"/periods/{MONTH}"))
