@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from governor.web.charts import NARROW
+from governor.web.charts import NARROW, dollars
 from governor.web.money_charts import CONFIG
 
 PARTS: Final = (
@@ -31,6 +31,7 @@ def allocation_spec(rows: Sequence[Mapping[str, Any]], *, width: int) -> dict[st
         if float(row[name])
     ]
     narrow = width <= NARROW
+    largest = max((abs(float(row[name])) for row in rows[:LARGEST] for name, _, _ in PARTS), default=0.0)
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width,
@@ -53,7 +54,7 @@ def allocation_spec(rows: Sequence[Mapping[str, Any]], *, width: int) -> dict[st
                 "type": "quantitative",
                 "title": None,
                 "stack": "zero",
-                "axis": {"grid": True, "format": "~s", "labelExpr": "'$' + datum.label", "tickCount": 4 if narrow else 8},
+                "axis": {"grid": True, "tickCount": 4 if narrow else 8, **dollars(largest)},
             },
             "color": {
                 "field": "part",

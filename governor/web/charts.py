@@ -54,7 +54,7 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
                 "field": "cost",
                 "type": "quantitative",
                 "stack": True,
-                "axis": {"title": None if narrow else "USD a day", "tickCount": 4, "format": "$,.2~f" if _small(rows) else "$,.3~s"},
+                "axis": {"title": None if narrow else "USD a day", "tickCount": 4, **dollars(largest_day(rows))},
             },
             "order": {"field": "place", "type": "quantitative"},
             "color": {
@@ -89,12 +89,20 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
     }
 
 
-def _small(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Below a thousand dollars a day the axis counts dollars, above it thousands."""
+def dollars(largest: float) -> dict[str, str]:
+    """How an axis up to `largest` writes its amounts. Below a dollar as many digits as tell them apart; an SI prefix never makes it smaller
+    ($500m reads as millions), and what it calls giga is a billion.
+    """
+    if largest < 1000:  # noqa: PLR2004 - from a thousand on, thousands
+        return {"format": "$,.2~f" if largest >= 1 else "$,.3~r"}
+    return {"labelExpr": "replace(format(datum.value, '$,.3~s'), 'G', 'B')"}
+
+
+def largest_day(rows: Sequence[Mapping[str, Any]]) -> float:
     totals: dict[str, float] = defaultdict(float)
     for row in rows:
         totals[row["day"]] += float(row["cost"])
-    return max(totals.values(), default=0.0) < 1000  # noqa: PLR2004 - see above
+    return max(totals.values(), default=0.0)
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from governor.web.charts import FONT, NARROW
+from governor.web.charts import FONT, NARROW, dollars
 
 SPENT: Final = "#14566b"
 AHEAD: Final = "#3f9aae"
@@ -103,7 +103,7 @@ def waterfall_spec(found: dict[str, Any], *, width: int, height: int) -> dict[st
         "mark": {"type": "bar", "width": {"band": 0.7}},
         "encoding": {
             "x": {"field": "name", "type": "ordinal", "sort": None, "axis": {"title": None, "labelAngle": -35 if width <= NARROW else 0}},
-            "y": {"field": "low", "type": "quantitative", "axis": {"title": None, "tickCount": 5, "format": dollars(largest)}},
+            "y": {"field": "low", "type": "quantitative", "axis": {"title": None, "tickCount": 5, **dollars(largest)}},
             "y2": {"field": "high"},
             "color": {
                 "field": "kind",
@@ -124,11 +124,7 @@ def day_axis(days: Sequence[str], width: int) -> dict[str, Any]:
 def money_axis(field: str, width: int, found: dict[str, Any], budget: str | None) -> dict[str, Any]:
     largest = max(float(value or 0) for value in (found["spent"], found["high"], found["forecast"], budget))
     title = None if width <= NARROW else "USD, month to date"
-    return {"field": field, "type": "quantitative", "axis": {"title": title, "tickCount": 5, "format": dollars(largest)}}
-
-
-def dollars(largest: float) -> str:
-    return "$,.2~f" if largest < 1000 else "$,.3~s"  # noqa: PLR2004 - from a thousand on, thousands
+    return {"field": field, "type": "quantitative", "axis": {"title": title, "tickCount": 5, **dollars(largest)}}
 
 
 def frame(width: int, height: int) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 import re
 from decimal import Decimal
 
+import pytest
+
+from governor.web.allocation_chart import PARTS, allocation_spec
+from governor.web.charts import daily_spec, svg
 from governor.web.plots import WIDTH, Interval, interval_plot, reach, share_bar, spark
 
 
@@ -41,3 +45,16 @@ def test_a_bar_never_leaves_its_ground() -> None:
 def test_one_value_is_no_line() -> None:
     assert spark([Decimal(1)], "x") == ""
     assert "NaN" not in spark([Decimal(0), Decimal(0)], "nothing spent")
+
+
+@pytest.mark.parametrize(
+    ("amount", "label"), [("0.0004", "$0.0001"), ("0.5", "$0.1"), ("800", "$200"), ("3500000", "$1M"), ("4200000000", "$1B")]
+)
+def test_an_axis_of_money_writes_small_amounts_out_and_a_billion_as_one(amount: str, label: str) -> None:
+    """Half a dollar was $500m, a billion $1G, and a hundredth of a cent $0 on every line."""
+    center = {"cost_center": "CC-1", **{name: "0" for name, _, _ in PARTS}, "direct": amount}
+    days = daily_spec([{"day": "2026-10-01", "name": "a", "cost": amount}], "workflow", ["2026-10-01"], width=600, height=200)
+    for spec in (days, allocation_spec([center], width=600)):
+        labels = re.findall(r">(\$[^<]*)<", svg(spec))
+        assert label in labels
+        assert len(set(labels)) == len(labels)
