@@ -32,6 +32,8 @@ TITLES: Final = {
 }
 HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 429: "too_many"}
 
+OF_THE_FRAMEWORK: Final = {404: "No page has this address.", 413: "What was sent is larger than this page takes; nothing of it was kept."}
+
 
 @dataclass(frozen=True)
 class ErrorPage:
@@ -61,8 +63,9 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
         )
     elif isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
         code = HTTP_CODES.get(error.status_code, "invalid")
-        detail = "No page has this address." if error.status_code == 404 else sentence(wrong_fields(error) or error.detail)  # noqa: PLR2004 - HTTP
-        page = ErrorPage(error.status_code, code, TITLES.get(error.status_code, "That request is not valid"), detail, "", back(request))
+        detail = OF_THE_FRAMEWORK.get(error.status_code) or sentence(wrong_fields(error) or error.detail)
+        hint = larger_files(request) if error.status_code == 413 else ""  # noqa: PLR2004 - HTTP
+        page = ErrorPage(error.status_code, code, TITLES.get(error.status_code, "That request is not valid"), detail, hint, back(request))
     else:
         log.error("page %s failed", request.url.path, exc_info=error)
         page = ErrorPage(
@@ -76,6 +79,11 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
     if request.method != "POST" or page.status >= 500:  # noqa: PLR2004 - ours, and nobody's form
         return shown
     return FormAgain(environment().get_template("refused.html").render(page=page), shown)
+
+
+def larger_files(request: Request[Any, Any, Any]) -> str:
+    limit = request.app.state.context.settings.max_body_bytes
+    return f"pages take files up to {limit / (1 << 20):g} MiB. Larger ones: `governor ingest auto FILE`, `governor period reconcile` for bills."
 
 
 def page_above(request: Request[Any, Any, Any]) -> str:

@@ -136,6 +136,7 @@ def test_a_file_above_the_limit_is_refused(own: Any) -> None:
         answer = upload(rae, "big.ndjson", lines(RECORD) * 400)
         assert answer.status_code == 413
         assert "Too much at once" in answer.text
+        assert "governor ingest auto FILE" in answer.text
     assert own.ctx.lake.totals()["batches"] == before
 
 
