@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from litestar import Response, get, post
@@ -12,9 +12,11 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.context import Context
+from governor.actions.people import PREFIX
 from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out
 from governor.errors import GovernorError
 from governor.web.attempts import Attempts
+from governor.web.present import plural
 from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, local_path, secure, session_cookie, session_cookie_name
 from governor.web.shell import render, type_of_request
 
@@ -61,14 +63,18 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     page = SignInPage(org=ctx.org, csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
     name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it
     if wait := attempts.begin(name, address, ctx.now()):
-        shown = SignInPage(**{**page.__dict__, "problem": f"Too many tries. Try again in {wait // 60 + 1} minutes."})
+        shown = replace(page, problem=f"Too many tries. Try again in {plural(wait // 60 + 1, 'minute')}.")
         refused = sign_in_page(request, shown, 429)
         refused.headers["Retry-After"] = str(wait)
         return refused
     try:
         signed: SignedIn = sign_in_with_token(ctx, token) if token else sign_in(ctx, email=email, password=form.secret("password"))
     except GovernorError as error:
-        return sign_in_page(request, SignInPage(**{**page.__dict__, "problem": f"{error.message[:1].upper()}{error.message[1:]}."}), 401)
+        problem = f"{error.message[:1].upper()}{error.message[1:]}."
+        if form.secret("password").strip().startswith(PREFIX):  # the first admin has nothing else yet
+            problem += " What you typed as the password looks like a token: sign in with it below, without an e-mail."
+            page = replace(page, with_token=True)
+        return sign_in_page(request, replace(page, problem=problem), 401)
     attempts.succeeded(name, address)
     response = Redirect(page.next, status_code=303)
     response.set_cookie(session_cookie(ctx.settings, signed.secret))

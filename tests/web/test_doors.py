@@ -11,7 +11,7 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 
 from governor import asgi
-from governor.actions.people import create_token, revoke_token
+from governor.actions.people import PREFIX, create_token, revoke_token
 from governor.actions.verify_ledger import verify_ledger
 from governor.asgi import MACHINE_PATHS, create_app
 from governor.settings import load_settings
@@ -144,6 +144,16 @@ def test_a_wrong_password_says_no_more_than_that(site: Any) -> None:
     assert "E-mail or password is wrong" in known.text
     assert known.text.replace(WHO, "X") == re.sub("nobody@acme.example", "X", unknown.text)
     assert "governor_session" not in str(known.headers.get_list("set-cookie"))
+
+
+def test_a_token_typed_as_the_password_is_told_where_it_belongs(site: Any) -> None:
+    """All that the first admin of an empty home has is the token that `governor init` printed."""
+    with site.visitor() as visitor:
+        refused = visitor.sign_in(WHO, f"{PREFIX}not-one-of-ours")
+    assert refused.status_code == 401
+    assert "looks like a token" in refused.text
+    assert "<details open>" in refused.text
+    assert "not-one-of-ours" not in refused.text
 
 
 def test_a_token_signs_in_and_ends_with_sign_out(site: Any) -> None:
