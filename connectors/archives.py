@@ -45,6 +45,16 @@ def head_of(head: bytes) -> bytes:
     return head.removeprefix(BOM)[:HEAD]
 
 
+def begin_of(payload: Payload) -> bytes:
+    """What a payload begins with, as text."""
+    if payload.body is not None:
+        return head_of(payload.body[:HEAD])
+    if payload.path is None:
+        raise Invalid(f"{payload.uri}: neither a path nor a body")
+    with payload.path.open("rb") as file:
+        return head_of(file.read(HEAD))
+
+
 def _raw_blocks(payload: Payload) -> Iterator[bytes]:
     if payload.body is not None:
         view = memoryview(payload.body)

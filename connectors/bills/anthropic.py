@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from connectors.archives import head_of
 from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, money
 from connectors.bills.words import kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
@@ -31,10 +32,11 @@ class AnthropicBill:
     name = "anthropic"
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
-        if b'"starting_at"' not in head:
+        text = head_of(head)
+        if b'"starting_at"' not in text:
             return 0.0
         return (
-            1.0 if any(word in head for word in (b'"cost_type"', b'"token_type"', b'"uncached_input_tokens"', b'"workspace_id"')) else 0.6
+            1.0 if any(word in text for word in (b'"cost_type"', b'"token_type"', b'"uncached_input_tokens"', b'"workspace_id"')) else 0.6
         )
 
     def read(self, payload: Payload) -> Bill:

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from connectors.archives import head_of
 from connectors.bills.reading import (
     Record,
     Skip,
     Wrong,
+    begins_as_json,
     columns_of,
     currency_of,
     day_of,
@@ -59,14 +61,13 @@ class AwsBill:
     name = "aws"
 
     def detect(self, head: bytes, uri: str) -> float:
-        if b'"ResultsByTime"' in head:
+        if b'"ResultsByTime"' in head_of(head):
             return 1.0
         found = columns_of(head, uri)
         return 1.0 if {"line_item_usage_type", "line_item_unblended_cost"} <= found or "lineitem/unblendedcost" in found else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
-        if head.lstrip().startswith((b"{", b"[")):
+        if begins_as_json(payload):
             return lines_of(payload.uri, _explorer(payload), _explored)
         return lines_of(payload.uri, table(payload), _cur, first=2)
 

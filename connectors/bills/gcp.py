@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from connectors.archives import head_of
 from connectors.bills.reading import Record, Skip, Wrong, buckets, currency_of, day_of, lines_of, maybe, money, number
 from connectors.bills.words import kind_of, said
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
@@ -26,7 +27,8 @@ class GcpBill:
     name = "gcp"
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
-        return 1.0 if b'"usage_start_time"' in head and (b'"billing_account_id"' in head or b'"sku"' in head) else 0.0
+        text = head_of(head)
+        return 1.0 if b'"usage_start_time"' in text and (b'"billing_account_id"' in text or b'"sku"' in text) else 0.0
 
     def read(self, payload: Payload) -> Bill:
         return lines_of(payload.uri, _rows(payload), _lines)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from connectors.archives import head_of
 from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, number
 from connectors.bills.words import Said, kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
@@ -23,7 +24,8 @@ class OpenaiBill:
     name = "openai"
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
-        return 1.0 if b'"organization.costs.result"' in head or b'"organization.usage.' in head else 0.0
+        text = head_of(head)
+        return 1.0 if b'"organization.costs.result"' in text or b'"organization.usage.' in text else 0.0
 
     def read(self, payload: Payload) -> Bill:
         return lines_of(payload.uri, _results(payload), _lines)

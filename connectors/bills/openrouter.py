@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from connectors.bills.reading import Record, Wrong, buckets, columns_of, day_of, first_of, lines_of, maybe, money, table
+from connectors.archives import head_of
+from connectors.bills.reading import Record, Wrong, begins_as_json, buckets, columns_of, day_of, first_of, lines_of, maybe, money, table
 from governor.chargeback.reconciliation.bill import Bill, BillLine
 from governor.ports import Payload
 
@@ -17,14 +18,15 @@ class OpenrouterBill:
     name = "openrouter"
 
     def detect(self, head: bytes, uri: str) -> float:
-        if b'"byok_usage_inference"' in head or b'"model_permaslug"' in head:
+        text = head_of(head)
+        if b'"byok_usage_inference"' in text or b'"model_permaslug"' in text:
             return 1.0
         return 1.0 if {"model_permaslug", "usage"} <= columns_of(head, uri) else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        head = payload.body[:64] if payload.body is not None else payload.path.open("rb").read(64) if payload.path else b""
-        rows = buckets(payload) if head.lstrip().startswith((b"{", b"[")) else table(payload)
-        return lines_of(payload.uri, rows, _lines)
+        if begins_as_json(payload):
+            return lines_of(payload.uri, buckets(payload), _lines)
+        return lines_of(payload.uri, table(payload), _lines, first=2)
 
 
 def _lines(row: Record) -> Iterable[BillLine]:

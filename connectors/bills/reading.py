@@ -21,6 +21,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.archives import begin_of, head_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine, RejectedRow, add_up
 from governor.errors import Invalid, TooLarge
 from governor.ports import Payload
@@ -73,6 +74,11 @@ def body_of(payload: Payload) -> bytes:
     if len(plain) > limit:
         raise TooLarge(f"{payload.uri} unpacks to more than {limit:,} bytes")
     return plain
+
+
+def begins_as_json(payload: Payload) -> bool:
+    """Whether it is JSON and no table, looking through gzip."""
+    return begin_of(payload).lstrip()[:1] in (b"{", b"[")
 
 
 def text_of(payload: Payload) -> str:
@@ -262,12 +268,7 @@ def currency_of(value: Any, name: str, default: str = "USD") -> str:
 
 def header_of(head: bytes) -> set[str]:
     """Column names of a CSV from its first bytes; empty for anything else."""
-    if head.startswith(b"\x1f\x8b"):
-        try:
-            head = zlib.decompressobj(31).decompress(head, 1 << 20)
-        except zlib.error:
-            return set()
-    first = head.decode("utf-8-sig", "replace").split("\n", 1)[0]
+    first = head_of(head).decode("utf-8", "replace").split("\n", 1)[0]
     return {name.strip().strip('"') for name in re.split(r"[,;\t|]", first)}
 
 

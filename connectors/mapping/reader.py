@@ -21,7 +21,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from connectors.archives import ARCHIVES, blocks_of, head_of
+from connectors.archives import ARCHIVES, begin_of, blocks_of, head_of
 from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.csv_rows import rows_of
@@ -79,7 +79,7 @@ class MappedConnector:
     def _records(self, payload: Payload) -> Iterator[Records]:
         """JSON records as they are, rows of a table as JSON records."""
         formats = {mapping.format for mapping in self.mappings}
-        head = _head(payload)
+        head = begin_of(payload)
         if "parquet" in formats and head.startswith(b"PAR1"):
             return _parquet_rows(payload)
         if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
@@ -117,15 +117,6 @@ class MappedConnector:
 def shipped(name: str) -> Mapping:
     """A mapping of connectors/mappings/."""
     return parse((files("connectors") / "mappings" / f"{name}.yaml").read_text(encoding="utf-8"), name)
-
-
-def _head(payload: Payload) -> bytes:
-    if payload.body is not None:
-        return head_of(payload.body[: 64 << 10])
-    if payload.path is None:
-        raise Invalid(f"{payload.uri}: neither a path nor a body")
-    with payload.path.open("rb") as file:
-        return head_of(file.read(64 << 10))
 
 
 def _first(text: bytes) -> Any:

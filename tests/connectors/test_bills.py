@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from dataclasses import replace
@@ -297,6 +298,19 @@ def test_a_comma_between_thousands_is_read(amount: str) -> None:
     text = f'date,provider,model,amount\n2026-09-05,openai,gpt-4o,"{amount}"\n'
     (line,) = generic.reader.read(Payload("us.csv", body=text.encode())).lines
     assert line.amount == Decimal(amount.replace(",", "").replace("$", ""))
+
+
+@pytest.mark.parametrize("issuer", EVERY)
+def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str) -> None:
+    body = made.BILLS[issuer](made.usage(issuer))
+    packed = gzip.compress(body)
+    assert READERS[issuer].detect(packed, "bill.gz") == READERS[issuer].detect(body, "bill") > 0
+    assert READERS[issuer].read(Payload("bill.gz", body=packed)).lines == read(issuer, body).lines
+
+
+def test_rows_of_a_table_are_numbered_behind_its_header() -> None:
+    body = b"date,model,usage\n2026-10-01,openai/gpt-4o,few\n"
+    assert [one.row for one in openrouter.reader.read(Payload("activity.csv", body=body)).rejected] == [2]
 
 
 def test_a_row_of_more_values_than_columns_is_named_and_not_read_shifted() -> None:
