@@ -179,7 +179,7 @@ def lines_of(uri: str, rows: Iterable[Record], read: Callable[[Record], Iterable
     lines: list[BillLine] = []
     rejected: list[RejectedRow] = []
     skipped: Counter[str] = Counter()
-    for number, row in enumerate(rows, start=first):
+    for number, row in enumerate(_shaped(uri, rows), start=first):
         try:
             if row.get(BEYOND):  # the values behind it would stand in other columns than their own
                 raise Wrong("row", "has more values than the header names; put a value that holds the separator in quotes")
@@ -193,9 +193,19 @@ def lines_of(uri: str, rows: Iterable[Record], read: Callable[[Record], Iterable
             ) from None
         except Wrong as wrong:
             rejected.append(RejectedRow(number, wrong.name, wrong.reason))
+        except (AttributeError, TypeError):  # a text where the row has an object, or the other way round
+            rejected.append(RejectedRow(number, "row", "has another shape than the rows of this bill"))
         else:
             lines += [one if one.row else _numbered(one, number) for one in found]
     return Bill(add_up(lines), rejected, dict(skipped))
+
+
+def _shaped(uri: str, rows: Iterable[Record]) -> Iterator[Record]:
+    """Raises Invalid where the pages around the rows are not those of the provider."""
+    try:
+        yield from rows
+    except (AttributeError, TypeError):
+        raise Invalid(f"{uri}: not shaped as a bill of this provider", hint="export it again, or name another reader") from None
 
 
 def _numbered(line: BillLine, number: int) -> BillLine:

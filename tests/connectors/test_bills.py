@@ -308,6 +308,25 @@ def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str) -> None:
     assert READERS[issuer].read(Payload("bill.gz", body=packed)).lines == read(issuer, body).lines
 
 
+@pytest.mark.parametrize(
+    ("issuer", "document", "where"),
+    [
+        ("openai", {"data": [{"start_time": 1790000000, "results": [5]}]}, "not shaped as a bill"),
+        ("anthropic", {"data": [{"starting_at": "2026-10-01T00:00:00Z", "results": ["x"]}]}, "not shaped as a bill"),
+        ("aws", {"ResultsByTime": [5]}, "not shaped as a bill"),
+        ("gcp", [{"usage_start_time": "2026-10-01", "cost": 1, "sku": {"description": "Gemini"}, "usage": "x"}], "row"),
+        ("anthropic", [{"starting_at": "2026-10-01T00:00:00Z", "output_tokens": 1, "cache_creation": 5}], "row"),
+    ],
+)
+def test_a_bill_of_another_shape_is_refused_or_its_row_is_named(issuer: str, document: object, where: str) -> None:
+    payload = Payload("bill.json", body=json.dumps(document).encode())
+    if where == "row":
+        assert [(one.row, one.field) for one in READERS[issuer].read(payload).rejected] == [(1, "row")]
+        return
+    with pytest.raises(Invalid, match=where):
+        READERS[issuer].read(payload)
+
+
 def test_rows_of_a_table_are_numbered_behind_its_header() -> None:
     body = b"date,model,usage\n2026-10-01,openai/gpt-4o,few\n"
     assert [one.row for one in openrouter.reader.read(Payload("activity.csv", body=body)).rejected] == [2]
