@@ -57,7 +57,11 @@ def read_prices(text: str, name: str, version: str = "") -> Seed:
 def read_csv(text: str, version: str) -> Seed:
     """Columns: provider, model, meter, amount, per and optionally those of a price row; kind is always list (contracts are catalog documents)."""
     rows = []
-    for number, record in enumerate(csv.DictReader(io.StringIO(text), restkey=BEYOND), start=2):
+    try:
+        records = list(csv.DictReader(io.StringIO(text), restkey=BEYOND))
+    except csv.Error as error:
+        raise Invalid(f"not CSV: {error}") from None
+    for number, record in enumerate(records, start=2):
         if any(record.get(BEYOND) or ()):
             raise Invalid(f"line {number}: more values than the header names", hint="put a value that holds a comma in quotes")
         values: dict[str, Any] = {key: value for key, value in record.items() if key in FIELD_NAMES and value not in {"", None}}
@@ -84,7 +88,7 @@ def read_csv(text: str, version: str) -> Seed:
 def _json(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}") from None
     return dict(document)
 
@@ -140,8 +144,8 @@ def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> l
         elif banded and not low and _has_band(entry, plain_field, field.removeprefix(plain_field)):
             high = BAND_MIN
         meter = LITELLM_METERS.get(plain_field)
-        if meter is None:
-            notes[field] += 1
+        if meter is None or value < 0:
+            notes[field if meter is None else f"{field} (below zero)"] += 1
             continue
         amount = plain(Decimal(value) * 1_000_000)
         rows.append(Price("list", provider, model, meter, amount, 1_000_000, service_tier=tier, context_min=low, context_max=high))

@@ -37,6 +37,12 @@ def test_litellm_numbers_are_read_exactly_with_tiers_and_bands() -> None:
     assert any("input_cost_per_second" in note for note in seed.notes)
 
 
+def test_a_price_below_zero_is_none_and_the_notes_say_so() -> None:
+    seed = read_prices(json.dumps(MAP | {"router": {"litellm_provider": "openai", "input_cost_per_token": -1}}), "map.json")
+    assert "router" not in {row.model for row in seed.rows}
+    assert "field not used: input_cost_per_token (below zero) (1)" in seed.notes
+
+
 def test_a_csv_of_prices() -> None:
     text = "provider,model,meter,amount,per,valid_from\nazure,my-deployment,input,2.75,1000000,2026-10-01T00:00:00+00:00\nazure,my-deployment,output,11,1000000,\n"
     book = PriceBook(read_prices(text, "own.csv").rows)
@@ -57,6 +63,8 @@ def test_a_csv_of_prices() -> None:
         ("provider,model,meter,amount,per\nopenai,m,input,-1,1\n", "zero or more"),
         ("hello", "neither"),
         ("{not json", "not JSON"),
+        ('{"a": ' + "[" * 100_000, "not JSON"),
+        ('provider,model,meter,amount,per\nopenai,m,input,"' + "1" * 200_000 + '",1\n', "not CSV: field larger"),
     ],
 )
 def test_a_malformed_file_is_refused_by_place(text: str, words: str) -> None:
