@@ -75,7 +75,7 @@ def _span(span: dict[str, Any], facts: dict[str, Any], *, mirrored: bool) -> dic
     prompts = attributes.get("mlflow.linkedPrompts")
     attributes["mlflow.linkedPrompts"] = _value(prompts)  # a list as text, stored as text
     trace_id, span_id = _hex(span.get("trace_id")), _hex(span.get("span_id"))
-    events = [event for event in span.get("events") or [] if isinstance(event, dict)]
+    events = [event for event in _list(span.get("events")) if isinstance(event, dict)]
     failures = [_dict(event.get("attributes")) for event in events if event.get("name") == "exception"]
     return facts | {
         "id": f"{trace_id}:{span_id}" if trace_id and span_id else None,
@@ -155,6 +155,10 @@ def _hex(given: Any) -> str | None:
 
 def _dict(given: Any) -> dict[str, Any]:
     return given if isinstance(given, dict) else {}
+
+
+def _list(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else []
 
 
 connector = _MLflow("mlflow", [shipped("mlflow")])

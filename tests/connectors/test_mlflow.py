@@ -100,10 +100,11 @@ def test_a_trace_longer_than_the_head_is_recognised() -> None:
 
 
 def test_odd_values_harm_only_themselves(read: Any) -> None:
-    """NaN, half a surrogate pair, text that is no JSON, ids in hex, a loop of parents."""
+    """NaN, half a surrogate pair, text that is no JSON, events that are no list, ids in hex, a loop of parents."""
     trace = traces("mlflow_calls.jsonl")[0]
     span = trace["data"]["spans"][0]
     span["trace_id"], span["span_id"], span["parent_span_id"] = TRACE, "0x7029d9417ffdc800", "7029d9417ffdc800"
+    span["events"] = 5
     span["attributes"] |= {"logprob": "NaN", "half": '"\\ud83d"', "own": "{no json", "mlflow.llm.cost": '{"total_cost": NaN}'}
     batch = read(connector, json.dumps(trace).encode())
     assert len(batch.rejected) == 0
