@@ -41,9 +41,12 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
     entries = [(batch, posted, 1, "")]
     if accrual:
         entries.append((f"{batch}-R", date.fromisoformat(f"{next_month(document['month'])}-01"), -1, "Reversal: "))
+    charged = [
+        one for one in postings if one[-1] or not stated
+    ]  # a cent may be none in another currency, and ledgers take no line without an amount
     lines: list[dict[str, Any]] = []
     for number, (name, day, sign, before) in enumerate(entries, start=1):
-        for place, (center, kind, account, amount, local) in enumerate(postings, start=1):
+        for place, (center, kind, account, amount, local) in enumerate(charged, start=1):
             identity = hashlib.sha256("|".join([batch, kind, center, f"{amount:.2f}"]).encode()).hexdigest()[:16]
             own = mapping.cost_centers.get(center)
             label = (own and own.name) or center or document["organization"]["name"]

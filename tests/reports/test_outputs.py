@@ -81,6 +81,20 @@ def test_netsuite_is_told_what_a_unit_of_the_journals_currency_is_in_dollars(pla
     assert rates(stated_in(plain, rate), mapping="extends: netsuite\ncurrency: pricing\n") == {("USD", "1")}
 
 
+@pytest.mark.parametrize("name", [name for name in JOURNALS if name != "generic"])
+def test_a_cent_that_is_none_in_the_journals_currency_is_no_line_without_an_amount(name: str, plain: dict[str, Any]) -> None:
+    center = plain["cost_centers"][0] | {"total": "0.01"} | dict.fromkeys(("commitments", "internal", "corrections", "unpriced"), ())
+    line = center["lines"][0] | {"amount": "0.01", "traffic_class": "production"}
+    centers = [center | {"id": f"CC-{at}", "lines": [line | {"line_id": f"l{at}"}]} for at in range(3)]
+    month = plain | {"cost_centers": centers, "totals": plain["totals"] | {"statement_total": "0.03"}}
+    rate = FxRateDocument(currency="GBP", period="2026-10", rate="0.79", source="ECB", date="2026-10-30")
+    sides = JOURNALS[name][:2]
+    for accrual in (False, True):
+        rows = rows_of(printed(stated_in(month, rate), name, accrual=accrual).body)
+        assert [sum(bool(row[side]) for side in sides) for row in rows] == [1] * len(rows)
+        assert total(rows, sides[0]) == total(rows, sides[1]) == Decimal("0.02") * (1 + accrual)
+
+
 def test_an_accrual_is_taken_back_on_the_first_of_the_next_month(plain: dict[str, Any]) -> None:
     rows = rows_of(printed(plain, "generic", accrual=True).body)
     first = [row for row in rows if not row["reverses_external_id"]]
