@@ -184,11 +184,16 @@ def served(tmp_path: Path) -> Iterator[tuple[WitnessFolder, str]]:
     process = subprocess.Popen([*command, "serve", str(folder), "--port", str(port)], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        patience = time.monotonic() + 60
+        while True:
             try:
-                urllib.request.urlopen(url, timeout=1)
+                urllib.request.urlopen(url, timeout=5)
                 break
+            except urllib.error.HTTPError:
+                break  # it answers
             except OSError:
+                assert process.poll() is None, "the witness ended"
+                assert time.monotonic() < patience, "the witness did not come up"
                 time.sleep(0.1)
         yield WitnessFolder(folder), url
     finally:
