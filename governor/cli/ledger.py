@@ -57,8 +57,8 @@ def proof(
 def entries(
     ctx: typer.Context,
     stream: Annotated[str | None, typer.Option("--stream", help="Only this stream, such as change/RC-1.")] = None,
-    after: Annotated[int, typer.Option("--after", help="Only entries behind this index.")] = -1,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many.")] = 50,
+    after: Annotated[int, typer.Option("--after", min=-1, max=2**63 - 1, help="Only entries behind this index.")] = -1,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 50,
 ) -> None:
     """List entries in log order."""
     from governor.store import ledger

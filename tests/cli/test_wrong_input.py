@@ -103,6 +103,13 @@ def test_a_port_that_is_none_is_wrong_usage(run: Callable[..., Any], words: tupl
     assert "65535" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("--after", "9" * 30), ("--limit", "-1")])
+def test_a_number_that_no_list_of_entries_has_is_wrong_usage(run: Callable[..., Any], words: tuple[str, ...]) -> None:
+    done = run("ledger", "entries", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words[0] in done.stderr
+
+
 def test_an_empty_catalog_file_is_refused_and_never_prunes(run: Callable[..., Any], tmp_path: Path) -> None:
     file, kept = tmp_path / "empty.yaml", tmp_path / "kept.yaml"
     file.write_text("# nothing yet\n")
