@@ -25,9 +25,7 @@ from governor.ports import AnchorReceipt
 TIMEOUT_S: Final = 60
 ATTEMPTS: Final = 3
 IDENTITY: Final = {"GIT_AUTHOR_NAME": "governor", "GIT_COMMITTER_NAME": "governor"}
-MOST_NOTES: Final = (
-    20  # in the file, each commit holds all of it again; older ones are in the branch's history, and the newest vouches for them
-)
+MOST_NOTES: Final = 20  # in the file, for each commit holds all of it again; older ones are in the branch's history
 PACKING: Final = ("-c", "gc.auto=1000", "-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")  # done when the command ends
 FIXED: Final = ("-c", "core.hooksPath=/dev/null", *PACKING, "-c", "commit.gpgSign=false", "-c", "protocol.ext.allow=never")
 
