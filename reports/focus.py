@@ -238,7 +238,7 @@ def _unpriced(document: Mapping[str, Any], center: Mapping[str, Any], use: Mappi
 
 def _pricing(line: Mapping[str, Any]) -> tuple[Decimal, str]:
     """Quantity in pricing units. Spend measured without a rate is priced through: one US dollar per dollar."""
-    if line["list_price"] is None:
+    if line["list_price"] is None or line["unit"] == "Pico-USD":
         return Decimal(line["contracted_cost"]), "USD"
     if line.get("ratio") or line.get(
         "commitment"
@@ -264,7 +264,7 @@ def _shared_quantity(line: Mapping[str, Any]) -> Decimal | None:
 
 
 def _unit_price(price: Mapping[str, Any] | None, line: Mapping[str, Any]) -> Decimal:
-    if price is None:
+    if price is None or line["unit"] == "Pico-USD":
         return Decimal(1)
     with localcontext() as context:
         context.prec = PLACES

@@ -78,6 +78,19 @@ def test_every_unit_that_is_priced_passes_our_own_check(meter: str, month: dict[
     assert check_file(body) == []
 
 
+@pytest.mark.parametrize("render", [render_exact, render_parquet])
+def test_a_charge_of_the_provider_is_priced_through_in_any_currency(render: Callable[..., bytes], month: dict[str, Any]) -> None:
+    center = month["cost_centers"][0]
+    price = {"amount": "1", "per": 10**12}
+    counted = {"meter": "reported_cost", "unit": UNITS["reported_cost"], "quantity": 17_335_766_567_000, "list_price": price}
+    line = center["lines"][0] | counted | {"contract_price": price, "list_cost": "17.335766567", "contracted_cost": "17.335766567"}
+    fx = {"currency": "EUR", "rate": "0.9234567891", "source": "ECB", "date": "2026-10-30"}
+    document = month | {"cost_centers": [center | {"lines": [line]}], "fx": fx}
+    assert check_file(render(document, "1.2")) == []
+    row = next(focus_rows(document, "1.2"))
+    assert (row["PricingQuantity"], row["PricingUnit"], row["PricingCurrencyListUnitPrice"]) == (Decimal("17.335766567"), "USD", 1)
+
+
 def test_corrections_keep_the_original_charge_period(rows: Rows) -> None:
     found = [row for row in rows if row["ChargeClass"] == "Correction"]
     assert found
