@@ -18,10 +18,11 @@ from governor.actions.correct import statement_lines
 from governor.actions.dispute_line import list_disputes
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
+from governor.actions.newest_comparison import unreconciled
 from governor.actions.period_way import month_end, period_way
 from governor.actions.reopen_period import request, versions
 from governor.actions.show_allocation import show_allocation
-from governor.actions.sign_close import described, unreconciled
+from governor.actions.sign_close import described
 
 FINANCE: Final = "finance or admin"
 

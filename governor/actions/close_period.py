@@ -21,8 +21,9 @@ from governor.actions.correct import by_charge_month
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.govern import GovernedMonth
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.newest_comparison import unreconciled
 from governor.actions.sealed_files import check_sealed, hidden_close
-from governor.actions.sign_close import described, sign, signature, unreconciled, version_of
+from governor.actions.sign_close import described, locked, sign, signature, version_of
 from governor.actions.statement_files import Computed, File, Pin, compute, missing_rate, planned_files, print_files
 from governor.chargeback.lines import Line
 from governor.chargeback.period import month_bounds
@@ -262,10 +263,6 @@ def begun(session: Session, org: str, month: str) -> Period:
     if found is None:
         raise WrongState(f"{month} cannot be opened", hint="run it again")
     return found
-
-
-def locked(session: Session, org: str, month: str) -> Period | None:
-    return session.exec(select(Period).where(Period.org_id == org, Period.month == month).with_for_update()).first()
 
 
 def stored(period: Period) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
-from governor.actions.sign_close import ROLES
+from governor.actions.sign_close import ROLES, locked
 from governor.actions.statement_files import DISPUTE_DAYS
 from governor.errors import Invalid, NotFound, SeparationOfDuties, WrongState
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
-from governor.store.rows.periods import Dispute, Period, PeriodLine
+from governor.store.rows.periods import Dispute, PeriodLine
 
 MAY_OPEN: Final = ("requester", "owner", "security", "finance", "admin")
 LONGEST: Final = 2000
@@ -30,7 +30,7 @@ def dispute_line(ctx: Context, actor: Actor, month: str, line: str, reason: str)
     actor.require(*MAY_OPEN)
     text = _text(reason, "a dispute needs a reason")
     with ctx.transaction(actor) as tx:
-        period = tx.session.get(Period, (ctx.org, month))
+        period = locked(tx.session, ctx.org, month)  # of two who dispute a line at once the second finds the first
         if period is None or period.state != "closed" or period.catalog_as_of is None:
             raise WrongState(f"{month} is not closed", hint="before the close wrong lines are put right in the catalog")
         row = tx.session.exec(

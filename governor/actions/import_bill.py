@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
+from governor.actions.apply import lock_catalog
 from governor.actions.context import Actor, Context
 from governor.actions.read_bill import ReadBill, read_bills
 from governor.chargeback.period import month_bounds
@@ -49,6 +50,7 @@ def _store(ctx: Context, actor: Actor, read: ReadBill) -> dict[str, Any]:
     digest = sha256_hex(canonical_json({"source": read.source, "files": sorted(file["sha256"] for file in read.files)}))
     lines = add_up(read.lines)
     with ctx.transaction(actor) as tx:
+        lock_catalog(tx.session, ctx.org)  # of two who import the same files at once the second finds them known
         known = tx.session.exec(select(BillImport).where(BillImport.org_id == ctx.org, BillImport.digest == digest)).first()
         if known is not None:
             return document(known) | {"known": True}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from governor.actions.accruals import SOFT_CLOSE
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.newest_comparison import comparison_that_counts
 from governor.actions.reopen_period import versions
-from governor.actions.sign_close import AWAITING, described, newest_reconciliation, signature, steps, version_of
+from governor.actions.sign_close import AWAITING, described, signature, steps, version_of
 from governor.chargeback.period import month_bounds
 from governor.ledger.canonical import timestamp
 from governor.store.rows.bills import Reconciliation
@@ -35,7 +35,7 @@ BEGUN: Final = {"ahead": "the month has not begun", "running": "calls come in", 
 
 @dataclass(frozen=True)
 class MonthEnd:
-    """What is on record about the end of a month: its period, the version that is open or closed last, its steps and signature, the newest comparison with bills."""
+    """What is on record about the end of a month: its period, the version that is open or closed last, its steps and signature, the comparison with bills that counts."""
 
     period: Period | None
     version: int
@@ -56,7 +56,7 @@ def month_end(ctx: Context, month: str) -> MonthEnd:
             version,
             steps(session, ctx.org, month, version),
             signature(session, ctx.org, month, version),
-            newest_reconciliation(session, ctx.org, month),
+            comparison_that_counts(session, ctx.org, month),
         )
 
 
@@ -69,9 +69,7 @@ def period_way(ctx: Context, month: str, found: MonthEnd | None = None) -> dict[
     period, version, signed, bill, closed = found.period, found.version, found.signed, found.bill, found.closed
     before = versions(ctx, month)
     soft = next((described(one) for one in reversed(found.steps) if one.step == SOFT_CLOSE), None)
-    since = datetime.fromisoformat(before[-1]["reopened_at"]) if before else None
-    compared = bill if bill is not None and (since is None or bill.created_at >= since) else None
-    reconciled = compared is not None and compared.status == "reconciled"
+    reconciled = bill is not None and bill.status == "reconciled"
     stage = (
         "closed"
         if closed
@@ -91,8 +89,8 @@ def period_way(ctx: Context, month: str, found: MonthEnd | None = None) -> dict[
         step_of("soft_closed", "done", _booked(soft), soft["at"], soft["by"])
         if soft
         else step_of("soft_closed", passed, "not used" if closed else "optional: books what is captured and expected"),
-        step_of("reconciled", "done" if reconciled else passed, f"the newest comparison with the bills says {compared.status}", timestamp(compared.created_at))
-        if compared
+        step_of("reconciled", "done" if reconciled else passed, f"the newest comparison with the bills says {bill.status}", timestamp(bill.created_at))
+        if bill is not None
         else step_of("reconciled", passed, "not compared with the providers' bills"),
         _closed(period, described(signed) if signed else None, version),
         step_of("reopened", "done", before[-1]["reason"], before[-1]["reopened_at"], f"{before[-1]['asked_by']} and {before[-1]['agreed_by']}")

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlmodel import col, select
-
+from governor.actions.apply import lock_catalog
 from governor.actions.context import Actor, Context
 from governor.actions.import_bill import import_bills, lines_billed, list_bills, require
+from governor.actions.newest_comparison import newest_comparison
 from governor.actions.our_usage import our_usage
 from governor.chargeback.period import month_bounds
 from governor.chargeback.reconciliation.bridge import CAUSES, document, reconcile
@@ -79,8 +79,8 @@ def _keep(ctx: Context, actor: Actor, month: str, result: dict[str, Any]) -> dic
     body = canonical_json(result).decode()
     digest = sha256_hex(body.encode())
     with ctx.transaction(actor) as tx:
-        query = select(Reconciliation).where(Reconciliation.org_id == ctx.org, Reconciliation.month == month)
-        newest = tx.session.exec(query.order_by(col(Reconciliation.id).desc())).first()
+        lock_catalog(tx.session, ctx.org)  # of two who compare at once the second finds the first one's result
+        newest = newest_comparison(tx.session, ctx.org, month)
         if newest is not None and newest.digest == digest:
             return _shown(newest)
         row = Reconciliation(
@@ -123,6 +123,5 @@ def latest(ctx: Context, month: str) -> dict[str, Any] | None:
     """The newest result of a month; None before the first. Raises Invalid for a malformed month."""
     month_bounds(month)
     with ctx.rows.session() as session:
-        query = select(Reconciliation).where(Reconciliation.org_id == ctx.org, Reconciliation.month == month)
-        row = session.exec(query.order_by(col(Reconciliation.id).desc())).first()
+        row = newest_comparison(session, ctx.org, month)
         return None if row is None else _shown(row)

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from governor.actions.close_period import files_of, locked
+from governor.actions.close_period import files_of
 from governor.actions.context import Actor, Context
 from governor.actions.correct import closed_months, statement_lines
 from governor.actions.sealed_files import MANIFEST, check_sealed
-from governor.actions.sign_close import ROLES, described, step, steps, version_of
+from governor.actions.sign_close import ROLES, described, locked, step, steps, version_of
 from governor.errors import Invalid, NotFound, SeparationOfDuties, WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft

@@ -19,7 +19,6 @@ from governor.errors import WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft
 from governor.store.rows.base import uuid7
-from governor.store.rows.bills import Reconciliation
 from governor.store.rows.periods import Period, PeriodStep, PeriodVersion
 
 ROLES: Final = ("finance", "admin")
@@ -32,6 +31,7 @@ def sign(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequen
         return None
     manifest = files[-1].sha256
     with ctx.transaction(actor) as tx:
+        locked(tx.session, ctx.org, pin.month)  # of two who close at once one is first, and the other sees that signature
         version = version_of(tx.session, ctx.org, pin.month)
         first = signature(tx.session, ctx.org, pin.month, version)
         if first is not None and signed_manifest(first) != manifest:
@@ -78,7 +78,7 @@ def withdraw(ctx: Context, actor: Actor, month: str, reason: str = "") -> dict[s
     """Take a signature back: the month is open and the next close is computed anew. Raises WrongState when nothing is signed."""
     actor.require(*ROLES)
     with ctx.transaction(actor) as tx:
-        period = tx.session.exec(select(Period).where(Period.org_id == ctx.org, Period.month == month).with_for_update()).first()
+        period = locked(tx.session, ctx.org, month)
         version = version_of(tx.session, ctx.org, month)
         if period is None or period.state != "closing" or signature(tx.session, ctx.org, month, version) is None:
             raise WrongState(f"{month}: no close waits for a second person")
@@ -110,6 +110,11 @@ def step(session: Session, ctx: Context, actor: Actor, month: str, version: int,
     return row
 
 
+def locked(session: Session, org: str, month: str) -> Period | None:
+    """The month's row, held until the transaction ends: rivals wait."""
+    return session.exec(select(Period).where(Period.org_id == org, Period.month == month).with_for_update()).first()
+
+
 def version_of(session: Session, org: str, month: str) -> int:
     """Which close of the month is current: 1, and one more for each time it was reopened."""
     query = select(func.count()).select_from(PeriodVersion).where(PeriodVersion.org_id == org, PeriodVersion.month == month)
@@ -134,19 +139,3 @@ def signed_manifest(row: PeriodStep) -> str:
 
 def described(row: PeriodStep) -> dict[str, Any]:
     return {"step": row.step, "by": row.person_email, "at": timestamp(row.created_at), "version": row.version, **json.loads(row.body)}
-
-
-def newest_reconciliation(session: Session, org: str, month: str) -> Reconciliation | None:
-    query = select(Reconciliation).where(Reconciliation.org_id == org, Reconciliation.month == month)
-    return session.exec(query.order_by(col(Reconciliation.created_at).desc(), col(Reconciliation.id).desc())).first()
-
-
-def unreconciled(ctx: Context, month: str) -> list[str]:
-    """Why the month may not close before it is reconciled; empty where the organization does not ask for it."""
-    if not catalog_as_of(ctx).organization.month_end.reconciled:
-        return []
-    with ctx.rows.session() as session:
-        found = newest_reconciliation(session, ctx.org, month)
-    if found is None:
-        return ["the month has not been compared with the providers' bills"]
-    return [] if found.status == "reconciled" else [f"the newest comparison with the bills says {found.status}"]

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.accruals import SOFT_CLOSE
-from governor.actions.close_period import begun, bounds, locked
+from governor.actions.close_period import begun, bounds
 from governor.actions.context import Actor, Context
 from governor.actions.export_month import printer
 from governor.actions.forecast_month import forecast_document
-from governor.actions.sign_close import ROLES, described, step, steps, version_of
+from governor.actions.sign_close import ROLES, described, locked, step, steps, version_of
 from governor.actions.statement_files import Computed, Pin, compute, rate_of_month
 from governor.chargeback.currency import LINES, stated_in
 from governor.errors import PeriodClosed, WrongState

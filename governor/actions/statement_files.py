@@ -18,7 +18,7 @@ from importlib.metadata import version
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from governor.actions.accruals import accrued
 from governor.actions.charge_month import Charged, charge_month
@@ -27,6 +27,7 @@ from governor.actions.correct import closed_months, pending_corrections, stateme
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.export_packet import renderer
 from governor.actions.govern import GovernedMonth
+from governor.actions.newest_comparison import comparison_that_counts
 from governor.catalog.commitment import FxRateDocument
 from governor.chargeback.currency import stated_in
 from governor.chargeback.lines import Line, free_calls, unpriced_uses
@@ -34,7 +35,6 @@ from governor.chargeback.period import previous_month
 from governor.chargeback.reconciliation.bridge import printed
 from governor.chargeback.statement import StatementInput, for_cost_center, previous_of, statement_document
 from governor.ledger.canonical import canonical_json
-from governor.store.rows.bills import Reconciliation
 
 DISPUTE_DAYS: Final = 30
 
@@ -119,10 +119,8 @@ def compute(ctx: Context, pin: Pin, governed: GovernedMonth | None = None) -> Co
 
 
 def _compared(session: Session, org: str, pin: Pin) -> dict[str, Any] | None:
-    """The newest comparison with bills that was made by then, as a statement prints it."""
-    query = select(Reconciliation).where(Reconciliation.org_id == org, Reconciliation.month == pin.month)
-    query = query.where(col(Reconciliation.created_at) <= pin.known_at)
-    row = session.exec(query.order_by(col(Reconciliation.created_at).desc(), col(Reconciliation.id).desc())).first()
+    """The comparison with bills that counted then, as a statement prints it."""
+    row = comparison_that_counts(session, org, pin.month, by=pin.known_at)
     if row is None:
         return None
     return printed(json.loads(row.body)) | {"digest": row.digest, "reconciled_at": _seconds(row.created_at)}

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from governor.actions import dispute_line as disputes_module
+from governor.actions import sign_close as sign_module
 from governor.actions import soft_close as soft_close_module
 from governor.actions.accruals import accrual_document, accrual_of
 from governor.actions.browse_periods import period_status
@@ -20,11 +23,12 @@ from governor.actions.charge_month import shadow_payer
 from governor.actions.close_checklist import close_checklist
 from governor.actions.close_period import close, files_of, status
 from governor.actions.correct import pending_corrections
+from governor.actions.dispute_line import _of as disputes_of
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
 from governor.actions.export_month import exported
 from governor.actions.import_prices import import_prices
 from governor.actions.reopen_period import reopen, version_file, versions
-from governor.actions.sign_close import steps, withdraw
+from governor.actions.sign_close import signature, steps, withdraw
 from governor.actions.soft_close import soft_close
 from governor.catalog.organization import MonthEnd
 from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
@@ -208,6 +212,16 @@ def test_every_stage_of_the_way_is_told(ready: Any) -> None:
     reopen(ready.ctx, finn, OCTOBER, "a source was missing")
     reopen(ready.ctx, multi, OCTOBER)
     assert told() == ("reopened", ["done", "ahead", "ahead", "ahead", "now"]), "bills compared before do not count for the new version"
+    ready.apply(POLICY % "reconciled: true")
+    assert close_checklist(ready.ctx, OCTOBER)["blocks"] == ["Reconciled with bills"]
+    with pytest.raises(WrongState, match="has not been compared"):
+        close(ready.ctx, finn, OCTOBER)
+    ready.apply(POLICY % "reconciled: false")
+    close(ready.ctx, finn, OCTOBER)
+    assert json.loads(bodies(ready)["statement-2026-10.json"])["reconciliation"] is None
+    ready.later(hours=1)
+    reopen(ready.ctx, finn, OCTOBER, "once more")
+    reopen(ready.ctx, multi, OCTOBER)
     compared(ready, "reconciled")
     assert told()[0] == "reconciled"
 
@@ -305,21 +319,51 @@ def test_who_pays_for_shadow_spend() -> None:
         MonthEnd.model_validate({"shadow_charged_to": "platform"})
 
 
-def test_of_two_who_soft_close_at_once_one_books_the_accrual(two_worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def shared(two_worlds: Any) -> Any:
+    """A month to close on Postgres."""
     world, _ = two_worlds
     world.apply(MORE)
     import_prices(world.ctx, world.person("finn"), prices())
     calls(world, "fnol", count=3)
     world.now = AFTER
-    monkeypatch.setattr(soft_close_module, "steps", lambda *given: (steps(*given), time.sleep(0.5))[0])
+    return world
 
-    def told(name: str) -> str:
+
+def both(world: Any, verb: Callable[[Any], str]) -> list[str]:
+    """What finn and multi hear who do the same at the same moment."""
+
+    def told(person: Any) -> str:
         try:
-            return str(soft_close(world.ctx, world.person(name), OCTOBER)["stage"])
+            return verb(person)
         except WrongState as error:
             return error.message
 
-    people = [world.person(name).email.partition("@")[0] for name in ("finn", "multi")]
+    people = [world.person(name) for name in ("finn", "multi")]
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(told, people)) == [f"{OCTOBER} is soft closed already", "soft_closed"]
+        return sorted(pool.map(told, people))
+
+
+def test_of_two_who_dispute_a_line_at_once_one_opens_the_dispute(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    close(shared.ctx, shared.person("finn"), OCTOBER)
+    line = table(bodies(shared)["statement-2026-10-CC-4100.csv"])[0]["line_id"]
+    monkeypatch.setattr(disputes_module, "_of", lambda *given: (disputes_of(*given), time.sleep(0.5))[0])
+    heard = both(shared, lambda person: dispute_line(shared.ctx, person, OCTOBER, line, "not ours")["state"])
+    assert heard == [f"line {line} is in dispute already", "open"]
+    assert len(shared.entries("period:dispute")) == 1
+
+
+def test_of_two_who_close_at_once_one_signs_and_the_other_closes(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared.apply(POLICY % "two_people: true")
+    monkeypatch.setattr(sign_module, "signature", lambda *given: (signature(*given), time.sleep(0.5))[0])
+    assert both(shared, lambda person: close(shared.ctx, person, OCTOBER)["state"]) == ["awaiting_second_person", "closed"]
+    assert len(shared.entries("period:sign")) == 1
+
+
+def test_of_two_who_soft_close_at_once_one_books_the_accrual(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = shared
+    monkeypatch.setattr(soft_close_module, "steps", lambda *given: (steps(*given), time.sleep(0.5))[0])
+
+    heard = both(world, lambda person: str(soft_close(world.ctx, person, OCTOBER)["stage"]))
+    assert heard == [f"{OCTOBER} is soft closed already", "soft_closed"]
     assert len(world.entries("period:soft_close")) == 1

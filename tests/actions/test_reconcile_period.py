@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -17,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "chargeback"))
 
 import bills_of_usage as made
 
+from governor.actions import import_bill as import_module
+from governor.actions import reconcile_period as reconcile_module
 from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.actions.import_bill import import_bills, list_bills, show_bill
 from governor.actions.ingest import ingest
@@ -30,6 +35,7 @@ from governor.demo.traffic import make_month
 from governor.errors import Forbidden, Invalid, NotFound
 from governor.ports import Payload
 from governor.settings import load_settings
+from governor.store.rows.base import uuid7
 from governor.store.rows.ledger import LedgerEntry
 
 MONTH = "2026-10"
@@ -164,3 +170,17 @@ def test_the_command_line(home: Path, tmp_path: Path, ctx: Context, capsys: pyte
     code, _, err = run(home, capsys, "period", "reconcile", "2026-09", *words)
     assert code == 1
     assert "no line of 2026-09" in err
+
+
+def test_of_two_who_bring_the_same_bill_at_once_the_second_finds_it_known(two_worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _ = two_worlds
+    finn, bill = world.person("finn"), Payload(uri="bill.csv", body=b"date,provider,model,amount\n2026-10-01,openai,gpt-4o,5.00\n")
+    monkeypatch.setattr(import_module, "uuid7", lambda *given: (uuid7(*given), time.sleep(0.3))[0])
+    monkeypatch.setattr(reconcile_module, "uuid7", lambda *given: (uuid7(*given), time.sleep(0.3))[0])
+
+    def bring(_: int) -> str:
+        return str(reconcile_period(world.ctx, finn, MONTH, bills=[("csv", [bill])])["id"])
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(bring, range(2)))) == 1
+    assert (len(world.entries("bill:import")), len(world.entries("period:reconcile"))) == (1, 1)
