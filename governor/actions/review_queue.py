@@ -85,13 +85,20 @@ def may_not_label(ctx: Context, session: Session, actor: Actor, change: Change) 
         return "only a signed-in person labels answers"
     if "api" not in actor.scopes or not actor.roles:
         return "labelling needs a role here, and a token with scope api"
-    if actor.id == change.requester_id:
-        return f"you requested {change.id}; others compare its answers"
-    votes = select(Approval.id).where(Approval.org_id == ctx.org, Approval.change_id == change.id, Approval.person_id == actor.id)
-    if session.exec(votes).first() is not None:
-        return f"you decided on {change.id}; whoever decides does not make the evidence"
+    if taken := other_part(session, ctx.org, actor.id, change, "you"):
+        return taken
     workflow = read_catalog(session, ctx.org, ctx.now()).workflows.get(change.workflow_id)
     return may_not_read(actor, workflow.owner if workflow else "", workflow.data_class if workflow else "restricted")
+
+
+def other_part(session: Session, org: str, person_id: str, change: Change, name: str) -> str:
+    """Which other part of the change this person has, who therefore labels none of its answers; empty for none. name: as the sentence calls them."""
+    if person_id == change.requester_id:
+        return f"{name} requested {change.id}; others compare its answers"
+    votes = select(Approval.id).where(Approval.org_id == org, Approval.change_id == change.id, Approval.person_id == person_id)
+    if session.exec(votes).first() is not None:
+        return f"{name} decided on {change.id}; whoever decides does not make the evidence"
+    return ""
 
 
 def waiting(ctx: Context, actor: Actor) -> list[dict[str, Any]]:

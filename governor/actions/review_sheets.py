@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from governor.actions.assess import person_id
 from governor.actions.context import Actor, Context
 from governor.actions.review import ensure_review
 from governor.actions.review_labels import LONGEST_NOTE, record
-from governor.actions.review_queue import Work, blind_texts, load_work, progress, refuse
+from governor.actions.review_queue import Work, blind_texts, load_work, other_part, progress, refuse
 from governor.adapters.spreadsheets import read_sheet, write_sheet
-from governor.errors import Invalid
+from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import digest
 from governor.shadow.labels import PICKS
 from governor.store.rows.reviews import ReviewLabel
@@ -33,6 +34,7 @@ def export_sheet(ctx: Context, actor: Actor, change_id: str, *, form: str = "xls
         work = load_work(ctx, session, actor, change_id)
         refuse(work)
         name = reviewer_name(actor, reviewer)
+        refuse_named(session, ctx.org, work, name)
         mine = work.by(name)
         places = [at for at in work.for_reviewer(name) if at not in mine or mine[at].state == "draft"]
         if not everything:
@@ -63,6 +65,14 @@ def reviewer_name(actor: Actor, reviewer: str) -> str:
     return name or actor.email
 
 
+def refuse_named(session: Session, org: str, work: Work, reviewer: str) -> None:
+    """Somebody with an account is held to what they could not do on the page, whoever imports for them."""
+    who = person_id(session, org, reviewer)
+    why = other_part(session, org, who, work.change, reviewer) if who else ""
+    if why:
+        raise Forbidden(why)
+
+
 def import_sheet(ctx: Context, actor: Actor, body: bytes, *, reviewer: str = "", change_id: str = "") -> dict[str, Any]:
     """{"change","imported","unchanged","empty","errors":[{"row","reason"}],"verdict"}; labels are submitted at once. One change a sheet.
 
@@ -79,6 +89,7 @@ def import_sheet(ctx: Context, actor: Actor, body: bytes, *, reviewer: str = "",
     with ctx.transaction(actor) as tx:
         work = load_work(ctx, tx.session, actor, change_id, lock=True)
         refuse(work)
+        refuse_named(tx.session, ctx.org, work, name)
         taken, counts, errors = read_rows(ctx, tx.session, work, actor, name, rows)
         found = record(ctx, tx, actor, work, taken) if taken else None
     if found is not None:

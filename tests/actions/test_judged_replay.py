@@ -275,6 +275,19 @@ def test_a_sheet_goes_out_blind_and_comes_back_once(house: House, form: str) -> 
     assert house.verdict(run_id)["people"]["registered_labelled"] == 27
 
 
+def test_a_sheet_is_taken_from_nobody_who_has_another_part_in_the_change(house: House) -> None:
+    change, _, _ = house.run("sim-other", None)
+    lena = house.person("lena")
+    sheet = export_sheet(house.ctx, lena, change, form="csv", reviewer="Counsel")
+    for verb in (
+        lambda: export_sheet(house.ctx, lena, change, form="csv", reviewer="Rae@acme.example"),
+        lambda: import_sheet(house.ctx, lena, sheet, reviewer="rae@acme.example"),
+    ):
+        with pytest.raises(Forbidden, match=r"rae@acme.example requested"):
+            verb()
+    assert import_sheet(house.ctx, lena, sheet, reviewer="milo@acme.example")["errors"] == []
+
+
 def rows_of(body: bytes, form: str) -> list[list[Any]]:
     if form == "csv":
         return [list(row) for row in csv.reader(io.StringIO(body.decode("utf-8-sig")))]
