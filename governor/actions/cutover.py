@@ -11,6 +11,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import pydantic
 from sqlmodel import Session
 
 from governor.actions.apply import lock_catalog, write
@@ -106,18 +107,22 @@ def approve_route(session: Session, ctx: Context, actor: Actor, found: Assessmen
     """Write the workflow's next version with the candidate as its first route; returns the route and the document's digest."""
     workflow = found.catalog.workflow(found.change.workflow_id)
     candidate = json.loads(found.change.request)["candidate"]
-    route = Route.model_validate(
-        {
-            "id": found.change.id.lower(),
-            "provider": candidate["provider"],
-            "model": candidate["model"],
-            "regions": [candidate["region"]] if candidate.get("region") else [],
-            "retention_days": candidate.get("retention_days"),
-            "approved_from": now.isoformat(),
-            "approved_until": approved_until or default_end(workflow, found, now),
-            "change": found.change.id,
-        }
-    )
+    try:
+        route = Route.model_validate(
+            {
+                "id": found.change.id.lower(),
+                "provider": candidate["provider"],
+                "model": candidate["model"],
+                "regions": [candidate["region"]] if candidate.get("region") else [],
+                "retention_days": candidate.get("retention_days"),
+                "approved_from": now.isoformat(),
+                "approved_until": approved_until or default_end(workflow, found, now),
+                "change": found.change.id,
+            }
+        )
+    except pydantic.ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise Invalid(f"the approval of the new route cannot end on {approved_until[:40]!r}: {why}") from None
     if ends(route.approved_until) <= now:
         raise Invalid(f"the approval of the new route would have ended on {route.approved_until} already")
     versions, _ = known_versions(session, ctx.org, None)

@@ -272,6 +272,17 @@ def test_cutover_approves_the_route_in_the_catalog_and_ends_it(world: Any) -> No
     assert show_change(world.ctx, again["id"])["baseline"]["route"] == "rc-1", "the next change starts from the new route"
 
 
+@pytest.mark.parametrize(("until", "why"), [("soon", "write a date"), ("2026-02-30", "write a date"), ("2020-01-01", "lies before")])
+def test_an_end_of_the_new_route_that_is_none_is_refused_in_words(world: Any, until: str, why: str) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    with pytest.raises(GovernorError, match=f"cannot end on '{until}'.*{why}") as refused:
+        cutover(world.ctx, world.person("rae"), change["id"], approved_until=until)
+    assert refused.value.code == "invalid"
+    assert show_change(world.ctx, change["id"])["state"] == "approved"
+
+
 def test_a_catalog_file_from_before_the_cutover_keeps_its_route(world: Any) -> None:
     """Teams apply the same file from their repository again and again."""
     change = world.reviewed()
