@@ -269,9 +269,13 @@ class Lake:
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own: threads do not share one, and temporary tables stay apart."""
-        with reaching(self.place), closing(self._open().cursor()) as connection:
-            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-            yield connection
+        with reaching(self.place), closing((root := self._open()).cursor()) as connection:
+            try:
+                connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+                yield connection
+            except duckdb.FatalException:  # a lost catalog may break DuckDB as a whole: nothing it has open answers ever again
+                self._leave(root)
+                raise
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
@@ -283,6 +287,13 @@ class Lake:
                     check_found(root, self.place, lake_tables.TABLES)
                 self._root = root
             return self._root
+
+    def _leave(self, root: duckdb.DuckDBPyConnection) -> None:
+        """The next call opens the lake anew, unless another thread did so already."""
+        with self._opening:
+            if self._root is root:
+                self._root = None
+                root.close()
 
 
 def _later(table: pa.Table, before: int) -> pa.Table:

@@ -25,6 +25,17 @@ from governor.store.database import libpq
 
 EXTENSIONS: Final = {"ducklake": "ducklake", "sqlite": "sqlite_scanner", "postgres": "postgres_scanner", "object": "httpfs"}
 BUSY_MILLISECONDS: Final = 20_000
+# how Postgres says that it let go, in DuckDB's errors of whatever kind
+LOST: Final = (
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "unsuccessful query result",
+    "Current transaction is aborted",
+    "SSL connection has been closed",
+    "SSL SYSCALL",
+    "the database system is ",
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,8 @@ def attach(place: Place, *, threads: int | None = None, memory: str | None = Non
     except duckdb.Error as error:
         connection.close()
         where = "Postgres" if place.on_postgres else place.catalog
-        raise StoreAway(f"the lake catalog ({where}) cannot be opened: {scrubbed(str(error), place)}") from None
+        what = "cannot be opened"
+        raise StoreAway(f"the lake catalog ({where}) {what}: {scrubbed(str(error), place)}", abroad=f"the lake catalog {what}") from None
     return connection
 
 
@@ -151,7 +163,8 @@ def reaching(place: Place) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         words = scrubbed(str(error), place)
-        if isinstance(error, duckdb.IOException):
+        lost = place.on_postgres and any(sign in words for sign in LOST)
+        if lost or isinstance(error, duckdb.IOException | duckdb.FatalException):
             raise StoreAway(f"the lake cannot be read or written: {words}", abroad="the lake cannot be read or written") from None
         if words != str(error):
             raise type(error)(words) from None

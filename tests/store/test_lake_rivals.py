@@ -7,15 +7,19 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import psycopg
 import pytest
 
-from governor.errors import Misconfigured, Unavailable
+from governor.errors import Misconfigured, StoreAway, Unavailable
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -157,6 +161,50 @@ def test_an_unreachable_catalog_is_one_clear_error_without_the_password(tmp_path
     with pytest.raises(Unavailable) as caught:
         attach(lake.place)
     assert "hush" not in str(caught.value)
+
+
+def test_a_lake_whose_catalog_lets_go_of_every_connection_answers_again(tmp_path: Path, postgres: str) -> None:
+    """DuckDB's own database may break as a whole then ("database has been invalidated"); what it says else is no defect of ours."""
+    lake = Lake(postgres, str(tmp_path / "data"), "acme", lock_dir=tmp_path)
+    lake.snapshot_id()
+    over = threading.Event()
+
+    def let_go() -> None:
+        with psycopg.connect(postgres, autocommit=True) as killer:
+            others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = current_user AND random() < 0.7"
+            while not over.wait(0.01):
+                killer.execute(f"SELECT pg_terminate_backend(pid) {others}")
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                lake.totals()
+                lake.batches()
+            except StoreAway:
+                continue
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(let_go), *(pool.submit(read) for _ in range(3))]
+        over.wait(4)
+        over.set()
+        for one in done:
+            one.result()
+    assert lake.totals()["calls"] == 0
+    lake.close()
+
+
+def test_a_lake_that_broke_as_a_whole_is_opened_anew(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "catalog.sqlite"), str(tmp_path / "data"), "acme")
+
+    def break_it(_: duckdb.DuckDBPyConnection) -> None:
+        raise duckdb.FatalException("FATAL Error: Attempted to access index 0 within vector of size 0")
+
+    first = lake._open()
+    with pytest.raises(StoreAway):
+        lake._read(break_it)
+    assert lake._open() is not first
+    assert lake.totals()["calls"] == 0
+    lake.close()
 
 
 def test_calls_live_on_an_object_store(
