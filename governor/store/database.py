@@ -28,6 +28,7 @@ from governor.store.sqlite_wal import write_ahead
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
+LOOK: Final = "look whether it was done before you ask again: the connection may have gone while it was written"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
 
@@ -51,7 +52,7 @@ class Database:
     def session(self, write: bool = False) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises. `write` takes the writer's place at once on SQLite."""
         options = {"governor_write": write, "governor_org": self.org, "governor_ledger_role": self.ledger_role}
-        with self._begin(**options) as connection, Session(connection, expire_on_commit=False) as session:
+        with self._transaction(**options) as connection, Session(connection, expire_on_commit=False) as session:
             try:
                 yield session
                 session.flush()
@@ -74,7 +75,7 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self._begin(governor_write=True) as connection:
+        with self._transaction(governor_write=True) as connection:
             if not self.embedded:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             config.attributes["connection"] = connection
@@ -86,7 +87,7 @@ class Database:
 
         Raises Misconfigured for a database of a later version.
         """
-        with self._begin() as connection:
+        with self._transaction() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return False
             seen = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -96,6 +97,17 @@ class Database:
                 hint="run the newer version; an older one must not write here",
             )
         return seen is None or str(seen) < newest_revision()
+
+    @contextmanager
+    def _transaction(self, **options: Any) -> Iterator[Connection]:
+        """A transaction whose caller commits. A server that goes away in its middle (restart, failover) is no defect of ours: whoever asked may ask again."""
+        try:
+            with self._begin(**options) as connection:
+                yield connection
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise self._unavailable(error, "broke off", hint=LOOK if options.get("governor_write") else "try again") from None
 
     def _begin(self, **options: Any) -> Connection:
         """A connection that began. One that was lost while it rested is noticed by that, and replaced: nothing has happened on it yet."""
@@ -117,12 +129,12 @@ class Database:
         except (OperationalError, ProgrammingError) as error:  # the second: an option that the driver does not know
             raise self._unavailable(error, "does not answer") from None
 
-    def _unavailable(self, error: DBAPIError, what: str) -> Unavailable:
+    def _unavailable(self, error: DBAPIError, what: str, hint: str = "") -> Unavailable:
         log.debug("the rows database %s", what, exc_info=error)
-        why, hint = cause_of(str(error.orig), embedded=self.embedded)
+        why, to_do = cause_of(str(error.orig), embedded=self.embedded)
         return Unavailable(
             f"the rows database {make_url(self.url).render_as_string(hide_password=True)} {what}{f': {why}' if why else ''}",
-            hint=hint,
+            hint=hint or to_do,
             abroad=f"the rows database {what}",  # anybody may ask for /healthz
         )
 
@@ -130,14 +142,14 @@ class Database:
         """The schema version the database is at; None when it was never migrated."""
         from alembic.runtime.migration import MigrationContext
 
-        with self._begin() as connection:
+        with self._transaction() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_isolation(self) -> None:
         """Raise Refused when row-level security does not bind this role, naming what is open. Embedded mode holds one organization."""
         if self.embedded:
             return
-        with self._begin() as connection:
+        with self._transaction() as connection:
             found = open_doors(connection)
         if found:
             raise Refused(

@@ -29,6 +29,7 @@ POSTGRES: Final = (
     ("could not translate host name", "its host is not known", "check the host in GOVERNOR_DATABASE_URL"),
     ("failed to resolve host", "its host is not known", "check the host in GOVERNOR_DATABASE_URL"),
     ("onnection refused", "nothing listens there", "check host and port in GOVERNOR_DATABASE_URL, and that the server is up"),
+    ("the database system is ", "it is starting, stopping or recovering", "try again in a moment"),
     ("No space left on device", "its disk is full", "free some space and try again"),
 )  # fmt: skip
 UNKNOWN: Final = "check GOVERNOR_DATABASE_URL and that the server is up; GOVERNOR_LOG_LEVEL=debug shows the cause"

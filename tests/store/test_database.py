@@ -274,6 +274,27 @@ def test_a_connection_lost_while_it_rested_is_replaced(postgres: str) -> None:
     other.close()
 
 
+@pytest.mark.parametrize(("write", "told"), [(True, "look whether it was done"), (False, "try again")])
+def test_a_connection_lost_in_the_middle_is_no_defect_of_ours(postgres: str, write: bool, told: str) -> None:
+    """A failover: exporters of OTLP drop what is answered with 500 and send again what is answered with 503."""
+    database, other = Database(postgres, "acme"), Database(postgres, "acme")
+
+    def cut_off() -> None:
+        with database.session(write=write) as session:
+            pid = session.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+            with other.session(write=True) as killer:
+                assert killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid}).scalar_one()
+            session.execute(sa.text("SELECT 1"))
+
+    with pytest.raises(Unavailable, match="broke off") as caught:
+        cut_off()
+    assert told in caught.value.hint
+    with database.session(write=True) as session:
+        session.execute(sa.text("SELECT 1"))
+    database.close()
+    other.close()
+
+
 def test_a_broken_transaction_leaves_nothing_on_postgres(postgres: str) -> None:
     database = Database(postgres, "broken")
 
@@ -310,6 +331,7 @@ def test_why_postgres_is_no_way_in_is_named(postgres: str, change: tuple[str, st
     [
         ('connection failed: FATAL:  password authentication failed for user "app"', False, "it refuses this user and password"),
         ("connection failed: Connection refused", False, "nothing listens there"),
+        ("FATAL:  the database system is starting up", False, "it is starting, stopping or recovering"),
         ("database or disk is full", True, "its disk is full"),
         ("attempt to write a readonly database", True, "it may not be written"),
         ("unable to open database file", True, "its file cannot be opened"),
