@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -24,7 +25,9 @@ from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoin
 from governor.ledger.note import VerifierKey, parse_note
 from governor.ports import Anchor
 from governor.store import ledger
+from governor.store.fsck import BATCH
 from governor.store.kept import Disagreement, disagreement, keep_note, kept_note, note_file
+from governor.store.log_end import noted_size
 from governor.store.rows.anchors import LedgerAnchor
 from governor.store.rows.ledger import LedgerCheckpoint
 
@@ -181,11 +184,7 @@ def compare_anchor(ctx: Context, config: AnchorConfig) -> Compared:
 
 def _compare(session: Session, ctx: Context, about: tuple[str, str, bool], notes: Sequence[str]) -> Compared:
     key, newest, wrong = log_key(ctx), 0, list[Disagreement]()
-    ours = (
-        {row.note for row in session.exec(select(LedgerCheckpoint).where(LedgerCheckpoint.org_id == ctx.org)).all()}
-        if len(notes) > 1
-        else set()
-    )
+    ours = _ours(session, ctx.org, notes[:-1])
     for place, note in enumerate(notes):
         if note in ours and place < len(notes) - 1:
             continue  # the checkpoint itself is checked against the tree with all others
@@ -203,6 +202,17 @@ def _compare(session: Session, ctx: Context, about: tuple[str, str, bool], notes
     strongest = {one.kind: one.evidence for one in sorted(wrong, key=lambda one: one.size) if one.evidence is not None}
     evidence = tuple(strongest.values())
     return Compared(*about, "conflict", worst.detail, worst.size, len(notes), evidence)
+
+
+def _ours(session: Session, org: str, notes: Sequence[str]) -> set[str]:
+    """The checkpoints of the database of the sizes that the notes name."""
+    sizes = set[int]()
+    for note in notes:
+        with suppress(GovernorError):  # what is no checkpoint is found by the comparison
+            sizes.add(noted_size(note))
+    ordered, query = sorted(sizes), select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == org)
+    some = (ordered[begin : begin + BATCH] for begin in range(0, len(ordered), BATCH))
+    return {note for part in some for note in session.exec(query.where(col(LedgerCheckpoint.size).in_(part)))}
 
 
 def remember(ctx: Context, note: str) -> None:

@@ -14,18 +14,19 @@ from governor.errors import GovernorError
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.cosign import is_cosigned
 from governor.ledger.note import parse_note
+from governor.store.fsck import BATCH
 from governor.store.rows.ledger import LedgerCheckpoint
 
 
 def second_problems(session: Session, ctx: Context) -> list[str]:
     """One sentence for each checkpoint whose second signature is wrong or was taken away."""
     if not ctx.keys.has(SECOND):
-        held = session.exec(select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)).all()
+        held = session.exec(select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org).execution_options(yield_per=BATCH))
         lost = f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"
         return [lost] if any(map(is_cosigned, held)) else []
     chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND), list[str](), False
     query = select(LedgerCheckpoint.size, LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)
-    for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size))).all():
+    for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size)).execution_options(yield_per=BATCH)):
         try:
             note = parse_note(text)
             origin = parse_checkpoint(note.text).origin

@@ -6,7 +6,7 @@ Invariants: it only reads; it recomputes every hash from the leaf bytes and beli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -176,15 +176,15 @@ def _check_checkpoints(session: Session, org_id: str, log: VerifierKey, start: i
         select(LedgerCheckpoint)
         .where(LedgerCheckpoint.org_id == org_id, col(LedgerCheckpoint.size) >= start)
         .order_by(col(LedgerCheckpoint.size))
+        .execution_options(yield_per=BATCH)  # about as many as entries, 4 kB each
     )
-    rows: Sequence[LedgerCheckpoint] = session.exec(wanted).all()
     last = ledger.latest_checkpoint(session, org_id)
     if last is None and found.size:
         found.add("the log has entries but no checkpoint")
     if last is not None:
         found.unsealed = max(0, found.size - last.size) + count_waiting(session, org_id)
         found.root = last.root.hex()
-    for row in rows:
+    for row in session.exec(wanted):
         found.checkpoints += 1
         try:
             note = parse_note(row.note)
@@ -202,6 +202,6 @@ def _check_checkpoints(session: Session, org_id: str, log: VerifierKey, start: i
 
 
 def _check_disclosures(session: Session, org_id: str, found: Findings) -> None:
-    for row in session.exec(select(LedgerDisclosure).where(LedgerDisclosure.org_id == org_id)).all():
+    for row in session.exec(select(LedgerDisclosure).where(LedgerDisclosure.org_id == org_id).execution_options(yield_per=BATCH)):
         if Disclosure(row.name, row.disclosure).digest != row.digest:
             found.add(f"personal field {row.name} of entry {row.entry_id} is not what was committed to")

@@ -1,6 +1,7 @@
 """Appending, sealing and checking the log on SQLite and on a real Postgres, with rivals and with an administrator who cheats."""
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -349,6 +350,27 @@ def test_what_an_administrator_changes_is_found(tmp_path: Path, keys: FileKeys, 
     assert not found.ok
     assert any(reason in problem for problem in found.problems), found.problems
     database.close()
+
+
+def test_checking_holds_no_more_checkpoints_than_a_batch(database: Database, keys: FileKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governor.store.fsck.BATCH", 3)
+    seen: list[weakref.ref[LedgerCheckpoint]] = []
+    held: list[int] = []
+
+    def count(row: LedgerCheckpoint, _: object) -> None:
+        seen.append(weakref.ref(row))
+        held.append(sum(one() is not None for one in seen))
+
+    for number in range(12):
+        write(database, keys, number)
+        seal(database, keys)
+    sa.event.listen(LedgerCheckpoint, "load", count)
+    try:
+        found = check(database, keys)
+    finally:
+        sa.event.remove(LedgerCheckpoint, "load", count)
+    assert (found.checkpoints, found.problems) == (12, [])
+    assert max(held) <= 8  # the newest, one batch, and what is left of the one before it
 
 
 def test_a_shrunken_log_is_never_signed_again(tmp_path: Path, keys: FileKeys) -> None:
