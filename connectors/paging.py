@@ -5,12 +5,14 @@ Invariants: the cursor passes a window only with the batch that completes it; a 
 be narrowed is reported as a hole, never passed in silence; what is read twice has the same ids, so the lake stores it once.
 
 A source may stop at 10,000 rows and say nothing. A window counts as cut off when it reached the source's known cap, when fewer rows came than the source
-itself counted, or when a source without a count ended on exactly a round number. Rows arrive late, so each pull begins `overlap_seconds` before its cursor.
+itself counted, or when a source without a count ended on exactly a round number. A count that is the same whatever window is asked for is no count of a
+window and is left out. Rows arrive late, so each pull begins `overlap_seconds` before its cursor.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +21,9 @@ from typing import Any, Final, Protocol
 
 from connectors.batches import empty_batch
 from governor.errors import Invalid, Unavailable
-from governor.ports import Batch, Payload, ReadOptions, SeenWindow, SourceDoor, SourceRequest
+from governor.ports import Batch, Payload, ReadOptions, SeenWindow
 
+log = logging.getLogger(__name__)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # seconds; each step divides the one before, so that windows never cross an hour
 LADDER: Final = (86_400.0, 21_600.0, 3_600.0, 1_800.0, 900.0, 300.0, 60.0, 30.0, 15.0, 5.0, 1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
@@ -28,7 +31,6 @@ FIRST_STEP: Final = LADDER.index(3_600.0)
 ROUND: Final = frozenset({500, 1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000, 500_000, 1_000_000})
 OVERLAP_S: Final = 7_200.0
 FIRST_DAYS: Final = 30.0
-MOST_ROWS: Final = 1_000_000_000_000  # a count above is none
 HELD_BYTES: Final = 32 << 20
 HELD_ROWS: Final = 20_000
 
@@ -102,7 +104,7 @@ def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) ->
     until = config["now"].astimezone(UTC).replace(microsecond=0) - timedelta(seconds=number(config, "settle_seconds", 0.0))
     resumed = Place.parse(cursor) if cursor else None
     at = begin(resumed, config, until)
-    step = FIRST_STEP
+    step, counts = FIRST_STEP, True
     while at < until:
         if resumed is not None and resumed.token and resumed.end is not None:
             window = Window(resumed.reached, resumed.end)
@@ -113,9 +115,13 @@ def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) ->
             window = Window(at, min(at + timedelta(seconds=LADDER[step]), until))
         outcome = _Outcome()
         last = step + 1 >= len(LADDER) or LADDER[step + 1] < source.finest_s
-        yield from _window(window, resumed, source, read, options, outcome, narrowest=last)
+        yield from _window(window, resumed, source, read, options, outcome, narrowest=last, counts=counts)
         if outcome.cut and not last and resumed is None:
-            step += 1
+            if outcome.said and _whatever_window(source, window, outcome.said):
+                log.warning("%s counts %s rows whatever window it is asked for: its count is left out", source.name, f"{outcome.said:,}")
+                counts = False
+            else:
+                step += 1
             continue
         if outcome.cut and resumed is not None:  # its first pages belong to an earlier run: the whole window again
             at, resumed = window.start, None
@@ -123,6 +129,12 @@ def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) ->
             continue
         at, resumed = window.end, None
         step = _wider(step, at, outcome.rows, source)
+
+
+def _whatever_window(source: Paged, window: Window, said: int) -> bool:
+    """Whether a count is of more than the window: each of its halves counts as much. Narrower windows would come short down to the last one."""
+    middle = window.start + (window.end - window.start) / 2
+    return all(source.page(half, "").said == said for half in (Window(window.start, middle), Window(middle, window.end)))
 
 
 def _wider(step: int, at: datetime, rows: int, source: Paged) -> int:
@@ -136,10 +148,19 @@ def _wider(step: int, at: datetime, rows: int, source: Paged) -> int:
 class _Outcome:
     rows: int = 0
     cut: bool = False
+    said: int | None = None
 
 
 def _window(
-    window: Window, resumed: Place | None, source: Paged, read: Read, options: ReadOptions, outcome: _Outcome, *, narrowest: bool
+    window: Window,
+    resumed: Place | None,
+    source: Paged,
+    read: Read,
+    options: ReadOptions,
+    outcome: _Outcome,
+    *,
+    narrowest: bool,
+    counts: bool,
 ) -> Iterator[tuple[Batch, str]]:
     """The pages of one window. Whole batches of pages go out on the way; the last batch passes the window."""
     token, outcome.rows = (resumed.token, resumed.rows) if resumed else ("", 0)
@@ -157,7 +178,7 @@ def _window(
             break
         outcome.rows += page.rows
         # where rows are deleted meanwhile, pages move up past what was not read: only the count of before shows it
-        said, more = (max(page.said, said or 0), page.open_ended) if page.said is not None else (said, more)
+        said, more = (max(page.said, said or 0), page.open_ended) if counts and page.said is not None else (said, more)
         if not narrowest and said is not None and source.cap and said >= source.cap:
             outcome.cut = True  # it will not show all of them: no need to read on
             return
@@ -170,7 +191,7 @@ def _window(
             yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
     why = cut_off(source, outcome.rows, said, open_ended=more)
     if why and not narrowest:
-        outcome.cut = True
+        outcome.cut, outcome.said = True, None if more else said
         return
     if options.saw is not None:
         options.saw(SeenWindow(window.start, window.end, outcome.rows, said if not more else None, why))
@@ -234,39 +255,6 @@ def begin(resumed: Place | None, config: Any, until: datetime) -> datetime:
     else:
         at = until - timedelta(days=FIRST_DAYS)
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-def asked(options: ReadOptions, request: SourceRequest) -> Any:
-    """The answer as JSON. Raises Unavailable where it is none (a proxy's page in place of the API's answer)."""
-    body = door_of(options).ask(request).body
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise Unavailable(f"{request.url.partition('?')[0]}: the answer is no JSON", hint="is `url` the address of the API?") from None
-
-
-def door_of(options: ReadOptions) -> SourceDoor:
-    if options.door is None:
-        raise Invalid("a pull over HTTP needs a door", hint="use `governor sync`")
-    return options.door
-
-
-def listed(found: Any, *path: str) -> list[Any]:
-    """The list of records in an answer. Raises Unavailable where there is none: an answer of another shape must not look like an empty window."""
-    for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    if not isinstance(found, list):
-        raise Unavailable(
-            f"the answer holds no list at `{'.'.join(path)}`", hint="is `url` the address of the API, and its version the one in the docs?"
-        )
-    return found
-
-
-def counted(found: Any, *path: str) -> int | None:
-    """A count that an answer tells, else null."""
-    for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MOST_ROWS else None
 
 
 def number(config: Any, name: str, default: float) -> float:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
+from connectors.answers import asked, listed
 from connectors.batches import empty_batch
 from connectors.braintrust import connector
-from connectors.paging import OVERLAP_S, asked, listed, number, setting
+from connectors.paging import OVERLAP_S, number, setting
 from connectors.payloads import rewritten
 from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SourceRequest

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from connectors.answers import asked, counted, listed
 from connectors.cloudflare import connector
-from connectors.paging import Page, Window, asked, counted, iso, listed, setting
+from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
 from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest

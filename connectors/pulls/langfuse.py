@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from connectors.answers import asked, counted, listed
 from connectors.langfuse import connector
-from connectors.paging import Page, Window, asked, counted, iso, listed, setting
+from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
 from connectors.payloads import rewritten
 from governor.errors import Invalid

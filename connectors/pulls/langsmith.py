@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connectors.answers import asked, listed
 from connectors.langsmith import connector
-from connectors.paging import Page, Window, asked, iso, listed, setting
+from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
 from connectors.payloads import rewritten
 from governor.errors import Invalid

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from connectors.answers import asked, counted, listed
 from connectors.litellm import connector
-from connectors.paging import Page, Window, asked, counted, listed, setting
+from connectors.paging import Page, Window, setting
 from connectors.paging import pull as paged
 from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest

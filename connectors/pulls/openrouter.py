@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from connectors.answers import asked, counted, listed
 from connectors.batches import empty_batch
-from connectors.paging import Place, asked, counted, listed, moment, setting
+from connectors.paging import Place, moment, setting
 from governor.errors import Unavailable
 from governor.ports import Batch, ReadOptions, SeenWindow, SourceRequest
 

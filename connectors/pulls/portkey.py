@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
+from connectors.answers import asked, door_of, listed
 from connectors.batches import empty_batch
-from connectors.paging import Place, asked, door_of, listed, moment, setting
+from connectors.paging import Place, moment, setting
 from connectors.portkey import connector
 from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SeenWindow, SourceRequest

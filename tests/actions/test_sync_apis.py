@@ -484,6 +484,29 @@ def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: A
     assert sum(one.said or 0 for one in windows(ctx)) == 120
 
 
+def test_a_count_that_is_of_no_window_is_left_out(ctx: Context, world: Any, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """It never agrees with the rows: each window was narrowed down to seconds, and each second was a hole."""
+    template = unfolded("cloudflare_logs.jsonl", "result")[0]
+    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    rows = [
+        template
+        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(minutes=number)).isoformat().replace("+00:00", "Z")}
+        for number in range(120)
+    ]
+
+    def answer(_path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
+        found = between(rows, "created_at", query["start_date"], query["end_date"])
+        number = int(query["page"])
+        return 200, {}, {"result": found[(number - 1) * 50 : number * 50], "result_info": {"total_count": len(rows)}}
+
+    api.answer = answer
+    source(world, "cloudflare", api.url, account="acc-1", gateway="prod")
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 120
+    assert len(api.asked) < 40
+    assert not [one for one in windows(ctx) if one.hole or one.said is not None]
+    assert "cloudflare:logs counts 120 rows whatever window it is asked for: its count is left out" in caplog.text
+
+
 def test_rows_that_are_deleted_while_pages_are_read_hide_no_others(ctx: Context, world: Any, api: Api) -> None:
     """The oldest go when the store of logs is full: what stood on the third page then stands on the second."""
     template = unfolded("cloudflare_logs.jsonl", "result")[0]
