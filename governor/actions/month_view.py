@@ -45,6 +45,11 @@ def month_findings(ctx: Context, period: str) -> list[Finding]:
     return cast(list[Finding], remembered(ctx, f"findings/{period}", lambda: findings_of(ctx, month_whole(ctx, period), period)))
 
 
+def this_month(ctx: Context) -> str:
+    """The month that runs now, in the billing zone."""
+    return month_of(ctx.now(), catalog_as_of(ctx).organization.billing_zone)
+
+
 def newest_month(ctx: Context) -> str:
     """The month of the newest cost-bearing call, else the current one, in the billing zone."""
 

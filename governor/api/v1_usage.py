@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Final
@@ -16,7 +16,8 @@ from msgspec import Meta, Struct
 from governor.actions.context import Actor, Context
 from governor.actions.erase import erase
 from governor.actions.export_calls import export_calls
-from governor.actions.findings import Finding, findings
+from governor.actions.findings import STATUS_WEIGHT, Finding, findings
+from governor.actions.month_view import this_month
 from governor.actions.raw_record import raw_record
 from governor.actions.show_call import kept_from
 from governor.actions.usage import DIMENSIONS, usage_report
@@ -50,14 +51,18 @@ def list_findings(
     ctx: Context,
     limit: Limit,
     cursor: Cursor,
-    period: Annotated[str, Parameter(query="period", pattern=MONTH_OR_NONE, description="YYYY-MM; default: this month.")] = "",
+    period: Annotated[
+        str, Parameter(query="period", pattern=MONTH_OR_NONE, description="YYYY-MM of the billing zone; default: this month.")
+    ] = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
     rule: Annotated[str, Parameter(query="rule", description="Such as model.approved.")] = "",
     status: Annotated[str, Parameter(query="status", description="violation, undecided, waived or warning.")] = "",
     as_of: AsOf = "event",
 ) -> dict[str, Any]:
     """Violations, what is undecided, waived or near a limit; with calls, cost at risk and example record ids."""
-    month = period or ctx.now().astimezone(UTC).strftime("%Y-%m")
+    if status not in {"", *STATUS_WEIGHT}:
+        raise Invalid(f"no finding has status {status!r}", hint=f"choose from {', '.join(STATUS_WEIGHT)}")
+    month = period or this_month(ctx)
     found = [
         one
         for one in findings(ctx, month, as_of=as_of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -26,9 +25,10 @@ def findings(
     `governor findings --period 2026-10 --status violation` is the list to work through before a month is closed.
     """
     from governor.actions.findings import findings as find
+    from governor.actions.month_view import this_month
 
     session = session_of(ctx)
-    period = period or datetime.now(UTC).strftime("%Y-%m")
+    period = period or this_month(session.context())
     if status not in {"", *STATUSES}:
         raise Invalid(f"no finding has status {status!r}", hint=f"choose from {', '.join(STATUSES)}")
     every = find(session.context(), period)

@@ -12,6 +12,7 @@ from governor.actions.apply import apply
 from governor.actions.backtest import backtest
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.findings import Finding, findings
+from governor.actions.month_view import this_month
 from governor.actions.people import authenticate, create_first_admin
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.catalog import parse_documents
@@ -204,3 +205,9 @@ def test_backtest_names_what_would_flip(ctx: Context, tmp_path: Path) -> None:
     flip = report["flips"][0]
     assert (flip["before"], flip["after"], flip["gained"], flip["lost"]) == ("violation", "allowed", [], ["environment.match"])
     assert report["before"] != report["after"]
+
+
+def test_this_month_is_of_the_billing_zone(world: Any) -> None:
+    world.apply("kind: organization\nname: Acme\nbilling_zone: Asia/Tokyo\n")
+    world.now = datetime(2026, 10, 31, 16, tzinfo=UTC)
+    assert this_month(world.ctx) == "2026-11"

@@ -192,6 +192,7 @@ def test_what_is_not_there_is_404(door: Any, path: str) -> None:
         "/api/v1/usage?period=2026-10&by=colour",
         "/api/v1/usage?period=2026-10&as_of=then",
         "/api/v1/findings?period=2026-1",
+        "/api/v1/findings?status=violations",
         "/api/v1/catalog?cursor=abc",
         "/api/v1/catalog?cursor=%ff",
         "/api/v1/catalog?limit=0",
