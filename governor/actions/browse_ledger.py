@@ -55,8 +55,8 @@ def stream_entries(ctx: Context, stream: str) -> list[dict[str, Any]]:
         return [{**entry_row(row, names), "disclosed": disclosed(session, ctx.org, row)} for row in found]
 
 
-def streams(ctx: Context) -> list[dict[str, Any]]:
-    """{"stream", "entries", "last"} by newest entry."""
+def streams(ctx: Context, *, limit: int | None = STREAMS) -> list[dict[str, Any]]:
+    """{"stream", "entries", "last"} by newest entry; limit None: all of them."""
     with ctx.rows.session() as session:
         last = func.max(LedgerEntry.idx)
         query = (
@@ -64,7 +64,7 @@ def streams(ctx: Context) -> list[dict[str, Any]]:
             .where(LedgerEntry.org_id == ctx.org)
             .group_by(col(LedgerEntry.stream))
             .order_by(last.desc())
-            .limit(STREAMS)
+            .limit(limit)
         )
         return [{"stream": stream, "entries": count, "last": at.isoformat()} for stream, count, at in session.exec(query)]
 
@@ -99,15 +99,12 @@ def entry_leaf(ctx: Context, name: str) -> bytes:
         return find(session, ctx.org, name).leaf
 
 
-def checkpoints(ctx: Context, limit: int = 20) -> list[dict[str, Any]]:
-    """Newest first."""
+def checkpoints(ctx: Context, limit: int = 20, *, before: int | None = None) -> list[dict[str, Any]]:
+    """Newest first, those with size < before."""
     with ctx.rows.session() as session:
-        query = (
-            select(LedgerCheckpoint)
-            .where(LedgerCheckpoint.org_id == ctx.org)
-            .order_by(col(LedgerCheckpoint.size).desc())
-            .limit(min(limit, MOST))
-        )
+        query = select(LedgerCheckpoint).where(LedgerCheckpoint.org_id == ctx.org).order_by(col(LedgerCheckpoint.size).desc()).limit(limit)
+        if before is not None:
+            query = query.where(col(LedgerCheckpoint.size) < before)
         return [
             {"size": row.size, "root": row.root.hex(), "created_at": row.created_at.isoformat(), "note": row.note}
             for row in session.exec(query)

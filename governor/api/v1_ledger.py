@@ -14,7 +14,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download, raw_answer
-from governor.api.slices import Cursor, Limit, decode, encode
+from governor.api.slices import Cursor, Limit, decode, encode, slice_of
 from governor.errors import Invalid
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
@@ -29,6 +29,14 @@ class Restoration(Struct, forbid_unknown_fields=True):
     confirm: str
 
 
+def place(cursor: str) -> int | None:
+    """The index or size that a cursor names; none without a cursor."""
+    found = decode(cursor) if cursor else ""
+    if cursor and not (found.isdecimal() and len(found) < 18):  # noqa: PLR2004 - fits 64 bits
+        raise Invalid("unknown cursor", hint="start again without a cursor")
+    return int(found) if found else None
+
+
 @get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
 def show_checkpoint(ctx: Context) -> dict[str, Any]:
     """The newest signed checkpoint; `note` is the C2SP signed note itself. Keep copies where the database's owner cannot reach them."""
@@ -38,15 +46,17 @@ def show_checkpoint(ctx: Context) -> dict[str, Any]:
 
 
 @get("/ledger/checkpoints", sync_to_thread=True, tags=TAGS)
-def list_checkpoints(ctx: Context, limit: Annotated[int, Parameter(query="limit", ge=1, le=500)] = 20) -> dict[str, Any]:
+def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
     """Newest first."""
-    return {"items": checkpoints(ctx, limit)}
+    found = checkpoints(ctx, limit + 1, before=place(cursor))
+    shown = found[:limit]
+    return {"items": shown, "next": encode(str(shown[-1]["size"])) if len(found) > limit else None}
 
 
 @get("/ledger/streams", sync_to_thread=True, tags=TAGS)
-def list_streams(ctx: Context) -> dict[str, Any]:
+def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
     """Streams by newest entry."""
-    return {"items": streams(ctx)}
+    return slice_of(streams(ctx, limit=None), lambda one: str(one["stream"]), limit=limit, cursor=cursor)
 
 
 @get("/ledger/entries", sync_to_thread=True, tags=TAGS)
@@ -58,10 +68,7 @@ def list_entries(
     kind: Annotated[str, Parameter(query="type", description="Only this type (change:approve) or subject (change).")] = "",
 ) -> dict[str, Any]:
     """Entries, newest first; `sealed` is the size that the newest checkpoint covers."""
-    before = decode(cursor) if cursor else ""
-    if cursor and not before.isdecimal():
-        raise Invalid("unknown cursor", hint="start again without a cursor")
-    page = entries_page(ctx, stream=stream, kind=kind, before=int(before) if before else None, limit=limit)
+    page = entries_page(ctx, stream=stream, kind=kind, before=place(cursor), limit=limit)
     following = encode(str(page["next"])) if page["next"] is not None else None
     return {"items": page["entries"], "next": following, "size": page["size"], "sealed": page["sealed"]}
 

@@ -91,6 +91,16 @@ def test_ledger_entries_proofs_and_checkpoints(door: Any) -> None:
         walked += [one["idx"] for one in page["items"]]
         cursor = page["next"]
     assert walked == list(range(walked[0], -1, -1))
+    for path, key in (("checkpoints", "size"), ("streams", "stream")):
+        whole = door.get(f"/api/v1/ledger/{path}", params={"limit": 500}).json()
+        page = door.get(f"/api/v1/ledger/{path}", params={"limit": 1}).json()
+        parts = list(page["items"])
+        while page["next"]:
+            page = door.get(f"/api/v1/ledger/{path}", params={"limit": 1, "cursor": page["next"]}).json()
+            parts += page["items"]
+        assert (len(parts) > 1, whole["next"]) == (True, None)
+        assert [one[key] for one in parts] == [one[key] for one in whole["items"]]
+        assert door.get(f"/api/v1/ledger/{path}", params={"cursor": "zzz"}).status_code == 422
     leaf = door.get("/api/v1/ledger/entries/0/leaf").content
     entry = door.get("/api/v1/ledger/entries/0").json()
     assert entry["leaf_sha256"] == sha256_hex(leaf)
