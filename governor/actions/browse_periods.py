@@ -18,7 +18,7 @@ from governor.actions.close_period import files_of, status
 from governor.actions.context import Context
 from governor.actions.except_coverage import document as exception_document
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.month_view import month_frame, month_whole
+from governor.actions.month_view import month_frame, month_whole, this_month
 from governor.actions.period_way import period_way
 from governor.actions.remembered import remembered
 from governor.actions.sealed_files import MANIFEST, check_sealed
@@ -41,7 +41,7 @@ def list_periods(ctx: Context) -> list[dict[str, Any]]:
         known = {row.month: row for row in session.exec(select(Period).where(Period.org_id == ctx.org))}
     rows: list[dict[str, Any]] = []
     computed = 0
-    running = {month_of(ctx.now(), catalog_as_of(ctx).organization.billing_zone)} if calls or known else set()
+    running = {this_month(ctx)} if calls or known else set()
     for month in sorted({*calls, *known, *running}, reverse=True):
         period = known.get(month)
         state = period.state if period else "open"

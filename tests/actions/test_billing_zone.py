@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from governor.actions.close_period import close, files_of, status
 from governor.actions.correct import pending_corrections
 from governor.actions.import_prices import import_prices
+from governor.actions.month_view import this_month
+from governor.api.v1_usage import list_findings
 from governor.errors import Invalid
 from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
 
@@ -94,6 +96,13 @@ def test_a_month_of_a_commitment_costs_its_monthly_amount(month: Any) -> None:
 def test_the_zone_stays_once_a_month_is_closed(month: Any) -> None:
     with pytest.raises(Invalid, match=f"billing_zone: {OCTOBER} is closed in .*; Asia/Tokyo would move calls"):
         month.apply(ZONE % "Asia/Tokyo" + "valid_from: 2027-01-01\n")
+
+
+def test_the_month_that_runs_is_that_of_the_zone(world: Any) -> None:
+    world.apply(ZONE % "Asia/Tokyo")
+    world.now = datetime(2026, 10, 31, 20, tzinfo=UTC)  # five in the morning of November
+    assert this_month(world.ctx) == NOVEMBER
+    assert list_findings.fn(world.ctx, 10, "")["period"] == NOVEMBER
 
 
 def test_another_zone_is_for_all_months(world: Any) -> None:
