@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from governor.chargeback.currency import LINES
 from reports.amounts import count, day, exact, month_name, usd
 from reports.bridge import bridge_view, share
 from reports.charge_parts import TITLES, charge_parts
@@ -205,7 +206,7 @@ def _facts(document: Mapping[str, Any], center: Mapping[str, Any]) -> list[tuple
     """Control totals and method, in two columns."""
     totals = document["totals"]
     left = (
-        ("Lines", count(len(center["lines"]) + len(center["corrections"]))),
+        ("Lines", count(sum(len(center.get(name, ())) for name in LINES))),
         ("Model calls", count(center["calls"])),
         ("Tokens", count(sum(line["quantity"] for line in center["lines"] if line["unit"] == "Tokens"))),
         ("At list prices", exact(center["list_cost"])),

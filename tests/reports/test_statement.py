@@ -136,6 +136,7 @@ def test_a_credit_memo_gets_back_what_its_table_sums_to(month: dict[str, Any]) -
     )
     page = render_html(memo)
     assert "No calls of its own in October 2026." in page
+    assert "<th>Lines</th><td>2</td>" in page, "the lines of its CSV"
     assert "Commitments and provisioned capacity</th>" in page.split("Corrections of earlier months</h2>")[1]
     assert "Not attributed to a workflow" not in page
     assert "as measured" not in page
