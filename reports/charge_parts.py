@@ -21,15 +21,16 @@ def charge_parts(center: Mapping[str, Any], workflows: Sequence[Mapping[str, Any
     other = [row for row in workflows if row["traffic_class"] != "production"]
     calls = sum(row["calls"] for row in production)
     parts = (
-        (production, _sum(production), f"{calls:,} model call{'' if calls == 1 else 's'}"),
+        (production, sum_of(production), f"{calls:,} model call{'' if calls == 1 else 's'}"),
         (any(line.get("rule") for line in center["lines"]), center.get("shared_total", "0.00"), "shared costs"),
         (center.get("internal"), center.get("internal_total", "0.00"), PLANS.lower()),
         (center.get("commitments"), center.get("commitment_total", "0.00"), COMMITMENTS.lower()),
-        (other, _sum(other), "shadow tests and evaluation"),
+        (other, sum_of(other), "shadow tests and evaluation"),
         (center["corrections"], center["corrections_total"], "corrections of earlier months"),
     )
     return [(Decimal(amount), words) for there, amount, words in parts if there]
 
 
-def _sum(rows: Sequence[Mapping[str, Any]]) -> Decimal:
+def sum_of(rows: Sequence[Mapping[str, Any]]) -> Decimal:
+    """Of the amounts of lines, or of rows of a table."""
     return sum((Decimal(row["amount"]) for row in rows), Decimal(0))

@@ -15,13 +15,13 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
+from reports import amounts
 from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, STATES, VERDICTS
 from reports.pdf import TEMPLATES, pdf_of
 
 GOLDEN_ROWS: Final = 20
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
 NEAR_ZERO: Final = Decimal("0.0005")
-MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 
 
 def render_pdf(document: Mapping[str, Any]) -> bytes:
@@ -258,7 +258,7 @@ def day(text: Any) -> str:
     found = str(text or "")
     if len(found) < len("2026-11-20") or not found[5:7].isdecimal():
         return found or "\u2013"
-    return f"{int(found[8:10])} {MONTHS[int(found[5:7]) - 1]} {found[:4]}"
+    return amounts.day(found)
 
 
 def abbreviated(text: Any, keep: int = 12) -> str:

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from governor.chargeback.currency import LINES
 from reports.amounts import count, day, exact, month_name, usd
 from reports.bridge import bridge_view, share
-from reports.charge_parts import TITLES, charge_parts
+from reports.charge_parts import TITLES, charge_parts, sum_of
 from reports.charts import svg, workflow_spec
 from reports.commitments import commitments_view, csv_currency, currency_fact
 from reports.pdf import TEMPLATES, pdf_of
@@ -176,7 +176,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "parts": charge_parts(center, center["workflows"]),
         "production": production,
         "other": other,
-        "other_total": _total(other),
+        "other_total": sum_of(other),
         "unapproved": unapproved,
         "over_budget": [row for row in production if row["budget"] and Decimal(row["amount"]) > Decimal(row["budget"])],
         "change": _change(center),
@@ -249,7 +249,7 @@ def _chart(rows: Sequence[Mapping[str, Any]], previous: Mapping[str, Any] | None
 def _bar(name: str, rows: Sequence[Mapping[str, Any]], previous: Mapping[str, Any] | None) -> dict[str, Any]:
     before = [Decimal(row["previous"]) for row in rows if row["previous"] is not None]
     # drawn only: a float has more digits than a bar has pixels
-    return {"workflow": name, "amount": float(_total(rows)), "previous": float(sum(before)) if previous and before else None}
+    return {"workflow": name, "amount": float(sum_of(rows)), "previous": float(sum(before)) if previous and before else None}
 
 
 def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -268,7 +268,7 @@ def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             {
                 "workflow": title or workflow or None,
                 "owner": next((line["owner"] for line in members if line["owner"]), None),
-                "amount": _total(members),
+                "amount": sum_of(members),
                 "list_cost": sum((Decimal(line["list_cost"]) for line in members), Decimal(0)),
                 "models": [
                     {
@@ -289,7 +289,3 @@ def _sections(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _amounts(lines: Sequence[Mapping[str, Any]], month: str) -> Decimal:
     return sum((Decimal(line["amount"]) for line in lines if line["charge_month"] == month), Decimal(0))
-
-
-def _total(rows: Sequence[Mapping[str, Any]]) -> Decimal:
-    return sum((Decimal(row["amount"]) for row in rows), Decimal(0))

@@ -58,8 +58,8 @@ class Price:
     def record(self) -> dict[str, Any]:
         """The row as JSON values. A rule or term that is not set is left out, so that rows of older books keep their digest."""
         values = {name: getattr(self, name) for name in (*FIELD_NAMES, "terms")} | {
-            "valid_from": _text(self.valid_from),
-            "valid_to": _text(self.valid_to),
+            "valid_from": instant_text(self.valid_from),
+            "valid_to": instant_text(self.valid_to),
         }
         return {name: value for name, value in values.items() if value or name not in {"band_rule", "terms"}}
 
@@ -80,7 +80,7 @@ class Price:
             self.service_tier,
             self.region,
             f"{self.context_min:012d}",
-            _text(self.valid_from) or "",
+            instant_text(self.valid_from) or "",
             self.digest,
         )
 
@@ -121,5 +121,5 @@ def plain(amount: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-def _text(instant: datetime | None) -> str | None:
+def instant_text(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -11,12 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import Any, Final
 
-from governor.prices.price import Price, plain
+from governor.prices.price import Price, instant_text, plain
 
 ANY: Final = "*"
 DIGITS: Final = 80  # an amount times a factor has fewer, so that nothing is rounded
@@ -41,7 +41,11 @@ class Term:
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over the term's canonical JSON."""
-        values: dict[str, Any] = asdict(self) | {"valid_from": _text(self.valid_from), "valid_to": _text(self.valid_to), "kind": "term"}
+        values: dict[str, Any] = asdict(self) | {
+            "valid_from": instant_text(self.valid_from),
+            "valid_to": instant_text(self.valid_to),
+            "kind": "term",
+        }
         return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
     def speaks_for(self, meter: str, at: datetime, tier: str, region: str) -> bool:
@@ -88,7 +92,3 @@ def width(term: Term | Price, names: Sequence[str]) -> tuple[int, ...]:
 
 def narrowest(terms: Iterable[Term], names: Sequence[str]) -> Term | None:
     return min(terms, key=lambda term: (width(term, names), term.digest), default=None)
-
-
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -38,7 +38,6 @@ from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
 STEPS: Final = ("draft", "shadowing", "in_review", "approved", "cutover", "verified")
-ENDS: Final = frozenset({"rejected", "expired", "drifted"})
 DECIDED: Final = frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.CUTOVER, State.VERIFIED, State.DRIFTED})
 RELOAD_SECONDS: Final = 4
 NEXT: Final = {
