@@ -22,7 +22,7 @@ from governor.store.lake_segments import WAY, segments_query
 
 @dataclass(frozen=True)
 class AskedMonth:
-    """names: the fields that attribution rules look at; cut: what a view wants beside them; zone: of the calendar days, empty for none."""
+    """names: the fields that attribution rules look at, or those that were asked for; cut: what a view wants beside them; zone: of the calendar days, empty for none."""
 
     start: datetime
     end: datetime
@@ -72,18 +72,20 @@ def ask(
     start: datetime,
     end: datetime,
     *,
-    by_day: bool,
-    snapshot: int | None,
+    zone: str | None = None,
+    snapshot: int | None = None,
+    names: Sequence[str] = (),
     cut: Sequence[str] = (),
 ) -> AskedMonth:
+    """zone: of the days to tell apart, empty for none; by default the billing zone. Without names: what attribution rules look at."""
     asked = {name for epoch in timeline.epochs for name in rule_fields(epoch.rules)}
     return AskedMonth(
         start=start,
         end=end,
-        names=tuple(sorted(asked or SUGGESTION_FIELDS)),  # without a single rule: what the first ones could hold on to
+        names=tuple(names or sorted(asked or SUGGESTION_FIELDS)),  # without a single rule: what the first ones could hold on to
         cut=tuple(cut),
         boundaries=tuple(sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})),
         bands=tuple(book.bands()),
-        zone=timeline.at(end).organization.billing_zone if by_day else "",
+        zone=timeline.at(end).organization.billing_zone if zone is None else zone,
         snapshot=ctx.lake.snapshot_id() if snapshot is None else snapshot,
     )

@@ -156,7 +156,7 @@ def govern(
     """
     timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
     book = load_book(ctx, timeline.at(end), known_at=known_at)
-    asked = ask(ctx, timeline, book, start, end, by_day=by_day, snapshot=snapshot, cut=cut)
+    asked = ask(ctx, timeline, book, start, end, zone=None if by_day else "", snapshot=snapshot, cut=cut)
     epochs, columns = asked.epochs, list(dict.fromkeys((*COLUMNS, *asked.keys)))
     policy = revisions(ctx.engine(), ctx.bundle, [epoch.catalog for epoch in timeline.epochs])
     basis = (ctx.rows.url, ctx.org, tuple(columns), asked.zone, *epochs, timeline.digest, book.digest, *policy)

@@ -7,9 +7,9 @@ Invariants: cost-bearing production and shadow calls of the gateways alike, as a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from governor.actions.asked_month import ask
 from governor.actions.context import Context
 from governor.actions.governed_rows import TOKENS
 from governor.actions.import_prices import load_book
@@ -40,21 +40,17 @@ def our_usage(ctx: Context, month: str, *, snapshot: int | None = None) -> OurUs
     start, end = month_bounds(month, "UTC")
     timeline = load_timeline(ctx, start, end)
     book = load_book(ctx, timeline.at(end))
-    snapshot = ctx.lake.snapshot_id() if snapshot is None else snapshot
-    boundaries = sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})
-    epochs: list[datetime] = [start, *boundaries]
-    bands = book.bands()
-    facts = ctx.lake.month_facts(start, end, keys=KEYS, boundaries=boundaries, snapshot=snapshot, bands=bands, day_zone="UTC")
+    asked = ask(ctx, timeline, book, start, end, zone="UTC", snapshot=snapshot, names=KEYS)
     lines: list[UsageLine] = []
     unpriced: dict[str, int] = {}
-    for row in facts.to_pylist():
+    for row in asked.facts(ctx).to_pylist():
         usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
-        rated, _ = price_row(row, book, epochs[row["epoch"]], usage, bands=bands)
+        rated, _ = price_row(row, book, asked.epochs[row["epoch"]], usage, bands=asked.bands)
         if rated.status == "unpriced":
             name = f"{row['provider']}/{row['model']}"
             unpriced[name] = unpriced.get(name, 0) + row["calls"]
         lines += [_line(row, part, row["calls"] if place == 0 else 0) for place, part in enumerate(rated.parts)]
-    return OurUsage(lines, snapshot, book.digest, dict(sorted(unpriced.items())))
+    return OurUsage(lines, asked.snapshot, book.digest, dict(sorted(unpriced.items())))
 
 
 def _line(row: dict[str, Any], part: Any, calls: int) -> UsageLine:

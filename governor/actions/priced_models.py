@@ -11,13 +11,13 @@ from typing import Any, Final, cast
 
 import pyarrow as pa
 
+from governor.actions.asked_month import ask
 from governor.actions.context import Context
 from governor.actions.governed_rows import COLUMNS, TOKENS, rows_of
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of, load_timeline
 from governor.actions.price_row import counted, price_row
 from governor.actions.remembered import remembered
-from governor.attribution import SUGGESTION_FIELDS, rule_fields
 from governor.chargeback.period import month_bounds
 from governor.prices.rate import Usage
 
@@ -34,14 +34,12 @@ def _priced(ctx: Context, period: str) -> set[Model]:
     start, end = month_bounds(period, catalog_as_of(ctx).organization.billing_zone)
     timeline = load_timeline(ctx, start, end)
     book = load_book(ctx, timeline.at(end))
-    bands, epochs = book.bands(), [start, *sorted({at for at in (*timeline.boundaries, *book.boundaries(start, end)) if start < at < end})]
-    names = sorted({name for epoch in timeline.epochs for name in rule_fields(epoch.rules)} or SUGGESTION_FIELDS)
-    zone = timeline.at(end).organization.billing_zone
-    facts = ctx.lake.month_facts(start, end, keys=names, boundaries=epochs[1:], bands=bands, day_zone=zone)
+    asked = ask(ctx, timeline, book, start, end)
+    facts = asked.facts(ctx)
 
     def is_priced(row: dict[str, Any]) -> bool:
         usage = Usage(requests=row["calls"], counts=counted(row), **{name: row[name] for name in TOKENS})
-        return price_row(row, book, epochs[row["epoch"]], usage, bands=bands)[0].status == "priced"
+        return price_row(row, book, asked.epochs[row["epoch"]], usage, bands=asked.bands)[0].status == "priced"
 
     places: dict[Model, list[int]] = {}
     for place, (provider, model) in enumerate(rows_of(facts, ("provider", "model"))):
