@@ -8,6 +8,7 @@ rows that were not understood are kept by name.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -156,23 +157,33 @@ def _lines(session: Session, org: str, bill: str, month: str = "") -> list[BillL
 
 
 def lines_billed(ctx: Context, month: str, only: Sequence[str] = ()) -> tuple[list[BillLine], list[dict[str, Any]]]:
-    """Lines of the month and the imports they are of. Without `only`, of two imports that speak about an issuer's day the newer one counts.
+    """Lines of the month and the imports they are of. Without `only`, of two imports that speak about an issuer's day the newer one counts,
+    unless each names accounts that the other does not know: these are two bills.
 
     Costs and tokens are asked apart, so that a usage report does not replace the costs beside it.
     """
     bills = [bill for bill in list_bills(ctx, month) if not only or bill["id"] in only]
-    taken: set[tuple[str, str, bool]] = set()
+    taken: dict[tuple[str, str, bool], list[set[str]]] = defaultdict(list)
     found: list[BillLine] = []
     used: list[dict[str, Any]] = []
     with ctx.rows.session() as session:
         for bill in bills:
             lines = _lines(session, ctx.org, bill["id"], month)
-            kept = [line for line in lines if only or (line.issuer, line.day, line.amount is None) not in taken]
-            if not only:
-                taken |= {(line.issuer, line.day, line.amount is None) for line in lines}
+            accounts: dict[str, set[str]] = defaultdict(set)
+            for line in lines:
+                accounts[line.issuer] |= {line.account} - {""}
+            days = {(line.issuer, line.day, line.amount is None) for line in lines}
+            replaced = {day for day in days if not only and any(not _apart(accounts[day[0]], newer) for newer in taken[day])}
+            kept = [line for line in lines if (line.issuer, line.day, line.amount is None) not in replaced]
+            for day in days:
+                taken[day].append(accounts[day[0]])
             found += kept
             used.append({**bill, "used": len(kept), "superseded": len(lines) - len(kept)})
     return found, used
+
+
+def _apart(accounts: set[str], others: set[str]) -> bool:
+    return bool(accounts and others) and accounts.isdisjoint(others)
 
 
 def _json(value: Any) -> str:

@@ -159,11 +159,20 @@ def show_reconciliation(found: dict[str, Any]) -> None:
         typer.echo(f"  {key}: ours {line['ours']}, billed {line['billed']} ({', '.join(line['causes']) or 'no cause'})")
     if len(open_) > SHOWN:
         typer.echo(f"  and {len(open_) - SHOWN:,} more lines that differ: --json has them all")
+    _show_what_is_missing(found)
+
+
+def _show_what_is_missing(found: dict[str, Any]) -> None:
+    """Days, bills and rows that are in no number, and what to know about the others."""
     if found["pending_days"]:
         typer.echo(f"  pending: {', '.join(sorted({one['issuer'] + ' ' + one['day'] for one in found['pending_days']}))}")
     for one in found["without_bill"]:
         typer.echo(f"  no bill of {one['issuer']}: ours is {one['ours']} USD")
     for one in found["quarantined"]:
         typer.echo(f"  not understood: {one['file']} row {one['row']}: {one['field']} {one['reason']}")
+    for bill in found["bills"]:
+        if bill["superseded"]:
+            names, known = ", ".join(file["name"] for file in bill["files"]), bill["used"] + bill["superseded"]
+            typer.echo(f"  {names}: {bill['superseded']:,} of {known:,} lines are replaced by a newer bill")
     for note in found["notes"]:
         typer.echo(f"  note: {note}")

@@ -172,6 +172,22 @@ def test_the_command_line(home: Path, tmp_path: Path, ctx: Context, capsys: pyte
     assert "no line of 2026-09" in err
 
 
+def test_bills_of_two_accounts_both_count_and_a_newer_one_of_an_account_replaces_its_own(tmp_path: Path) -> None:
+    ctx = open_context(load_settings(home=tmp_path), create=True)
+
+    def brought(name: str, *rows: str) -> str:
+        body = "\n".join(["date,provider,model,account,amount", *(f"2026-10-05,azure,gpt-4o,{row}" for row in rows)])
+        import_bills(ctx, OPERATOR, "csv", [Payload(uri=name, body=body.encode())])
+        return str(reconcile_period(ctx, OPERATOR, MONTH)["invoice"])
+
+    assert brought("one.csv", "sub-1,5.00", ",0.10") == "5.10"
+    assert brought("two.csv", "sub-2,7.00") == "12.10"
+    assert brought("one, put right.csv", "sub-1,4.00") == "11.00"
+    assert brought("all.csv", "sub-1,4.00", "sub-2,6.00") == "10.00"
+    assert brought("no accounts.csv", ",9.00") == "9.00"
+    ctx.close()
+
+
 def test_of_two_who_bring_the_same_bill_at_once_the_second_finds_it_known(two_worlds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     world, _ = two_worlds
     finn, bill = world.person("finn"), Payload(uri="bill.csv", body=b"date,provider,model,amount\n2026-10-01,openai,gpt-4o,5.00\n")
