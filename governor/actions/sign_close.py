@@ -75,13 +75,13 @@ def sign(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequen
 
 
 def withdraw(ctx: Context, actor: Actor, month: str, reason: str = "") -> dict[str, Any]:
-    """Take a signature back: the month is open and the next close is computed anew. Raises WrongState when nothing is signed."""
+    """Take back a signature, or a close that broke off: the month is open and the next close is computed anew. Raises WrongState when there is neither."""
     actor.require(*ROLES)
     with ctx.transaction(actor) as tx:
         period = locked(tx.session, ctx.org, month)
         version = version_of(tx.session, ctx.org, month)
-        if period is None or period.state != "closing" or signature(tx.session, ctx.org, month, version) is None:
-            raise WrongState(f"{month}: no close waits for a second person")
+        if period is None or period.state != "closing":
+            raise WrongState(f"{month}: no close waits for a second person, and none broke off")
         period.state, period.snapshot, period.catalog_as_of, period.closed_by = "open", None, None, ""
         tx.session.add(period)
         made = step(tx.session, ctx, actor, month, version, "withdraw", {"reason": reason})

@@ -60,7 +60,7 @@ def show_accrual(ctx: Context, month: Month) -> dict[str, Any]:
 
 @post("/periods/{month:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
 def do_withdraw(ctx: Context, actor: Actor, month: Month, data: Why) -> dict[str, Any]:
-    """Take back the first signature of a close that waits for a second person."""
+    """Take back the first signature of a close that waits for a second person, or a close that broke off."""
     return withdraw(ctx, actor, month, data.reason)
 
 

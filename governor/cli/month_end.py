@@ -59,7 +59,7 @@ def soft_close_(
 
 @app.command("withdraw")
 def withdraw_(ctx: typer.Context, month: Month, reason: Reason = "") -> None:
-    """Take back the first signature of a close that waits for a second person.
+    """Take back the first signature of a close that waits for a second person, or a close that broke off.
 
     Example: `governor period withdraw 2026-10`
     """

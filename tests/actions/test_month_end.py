@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from governor.actions import close_period as close_module
 from governor.actions import dispute_line as disputes_module
 from governor.actions import sign_close as sign_module
 from governor.actions import soft_close as soft_close_module
@@ -73,6 +74,20 @@ def test_one_person_closes_by_default_and_two_where_asked_for(ready: Any) -> Non
     (signed,) = ready.entries("period:sign")
     assert signed["payload"]["manifest_sha256"] == entry["payload"]["manifest_sha256"]
     assert close(ready.ctx, ready.person("finn"), OCTOBER)["ledger_entry"] == closed["ledger_entry"]
+
+
+def test_a_close_that_broke_off_can_be_taken_back(ready: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    finn = ready.person("finn")
+    with monkeypatch.context() as broken:
+        broken.setattr(close_module, "print_files", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            close(ready.ctx, finn, OCTOBER)
+    assert period_status(ready.ctx, OCTOBER)["state"] == "closing"
+    calls(ready, "meanwhile", workflow="search", model="gpt-4o-mini")
+    assert withdraw(ready.ctx, finn, OCTOBER, "not from these records")["state"] == "open"
+    assert len(ready.entries("period:withdraw")) == 1
+    before = status(ready.ctx, OCTOBER)["totals"]["contracted_cost"]
+    assert close(ready.ctx, finn, OCTOBER)["totals"]["contracted_cost"] == before, "with the calls that came meanwhile"
 
 
 def test_a_signature_can_be_withdrawn(ready: Any) -> None:
