@@ -129,6 +129,32 @@ def test_errors_are_shares_of_the_bill_and_limits_are_exact() -> None:
     assert exceeds(1, 0, Decimal(5))
 
 
+def test_a_factor_that_every_price_shares_is_the_exchange_rate_whatever_the_bill_rounds_away() -> None:
+    uses = [
+        UsageLine(f"2026-10-{day:02d}", "openai", (), "gpt-5", "input", "", day**6, day**6 * 1000, day**6 * 1000) for day in range(1, 31)
+    ]
+    lines = [
+        BillLine(use.day, "openai", "", "gpt-5", "input", "", "usage", "EUR", round(Decimal(use.cost_pico).scaleb(-12) / Decimal("1.08"), 2), Decimal(use.quantity))
+        for use in uses
+    ]  # fmt: skip
+    found = reconcile("2026-10", uses, lines, now=NOW, booked={"EUR": Decimal("1.1")})
+    assert found.terms["fx"] > 10**10
+    assert (found.terms["price"], found.terms["unexplained"]) == (0, 0)
+    twice = [replace(line, amount=2 * line.amount) if line.day == "2026-10-29" and line.amount else line for line in lines]
+    assert reconcile("2026-10", uses, twice, now=NOW, booked={"EUR": Decimal("1.1")}).terms["price"], (
+        "one price of its own is no exchange rate"
+    )
+
+
+@pytest.mark.parametrize("rate", ["1E+400", "0.0000001", "-1.1"])
+def test_a_rate_that_no_currency_has_is_refused(rate: str) -> None:
+    line = BillLine("2026-10-01", "azure", "", "gpt-5", "input", None, "usage", "EUR", Decimal(1), row=7)
+    with pytest.raises(Invalid, match="EUR: an exchange rate of"):
+        reconcile("2026-10", [], [line], now=NOW, booked={"EUR": Decimal(rate)})
+    with pytest.raises(Invalid, match="row 7: EUR: an exchange rate of"):
+        reconcile("2026-10", [], [replace(line, usd_rate=Decimal(rate))], now=NOW)
+
+
 def test_a_currency_without_a_rate_names_its_row() -> None:
     line = BillLine("2026-10-01", "azure", "", "gpt-5", "input", None, "usage", "EUR", Decimal(1), row=7)
     with pytest.raises(Invalid, match=r"row 7 is in EUR") as refused:

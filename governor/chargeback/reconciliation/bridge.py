@@ -44,6 +44,7 @@ OF_KIND: Final = {
     "discount": "discount",
 }
 ONE: Final = Decimal(1)
+LEAST_RATE, MOST_RATE = Decimal("0.000001"), Decimal(1000)  # a rial, and more than any dinar
 LINE_FLOOR: Final = 10**12  # a line may differ by a dollar,
 LINE_SHARE: Final = 50  # or by a fiftieth (2%) of the bill
 GROSS_LIMIT: Final = Decimal(5)
@@ -116,7 +117,7 @@ def reconcile(
 
     Raises Invalid when a bill is in a currency whose rate nobody knows, or names tokens and no money.
     """
-    rates = {name.upper(): rate for name, rate in (booked or {}).items()}
+    rates = {name.upper(): sound(rate, name.upper()) for name, rate in (booked or {}).items()}
     lines = [with_rate(line, rates) for line in billed if line.month == month]
     inside = [line for line in lines if compared(line, month)]
     issuers = {line.issuer for line in lines if line.amount is not None}
@@ -192,7 +193,14 @@ def with_rate(line: BillLine, booked: Mapping[str, Decimal]) -> BillLine:
             f"{line.issuer}: row {line.row} is in {line.currency} and the bill states no exchange rate",
             hint=f"give the invoice's rate, USD for one {line.currency}: `governor period reconcile MONTH --bill SOURCE FILE --fx {line.currency}=1.08`",
         )
-    return replace(line, usd_rate=rate)
+    return replace(line, usd_rate=sound(rate, f"{line.issuer}: row {line.row}: {line.currency}"))
+
+
+def sound(rate: Decimal, whose: str) -> Decimal:
+    """Raises Invalid for what can be no currency's worth: one such comparison would stand on the month's statement."""
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise Invalid(f"{whose}: an exchange rate of {rate:.6g} is none", hint=f"USD for one unit, from {LEAST_RATE:f} to {MOST_RATE}")
+    return rate
 
 
 def settles_at(issuer: str, day: str) -> datetime:

@@ -177,14 +177,26 @@ def priced(cell: Cell, notes: list[str]) -> None:
         cell.explain("price", rest)
 
 
+def factors(cell: Cell) -> tuple[Fraction, Fraction] | None:
+    """Between which factors a cell's price may be off, as far as the digits of the bill tell; None where nothing was expected of it."""
+    expected = cell.expected - cell.terms.get("price", 0)
+    if expected <= 0:
+        return None
+    return Fraction(cell.bill_pico - cell.slack, expected), Fraction(cell.bill_pico + cell.slack, expected)
+
+
 def exchanged(cells: Iterable[Cell], notes: list[str]) -> None:
     """In a bill of another currency, every price off by one and the same factor is the exchange rate."""
     foreign = [cell for cell in cells if cell.currency != "USD" and cell.bill_rows and not cell.pending]
     for group in grouped(foreign, lambda key: key.issuer):
         off = [cell for cell in group if cell.terms.get("price")]
-        ratios = [Fraction(cell.bill_pico, cell.bill_pico - cell.terms["price"]) for cell in off if cell.bill_pico != cell.terms["price"]]
-        covered = len(off) == sum(1 for cell in group if cell.bill_pico)
-        if len(ratios) >= SEVERAL and len(ratios) == len(off) and covered and max(ratios) - min(ratios) <= ALIKE * max(ratios):
+        ranges = [factors(cell) for cell in group if cell.bill_pico]
+        known = [one for one in ranges if one is not None]
+        if (
+            len(off) >= SEVERAL
+            and len(known) == len(ranges)
+            and max(low for low, _ in known) <= min(high for _, high in known) * (1 + ALIKE)
+        ):
             for cell in off:
                 cell.explain("fx", cell.terms.pop("price"))
             notes.append(f"{group[0].key.issuer}: every price differs by the same factor, which is taken for the exchange rate")
