@@ -17,7 +17,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.export_month import printer
 from governor.actions.forecast_month import forecast_document
 from governor.actions.sign_close import ROLES, described, locked, step, steps, version_of
-from governor.actions.statement_files import Computed, Pin, compute, rate_of_month
+from governor.actions.statement_files import Computed, Pin, compute, missing_rate, rate_of_month
 from governor.chargeback.currency import LINES, stated_in
 from governor.errors import PeriodClosed, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
@@ -38,12 +38,17 @@ HEADER: Final = (
 
 
 def soft_close(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
-    """Record the accrual. Raises WrongState before the month begins, when it is accrued already or a close is under way, PeriodClosed."""
+    """Record the accrual. Raises WrongState before the month begins, without a rate of its currency, when it is accrued or a close is under way, PeriodClosed."""
     actor.require(*ROLES)
     start, _ = bounds(ctx, month)
     if ctx.now() < start:
         raise WrongState(f"{month} has not begun")
-    found = accrual(ctx, actor, month)
+    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email))
+    for reason in missing_rate(computed):
+        raise WrongState(
+            f"{month}: {reason}", hint="apply a `kind: fx_rate` of the month first: an accrual is booked in the statement's currency"
+        )
+    found = accrual(ctx, computed)
     with ctx.transaction(actor) as tx:
         state = (locked(tx.session, ctx.org, month) or begun(tx.session, ctx.org, month)).state  # a rival waits for it
         if state == "closed":
@@ -68,10 +73,9 @@ def soft_close(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
         return {"period": month, "stage": "soft_closed", **described(made)}
 
 
-def accrual(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
+def accrual(ctx: Context, computed: Computed) -> dict[str, Any]:
     """What a soft close would book now: captured, expected and their sum in cents, by cost center; the document of its journals, and both digests."""
-    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email))
-    expected = {center["id"]: _expected(ctx, month, center["id"]) for center in computed.document["cost_centers"]}
+    expected = {center["id"]: _expected(ctx, computed.document["month"], center["id"]) for center in computed.document["cost_centers"]}
     document = accrual_document_of(computed, expected)
     rows = [
         {

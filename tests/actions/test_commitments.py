@@ -17,6 +17,7 @@ from governor.actions.correct import pending_corrections
 from governor.actions.export_month import export_month
 from governor.actions.import_prices import import_prices
 from governor.actions.show_spend import show_spend
+from governor.actions.soft_close import soft_close
 from governor.chargeback.statement import for_cost_center
 from governor.errors import Forbidden, Unauthenticated, WrongState
 from reports.focus_check import check_file
@@ -203,6 +204,8 @@ def test_a_statement_in_another_currency_foots_in_both(month: Any, rate: str, tm
     month.apply(IN_EURO)
     with pytest.raises(WrongState, match="no kind: fx_rate says what a dollar was in 2026-10"):
         close(month.ctx, month.person("finn"), OCTOBER)
+    with pytest.raises(WrongState, match="no kind: fx_rate says what a dollar was in 2026-10"):
+        soft_close(month.ctx, month.person("finn"), OCTOBER)
     assert "fx_rate" in status(month.ctx, OCTOBER)["reasons"][0]
     month.apply(EURO % "7.5", month.person("finn"))
     month.apply(EURO % rate, month.person("finn"))  # put right before the close
