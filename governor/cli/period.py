@@ -200,8 +200,9 @@ def show(result: dict[str, Any]) -> None:
         typer.echo(f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({enough})")
         for name, share in coverage["parts"].items():
             typer.echo(f"    {name.replace('_', ' ')} {share}%")
+    stated = f", stated at {totals['local_total']} {totals['local_currency']}" if "local_total" in totals else ""
     typer.echo(
-        f"  {'statement' if 'statement_total' in totals else 'contracted cost so far'} {totals.get('statement_total', totals['contracted_cost'])} USD"
+        f"  {'statement' if 'statement_total' in totals else 'contracted cost so far'} {totals.get('statement_total', totals['contracted_cost'])} USD{stated}"
     )
     for found in result["corrections"]:
         typer.echo(f"  corrections of {found['charge_month']}: {found['lines']} lines")

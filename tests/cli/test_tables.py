@@ -8,6 +8,7 @@ import pytest
 
 from governor.cli.findings import show as show_findings
 from governor.cli.ingest import show_quarantine
+from governor.cli.period import show as show_period
 from governor.cli.usage import show as show_usage
 
 NASTY = "gpt[/]4 [red]o\x1b[31m"
@@ -34,6 +35,15 @@ def test_usage_in_a_pipe_shows_every_digit_on_one_line(capsys: pytest.CaptureFix
     for shown in ("98,765,432,109", "1,234,567.8910", "1,234,567", "somebody.with.a.long.name@department.of.a.large.company.example"):
         assert shown in line
     assert [part.strip() for part in line.strip("│").split("│")][5] == "-", "unknown output tokens are not zero"
+
+
+def test_a_closed_month_says_its_total_in_the_currency_of_its_statement_too(capsys: pytest.CaptureFixture[str]) -> None:
+    totals = {"statement_total": "77.21", "contracted_cost": "77.212857118331"}
+    month = {"period": "2026-10", "state": "closed", "snapshot": 8, "coverage": {"nothing_to_cover": True, "calls": 0}, "warnings": []}
+    show_period(month | {"corrections": [], "files": [], "totals": totals | {"local_total": "71.30", "local_currency": "EUR"}})
+    assert "  statement 77.21 USD, stated at 71.30 EUR\n" in capsys.readouterr().out
+    show_period(month | {"corrections": [], "files": [], "totals": totals})
+    assert "  statement 77.21 USD\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("width", ["80", "40"])
