@@ -82,7 +82,8 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
             else:
                 inputs[at] = given
         asked, worst = requests_of(plan, check_id, inputs, pricer, ctx.now())
-        if not reserve(ctx, check_id, sum(worst.values())):
+        granted = reserve(ctx, check_id, {at: sum(cost for (one, _), cost in worst.items() if one == at) for at in inputs})
+        if inputs and not granted:
             settle(
                 ctx,
                 check_id,
@@ -90,16 +91,20 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
                 made + [Line(at, record_of(plan, at), "skipped_budget") for at in todo if at in inputs or at not in wave],
             )
             break
+        asked = {
+            key: request for key, request in asked.items() if key[0] in granted
+        }  # the others' turn comes: calls cost less than they might
         replies = {
             request.idempotency_key: reply for request, reply in endpoint.call_many(list(asked.values()), concurrency=plan.concurrency)
         }
         spent = sum(cost_of(pricer, plan, ctx.now(), replies[request.idempotency_key], worst[key]) for key, request in asked.items())
-        first = {at: replies[asked[at, ARMS[0]].idempotency_key] for at in inputs}
+        first = {at: replies[asked[at, ARMS[0]].idempotency_key] for at in granted}
         made += [
             compared(plan, table, at, given, asked, replies, pricer, ctx.now())
             if at < plan.n
             else golden_line(ctx, plan, table, at, first[at], pricer.reply(plan.candidate, ctx.now(), first[at]))
             for at, given in inputs.items()
+            if at in granted
         ]
         settle(ctx, check_id, spent, made)
     return finish(ctx, check_id, plan)
@@ -147,14 +152,18 @@ def compared(
     return line_of(at, plan.sample[at].record_id, approved.facts, facts[0], facts[1], costs)
 
 
-def reserve(ctx: Context, check_id: str, worst: int) -> bool:
+def reserve(ctx: Context, check_id: str, worst: Mapping[int, int]) -> list[int]:
+    """Positions that may be asked, in order, as far as the budget reaches now. worst: the most that each may cost."""
+    granted: list[int] = []
     with ctx.rows.session(write=True) as session:
         check = find_check(session, ctx.org, check_id)
-        if check.spent_pico + check.reserved_pico + worst > check.budget_pico:
-            return False
-        check.reserved_pico += worst
+        for at, cost in worst.items():
+            if check.spent_pico + check.reserved_pico + cost > check.budget_pico:
+                break
+            check.reserved_pico += cost
+            granted.append(at)
         session.add(check)
-    return True
+    return granted
 
 
 def settle(ctx: Context, check_id: str, spent: int, lines: Sequence[Line]) -> None:

@@ -222,6 +222,14 @@ def test_the_budget_of_a_check_is_a_hard_stop(live: House) -> None:
     assert sum(found["result"]["states"].values()) == 40
 
 
+def test_a_check_asks_as_many_at_a_time_as_its_budget_can_reserve(live: House) -> None:
+    """A call costs a fraction of what it may: a wave of eight would be more than this budget, and all that is asked costs less than half of it."""
+    live.apply(budget="0.012")
+    found = live.check()
+    assert (found["verdict"], found["result"]["states"]) == ("no_change_seen", {"done": 40})
+    assert float(found["spent"]) < 0.006
+
+
 def test_a_reservation_that_outlived_its_worker_is_spent(live: House) -> None:
     started = start_revalidation(live.ctx, live.rae, live.change)
 
