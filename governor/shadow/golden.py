@@ -147,6 +147,8 @@ def read_case(row: Any, where: str) -> Case:
     where = f"{where} ({name})"
     if unknown := sorted(set(row) - FIELDS):
         raise Invalid(f"{where}: unknown field {unknown[0]!r}", hint=f"fields: {', '.join(sorted(FIELDS))}")
+    if "messages" in row and "prompt" in row:
+        raise Invalid(f"{where}: prompt and messages: write one of the two")
     messages = row.get("messages", [{"role": "user", "content": row["prompt"]}] if isinstance(row.get("prompt"), str) else None)
     if not isinstance(messages, list) or not messages or not all(isinstance(one, Mapping) and one.get("role") for one in messages):
         raise Invalid(f"{where}: messages: a list of {{role, content}}, or prompt: one text")
@@ -173,9 +175,8 @@ def refuse_unreadable(case: Case, where: str) -> None:
         raise Invalid(f"{where}: check {case.check!r}", hint=f"checks: {', '.join(CHECKS)}")
     if case.check and case.expected is None:
         raise Invalid(f"{where}: check {case.check} needs expected")
-    texts = case.expected if case.check == "contains" and isinstance(case.expected, list) else [case.expected]
-    if case.check in {"exact", "normalised", "contains", "regex"} and not all(isinstance(one, str) and one for one in texts):
-        raise Invalid(f"{where}: expected: text that is not empty")
+    if case.check in {"exact", "normalised", "contains", "regex"}:
+        refuse_no_text(case, where)
     if case.check == "regex":
         try:
             if len(case.expected) > LONGEST_PATTERN:
@@ -185,8 +186,25 @@ def refuse_unreadable(case: Case, where: str) -> None:
             raise Invalid(f"{where}: expected: no regular expression: {error}") from None
     if case.check == "number" and (number(str(case.expected)) is None or tolerance_of(case, Decimal(1)) is None):
         raise Invalid(f"{where}: a number needs expected (a number) and tolerance (such as 0.01, or 1% of it)")
-    if case.fields and (case.check != "json" or not isinstance(case.expected, Mapping)):
+    if case.fields:
+        refuse_no_field(case, where)
+
+
+def refuse_no_text(case: Case, where: str) -> None:
+    texts = case.expected if case.check == "contains" and isinstance(case.expected, list) else [case.expected]
+    if not texts or not all(isinstance(one, str) and one for one in texts):
+        raise Invalid(f"{where}: expected: text that is not empty")
+    if case.check in {"normalised", "contains"} and not all(map(normalised, texts)):
+        raise Invalid(f"{where}: expected: more than blanks and outer punctuation, which check {case.check} sets aside")
+
+
+def refuse_no_field(case: Case, where: str) -> None:
+    if case.check != "json" or not isinstance(case.expected, Mapping):
         raise Invalid(f"{where}: fields belong to check json with an object as expected")
+    absent = object()
+    lost = next((one for one in case.fields if at(case.expected, one, absent) is absent), None)
+    if lost is not None:
+        raise Invalid(f"{where}: fields: {lost!r} is not in expected", hint="a.b is field b within field a; write null where null is right")
 
 
 def checks(case: Case, text: str, tool_calls: Sequence[Mapping[str, Any]]) -> bool:

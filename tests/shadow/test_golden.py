@@ -64,6 +64,13 @@ def test_a_case_comes_back_from_its_content_as_it_was() -> None:
         ([{"id": "a", "prompt": "x", "check": "number", "expected": "few"}], "a number needs expected"),
         ([{"id": "a", "prompt": "x", "check": "number", "expected": "5", "tolerance": "1e9999999%"}], "a number needs expected"),
         ([{"id": "a", "prompt": "x", "expected": "y", "fields": ["z"]}], "fields belong to check json"),
+        (
+            [{"id": "a", "prompt": "x", "check": "json", "expected": {"severity": "low"}, "fields": ["severty"]}],
+            "fields: 'severty' is not in expected",
+        ),
+        ([{"id": "a", "prompt": "x", "check": "contains", "expected": []}], "text that is not empty"),
+        ([{"id": "a", "prompt": "x", "check": "contains", "expected": ["roof", "."]}], "more than blanks and outer punctuation"),
+        ([{"id": "a", "prompt": "x", "messages": [{"role": "user", "content": "z"}], "expected": "y"}], "prompt and messages"),
         ([{"id": "a", "expected": "y"}], "messages: a list"),
         ([{"id": "a", "prompt": "x", "expected": "y"}] * 2, "used twice"),
         ([{"id": "a", "prompt": "x", "rubric": [{"name": "f", "weight": -1}]}], "weight of f"),
