@@ -83,8 +83,8 @@ class Lake:
         patience: float = 600.0,
     ) -> Counts:
         """The second half of `ingest`; the stage is used up."""
-        with self._cursor() as connection, stage.on(connection), self._writing(patience):
-            return patiently(lambda: lake_ingest.commit(connection, stage, batch_id, info, now, resolved))
+        with self._cursor() as connection, stage.on(connection), self._writing(patience) as alone:
+            return patiently(lambda: lake_ingest.commit(connection, stage, batch_id, info, now, resolved, alone=alone))
 
     def snapshot_id(self) -> int:
         """The newest committed snapshot."""
@@ -254,9 +254,9 @@ class Lake:
                 self._root = None
 
     @contextmanager
-    def _writing(self, patience: float = 600.0) -> Iterator[None]:
-        with ingest_lock(self.place, self._lock_folder, patience=patience):
-            yield
+    def _writing(self, patience: float = 600.0) -> Iterator[Callable[[], object]]:
+        with ingest_lock(self.place, self._lock_folder, patience=patience) as alone:
+            yield alone
 
     def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         with self._cursor() as connection:

@@ -8,7 +8,7 @@ is stored once; with a payload that says something else it is a conflict and nev
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -64,17 +64,25 @@ class BatchInfo:
 
 
 def commit(
-    connection: duckdb.DuckDBPyConnection, stage: Stage, batch_id: str, info: BatchInfo, now: datetime, resolved: Sequence[str] = ()
+    connection: duckdb.DuckDBPyConnection,
+    stage: Stage,
+    batch_id: str,
+    info: BatchInfo,
+    now: datetime,
+    resolved: Sequence[str] = (),
+    *,
+    alone: Callable[[], object],
 ) -> Counts:
     """One lake transaction over what is staged on the connection. The caller holds the ingest lock and may call again after a busy catalog.
 
-    `resolved`: quarantine ids that this batch answers; they become `retried` with it.
+    `resolved`: quarantine ids that this batch answers; they become `retried` with it. `alone` raises where the lock is held no more.
     """
     connection.execute(FRUGAL)
     connection.execute("BEGIN TRANSACTION")
     try:
         known = _recorded(connection, batch_id)
         counts = known if known is not None else _store(connection, stage, batch_id, info, now, resolved)
+        alone()
         connection.execute("COMMIT")
     except BaseException:
         rollback(connection)

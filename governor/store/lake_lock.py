@@ -39,11 +39,14 @@ _BUSY: Final = (
 
 
 @contextmanager
-def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Iterator[None]:
-    """Hold the lake's writer place. Raises Unavailable when it is not free within `patience` seconds."""
+def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Iterator[Callable[[], object]]:
+    """Hold the lake's writer place. Raises Unavailable when it is not free within `patience` seconds.
+
+    Yields what a writer calls before it commits: it raises where the place was lost with its connection, and a rival may be writing the same calls.
+    """
     if place.on_postgres:
-        with _postgres_lock(place, patience):
-            yield
+        with _postgres_lock(place, patience) as connection:
+            yield lambda: connection.execute("SELECT 1")
         return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "ingest.lock").open("a") as handle:
@@ -52,7 +55,7 @@ def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Itera
             if time.monotonic() >= deadline:
                 raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored")
             time.sleep(POLL_SECONDS)
-        yield  # closing the file lets go, also when the process dies
+        yield lambda: None  # closing the file lets go, also when the process dies
 
 
 def _taken(descriptor: int) -> bool:
@@ -64,12 +67,12 @@ def _taken(descriptor: int) -> bool:
 
 
 @contextmanager
-def _postgres_lock(place: Place, patience: float) -> Iterator[None]:
+def _postgres_lock(place: Place, patience: float) -> Iterator[psycopg.Connection]:
     try:
         with psycopg.connect(libpq(place.catalog), autocommit=True) as connection:
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{max(1, int(patience * 1000))}ms",))
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"governor-lake:{place.schema}",))
-            yield
+            yield connection
     except psycopg.errors.LockNotAvailable:
         raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
     except psycopg.OperationalError as error:

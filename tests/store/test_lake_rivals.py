@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from governor.errors import Misconfigured, StoreAway, Unavailable
+from governor.store import lake_ingest
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -191,6 +192,32 @@ def test_a_lake_whose_catalog_lets_go_of_every_connection_answers_again(tmp_path
             one.result()
     assert lake.totals()["calls"] == 0
     lake.close()
+
+
+def test_a_writer_whose_place_was_lost_commits_nothing(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, make_call: Callable[..., Any], make_batch: Callable[..., Any]
+) -> None:
+    """Its lock went with a connection, and a rival stored the same calls meanwhile: they would be there twice."""
+    lake, rival = (Lake(postgres, str(tmp_path / "data"), "acme", lock_dir=tmp_path) for _ in range(2))
+    lake.ingest("first", [make_batch(make_call("a"))], NOW)
+    real = lake_ingest._store
+
+    def lose_the_place(*arguments: Any) -> Any:
+        monkeypatch.setattr(lake_ingest, "_store", real)
+        counts = real(*arguments)
+        with psycopg.connect(postgres, autocommit=True) as killer:
+            held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            assert killer.execute(f"SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM ({held})").fetchone() == (True,)
+        assert rival.ingest("theirs", [make_batch(make_call("b"))], NOW).stored == 1
+        return counts
+
+    monkeypatch.setattr(lake_ingest, "_store", lose_the_place)
+    with pytest.raises(StoreAway):
+        lake.ingest("ours", [make_batch(make_call("b"))], NOW)
+    assert lake.ingest("ours", [make_batch(make_call("b"))], NOW).duplicates == 1
+    assert lake.totals()["calls"] == 2
+    lake.close()
+    rival.close()
 
 
 def test_a_lake_that_broke_as_a_whole_is_opened_anew(tmp_path: Path) -> None:
