@@ -19,7 +19,7 @@ from governor.actions.context import Context, open_context, refuse_lost_keys
 from governor.actions.spool import waiting_since
 from governor.errors import GovernorError, Misconfigured, Unavailable
 from governor.settings import Settings, not_settings
-from governor.store.sequencer import as_sequencer
+from governor.store.sequencer import as_sequencer, tree_size
 
 DISTRIBUTION = "workflow-model-governor"
 LATE_SECONDS = 60.0
@@ -70,6 +70,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield _guard("database", lambda: _database(context))
         yield _guard("keys", lambda: _keys(context))
         yield _guard("isolation", lambda: _isolation(context))
+        yield _guard("ledger", lambda: _ledger(context))
         yield _guard("ledger role", lambda: _ledger_role(context))
         yield _guard("lake", lambda: _lake(context))
         yield _guard("spool", lambda: _spool(context), needed=False)
@@ -145,6 +146,13 @@ def _database(context: Context) -> str:
 def _keys(context: Context) -> str:
     refuse_lost_keys(context.rows, context.keys)
     return f"all of them in {context.keys.folder}"
+
+
+def _ledger(context: Context) -> str:
+    """Raises IntegrityError where every action would be refused."""
+    with context.rows.session() as session:
+        context.check_unbroken(session)
+        return f"{tree_size(session, context.org)} entries continue what was signed (`governor ledger verify` looks at each)"
 
 
 def _anchors(context: Context) -> str:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from governor.actions.anchors import publish_all
 from governor.actions.context import OPERATOR, Actor, Context, open_context
 from governor.actions.decide import approve
+from governor.actions.doctor import examine
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
@@ -117,6 +118,20 @@ def test_after_the_decision_the_log_goes_on_and_nothing_is_forgotten(ctx: Contex
     assert verify_with_anchors(ctx).problems == []
     assert [one["role"] for one in list_keys(ctx)].count("log") == 3
     assert sorted(key.algorithm for key in parse_trust(export_trust(ctx).encode()).logs) == [ED25519] * 3 + [MLDSA_COSIGNATURE] * 3
+
+
+def test_doctor_says_that_nothing_can_be_written(ctx: Context) -> None:
+    def said() -> tuple[bool, str]:
+        return next((one.ok, one.detail) for one in examine(ctx.settings) if one.name == "ledger")
+
+    assert said() == (True, "6 entries continue what was signed (`governor ledger verify` looks at each)")
+    cut_back(ctx, 4)
+    ok, detail = said()
+    assert not ok
+    assert "entries 4 to 5 are gone" in detail
+    assert "governor ledger restore" in detail
+    restore_ledger(ctx, ADMIN, reason="disk died", confirm=preview_restore(ctx).confirm)
+    assert said()[0]
 
 
 def test_a_second_loss_behind_the_decision_is_seen_and_decided_again(ctx: Context) -> None:
