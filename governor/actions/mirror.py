@@ -14,6 +14,8 @@ from governor.actions.anchors import cosigned, log_key, remember
 from governor.actions.context import Context
 from governor.errors import AnchorConflict, NotFound
 from governor.ledger.anchor import signed_checkpoint
+from governor.ledger.checkpoint import Checkpoint
+from governor.ledger.note import VerifierKey
 from governor.store import ledger
 from governor.store.kept import disagreement
 from governor.store.tiles import parse_tile, tile_bytes, tiles_of
@@ -41,18 +43,18 @@ def tile(ctx: Context, path: str) -> bytes:
 def mirror(ctx: Context, folder: Path) -> dict[str, Any]:
     """Bring `folder` to the newest checkpoint: {"size", "before", "written"}. Raises AnchorConflict when it holds another history."""
     ctx.seal()
-    note, place = newest_checkpoint(ctx), folder / "checkpoint"
+    note, place, key = newest_checkpoint(ctx), folder / "checkpoint", log_key(ctx)
     before = place.read_text(encoding="utf-8") if place.is_file() else ""
     old = 0
     if before:
         with ctx.rows.session() as session:
-            found = disagreement(session, ctx.org, log_key(ctx), before)
+            found = disagreement(session, ctx.org, key, before)
         if found is not None:
             if found.kind != "foreign":
                 remember(ctx, before)
             raise AnchorConflict(f"the mirror in {folder} tells another history: {found.detail}")
-        old = signed_checkpoint(before, log_key(ctx)).size
-    size, written = signed_checkpoint(note, log_key(ctx)).size, 0
+        old = _continued(signed_checkpoint(before, key), key, folder)
+    size, written = signed_checkpoint(note, key).size, 0
     for one in tiles_of(size, old):
         with ctx.rows.session() as session:
             body = tile_bytes(session, ctx.org, one, size)
@@ -63,6 +65,17 @@ def mirror(ctx: Context, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     put(place, note.encode())
     return {"folder": str(folder), "size": size, "before": old, "written": written}
+
+
+def _continued(held: Checkpoint, key: VerifierKey, folder: Path) -> int:
+    """Size of a mirror that may grow. What a person gave up at a restore may be in its tiles, which never change: it stays as it is."""
+    ended = key.incarnation(held.origin)
+    if ended is not None and held.size > ended.agreed:
+        raise AnchorConflict(
+            f"the mirror in {folder} holds {held.size} entries of {held.origin}, of which {key.name} has the first {ended.agreed} alone",
+            hint="keep it, it proves what was lost; mirror into a new folder",
+        )
+    return held.size
 
 
 def put(path: Path, body: bytes) -> None:

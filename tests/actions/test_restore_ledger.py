@@ -15,10 +15,11 @@ from governor.actions.decide import approve
 from governor.actions.doctor import examine
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
+from governor.actions.mirror import mirror
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
 from governor.actions.rotate_keys import list_keys, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_with_anchors
-from governor.errors import Forbidden, IntegrityError, Invalid, Refused, Unauthenticated
+from governor.errors import AnchorConflict, Forbidden, IntegrityError, Invalid, Refused, Unauthenticated
 from governor.ledger.anchor import AnchorConfig, split_notes
 from governor.ledger.canonical import sha256_hex
 from governor.ledger.entry import Entry, EntryDraft
@@ -132,6 +133,18 @@ def test_doctor_says_that_nothing_can_be_written(ctx: Context) -> None:
     assert "governor ledger restore" in detail
     restore_ledger(ctx, ADMIN, reason="disk died", confirm=preview_restore(ctx).confirm)
     assert said()[0]
+
+
+def test_a_mirror_that_holds_what_was_given_up_stays_as_it_is(ctx: Context, tmp_path: Path) -> None:
+    mirror(ctx, tmp_path / "late")
+    cut_back(ctx, 4)
+    restore_ledger(ctx, ADMIN, reason="disk died", confirm=preview_restore(ctx).confirm)
+    act(ctx, 21)  # as many entries as the mirror holds, two of them others
+    held = {path: path.read_bytes() for path in (tmp_path / "late").rglob("*") if path.is_file()}
+    with pytest.raises(AnchorConflict, match=r"holds 6 entries of .*, of which .*incarnation-2 has the first 4 alone"):
+        mirror(ctx, tmp_path / "late")
+    assert {path: path.read_bytes() for path in (tmp_path / "late").rglob("*") if path.is_file()} == held
+    assert mirror(ctx, tmp_path / "new")["size"] == 6
 
 
 def test_a_second_loss_behind_the_decision_is_seen_and_decided_again(ctx: Context) -> None:
