@@ -34,14 +34,19 @@ def parse_canonical(data: bytes) -> Any:
     """Decode, refusing any bytes that are not already canonical (duplicate keys, floats, spaces, escapes written another way)."""
     try:
         document = json.loads(data.decode("utf-8"))
-        same = canonical_json(document) == data
+        only = canonical_json(document) == data
     except Invalid:
-        same = False
+        only = False
     except (UnicodeError, ValueError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}") from None
-    if not same:
+    if not only:
         raise Invalid("JSON is not in canonical form")
     return document
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether both are the same document. For Python true is 1, and what is signed as one is not the other."""
+    return canonical_json(one) == canonical_json(other)
 
 
 def digest(document: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
-from governor.ledger.canonical import canonical_json, parse_canonical, sha256_hex
+from governor.ledger.canonical import canonical_json, parse_canonical, same, sha256_hex
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.note import MLDSA_COSIGNATURE, Note, parse_note
@@ -40,9 +40,9 @@ def check_events(case: Case) -> Check:
         if entry.body["stream_prev"] != (None if previous is None else previous.leaf_hash.hex()):
             raise IntegrityError(f"entry number {position} does not follow the one before it")
         previous = entry
-    listed = [(line["idx"], line["id"], line["type"], line["leaf_sha256"]) for line in case.predicate["events"]]
-    held = [(_index(case, entry), entry.id, entry.type, entry.leaf_hash.hex()) for entry in case.events]
-    if listed != held:
+    listed = [[line[name] for name in ("idx", "id", "type", "stream_seq", "leaf_sha256")] for line in case.predicate["events"]]
+    held = [[_index(case, entry), entry.id, entry.type, entry.stream_seq, entry.leaf_hash.hex()] for entry in case.events]
+    if not same(listed, held):
         raise IntegrityError("the statement lists other events than the packet holds")
     if case.issue.type != "packet:issue" or case.issue.payload.get("statement_sha256") != sha256_hex(case.files[container.STATEMENT]):
         raise IntegrityError("packet.event.json does not record the issue of this statement")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
-from governor.ledger.canonical import parse_canonical, sha256_hex
+from governor.ledger.canonical import parse_canonical, same, sha256_hex
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry
 from governor.ledger.note import parse_note
@@ -64,7 +64,7 @@ def check_range(case: Case) -> Check:
     if case.predicate.get("log") != case.checkpoint.origin:
         raise IntegrityError("the statement names another log than the checkpoint")
     said = case.predicate["range"]
-    if said != {"begin": proof.begin, "end": proof.end, "leaves_sha256": leaves_digest(found)}:
+    if not same(said, {"begin": proof.begin, "end": proof.end, "leaves_sha256": leaves_digest(found)}):
         raise IntegrityError("the statement names another range than the packet holds")
     case.numbered, case.issue, case.proven = [*_earlier(case, issue_proof.checkpoint, proof.begin), *found], issue, True
     held = inside(found, name)
@@ -150,10 +150,10 @@ def check_changes(case: Case) -> Check:
     if stray is not None:
         raise IntegrityError(f"events/{stray.idx}.json belongs to no change of the period")
     held = inside(case.numbered, name)
-    if case.predicate.get("counts") != counts(held):
+    if not same(case.predicate.get("counts"), counts(held)):
         raise IntegrityError("the counts of the statement are not those of the entries")
     found = population(case.numbered, name)
-    if case.predicate.get("changes") != found:
+    if not same(case.predicate.get("changes"), found):
         raise IntegrityError(
             f"the changes of the statement are not those of the entries{_first_difference(case.predicate.get('changes'), found)}"
         )

@@ -356,6 +356,8 @@ def parse(data):
     try:
         document = json.loads(data.decode("utf-8"))
         same = canonical(document).encode("utf-8") == data
+    except UnicodeEncodeError:  # half of a surrogate pair
+        same = False
     except (UnicodeError, ValueError, RecursionError):
         raise Fail("not JSON") from None
     if not same:
@@ -756,7 +758,7 @@ class Packet:
             if set(subject) != {"name", "digest"} or set(subject["digest"]) != {"sha256"} or subject["name"] in subjects:
                 raise Fail("statement subjects are malformed")
             subjects[subject["name"]] = subject["digest"]["sha256"]
-        if found["predicate"].get("version") != 1:
+        if canonical(found["predicate"].get("version")) != "1":
             raise Unknown("the statement is of a newer version")
         self.issuer, self.subjects, self.predicate = issuer, subjects, found["predicate"]
         return f"DSSE Ed25519 by {issuer[0][0]}, key valid for tree sizes {issuer[1]}..{'' if issuer[2] is None else issuer[2]}"
@@ -791,8 +793,9 @@ class Packet:
         issue = self._entry("packet.event.json", "packet.tlog-proof", checkpoint, last)
         change = self._change()
         self._chain(change, issue)
-        listed = [(line["idx"], line["id"], line["type"], line["leaf_sha256"]) for line in self.predicate["events"]]
-        if listed != [(event["index"], event["id"], event["type"], event["leaf"].hex()) for event in self.events]:
+        listed = [[line[name] for name in ("idx", "id", "type", "stream_seq", "leaf_sha256")] for line in self.predicate["events"]]
+        held = [[event["index"], event["id"], event["type"], event["stream_seq"], event["leaf"].hex()] for event in self.events]
+        if canonical(listed) != canonical(held):
             raise Fail("the statement lists other events than the packet holds")
         if issue["type"] != "packet:issue" or issue["payload"].get("statement_sha256") != sha256(self.files["statement.dsse.json"]):
             raise Fail("packet.event.json does not record the issue of this statement")
@@ -1001,7 +1004,7 @@ class Packet:
         if self.predicate.get("log") != self.checkpoint[0]:
             raise Fail("the statement names another log than the checkpoint")
         leaves = sha256(b"".join(one["leaf"] for one in found))
-        if self.predicate["range"] != {"begin": begin, "end": end, "leaves_sha256": leaves}:
+        if canonical(self.predicate["range"]) != canonical({"begin": begin, "end": end, "leaves_sha256": leaves}):
             raise Fail("the statement names another range than the packet holds")
         self.events, self.proven = [*self._earlier(checkpoint, begin), *found], True
         held = [one for one in found if first <= one["recorded_at"] < after]
@@ -1089,10 +1092,10 @@ class Packet:
         counts = {}
         for one in self._inside(self.events):
             counts[one["type"]] = counts.get(one["type"], 0) + 1
-        if self.predicate.get("counts") != counts:
+        if canonical(self.predicate.get("counts")) != canonical(counts):
             raise Fail("the counts of the statement are not those of the entries")
         found, said = [self._line(change, story) for change, story in stories.items()], self.predicate.get("changes")
-        if said != found:
+        if canonical(said) != canonical(found):
             known = {line.get("id"): line for line in said if isinstance(line, dict)} if isinstance(said, list) else {}
             other = next((f": {line['id']}" for line in found if known.get(line["id"]) != line), "")
             raise Fail(f"the changes of the statement are not those of the entries{other}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from governor.errors import GovernorError, IntegrityError
-from governor.ledger.canonical import sha256_hex
+from governor.ledger.canonical import same, sha256_hex
 from governor.ledger.entry import Entry
 from governor.ledger.note import parse_note
 from governor.ledger.trust import check_root, parse_trust
@@ -138,7 +138,7 @@ def _statement(case: Case) -> Check:
         if set(subject) != {"name", "digest"} or set(subject["digest"]) != {"sha256"} or subject["name"] in subjects:
             raise IntegrityError("statement subjects are malformed")
         subjects[subject["name"]] = subject["digest"]["sha256"]
-    if found["predicate"].get("version") != VERSION:
+    if not same(found["predicate"].get("version"), VERSION):
         raise Undecided("the statement is of a newer version")
     case.issuer, case.subjects, case.predicate = issuer, subjects, found["predicate"]
     valid = f"{issuer.first}..{'' if issuer.last is None else issuer.last}"

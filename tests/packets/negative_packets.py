@@ -297,6 +297,11 @@ add(
     "statement_with_a_huge_number",
     claimed(lambda statement: canonical_json(statement).replace(b'"n_planned":300', b'"n_planned":9007199254740993')),
 )
+add(
+    "statement_with_half_a_character", claimed(lambda statement: canonical_json(statement).replace(b"same answers", rb"\ud800same answers"))
+)
+add("statement_of_version_true", claimed(lambda statement: statement["predicate"].update(version=True)))
+add("statement_numbers_an_event_otherwise", claimed(lambda statement: statement["predicate"]["events"][1].update(stream_seq=7)))
 add("statement_with_another_field", claimed(lambda statement: statement.update(more=1)))
 add("statement_is_a_list", claimed(lambda _: b"[]"))
 add("statement_of_another_type", claimed(lambda statement: statement.update(_type="https://in-toto.io/Statement/v2")))

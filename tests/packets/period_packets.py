@@ -236,6 +236,12 @@ claimed(
     "the period of the statement has other bounds than its name",
     lambda said: said["period"].update(to="2026-12-01T00:00:00.000000Z"),
 )
+claimed(
+    "counts_true_for_one",
+    "changes",
+    "the counts of the statement are not those of the entries",
+    lambda said: said["counts"].update({"change:cutover": True}),
+)
 claimed("period_of_no_form", "range", "not a period: '2026-Q7'", lambda said: said["period"].update(name="2026-Q7"))
 claimed("period_unnamed", "range", "the statement names no period", lambda said: said.pop("period"))
 claimed(

@@ -53,6 +53,11 @@ def approved_by_the_system(story: Any) -> None:
     story.chapters[3].actor = {"kind": "system", "ref": "system", "roles": ["owner"], "auth": {}}
 
 
+@case("approvals", "an approval entry is malformed")
+def approver_signed_in_by_words(story: Any) -> None:
+    story.chapters[3].actor = {**story.chapters[3].actor, "auth": "token"}
+
+
 @case("approvals", "role security: nobody approved")
 def security_never_asked(story: Any) -> None:
     del story.chapters[4]
