@@ -16,6 +16,8 @@ from sqlmodel import col, select
 from governor.actions.context import Context
 from governor.actions.ingest import COUNTS
 from governor.actions.load_catalog import catalog_as_of
+from governor.errors import IntegrityError
+from governor.store.content import ContentStore
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
 PAGE: Final = 50
@@ -96,7 +98,7 @@ def quarantined(ctx: Context, *, state: str = "open", offset: int = 0, limit: in
             "row": one["ingest_row"],
             "state": one["state"],
             "created_at": one["created_at"].isoformat(),
-            "raw": shown(one["raw"]),
+            "raw": shown(ctx.content, one["raw"]),
         }
         for one in ctx.lake.quarantine(state=state or None, offset=offset, limit=limit)
     ]
@@ -117,6 +119,9 @@ def conflicts(ctx: Context, *, offset: int = 0, limit: int = PAGE) -> list[dict[
     ]
 
 
-def shown(raw: Any) -> str:
-    text = bytes(raw or b"").decode("utf-8", errors="replace")
+def shown(content: ContentStore, raw: Any) -> str:
+    try:
+        text = content.unseal(bytes(raw or b"")).decode("utf-8", errors="replace")
+    except IntegrityError as error:
+        return f"[{error.message}]"
     return text if len(text) <= RAW_SHOWN else f"{text[:RAW_SHOWN]}\n[{len(text) - RAW_SHOWN:,} more characters]"

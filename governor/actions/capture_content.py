@@ -1,7 +1,7 @@
 """Bodies on their way in: each call's capture mode decides what is stored, and the call says what was.
 
 Owns: mode per call (its workflow's, else the default of an unknown workflow), which records are archived as they came, the change of the call's
-content columns. Does not own: what a mode keeps (store/capture.py), how bodies are kept (store/content.py).
+content columns; records that are refused are sealed. Does not own: what a mode keeps (store/capture.py), how bodies are kept (store/content.py).
 Invariants: bodies are durable before the lake commits, so a committed call never points at nothing; where nothing may be kept, the hash is not
 kept either; a record holds its prompt, so it is archived only where every call in it may be kept in full; one object per body only where it is redacted.
 """
@@ -19,7 +19,7 @@ import pyarrow as pa
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.attribution import attribute, rule_fields, rules_of
-from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA
 from governor.ports import Batch
 from governor.store.capture import capture
 from governor.store.content_pack import Bodies
@@ -73,7 +73,12 @@ class ContentCapture:
                     calls = self._archive(calls, np.flatnonzero(archived), modes, batch.received)
                 if batch.content.num_rows:
                     calls = _described(engine, calls, self._kept(engine, calls, modes, batch.content))
-        return Batch(calls=calls, rejected=batch.rejected, spans=batch.spans, content=CONTENT_SCHEMA.empty_table())
+        return Batch(calls=calls, rejected=self._sealed(batch.rejected), spans=batch.spans, content=CONTENT_SCHEMA.empty_table())
+
+    def _sealed(self, rejected: pa.Table) -> pa.Table:
+        """Whose a record is that cannot be read, nobody knows: no mode may show it."""
+        raw = pa.array([None if one is None else self._content.seal(one) for one in rejected["raw"].to_pylist()], pa.binary())
+        return rejected.set_column(rejected.schema.get_field_index("raw"), REJECT_SCHEMA.field("raw"), raw)
 
     @cached_property
     def _engine(self) -> duckdb.DuckDBPyConnection:

@@ -40,7 +40,7 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
     for (connector, source), rows in by_origin.items():
         reader = connector_named(connector)
         for row in rows:
-            payload = Payload(uri=str(row["ingest_uri"]), body=bytes(row["raw"]))
+            payload = Payload(uri=str(row["ingest_uri"]), body=ctx.content.unseal(bytes(row["raw"])))
             try:
                 found = list(reader.read([payload], ReadOptions(source, with_content=capture.wanted)))
             except Exception:  # noqa: BLE001 - what a connector could not read before may still bring it down

@@ -1,13 +1,16 @@
 """Prompts, outputs and raw records, apart from the calls: encrypted, addressed by the hash of what was captured, erasable without breaking a proof.
 
-Owns: keeping, finding and erasing bodies; what of packs is given back to the disk. Does not own: whether content may be captured (capture.py decides by
-mode), who may read it (actions), which bodies a call still names (actions/erase.py).
+Owns: keeping, finding and erasing bodies; what of packs is given back to the disk; sealing records that quarantine keeps. Does not own: whether
+content may be captured (capture.py decides by mode), who may read it (actions), which bodies a call still names (actions/erase.py).
 Invariants: a body is durable when `put` returns, before any call refers to it; keeping it again changes nothing; one key and one directory per
 organization; erasing a body deletes the salt of its key, without which nobody opens it, and its bytes go with the next `tidy`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,10 +23,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governor.errors import IntegrityError, Invalid, NotFound
 from governor.store.content_index import ContentIndex, Pack
-from governor.store.content_pack import SUFFIX, UNFINISHED, Bodies, Packer
+from governor.store.content_pack import LEVEL, SUFFIX, UNFINISHED, Bodies, Packer
 from governor.store.rows.base import uuid7
 
 NONCE_BYTES: Final = 12
+SEALED: Final = b"governor sealed record 1:"
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
 ADDRESS_LENGTH: Final = 64  # hex digits of SHA-256
@@ -39,6 +43,7 @@ class ContentStore:
     def __init__(self, root: Path, key: bytes, clock: Callable[[], float] = time.time) -> None:
         self.root = root
         self._cipher = AESGCM(key)
+        self._records = AESGCM(hmac.digest(key, SEALED, "sha256"))
         self._index = ContentIndex(root / "index.sqlite")
         self._packer = Packer(root / "packs", key)
         self._clock = clock
@@ -100,6 +105,22 @@ class ContentStore:
                 continue
             gone += 1
         return gone
+
+    def seal(self, record: bytes) -> bytes:
+        """A record that is kept elsewhere, in quarantine, for this organization's key alone. The digest of the record stands in front."""
+        name, nonce = hashlib.sha256(record).hexdigest().encode(), os.urandom(NONCE_BYTES)
+        return SEALED + name + nonce + self._records.encrypt(nonce, zstandard.ZstdCompressor(LEVEL).compress(record), name)
+
+    def unseal(self, kept: bytes) -> bytes:
+        """The record; what an earlier version kept as it came, as it is. Raises IntegrityError when it does not open."""
+        if not kept.startswith(SEALED):
+            return kept
+        start = len(SEALED) + ADDRESS_LENGTH
+        name, nonce, sealed = kept[len(SEALED) : start], kept[start : start + NONCE_BYTES], kept[start + NONCE_BYTES :]
+        try:
+            return zstandard.ZstdDecompressor().decompress(self._records.decrypt(nonce, sealed, name))
+        except (InvalidTag, zstandard.ZstdError) as error:
+            raise IntegrityError(f"record {name[:12].decode()} does not open with this organization's key") from error
 
     def unsettled(self) -> tuple[list[int], Iterator[list[str]]]:
         """(packs of ingests that ended, well or not, since the last look; the addresses in them, some at a time)."""

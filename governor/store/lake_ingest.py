@@ -17,6 +17,7 @@ import duckdb
 
 from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
+from governor.store.content import ADDRESS_LENGTH, SEALED
 from governor.store.free_memory import give_back
 from governor.store.lake_stage import Stage
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
@@ -30,6 +31,9 @@ PROVENANCE: Final = frozenset({
     "source_instance", "ingest_batch_id", "ingest_uri", "ingest_row", "ingested_at", "raw_sha256", "raw_ref", "cost_bearing",
     "exclusion_reason", "cost_raw",
 })  # fmt: skip
+# of a record in quarantine: a sealed one (store/content.py) names it, and comes in other bytes each time
+DIGEST: Final = f"""CASE WHEN raw[:{len(SEALED)}] = '{SEALED.decode()}'::BLOB THEN decode(raw[{len(SEALED) + 1}:{len(SEALED) + ADDRESS_LENGTH}])
+    ELSE sha256(coalesce(raw, ''::BLOB)) END"""
 FACTS: Final = [name for name in CALL_SCHEMA.names if name not in PROVENANCE]
 
 
@@ -237,9 +241,9 @@ def _update_stored(connection: duckdb.DuckDBPyConnection) -> None:
 def _store_rejected(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime) -> None:
     """Keep each bad record once, however often its file is read."""
     connection.execute(
-        """INSERT INTO lake.quarantine BY NAME
+        f"""INSERT INTO lake.quarantine BY NAME
            WITH found AS (
-               SELECT sha256(sha256(coalesce(raw, ''::BLOB)) || '|' || coalesce(ingest_uri, '') || '|' || coalesce(ingest_row::VARCHAR, '')) AS id, *
+               SELECT sha256({DIGEST} || '|' || coalesce(ingest_uri, '') || '|' || coalesce(ingest_row::VARCHAR, '')) AS id, *
                FROM in_rejected
            )
            SELECT id, $batch AS batch_id, $connector AS connector, $source AS source, ingest_uri, ingest_row, reason, raw,

@@ -15,15 +15,16 @@ from sqlalchemy import event
 from sqlmodel import select
 
 from governor.actions import ingest as ingest_module
-from governor.actions.browse_sources import sources
+from governor.actions.browse_sources import quarantined, sources
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
 from governor.actions.payloads import payloads_of
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
-from governor.errors import Forbidden, Invalid, NotFound, Unavailable, WrongState
+from governor.errors import Forbidden, IntegrityError, Invalid, NotFound, Unavailable, WrongState
 from governor.ports import Batch, Payload, ReadOptions
+from governor.store.content import ContentStore
 from governor.store.rows.ingest import IngestBatch, SourceCursor
 
 FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
@@ -190,7 +191,7 @@ def test_quarantined_records_are_tried_again(ctx: Context, tmp_path: Path, monke
         counts = ingest(ctx, OPERATOR, "litellm", [str(path)])
         assert (counts["read"], counts["quarantined"]) == (2, 1)
     [bad] = ctx.lake.quarantine()
-    assert bad["raw"].startswith(b"{cut")
+    assert ctx.content.unseal(bad["raw"]).startswith(b"{cut")
     with pytest.raises(Invalid, match="name the records"):
         retry(ctx, OPERATOR, [])
     with pytest.raises(NotFound, match="not in quarantine: zzzz"):
@@ -210,6 +211,30 @@ def test_quarantined_records_are_tried_again(ctx: Context, tmp_path: Path, monke
     assert retry(ctx, OPERATOR, [], every=True)["stored"] == 1
     assert ctx.lake.quarantine() == []
     assert [row["state"] for row in ctx.lake.quarantine(state=None)] == ["retried"]
+
+
+def test_a_record_in_quarantine_is_readable_with_the_key_alone(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mode of capture can speak for a record that nobody could read. What earlier versions kept as it came is read and kept once all the same."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"messages": "a sentence of a patient", cut\n')
+    with monkeypatch.context() as before:
+        before.setattr(ctx.content, "seal", lambda record: record)
+        ingest(ctx, OPERATOR, "litellm", [str(path)])
+    path.rename(tmp_path / "b.jsonl")
+    for name in ("a.jsonl", "b.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text('{"messages": "a sentence of a patient", cut\n')
+        ingest(ctx, OPERATOR, "litellm", [str(tmp_path / name)])
+    sealed, plain = sorted(ctx.lake.quarantine(), key=lambda row: str(row["ingest_uri"]), reverse=True)
+    assert b"patient" in plain["raw"]
+    assert b"patient" not in sealed["raw"]
+    assert ctx.content.unseal(sealed["raw"]) == ctx.content.unseal(plain["raw"])
+    assert [b"patient" in row["raw"].encode() for row in quarantined(ctx)] == [True, True]
+    assert retry(ctx, OPERATOR, [], every=True)["quarantined"] == 2
+    other = ContentStore(tmp_path / "other", bytes(32))
+    with pytest.raises(IntegrityError, match="does not open with this organization's key"):
+        other.unseal(sealed["raw"])
+    monkeypatch.setattr(ctx.content, "_records", other._records)
+    assert "does not open" in quarantined(ctx)[0]["raw"] + quarantined(ctx)[1]["raw"]
 
 
 def test_sync_moves_the_cursor_with_its_batch(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,7 +405,7 @@ def test_a_record_that_can_never_be_read_is_discarded_with_its_reason(ctx: Conte
     assert len(world.entries("quarantine:discard")) == 1
     assert [row["id"] for row in ctx.lake.quarantine()] == [bad[1]]
     [gone] = ctx.lake.quarantine(state="discarded")
-    assert bytes(gone["raw"]).startswith(b"{"), "its bytes stay"
+    assert ctx.content.unseal(bytes(gone["raw"])).startswith(b"{"), "its bytes stay"
     assert retry(ctx, OPERATOR, [], every=True)["read"] == 1, "what was discarded is not tried again"
 
 

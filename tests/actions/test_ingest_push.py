@@ -90,7 +90,7 @@ def test_what_nobody_can_read_is_refused_or_quarantined_whole(ctx: Context) -> N
     put(ctx, note, junk)  # what a receiver leaves that dies before it has looked inside
     assert drain_spool(ctx) == 1
     [row] = ctx.lake.quarantine()
-    assert (row["raw"], row["source"]) == (junk, "otlp")
+    assert (ctx.content.unseal(row["raw"]), row["source"]) == (junk, "otlp")
 
 
 def test_limits_and_rights(ctx: Context, world: Any) -> None:
