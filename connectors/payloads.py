@@ -92,6 +92,10 @@ def split_lines(data: bytes | mmap, stop: int | None = None, lease: Any = None) 
         marks.append(end)
     ends = np.array(marks, np.int64)
     starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1]))
+    holes = np.flatnonzero(np.frombuffer(data, np.uint8)[starts] == 0).tolist()  # a log that was truncated under its writer begins with one
+    for i in holes:
+        line = data[starts[i] : ends[i]]
+        starts[i] += len(line) - len(line.lstrip(b"\x00"))
     small = np.flatnonzero(ends - starts <= _SHORT)  # looking at long lines would cost time, and they are hardly blank
     blank = [i for i in small.tolist() if not data[starts[i] : ends[i]].strip(_BLANK)]
     if blank:
@@ -101,7 +105,7 @@ def split_lines(data: bytes | mmap, stop: int | None = None, lease: Any = None) 
         if not keep.any():
             return pa.array([], pa.large_binary())
         starts = starts[keep]
-        ends = np.append(starts[1:], ends[-1])
+        ends = ends[keep] if holes else np.append(starts[1:], ends[-1])
     return binary_array(data, starts, ends, lease)
 
 
@@ -250,6 +254,9 @@ def _lines_of_file(payload: Payload) -> Iterator[Records]:
                 return
             ended = count < size and not os.pread(file.fileno(), 1, offset + count)
             edge = count if ended else data.rfind(b"\n", 0, count) + 1
+            if not edge and not data[:count].strip(b"\x00"):
+                offset, size = offset + count, CHUNK
+                continue
             if not edge:
                 size *= 2
                 if size > 2 * MAX_RECORD:

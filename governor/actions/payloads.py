@@ -65,6 +65,8 @@ def files_of(words: Sequence[str]) -> list[str]:
             matches = sorted(name for name in glob(word, recursive=True) if Path(name).is_file())  # noqa: PTH207 - the word may be absolute
         else:
             matches = [word] if path.is_file() else []
+        if not matches and path.exists() and not path.is_dir():
+            raise Invalid(f"{word} is no file", hint="a pipe or device can be read once only: write it to a file first")
         if not matches:
             raise NotFound(f"nothing to read at {word}", hint="give a file, a folder, a glob in quotes, or an s3:// or gs:// URL")
         found += matches

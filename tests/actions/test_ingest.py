@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from governor.actions.browse_sources import quarantined, sources
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.discard import discard
 from governor.actions.ingest import complete_batches, ingest
-from governor.actions.payloads import payloads_of
+from governor.actions.payloads import files_of, payloads_of
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
 from governor.errors import Forbidden, IntegrityError, Invalid, NotFound, Unavailable, WrongState
@@ -535,6 +536,12 @@ def test_what_sources_brought_is_added_up_by_the_database(ctx: Context) -> None:
         "litellm",
         ctx.now().isoformat(),
     )
+
+
+def test_a_pipe_is_no_file_that_could_not_be_found(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Invalid, match="pipe is no file"):
+        files_of([str(tmp_path / "pipe")])
 
 
 def test_an_object_url_that_matches_nothing_says_what_one_is(tmp_path: Path) -> None:

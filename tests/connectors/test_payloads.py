@@ -31,6 +31,7 @@ def values(body: bytes) -> list[bytes]:
         (b'{"a":1}{"a":2} {"a":"} {"}', [b'{"a":1}', b'{"a":2}', b'{"a":"} {"}']),
         (b'{"a":1}\r{"a":2}\r', [b'{"a":1}', b'{"a":2}']),
         (b'{"a":"} {"}', [b'{"a":"} {"}']),
+        (bytes(100) + b'{"a":1}\n\n' + bytes(100) + b'{"a":2}\n' + bytes(100), [b'{"a":1}', b'{"a":2}']),
         (b'{"a":"} {"', [b'{"a":"} {"']),
         (b'{\n "a": {\n  "b": [1, {"c": 2}]\n }\n}\n', [b'{\n "a": {\n  "b": [1, {"c": 2}]\n }\n}']),
         (b'{\n "a": 1\n}\n{\n "a": 2\n}\n', [b'{\n "a": 1\n}', b'{\n "a": 2\n}']),
@@ -130,6 +131,16 @@ def test_a_file_that_is_gone_by_now_stops_no_other_where_somebody_wants_to_hear_
     assert heard == ["gone.jsonl: No such file or directory"]
     with pytest.raises(FileNotFoundError):
         list(each([gone, there], records_of, ReadOptions("source")))
+
+
+def test_a_log_that_was_truncated_under_its_writer_is_read_after_the_hole(tmp_path: Path) -> None:
+    """Logrotate's copytruncate: the writer goes on where it was, and all before is zeros; it was a record of more than 64 MiB."""
+    path = tmp_path / "log.jsonl"
+    with path.open("wb") as file:
+        file.seek(140 << 20)
+        file.write(b'{"a":1}\n{"a":2}\n')
+    found = [value.as_py().strip() for chunk in records_of(Payload("x", path=path)) for value in chunk.values]
+    assert found == [b'{"a":1}', b'{"a":2}']
 
 
 def test_a_payload_has_a_path_or_a_body() -> None:
