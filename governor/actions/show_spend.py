@@ -157,7 +157,7 @@ def unpriced_rows(groups: Sequence[Group], period: str) -> list[dict[str, Any]]:
             "service_tier": tier,
             "reason": reason,
             "detail": members[0].rated.detail,
-            "workflows": sorted({DIMENSION_READERS["workflow"](one) or "-" for one in members}),
+            "workflows": sorted({DIMENSION_READERS["workflow"](one) or "no workflow" for one in members}),
             "calls": sum(one.calls for one in members),
             "low": usd(sum(one.exposure.low_pico for one in members)),
             "high": usd(sum(one.exposure.high_pico for one in members)),

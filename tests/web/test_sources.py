@@ -231,6 +231,7 @@ def test_the_strip_says_what_arrived_and_what_is_missing(own: Any) -> None:
     assert 'class="heat-short"' in page
     assert 'class="heat-hole"' in page
     assert "the source counts 19, 7 came" in page
+    assert "1 call stored" in page
     assert "<b>3</b>" not in page
     [found] = completeness(own.ctx, source="proxy-eu")
     assert [(one["missing"], one["hole"]) for one in found["windows"]] == [(None, "it stops at <b>3</b>"), (12, "")]

@@ -264,6 +264,7 @@ def test_coverage_is_the_gates_however_the_month_is_cut(open_site: Any, tmp_path
             assert usage_report(site.ctx, MONTH, by)["coverage"] == gate
         assert page["coverage"] == gate
         assert [one["high"] for one in page["unpriced"]] == [gate["unpriced_exposure"]["high"]]
+        assert [one["workflows"] for one in page["unpriced"]] == [["no workflow"]]
 
 
 def test_a_workflow_whose_calls_have_no_price_did_not_cost_nothing(open_site: Any, tmp_path: Path) -> None:
