@@ -71,7 +71,7 @@ def put_group(ctx: Context, members: list[Path]) -> Path:
 
 def members_of(group: Path) -> list[Path]:
     """The bodies of a group that are still there."""
-    return [path for name in group.read_text().split("\n") if (path := group.with_name(name)).exists()]
+    return [path for name in group.read_text(encoding="utf-8").split("\n") if (path := group.with_name(name)).exists()]
 
 
 def write(path: Path, content: bytes) -> Path:

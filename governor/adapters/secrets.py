@@ -21,7 +21,7 @@ def read_secret(reference: str) -> str:
     if kind == "env":
         value = os.environ.get(name, "")
     elif kind == "file" and Path(name).is_file():
-        value = Path(name).read_text().strip()
+        value = Path(name).read_text(encoding="utf-8", errors="replace").strip()
     elif kind != "file":
         raise Invalid("a secret is given by reference, never itself", hint="use env:NAME or file:PATH")
     if not value:

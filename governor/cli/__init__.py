@@ -163,21 +163,23 @@ def main(arguments: list[str] | None = None) -> None:
         fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {said}", "see docs/settings.md")
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except OSError as error:
-        logging.getLogger("governor").debug("the system refused", exc_info=True)
-        where = f"{error.filename}: " if error.filename else ""
-        fail("file", f"{where}{error.strerror or error}", "check the path, its permissions and the free space of the disk")
     except Exception as error:
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
-        if "database or disk is full" in str(error):  # SQLite's words; its error is none of the system's
-            fail("file", "the disk of the home is full", "free some space and run the command again")
-        fail(
-            "internal",
-            f"{type(error).__name__}: {error}",
-            "run again with GOVERNOR_LOG_LEVEL=debug and report the trace",
-        )
+        fail(*unforeseen(error))
     finally:
         session.close()
+
+
+def unforeseen(error: Exception) -> tuple[str, str, str]:
+    """(code, message, hint) of an error that the command did not expect."""
+    if isinstance(error, UnicodeDecodeError):
+        return "invalid", f"a file that was given is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return "file", f"{where}{error.strerror or error}", "check the path, its permissions and the free space of the disk"
+    if "database or disk is full" in str(error):  # SQLite's words; its error is none of the system's
+        return "file", "the disk of the home is full", "free some space and run the command again"
+    return "internal", f"{type(error).__name__}: {error}", "run again with GOVERNOR_LOG_LEVEL=debug and report the trace"
 
 
 class OneLine(logging.Formatter):

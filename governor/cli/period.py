@@ -173,7 +173,7 @@ def read_mapping(file: Path) -> str:
     if file.stat().st_size > 1 << 20:
         raise Invalid(f"{file} is larger than 1 MiB")
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise Invalid(f"{file} is not UTF-8 text") from None
 

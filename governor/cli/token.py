@@ -70,7 +70,7 @@ def password(
     ctx: typer.Context,
     email: Annotated[str, typer.Argument(help="E-mail of a known person.")],
     from_file: Annotated[
-        typer.FileText | None, typer.Option("--file", help="Read the first line of this file (- for standard input).")
+        typer.FileText | None, typer.Option("--file", encoding="utf-8", help="Read the first line of this file (- for standard input).")
     ] = None,
 ) -> None:
     """Set the password for signing in on the pages; asked for on the terminal unless read from a file. Ends open sessions.

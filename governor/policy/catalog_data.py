@@ -77,7 +77,7 @@ def rfc3339(instant: datetime) -> str:
 
 @cache
 def provider_aliases() -> Mapping[str, str]:
-    loaded = json.loads(files("policies").joinpath("data/providers.json").read_text())
+    loaded = json.loads(files("policies").joinpath("data/providers.json").read_text(encoding="utf-8"))
     return dict(loaded["aliases"])
 
 

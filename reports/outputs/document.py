@@ -139,7 +139,7 @@ class OutputMapping(Part):
 
 def shipped() -> dict[str, str]:
     """Name -> text of every mapping that comes with the product."""
-    return {path.stem: path.read_text() for path in sorted(SHIPPED.glob("*.yaml"))}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(SHIPPED.glob("*.yaml"))}
 
 
 def output_mapping(text: str) -> OutputMapping:

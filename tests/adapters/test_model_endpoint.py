@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -256,6 +257,12 @@ def test_replay_traffic_is_marked_so_that_the_gateway_can_keep_it_apart(scripted
 def test_a_secret_that_is_not_there_is_named_by_its_reference(reference: str) -> None:
     with pytest.raises(Invalid, match=reference):
         read_secret(reference)
+
+
+def test_a_secret_that_is_no_text_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"sk-\xff\xfe")
+    with pytest.raises(Invalid, match="is no key"):
+        read_secret(f"file:{tmp_path / 'key'}")
 
 
 def test_what_is_no_reference_may_be_the_secret_and_is_not_repeated() -> None:

@@ -10,6 +10,7 @@ import re
 import shlex
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,25 @@ def test_a_port_that_is_none_is_wrong_usage(run: Callable[..., Any], words: tupl
     done = run(*words, "--port", "99999")
     assert done.returncode == 2
     assert "65535" in done.stderr
+
+
+def test_a_password_that_is_no_text_is_refused_in_words(run: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes("Schlüssel für Köln".encode("latin-1"))
+    done = run("token", "password", "admin@localhost", "--file", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error[invalid]: a file that was given is not UTF-8 text (byte 4). hint: save it as UTF-8\n"
+
+
+def test_words_of_a_mapping_file_are_read_alike_in_every_locale(tmp_path: Path) -> None:
+    file = tmp_path / "mapping.yaml"
+    file.write_text("extends: netsuite\nvalues: {name: Köln}\n", encoding="utf-8")
+    program = (
+        "import sys; from pathlib import Path; from governor.cli.period import read_mapping; print(ascii(read_mapping(Path(sys.argv[1]))))"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", program, str(file)], env=os.environ | locale, capture_output=True, text=True, check=True)
+    assert "K\\xf6ln" in done.stdout
 
 
 @pytest.mark.parametrize("words", [("--after", "9" * 30), ("--limit", "-1")])
