@@ -193,7 +193,7 @@ def list_quarantine(
 ) -> None:
     """Records that were refused, newest first, with the reason and where they came from."""
     session = session_of(ctx)
-    found = session.context().lake.quarantine(source=source or None, limit=limit)
+    found = session.context().lake.quarantine(source=source or None, limit=limit, raw=False)
     rows = [
         {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")} for row in found
     ]
