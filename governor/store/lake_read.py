@@ -122,10 +122,13 @@ def export_calls(
     partial = path.with_name(f".{path.name}.part")
     columns = ", ".join(f"CASE WHEN false THEN {name} END AS {name}" if name in blank else name for name in CALL_SCHEMA.names)
     relation = f"SELECT {columns} FROM {calls_at(snapshot)} WHERE start_time >= $start AND start_time < $end ORDER BY {_ORDER}"
-    done = connection.execute(
-        f"COPY ({relation}) TO {literal(str(partial))} (FORMAT parquet, COMPRESSION zstd)", {"start": start, "end": end}
-    ).fetchone()
-    partial.replace(path)
+    try:
+        done = connection.execute(
+            f"COPY ({relation}) TO {literal(str(partial))} (FORMAT parquet, COMPRESSION zstd)", {"start": start, "end": end}
+        ).fetchone()
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return int(done[0]) if done else 0
 
 

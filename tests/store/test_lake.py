@@ -106,6 +106,15 @@ def test_every_column_comes_back_as_it_went_in(lake: Lake, make_call: Make, make
     assert [field.type for field in exported.schema] == [field.type for field in CALL_SCHEMA]
 
 
+def test_an_export_that_fails_leaves_nothing(lake: Lake, make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    lake.ingest("first", [make_batch(make_call("a"))], NOW)
+    for file in (tmp_path / "lake" / "data").rglob("calls/**/*.parquet"):
+        file.unlink()
+    with pytest.raises(StoreAway):
+        lake.export_calls(tmp_path / "out" / "calls.parquet", *OCTOBER)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_bad_records_are_kept_once_with_their_reason(lake: Lake, make_call: Make, make_batch: Make) -> None:
     bad = {"ingest_uri": "a.jsonl", "ingest_row": 7, "reason": "startTime: missing", "raw": b"{\xff"}
     info = BatchInfo(source="prod", connector="litellm")
