@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, Final
 
 from anyio import to_thread
@@ -24,7 +23,6 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from governor.actions.context import Context, open_context
 from governor.actions.drain import Drainer
-from governor.actions.jobs import announce
 from governor.actions.remembered import settle
 from governor.actions.workforce import Workforce
 from governor.api.bodies import Malformed
@@ -52,8 +50,6 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
         if force is not None:
             opened.after_commit.append(force.wake)
             force.start()
-        elif settings.broker_url:
-            opened.after_commit.append(partial(announce, opened))
         drainer = Drainer(opened) if with_worker else None
         if drainer is not None:
             drainer.start()

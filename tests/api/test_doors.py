@@ -229,3 +229,8 @@ def test_cursors_walk_the_whole_catalog_once(door: Any) -> None:
     assert seen == [(one["kind"], one["key"]) for one in every]
     assert len(set(seen)) == len(seen)
     assert ("workflow", "fnol-triage") in seen
+
+
+def test_a_server_with_a_broker_announces_a_job_once(open_door: Any, tmp_path: Any) -> None:
+    with open_door(tmp_path / "home", broker_url="redis://127.0.0.1:1/0") as door:
+        assert len(door.ctx.after_commit) == 1
