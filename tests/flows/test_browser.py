@@ -32,6 +32,10 @@ ADMIN = "admin@acme.example"
 PASSWORD = "a long enough password"
 MONTH = last_month(datetime.now(UTC))
 SIZES = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+WIDTHS = {
+    "desk": (645, 720, 820, 1000, 1280, 1440),
+    "phone": (320, 390),
+}  # between: tablets, laptops, a desk at 200 %; 320: a phone that zooms
 SHADOW_MS = 240_000
 
 
@@ -240,8 +244,10 @@ def test_no_page_is_wider_than_its_screen(browser: Browser, long_names: None, si
         for path in PAGES:
             answer = page.goto(f"{browser.base}{path}")
             assert answer.status == 200, path
-            if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-                wide[path] = page.evaluate("document.documentElement.scrollWidth")
+            for width in WIDTHS[size]:
+                page.set_viewport_size({**SIZES[size], "width": width})
+                if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                    wide[path, width] = page.evaluate("document.documentElement.scrollWidth")
         assert not wide
     assert not browser.complaints, browser.complaints
 
@@ -270,6 +276,17 @@ def test_reading_and_deciding_need_no_script(browser: Browser) -> None:
         expect(page.get_by_role("status").first).to_contain_text("reject as owner")
         expect(page.locator(".lede .state")).to_contain_text("rejected")
         expect(page.get_by_text("not before the holidays").first).to_be_visible()
+
+
+def test_a_long_panel_goes_on_over_the_printed_page(browser: Browser) -> None:
+    """Kept whole it left the page before it empty; as a grid its rows fell on what follows them."""
+    with browser.at(OWNER) as page:
+        page.goto(f"{browser.base}/spend")
+        page.emulate_media(media="print")
+        look = page.evaluate(
+            "(({display, breakInside, overflowX}) => [display, breakInside, overflowX])(getComputedStyle(document.querySelector('.panel')))"
+        )
+        assert look == ["block", "auto", "visible"]
 
 
 def test_the_menu_opens_on_a_phone(browser: Browser) -> None:
