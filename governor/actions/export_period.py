@@ -22,6 +22,7 @@ from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json, digest, parse_timestamp, sha256_hex
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.packets.assemble import PacketEvent, PeriodParts, assemble_period, event_line, period_statement
+from governor.packets.container import MAX_FILES
 from governor.packets.controls import controls, controls_item
 from governor.packets.period import CHANGE, period_bounds, population_csv
 from governor.store import ledger, sequencer
@@ -30,6 +31,7 @@ from governor.store.rows.people import Person
 
 ATTEMPTS: Final = 5
 MAX_ENTRIES: Final = 100_000
+OTHER_FILES: Final = 12  # statement, report, proofs, evidence
 ISSUE: Final = "period:issue"
 
 
@@ -105,6 +107,9 @@ def gather(session: Session, org: str, name: str, *, recipient: str, log: str) -
         .order_by(col(LedgerEntry.idx))
     ).all()
     shown = _disclosures(session, org, [row.id for row in [*earlier, *rows]]) if recipient else {}
+    files = 2 * len(earlier) + sum(row.id in shown for row in [*earlier, *rows]) + OTHER_FILES
+    if files > MAX_FILES:
+        raise Invalid(f"a packet of {name} would have {files:,} files; one holds {MAX_FILES:,}", hint="make packets of single months")
     made = [[PacketEvent(row.idx, ledger.leaf_of(row), disclosures=shown.get(row.id, ())) for row in some] for some in (rows, earlier)]
     return Facts(name, log, made[0], made[1], recipient, _directory(session, org) if recipient else {})
 

@@ -80,6 +80,16 @@ def test_a_quarter_that_is_over_is_whole_and_stays_the_same(world: Any) -> None:
     assert verify_packet(whole, trust).exit_code == 0
 
 
+def test_more_files_than_a_packet_holds_are_refused_before_anything_is_issued(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided(world)
+    whole = export_period(world.ctx, world.person("ada"), quarter(world), recipient="Auditors LLP")
+    monkeypatch.setattr("governor.actions.export_period.MAX_FILES", len(unzip(whole)) - 1)
+    with pytest.raises(Invalid, match=r"files; one holds"):
+        export_period(world.ctx, world.person("ada"), quarter(world), recipient="Others LLP")
+    assert len(world.entries("period:issue")) == 1
+    assert export_period(world.ctx, world.person("ada"), quarter(world))  # without names there are fewer
+
+
 def test_the_first_period_of_a_log_takes_one_entry_from_after_it_however_many_there_are(world: Any) -> None:
     name, trust = quarter(world), export_trust(world.ctx)
     world.later(days=100)
