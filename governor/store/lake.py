@@ -248,10 +248,7 @@ class Lake:
         return self._read(run)
 
     def close(self) -> None:
-        with self._opening:
-            if self._root is not None:
-                self._root.close()
-                self._root = None
+        self._leave(self._root)
 
     @contextmanager
     def _writing(self, patience: float = 600.0) -> Iterator[Callable[[], object]]:
@@ -288,10 +285,10 @@ class Lake:
                 self._root = root
             return self._root
 
-    def _leave(self, root: duckdb.DuckDBPyConnection) -> None:
+    def _leave(self, root: duckdb.DuckDBPyConnection | None) -> None:
         """The next call opens the lake anew, unless another thread did so already."""
         with self._opening:
-            if self._root is root:
+            if root is not None and root is self._root:
                 self._root = None
                 root.close()
 
