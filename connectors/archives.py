@@ -1,11 +1,12 @@
-"""What stands in an archive or a plain file, block by block: gzip and zstd with limits.
+"""What stands in an archive or a plain file, block by block: gzip and zstd with limits, UTF-16 as UTF-8.
 
-Owns: decompression, the guard against bombs. Does not own: records (payloads.py). Invariants: memory is bounded by a block whatever the file;
+Owns: decompression, the guard against bombs, decoding. Does not own: records (payloads.py). Invariants: memory is bounded by a block whatever the file;
 a damaged archive gives what could be read before it says so.
 """
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -27,6 +28,13 @@ ARCHIVES: Final = (_GZIP, *_ZSTD)
 WINDOW: Final = 1 << 27
 STEP: Final = 2 << 10
 BOM: Final = b"\xef\xbb\xbf"
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF8_LINES: Final = (b"}\n{", b"}\r\n{")
+
+
+def is_utf16(head: bytes) -> bool:
+    """As Windows PowerShell writes it. Not where lines of UTF-8 follow: then it is one bad record, and they are to be read."""
+    return head.startswith(_UTF16) and not any(lines in head for lines in _UTF8_LINES)
 
 
 def head_of(head: bytes) -> bytes:
@@ -42,6 +50,8 @@ def head_of(head: bytes) -> bytes:
                 return reader.read(HEAD)
         except zstandard.ZstdError:
             return b""
+    if is_utf16(head):
+        return head.decode("utf-16", "ignore").encode()[:HEAD]
     return head.removeprefix(BOM)[:HEAD]
 
 
@@ -120,6 +130,13 @@ def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
         raise EOFError
 
 
+def _utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for block in blocks:
+        yield decoder.decode(block).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
 def blocks_of(payload: Payload) -> Iterator[bytes]:
     """Unpacked bytes. A damaged archive raises EOFError after what could be read."""
     raw = _raw_blocks(payload)
@@ -135,6 +152,8 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
             yield from _gunzip(chain(), guard)
         elif first.startswith(_ZSTD):
             yield from _unzstd(chain(), guard)
+        elif is_utf16(first):
+            yield from _utf8(chain())
         else:
             yield from chain()
     except (zlib.error, zstandard.ZstdError) as error:

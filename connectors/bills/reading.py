@@ -21,7 +21,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.archives import begin_of, head_of
+from connectors.archives import begin_of, head_of, is_utf16
 from governor.chargeback.reconciliation.bill import Bill, BillLine, RejectedRow, add_up
 from governor.errors import Invalid, TooLarge
 from governor.ports import Payload
@@ -81,16 +81,16 @@ def begins_as_json(payload: Payload) -> bool:
     return begin_of(payload).lstrip()[:1] in (b"{", b"[")
 
 
-def text_of(payload: Payload) -> str:
+def text_of(body: bytes, uri: str) -> str:
     try:
-        return body_of(payload).decode("utf-8-sig")
+        return body.decode("utf-16" if is_utf16(body) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Invalid(f"{payload.uri} is not UTF-8 text (byte {error.start})") from None
+        raise Invalid(f"{uri} is not UTF-8 text (byte {error.start})") from None
 
 
 def documents(payload: Payload) -> list[Any]:
     """The JSON documents of a file: one, several after another, or one a line. Numbers with a point are exact decimals."""
-    text = text_of(payload)
+    text = text_of(body_of(payload), payload.uri)
     decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
     found, place = [], 0
     try:
@@ -140,10 +140,7 @@ def table(payload: Payload) -> Iterator[dict[str, str]]:
     if body.startswith(b"PAR1"):
         yield from _parquet(body, payload.uri)
         return
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{payload.uri} is not UTF-8 text (byte {error.start})") from None
+    text = text_of(body, payload.uri)
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t|", key=header.count)
     try:

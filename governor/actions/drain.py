@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.ingest import ingest_batches, ingest_payloads
 from governor.actions.payloads import connector_named
-from governor.actions.spool import BODY, GROUP, body_of, claimed, folder_of, members_of, note_of, put_group, uri_of
+from governor.actions.spool import BODY, GROUP, body_of, claimed, drop_unfinished, folder_of, members_of, note_of, put_group, uri_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import GovernorError, IntegrityError, Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch, Payload
@@ -55,6 +55,7 @@ ELSEWHERE: Final = (
 def drain_spool(ctx: Context) -> int:
     """Store what was spooled. Returns how many bodies left the spool. Safe beside other drainers and receivers."""
     done = 0
+    drop_unfinished(folder_of(ctx))
     try:
         for group in sorted(folder_of(ctx).glob(f"*{GROUP}")):
             with claimed(group) as mine:
@@ -68,8 +69,8 @@ def drain_spool(ctx: Context) -> int:
                     group = put_group(ctx, held)
                     if stack.enter_context(claimed(group)):
                         done += store_group(ctx, group, held)
-    except Unavailable:
-        log.info("the lake is busy; spooled bodies wait")
+    except Unavailable as error:  # another writer has the lake, or the rows database is away
+        log.info("spooled bodies wait: %s", error.message)
     return done
 
 

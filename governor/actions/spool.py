@@ -23,6 +23,8 @@ from governor.store.rows.base import uuid7
 _held: dict[Path, tuple[float, int]] = {}
 BODY = ".push"
 GROUP = ".group"
+UNFINISHED = ".part"
+UNFINISHED_S = 3600.0  # a write takes moments: what is older was left by a process that died in the middle, and was never acknowledged
 
 
 def folder_of(ctx: Context) -> Path:
@@ -76,7 +78,7 @@ def members_of(group: Path) -> list[Path]:
 
 def write(path: Path, content: bytes) -> Path:
     """Whole and synced, or not at all."""
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(UNFINISHED)
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             out.write(content)
@@ -92,6 +94,13 @@ def write(path: Path, content: bytes) -> Path:
     finally:
         os.close(descriptor)
     return path
+
+
+def drop_unfinished(folder: Path) -> None:
+    for path in folder.glob(f"*{UNFINISHED}"):
+        with contextlib.suppress(FileNotFoundError):  # finished, or dropped by another
+            if path.stat().st_mtime < time.time() - UNFINISHED_S:
+                path.unlink()
 
 
 def note_of(path: Path) -> dict[str, str]:

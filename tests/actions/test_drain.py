@@ -278,3 +278,11 @@ def test_the_doctor_says_what_waits_and_since_when(ctx: Context) -> None:
     os.utime(first, (long_ago, long_ago))
     assert "the oldest since 2026-11-01 08:00:00 UTC" in line()
     assert line().startswith("[ -- ]")
+
+
+def test_what_a_killed_receiver_left_in_the_middle_goes_and_what_is_being_written_stays(ctx: Context) -> None:
+    for name, age in (("killed.part", 4000), ("writing.part", 1)):
+        (path := folder_of(ctx) / name).write_bytes(b"{")
+        os.utime(path, (time.time() - age,) * 2)
+    drain_spool(ctx)
+    assert left(ctx) == ["writing.part"]

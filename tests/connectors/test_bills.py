@@ -301,6 +301,14 @@ def test_a_comma_between_thousands_is_read(amount: str) -> None:
 
 
 @pytest.mark.parametrize("issuer", EVERY)
+def test_a_bill_that_powershell_wrote_is_read_as_any_other(issuer: str) -> None:
+    body = made.BILLS[issuer](made.usage(issuer))
+    written = body.decode().encode("utf-16")
+    assert READERS[issuer].detect(written, "bill") == READERS[issuer].detect(body, "bill") > 0
+    assert READERS[issuer].read(Payload("bill", body=written)).lines == read(issuer, body).lines
+
+
+@pytest.mark.parametrize("issuer", EVERY)
 def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str) -> None:
     body = made.BILLS[issuer](made.usage(issuer))
     packed = gzip.compress(body)

@@ -283,7 +283,7 @@ def test_a_csv_with_only_a_header_is_empty(read: Any) -> None:
         (b"id;model;at\n1;m;2026-10-01\n", "id, model"),
         (b"id,llm\n", "model"),
         (b"7,anna\n", "id, model"),
-        ("id,model\n".encode("utf-16"), "id, model"),
+        ("id;model\n".encode("utf-16"), "id, model"),
     ],
 )
 def test_a_csv_with_another_header_is_refused_and_says_what_is_missing(read: Any, text: bytes, missing: str) -> None:

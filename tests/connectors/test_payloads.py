@@ -84,6 +84,22 @@ def test_zeros_behind_a_gzip_file_cut_nothing_off() -> None:
     assert [(len(chunk.values), chunk.cut) for chunk in chunks] == [(2, "")]
 
 
+@pytest.mark.parametrize("bom", ["utf-16-le", "utf-16-be"])
+def test_what_powershell_wrote_is_read_as_any_other(bom: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(archives, "CHUNK", 65)  # within a character
+    records = [{"n": n, "text": "\u00e4\u4e0a\U0001f600" * (n % 9)} for n in range(50)]
+    body = ("\ufeff" + "\r\n".join(json.dumps(one, ensure_ascii=False) for one in records)).encode(bom)
+    (tmp_path / "log.jsonl").write_bytes(body)
+    of_file = records_of(Payload("x", path=tmp_path / "log.jsonl"))
+    assert [json.loads(one) for one in values(body)] == records
+    assert [json.loads(one.as_py()) for chunk in of_file for one in chunk.values] == records
+
+
+def test_one_record_in_utf_16_costs_the_others_nothing() -> None:
+    bad = '{"a":0}'.encode("utf-16")
+    assert values(bad + b'\n{"a":1}\n{"a":2}\n') == [bad, b'{"a":1}', b'{"a":2}']
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
 def test_a_bomb_is_refused(compress: Any) -> None:
     zeros = compress(b" " * (80 << 20))
