@@ -193,11 +193,15 @@ def list_quarantine(
 ) -> None:
     """Records that were refused, newest first, with the reason and where they came from."""
     session = session_of(ctx)
-    found = session.context().lake.quarantine(source=source or None, limit=limit, raw=False)
+    found = session.context().lake.quarantine(source=source or None, limit=limit + 1, raw=False)
     rows = [
-        {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")} for row in found
+        {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")}
+        for row in found[:limit]
     ]
-    session.print({"quarantine": rows}, show_quarantine if rows else f"Nothing{f' of {source}' if source else ''} is in quarantine.")
+    session.print(
+        {"quarantine": rows, "more": len(found) > limit},
+        show_quarantine if rows else f"Nothing{f' of {source}' if source else ''} is in quarantine.",
+    )
 
 
 def show_quarantine(data: dict[str, Any]) -> None:
@@ -206,6 +210,8 @@ def show_quarantine(data: dict[str, Any]) -> None:
     for row in data["quarantine"]:
         made.add_row(*map(cell, (row["id"][:12], row["source"], f"{Path(row['ingest_uri']).name}:{row['ingest_row']}", row["reason"])))
     console.print(made)
+    if data["more"]:
+        console.print("There are more: --limit shows up to 10,000, and the page of sources all of them.")
     console.print("`governor quarantine retry ID...` reads them again, `--all` for every one; `discard` gives up what can never be read.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from datetime import UTC, datetime, timedelta
@@ -70,9 +71,9 @@ def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, 
             f"  statements  {out / 'close'}",
             "",
             "Look at it:",
-            f"  {command} serve --home {home}   (or make serve-demo)",
+            f"  {shlex.join([command, 'serve', '--home', str(home)])}   (or make serve-demo)",
             f"      sign in as {OWNER}, {FINANCE} or {ADMIN}, password {PASSWORD}",
-            f"  {command} packet verify {packet} --trust {trust}",
+            f"  {shlex.join([command, 'packet', 'verify', str(packet), '--trust', str(trust)])}",
         ]
     )
     return {

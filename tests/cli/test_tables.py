@@ -64,7 +64,12 @@ def test_words_from_traffic_are_shown_as_they_are(capsys: pytest.CaptureFixture[
         "cost_at_risk": "1.00", "example_record_ids": [], "solution": NASTY,
     }  # fmt: skip
     show_findings({"period": "2026-10", "findings": [finding]})
-    show_quarantine({"quarantine": [{"id": "a" * 64, "source": "s", "ingest_uri": f"/x/{NASTY}.jsonl", "ingest_row": 1, "reason": NASTY}]})
+    show_quarantine(
+        {
+            "quarantine": [{"id": "a" * 64, "source": "s", "ingest_uri": f"/x/{NASTY}.jsonl", "ingest_row": 1, "reason": NASTY}],
+            "more": False,
+        }
+    )
     text = capsys.readouterr().out
     assert text.count("gpt[/]4 [red]o") >= 6
     assert "\x1b" not in text

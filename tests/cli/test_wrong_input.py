@@ -60,6 +60,8 @@ def test_a_file_of_another_kind_says_so_and_where_to_look(run: Callable[..., Any
     named = run("ingest", "litellm", str(file))
     assert "None of it is a call that litellm can read" in named.stderr
     assert "governor quarantine list" in named.stderr
+    assert "There are more" in run("quarantine", "list", "--limit", "1").stdout
+    assert "There are more" not in run("quarantine", "list", "--limit", "3").stdout
 
 
 @pytest.mark.parametrize(
