@@ -88,7 +88,9 @@ def read_csv(text: str, version: str) -> Seed:
 def _json(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Invalid("not JSON of prices: nested too deeply") from None
+    except ValueError as error:
         raise Invalid(f"not JSON: {error}") from None
     return dict(document)
 

@@ -195,7 +195,7 @@ def test_who_may_commit(month: Any) -> None:
         month.apply(CAPACITY, month.person("olga"))
 
 
-NETSUITE_RATE = {"0.9234": "1.0829543", "151.37": "0.00660633", "0.0000001": "10000000"}
+NETSUITE_RATE = {"0.9234": "1.0829543", "151.37": "0.00660633", "0.0001": "10000", "0.0000001": "10000000"}
 
 
 @pytest.mark.parametrize("rate", NETSUITE_RATE)
@@ -242,8 +242,7 @@ def test_a_statement_in_another_currency_foots_in_both(month: Any, rate: str, tm
         )
         assert made["control"].get("fx", document["fx"]) == document["fx"]
     netsuite = table((tmp_path / "netsuite").read_bytes())
-    assert {row["Currency"] for row in netsuite} == {"EUR"}
-    assert {row["Exchange Rate"] for row in netsuite} == {NETSUITE_RATE[rate]}
+    assert {(row["Currency"], row["Exchange Rate"]) for row in netsuite} == ({("EUR", NETSUITE_RATE[rate])} if wanted else set())
     assert total(netsuite, "Debit") == total(netsuite, "Credit") == wanted
     before = found
     month.apply(EURO % "2", month.person("finn"))  # the rate is sealed with the month

@@ -162,10 +162,16 @@ def test_broken_json_is_400(door: Any, path: str) -> None:
     assert answer.headers["content-type"] == PROBLEM
 
 
-@pytest.mark.parametrize("path", ["/api/v1/policy/decision", "/api/v1/prices/diff", "/api/v1/changes"])
+@pytest.mark.parametrize("path", ["/api/v1/policy/decision", "/api/v1/changes"])
 def test_json_nested_too_deeply_is_400(door: Any, path: str) -> None:
     answer = door.post(path, content=b'{"keys":' * 100_000, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), answer.text
+
+
+def test_a_price_file_nested_too_deeply_is_refused_in_words(door: Any) -> None:
+    answer = door.post("/api/v1/prices/diff", content=b'{"keys":' * 100_000, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+    assert "nested too deeply" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from governor.errors import Unavailable
 from governor.store import direct
 from governor.store.database import Database, libpq
 
@@ -62,7 +63,7 @@ def test_a_lost_connection_is_let_go(rows: Database, postgres: str) -> None:
                 other.execute("SELECT pg_terminate_backend(%s)", (backend,))
             direct.execute(connection, "INSERT INTO thing VALUES (7)", ())
 
-    with pytest.raises(OperationalError) as lost:
+    with pytest.raises(Unavailable, match="broke off") as lost:
         lose()
-    assert lost.value.connection_invalidated
+    assert isinstance(lost.value.__context__, OperationalError)
     assert ask(rows, "SELECT count(*) FROM thing") == [(0,)]
