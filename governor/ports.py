@@ -98,7 +98,7 @@ class ReadOptions:
 
     source_instance: str
     with_content: bool = True
-    batch_rows: int = 50_000
+    batch_rows: int = 16_384
     config: Mapping[str, Any] = field(default_factory=dict)
     door: SourceDoor | None = None
     saw: Callable[[SeenWindow], None] | None = None
