@@ -462,14 +462,15 @@ def test_a_last_page_that_comes_again_is_the_end_where_the_source_counts(ctx: Co
     assert not [one for one in windows(ctx) if one.hole]
 
 
-def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: Api) -> None:
+def cloudflare_rows(count: int, *, apart: timedelta) -> list[dict[str, Any]]:
     template = unfolded("cloudflare_logs.jsonl", "result")[0]
     start = datetime(2026, 11, 1, 9, tzinfo=UTC)
-    rows = [
-        template
-        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(seconds=number)).isoformat().replace("+00:00", "Z")}
-        for number in range(120)
-    ]
+    times = [(start + number * apart).isoformat().replace("+00:00", "Z") for number in range(count)]
+    return [template | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": at} for number, at in enumerate(times)]
+
+
+def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: Api) -> None:
+    rows = cloudflare_rows(120, apart=timedelta(seconds=1))
 
     def answer(path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
         assert path == "/accounts/acc-1/ai-gateway/gateways/prod/logs"
@@ -486,13 +487,7 @@ def test_cloudflare_by_pages_with_its_own_count(ctx: Context, world: Any, api: A
 
 def test_a_count_that_is_of_no_window_is_left_out(ctx: Context, world: Any, api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """It never agrees with the rows: each window was narrowed down to seconds, and each second was a hole."""
-    template = unfolded("cloudflare_logs.jsonl", "result")[0]
-    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
-    rows = [
-        template
-        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(minutes=number)).isoformat().replace("+00:00", "Z")}
-        for number in range(120)
-    ]
+    rows = cloudflare_rows(120, apart=timedelta(minutes=1))
 
     def answer(_path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
         found = between(rows, "created_at", query["start_date"], query["end_date"])
@@ -509,13 +504,7 @@ def test_a_count_that_is_of_no_window_is_left_out(ctx: Context, world: Any, api:
 
 def test_rows_that_are_deleted_while_pages_are_read_hide_no_others(ctx: Context, world: Any, api: Api) -> None:
     """The oldest go when the store of logs is full: what stood on the third page then stands on the second."""
-    template = unfolded("cloudflare_logs.jsonl", "result")[0]
-    start = datetime(2026, 11, 1, 9, tzinfo=UTC)
-    rows = [
-        template
-        | {"id": f"01K9CLOUDFLARE{number:08d}", "created_at": (start + timedelta(seconds=number * 20)).isoformat().replace("+00:00", "Z")}
-        for number in range(150)
-    ]
+    rows = cloudflare_rows(150, apart=timedelta(seconds=20))
     kept = rows
 
     def answer(_path: str, query: dict[str, str], _body: Any, _headers: dict[str, str]) -> Answer:
