@@ -17,6 +17,7 @@ from connectors.providers import provider_at
 from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, listed, named, opened, unknown_fields
 
 _MAIN: Final = ("proxy", "ai-proxy", "ai-proxy-advanced")
+_JUDGE: Final = "ai-llm-as-judge"
 _OUTER: Final = frozenset({
     "ai", "authenticated_entity", "client_ip", "consumer", "consumer_groups", "latencies", "request", "response", "route", "service",
     "source", "started_at", "tries", "trace_id", "upstream_status", "upstream_uri", "workspace", "workspace_name", "threats", "call",
@@ -26,7 +27,8 @@ _OUTER: Final = frozenset({
 class KongConnector(ReshapedConnector):
     def parts(self, record: dict[str, Any]) -> Parts | None:
         ai = named(record.get("ai"))
-        blocks = {name: block for name, block in ai.items() if isinstance(block, dict) and _ran(block)}
+        # the judge's block stands beside the proxy's or inside it
+        blocks = {name: block for part in (named(ai.get("proxy")), ai) for name, block in part.items() if _ran(block)}
         if _ran(ai):  # some versions leave the plugin's name out
             blocks["proxy"] = ai
         if not blocks:
@@ -35,14 +37,16 @@ class KongConnector(ReshapedConnector):
         return {self.mappings[0].name: [outer | {"call": _call(record, ai, name, block)} for name, block in blocks.items()]}
 
 
-def _ran(block: dict[str, Any]) -> bool:
-    return isinstance(block.get("meta"), dict) or isinstance(block.get("usage"), dict)
+def _ran(block: Any) -> bool:
+    return isinstance(named(block).get("meta"), dict) or isinstance(named(block).get("usage"), dict)
 
 
 def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str, Any]) -> dict[str, Any]:
     request, meta, usage = named(record.get("request")), named(block.get("meta")), named(block.get("usage"))
     identity = request.get("id") or named(named(record.get("response")).get("headers")).get("x-kong-request-id")
     targets = [target for target in listed(block.get("tried_targets") or block.get("tries")) if isinstance(target, dict)]
+    if name == _JUDGE:  # it names the model it judges as the one asked, and that one's targets
+        meta, targets = meta | {"request_model": meta.get("response_model")}, []
     payload, shared = named(block.get("payload")), named(ai.get("payload"))
     guards = _guards(ai, block)
     latency = named(record.get("latencies")).get("request") if name in _MAIN else None  # a transformer's call is a part of the request

@@ -65,6 +65,48 @@ def test_anthropic_counts_leave_the_cache_out(rows: list[dict[str, Any]]) -> Non
     assert (row["stream"], row["ttft_ms"]) == (True, 583)
 
 
+def test_a_newer_kong_counts_anthropics_cache_into_the_prompt(read: Any, records: list[dict[str, Any]]) -> None:
+    """Since 3.14.0.8 and 3.15.0.4; before, it told no cached token of Anthropic's (changelog of ai-proxy-advanced)."""
+    records[1]["ai"]["proxy"]["usage"] |= {
+        "prompt_tokens": 1250,
+        "total_tokens": 1335,
+        "prompt_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 200},
+    }
+    row = one(read, records[1])
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["usage_convention"]) == (1250, 50, "inclusive")
+    assert (row["cache_read_tokens"], row["cache_write_tokens"]) == (1000, 200)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_judge_is_a_call_of_its_own_to_the_model_that_judged(read: Any, records: list[dict[str, Any]], inside: bool) -> None:
+    """The reference has it inside the proxy's block, the how-to beside it; both name the judged model as the one asked."""
+    ai = records[0]["ai"]
+    (ai["proxy"] if inside else ai)["ai-llm-as-judge"] = {
+        "meta": {
+            "provider_name": "openai",
+            "request_model": "gemini-2.0-flash",
+            "response_model": "gpt-4o-2024-08-06",
+            "llm_latency": 1491,
+        },
+        "tried_targets": [{"provider": "gemini", "model": "gemini-2.0-flash", "host": "us-central1-aiplatform.googleapis.com"}],
+        "usage": {"prompt_tokens": 49, "completion_tokens": 114, "total_tokens": 163, "llm_accuracy": 14},
+    }
+    judge = next(
+        row for row in read(connector, json.dumps(records[0]).encode()).calls.to_pylist() if row["source_record_id"].endswith("judge")
+    )
+    assert (judge["provider"], judge["requested_model"], judge["response_model"]) == ("openai", "gpt-4o-2024-08-06", "gpt-4o-2024-08-06")
+    assert (judge["input_tokens"], judge["output_tokens"], judge["duration_ms"]) == (49, 114, 1491)
+
+
+def test_a_picture_of_a_model_that_thinks(read: Any, records: list[dict[str, Any]]) -> None:
+    records[0]["ai"]["proxy"] |= {
+        "usage": {"input_tokens": 10, "output_tokens": 1400, "output_tokens_details": {"reasoning_tokens": 110, "image_tokens": 1290}},
+        "payload": {"response": json.dumps({"id": "x", "service_tier": "flex"})},
+    }
+    row = one(read, records[0])
+    assert (row["output_tokens"], row["reasoning_tokens"], row["image_output_tokens"], row["service_tier"]) == (1400, 110, 1290, "flex")
+
+
 def test_no_price_is_no_cost(rows: list[dict[str, Any]]) -> None:
     assert (rows[1]["cost_amount"], rows[1]["cost_source"], rows[1]["cost_raw"]) == (None, "missing", "0")
 
