@@ -61,6 +61,43 @@ def test_langchain_writes_no_whole_beside_lifetimes(calls: Any) -> None:
     assert (row["cache_write_tokens"], row["cache_write_5m_tokens"], row["input_uncached_tokens"]) == (60, 60, 60)
 
 
+@pytest.mark.parametrize("tier", ["priority", "flex"])
+def test_a_tier_before_the_names_of_what_was_cached_and_thought(calls: Any, tier: str) -> None:
+    """As langchain-openai 1.7 and langsmith 0.15 write what OpenAI served at another tier."""
+    details = {f"{tier}_cache_read": 512, f"{tier}_cache_creation": 100, tier: 139}
+    [row] = calls(body(prompt_token_details=details, completion_token_details={f"{tier}_reasoning": 64, tier: 41}))
+    assert (row["cache_read_tokens"], row["cache_write_tokens"], row["reasoning_tokens"], row["service_tier"]) == (512, 100, 64, tier)
+    assert (row["input_tokens"], row["input_uncached_tokens"]) == (651, 39)
+
+
+def test_the_tier_that_the_answer_names(calls: Any) -> None:
+    outputs = json.loads(json.dumps(ROWS[0]["outputs"]))
+    outputs["generations"][0][0]["message"]["kwargs"]["response_metadata"]["service_tier"] = "flex"
+    assert calls(body(outputs=outputs))[0]["service_tier"] == "flex"
+    assert calls(body(outputs={"choices": [], "service_tier": "default"}))[0]["service_tier"] == "default"
+
+
+def test_a_long_cache_of_gemini_is_put_together(calls: Any) -> None:
+    details = {"cache_read": 200_000, "cache_read_over_200k": 50_000, "over_200k": 0}
+    [row] = calls(body(prompt_tokens=260_000, completion_tokens=5, total_tokens=260_005, prompt_token_details=details))
+    assert (row["input_tokens"], row["cache_read_tokens"]) == (260_000, 250_000)
+
+
+def test_runs_of_the_second_version_of_the_query_are_the_same_calls(calls: Any, read: Any) -> None:
+    """POST /api/v2/runs/query of langsmith 0.15: kinds in capitals, metadata beside `extra`, details under `raw`."""
+    old = ROWS[0]
+    new = {name: value for name, value in old.items() if name not in ("session_id", "parent_run_id")} | {
+        "run_type": "LLM", "status": "SUCCESS", "project_id": old["session_id"], "parent_run_ids": ["root", old["parent_run_id"]],
+        "extra": {"invocation_params": old["extra"]["invocation_params"]}, "metadata": old["extra"]["metadata"],
+        "prompt_token_details": {"raw": old["prompt_token_details"]}, "completion_token_details": {"raw": old["completion_token_details"]},
+        "prompt_cost_details": {"raw": old["prompt_cost_details"]},
+    }  # fmt: skip
+    same, other = calls(json.dumps(old).encode())[0], calls(json.dumps({"items": [new], "next_cursor": "c"}).encode())[0]
+    different = {name for name in same if same[name] != other[name]}
+    assert different <= {"raw_sha256", "ingest_uri", "usage_raw"}
+    assert len(read(connector, json.dumps(new | {"run_type": "CHAIN"}).encode()).spans) == 1
+
+
 def test_zero_counts_are_unknown(calls: Any) -> None:
     failed, silent = calls(RUNS)[2:4]
     for row in (failed, silent):
