@@ -48,6 +48,7 @@ ALIASES: Final = {
     "workers-ai": "cloudflare",
 }
 STANDARD_TIERS: Final = frozenset({"", "default", "standard", "auto", "on_demand", "on-demand", "regular", "standard_only"})
+TIER_NAMES: Final = {"on_demand_priority": "priority", "on_demand_flex": "flex"}  # as Vertex AI calls them
 
 
 def canonical_provider(name: str | None) -> str:
@@ -59,7 +60,7 @@ def canonical_provider(name: str | None) -> str:
 def canonical_tier(name: str | None) -> str:
     """Empty text for the standard tier, else the tier in lower case."""
     plain = (name or "").strip().lower()
-    return "" if plain in STANDARD_TIERS else plain
+    return "" if plain in STANDARD_TIERS else TIER_NAMES.get(plain, plain)
 
 
 def model_spellings(provider: str, model: str) -> list[str]:

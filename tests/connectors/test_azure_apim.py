@@ -87,6 +87,30 @@ def test_the_gateways_own_row_with_bodies_is_a_call(rows: list[dict[str, Any]]) 
     assert row["api_base"] == "https://claims.openai.azure.com/openai/deployments/gpt-5-mini/chat/completions"
 
 
+@pytest.mark.parametrize(
+    ("usage", "whole", "written", "long"),
+    [
+        ({"prompt_tokens": 1200, "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 900}}, 1200, 900, None),
+        ({"input_tokens": 20, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 900,
+          "cache_creation": {"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 700}}, 1020, 900, 700),
+    ],
+)  # fmt: skip
+def test_writes_to_a_cache_and_the_tier(
+    read: Any, documents: list[dict[str, Any]], usage: dict[str, Any], whole: int, written: int, long: int | None
+) -> None:
+    row = next(one for document in documents for one in document["records"] if "responseBody" in str(one))
+    name = next(name for name in row["properties"] if name.lower() == "responsebody" or name.lower() == "backendresponsebody")
+    row["properties"][name] = json.dumps({"id": "x", "service_tier": "flex", "usage": usage | {"completion_tokens": 8}})
+    [found] = read(connector, body(row)).calls.to_pylist()
+    assert (found["input_tokens"], found["cache_read_tokens"], found["cache_write_tokens"], found["cache_write_1h_tokens"]) == (
+        whole,
+        100,
+        written,
+        long,
+    )
+    assert found["service_tier"] == "flex"
+
+
 def test_ticks_and_a_negative_duration(rows: list[dict[str, Any]]) -> None:
     row = rows[4]
     assert (row["source_kind"], row["gateway_kind"]) == ("azure_apim.openai_log", "azure_openai")

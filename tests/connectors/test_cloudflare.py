@@ -112,6 +112,17 @@ def test_messages_on_another_cloud_count_cached_tokens_apart_too(read: Any) -> N
     assert (row["provider"], row["input_tokens"], row["input_uncached_tokens"]) == ("aws.bedrock", 5000, 3000)
 
 
+@pytest.mark.parametrize(("whole", "details"), [("prompt_tokens", "prompt_tokens_details"), ("input_tokens", "input_tokens_details")])
+def test_what_openai_wrote_to_its_cache_and_its_tier(read: Any, whole: str, details: str) -> None:
+    """Since gpt-5.6 a write to the cache has a price of its own."""
+    entry = json.loads((FIXTURES / "cloudflare_log.jsonl").read_text().splitlines()[0])
+    usage = {whole: 1200, details: {"cached_tokens": 100, "cache_write_tokens": 900}, "total_tokens": 1280}
+    entry["result"]["response_head"] = json.dumps({"id": "x", "service_tier": "flex", "usage": usage})
+    [row] = read(connector, json.dumps(entry).encode()).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"], row["input_uncached_tokens"]) == (1200, 100, 900, 200)
+    assert row["service_tier"] == "flex"
+
+
 def test_a_body_that_was_cut_is_no_body(entries: list[dict[str, Any]]) -> None:
     failed, cut, stream = entries[2:]
     assert (failed["status"], failed["error_type"], failed["error_message"]) == ("error", "requests", "rate limited")

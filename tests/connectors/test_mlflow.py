@@ -40,6 +40,17 @@ def test_a_call(rows: list[dict[str, Any]]) -> None:
     assert (row["status"], row["finish_reasons"], row["request_params"]) == ("ok", ["stop"], '{"reasoning_effort":"low"}')
 
 
+def test_what_openai_wrote_to_its_cache_is_in_its_answer(read: Any) -> None:
+    """MLflow's own count (3.17) leaves it out."""
+    trace = traces("mlflow_calls.jsonl")[0]
+    attributes = trace["data"]["spans"][0]["attributes"]
+    answer = json.loads(attributes["mlflow.spanOutputs"])
+    answer["usage"]["prompt_tokens_details"] = {"cached_tokens": 1024, "cache_write_tokens": 100}
+    attributes["mlflow.spanOutputs"] = json.dumps(answer)
+    [row] = read(connector, json.dumps(trace).encode()).calls.to_pylist()[:1]
+    assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"], row["input_uncached_tokens"]) == (1200, 1024, 100, 76)
+
+
 def test_a_stream_without_usage_is_unknown_and_has_a_first_chunk(rows: list[dict[str, Any]]) -> None:
     row = rows[1]
     assert (row["stream"], row["ttft_ms"], row["status"]) == (True, 250.0, "ok")

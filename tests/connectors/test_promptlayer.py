@@ -67,6 +67,21 @@ def test_usage_of_openai_s_responses(read: Any) -> None:
     assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (100, 64, 20, 5)
 
 
+def test_what_openai_wrote_to_its_cache(read: Any) -> None:
+    usage = {"prompt_tokens": 1200, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 900}}
+    told = json.loads(FIXTURE.read_text().splitlines()[0]) | {"request_response": {"id": "x", "usage": usage}}
+    row = read(connector, json.dumps(told).encode()).calls.to_pylist()[0]
+    assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"]) == (1200, 100, 900)
+
+
+def test_messages_on_another_cloud_count_cached_tokens_apart_too(read: Any) -> None:
+    usage = {"input_tokens": 3000, "cache_read_input_tokens": 2000, "output_tokens": 20, "service_tier": "priority"}
+    answer = {"type": "message", "usage": usage}
+    told = json.loads(FIXTURE.read_text().splitlines()[3]) | {"provider_type": "amazon.bedrock", "request_response": answer}
+    row = read(connector, json.dumps(told).encode()).calls.to_pylist()[0]
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["service_tier"]) == (5000, 3000, "priority")
+
+
 def test_both_shapes_of_a_prompt(read: Any) -> None:
     content = {(body["kind"], n): json.loads(body["body"]) for n, body in enumerate(read(connector, FIXTURE).content.to_pylist())}
     asked = [body for (kind, _), body in content.items() if kind == "input"]

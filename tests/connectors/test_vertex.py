@@ -57,6 +57,12 @@ def test_claude_counts_its_cache_apart(row: Row) -> None:
     assert found["bodies"]["input"]["messages"][0] == {"role": "system", "content": "You sort claims."}
 
 
+def test_claudes_tier_is_in_its_usage(row: Row) -> None:
+    record = json.loads(json.dumps(ROWS[2]))
+    record["full_response"]["usage"]["service_tier"] = "priority"
+    assert row(record)["service_tier"] == "priority"
+
+
 def test_the_start_is_the_log_time_less_the_latency(row: Row) -> None:
     found = row(ROWS[0])
     assert found["start_time"] == datetime(2026, 10, 1, 10, 0, 3, 999750, tzinfo=UTC)

@@ -61,6 +61,13 @@ def test_names_that_gateways_write_find_their_entry(book: PriceBook, provider: s
     assert entry is None or found.model == entry
 
 
+def test_vertex_calls_the_tiers_by_other_names(book: PriceBook) -> None:
+    late = datetime(2026, 11, 1, tzinfo=UTC)
+    for said, meant in (("ON_DEMAND_PRIORITY", "priority"), ("on_demand_flex", "flex"), ("ON_DEMAND", "")):
+        assert book.lookup("openai", "gpt-4o", late, tier=said) == book.lookup("openai", "gpt-4o", late, tier=meant)
+    assert isinstance(book.lookup("openai", "gpt-4o", late, tier="PROVISIONED_THROUGHPUT"), Unpriced)
+
+
 def test_service_tiers_have_their_own_dated_prices(book: PriceBook) -> None:
     late, early = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
     priority = book.lookup("openai", "gpt-4o", late, tier="priority")
