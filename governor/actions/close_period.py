@@ -169,8 +169,8 @@ def finish(ctx: Context, actor: Actor, pin: Pin, computed: Computed, files: Sequ
     document = computed.document
     manifest = files[-1]
     with ctx.transaction(actor) as tx:
+        period = locked(tx.session, ctx.org, pin.month)  # the month before the ledger, as everybody else takes them
         tx.alone()  # the closed month names its entry
-        period = locked(tx.session, ctx.org, pin.month)
         if period is None or period.state == "closed":
             return
         if (period.state, period.snapshot, period.catalog_as_of) != ("closing", pin.snapshot, pin.known_at):

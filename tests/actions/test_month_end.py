@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +23,14 @@ from governor.actions.accruals import accrual_document, accrual_of
 from governor.actions.browse_periods import period_status
 from governor.actions.charge_month import shadow_payer
 from governor.actions.close_checklist import close_checklist
-from governor.actions.close_period import close, files_of, status
+from governor.actions.close_period import close, files_of, finish, status
 from governor.actions.correct import pending_corrections
 from governor.actions.dispute_line import _of as disputes_of
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
 from governor.actions.export_month import exported
 from governor.actions.import_prices import import_prices
 from governor.actions.reopen_period import reopen, version_file, versions
-from governor.actions.sign_close import signature, steps, withdraw
+from governor.actions.sign_close import signature, step, steps, withdraw
 from governor.actions.soft_close import soft_close
 from governor.catalog.organization import MonthEnd
 from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
@@ -382,3 +383,24 @@ def test_of_two_who_soft_close_at_once_one_books_the_accrual(shared: Any, monkey
     heard = both(world, lambda person: str(soft_close(world.ctx, person, OCTOBER)["stage"]))
     assert heard == [f"{OCTOBER} is soft closed already", "soft_closed"]
     assert len(world.entries("period:soft_close")) == 1
+
+
+def test_of_two_who_close_and_withdraw_at_once_one_is_first(shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared.apply(POLICY % "two_people: true")
+    finn, holds = shared.person("finn"), threading.Event()
+    close(shared.ctx, finn, OCTOBER)
+    monkeypatch.setattr(sign_module, "step", lambda *given: (holds.set(), time.sleep(0.5), step(*given))[2])  # it has the month's row
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def rival(*given: Any) -> None:
+            withdrawn.append(pool.submit(withdraw, shared.ctx, finn, OCTOBER))
+            holds.wait(10)
+            finish(*given)
+
+        withdrawn: list[Any] = []
+        monkeypatch.setattr(close_module, "finish", rival)
+        with pytest.raises(WrongState, match="another close of 2026-10 began meanwhile"):
+            close(shared.ctx, shared.person("multi"), OCTOBER)
+    assert withdrawn[0].result()["state"] == "open"
+    assert shared.entries("period:close") == []
