@@ -1,6 +1,6 @@
-"""Anthropic: cost_report (amounts are decimal strings of CENTS) and usage_report/messages (tokens), by day and workspace.
+"""Anthropic: cost_report (amounts are decimal strings of CENTS), usage_report/messages (tokens) and the Console's cost CSV (dollars), by day and workspace.
 
-Owns: both answers, pages and all. Invariants: an amount is divided by a hundred exactly; what is not grouped by description is read from what it has;
+Owns: both answers, pages and all, and the CSV. Invariants: an amount is divided by a hundred exactly; what is not grouped by description is read from what it has;
 a workspace of null is the default one and stays empty.
 """
 
@@ -12,7 +12,20 @@ from decimal import Decimal
 from typing import Any, Final
 
 from connectors.archives import head_of
-from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, money
+from connectors.bills.reading import (
+    Record,
+    Wrong,
+    begins_as_json,
+    buckets,
+    columns_of,
+    currency_of,
+    day_of,
+    first_of,
+    lines_of,
+    maybe,
+    money,
+    table,
+)
 from connectors.bills.words import kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
 from governor.ports import Payload
@@ -25,22 +38,50 @@ METERS: Final = {
     "cache_creation_input_tokens": "cache_write",
     "output_tokens": "output",
 }
+EXPORTED: Final = {
+    "input_no_cache": "input",
+    "input_cache_read": "cache_read",
+    "input_cache_write_5m": "cache_write",
+    "input_cache_write_1h": "cache_write_1h",
+    "output": "output",
+}
 CENTS: Final = Decimal("0.01")
 
 
 class AnthropicBill:
     name = "anthropic"
 
-    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
+    def detect(self, head: bytes, uri: str) -> float:
         text = head_of(head)
         if b'"starting_at"' not in text:
-            return 0.0
+            return 1.0 if {"usage_date_utc", "cost_usd"} <= columns_of(head, uri) else 0.0
         return (
             1.0 if any(word in text for word in (b'"cost_type"', b'"token_type"', b'"uncached_input_tokens"', b'"workspace_id"')) else 0.6
         )
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(payload.uri, _results(payload), _lines)
+        if begins_as_json(payload):
+            return lines_of(payload.uri, _results(payload), _lines)
+        return lines_of(payload.uri, table(payload), _exported, first=2)
+
+
+def _exported(row: Record) -> Iterable[BillLine]:
+    """A row of the Console's CSV: dollars and cents, workspaces by their names."""
+    said_type, workspace = str(first_of(row, "token_type")), str(first_of(row, "workspace"))
+    tokens = str(first_of(row, "cost_type") or "token") in {"token", "tokens"}
+    yield BillLine(
+        day=day_of(row, "usage_date_utc"),
+        issuer="anthropic",
+        account="" if workspace == "Default" else workspace,
+        model=str(first_of(row, "model")) if tokens else "",
+        meter=(EXPORTED.get(said_type) or said(said_type.replace("_", " ")).meter) if tokens else str(row["cost_type"]),
+        tier="batch" if "batch" in str(first_of(row, "usage_type")).lower() else None,
+        kind="usage",
+        currency="USD",
+        amount=money(row, "cost_usd"),
+        list_amount=maybe(row, "list_price_usd"),
+        text=said_type,
+    )
 
 
 def _results(payload: Payload) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from connectors.bills.words import kind_of, said
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
 from governor.ports import Payload
 
-MODELS: Final = re.compile(r"openai|cognitive|foundry|azure ai|machine learning|ai services|ai model", re.IGNORECASE)
+MODELS: Final = re.compile(r"openai|cognitive|foundry|azure ai|machine learning|ai services|ai model|anthropic|claude", re.IGNORECASE)
 UNIT: Final = re.compile(r"(\d+)\s*([KM]?)\b", re.IGNORECASE)
 SIZES: Final = {"": 1, "K": 1000, "M": 10**6}
 CHARGES: Final = {
@@ -45,11 +45,11 @@ def _lines(row: Record) -> Iterable[BillLine]:
     row = {re.sub(r"[ _]", "", name).lower(): value for name, value in row.items()}
     service = " ".join(
         str(first_of(row, name))
-        for name in ("metercategory", "metersubcategory", "servicename", "consumedservice", "product", "productname")
+        for name in ("metercategory", "metersubcategory", "servicename", "consumedservice", "product", "productname", "publishername")
     )
     charge = str(first_of(row, "chargetype") or "Usage")
     kind = CHARGES.get(charge.replace(" ", "").lower()) or kind_of(charge)
-    if service.strip() and not MODELS.search(service) and kind == "usage":
+    if service.strip() and not MODELS.search(service):  # a purchase or refund names its service too
         raise Skip(str(first_of(row, "metercategory") or "another service"))
     name = str(first_of(row, "metername", "product", "productname"))
     words = said(name)

@@ -50,7 +50,8 @@ def _lines(row: Record) -> Iterable[BillLine]:
     text = REGION.sub("", str(first_of(row, "x_usagetype"))).replace("-", " ") or str(
         first_of(row, "chargedescription", "x_skumetername", "skumeter", "x_skudescription", "skuid")
     )
-    if kind == "usage" and (group or service) and not (re.search(r"\bAI\b", group) or MODELS.search(f"{service} {text}")):
+    other = (group or service) and not (re.search(r"\bAI\b", group) or MODELS.search(f"{service} {text}"))
+    if other and (kind != "tax" or group not in {"", "Other"}):  # a tax on the whole invoice is no service's own
         raise Skip(service or group)
     provider = str(
         first_of(row, "x_governorprovider", "publishername", "providername", "serviceprovidername", "invoiceissuername", "invoiceissuer")

@@ -44,7 +44,7 @@ def _lines(row: Record) -> Iterable[BillLine]:
     kind = COST_TYPES.get(cost_type)
     if kind is None:
         raise Wrong("cost_type", f"{cost_type[:40]!r} is not known")
-    if kind == "usage" and service and not MODELS.search(f"{service} {sku}"):
+    if kind in {"usage", "credit"} and service and not MODELS.search(f"{service} {sku}"):  # tax and rounding are of the whole invoice
         raise Skip(service)
     words = said(re.sub(r"\s+-\s+predictions?\b", "", sku, flags=re.IGNORECASE))
     currency = currency_of(row.get("currency"), "currency")

@@ -1,6 +1,6 @@
-"""OpenAI: the costs API (money) and the usage API (tokens), by day, project and line item.
+"""OpenAI: the costs API (money), the same as the dashboard's CSV, and the usage API (tokens), by day, project and line item.
 
-Owns: both answers, pages and all. Invariants: `amount.value` is read from its digits; a line item that is no model's keeps its words; usage without money
+Owns: both answers, pages and all, and the CSV. Invariants: `amount.value` is read from its digits; a line item that is no model's keeps its words; usage without money
 carries tokens only; input tokens are told apart into uncached, cached and cache writes.
 """
 
@@ -11,7 +11,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from connectors.archives import head_of
-from connectors.bills.reading import Record, Wrong, buckets, currency_of, day_of, first_of, lines_of, maybe, number
+from connectors.bills.reading import (
+    Record,
+    Wrong,
+    begins_as_json,
+    buckets,
+    columns_of,
+    currency_of,
+    day_of,
+    first_of,
+    lines_of,
+    maybe,
+    number,
+    table,
+)
 from connectors.bills.words import Said, kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
 from governor.ports import Payload
@@ -23,12 +36,27 @@ TOKENS: Final = (("input", "input_uncached_tokens"), ("cache_read", "input_cache
 class OpenaiBill:
     name = "openai"
 
-    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
+    def detect(self, head: bytes, uri: str) -> float:
         text = head_of(head)
-        return 1.0 if b'"organization.costs.result"' in text or b'"organization.usage.' in text else 0.0
+        found = (
+            b'"organization.costs.result"' in text
+            or b'"organization.usage.' in text
+            or {"amount_value", "line_item"} <= columns_of(head, uri)
+        )
+        return 1.0 if found else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        return lines_of(payload.uri, _results(payload), _lines)
+        if begins_as_json(payload):
+            return lines_of(payload.uri, _results(payload), _lines)
+        return lines_of(payload.uri, table(payload), _exported, first=2)
+
+
+def _exported(row: Record) -> Iterable[BillLine]:
+    """A row of the dashboard's CSV. A day without cost has its times and nothing else."""
+    if "amount_value" not in row:
+        raise Wrong("amount_value", "is missing")
+    if any(value for name, value in row.items() if not name.startswith(("start_time", "end_time"))):
+        yield from _lines({**row, "amount": {"value": row["amount_value"], "currency": row.get("amount_currency")}})
 
 
 def _results(payload: Payload) -> Iterator[Record]:
@@ -82,7 +110,7 @@ def words_of(item: str) -> Said:
     model, comma, meter = item.rpartition(",")
     if not comma:
         return said(item)
-    after, batch = said(meter), BATCH.sub("", model)
+    after, batch = said(meter.replace("_", " ")), BATCH.sub("", model)
     return Said(batch.strip(), after.meter, "batch" if batch != model else after.tier)
 
 

@@ -18,10 +18,9 @@ class OpenrouterBill:
     name = "openrouter"
 
     def detect(self, head: bytes, uri: str) -> float:
-        text = head_of(head)
-        if b'"byok_usage_inference"' in text or b'"model_permaslug"' in text:
-            return 1.0
-        return 1.0 if {"model_permaslug", "usage"} <= columns_of(head, uri) else 0.0
+        text, found = head_of(head), columns_of(head, uri)
+        known = b'"byok_usage_inference"' in text or b'"model_permaslug"' in text or {"slug", "byok usage"} <= found
+        return 1.0 if known or {"model_permaslug", "usage"} <= found else 0.0
 
     def read(self, payload: Payload) -> Bill:
         if begins_as_json(payload):
@@ -30,7 +29,8 @@ class OpenrouterBill:
 
 
 def _lines(row: Record) -> Iterable[BillLine]:
-    model = str(first_of(row, "model_permaslug", "model"))
+    row = {name.lower().replace(" ", "_"): value for name, value in row.items()}  # the page's CSV says `Slug` and `Prompt Tokens`
+    model = str(first_of(row, "model_permaslug", "model", "slug"))
     if not model:
         raise Wrong("model", "is missing")
     sent, answered = maybe(row, "prompt_tokens"), maybe(row, "completion_tokens")

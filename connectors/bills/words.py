@@ -36,7 +36,8 @@ METERS: Final = (
 TIERS: Final = (("batch", r"\bbatch(?:[ _-]*api)?\b"), ("flex", r"\bflex\b"), ("priority", r"\bpriority\b|\bpp\b"))
 LEFT_OVER: Final = re.compile(
     r"\b(?:tokens?|token[ _-]*counts?|counts?|usage|uncached|text|glbl|gl|global|rgnl|regnl|regional|dzone|dz|datazone|data zone|zone|"
-    r"predictions?|azure openai(?: service)?|on[ _-]?demand|1k|1m|units?|calls?|requests?|short|long|context|window|standard|writes?|reads?|us|eu)\b",
+    r"cross[ -]region|mantle|predictions?|azure openai(?: service)?|on[ _-]?demand|1k|1m|units?|calls?|requests?|short|long|context|window|"
+    r"standard|writes?|reads?|us|eu)\b",
     re.IGNORECASE,
 )
 KINDS: Final = (

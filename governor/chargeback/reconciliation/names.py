@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 DATE: Final = re.compile(r"(?<!\d)(20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
-REVISION: Final = re.compile(r"[-_@:]v\d+(?::\d+)?(?::\d+k)?$")
+REVISION: Final = re.compile(r"[-_@:](?:v\d+(?::\d+)?|\d+:\d+)(?::\d+k)?$")
 CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-9]+\.(?=[a-z]))?")
 NOISE: Final = frozenset(

@@ -1,0 +1,217 @@
+"""Bills as consoles and exports write them: Marketplace models in a cost and usage report, CSVs of dashboards, rows of other products."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "chargeback"))
+
+import bills_of_usage as made
+
+from connectors.bills import anthropic, aws, azure, focus, gcp, openai, openrouter
+from governor.chargeback.reconciliation.bridge import CAUSES, Reconciled, reconcile
+from governor.chargeback.reconciliation.cells import UsageLine
+from governor.ports import BillReader, Payload
+
+CLAUDE = "us.anthropic.claude-sonnet-4-6-v1:0"
+SOLD_METERS = {"input": "InputTokenCount", "cache_read": "CacheReadInputTokenCount", "output": "OutputTokenCount"}
+NEWER_METERS = {"input": "input_tokens", "cache_read": "cache_read_tokens", "output": "output_tokens"}
+READERS: tuple[BillReader, ...] = (openai.reader, anthropic.reader, aws.reader, azure.reader, gcp.reader, openrouter.reader, focus.reader)
+
+
+def compared(reader: BillReader, body: bytes, ours: list[UsageLine]) -> Reconciled:
+    assert [one.name for one in READERS if one.detect(body[:65536], "x")] == [reader.name]
+    bill = reader.read(Payload("bill.csv", body=body))
+    assert not bill.rejected
+    return reconcile(made.MONTH, ours, bill.lines, now=made.SETTLED)
+
+
+def claude() -> list[UsageLine]:
+    return [replace(line, model=CLAUDE) for line in made.usage("aws") if line.model == made.MODELS["aws"][0]]
+
+
+def sold(line: UsageLine, usage_type: str, **columns: Any) -> dict[str, Any]:
+    """A row of a model that AWS Marketplace sells: the product code says nothing, the unit is a million tokens, there is no public price."""
+    return {
+        "bill_billing_entity": "AWS Marketplace",
+        "line_item_usage_account_id": "444455556666",
+        "line_item_line_item_type": "Usage",
+        "line_item_usage_start_date": f"{line.day}T00:00:00Z",
+        "line_item_product_code": "4a524th30q694o538qndh9ucht",
+        "line_item_usage_type": usage_type,
+        "line_item_usage_amount": f"{Decimal(line.quantity).scaleb(-6):f}",
+        "line_item_currency_code": "USD",
+        "line_item_unblended_cost": f"{made.dollars(line.cost_pico):f}",
+        "line_item_line_item_description": "AWS Marketplace software usage|us-east-1|Million Tokens Global",
+        "pricing_unit": "Units",
+        "pricing_public_on_demand_cost": "0.0",
+        **columns,
+    }
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"product": json.dumps({"product_name": "Claude Sonnet 4.6 (Amazon Bedrock Edition)"})},
+        {"product_product_name": "Claude Sonnet 4.6 (Amazon Bedrock Edition)"},
+        {"line_item_resource_id": f"arn:aws:bedrock:us-east-1:444455556666:inference-profile/{CLAUDE}"},
+    ],
+)
+def test_models_that_aws_marketplace_sells_are_part_of_the_bill(columns: dict[str, str]) -> None:
+    older = [sold(line, f"USE1-MP:USE1_{SOLD_METERS[line.meter]}_Global-Units", **columns) for line in claude()]
+    newer = [sold(line, f"USE1-MP:USE1_{NEWER_METERS[line.meter]}_global_standard-Units", **columns) for line in claude()]
+    for rows in (older, newer):
+        found = compared(aws.reader, made._csv(rows), claude())
+        assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
+        assert {cell.key.model for cell in found.cells} == {CLAUDE}
+        assert all(cell.bill_quantity == cell.ours_quantity for cell in found.cells)
+
+
+def test_cost_explorer_names_the_model_of_marketplace_as_the_service() -> None:
+    days = [
+        {
+            "TimePeriod": {"Start": day, "End": made.day_after(day)},
+            "Groups": [
+                {
+                    "Keys": ["Claude Sonnet 4.6 (Amazon Bedrock Edition)", f"USE1-MP:USE1_{SOLD_METERS[line.meter]}-Units"],
+                    "Metrics": {
+                        "UnblendedCost": {"Amount": f"{made.dollars(line.cost_pico):f}", "Unit": "USD"},
+                        "UsageQuantity": {"Amount": f"{Decimal(line.quantity).scaleb(-6):f}", "Unit": "N/A"},
+                    },
+                }
+                for line in lines
+            ],
+        }
+        for day, lines in made.by_day(claude()).items()
+    ]
+    page = {"GroupDefinitions": [{"Type": "DIMENSION", "Key": name} for name in ("SERVICE", "USAGE_TYPE")], "ResultsByTime": days}
+    found = compared(aws.reader, json.dumps(page).encode(), claude())
+    assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
+    assert all(cell.bill_quantity == cell.ours_quantity for cell in found.cells)
+
+
+def test_reserved_capacity_of_marketplace_is_a_commitment_and_batch_a_tier() -> None:
+    line, name = claude()[0], {"product_product_name": "Claude Sonnet 4.6 (Amazon Bedrock Edition)"}
+    rows = [
+        sold(line, "USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units", **name),
+        sold(line, "USE1-MP:USE1_OutputTokenCount_Batch-Units", **name),
+        sold(line, "USE1-MP:USE1_CacheWrite1hInputTokenCount-Units", **name),
+    ]
+    found = aws.reader.read(Payload("cur.csv", body=made._csv(rows))).lines
+    assert {(one.kind, one.meter, one.tier) for one in found} == {
+        ("commitment", "provisioned", None),
+        ("usage", "output", "batch"),
+        ("usage", "cache_write_1h", None),
+    }
+
+
+def test_names_of_bedrock_say_how_a_call_was_routed() -> None:
+    true = made.usage("aws")
+    rows = [
+        row | {"line_item_usage_type": row["line_item_usage_type"].replace("-tokens", "-tokens-cross-region-global")}
+        for row in made.aws_rows(true)
+    ]
+    assert compared(aws.reader, made._csv(rows), true).terms == dict.fromkeys(CAUSES, 0)
+    open_weights = [replace(line, model="openai.gpt-oss-120b-1:0") for line in claude()]
+    rows = [sold(line, f"USE1-gpt-oss-120b-mantle-{made.AWS_METERS[line.meter]}-standard") for line in open_weights]
+    rows = [row | {"line_item_product_code": "AmazonBedrock", "pricing_unit": "1M tokens"} for row in rows]
+    assert compared(aws.reader, made._csv(rows), open_weights).terms == dict.fromkeys(CAUSES, 0)
+
+
+def test_rows_of_other_products_are_no_part_of_any_bill() -> None:
+    """A savings plan for machines, a credit on storage, a discount of a kind that is new: skipped by the product's name."""
+    true = made.usage("aws")
+    other = {"line_item_product_code": "AmazonEC2", "line_item_unblended_cost": "-7", "line_item_line_item_type": "SppDiscount"}
+    found = aws.reader.read(Payload("cur.csv", body=made._csv([*made.aws_rows(true), made.aws_rows(true)[0] | other])))
+    assert (found.rejected, found.skipped) == ([], {"AmazonEC2": 1})
+    discounted = made.aws_rows(true)[0] | other | {"line_item_product_code": "AmazonBedrock"}
+    assert [one.kind for one in aws.reader.read(Payload("cur.csv", body=made._csv([discounted]))).lines] == ["discount"]
+
+    rows = made.azure(made.usage("azure")).decode().splitlines()
+    names = rows[0].split(",")
+    machines = dict.fromkeys(names, "") | {
+        "SubscriptionId": "sub-1", "Date": "10/01/2026", "MeterCategory": "Virtual Machines", "MeterName": "D4s v5",
+        "Quantity": "1", "Cost": "100000", "BillingCurrency": "USD", "ChargeType": "Purchase",
+    }  # fmt: skip
+    body = "\n".join([*rows, ",".join(machines[name] for name in names)]).encode()
+    assert compared(azure.reader, body, made.usage("azure")).terms == dict.fromkeys(CAUSES, 0)
+
+    plan = {
+        "BilledCost": "100000", "BillingCurrency": "USD", "ChargeCategory": "Purchase", "ChargePeriodStart": "2026-10-01T00:00:00Z",
+        "ProviderName": "AWS", "ServiceName": "Savings Plans for AWS Compute usage", "ServiceCategory": "Compute",
+    }  # fmt: skip
+    skipped = focus.reader.read(Payload("focus.csv", body=made._csv([plan])))
+    assert (skipped.lines, skipped.skipped) == ([], {"Savings Plans for AWS Compute usage": 1})
+    taxed = plan | {"ChargeCategory": "Tax", "ServiceName": "Tax", "ServiceCategory": "Other"}
+    assert [one.kind for one in focus.reader.read(Payload("focus.csv", body=made._csv([taxed]))).lines] == ["tax"]
+
+    storage = made.gcp_rows(made.usage("gcp"))[0] | {"cost_type": "adjustment", "service": {"description": "Cloud Storage"}}
+    assert gcp.reader.read(Payload("gcp.jsonl", body=made._json(storage | {"sku": {"description": "Standard"}}))).skipped == {
+        "Cloud Storage": 1
+    }
+
+
+def test_the_csv_of_openais_dashboard() -> None:
+    true = made.usage("openai")
+    words = {"input": "input", "cache_read": "cached input", "output": "output"}
+    empty = {
+        "start_time": "1793404800", "end_time": "1793491200", "start_time_iso": "2026-10-31T00:00:00+00:00", "end_time_iso": "",
+        "amount_value": "", "amount_currency": "", "quantity": "", "quantity_unit": "", "line_item": "", "project_id": "", "api_source": "",
+    }  # fmt: skip
+    rows = [
+        empty
+        | {
+            "start_time": made._start(line.day),
+            "start_time_iso": f"{line.day}T00:00:00+00:00",
+            "amount_value": f"{made.dollars(line.cost_pico):.30f}",
+            "amount_currency": "usd",
+            "quantity": line.quantity,
+            "quantity_unit": "tokens",
+            "line_item": f"{line.model}, {words[line.meter]}",
+            "project_id": "proj_claims",
+        }
+        for line in true
+    ]
+    found = compared(openai.reader, made._csv([*rows, empty]), true)
+    assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
+    assert len(found.cells) == len(true)
+
+
+def test_the_csv_of_anthropics_console() -> None:
+    """Dollars, rounded to the cent; the model by the name that people read."""
+    true = made.usage("anthropic")
+    words = {"input": "input_no_cache", "cache_read": "input_cache_read", "output": "output"}
+    names = {"claude-sonnet-4-5": "Claude Sonnet 4.5", "claude-haiku-4-5": "Claude Haiku 4.5"}
+    rows = [
+        {
+            "usage_date_utc": line.day, "model": names[line.model], "workspace": "Default", "api_key": "prod", "usage_type": "message",
+            "context_window": "≤ 200k", "token_type": words[line.meter], "cost_usd": f"{made.dollars(line.cost_pico):.2f}",
+            "list_price_usd": f"{made.dollars(line.cost_pico):.2f}", "cost_type": "token", "inference_geo": "global", "speed": "",
+        }
+        for line in true
+    ]  # fmt: skip
+    search = rows[0] | {"model": "", "token_type": "", "cost_usd": "0.75", "list_price_usd": "0.75", "cost_type": "web_search"}
+    found = compared(anthropic.reader, made._csv([*rows, search]), true)
+    terms = {cause: amount for cause, amount in found.terms.items() if amount}
+    assert terms.keys() == {"rounding", "not_captured"}
+    assert terms["not_captured"] == 75 * 10**10
+    assert abs(terms["rounding"]) < len(true) * 5 * 10**9
+
+
+def test_the_csv_of_openrouters_activity_page() -> None:
+    rows = [
+        {
+            "Date": f"{one['date']} 00:00:00", "Slug": one["model_permaslug"], "Usage": f"{one['usage']:f}", "BYOK Usage": "0", "Requests": "3",
+            "Prompt Tokens": one["prompt_tokens"], "Completion Tokens": one["completion_tokens"], "Reasoning Tokens": "0",
+        }
+        for one in json.loads(made.openrouter(made.usage("openrouter")), parse_float=Decimal)["data"]
+    ]  # fmt: skip
+    found = compared(openrouter.reader, made._csv(rows), made.usage("openrouter"))
+    assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
