@@ -1,12 +1,13 @@
 """`period:soft_close`: on the first days after a month finance books what is captured and what is still expected, before bills and late calls are in.
 
 Owns: the accrual by cost center and its document. Does not own: the numbers (statement_files, forecast_month), reading it back (accruals), its journals in every format
-(export_month), closing (close_period). Invariants: captured is what a close at this moment would charge; expected is the forecast of the days that are not known yet,
-never less than nothing; the digest on the ledger is that of the one document all journals of the accrual are printed from; a version of a month is accrued once.
+(export_month), closing (close_period). Invariants: captured is what a close at this moment would charge; expected is what the days that are not known yet add to that;
+the digest on the ledger is that of the one document all journals of the accrual are printed from; a version of a month is accrued once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -14,16 +15,17 @@ from typing import Any, Final
 from governor.actions.accruals import SOFT_CLOSE
 from governor.actions.close_period import begun, bounds
 from governor.actions.context import Actor, Context
+from governor.actions.expected_charges import expected_charges
 from governor.actions.export_month import printer
-from governor.actions.forecast_month import forecast_document
 from governor.actions.sign_close import ROLES, described, locked, step, steps, version_of
 from governor.actions.statement_files import Computed, Pin, compute, missing_rate, rate_of_month
+from governor.chargeback.amounts import cents_text
 from governor.chargeback.currency import LINES, stated_in
+from governor.chargeback.plans import CLASS
 from governor.errors import PeriodClosed, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
 
-CENT: Final = Decimal("0.01")
 HEADER: Final = (
     "organization",
     "month",
@@ -75,16 +77,17 @@ def soft_close(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
 
 def accrual(ctx: Context, computed: Computed) -> dict[str, Any]:
     """What a soft close would book now: captured, expected and their sum in cents, by cost center; the document of its journals, and both digests."""
-    expected = {center["id"]: _expected(ctx, computed.document["month"], center["id"]) for center in computed.document["cost_centers"]}
+    expected = expected_charges(ctx, computed.charged)
     document = accrual_document_of(computed, expected)
     rows = [
         {
             "cost_center": center["id"],
-            "captured": f"{Decimal(center['total']) - expected[center['id']]:.2f}",
-            "expected": f"{expected[center['id']]:.2f}",
+            "captured": f"{Decimal(center['total']) - still:.2f}",
+            "expected": f"{still:.2f}",
             "accrued": center["total"],
         }
         for center in document["cost_centers"]
+        for still in [sum((Decimal(line["amount"]) for line in _expected(expected, center["id"])), Decimal(0))]
     ]
     sums = {name: f"{sum((Decimal(row[name]) for row in rows), Decimal(0)):.2f}" for name in ("captured", "expected", "accrued")}
     last = date.fromisoformat(document["posting_date"])
@@ -100,11 +103,16 @@ def accrual(ctx: Context, computed: Computed) -> dict[str, Any]:
     }
 
 
-def accrual_document_of(computed: Computed, expected: dict[str, Decimal]) -> dict[str, Any]:
-    """The month as a statement of one line for each cost center and class of spend, with what is expected as a line of its own."""
+def accrual_document_of(computed: Computed, expected: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """The month as a statement of one line for each cost center and class of spend, with what is expected as a line of its own.
+
+    expected: cents by cost center and class.
+    """
     whole = computed.document
     last = (date.fromisoformat(f"{whole['month']}-01") + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    centers = [_center(center, expected[center["id"]]) for center in whole["cost_centers"]]
+    known = {center["id"] for center in whole["cost_centers"]}
+    new = [{"id": name, "total": "0.00", **{kind: [] for kind in LINES}} for name in sorted({name for name, _ in expected} - known)]
+    centers = [_center(center, _expected(expected, center["id"])) for center in (*whole["cost_centers"], *new)]
     total = sum((Decimal(center["total"]) for center in centers), Decimal(0))
     document = {name: whole[name] for name in HEADER} | {
         "schema": "governor.accrual/v1",
@@ -115,25 +123,22 @@ def accrual_document_of(computed: Computed, expected: dict[str, Decimal]) -> dic
     return stated_in(document, rate_of_month(computed.charged))
 
 
-def _center(center: dict[str, Any], expected: Decimal) -> dict[str, Any]:
+def _center(center: dict[str, Any], expected: list[dict[str, str]]) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in LINES}
     for name in LINES:
         sums: dict[str, Decimal] = {}
         for line in center[name]:
             sums[line["traffic_class"]] = sums.get(line["traffic_class"], Decimal(0)) + Decimal(line["amount"])
         found[name] = [_line(f"{name}/{kind}", kind, amount) for kind, amount in sorted(sums.items())]
-    if expected:
-        found["lines"].append(_line("expected", "production", expected))
-    return {"id": center["id"], "total": f"{Decimal(center['total']) + expected:.2f}", **found}
+    for line in expected:
+        found["internal" if line["traffic_class"] == CLASS else "lines"].append(line)
+    total = sum((Decimal(line["amount"]) for line in expected), Decimal(center["total"]))
+    return {"id": center["id"], "total": f"{total:.2f}", **found}
+
+
+def _expected(expected: Mapping[tuple[str, str], int], center: str) -> list[dict[str, str]]:
+    return [_line(f"expected/{kind}", kind, Decimal(cents_text(cents))) for (name, kind), cents in expected.items() if name == center]
 
 
 def _line(name: str, kind: str, amount: Decimal) -> dict[str, str]:
     return {"line_id": name, "traffic_class": kind, "amount": f"{amount:.2f}"}
-
-
-def _expected(ctx: Context, month: str, center: str) -> Decimal:
-    """What the unknown rest of the month will add, where a forecast can be made."""
-    found = forecast_document(ctx, month, "cost_center", center)
-    if found["status"] != "forecast" or found["forecast"] is None:
-        return Decimal(0)
-    return max(Decimal(0), Decimal(found["forecast"]) - Decimal(found["spent"])).quantize(CENT)

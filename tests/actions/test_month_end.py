@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,7 @@ from governor.actions.correct import pending_corrections
 from governor.actions.dispute_line import _of as disputes_of
 from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
 from governor.actions.export_month import exported
+from governor.actions.forecast_month import forecast_document
 from governor.actions.import_prices import import_prices
 from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import signature, step, steps, withdraw
@@ -38,7 +40,7 @@ from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.store.rows.bills import Reconciliation
 from governor.store.rows.periods import PeriodStep
 from reports.focus_rules import check
-from tests.actions.test_allocation import SEATS, month  # noqa: F401 - a fixture
+from tests.actions.test_allocation import SEATS, SHARED, month  # noqa: F401 - a fixture
 from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
 
 POLICY = "kind: organization\nmonth_end: {%s}\n"
@@ -175,6 +177,33 @@ def test_a_soft_close_books_an_accrual_and_its_reversal_once(ready: Any) -> None
     assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "later calls change no accrual"
     assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "closed"
     assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "nor does the close"
+
+
+def test_what_is_expected_goes_the_way_of_what_is_charged(ready: Any) -> None:
+    """A fee instead of usage stays the fee, and who recovers it bears the rest; a shared cost is expected of who bears it; a percentage grows along."""
+    finn = ready.person("finn")
+    ready.apply(SHARED.replace("CC-SHARED", "CC-FLAT").replace("search", "flat"))
+    ready.apply(
+        "kind: rate_plan\nid: flat\nvalid_from: 2026-10-01\nplan: fixed_fee\namount: '50'\ncost_centers: [CC-FLAT]\nrecovers_to: CC-PLATFORM\n",
+        finn,
+    )
+    spends = {"fnol-triage": "CC-4100", "search": "CC-SHARED", "ad-copy": "CC 52/00", "flat": "CC-FLAT"}
+    for day in range(1, 22):
+        for place, name in enumerate(spends, start=1):
+            at = datetime(2026, 10, day, 12, tzinfo=UTC)
+            calls(ready, f"{name}{day}", workflow=name, model="gpt-4o-mini", tokens=(30_000_000 * place, 100_000 * day), at=at)
+    said = {name: forecast_document(ready.ctx, OCTOBER, "cost_center", name) for name in spends.values()}
+    still = {name: Decimal(one["forecast"]) - Decimal(one["spent"]) for name, one in said.items()}
+    assert min(still.values()) > 1
+    rows = {row["cost_center"]: Decimal(row["expected"]) for row in soft_close(ready.ctx, finn, OCTOBER)["cost_centers"]}
+    shared = {"CC-4100": Decimal(70) / 107, "CC 52/00": Decimal(35) / 107, "CC-9": Decimal(2) / 107}
+    borne = {name: still.get(name, Decimal(0)) + still["CC-SHARED"] * part for name, part in shared.items()}
+    fees = {name: borne[name] * Decimal("0.075") for name in ("CC-4100", "CC 52/00")}
+    want = {name: amount + fees.get(name, Decimal(0)) for name, amount in borne.items()}
+    want |= {"CC-FLAT": Decimal(0), "CC-PLATFORM": still["CC-FLAT"] - sum(fees.values())}
+    assert rows.keys() == want.keys()
+    assert all(abs(rows[name] - amount) <= Decimal("0.02") for name, amount in want.items()), (rows, want)
+    assert abs(sum(rows.values()) - sum(still.values())) <= Decimal("0.01"), "fees cancel out: what is expected is the forecast"
 
 
 def test_an_accrued_month_is_posted_on_the_day_that_takes_the_accrual_back(ready: Any) -> None:
