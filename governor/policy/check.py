@@ -69,6 +69,7 @@ def check(modules: Mapping[str, str], *, known: Mapping[str, str] | None = None,
     rules = {(module.package, rule.name) for module in [*parsed, *others] for rule in module.rules}
     for module in parsed:
         problems += _calls(module, rules)
+        problems += _negations(module)
         problems += _inputs(module)
         problems += _shape(module, modules[module.file], rules)
     if tests is not None:
@@ -101,6 +102,16 @@ def _calls(module: Module, rules: set[tuple[str, str]]) -> Iterator[Problem]:
         package, _, rule = full.removeprefix("data.").rpartition(".")
         if (package, rule) not in rules:
             yield Problem(module.file, line, "unknown-function", f"{name} is neither a rule here nor a builtin that both engines have")
+
+
+def _negations(module: Module) -> Iterator[Problem]:
+    """OPA evaluates the operands of a `not` before it and is undefined where one of them is; the embedded engine holds the `not` for true."""
+    for name, line in module.negated:
+        if name not in BUILTINS and not module.file.endswith("_test.rego"):
+            why = "where it is undefined OPA leaves the whole rule undefined and the embedded engine goes on; give it a name on the line before"
+            yield Problem(
+                module.file, line, "undefined-in-not", f"{name} is an operand of a `not`: {why}, or ask for it in a rule of its own"
+            )
 
 
 def _inputs(module: Module) -> Iterator[Problem]:

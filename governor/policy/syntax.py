@@ -26,13 +26,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Module:
-    """calls and refs: dotted name and line. imports: local name -> full path."""
+    """calls and refs: dotted name and line. negated: calls and indexed lookups that are an operand of a `not`. imports: local name -> full path."""
 
     file: str
     package: str
     rules: tuple[Rule, ...]
     calls: tuple[tuple[str, int], ...]
     refs: tuple[tuple[str, int], ...]
+    negated: tuple[tuple[str, int], ...]
     imports: Mapping[str, str]
 
 
@@ -67,8 +68,24 @@ def _module(item: dict[str, Any]) -> Module:
         rules=tuple(_rule(one) for one in tree["rules"]),
         calls=tuple(calls),
         refs=tuple(refs),
+        negated=tuple(found for node in _nodes(tree["rules"]) if "NotExpr" in node for found in _operands(node["NotExpr"]["expr"])),
         imports=imports,
     )
+
+
+def _operands(negated: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Calls and lookups by a computed key below the expression that a `not` denies; what stands in a comprehension is its own."""
+    stack = [part for whole in negated.values() for part in (whole.values() if isinstance(whole, dict) else ())]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if "Call" in node:
+                yield dotted(node["Call"]["fcn"]) or "", node["Call"]["span"]["line"]
+            elif "RefBrack" in node and not {"String", "Number"} & set(node["RefBrack"]["index"]):
+                yield f"{dotted(node['RefBrack']['refr'])}[...]", node["RefBrack"]["span"]["line"]
+            stack.extend(value for kind, value in node.items() if not kind.endswith("Compr"))
+        elif isinstance(node, list):
+            stack.extend(node)
 
 
 def _rule(one: dict[str, Any]) -> Rule:

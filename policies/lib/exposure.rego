@@ -20,7 +20,8 @@ refusals(target) := {reason |
 
 provider_refusal(target) := sprintf("provider %s is not cleared for %s data", [target.provider, data_class]) if {
 	is_string(target.provider)
-	not listed(row.providers, canonical(target.provider))
+	name := canonical(target.provider)
+	not listed(row.providers, name)
 } else := ""
 
 region_refusal(target) := sprintf("region %s is not cleared for %s data", [target.region, data_class]) if {
@@ -52,8 +53,11 @@ region_gap(target) := sprintf("%s data is limited to regions and the region is n
 
 retention_gap(target) := sprintf("%s data is limited in retention and the retention of the provider is not known", [data_class]) if {
 	row.max_retention_days != null
-	not is_number(retention(target))
+	not stated(target)
 } else := ""
+
+# A rule of its own: within a `not`, OPA and the embedded engine read an undefined operand differently.
+stated(target) if is_number(retention(target))
 
 # Stated on the target, else in the catalog's provider terms, else the provider's published default; undefined when nobody says.
 retention(target) := target.retention_days if {

@@ -43,6 +43,8 @@ def test_a_good_rule(bundle: Bundle) -> None:
         ("unknown-function", 'contains(input.model, "preview")', 'crypto.sha256(input.model) == ""'),
         ("unknown-input", 'contains(input.model, "preview")', 'contains(input.prompt, "preview")'),
         ("unknown-input", 'contains(input.model, "preview")', 'input["trace_id"] == "x"'),
+        ("undefined-in-not", 'contains(input.model, "preview")', "not is_number(data.governor.lib.exposure.retention(input.candidate))"),
+        ("undefined-in-not", 'contains(input.model, "preview")', "not data.tables.ranks[input.model] == 2"),
         ("unknown-rule", 'contains(input.model, "preview")', "count(data.governor.rules.latency.denyy) > 0"),
         ("no-rego-v1", "import rego.v1", ""),
         ("metadata", "#   severity: low", "#   severity: grave"),
