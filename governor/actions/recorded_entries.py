@@ -19,14 +19,10 @@ def recorded_entries(session: Session, org: str, types: tuple[str, ...]) -> Iter
 
     One that cannot be read is a finding of the log's own check.
     """
-    seen, tables = set[str](), ((LedgerEntry, col(LedgerEntry.idx)), (LedgerWaiting, col(LedgerWaiting.seq)))
-    for table, order in tables:
+    for table, order in ((LedgerEntry, col(LedgerEntry.idx)), (LedgerWaiting, col(LedgerWaiting.seq))):
         wanted = col(table.type).in_(types) if types else col(table.type).like("change:%")
         for leaf in session.exec(select(table.leaf).where(table.org_id == org, wanted).order_by(order)).all():
             try:
-                entry = Entry.parse(leaf)
+                yield Entry.parse(leaf)
             except (GovernorError, TypeError, AttributeError):
                 continue
-            if entry.id not in seen:
-                seen.add(entry.id)
-                yield entry

@@ -25,16 +25,7 @@ Decision = tuple[str, str, str, str, str]  # change, decision, role, person, dig
 
 
 def state_problems(session: Session, org: str) -> list[str]:
-    """One sentence for each row that no entry stands behind or that says something else, and for each entry that no row shows.
-
-    People may decide while it reads: what it finds must be there when it looks again.
-    """
-    found = _look(session, org)
-    return [one for one in found if one in _look(session, org)] if found else []
-
-
-def _look(session: Session, org: str) -> list[str]:
-    session.expire_all()
+    """One sentence for each row that no entry stands behind or that says something else, and for each entry that no row shows."""
     return [*_decisions(session, org), *_changes(session, org), *month_problems(session, org)]
 
 

@@ -243,7 +243,7 @@ def _postgres(url: str) -> Engine:
 
 @lru_cache
 def _first_words(write: bool, org: str | None) -> str:
-    begin = "BEGIN" if write else "BEGIN READ ONLY"
+    begin = "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # a reader sees one state, as on SQLite
     return begin if org is None else f"{begin}; SET LOCAL app.org = {psycopg.sql.Literal(org).as_string()}"
 
 
