@@ -6,12 +6,13 @@ Invariants: it only reads; it recomputes every hash from the leaf bytes and beli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import reduce
+from typing import Any, Final
 
-from sqlalchemy import and_, func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlmodel import Session, col, select
 
 from governor.errors import GovernorError, IntegrityError
@@ -68,58 +69,69 @@ def fsck(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str
 
 def _check(session: Session, org_id: str, log: VerifierKey, producers: Mapping[str, bytes], start: int) -> Findings:
     found = Findings(size=tree_size(session, org_id))
-    walk = _Walk() if start == 0 else _resume(session, org_id, start)
+    walk = _resume(session, org_id, start) if start else _Walk()
     frontier: dict[tuple[int, int], bytes] = {}
     if start:
         with_nodes(session, org_id, lambda reader: _load(frontier, reader, start))
-    for row, nodes in _rows(session, org_id, start):
-        if row.idx != start + found.checked:
-            found.add(f"entry {start + found.checked} is missing")
-            return found
-        _check_entry(row, walk, producers, found)
-        _check_nodes(row, nodes, frontier, found)
-        found.checked += 1
+    _look_at_end(session, org_id, found)
+    for checkpoint in _checkpoints(session, org_id, col(LedgerCheckpoint.size) == start):
+        _check_checkpoint(checkpoint, _root(frontier), log, found)
+    for rows, nodes, signed in _batches(session, org_id, start):
+        for row in rows:
+            if row.idx != start + found.checked:
+                found.add(f"entry {start + found.checked} is missing")
+                return found
+            _check_entry(row, walk, producers, found)
+            _check_nodes(row, nodes, frontier, found)
+            found.checked += 1
+            if row.idx + 1 in signed:
+                _check_checkpoint(signed[row.idx + 1], _root(frontier), log, found)
+    for checkpoint in _checkpoints(session, org_id, col(LedgerCheckpoint.size) > found.size):
+        _check_checkpoint(checkpoint, b"", log, found)
     expected = sum(found.size >> level for level in range(found.size.bit_length()))
     stored = session.exec(select(func.count()).select_from(LedgerNode).where(LedgerNode.org_id == org_id)).one()
     if stored != expected:
         found.add(f"the tree has {stored} nodes, {expected} belong to {found.size} entries")
-    _check_checkpoints(session, org_id, log, start, found)
-    _check_disclosures(session, org_id, found)
+    _check_disclosures(session, org_id, start, found)
     return found
 
 
-def _rows(session: Session, org_id: str, start: int) -> Iterator[tuple[LedgerEntry, Mapping[tuple[int, int], bytes]]]:
-    """Entries with the stored nodes that became complete in the same batch."""
-    after = start - 1
-    while batch := ledger.entries(session, org_id, after=after, limit=BATCH):
-        first, last = batch[0].idx, batch[-1].idx
+def _batches(
+    session: Session, org_id: str, start: int
+) -> Iterator[tuple[Sequence[Any], Mapping[tuple[int, int], bytes], Mapping[int, Any]]]:
+    """Entries, the stored nodes that became complete with them, and the checkpoints over trees that end among them (by size)."""
+    columns = [
+        col(getattr(LedgerEntry, name)) for name in ("idx", "id", "type", "stream", "stream_seq", "leaf", "leaf_hash", "recorded_at")
+    ]
+    entries = select(*columns).where(LedgerEntry.org_id == org_id).order_by(col(LedgerEntry.idx)).limit(BATCH)
+    while rows := session.execute(entries.where(col(LedgerEntry.idx) >= start)).all():
+        last = rows[-1].idx
         ranges = [
-            and_(col(LedgerNode.level) == level, col(LedgerNode.pos).between(first >> level, last >> level))
+            and_(col(LedgerNode.level) == level, col(LedgerNode.pos).between(start >> level, last >> level))
             for level in range(last.bit_length() + 1)
         ]
-        nodes = session.exec(select(LedgerNode).where(LedgerNode.org_id == org_id, or_(*ranges))).all()
-        known = {(node.level, node.pos): node.hash for node in nodes}
-        for row in batch:
-            yield row, known
-        after = last
-        session.expunge_all()
+        nodes = session.execute(select(LedgerNode.level, LedgerNode.pos, LedgerNode.hash).where(LedgerNode.org_id == org_id, or_(*ranges)))
+        ending = col(LedgerCheckpoint.size).between(start + 1, last + 1)
+        signed = {checkpoint.size: checkpoint for checkpoint in _checkpoints(session, org_id, ending)}
+        yield rows, {(level, pos): value for level, pos, value in nodes}, signed
+        start = last + 1
 
 
 def _resume(session: Session, org_id: str, start: int) -> _Walk:
-    walk = _Walk()
-    newest = (
-        select(LedgerEntry.stream, func.max(LedgerEntry.stream_seq))
-        .where(LedgerEntry.org_id == org_id, col(LedgerEntry.idx) < start)
+    """What was said before `start` by the streams that go on behind it."""
+    goes_on = (
+        select(LedgerEntry.stream, func.min(LedgerEntry.stream_seq).label("first"))
+        .where(LedgerEntry.org_id == org_id, col(LedgerEntry.idx) >= start)
         .group_by(LedgerEntry.stream)
+        .subquery()
     )
-    for stream, seq in session.exec(newest).all():
-        row = session.exec(
-            select(LedgerEntry).where(LedgerEntry.org_id == org_id, LedgerEntry.stream == stream, LedgerEntry.stream_seq == seq)
-        ).one()
-        walk.streams[stream] = (seq, row.leaf_hash)
-    before = ledger.entries(session, org_id, after=start - 2, limit=1)
-    walk.last = before[0].recorded_at if before else None
-    return walk
+    before = select(LedgerEntry.stream, LedgerEntry.stream_seq, LedgerEntry.leaf_hash).join(
+        goes_on, and_(col(LedgerEntry.stream) == goes_on.c.stream, col(LedgerEntry.stream_seq) == goes_on.c.first - 1)
+    )
+    streams = {stream: (seq, value) for stream, seq, value in session.exec(before.where(LedgerEntry.org_id == org_id))}
+    return _Walk(
+        streams, session.exec(select(LedgerEntry.recorded_at).where(LedgerEntry.org_id == org_id, LedgerEntry.idx == start - 1)).first()
+    )
 
 
 def _load(frontier: dict[tuple[int, int], bytes], reader: merkle.Reader, start: int) -> None:
@@ -132,7 +144,7 @@ def _load(frontier: dict[tuple[int, int], bytes], reader: merkle.Reader, start: 
             end -= 1 << level
 
 
-def _check_entry(row: LedgerEntry, walk: _Walk, producers: Mapping[str, bytes], found: Findings) -> None:
+def _check_entry(row: Any, walk: _Walk, producers: Mapping[str, bytes], found: Findings) -> None:
     where, leaf = f"entry {row.idx}", stored_bytes(row.leaf)
     if merkle.leaf_hash(leaf) != row.leaf_hash:
         found.add(f"{where}: leaf bytes do not hash to leaf_hash")
@@ -162,7 +174,7 @@ def stored_bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _check_nodes(row: LedgerEntry, nodes: Mapping[tuple[int, int], bytes], frontier: dict[tuple[int, int], bytes], found: Findings) -> None:
+def _check_nodes(row: Any, nodes: Mapping[tuple[int, int], bytes], frontier: dict[tuple[int, int], bytes], found: Findings) -> None:
     made = list(merkle.new_nodes(lambda level, pos: frontier.pop((level, pos)), row.idx, merkle.leaf_hash(stored_bytes(row.leaf))))
     for level, pos, value in made:
         if nodes.get((level, pos)) != value:
@@ -171,37 +183,51 @@ def _check_nodes(row: LedgerEntry, nodes: Mapping[tuple[int, int], bytes], front
     frontier[level, pos] = value
 
 
-def _check_checkpoints(session: Session, org_id: str, log: VerifierKey, start: int, found: Findings) -> None:
-    wanted = (
-        select(LedgerCheckpoint)
-        .where(LedgerCheckpoint.org_id == org_id, col(LedgerCheckpoint.size) >= start)
-        .order_by(col(LedgerCheckpoint.size))
-        .execution_options(yield_per=BATCH)  # about as many as entries, 4 kB each
-    )
+def _look_at_end(session: Session, org_id: str, found: Findings) -> None:
     last = ledger.latest_checkpoint(session, org_id)
-    if last is None and found.size:
-        found.add("the log has entries but no checkpoint")
     if last is not None:
         found.unsealed = max(0, found.size - last.size) + count_waiting(session, org_id)
         found.root = last.root.hex()
-    for row in session.exec(wanted):
-        found.checkpoints += 1
-        try:
-            note = parse_note(row.note)
-            signed = parse_checkpoint(note.text)
-            if not note.signed_by(log):
-                raise IntegrityError("is not signed by the log key")
-            if signed.origin != log.name and log.incarnation(signed.origin) is None:
-                raise IntegrityError(f"is of {signed.origin}")
-            if (signed.size, signed.root) != (row.size, row.root):
-                raise IntegrityError("does not say what its columns say")
-            if row.size > found.size or ledger.root_at(session, org_id, row.size) != row.root:
-                raise IntegrityError("was signed over another tree")
-        except GovernorError as error:
-            found.add(f"checkpoint {row.size} {error.message}")
+    elif found.size:
+        found.add("the log has entries but no checkpoint")
 
 
-def _check_disclosures(session: Session, org_id: str, found: Findings) -> None:
-    for row in session.exec(select(LedgerDisclosure).where(LedgerDisclosure.org_id == org_id).execution_options(yield_per=BATCH)):
-        if Disclosure(row.name, row.disclosure).digest != row.digest:
-            found.add(f"personal field {row.name} of entry {row.entry_id} is not what was committed to")
+def _checkpoints(session: Session, org_id: str, where: ColumnElement[bool]) -> Iterator[Any]:
+    columns = select(LedgerCheckpoint.size, LedgerCheckpoint.root, LedgerCheckpoint.note)
+    wanted = columns.where(LedgerCheckpoint.org_id == org_id, where)
+    yield from session.execute(wanted.order_by(col(LedgerCheckpoint.size)).execution_options(yield_per=BATCH))
+
+
+def _check_checkpoint(row: Any, root: bytes, log: VerifierKey, found: Findings) -> None:
+    """`root`: that of the leaves it covers; empty where the log has fewer."""
+    found.checkpoints += 1
+    try:
+        note = parse_note(row.note)
+        signed = parse_checkpoint(note.text)
+        if not note.signed_by(log):
+            raise IntegrityError("is not signed by the log key")
+        if signed.origin != log.name and log.incarnation(signed.origin) is None:
+            raise IntegrityError(f"is of {signed.origin}")
+        if (signed.size, signed.root) != (row.size, row.root):
+            raise IntegrityError("does not say what its columns say")
+        if root != row.root:
+            raise IntegrityError("was signed over another tree")
+    except GovernorError as error:
+        found.add(f"checkpoint {row.size} {error.message}")
+
+
+def _root(frontier: Mapping[tuple[int, int], bytes]) -> bytes:
+    """Root of the complete subtrees that the leaves so far make."""
+    smallest, *larger = [value for _, value in sorted(frontier.items())] or [merkle.EMPTY_ROOT]
+    return reduce(lambda right, left: merkle.node_hash(left, right), larger, smallest)
+
+
+def _check_disclosures(session: Session, org_id: str, start: int, found: Findings) -> None:
+    wanted = select(LedgerDisclosure.entry_id, LedgerDisclosure.name, LedgerDisclosure.disclosure, LedgerDisclosure.digest)
+    wanted = wanted.where(LedgerDisclosure.org_id == org_id)
+    if start:
+        newest = select(LedgerEntry.id).where(LedgerEntry.org_id == org_id, col(LedgerEntry.idx) >= start)
+        wanted = wanted.where(col(LedgerDisclosure.entry_id).in_(newest))
+    for entry, name, text, digest in session.exec(wanted.execution_options(yield_per=BATCH)):
+        if Disclosure(name, text).digest != digest:
+            found.add(f"personal field {name} of entry {entry} is not what was committed to")

@@ -351,6 +351,26 @@ def test_what_an_administrator_changes_is_found(tmp_path: Path, keys: FileKeys, 
     database.close()
 
 
+def test_checking_asks_for_batches_and_not_for_each_entry(database: Database, keys: FileKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query for the root of each checkpoint was most of what a check cost; one for each stream made the check of the tail as dear as the log is wide."""
+    asked: list[str] = []
+    costs = []
+    sa.event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    for size in (6, 18):
+        for number in range(size):
+            write(database, keys, number, stream=f"source/s{number // 2}")
+            seal(database, keys)
+        for tail in (0, 4):
+            asked.clear()
+            found = check(database, keys, tail=tail)
+            assert (found.checked, found.checkpoints, found.problems) == (tail or size, tail + 1 if tail else size, [])
+            costs.append(len(asked))
+    assert costs[:2] == costs[2:]
+    monkeypatch.setattr("governor.store.fsck.BATCH", 3)  # more than one batch says the same
+    assert check(database, keys).checkpoints == 18
+    assert check(database, keys, tail=8).ok
+
+
 def test_what_is_written_while_the_log_is_checked_is_no_finding(
     database: Database, keys: FileKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
