@@ -118,6 +118,8 @@ def _store(
         _store_rejected(connection, batch_id, info, now)
     if spans:
         _store_spans(connection)
+        if lake_witness.settle(connection):
+            _update_stored(connection)
     if resolved:
         connection.execute(
             "UPDATE lake.quarantine SET state = 'retried', decided_at = $now WHERE state = 'open' AND id IN (SELECT unnest($ids))",

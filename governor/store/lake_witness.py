@@ -1,6 +1,7 @@
 """Which of several witnesses of one call carries its cost: the rule of governor/calls.py, applied to what is new and what it touches.
 
-Owns: finding the stored rows that new rows can change, and deciding all of them. Does not own: keys (connectors), ranks and the rule (calls.py).
+Owns: finding the stored rows that new rows can change, and deciding all of them; spans of structure between a call and the roll-up it is inside.
+Does not own: keys (connectors), ranks and the rule (calls.py).
 Invariants: the outcome depends only on the set of rows, never on the order in which they arrived; a row its source excluded never wins and names
 nobody; rows of a group that one witness calls shadow carry no production cost.
 """
@@ -32,20 +33,32 @@ SOURCE_EXCLUSION: Final = """CASE WHEN exclusion_reason IS NOT NULL THEN exclusi
     WHEN NOT cost_bearing THEN 'source_excluded' END"""
 _COLUMNS: Final = f"""record_id, start_time, dup_group_key, dup_alias_key, source_kind, split_part(source_kind, '.', 1) AS family, grain,
     {_RANK} AS rank, coalesce(revision, 0) AS revision, {_USAGE} AS known, coalesce(traffic_class = 'shadow', false) AS shadow"""
+_SPAN_KEY: Final = "'span:' || trace_id || ':' || span_id"  # the key of connectors/otlp/links.py
 _NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM dup_group_key"
 
 
-def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
+_NO_CALLS: Final = "(SELECT * FROM in_calls LIMIT 0)"
+_MOST_STEPS: Final = 256  # spans between a call and what it is inside; a ring of them ends here
+
+
+def settle(connection: duckdb.DuckDBPyConnection) -> bool:
+    """decide() for stored rows alone, after the spans of structure in `in_spans` were stored: they may tie a call to the roll-up around it."""
+    return decide(connection, _NO_CALLS, "in_spans")
+
+
+def decide(connection: duckdb.DuckDBPyConnection, fresh: str, spans: str = "") -> bool:
     """Fill temp table `decisions` (record_id, start_time, is_new, cost_bearing, exclusion_reason, filled) for the rows that `fresh` rows can change.
 
-    `fresh` names a relation of the new calls. False when none of them meets another witness: then each decides for itself alone.
+    `fresh` names a relation of the new calls, `spans` one of new structure. False when none of them meets another witness: then each decides for
+    itself alone.
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE members AS
             SELECT {_COLUMNS}, {SOURCE_EXCLUSION} AS source_exclusion, true AS is_new, false AS was_bearing, '' AS was_reason
             FROM {fresh} WHERE dup_group_key IS NOT NULL"""
     )
-    _add_stored(connection)
+    _add_stored(connection, spans)
+    _climb(connection)
     if not _meet(connection):
         return False
     connection.execute(f"""
@@ -79,7 +92,7 @@ def decide(connection: duckdb.DuckDBPyConnection, fresh: str) -> bool:
     return True
 
 
-def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_stored(connection: duckdb.DuckDBPyConnection, spans: str) -> None:
     """All stored rows that are tied to the new ones, by group or by naming, directly or through one another, join `members`.
 
     Witnesses of one call are close in time: each look stays within two days of what is at hand.
@@ -88,18 +101,24 @@ def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE touched AS
         SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
     """)
+    at_hand = "members"
+    if spans:
+        connection.execute(f"INSERT INTO touched SELECT DISTINCT {_SPAN_KEY} FROM {spans}")
+        at_hand = f"(SELECT start_time FROM members UNION ALL SELECT start_time FROM {spans})"
     stored = f"{_COLUMNS}, source_exclusion, false AS is_new, cost_bearing AS was_bearing, exclusion_reason AS was_reason"
     while True:
         bounds = connection.execute(
-            "SELECT (min(start_time) - INTERVAL 2 DAY)::VARCHAR, (max(start_time) + INTERVAL 2 DAY)::VARCHAR FROM members"
+            f"SELECT (min(start_time) - INTERVAL 2 DAY)::VARCHAR, (max(start_time) + INTERVAL 2 DAY)::VARCHAR FROM {at_hand}"
         ).fetchone()
-        if bounds is None or bounds[0] is None:
+        low, high = bounds or (None, None)
+        _find_structure(connection, low, high)
+        if low is None:
             return
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE found AS
                 SELECT {stored} FROM lake.calls WHERE start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ
                     AND (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched)))""",
-            {"low": bounds[0], "high": bounds[1]},
+            {"low": low, "high": high},
         )
         connection.execute("INSERT INTO members FROM found ANTI JOIN members USING (record_id)")
         connection.execute(f"""
@@ -110,6 +129,37 @@ def _add_stored(connection: duckdb.DuckDBPyConnection) -> None:
         if row is None or not row[0]:
             return
         connection.execute("INSERT INTO touched FROM further")
+
+
+def _find_structure(connection: duckdb.DuckDBPyConnection, low: str | None, high: str | None) -> None:
+    """Temp table `between_spans` (key, outer_key): the spans of structure of every trace at hand, by their keys. Those keys count as touched."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE traces AS SELECT DISTINCT split_part(key, ':', 2) AS trace FROM touched WHERE starts_with(key, 'span:')"
+    )
+    traces = connection.execute("SELECT count(*) FROM traces").fetchone()
+    spans = "lake.spans" if traces and traces[0] else "(SELECT * FROM lake.spans LIMIT 0)"
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE between_spans AS
+            SELECT DISTINCT {_SPAN_KEY} AS key, 'span:' || trace_id || ':' || parent_span_id AS outer_key
+            FROM {spans} SEMI JOIN traces ON trace_id = trace
+            WHERE parent_span_id IS NOT NULL AND start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ""",
+        {"low": low, "high": high},
+    )
+    connection.execute("INSERT INTO touched (SELECT key FROM between_spans UNION SELECT outer_key FROM between_spans) EXCEPT FROM touched")
+
+
+def _climb(connection: duckdb.DuckDBPyConnection) -> None:
+    """Members that name a span of structure name what is around it: a call and the roll-up of its agent seldom are parent and child."""
+    connection.execute(f"""
+        UPDATE members SET dup_alias_key = climbed.key FROM (
+            WITH RECURSIVE steps AS (
+                SELECT key AS named, outer_key AS key, 1 AS step FROM between_spans WHERE key IN (SELECT dup_alias_key FROM members)
+                UNION ALL
+                SELECT named, outer_key, step + 1 FROM steps JOIN between_spans b ON b.key = steps.key WHERE step < {_MOST_STEPS}
+            )
+            SELECT named, arg_max(key, step) AS key FROM steps GROUP BY named
+        ) climbed WHERE members.dup_alias_key = climbed.named
+    """)
 
 
 def _meet(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -216,3 +216,44 @@ def test_any_order_and_any_split_give_the_same_view(make_call: Make, make_batch:
             if dice.random() < 0.25:
                 arrivals.append([])
         assert both(tmp_path / f"split{attempt}", make_batch, [part for part in arrivals if part]) == (reference, seen)
+
+
+def test_a_roll_up_gives_way_to_calls_further_inside_in_any_order(make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    """Agent, two steps of it and a call inside, each exported when it ends: the call names a step that claims no call."""
+    trace = "a" * 32
+    agent = make_call("agent", source_kind="otlp.gen_ai", grain="span_rollup", workflow_id="triage", dup_group_key=f"span:{trace}:agent")
+    call = make_call("call", source_kind="otlp.gen_ai", dup_group_key=f"span:{trace}:call", dup_alias_key=f"span:{trace}:inner")
+    batches = [
+        make_batch(agent),
+        make_batch(call),
+        make_batch(spans=[structure(trace, "inner", "outer")]),
+        make_batch(spans=[structure(trace, "outer", "agent")]),
+    ]
+    for number, order in enumerate(((1, 2, 3, 0), (0, 3, 2, 1), (1, 0, 2, 3))):
+        folder = tmp_path / str(number)
+        lake = Lake(str(folder / "catalog.sqlite"), str(folder / "data"), "default", lock_dir=folder)
+        for place in order:
+            lake.ingest(f"b{place}", [batches[place]], NOW)
+        assert verdicts(lake) == {"agent": (False, "parent_rollup"), "call": (True, None)}
+        assert claims(lake)["call"]["workflow_id"] == "triage"
+        lake.close()
+
+
+def test_a_ring_of_spans_ends(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    trace = "a" * 32
+    call = make_call("call", dup_group_key=f"span:{trace}:call", dup_alias_key=f"span:{trace}:one")
+    lake.ingest("b0", [make_batch(call, spans=[structure(trace, "one", "two"), structure(trace, "two", "one")])], NOW)
+    assert verdicts(lake) == {"call": (True, None)}
+
+
+def structure(trace: str, span: str, parent: str) -> dict[str, Any]:
+    return {
+        "source_instance": "prod",
+        "trace_id": trace,
+        "span_id": span,
+        "parent_span_id": parent,
+        "name": span,
+        "kind": "other",
+        "start_time": datetime(2026, 10, 5, 12, tzinfo=UTC),
+        "raw_sha256": f"raw-{span}",
+    }
