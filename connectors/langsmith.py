@@ -51,7 +51,14 @@ _SAID: Final[dict[str, str | tuple[str, ...]]] = {
         f"{_MESSAGE}.kwargs.response_metadata.stop_reason",
         "stop_reason",
     ),
-    "tier": ("service_tier", f"{_MESSAGE}.kwargs.response_metadata.service_tier", "llm_output.service_tier", "usage.service_tier"),
+    "tier": (
+        "service_tier",
+        f"{_MESSAGE}.kwargs.response_metadata.service_tier",
+        "llm_output.service_tier",
+        "usage.service_tier",
+        f"{_MESSAGE}.kwargs.response_metadata.usage.service_tier",
+    ),
+    "speed": ("usage.speed", f"{_MESSAGE}.kwargs.response_metadata.usage.speed"),
     "said_usage": ("usage_metadata", f"{_MESSAGE}.kwargs.usage_metadata"),
     "said_message": (_MESSAGE, "choices.0.message", "message"),
     "said_role": "role",
@@ -104,7 +111,8 @@ def _note(content: bool) -> str:
             'input_details', details,
             -- Gemini's prompts are cut in two at 200,000 tokens
             'cached', TRY(TRY_CAST(details ->> 'cache_read' AS BIGINT) + TRY_CAST(details ->> 'cache_read_over_200k' AS BIGINT)),
-            'tier', coalesce(tier, CASE WHEN json_exists(details, '/priority') THEN 'priority' WHEN json_exists(details, '/flex') THEN 'flex' END),
+            'tier', coalesce(nullif(speed, 'standard'), tier,
+                CASE WHEN json_exists(details, '/priority') THEN 'priority' WHEN json_exists(details, '/flex') THEN 'flex' END),
             'output_details', TRY_CAST(coalesce(completion_details, output_details) AS JSON),
             'usage', json_merge_patch('{{}}', json_object(
                 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens, 'total_tokens', total_tokens,

@@ -102,6 +102,12 @@ def listed_records(pointers: Sequence[str], source: str, target: str) -> str:
 
 def _text(take: Take, paths: Paths) -> str:
     found = paths.first(take.paths)
+    if take.yields:
+        told = [
+            f"CASE WHEN {paths.text(path)} NOT IN ({', '.join(map(quoted, take.yields))}) THEN {paths.text(path)} END"
+            for path in take.paths
+        ]
+        found = f"coalesce({', '.join(told)}, {found})"
     if take.value is not None:
         found = f"coalesce({found}, {quoted(take.value)})" if take.paths else quoted(take.value)
     if take.split is not None:

@@ -50,6 +50,7 @@ class Take(Part):
 
     paths: Paths = Field(default=(), alias="from")
     value: str | None = None
+    yields: Names = Field(default=(), description="values that give way to what a later path says")
     names: dict[str, str] = Field(default={}, description="what the source says -> what is meant; anything else passes unless `otherwise`")
     otherwise: str | None = None
     split: str | None = Field(default=None, min_length=1, max_length=10, description="cut the text here and take `piece`")

@@ -107,9 +107,11 @@ def test_an_entry_has_the_provider_s_own_counts_and_content(entries: list[dict[s
 def test_messages_on_another_cloud_count_cached_tokens_apart_too(read: Any) -> None:
     entry = json.loads((FIXTURES / "cloudflare_log.jsonl").read_text().splitlines()[1])
     usage = {"input_tokens": 3000, "cache_read_input_tokens": 2000, "output_tokens": 100}
+    usage |= {"service_tier": "standard", "speed": "fast", "output_tokens_details": {"thinking_tokens": 60}}
     entry["result"] |= {"provider": "aws-bedrock", "response_head": json.dumps({"type": "message", "usage": usage})}
     [row] = read(connector, json.dumps(entry).encode()).calls.to_pylist()
     assert (row["provider"], row["input_tokens"], row["input_uncached_tokens"]) == ("aws.bedrock", 5000, 3000)
+    assert (row["service_tier"], row["reasoning_tokens"]) == ("fast", 60)
 
 
 @pytest.mark.parametrize(("whole", "details"), [("prompt_tokens", "prompt_tokens_details"), ("input_tokens", "input_tokens_details")])

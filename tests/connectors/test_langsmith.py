@@ -74,6 +74,9 @@ def test_the_tier_that_the_answer_names(calls: Any) -> None:
     outputs = json.loads(json.dumps(ROWS[0]["outputs"]))
     outputs["generations"][0][0]["message"]["kwargs"]["response_metadata"]["service_tier"] = "flex"
     assert calls(body(outputs=outputs))[0]["service_tier"] == "flex"
+    told = outputs["generations"][0][0]["message"]["kwargs"]["response_metadata"]
+    told |= {"service_tier": None, "usage": {"service_tier": "standard", "speed": "fast"}}  # langchain-anthropic
+    assert calls(body(outputs=outputs))[0]["service_tier"] == "fast"
     assert calls(body(outputs={"choices": [], "service_tier": "default"}))[0]["service_tier"] == "default"
 
 

@@ -82,6 +82,16 @@ def test_messages_on_another_cloud_count_cached_tokens_apart_too(read: Any) -> N
     assert (row["input_tokens"], row["input_uncached_tokens"], row["service_tier"]) == (5000, 3000, "priority")
 
 
+def test_a_fast_answer_of_claude_has_a_tier_and_its_thoughts(read: Any) -> None:
+    """anthropic.types.Usage: `speed` stands beside `service_tier`, which then is standard."""
+    usage = {"input_tokens": 30, "output_tokens": 20, "output_tokens_details": {"thinking_tokens": 12}, "service_tier": "standard"}
+    for speed, tier in (("fast", "fast"), ("standard", "standard")):
+        answer = {"type": "message", "usage": usage | {"speed": speed}}
+        told = json.loads(FIXTURE.read_text().splitlines()[3]) | {"request_response": answer}
+        row = read(connector, json.dumps(told).encode()).calls.to_pylist()[0]
+        assert (row["service_tier"], row["output_tokens"], row["reasoning_tokens"]) == (tier, 20, 12)
+
+
 def test_both_shapes_of_a_prompt(read: Any) -> None:
     content = {(body["kind"], n): json.loads(body["body"]) for n, body in enumerate(read(connector, FIXTURE).content.to_pylist())}
     asked = [body for (kind, _), body in content.items() if kind == "input"]
