@@ -42,6 +42,13 @@ def _of_chunks(paths: tuple[str, ...]) -> str:
     return f"list_filter(list_transform({_CHUNKS}, lambda c: coalesce({found}, NULL)), lambda t: t IS NOT NULL)"
 
 
+def _written(lifetime: str) -> str:
+    """What Converse wrote to the cache for so long; it lists the lifetimes."""
+    details = listed("json_extract(said, '/usage/cacheDetails')")
+    kept = f"list_filter({details}, lambda d: json_extract_string(d, '/ttl') = '{lifetime}')"
+    return f"list_sum(list_transform({kept}, lambda d: TRY_CAST(json_extract_string(d, '/inputTokens') AS BIGINT)))"
+
+
 class Bedrock(DerivedConnector):
     parts: Mapping[str, str] = {
         "asked": "/input/inputBodyJson",
@@ -63,6 +70,10 @@ class Bedrock(DerivedConnector):
             WHEN json_exists(asked, '/prompt') OR json_exists(asked, '/inputText') THEN 'text_completion'
             WHEN asked IS NOT NULL THEN 'invoke_model' END""",
         "finish": f"{_of_chunks(_STOPS)}[-1]",
+        "written_5m": _written("5m"),
+        "written_1h": _written("1h"),
+        "input": _LAST.format("inputTokenCount"),
+        "output": _LAST.format("outputTokenCount"),
         "duration": _LAST.format("invocationLatency"),
         "ttft": _LAST.format("firstByteLatency"),
         "guardrail": f"TRY_CAST({_of_chunks(('$.amazon-bedrock-trace.guardrail',))}[1] AS JSON)",

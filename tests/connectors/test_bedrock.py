@@ -82,6 +82,45 @@ def test_the_chunks_of_a_stream_are_one_answer(row: Row) -> None:
     assert found["bodies"]["output"]["message"] == {"role": "assistant", "content": "fire damage"}
 
 
+def test_converse_says_how_long_its_writes_last(row: Row) -> None:
+    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html"""
+    record = json.loads(json.dumps(RECORDS[0]))
+    details = [{"ttl": "1h", "inputTokens": 200}, {"ttl": "5m", "inputTokens": 100}]
+    record["output"]["outputBodyJson"]["usage"]["cacheDetails"] = details
+    found = row(record)
+    assert (found["cache_write_tokens"], found["cache_write_5m_tokens"], found["cache_write_1h_tokens"]) == (300, 100, 200)
+    assert (found["input_tokens"], found["input_uncached_tokens"]) == (1540, 40)
+    record["output"]["outputBodyJson"]["usage"]["cacheDetails"] = []
+    assert (row(record)["cache_write_tokens"], row(record)["cache_write_1h_tokens"]) == (300, None)
+
+
+def test_a_stream_whose_record_counts_nothing_counts_in_its_last_chunk(row: Row) -> None:
+    record = json.loads(json.dumps(RECORDS[2]))
+    del record["input"]["inputTokenCount"], record["output"]["outputTokenCount"]
+    counted = {"inputTokenCount": 20, "outputTokenCount": 7}
+    record["output"]["outputBodyJson"][-1]["amazon-bedrock-invocationMetrics"] |= counted
+    found = row(record)
+    assert (found["input_tokens"], found["cache_read_tokens"], found["output_tokens"]) == (1020, 1000, 7)
+
+
+@pytest.mark.parametrize(
+    ("said", "read_", "thought"),
+    [
+        ({"usage": {"inputTokens": 20, "outputTokens": 7, "cacheReadInputTokenCount": 1000}}, 1000, None),
+        ({"usage": {"input_tokens": 20, "output_tokens": 7, "output_tokens_details": {"thinking_tokens": 5}}}, None, 5),
+        ({"usage": {"prompt_tokens": 20, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 5}}}, None, 5),
+        ({"prompt_token_count": 20, "generation_token_count": 7, "generation": "yes"}, None, None),
+    ],
+)
+def test_what_the_models_own_answer_counts(row: Row, said: dict[str, Any], read_: int | None, thought: int | None) -> None:
+    record = json.loads(json.dumps(RECORDS[2])) | {"operation": "InvokeModel"}
+    record["input"] = {"inputBodyJson": {"prompt": "Sort claim 1."}, "inputContentType": "application/json"}
+    record["output"] = {"outputBodyJson": said, "outputContentType": "application/json"}
+    found = row(record)
+    assert (found["input_tokens"], found["output_tokens"]) == (20 + (read_ or 0), 7)
+    assert (found["cache_read_tokens"], found["reasoning_tokens"]) == (read_, thought)
+
+
 def test_a_stream_that_calls_a_tool_keeps_its_chunks(row: Row) -> None:
     record = json.loads(json.dumps(RECORDS[2]))
     record["output"]["outputBodyJson"].insert(
