@@ -39,6 +39,8 @@ def test_a_good_rule(bundle: Bundle) -> None:
     [
         ("refused-builtin", 'contains(input.model, "preview")', "time.now_ns() > 0"),
         ("refused-builtin", 'contains(input.model, "preview")', 'http.send({"url": input.model}).status_code == 200'),
+        ("refused-builtin", 'contains(input.model, "preview")', "time.add_date(time.parse_rfc3339_ns(input.at), 0, 1, 0) > 0"),
+        ("refused-builtin", 'contains(input.model, "preview")', 'strings.count(input.model, "--") > 1'),
         ("unknown-function", 'contains(input.model, "preview")', "looks_new(input.model)"),
         ("unknown-function", 'contains(input.model, "preview")', 'crypto.sha256(input.model) == ""'),
         ("unknown-input", 'contains(input.model, "preview")', 'contains(input.prompt, "preview")'),
@@ -70,6 +72,13 @@ def test_a_decision_needs_a_default(bundle: Bundle) -> None:
 def test_a_rule_needs_a_test_and_a_collection(bundle: Bundle) -> None:
     found = check({**bundle.modules, "rules/preview.rego": GOOD}, tests=bundle.tests)
     assert {one.code for one in found} == {"no-test", "not-collected"}
+
+
+def test_what_a_rule_cannot_decide_must_reach_a_collection(bundle: Bundle) -> None:
+    lost = GOOD + '\nundecided contains {"rule": "model.preview", "reason": "nobody knows"} if input.model == null\n'
+    found = check({**bundle.modules, "rules/preview.rego": lost}, tests={*bundle.tests, "rules/preview_test.rego"})
+    assert [(one.line > 0, one.code) for one in found] == [(False, "not-collected"), (True, "not-collected")]
+    assert "a missing fact would count as allowed" in found[1].message
 
 
 def test_every_listed_builtin_exists_in_the_embedded_engine() -> None:
