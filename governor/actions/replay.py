@@ -21,7 +21,7 @@ from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay_budget import reserve, settle_all
-from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced
+from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced, served
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
 from governor.actions.replay_golden import ask_golden
@@ -228,6 +228,7 @@ def send(job: Replay, endpoint: ModelEndpoint, tasks: Iterable[Task]) -> int:
 def outcome(job: Replay, task: Task, reply: ModelReply) -> Written:
     if reply.status == "refused_params":
         return Written("excluded_params")
+    reply = served(job, task, reply)
     given = job.input_of(task.position)
     facts = measure_reply(reply, job.contract, given) if given is not None else None
     address = keep_output(job.ctx, reply, job.capture_mode, job.kept) if reply.status == "ok" else ""

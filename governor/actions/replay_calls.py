@@ -1,11 +1,12 @@
 """A run in memory, and calls made for it: what both the arms and the judge need.
 
 Owns: the Replay object, answers by task, what a reply cost. Does not own: the order of things (replay.py), the judge (replay_judge.py), rows.
-Invariants: what a call may have cost and nobody can know is counted in full.
+Invariants: a reply is one of the route that was asked, or it is none; what a call may have cost and nobody can know is counted in full.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from msgspec.structs import replace
 
 from governor.actions.context import Context
 from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
-from governor.actions.replay_inputs import Input, read_input, redacted
+from governor.actions.replay_inputs import OTHER_ROUTE, Input, read_input, redacted
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import OPEN, OPINIONS, mark
 from governor.actions.replay_table import Table, Task, Written
 from governor.adapters.model_endpoint import NOT_SENT
+from governor.policy.catalog_data import serves
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow.baseline import AA_LEAST
 from governor.shadow.comparison import Pair
@@ -147,12 +149,26 @@ def batches(endpoint: ModelEndpoint, tasks: Iterable[Task], concurrency: int) ->
             yield [(by_key.pop(request.idempotency_key), reply)]
 
 
+def served(job: Replay, task: Task, reply: ModelReply) -> ModelReply:
+    """The reply, failed where the plan's other route gave it: a gateway that falls back would make a route look like the one it is compared with."""
+    return reply if answering(job, task, reply) is task.route else dataclasses.replace(reply, status="error", error=OTHER_ROUTE)
+
+
+def answering(job: Replay, task: Task, reply: ModelReply) -> Arm:
+    """The route that answered. The other one only where the reply names its model and none of the names that the route asked goes by."""
+    routes = (job.plan.baseline, job.plan.candidate)
+    other = next((route for route in routes if route != task.route), task.route)
+    own = any(serves(name, reply.response_model) for name in (task.route.model, task.route.asked_model))
+    return other if task.route in routes and not own and serves(other.model, reply.response_model) else task.route
+
+
 def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Written:
     """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection, more than the call could cost) is spent in full as reserved; a plain
     refusal by the server costs nothing.
     """
-    cost = job.pricer.reply(task.route, job.ctx.now(), reply)
-    if cost is not None and cost > task.worst_pico:
+    route = answering(job, task, reply)
+    cost = job.pricer.reply(route, job.ctx.now(), reply)
+    if cost is not None and cost > task.worst_pico and route is task.route:
         log.warning(
             "run %s, position %d, %s: usage above what the call could take; it counts as unknown", job.run_id, task.position, task.arm
         )

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from governor.actions.golden_lines import ARM_PREFIX, ARMS
 from governor.actions.replay_budget import reserve, settle, settle_all
-from governor.actions.replay_calls import WAVE, Replay, batches, priced
+from governor.actions.replay_calls import WAVE, Replay, batches, priced, served
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
 from governor.actions.replay_judge import asked
@@ -114,6 +114,7 @@ def tasks_of(job: Replay, position: int, given: Input) -> list[Task]:
 def answered(job: Replay, task: Task, reply: ModelReply, case: Case, given: Input) -> Written:
     if reply.status == "refused_params":
         return Written("excluded_params")
+    reply = served(job, task, reply)
     facts = measure_reply(reply, job.plan.output_contract, given)
     right = reply.status == "ok" and bool(case.check) and case.right(reply.text, reply.tool_calls)
     address = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""

@@ -26,6 +26,7 @@ from governor.store.capture import Captured, capture, redact
 from governor.store.rows.changes import ReplayResult
 
 LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+OTHER_ROUTE: Final = "answer_of_the_other_model"  # how a reply failed that names the model of the other route
 LEAST_OUTPUT: Final = 16  # a recorded cap below this is a probe, not a limit worth keeping
 
 
@@ -149,7 +150,13 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         http_status=reply.http_status,
         finish_reason=reply.finish_reason,
         response_model=reply.response_model,
-        error="" if ok else (f"http_{reply.http_status}" if reply.http_status else reply.status),
+        error=""
+        if ok
+        else OTHER_ROUTE
+        if reply.error == OTHER_ROUTE
+        else f"http_{reply.http_status}"
+        if reply.http_status
+        else reply.status,
         input_tokens=reply.input_tokens,
         cache_read_tokens=reply.cache_read_tokens,
         cache_write_tokens=reply.cache_write_tokens,

@@ -7,7 +7,6 @@ Invariants: no traffic is no answer (the state stays); declared fallbacks that p
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
@@ -22,14 +21,13 @@ from governor.errors import Invalid, WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
-from governor.policy.catalog_data import bare_model, canonical_provider
+from governor.policy.catalog_data import canonical_provider, serves
 from governor.store.rows.base import uuid7
 
 VERIFIERS: Final = ("requester", "owner", "security", "finance", "auditor", "admin")
 SHARE: Final = (95, 100)  # calls on the approved route out of those that should be; compared as integers
 MOST_HOURS: Final = 8_784
 LEAST_CALLS: Final = 20  # fewer calls say nothing about a share of 95 %
-SNAPSHOT: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)(-v\d+(:\d+)?)?")  # as policies/lib/names.rego
 
 
 def verify_change(ctx: Context, actor: Actor, change_id: str, *, grace_hours: int = 0) -> dict[str, Any]:
@@ -101,7 +99,5 @@ def takes(group: Group, candidate: dict[str, Any]) -> bool:
     """Same provider, the model or a dated snapshot of it, and the region where the call says one."""
     if group.provider is None or group.model is None or canonical_provider(group.provider) != canonical_provider(candidate["provider"]):
         return False
-    approved, served = bare_model(candidate["model"]), bare_model(group.model)
-    same = served == approved or (served.startswith(approved) and SNAPSHOT.fullmatch(served[len(approved) :]) is not None)
     region = candidate.get("region")
-    return same and (not region or not group.region or group.region.lower() == region.lower())
+    return serves(candidate["model"], group.model) and (not region or not group.region or group.region.lower() == region.lower())

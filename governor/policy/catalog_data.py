@@ -9,6 +9,7 @@ could read is refused here, not discovered by a failing rule.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ from typing import Any
 from governor.catalog import CAPTURE_DEFAULTS, begins, ends
 from governor.errors import Invalid
 
+SNAPSHOT = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|latest)(-v\d+(:\d+)?)?")
 BEGINNING = "1970-01-01T00:00:00Z"
 
 
@@ -89,6 +91,12 @@ def canonical_provider(name: str) -> str:
 def bare_model(name: str) -> str:
     """Lower case, without a `provider/` prefix."""
     return name.lower().rsplit("/", 1)[-1]
+
+
+def serves(model: str, named: str) -> bool:
+    """Is the name that answered this model, or a dated snapshot of it? Normalised as the rules do (policies/lib/names.rego)."""
+    asked, found = bare_model(model), bare_model(named)
+    return found == asked or (found.startswith(asked) and SNAPSHOT.fullmatch(found[len(asked) :]) is not None)
 
 
 def _documents(catalog: Any, name: str) -> list[dict[str, Any]]:

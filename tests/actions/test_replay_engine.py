@@ -274,3 +274,27 @@ def test_progress_counts_calls_and_knows_the_end(house: House) -> None:
     replay(house.ctx, run_id, endpoints=lambda _ctx, _id: Scripted())
     assert shadow_progress(house.ctx, run_id).done == found.total
     assert show_change(house.ctx, change)["progress"] is None
+
+
+@dataclass
+class FallingBack(Scripted):
+    """A gateway that answers calls of the candidate with the current model."""
+
+    names: dict[str, str] = field(default_factory=lambda: {"fast": "openai/gpt-4o-2024-08-06", "gpt-4o": "gpt-4o-2024-08-06"})
+
+    def reply(self, request: ModelRequest) -> ModelReply:
+        return replace(super().reply(request), response_model=self.names[request.model])
+
+
+def test_a_reply_of_the_other_route_is_no_reply_of_the_candidate(house: House) -> None:
+    change = house.propose()
+    run = house.run(change, FallingBack())
+    assert json.loads(run.verdict)["verdict"] == "fail"
+    shown = show_change(house.ctx, change)
+    assert [(one["arm"], one["error"]) for one in shown["runs"][-1]["failures"]] == [("candidate", "answer_of_the_other_model")]
+    first = json.loads(house.files(change)["pairs.jsonl"].splitlines()[0])
+    assert (first["d"]["error"], first["candidate_us"]) == (-1, None)
+    assert first["candidate_cost_pico"] == first["baseline_cost_pico"]  # it is paid as what it was
+
+    named = FallingBack(names={"fast": "gpt-4.1-mini-2025-04-14", "gpt-4o": "gpt-4o-2024-08-06"})
+    assert house.run(house.propose(seed="named"), named).verdict.count('"verdict":"pass"') == 1
