@@ -36,7 +36,11 @@ CONTENT_NAMES: Final = re.compile(
     r"|(?:pydantic_ai\.)?all_messages(?:_events)?|events|final_result|tool_arguments|tool_response"
     r"|gcp\.vertex\.agent\.(?:llm_request|llm_response|tool_call_args|tool_response|data)|genkit:(?:input|output)"
     r"|lk\.(?:input_text|user_input|chat_ctx|response\.text|function_tool\.(?:arguments|output))"
-    r"|langfuse\.(?:trace|observation)\.(?:input|output)|mlflow\.span(?:Inputs|Outputs))$"
+    r"|langfuse\.(?:trace|observation)\.(?:input|output)|mlflow\.span(?:Inputs|Outputs)"
+    # Logfire, OpenRouter's Broadcast, Claude Code, OpenLIT, Braintrust, Haystack
+    r"|request_data|response_data|(?:trace|span)\.(?:input|output)|user_prompt|new_context|system_prompt(?:_preview)?|system_reminders|tool_input"
+    r"|response\.(?:model|thinking)_output|gen_ai\.content\.(?:prompt|completion)|braintrust\.(?:input|output)(?:_json)?"
+    r"|haystack\.(?:component|pipeline)\.(?:input|output)(?:_data)?)$"
 )
 
 

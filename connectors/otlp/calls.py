@@ -19,6 +19,7 @@ from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, pick
 from connectors.otlp.usage import Unusable, compact, cost, tokens
+from connectors.otlp.vendors import known_of
 from connectors.otlp.wire import ERROR, Span, storable
 from connectors.providers import provider_named
 
@@ -106,7 +107,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         raise Unusable("missing_id: traceId or spanId is missing or malformed")
     if not _EARLIEST <= span.start < latest:
         raise Unusable("bad_time: startTimeUnixNano is missing or out of range")
-    used = tokens(span)
+    used = tokens(span, dialect)
     provider = ai_sdk.gateway(attributes)[1] or pick(attributes, "provider")
     base = pick(attributes, "api_base")
     stream = pick(attributes, "stream")
@@ -159,6 +160,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         **_models(span),
         **used,
         **cost(span, dialect, priced=used["usage_source"] == "provider"),
+        **known_of(span, dialect),
         "team_id": pick(attributes, "team_id") or metadata.get("team_id"),
         "team_name": pick(attributes, "team_name") or metadata.get("team"),
         "app": span.resource.get("service.name"),

@@ -25,6 +25,7 @@ from connectors.otlp.calls import add_content, call_row, instant
 from connectors.otlp.dialects import dialect_of, has_usage_names, operation_of, pick, structure_kind
 from connectors.otlp.links import Claim, link
 from connectors.otlp.usage import Unusable
+from connectors.otlp.vendors import translated, vendor_of
 from connectors.otlp.wire import Span, Unread, is_protobuf, spans_of
 from connectors.payloads import each
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, SPAN_SCHEMA
@@ -71,16 +72,17 @@ def _batches(window: list[Span | Unread], options: ReadOptions) -> Iterator[Batc
     claims: list[Claim] = []
     structure: list[Span] = []
     refused: list[tuple[str, int, str, bytes]] = []
-    for item in window:
-        if isinstance(item, Unread):
-            refused.append((item.uri, item.row, item.reason, item.raw))
+    for given in window:
+        if isinstance(given, Unread):
+            refused.append((given.uri, given.row, given.reason, given.raw))
             continue
-        dialect = dialect_of(item)
+        item = translated(given)
+        dialect = vendor_of(given) or dialect_of(item)
         operation = operation_of(item, dialect)
         # an organising span with usage of its own: the sum of its children, or calls that nobody else saw
         rollup = operation is None and dialect != "litellm" and has_usage_names(item.attributes)
         if operation is None and not rollup:
-            structure.append(item)
+            structure.append(given)
             continue
         try:
             row = call_row(item, dialect, operation or "invoke_agent", latest=limit)
@@ -88,7 +90,7 @@ def _batches(window: list[Span | Unread], options: ReadOptions) -> Iterator[Batc
             refused.append((item.uri, item.row, str(verdict), item.canonical()))
             continue
         if rollup and row["usage_source"] == "missing":
-            structure.append(item)
+            structure.append(given)
             continue
         if rollup:
             row["grain"] = "span_rollup"

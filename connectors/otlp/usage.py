@@ -61,7 +61,7 @@ def money(attributes: dict[str, Any], fact: str) -> Decimal | None:
     return exact
 
 
-def tokens(span: Span) -> dict[str, Any]:
+def tokens(span: Span, dialect: str) -> dict[str, Any]:
     """Inclusive totals and their parts. All zero is how LiteLLM and others say that no usage came back."""
     attributes = span.attributes
     names = (
@@ -86,6 +86,7 @@ def tokens(span: Span) -> dict[str, Any]:
     cached = (count["cache_read"] or 0) + (count["cache_write"] or 0)
     given, made, thoughts = count["input"], count["output"], count["reasoning"] or 0
     apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)
+    apart = apart or dialect == "claude_code"  # as Anthropic counts, also where nothing proves it
     if given is not None and apart:
         given += cached
     if made is not None and thought_apart:
@@ -138,7 +139,7 @@ def cost(span: Span, dialect: str, *, priced: bool) -> dict[str, Any]:
     return {
         "cost_amount": amount,
         "cost_currency": "USD",
-        "cost_source": "gateway_estimate" if dialect == "litellm" else "tool_estimate",
+        "cost_source": {"litellm": "gateway_estimate", "openrouter": "gateway_billed"}.get(dialect, "tool_estimate"),
         "cost_raw": str(pick(span.attributes, "cost")),
         "cost_raw_unit": "usd",
         **{name: money(span.attributes, name) for name in parts},

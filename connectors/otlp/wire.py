@@ -52,9 +52,12 @@ class Span:
     attributes: dict[str, Any]
     resource: dict[str, Any]
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    received: Span | None = None  # as it came, where this one says the same in the conventions' names
 
     def canonical(self) -> bytes:
         """What raw_sha256 is taken over: the decoded span, keys sorted, so that both encodings and any batching agree."""
+        if self.received is not None:
+            return self.received.canonical()
         facts = [self.trace_id, self.span_id, self.parent_id, self.name, self.start, self.end, self.status, self.message]
         facts += [self.scope, self.scope_version, self.attributes, self.resource, [list(event) for event in self.events]]
         return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()

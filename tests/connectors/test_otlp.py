@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -633,7 +634,8 @@ def test_structure_keeps_no_content(read: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["reranker.query", "ai.value", "ai.values", "ai.result.text", "gen_ai.retrieval.query.text", "gen_ai.memory.query.text", "pydantic_ai.all_messages",
              "all_messages_events", "events", "final_result", "tool_arguments", "gcp.vertex.agent.llm_request", "genkit:input", "lk.user_input",
-             "langfuse.observation.input", "langfuse.trace.output", "mlflow.spanInputs"],
+             "langfuse.observation.input", "langfuse.trace.output", "mlflow.spanInputs", "request_data", "response_data", "span.input", "trace.output",
+             "user_prompt", "new_context", "response.model_output", "braintrust.input_json", "haystack.pipeline.output_data", "gen_ai.content.prompt"],
 )  # fmt: skip
 def test_prompts_under_a_frameworks_own_name_are_no_metadata(read: Any, base: dict[str, Any], name: str) -> None:
     batch = read(connector, request(span(1, None, base | {name: "hunter2", "events.seen": "3"})))
@@ -654,3 +656,110 @@ def test_failures_say_what_failed(read: Any) -> None:
     row = read(connector, request(failed)).calls.to_pylist()[0]
     assert (row["status"], row["http_status"], row["error_type"]) == ("error", 429, "openai.RateLimitError")
     assert row["error_message"] == "Error code: 429 - slow down"
+
+
+BROADCAST = {
+    "gen_ai.operation.name": "chat", "gen_ai.system": "deepseek", "gen_ai.provider.name": "deepseek", "gen_ai.request.model": "deepseek/deepseek-v4-flash",
+    "gen_ai.response.id": "gen-1795228000-n7uDHd8YKPC2n9oilLV3", "gen_ai.response.finish_reason": "stop", "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 236, "gen_ai.usage.input_tokens.cached": 400, "gen_ai.usage.input_tokens.cache_write": 100,
+    "gen_ai.usage.output_tokens.reasoning": 101, "gen_ai.usage.input_cost": 0.0000035, "gen_ai.usage.output_cost": 0.00006608,
+    "gen_ai.usage.total_cost": 0.00006958, "user.id": "user-9", "trace.metadata.openrouter.api_key_name": "claims-prod",
+    "trace.metadata.openrouter.provider_name": "Novita", "trace.metadata.openrouter.first_token_ms": 412.5, "trace.metadata.workflow": "fnol-triage",
+    "trace.metadata.provider_responses": '[{"provider_name":"DeepSeek","status":429},{"provider_name":"Novita","status":200,"is_byok":false}]',
+    "gen_ai.prompt": '{"messages":[{"role":"user","content":"hunter2"}]}', "trace.input": "hunter2", "span.metadata.workflow": "fnol-triage",
+    "gen_ai.completion": '{"completion":"water","toolCalls":[{"id":"c1","function":{"name":"f","arguments":"{}"}}],"rawRequest":{"stream":true,"temperature":0}}',
+}  # fmt: skip
+
+
+def test_openrouters_broadcast_says_who_served_and_what_was_charged(read: Any) -> None:
+    """gen_ai.provider.name is the maker of the model there."""
+    spans = (
+        span(1, None, BROADCAST, name="LLM Generation"),
+        span(2, 1, {"gen_ai.response.id": "gen-1:attempt-0"}, name="provider attempt 1: DeepSeek"),
+    )
+    batch = read(connector, request(*spans, resource={"service.name": "openrouter"}))
+    [row] = batch.calls.to_pylist()
+    assert (row["source_kind"], row["gateway_kind"], row["provider_raw"], row["provider"]) == (
+        "otlp.openrouter",
+        "openrouter",
+        "Novita",
+        "novita",
+    )
+    assert (row["cost_amount"], row["cost_source"], row["cost_output"]) == (Decimal("0.00006958"), "gateway_billed", Decimal("0.00006608"))
+    assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"], row["reasoning_tokens"]) == (1000, 400, 100, 101)
+    assert (row["workflow_id"], row["api_key_alias"], row["end_user_id"], row["finish_reasons"]) == (
+        "fnol-triage",
+        "claims-prod",
+        "user-9",
+        ["stop"],
+    )
+    assert (row["stream"], row["ttft_ms"], row["attempt_count"], row["is_fallback"], row["byok"]) == (True, 412.5, 2, True, False)
+    assert (row["dup_group_key"], row["replayable"]) == ("response:gen-1795228000-n7uDHd8YKPC2n9oilLV3", True)
+    bodies = {b["kind"]: json.loads(b["body"]) for b in batch.content.to_pylist()}
+    assert bodies["input"] == {
+        "messages": [{"role": "user", "content": "hunter2"}],
+        "params": {"stream": True, "temperature": 0},
+        "tools": [],
+    }
+    assert (bodies["output"]["message"]["content"], bodies["output"]["message"]["tool_calls"][0]["id"]) == ("water", "c1")
+    assert "hunter2" not in str(row)
+
+
+def test_googles_models_at_openrouter_are_vertex_and_an_unnamed_server_is_openrouter(read: Any) -> None:
+    named = BROADCAST | {"trace.metadata.openrouter.provider_name": "Google"}
+    unnamed = {"gen_ai.request.model": "openai/gpt-4", "gen_ai.usage.prompt_tokens": 100, "gen_ai.usage.completion_tokens": 50}
+    rows = read(connector, request(span(1, None, named), span(2, None, unnamed), resource={"service.name": "openrouter"})).calls.to_pylist()
+    assert [(row["provider"], row["operation"], row["grain"]) for row in rows] == [
+        ("gcp.vertex_ai", "chat", "attempt"),
+        ("openrouter", "chat", "attempt"),
+    ]
+
+
+CLAUDE_CODE = {
+    "model": "claude-opus-5", "gen_ai.system": "anthropic", "gen_ai.request.model": "claude-opus-5", "speed": "fast", "ttft_ms": 700, "input_tokens": 2000,
+    "output_tokens": 1200, "cache_read_tokens": 500, "cache_creation_tokens": 300, "request_id": "req_011CAAAAAAAAAAAAAAAAAAAA", "attempt": 2,
+    "gen_ai.response.id": "req_011CAAAAAAAAAAAAAAAAAAAA", "success": True, "stop_reason": "tool_use", "session.id": "s-1",
+}  # fmt: skip
+
+
+def test_claude_codes_requests_are_calls_with_the_cache_beside_the_input(read: Any) -> None:
+    inner = span(2, 1, CLAUDE_CODE, name="claude_code.llm_request")
+    batch = read(connector, request(span(1, None, {"user_prompt": "hunter2"}, name="claude_code.interaction"), inner))
+    [row] = batch.calls.to_pylist()
+    assert (row["source_kind"], row["provider"], row["requested_model"], row["operation"]) == (
+        "otlp.claude_code",
+        "anthropic",
+        "claude-opus-5",
+        "chat",
+    )
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["cache_read_tokens"], row["cache_write_tokens"]) == (
+        2800,
+        2000,
+        500,
+        300,
+    )
+    assert (row["output_tokens"], row["usage_convention"], row["service_tier"], row["retry_count"]) == (1200, "exclusive", "fast", 1)
+    assert (row["provider_request_id"], row["provider_response_id"]) == ("req_011CAAAAAAAAAAAAAAAAAAAA", None)
+    assert (row["stream"], row["ttft_ms"], row["finish_reasons"], row["session_id"], row["status"]) == (
+        True,
+        700,
+        ["tool_use"],
+        "s-1",
+        "ok",
+    )
+    assert "hunter2" not in str(batch.spans.to_pylist())
+
+
+def test_a_request_of_claude_code_that_failed(read: Any) -> None:
+    facts = {"gen_ai.request.model": "claude-opus-5", "success": False, "status_code": 529, "error": "overloaded"}
+    [row] = read(connector, request(span(1, None, facts, name="claude_code.llm_request"))).calls.to_pylist()
+    assert (row["status"], row["http_status"], row["error_message"], row["input_tokens"]) == ("error", 529, "overloaded", None)
+
+
+def test_a_translated_span_keeps_its_digest(read: Any) -> None:
+    [row] = read(connector, request(span(1, None, CLAUDE_CODE))).spans.to_pylist()  # under another name it claims nothing
+    [call] = read(connector, request(span(1, None, CLAUDE_CODE, name="claude_code.llm_request"))).calls.to_pylist()
+    [same] = read(
+        connector, json.dumps([json.loads(request(span(1, None, CLAUDE_CODE, name="claude_code.llm_request")))]).encode()
+    ).calls.to_pylist()
+    assert call["raw_sha256"] == same["raw_sha256"] != row["raw_sha256"]
