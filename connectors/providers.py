@@ -1,7 +1,7 @@
 """Gateway names of providers and operations, as OpenTelemetry GenAI names them (semantic conventions 1.41).
 
-Owns: three tables, and what a name of several parts means. Does not own: model names. Invariants: a name that is not listed passes through in
-lower case, a host that is not listed names nobody; nothing is guessed.
+Owns: the tables, what a name of several parts means, and whom a model's id names where a framework stands in its provider's place.
+Does not own: prices. Invariants: a name that is not listed passes through in lower case, a host that is not listed names nobody.
 """
 
 from __future__ import annotations
@@ -15,27 +15,37 @@ PROVIDERS: Final = {
     "text-completion-openai": "openai",
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
+    "azure_text": "azure.ai.openai",
     "azure-openai": "azure.ai.openai",
     "az.ai.openai": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
     "azure-ai": "azure.ai.inference",
+    "azure_ai_inference": "azure.ai.inference",
     "az.ai.inference": "azure.ai.inference",
     "anthropic": "anthropic",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
     "amazon-bedrock": "aws.bedrock",
     "amazon bedrock": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "bedrock_mantle": "aws.bedrock",
     "bedrock-mantle": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
     "aws": "aws.bedrock",
     "aws-bedrock": "aws.bedrock",
     "sagemaker": "aws.sagemaker",
+    "sagemaker_chat": "aws.sagemaker",
     "vertex_ai": "gcp.vertex_ai",
     "vertex_ai_beta": "gcp.vertex_ai",
     "vertexai": "gcp.vertex_ai",
     "vertex-ai": "gcp.vertex_ai",
     "google-vertex-ai": "gcp.vertex_ai",
     "google vertex": "gcp.vertex_ai",
+    "google-vertex": "gcp.vertex_ai",
+    "google_vertex": "gcp.vertex_ai",
+    "google_vertexai": "gcp.vertex_ai",
+    "google_anthropic_vertex": "gcp.vertex_ai",
+    "google-cloud": "gcp.vertex_ai",
     "vertex": "gcp.vertex_ai",
     "vertexanthropic": "gcp.vertex_ai",
     "google.vertex": "gcp.vertex_ai",
@@ -43,11 +53,17 @@ PROVIDERS: Final = {
     "google": "gcp.gemini",
     "google-ai-studio": "gcp.gemini",
     "google ai studio": "gcp.gemini",
+    "google_ai_studio": "gcp.gemini",
+    "google-gla": "gcp.gemini",
+    "google_genai": "gcp.gemini",
+    "googleai": "gcp.gemini",
     "cohere": "cohere",
     "cohere_chat": "cohere",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
     "mistral-ai": "mistral_ai",
+    "codestral": "mistral_ai",
+    "text-completion-codestral": "mistral_ai",
     "groq": "groq",
     "deepseek": "deepseek",
     "perplexity": "perplexity",
@@ -67,6 +83,35 @@ def provider_named(raw: str) -> str:
     name = raw.lower()
     parts = [] if name in PROVIDERS.values() else name.split(".")
     return next((PROVIDERS[known] for end in range(len(parts), 0, -1) if (known := ".".join(parts[:end])) in PROVIDERS), name)
+
+
+# frameworks that write their own name where the provider's belongs
+_FRAMEWORKS: Final = frozenset(
+    ("strands-agents", "gcp.vertex.agent", "langchain", "langgraph", "llamaindex", "llama_index", "crewai", "agno", "autogen", "haystack",
+     "microsoft.agent_framework")
+)  # fmt: skip
+_MODELS: Final = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        # an inference profile, a model or an ARN of Bedrock; no other provider writes these
+        (r"arn:aws[a-z-]*:bedrock:.*|(?:(?:us|us-gov|eu|apac|jp|au|ca|global)\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|qwen|writer)\..+",
+         "aws.bedrock"),
+        # a maker's plain name: other providers' ids of the same model have a prefix
+        (r"claude-[^/]+", "anthropic"),
+        (r"(?:gpt-|chatgpt-|o[1345](?:-|$))[^/]*", "openai"),
+        (r"gemini-[^/]+", "gcp.gemini"),
+        (r"(?:mistral|magistral|codestral|ministral)-[^/]+", "mistral_ai"),
+    )
+)  # fmt: skip
+
+
+def provider_of(raw: str, model: str | None) -> str | None:
+    """provider_named, but where a framework names itself its model's id says who serves, and if it does not, nobody does."""
+    if raw.lower() not in _FRAMEWORKS:
+        return provider_named(raw)
+    name = (model or "").lower()
+    named = PROVIDERS.get(name.partition("/")[0]) if "/" in name else None
+    return named or next((provider for models, provider in _MODELS if models.fullmatch(name)), None)
 
 
 OPERATIONS: Final = {

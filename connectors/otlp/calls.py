@@ -21,7 +21,7 @@ from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, p
 from connectors.otlp.usage import Unusable, compact, cost, tokens
 from connectors.otlp.vendors import known_of
 from connectors.otlp.wire import ERROR, Span, storable
-from connectors.providers import provider_named
+from connectors.providers import provider_of
 
 _SDK_ERROR: Final = re.compile(r"Error code: (\d{3})\b")
 _STATUS_CODE: Final = re.compile(r"[0-9]{1,3}")
@@ -107,7 +107,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         raise Unusable("missing_id: traceId or spanId is missing or malformed")
     if not _EARLIEST <= span.start < latest:
         raise Unusable("bad_time: startTimeUnixNano is missing or out of range")
-    used = tokens(span, dialect)
+    used, models = tokens(span, dialect), _models(span)
     provider = ai_sdk.gateway(attributes)[1] or pick(attributes, "provider")
     base = pick(attributes, "api_base")
     stream = pick(attributes, "stream")
@@ -153,11 +153,13 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "operation": operation,
         "api_method": bare(str(pick(attributes, "api_method") or span.name)),
         "provider_raw": provider,
-        "provider": provider_named(str(provider)) if provider else None,
+        "provider": provider_of(str(provider), None if models["requested_model"] is None else str(models["requested_model"]))
+        if provider
+        else None,
         "api_base": None if base is None else bare_address(str(base)),
         "service_tier": pick(attributes, "service_tier"),
         "stream": stream if isinstance(stream, bool) else None,
-        **_models(span),
+        **models,
         **used,
         **cost(span, dialect, priced=used["usage_source"] == "provider"),
         **known_of(span, dialect),

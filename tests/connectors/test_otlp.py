@@ -292,10 +292,26 @@ def test_spans_of_the_ai_sdk_say_their_provider_cache_and_reasoning_and_count_on
      ("vertex.anthropic.messages", "gcp.vertex_ai"), ("amazon-bedrock", "aws.bedrock"), ("bedrock.anthropic.messages", "aws.bedrock"),
      ("azure.chat", "azure.ai.openai"), ("azure-openai.responses", "azure.ai.openai"), ("xai.chat", "x_ai"), ("mistral.chat", "mistral_ai"),
      ("Openai", "openai"), ("azure.ai.inference", "azure.ai.inference"), ("az.ai.inference", "azure.ai.inference"), ("gcp.gen_ai", "gcp.gen_ai"),
-     ("ibm.watsonx.ai", "ibm.watsonx.ai"), ("my.openai", "my.openai"), ("", "")],
+     ("ibm.watsonx.ai", "ibm.watsonx.ai"), ("my.openai", "my.openai"), ("", ""), ("google-gla", "gcp.gemini"), ("google-vertex", "gcp.vertex_ai"),
+     ("google_genai", "gcp.gemini"), ("google_vertexai", "gcp.vertex_ai"), ("amazon_bedrock", "aws.bedrock"), ("azure_ai_inference", "azure.ai.inference"),
+     ("sagemaker_chat", "aws.sagemaker")],
 )  # fmt: skip
 def test_a_provider_is_known_by_the_beginning_of_its_name(raw: str, name: str) -> None:
     assert provider_named(raw) == name
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [("us.anthropic.claude-sonnet-4-20250514-v1:0", "aws.bedrock"), ("amazon.nova-pro-v1:0", "aws.bedrock"), ("openai/gpt-4.1", "openai"),
+     ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-haiku-4-5", "aws.bedrock"), ("bedrock/anthropic.claude-3", "aws.bedrock"),
+     ("claude-sonnet-4-5", "anthropic"), ("gpt-4.1-mini", "openai"), ("gemini-2.5-flash", "gcp.gemini"), ("vertex_ai/gemini-2.5-pro", "gcp.vertex_ai"),
+     ("llama3.1", None), ("acme/our-model", None)],
+)  # fmt: skip
+@pytest.mark.parametrize("framework", ["strands-agents", "gcp.vertex.agent"])
+def test_a_framework_is_no_provider(read: Any, framework: str, model: str, provider: str | None) -> None:
+    facts = USAGE | {"gen_ai.operation.name": "chat", "gen_ai.system": framework, "gen_ai.request.model": model}
+    [row] = read(connector, request(span(1, None, facts))).calls.to_pylist()
+    assert (row["provider_raw"], row["provider"]) == (framework, provider)
 
 
 HIDDEN = "AIzaHIDDEN"
