@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.mapping import shipped
-from connectors.noted import NotedConnector, members, numbers
+from connectors.noted import NotedConnector, members, numbers, operation_at
 
 
 def _opened(body: str) -> str:
@@ -22,11 +22,8 @@ _MEMBERS = {
         'cache_write', r -> '$.prompt_cache_write_tokens', 'reasoning', r -> '$.reasoning_tokens',
         'audio_input', r -> '$.prompt_audio_tokens', 'audio_output', r -> '$.completion_audio_tokens')::VARCHAR END""",
     "opened": f"""'{{"request":' || coalesce({_opened("request_body")}, 'null') || ',"response":' || coalesce({_opened("response_body")}, 'null') || '}}'""",
-    "seen": """json_object(
-        'operation', CASE WHEN contains(r ->> '$.request_path', '/embeddings') THEN 'embeddings'
-            WHEN regexp_matches(r ->> '$.request_path', '/(chat/completions|messages)') THEN 'chat'
-            WHEN contains(r ->> '$.request_path', '/responses') THEN 'responses'
-            WHEN contains(r ->> '$.request_path', '/completions') THEN 'text_completion' END,
+    "seen": f"""json_object(
+        'operation', {operation_at("r ->> '$.request_path'")},
         'first_token', nullif(TRY_CAST(r ->> '$.time_to_first_token' AS DOUBLE), 0))::VARCHAR""",
 }
 connector = NotedConnector("helicone", [shipped("helicone")], members(_MEMBERS))

@@ -109,3 +109,20 @@ def message(m: str) -> str:
         WHEN {role} IS NOT NULL THEN json_merge_patch('{{}}', json_object('role', {role}, 'content', json_extract({inner}, '/content'),
             'tool_calls', nullif(json_extract({inner}, '/additional_kwargs/tool_calls'), '[]'),
             'tool_call_id', json_extract({inner}, '/tool_call_id'))) END"""
+
+
+def operation_at(path: str) -> str:
+    """SQL of the operation that a path or an address of an API is; null where it is none that is known."""
+    kinds = {
+        "/embeddings": "embeddings",
+        "/(chat/completions|messages)|/converse(-stream)?$": "chat",
+        "/responses": "responses",
+        "/completions": "text_completion",
+        "/images?/|/images$": "image_generation",
+        "/audio/(transcriptions|translations)": "transcription",
+        "/audio/speech": "speech",
+        "/rerank": "rerank",
+        "/moderations": "moderation",
+    }
+    arms = " ".join(f"WHEN regexp_matches({path}, '{pattern}') THEN '{kind}'" for pattern, kind in kinds.items())
+    return f"CASE {arms} END"

@@ -107,3 +107,15 @@ def test_a_body_with_a_null_keeps_it(read: Any) -> None:
     page["data"][0]["response_body"] = json.dumps({"choices": [{"message": call, "finish_reason": "tool_calls"}]})
     content = read(connector, json.dumps(page).encode()).content.to_pylist()
     assert json.loads(next(b["body"] for b in content if b["kind"] == "output"))["message"] == call
+
+
+def test_pictures_are_no_conversation_and_a_tier_is_told(read: Any) -> None:
+    row = json.loads(FIXTURE.read_text().splitlines()[0])
+    row = row["data"][0] if "data" in row else row
+    picture = row | {
+        "request_path": "/v1/images/generations",
+        "request_body": {"model": "gpt-image-1", "prompt": "a roof"},
+        "response_body": {"service_tier": "flex"},
+    }
+    [found] = read(connector, json.dumps(picture).encode()).calls.to_pylist()
+    assert (found["operation"], found["replayable"], found["service_tier"]) == ("image_generation", False, "flex")

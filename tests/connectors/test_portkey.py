@@ -63,3 +63,33 @@ def test_a_served_call_without_tokens_is_not_counted_as_free(read: Any) -> None:
     record = RECORD | {"req_units": 0, "res_units": 0, "response": {"body": {}}}
     [found] = read(connector, json.dumps(record).encode()).calls.to_pylist()
     assert (found["status"], found["input_tokens"], found["usage_source"]) == ("ok", None, "missing")
+
+
+def test_what_kind_of_call_it_was_and_for_whom(read: Any) -> None:
+    record = RECORD | {"mode": "fallback", "last_used_option_index": 1, "retry_success_count": 2, "stream_mode": 1.0}
+    record["response"] = {"body": {"service_tier": "flex"}}
+    [found] = read(connector, json.dumps(record).encode()).calls.to_pylist()
+    assert (found["operation"], found["stream"], found["service_tier"]) == ("chat", True, "flex")
+    assert (found["is_fallback"], found["retry_count"]) == (True, 2)
+    assert (found["end_user_id"], found["environment"]) == ("u-1", "prod")  # from two lists side by side
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [({"is_success": 0.0, "response_status_code": 446}, "blocked"), ({"is_success": 0, "response_status_code": 499.0}, "cancelled"),
+     ({"is_success": 0.0, "response_status_code": 408}, "error"), ({"response_status_code": 246}, "ok")],
+)  # fmt: skip
+def test_a_guardrails_refusal_is_blocked_and_a_client_that_left_cancelled(read: Any, said: dict[str, Any], status: str) -> None:
+    [found] = read(connector, json.dumps(RECORD | said).encode()).calls.to_pylist()
+    assert found["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "replayable"),
+    [("embeddings", "embeddings", False), ("images/generations", "image_generation", False), ("audio/speech", "speech", False),
+     ("rerank", "rerank", False), ("responses", "responses", True), ("messages", "chat", True)],
+)  # fmt: skip
+def test_only_a_conversation_is_replayed(read: Any, path: str, operation: str, replayable: bool) -> None:
+    record = RECORD | {"request_url": f"https://api.openai.com/v1/{path}", "request": {"body": {"model": "m", "input": "Claim 1."}}}
+    [found] = read(connector, json.dumps(record).encode()).calls.to_pylist()
+    assert (found["operation"], found["replayable"]) == (operation, replayable)
