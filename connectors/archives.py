@@ -9,12 +9,13 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 import zstandard
 
 from connectors.portions import CHUNK
-from governor.errors import Invalid
+from governor.errors import Invalid, TooLarge
 from governor.ports import Payload
 
 MAX_RATIO: Final = 1000  # real logs compress 5 to 100 times; a bomb of zeros exceeds 1000
@@ -39,20 +40,26 @@ def is_utf16(head: bytes) -> bool:
 
 def head_of(head: bytes) -> bytes:
     """The first bytes as text, looking through compression; never raises."""
-    if head.startswith(_GZIP):
-        try:
-            return zlib.decompressobj(wbits=31).decompress(head, HEAD)
-        except zlib.error:
-            return b""
-    if head.startswith(_ZSTD):
-        try:
+    try:
+        if head.startswith(_GZIP):
+            head = _members(head)
+        elif head.startswith(_ZSTD):
             with zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(head, read_across_frames=True) as reader:
-                return reader.read(HEAD)
-        except zstandard.ZstdError:
-            return b""
+                head = reader.read(HEAD)
+    except (zlib.error, zstandard.ZstdError):
+        return b""
     if is_utf16(head):
         return head.decode("utf-16", "ignore").encode()[:HEAD]
     return head.removeprefix(BOM)[:HEAD]
+
+
+def _members(packed: bytes) -> bytes:
+    """What the first members of a gzip file hold."""
+    found = b""
+    while packed.startswith(_GZIP) and len(found) < HEAD:
+        unpack = zlib.decompressobj(wbits=31)
+        found, packed = found + unpack.decompress(packed, HEAD - len(found)), unpack.unused_data
+    return found
 
 
 def begin_of(payload: Payload) -> bytes:
@@ -137,25 +144,22 @@ def _utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
+def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """(the first bytes, all of them)."""
+    first = next(filter(None, blocks), b"")
+    return first, chain([first], blocks)
+
+
 def blocks_of(payload: Payload) -> Iterator[bytes]:
     """Unpacked bytes. A damaged archive raises EOFError after what could be read."""
-    raw = _raw_blocks(payload)
-    first = next(raw, b"")
-
-    def chain() -> Iterator[bytes]:
-        yield first
-        yield from raw
-
     guard = _Guard(payload.uri)
     try:
+        first, blocks = _begun(_raw_blocks(payload))
         if first.startswith(_GZIP):
-            yield from _gunzip(chain(), guard)
+            first, blocks = _begun(_gunzip(blocks, guard))
         elif first.startswith(_ZSTD):
-            yield from _unzstd(chain(), guard)
-        elif is_utf16(first):
-            yield from _utf8(chain())
-        else:
-            yield from chain()
+            first, blocks = _begun(_unzstd(blocks, guard))
+        yield from _utf8(blocks) if is_utf16(first) else blocks
     except (zlib.error, zstandard.ZstdError) as error:
         if not guard.written:
             raise Invalid(f"{payload.uri}: damaged archive: {error}") from error
@@ -163,13 +167,13 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
 
 
 def body_of(payload: Payload, limit: int = 512 << 20) -> bytes:
-    """The whole payload, for formats that cannot be cut (protobuf)."""
+    """The whole payload, for formats that cannot be cut (protobuf, a bill). Raises Invalid for a damaged archive, TooLarge."""
     parts, size = [], 0
     try:
         for block in blocks_of(payload):
             size += len(block)
             if size > limit:
-                raise Invalid(f"{payload.uri}: larger than {limit >> 20} MiB unpacked")
+                raise TooLarge(f"{payload.uri}: larger than {limit >> 20} MiB unpacked")
             parts.append(block)
     except EOFError as error:
         raise Invalid(f"{payload.uri}: archive ends early") from error

@@ -67,7 +67,7 @@ class Misconfigured(GovernorError):
     hint = "see docs/settings.md"
 
 
-class TooLarge(GovernorError):
+class TooLarge(Invalid):
     code = "too_large"
     status = 413
 

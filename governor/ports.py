@@ -129,7 +129,7 @@ class BillReader(Protocol):
     name: str
 
     def detect(self, head: bytes, uri: str) -> float:
-        """0.0 (not mine) to 1.0 (certainly mine) from the first 64 KiB."""
+        """0.0 (not mine) to 1.0 (certainly mine) from the first 64 KiB; of a Parquet table, from the line of its columns' names."""
         ...
 
     def read(self, payload: Payload) -> Bill:

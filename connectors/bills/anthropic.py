@@ -51,10 +51,10 @@ CENTS: Final = Decimal("0.01")
 class AnthropicBill:
     name = "anthropic"
 
-    def detect(self, head: bytes, uri: str) -> float:
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
         text = head_of(head)
         if b'"starting_at"' not in text:
-            return 1.0 if {"usage_date_utc", "cost_usd"} <= columns_of(head, uri) else 0.0
+            return 1.0 if {"usage_date_utc", "cost_usd"} <= columns_of(head) else 0.0
         return (
             1.0 if any(word in text for word in (b'"cost_type"', b'"token_type"', b'"uncached_input_tokens"', b'"workspace_id"')) else 0.6
         )

@@ -62,10 +62,10 @@ BLOCKS: Final = (
 class AwsBill:
     name = "aws"
 
-    def detect(self, head: bytes, uri: str) -> float:
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
         if b'"ResultsByTime"' in head_of(head):
             return 1.0
-        found = columns_of(head, uri)
+        found = columns_of(head)
         return 1.0 if {"line_item_usage_type", "line_item_unblended_cost"} <= found or "lineitem/unblendedcost" in found else 0.0
 
     def read(self, payload: Payload) -> Bill:

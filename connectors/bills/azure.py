@@ -33,8 +33,8 @@ CHARGES: Final = {
 class AzureBill:
     name = "azure"
 
-    def detect(self, head: bytes, uri: str) -> float:
-        found = {name.replace("_", "").replace(" ", "") for name in columns_of(head, uri)}
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
+        found = {name.replace("_", "").replace(" ", "") for name in columns_of(head)}
         return 1.0 if "metercategory" in found and found & {"cost", "costinbillingcurrency", "pretaxcost"} else 0.0
 
     def read(self, payload: Payload) -> Bill:

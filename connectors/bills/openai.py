@@ -36,12 +36,10 @@ TOKENS: Final = (("input", "input_uncached_tokens"), ("cache_read", "input_cache
 class OpenaiBill:
     name = "openai"
 
-    def detect(self, head: bytes, uri: str) -> float:
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
         text = head_of(head)
         found = (
-            b'"organization.costs.result"' in text
-            or b'"organization.usage.' in text
-            or {"amount_value", "line_item"} <= columns_of(head, uri)
+            b'"organization.costs.result"' in text or b'"organization.usage.' in text or {"amount_value", "line_item"} <= columns_of(head)
         )
         return 1.0 if found else 0.0
 

@@ -17,8 +17,8 @@ from governor.ports import Payload
 class OpenrouterBill:
     name = "openrouter"
 
-    def detect(self, head: bytes, uri: str) -> float:
-        text, found = head_of(head), columns_of(head, uri)
+    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
+        text, found = head_of(head), columns_of(head)
         known = b'"byok_usage_inference"' in text or b'"model_permaslug"' in text or {"slug", "byok usage"} <= found
         return 1.0 if known or {"model_permaslug", "usage"} <= found else 0.0
 

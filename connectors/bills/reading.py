@@ -1,17 +1,15 @@
 """Bytes of one bill -> records, and the checks every reader makes of a field.
 
-Owns: unpacking, JSON with exact numbers, CSV, Parquet, days, amounts, the list of what was not understood. Does not own: any provider's columns.
+Owns: JSON with exact numbers, CSV, Parquet, days, amounts, the list of what was not understood. Does not own: unpacking (archives.py), any provider's columns.
 Invariants: no number passes through a float; a limit holds after unpacking; a row is either a line, skipped with its product's name, or rejected with its field.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -21,9 +19,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.archives import begin_of, head_of, is_utf16
+from connectors.archives import begin_of, body_of, head_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine, RejectedRow, add_up
-from governor.errors import Invalid, TooLarge
+from governor.errors import Invalid
 from governor.ports import Payload
 
 LIMIT: Final = 1 << 30
@@ -53,44 +51,25 @@ class Skip(Exception):
     """A row of another product."""
 
 
-def body_of(payload: Payload) -> bytes:
-    """The whole file, unpacked when it is gzip."""
-    if payload.body is not None:
-        body = payload.body
-    elif payload.path is not None:
-        if payload.path.stat().st_size > LIMIT:
-            raise TooLarge(f"{payload.uri} has more than {LIMIT:,} bytes")
-        body = payload.path.read_bytes()
-    else:
-        raise Invalid(f"{payload.uri}: nothing to read")
-    if not body.startswith(b"\x1f\x8b"):
-        return body
-    limit = LIMIT if payload.path is not None else SENT_LIMIT
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(body)) as reader:
-            plain = reader.read(limit + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise Invalid(f"{payload.uri}: damaged gzip: {error}") from None
-    if len(plain) > limit:
-        raise TooLarge(f"{payload.uri} unpacks to more than {limit:,} bytes")
-    return plain
+def whole(payload: Payload) -> bytes:
+    return body_of(payload, LIMIT if payload.path is not None else SENT_LIMIT)
 
 
 def begins_as_json(payload: Payload) -> bool:
-    """Whether it is JSON and no table, looking through gzip."""
+    """Whether it is JSON and no table, looking through compression."""
     return begin_of(payload).lstrip()[:1] in (b"{", b"[")
 
 
 def text_of(body: bytes, uri: str) -> str:
     try:
-        return body.decode("utf-16" if is_utf16(body) else "utf-8-sig")
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Invalid(f"{uri} is not UTF-8 text (byte {error.start})") from None
 
 
 def documents(payload: Payload) -> list[Any]:
     """The JSON documents of a file: one, several after another, or one a line. Numbers with a point are exact decimals."""
-    text = text_of(body_of(payload), payload.uri)
+    text = text_of(whole(payload), payload.uri)
     decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
     found, place = [], 0
     try:
@@ -136,7 +115,7 @@ def _members(document: Any, names: tuple[str, ...]) -> Iterator[Record]:
 
 def table(payload: Payload) -> Iterator[dict[str, str]]:
     """Rows of a CSV or Parquet file as text; missing cells are empty. Column names lose surrounding blanks and keep their case."""
-    body = body_of(payload)
+    body = whole(payload)
     if body.startswith(b"PAR1"):
         yield from _parquet(body, payload.uri)
         return
@@ -279,11 +258,6 @@ def header_of(head: bytes) -> set[str]:
     return {name.strip().strip('"') for name in re.split(r"[,;\t|]", first)}
 
 
-def columns_of(head: bytes, uri: str) -> set[str]:
-    """Column names of a CSV, or of the Parquet file at `uri`, in lower case."""
-    if head.startswith(b"PAR1"):
-        try:
-            return {name.lower() for name in pq.read_schema(uri).names}
-        except (pa.ArrowInvalid, OSError):
-            return set()
+def columns_of(head: bytes) -> set[str]:
+    """Column names of a table in lower case."""
     return {name.lower() for name in header_of(head)}

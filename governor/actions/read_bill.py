@@ -7,11 +7,16 @@ Invariants: a file nobody recognises is refused with the names there are; the sa
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from governor.actions.payloads import HEAD_BYTES, SURE, files_of
 from governor.chargeback.reconciliation.bill import BillLine
@@ -56,12 +61,18 @@ def recognised(payload: Payload) -> BillReader:
 
 
 def head_of(payload: Payload) -> bytes:
+    """What readers are shown: how a file begins; of Parquet, which names its columns at its end, the line of their names."""
     if payload.body is not None:
-        return payload.body[:HEAD_BYTES]
-    if payload.path is None:
+        head = payload.body[:HEAD_BYTES]
+    elif payload.path is not None:
+        with payload.path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    else:
         return b""
-    with payload.path.open("rb") as file:
-        return file.read(HEAD_BYTES)
+    if head.startswith(b"PAR1"):
+        with suppress(pa.ArrowInvalid, OSError):  # the reader says what is wrong with it
+            return ",".join(pq.read_schema(payload.path or io.BytesIO(payload.body or b"")).names).encode()
+    return head
 
 
 def payloads_of(words: Iterable[str]) -> list[Payload]:

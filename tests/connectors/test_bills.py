@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "chargeback"))
 
 import bills_of_usage as made
 
 from connectors.bills import anthropic, aws, azure, focus, gcp, generic, openai, openrouter
+from governor.actions.read_bill import recognised
 from governor.chargeback.reconciliation.bill import Bill
 from governor.chargeback.reconciliation.bridge import CAUSES, Reconciled, document, reconcile
 from governor.chargeback.reconciliation.cells import UsageLine
-from governor.errors import Invalid
+from governor.errors import Invalid, TooLarge
 from governor.ports import BillReader, Payload
 
 READERS: dict[str, BillReader] = {
@@ -308,12 +315,47 @@ def test_a_bill_that_powershell_wrote_is_read_as_any_other(issuer: str) -> None:
     assert READERS[issuer].read(Payload("bill", body=written)).lines == read(issuer, body).lines
 
 
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "members": lambda body: gzip.compress(body[:100]) + gzip.compress(body[100:]),
+    "zstd": zstandard.compress,
+    "frames": lambda body: zstandard.compress(body[:100]) + zstandard.compress(body[100:]),
+    "UTF-16 in gzip": lambda body: gzip.compress(body.decode().encode("utf-16")),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED)
 @pytest.mark.parametrize("issuer", EVERY)
-def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str) -> None:
+def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str, packed: str) -> None:
     body = made.BILLS[issuer](made.usage(issuer))
-    packed = gzip.compress(body)
-    assert READERS[issuer].detect(packed, "bill.gz") == READERS[issuer].detect(body, "bill") > 0
-    assert READERS[issuer].read(Payload("bill.gz", body=packed)).lines == read(issuer, body).lines
+    there = PACKED[packed](body)
+    assert READERS[issuer].detect(there, "bill.gz") == READERS[issuer].detect(body, "bill") > 0
+    assert READERS[issuer].read(Payload("bill.gz", body=there)).lines == read(issuer, body).lines
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_bill_whose_archive_ends_early_is_refused(pack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(Invalid, match=r"bill\.gz: archive ends early"):
+        READERS["openai"].read(Payload("bill.gz", body=pack(made.BILLS["openai"](made.usage("openai")))[:-9]))
+
+
+def test_a_bill_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.bills.reading.SENT_LIMIT", 1 << 20)
+    with pytest.raises(TooLarge, match=r"bill\.zst: larger than 1 MiB unpacked"):
+        generic.reader.read(Payload("bill.zst", body=zstandard.compress(b"date,amount\n" + b" " * (2 << 20))))
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_bill_in_parquet_is_recognised_wherever_it_is(tmp_path: Path, sent: bool) -> None:
+    rows = list(csv.DictReader(io.StringIO(made.BILLS["aws"](made.usage("aws")).decode())))
+    path = tmp_path / "cur.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    payload = Payload("cur.parquet", body=path.read_bytes()) if sent else Payload("cur.parquet", path=path)
+    assert recognised(payload).name == "aws"
+    assert len(recognised(payload).read(payload).lines) == len(rows)
+    broken = Payload("cur.parquet", body=path.read_bytes()[:200])
+    with pytest.raises(Invalid, match=r"no reader of bills recognises cur\.parquet"):
+        recognised(broken)
 
 
 @pytest.mark.parametrize(
