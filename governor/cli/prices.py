@@ -205,9 +205,11 @@ def show_difference(found: dict[str, Any]) -> None:
         typer.echo(f"  {name} would LOSE its price: the source narrows which models its entry speaks for")
     for change in found["changes"]:
         mark = " JUMP" if change["jump"] else ""
-        tier = f" {change['service_tier']}" if change["service_tier"] else ""
+        place = "".join(f" {change[name]}" for name in ("service_tier", "region") if change[name])
+        place += f" from {change['context_min']:,} input tokens" if change["context_min"] else ""
+        place += f" from {change['valid_from'][:10]}" if change["valid_from"] else ""
         typer.echo(
-            f"  {change['provider']}/{change['model']} {change['meter']}{tier}: {change['before'] or '-'} -> {change['after'] or '-'}{mark}"
+            f"  {change['provider']}/{change['model']} {change['meter']}{place}: {change['before'] or '-'} -> {change['after'] or '-'}{mark}"
         )
 
 

@@ -7,15 +7,16 @@ Invariants: absence never deletes a price or a match; a source that says which r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from governor.prices.book import EVER, PriceBook, rank_of
-from governor.prices.overlap import without_overlaps
+from governor.prices.overlap import NEVER, without_overlaps
 from governor.prices.price import Price
 
 EntryKey = tuple[str, str]
+Span = tuple[datetime, datetime]
 
 
 def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
@@ -58,19 +59,24 @@ def _by_match(rows: Iterable[Price]) -> dict[str, list[Price]]:
 
 
 def _overlaid(rows: Sequence[Price], held: Sequence[Price], match: str) -> list[Price]:
-    """`rows` with what they leave open: places they do not name, and the time before the first price of a place."""
-    begins: dict[tuple[str, str, str], datetime] = {}
+    """`rows` with what they leave open: places they do not name, and the times for which they have no price of a place."""
+    spans: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
     for row in rows:
-        place, start = place_of(row), row.valid_from or EVER
-        begins[place] = min(start, begins.get(place, start))
-    currencies = {row.currency for row in rows}  # two currencies in one entry would leave it without any price
-    kept = []
-    for row in held:
-        ends = begins.get(place_of(row))
-        if row.currency not in currencies or (ends is not None and (row.valid_from or EVER) >= ends):
-            continue
-        kept.append(row if ends is None or (row.valid_to is not None and row.valid_to <= ends) else replace(row, valid_to=ends))
+        spans[place_of(row)].append((row.valid_from or EVER, row.valid_to or NEVER))
+    every, currencies = [span for found in spans.values() for span in found], {row.currency for row in rows}
+    kept: list[Price] = []
+    for row in held:  # two currencies in one entry at one time would leave it without any price, so the older one gives way in every place
+        kept += _outside(row, spans[place_of(row)] if row.currency in currencies else every)
     return without_overlaps(row if row.match == match else replace(row, match=match) for row in (*rows, *kept))
+
+
+def _outside(row: Price, spans: Sequence[Span]) -> Iterator[Price]:
+    """The parts of a price's time that lie in none of the spans."""
+    start, end = row.valid_from or EVER, row.valid_to or NEVER
+    for first, after in (*sorted(spans), (end, end)):
+        if start < min(first, end):
+            yield replace(row, valid_from=row.valid_from if start == EVER else start, valid_to=row.valid_to if first >= end else first)
+        start = max(start, after)
 
 
 def place_of(row: Price) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from governor.prices.book import PriceBook, Rates
+from governor.prices.book import PriceBook, Rates, Unpriced
 from governor.prices.difference import difference
 from governor.prices.formats import read_csv, read_litellm
 from governor.prices.merge import merged
@@ -65,6 +65,37 @@ def test_a_dated_price_leaves_the_time_before_it_as_it_was(seed: Seed) -> None:
     book = imported(seed.rows, dated.rows)
     assert cost(book, "gpt-4o", datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)) == 2_500_000_000_000
     assert cost(book, "gpt-4o") == 3_000_000_000_000
+
+
+def test_a_price_for_a_while_leaves_the_time_after_it_as_it_was(seed: Seed) -> None:
+    head = "provider,model,meter,amount,per,currency,valid_from,valid_to\n"
+    offer = read_csv(f"{head}openai,gpt-4o,input,2,1000000,USD,2026-10-10,2026-10-20\n", "offer")
+    book = imported(seed.rows, offer.rows)
+    days = [datetime(2026, 10, day, tzinfo=UTC) for day in (9, 10, 19, 20)]
+    assert [cost(book, "gpt-4o", day) for day in days] == [2_500_000_000_000, 2_000_000_000_000, 2_000_000_000_000, 2_500_000_000_000]
+    assert difference(book.rows, offer.rows).changes == []
+
+
+def test_a_price_in_another_currency_leaves_the_time_before_it_as_it_was(seed: Seed) -> None:
+    """The older prices end with it in every meter, because an entry of two currencies has no price at all."""
+    head = "provider,model,meter,amount,per,currency,valid_from\n"
+    euros = read_csv(f"{head}openai,gpt-4o,input,2,1000000,EUR,2026-11-15\nopenai,gpt-4o,output,9,1000000,EUR,2026-11-15\n", "euros")
+    found = difference(seed.rows, euros.rows)
+    assert ("input", "2.5 USD per 1000000", "2 EUR per 1000000") in {(one.meter, one.before, one.after) for one in found.changes}
+    book = imported(seed.rows, euros.rows)
+    assert cost(book, "gpt-4o", datetime(2026, 11, 14, 23, 59, tzinfo=UTC)) == 2_500_000_000_000
+    after = book.lookup("openai", "gpt-4o", datetime(2026, 11, 15, tzinfo=UTC))
+    assert isinstance(after, Unpriced)
+    assert after.reason == "currency"
+
+
+def test_a_price_that_begins_earlier_is_compared_with_the_one_it_replaces(seed: Seed) -> None:
+    """It was told as one price added and another, the same, removed."""
+    head = "provider,model,meter,amount,per,valid_from\n"
+    late = imported(seed.rows, read_csv(f"{head}openai,gpt-4o-own,input,2,1000000,2026-10-14\n", "late").rows)
+    found = difference(late.rows, read_csv(f"{head}openai,gpt-4o-own,input,2,1000000,2026-08-01\n", "early").rows)
+    [change] = found.changes
+    assert (change.before, change.after, change.valid_from) == (None, "2 USD per 1000000", "2026-08-01T00:00:00+00:00")
 
 
 def test_the_same_source_again_changes_nothing(seed: Seed) -> None:
