@@ -120,6 +120,16 @@ def test_names_of_other_models_do_not_meet() -> None:
     assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
 
 
+def test_an_alias_that_the_bill_never_names_is_the_one_snapshot_that_it_does() -> None:
+    """Some calls name the alias, others the snapshot it stands for; providers bill the snapshot."""
+    ours, dated = ["gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini"], "gpt-4o-2024-08-06"
+    assert matched_names(ours, [dated])[0] == {"gpt-4o": dated, dated: dated, "gpt-4o-mini": "gpt-4o-mini"}
+    for billed in ([dated, "gpt-4o"], [dated, "gpt-4o-2024-05-13"]):
+        assert matched_names(ours, billed)[0] == {name: name for name in ours}, "the bill tells them apart, or which is meant is not known"
+    older = ["gpt-4o-2024-05-13", dated]
+    assert matched_names(older, [dated])[0] == {name: name for name in older}, "a snapshot is no alias"
+
+
 def test_errors_are_shares_of_the_bill_and_limits_are_exact() -> None:
     assert percent(5, 100) == "5.0000"
     assert percent(0, 0) == "0.0000"

@@ -1,7 +1,7 @@
 """When a bill's name of a model and ours mean the same model.
 
 Owns: comparing names by their words and numbers. Invariants: an exact name wins; a snapshot date is ignored only where it does not tell two of our models apart;
-no table of models.
+an alias that only we use is the one snapshot on the bill; no table of models.
 """
 
 from __future__ import annotations
@@ -55,4 +55,11 @@ def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str,
             from_ours |= dict.fromkeys(alike, name)
         else:
             from_bill[name] = name
+    billed_as: dict[Words, set[str]] = defaultdict(set)
+    for name in filter(None, theirs):
+        billed_as[words_of(name)].add(from_bill[name])
+    for name in own:  # an alias without a date that the bill never names is the one snapshot that it does
+        meant = billed_as[words_of(name)]
+        if len(meant) == 1 and from_ours[name] == name and not DATE.search(name) and name not in from_bill.values():
+            from_ours[name] = next(iter(meant))
     return from_ours, from_bill
