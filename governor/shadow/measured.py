@@ -172,6 +172,12 @@ def traces(plan: ReplayPlan, prefix: Sequence[Pair]) -> list[str]:
     return [plan.sample[pair.position].cluster or pair.record_id for pair in prefix]
 
 
+def counted(values: Sequence[int], weights: Sequence[float], prefix: Sequence[Pair], names: Sequence[str], alpha: float) -> Counts:
+    """Weighted counts of some pairs, on as many effective pairs as their traces leave."""
+    effect = design_effect(values, weights, names, alpha) if clustered(prefix, names) else 1.0
+    return deflated(weighted_counts(values, weights), effect)
+
+
 def clustered(prefix: Sequence[Pair], names: Sequence[str]) -> bool:
     """Do two different calls of one trace stand in the sample?"""
     calls = {(name, pair.record_id) for name, pair in zip(names, prefix, strict=True) if pair.state == "done"}

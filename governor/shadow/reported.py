@@ -13,22 +13,19 @@ from governor.shadow.comparison import EXCLUDED, Pair
 from governor.shadow.corrected import complete_part
 from governor.shadow.forecast import Needed, still_needed
 from governor.shadow.judging import discarded
-from governor.shadow.measured import Measured, clustered, number, readings, text, traces
+from governor.shadow.measured import Measured, clustered, counted, number, readings, text, traces
 from governor.shadow.opinions import labels_needed
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import (
     Counts,
-    Ratio,
-    deflated,
-    design_effect,
     holm,
     latency_ratio,
     noninferiority_p,
     paired_ratio,
     savings,
     tango_interval,
-    weighted_counts,
 )
+from governor.shadow.units import draw_of
 
 NOT_BY_MORE: Final = Needed(None, None, None)  # answers nobody read keep it open: its worst reading never passes and its best never fails
 MONTH_DAYS: Final = Decimal(30)
@@ -43,9 +40,7 @@ def agreement(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]
     both = [(pair.equal == "answer", weight) for pair, weight in zip(prefix, weights, strict=True) if pair.state == "done" and pair.equal]
     total = sum(weight for _, weight in both)
     loses = [min(pair.quality[0], 0) for pair in prefix]
-    names = traces(plan, prefix)
-    effect = design_effect(loses, weights, names, float(plan.alpha_final)) if clustered(prefix, names) else 1.0
-    counts = deflated(weighted_counts(loses, weights), effect)
+    counts = counted(loses, weights, prefix, traces(plan, prefix), float(plan.alpha_final))
     margin = next((metric.margin for metric in plan.metrics if metric.name == QUALITY), None)
     complete = len(prefix) == plan.n
     proven = bool(complete and margin and counts.n and noninferiority_p(counts, float(margin)) <= float(plan.alpha_final))
@@ -61,14 +56,19 @@ def agreement(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]
 
 def cost_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> dict[str, Any]:
     rows = [
-        (pair.baseline_cost_pico, pair.candidate_cost_pico, weight)
-        for pair, weight in zip(prefix, weights, strict=True)
+        (pair.baseline_cost_pico, pair.candidate_cost_pico, weight, draw)
+        for pair, weight, draw in zip(prefix, weights, draw_of(plan, len(prefix)), strict=True)
         if pair.state == "done"
         and pair.baseline_us is not None
         and pair.baseline_cost_pico is not None
         and pair.candidate_cost_pico is not None
     ]
-    found = savings([base for base, _, _ in rows], [cand for _, cand, _ in rows], [weight for _, _, weight in rows])
+    found = savings(
+        [base for base, _, _, _ in rows],
+        [cand for _, cand, _, _ in rows],
+        [weight for _, _, weight, _ in rows],
+        [draw for *_, draw in rows],
+    )
     spent = sum(pair.spend_pico for pair in prefix)
     summary: dict[str, Any] = {
         "replay_spend_pico": str(spent),
@@ -98,29 +98,32 @@ def cost_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[flo
 def latency_summary(plan: ReplayPlan, prefix: Sequence[Pair]) -> dict[str, Any]:
     """Conditional on success of both, and only between replies of this run: recorded production was another day. The A/A ratio is the noise."""
     done = [pair for pair in prefix if pair.state == "done"]
-    rows = [(pair.baseline_us, pair.candidate_us) for pair in done if pair.baseline_us and pair.candidate_us]
-    base, cand = [int(left or 0) for left, _ in rows], [int(right or 0) for _, right in rows]
+    both = [(pair, pair.baseline_us, pair.candidate_us) for pair in done]
+    rows = [(left, right) for _, left, right in both if left and right]
+    base, cand = [left for left, _ in rows], [right for _, right in rows]
     told = plan.baseline_arm == "replayed" and len(rows) >= LEAST_SUCCESS * len(done)
-    again = [(pair.baseline_us, pair.repeat_us) for pair in done if pair.baseline_us and pair.repeat_us]
     ratios = {f"p{int(share * 100)}_ratio": latency_ratio(base, cand, share) if told else None for share in (0.5, 0.95)}
-    first = [(pair.baseline_ttft_us, pair.candidate_ttft_us) for pair in done if pair.baseline_ttft_us and pair.candidate_ttft_us]
+    first = [(pair, pair.baseline_ttft_us, pair.candidate_ttft_us) for pair in done if pair.baseline_ttft_us and pair.candidate_ttft_us]
     streamed = told and len(first) >= LEAST_SUCCESS * len(done)
-    ttft = ratio_text(paired_ratio([int(left or 0) for left, _ in first], [int(right or 0) for _, right in first]) if streamed else None)
     return {
         "n": len(rows),
         **{name: None if value is None else text(value) for name, value in ratios.items()},
-        "paired": ratio_text(paired_ratio(base, cand) if told else None),
-        "aa_paired": ratio_text(paired_ratio([int(left or 0) for left, _ in again], [int(right or 0) for _, right in again])),
-        **({"ttft_paired": ttft} if plan.stream else {}),
+        "paired": ratio(plan, both) if told else None,
+        "aa_paired": ratio(plan, [(pair, pair.baseline_us, pair.repeat_us) for pair in done]),
+        **({"ttft_paired": ratio(plan, first) if streamed else None} if plan.stream else {}),
     }
 
 
-def ratio_text(found: Ratio | None) -> dict[str, Any] | None:
-    return (
-        None
-        if found is None
-        else {"median": text(found.median), "ci95": [text(found.interval.low), text(found.interval.high)], "n": found.n}
-    )
+def ratio(plan: ReplayPlan, times: Sequence[tuple[Pair, int | None, int | None]]) -> dict[str, Any] | None:
+    """Of the pairs that have both times."""
+    known = [(pair, left, right) for pair, left, right in times if left and right]
+    pairs = [pair for pair, _, _ in known]
+    names = traces(plan, pairs)
+    shared_traces = names if clustered(pairs, names) else ()
+    found = paired_ratio([left for _, left, _ in known], [right for _, _, right in known], shared_traces)
+    if found is None:
+        return None
+    return {"median": text(found.median), "ci95": [text(found.interval.low), text(found.interval.high)], "n": found.n}
 
 
 def segment_lines(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> list[dict[str, Any]]:
@@ -132,9 +135,10 @@ def segment_lines(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[fl
     lines: list[tuple[int, int, Counts, Counts]] = []
     for stratum in sorted({draw.stratum for draw in plan.sample}):
         at = [i for i, pair in enumerate(prefix) if pair.state == "done" and plan.sample[pair.position].stratum == stratum]
-        mine = [weights[i] for i in at]
-        counts = weighted_counts([worst[i] for i in at], mine)
-        lines.append((stratum, len(at), counts, weighted_counts([best[i] for i in at], mine)))
+        mine, pairs = [weights[i] for i in at], [prefix[i] for i in at]
+        names = traces(plan, pairs)
+        low, high = (counted([side[i] for i in at], mine, pairs, names, float(plan.alpha_final)) for side in (worst, best))
+        lines.append((stratum, len(at), low, high))
     adjusted = holm([noninferiority_p(counts, float(metric.margin)) for _, _, counts, _ in lines])
     found = []
     for (stratum, n, counts, kind), p in zip(lines, adjusted, strict=True):

@@ -246,7 +246,7 @@ def _composite(fresh: Sequence[Trial], chosen: Chosen, margins: Mapping[str, flo
     p, slowest, _ = max(tests)
     total = math.fsum(weights)
     priced = [
-        (one.baseline_pico, one.candidate_pico if go else one.baseline_pico, one.weight)
+        (one.baseline_pico, one.candidate_pico if go else one.baseline_pico, one.weight, one.trace)
         for one, go in zip(fresh, moved, strict=True)
         if one.baseline_pico is not None and one.candidate_pico is not None
     ]
@@ -259,7 +259,12 @@ def _composite(fresh: Sequence[Trial], chosen: Chosen, margins: Mapping[str, flo
         counts=quality,
         p=p,
         slowest=slowest,
-        savings=savings([base for base, _, _ in priced], [int(cost or 0) for _, cost, _ in priced], [w for _, _, w in priced]),
+        savings=savings(
+            [base for base, _, _, _ in priced],
+            [int(cost or 0) for _, cost, _, _ in priced],
+            [w for _, _, w, _ in priced],
+            [name for *_, name in priced] if len(set(names)) < len(names) else (),
+        ),
         status="",
     )
 

@@ -174,15 +174,24 @@ class Savings:
     n: int
 
 
-def savings(baseline: Sequence[int], candidate: Sequence[int], weights: Sequence[float], alpha: float = 0.05) -> Savings | None:
-    """Ratio estimator 1 - sum(w c_cand) / sum(w c_base) with its linearised interval; None where the baseline cost nothing."""
+def savings(
+    baseline: Sequence[int], candidate: Sequence[int], weights: Sequence[float], drawn: Sequence[object] = (), alpha: float = 0.05
+) -> Savings | None:
+    """Ratio estimator 1 - sum(w c_cand) / sum(w c_base) with its linearised interval; None where the baseline cost nothing.
+    drawn: what each call was drawn with, where calls were drawn together: they save alike, and the interval counts draws.
+    """
+    sums: dict[object, float] = {}
     n = len(baseline)
     base = math.fsum(w * c for w, c in zip(weights, baseline, strict=True))
-    if n < 2 or base <= 0:  # noqa: PLR2004 - a variance needs two pairs
+    if base <= 0:
         return None
     ratio = math.fsum(w * c for w, c in zip(weights, candidate, strict=True)) / base
-    residuals = [w * (c - ratio * b) for w, b, c in zip(weights, baseline, candidate, strict=True)]
-    error = math.sqrt(math.fsum(r * r for r in residuals) * n / (n - 1)) / base
+    for name, w, b, c in zip(drawn or range(n), weights, baseline, candidate, strict=True):
+        sums[name] = sums.get(name, 0.0) + w * (c - ratio * b)
+    draws = len(sums)
+    if draws < 2:  # noqa: PLR2004 - a variance needs two draws
+        return None
+    error = math.sqrt(math.fsum(r * r for r in sums.values()) * draws / (draws - 1)) / base
     half = NORMAL.inv_cdf(1 - alpha / 2) * error
     return Savings(1 - ratio, Interval(1 - ratio - half, 1 - ratio + half), n)
 
@@ -213,14 +222,19 @@ class Ratio:
     n: int
 
 
-def paired_ratio(baseline: Sequence[int], other: Sequence[int]) -> Ratio | None:
-    """Median of other / baseline over pairs that both succeeded; None below ten pairs, where the interval would be the whole range."""
-    ratios = sorted(right / left for left, right in zip(baseline, other, strict=True) if left > 0)
+def paired_ratio(baseline: Sequence[int], other: Sequence[int], clusters: Sequence[str] = ()) -> Ratio | None:
+    """Median of other / baseline over pairs that both succeeded; None below ten pairs, where the interval would be the whole range.
+    clusters: the trace of each pair, where some share one: their ratios lie on one side of the median together.
+    """
+    kept = [(right / left, at) for at, (left, right) in enumerate(zip(baseline, other, strict=True)) if left > 0]
+    ratios = sorted(ratio for ratio, _ in kept)
     n = len(ratios)
     if n < 10:  # noqa: PLR2004
         return None
-    rank = max(math.floor((n - NORMAL.inv_cdf(0.975) * math.sqrt(n)) / 2), 1)
     middle = (ratios[(n - 1) // 2] + ratios[n // 2]) / 2
+    sides = [int(ratio > middle) - int(ratio < middle) for ratio, _ in kept]
+    effect = design_effect(sides, [1.0] * n, [clusters[at] for _, at in kept], 0.025) if clusters else 1.0
+    rank = max(math.floor((n - NORMAL.inv_cdf(0.975) * math.sqrt(n * effect)) / 2), 1)
     return Ratio(middle, Interval(ratios[rank - 1], ratios[n - rank]), n)
 
 

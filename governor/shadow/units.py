@@ -76,6 +76,15 @@ def ends(plan: ReplayPlan, length: int) -> list[int]:
     return found
 
 
+def draw_of(plan: ReplayPlan, length: int) -> list[int]:
+    """For each of the first `length` positions the number of its draw: steps of a trace that was drawn as a whole have one."""
+    found: list[int] = []
+    while len(found) < length:
+        number = found[-1] + 1 if found else 0
+        found += [number] * plan.sample[len(found)].steps
+    return found[:length]
+
+
 def by_unit(values: Sequence[float], weights: Sequence[float], stops: Sequence[int]) -> tuple[list[float], list[float]]:
     """(mean value, weight) of each finished unit; a step that was left out takes its part of the weight with it."""
     means: list[float] = []

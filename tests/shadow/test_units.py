@@ -4,10 +4,13 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from governor.shadow.comparison import Pair
 from governor.shadow.measured import harmed_after
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.sampling import Candidate, draw
+from governor.shadow.statistics import savings
 from governor.shadow.units import by_unit, draw_units, ends, group
 from governor.shadow.verdict import verdict
 from tests.shadow.conftest import make_plan
@@ -105,6 +108,40 @@ def test_steps_of_one_trace_are_one_cluster() -> None:
     quality = next(one for one in found["metrics"] if one["name"] == "quality")
     assert float(quality["design_effect"]) > STEPS - 1  # five steps that fail together say what one says
     assert found["steps"]["diverged_at"] == {"1": len({one.cluster for one in plan.sample} & set(chosen))}
+
+
+def test_what_steps_of_one_trace_save_or_take_alike_is_told_once() -> None:
+    """Steps of a trace share its history, so a tokenizer or a slow provider moves them together: intervals as of one mean a trace, not of five."""
+    plan = trace_plan(400, 120)
+    rng = random.Random(5)
+    rates = {f"t-{at:04}": rng.uniform(0.3, 0.9) for at in range(400)}
+
+    def told(share: dict[str, float]) -> tuple[dict[str, Any], dict[str, Any], list[Any]]:
+        some = [
+            replace(
+                pair,
+                baseline_cost_pico=10_000_000,
+                candidate_cost_pico=round(10_000_000 * share[plan.sample[pair.position].cluster]),
+                baseline_us=1_000_000,
+                candidate_us=round(1_000_000 * share[plan.sample[pair.position].cluster]),
+                repeat={"error": 0 if share[plan.sample[pair.position].cluster] < 0.8 else -1},
+            )
+            for pair in pairs(plan, {})
+        ]
+        found = verdict(plan, some)
+        return found["cost"], found["latency"]["paired"], found["repeat"]["metrics"]
+
+    def width(line: dict[str, Any], name: str = "ci95") -> float:
+        return float(line[name][1]) - float(line[name][0])
+
+    cost, latency, repeat = told(rates)
+    by_draw = [rates[plan.sample[at].cluster] for at in range(0, plan.n, STEPS)]
+    weights = [float(plan.sample[at].weight) for at in range(0, plan.n, STEPS)]
+    one = savings([10_000_000] * 120, [round(10_000_000 * rate) for rate in by_draw], weights)
+    assert one is not None
+    assert width(cost) == pytest.approx(one.interval.high - one.interval.low, abs=2e-6)  # as if each trace were one call
+    assert width(latency) > 0.1  # 600 calls of their own would say 0.06
+    assert width(repeat[0]) > 0.1  # and here 0.06
 
 
 def test_diverged_at_is_the_first_step_that_left_the_tape() -> None:
