@@ -81,13 +81,26 @@ def batches(ctx: Context, *, source: str = "", offset: int = 0, limit: int = PAG
         ]
 
 
-def count_quarantined(ctx: Context, *, state: str = "open") -> int:
-    sql = "SELECT count(*) AS found FROM lake.quarantine WHERE state = coalesce($state, state)"
-    return int(ctx.lake.query(sql, {"state": state or None}).to_pylist()[0]["found"])
+def tally_quarantined(ctx: Context, *, state: str = "open", source: str = "", code: str = "") -> dict[str, Any]:
+    """{"records", "mark"} of the rejected records in a state, of a source, with a code before the colon of their reason. mark: which ones, as a hash."""
+    sql = """SELECT count(*) AS records, coalesce(bit_xor(hash(id)), 0)::VARCHAR AS mark FROM lake.quarantine
+        WHERE state = coalesce($state, state) AND source = coalesce($source, source)
+        AND ($code IS NULL OR split_part(reason, ':', 1) = $code)"""
+    found: dict[str, Any] = ctx.lake.query(sql, {"state": state or None, "source": source or None, "code": code or None}).to_pylist()[0]
+    return found
 
 
-def quarantined(ctx: Context, *, state: str = "open", offset: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:
-    """Rejected records, newest first; without a state all of them."""
+def quarantine_kinds(ctx: Context) -> tuple[list[str], list[str]]:
+    """The sources that records were ever refused of, and the codes of the reasons."""
+    sql = "SELECT DISTINCT source, split_part(reason, ':', 1) AS code FROM lake.quarantine"
+    found = ctx.lake.query(sql).to_pylist()
+    return sorted({one["source"] for one in found}), sorted({one["code"] for one in found})
+
+
+def quarantined(
+    ctx: Context, *, state: str = "open", source: str = "", code: str = "", offset: int = 0, limit: int = PAGE
+) -> list[dict[str, Any]]:
+    """Rejected records, newest first; without a state, source or code those of every one."""
     return [
         {
             "id": str(one["id"]),
@@ -100,7 +113,7 @@ def quarantined(ctx: Context, *, state: str = "open", offset: int = 0, limit: in
             "created_at": one["created_at"].isoformat(),
             "raw": shown(ctx.content, one["raw"]),
         }
-        for one in ctx.lake.quarantine(state=state or None, offset=offset, limit=limit)
+        for one in ctx.lake.quarantine(state=state or None, source=source or None, code=code or None, offset=offset, limit=limit)
     ]
 
 

@@ -22,8 +22,10 @@ from governor.ports import Payload, ReadOptions
 MOST: Final = 100_000
 
 
-def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False) -> dict[str, int]:
-    """Retry the named records (or their id prefixes), or all open ones. Returns the six counts of the new reading.
+def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False, source: str = "", code: str = "") -> dict[str, int]:
+    """Retry the named records (or their id prefixes), or all open ones, of a source and with a code of reason where these are given.
+
+    Returns the six counts of the new reading.
 
     Raises Invalid without any, NotFound, Forbidden for auditors and for a token without the scope.
     """
@@ -35,14 +37,14 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
     may_decide(actor)
     total, capture = dict.fromkeys(COUNTS, 0), ContentCapture(ctx)
     by_origin: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in held(ctx, actor, ids):
+    for row in held(ctx, actor, ids, source=source, code=code):
         by_origin[row["connector"], row["source"]].append(row)
-    for (connector, source), rows in by_origin.items():
+    for (connector, origin), rows in by_origin.items():
         reader = connector_named(connector)
         for row in rows:
             payload = Payload(uri=str(row["ingest_uri"]), body=ctx.content.unseal(bytes(row["raw"])))
             try:
-                found = list(reader.read([payload], ReadOptions(source, with_content=capture.wanted)))
+                found = list(reader.read([payload], ReadOptions(origin, with_content=capture.wanted)))
             except Exception:  # noqa: BLE001 - what a connector could not read before may still bring it down
                 found = []
             # of a body with many records the bad ones are refused each on its own
@@ -51,19 +53,24 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
                 total = {name: total[name] + int(name in ("read", "quarantined")) for name in COUNTS}
                 continue
             uris, resolved = [payload.uri], [str(row["id"])]
-            counts = ingest_batches(ctx, actor, found, capture=capture, connector=connector, source=source, uris=uris, resolved=resolved)
+            counts = ingest_batches(ctx, actor, found, capture=capture, connector=connector, source=origin, uris=uris, resolved=resolved)
             total = {name: total[name] + getattr(counts, name) for name in COUNTS}
     return total
 
 
-def held(ctx: Context, actor: Actor, ids: Sequence[str], *, state: str | None = "open") -> list[dict[str, Any]]:
-    """Quarantined records by id or prefix; without ids, all of the state. Raises NotFound for one that is not there, Forbidden without its source's scope."""
-    found = ctx.lake.quarantine(state=state, ids=ids, limit=MOST)
+def held(
+    ctx: Context, actor: Actor, ids: Sequence[str], *, state: str | None = "open", source: str = "", code: str = "", raw: bool = True
+) -> list[dict[str, Any]]:
+    """Quarantined records by id or prefix; without ids, all of the state, the source and the code of reason.
+
+    Raises NotFound for one that is not there, Forbidden without its source's scope.
+    """
+    found = ctx.lake.quarantine(state=state, source=source or None, code=code or None, ids=ids, limit=MOST, raw=raw)
     unknown = [wanted for wanted in ids if not any(str(row["id"]).startswith(wanted) for row in found)]
     if unknown:
         raise NotFound(f"not in quarantine: {', '.join(unknown)}", hint="`governor quarantine list` shows the ids")
-    for source in sorted({str(row["source"]) for row in found}):
-        may_ingest(actor, source)
+    for name in sorted({str(row["source"]) for row in found}):
+        may_ingest(actor, name)
     return found
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
-from governor.actions.discard import discard
+from governor.actions.discard import discard, discard_all
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
@@ -35,17 +35,22 @@ class Pull(Struct, forbid_unknown_fields=True):
 
 
 class Retry(Struct, forbid_unknown_fields=True):
-    """ids: of quarantined records, or their first characters; all: every open one."""
+    """ids: of quarantined records, or their first characters; all: every open one, of a source and with a code of reason where these are given."""
 
     ids: list[str] = field(default_factory=list)
     all: bool = False
+    source: str = ""
+    code: str = ""
 
 
 class Discard(Struct, forbid_unknown_fields=True):
-    """ids: of quarantined records, or their first characters, each of one record; reason: why they can never be read."""
+    """reason: why they can never be read; ids: of quarantined records, or their first characters, each of one record; all, source, code: as for a retry."""
 
-    ids: list[str]
     reason: str
+    ids: list[str] = field(default_factory=list)
+    all: bool = False
+    source: str = ""
+    code: str = ""
 
 
 @get("/connectors", sync_to_thread=True, tags=TAGS)
@@ -103,23 +108,33 @@ def list_quarantine(
     cursor: Cursor,
     source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
     in_state: Annotated[str, Parameter(query="state", description=f"{', '.join(STATES)}.")] = "open",
+    code: Annotated[str, Parameter(query="code", description="Only reasons with this code, the word before the colon.")] = "",
 ) -> dict[str, Any]:
     """Records that could not be read, newest first, with the reason and where they came from; never their content."""
     if in_state not in STATES:
         raise Invalid(f"state is one of {', '.join(STATES)}")
-    found = ctx.lake.quarantine(state=None if in_state == "all" else in_state, source=source or None, limit=None, raw=False)
+    found = ctx.lake.quarantine(
+        state=None if in_state == "all" else in_state, source=source or None, code=code or None, limit=None, raw=False
+    )
     return slice_of([{name: row[name] for name in QUARANTINED} for row in found], lambda row: str(row["id"]), limit=limit, cursor=cursor)
 
 
 @post("/quarantine/retry", status_code=200, sync_to_thread=True, tags=TAGS)
 def try_again(ctx: Context, actor: Actor, data: Retry) -> dict[str, Any]:
     """Read quarantined records again, after a fix of the connector or the source."""
-    return dict(retry(ctx, actor, data.ids, every=data.all))
+    return dict(retry(ctx, actor, data.ids, every=data.all, source=data.source, code=data.code))
 
 
 @post("/quarantine/discard", status_code=200, sync_to_thread=True, tags=TAGS)
 def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
-    """Give up quarantined records that can never be read. The reason goes into the ledger; their bytes stay."""
+    """Give up quarantined records that can never be read. The reason goes into the ledger; their bytes stay.
+
+    Answers `discarded` and `already` (were before); with `all` `discarded` and `left`, because at most 100,000 are taken at a time.
+    """
+    if data.all and data.ids:
+        raise Invalid("name records or all of them, not both")
+    if data.all:
+        return dict(discard_all(ctx, actor, source=data.source, code=data.code, reason=data.reason))
     return dict(discard(ctx, actor, data.ids, reason=data.reason))
 
 

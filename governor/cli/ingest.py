@@ -185,22 +185,27 @@ def raw(
     session.print(told | {"record": text}, text)
 
 
+OfSource = Annotated[str, typer.Option("--source", help="Only this source.")]
+OfCode = Annotated[str, typer.Option("--code", help="Only reasons with this code, the word before the colon.")]
+
+
 @quarantine_app.command("list")
 def list_quarantine(
     ctx: typer.Context,
-    source: Annotated[str, typer.Option("--source", help="Only this source.")] = "",
+    source: OfSource = "",
+    code: OfCode = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 100,
 ) -> None:
     """Records that were refused, newest first, with the reason and where they came from."""
     session = session_of(ctx)
-    found = session.context().lake.quarantine(source=source or None, limit=limit + 1, raw=False)
+    found = session.context().lake.quarantine(source=source or None, code=code or None, limit=limit + 1, raw=False)
     rows = [
         {name: row[name] for name in ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "created_at")}
         for row in found[:limit]
     ]
     session.print(
         {"quarantine": rows, "more": len(found) > limit},
-        show_quarantine if rows else f"Nothing{f' of {source}' if source else ''} is in quarantine.",
+        show_quarantine if rows else f"Nothing{f' of {source}' if source else ''}{f' with {code}' if code else ''} is in quarantine.",
     )
 
 
@@ -212,7 +217,9 @@ def show_quarantine(data: dict[str, Any]) -> None:
     console.print(made)
     if data["more"]:
         console.print("There are more: --limit shows up to 10,000, and the page of sources all of them.")
-    console.print("`governor quarantine retry ID...` reads them again, `--all` for every one; `discard` gives up what can never be read.")
+    console.print(
+        "`governor quarantine retry ID...` reads them again, `--all` for every one; `discard` likewise gives up what can never be read."
+    )
 
 
 @quarantine_app.command("retry")
@@ -220,27 +227,47 @@ def retry(
     ctx: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their first characters.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every open record.")] = False,
+    source: OfSource = "",
+    code: OfCode = "",
 ) -> None:
     """Read quarantined records again, after a fix of the connector or the source."""
+    named_or_all(ids, every, source or code)
     from governor.actions.quarantine import retry as run
 
     session = session_of(ctx)
-    counts = run(session.context(), session.actor(), ids or [], every=every)
+    counts = run(session.context(), session.actor(), ids or [], every=every, source=source, code=code)
     session.print(counts, "tried {read}: stored {stored}, still quarantined {quarantined}".format(**counts))
 
 
 @quarantine_app.command("discard")
 def discard(
     ctx: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their first characters, each of one record.")],
     reason: Annotated[str, typer.Option("--reason", help="Why they can never be read; it goes into the ledger.")],
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids, or their first characters, each of one record.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every open record, at most 100,000 at a time.")] = False,
+    source: OfSource = "",
+    code: OfCode = "",
 ) -> None:
     """Give up records that can never be read. They are open no longer; their bytes stay. Discarding again changes nothing.
 
     Example: `governor quarantine discard 9f2c11 --reason "half a line: the disk was full"`
+    Example: `governor quarantine discard --all --source litellm-eu --code bad_time --reason "the test gateway had no clock"`
     """
+    named_or_all(ids, every, source or code)
     from governor.actions.discard import discard as run
+    from governor.actions.discard import discard_all
 
     session = session_of(ctx)
-    done = run(session.context(), session.actor(), ids, reason=reason)
+    if every:
+        done = discard_all(session.context(), session.actor(), source=source, code=code, reason=reason)
+        session.print(done, "discarded {discarded}, left {left}".format(**done))
+        return
+    done = run(session.context(), session.actor(), ids or [], reason=reason)
     session.print(done, "discarded {discarded}, discarded before {already}".format(**done))
+
+
+def named_or_all(ids: list[str] | None, every: bool, narrowed: str) -> None:
+    if every and ids:
+        raise typer.BadParameter("name records or take --all, not both")
+    if narrowed and not every:
+        raise typer.BadParameter("--source and --code narrow --all; records that are named need neither")

@@ -208,13 +208,14 @@ class Lake:
         *,
         state: str | None = "open",
         source: str | None = None,
+        code: str | None = None,
         ids: Sequence[str] = (),
         limit: int | None = 1000,
         offset: int = 0,
         raw: bool = True,
     ) -> list[dict[str, Any]]:
-        """Rejected records with their reason, newest first; limit None: all of them. raw: with their bytes."""
-        return self._read(lambda connection: lake_read.quarantine(connection, state, source, ids, limit, offset, raw=raw))
+        """Rejected records with their reason, newest first; limit None: all of them. code: the reason's, before its colon; raw: with their bytes."""
+        return self._read(lambda connection: lake_read.quarantine(connection, state, source, code, ids, limit, offset, raw=raw))
 
     def decide_quarantine(self, ids: Sequence[str], state: str, now: datetime) -> int:
         """Mark open records `retried` or `discarded`. Returns how many were open."""

@@ -142,6 +142,7 @@ def quarantine(
     connection: duckdb.DuckDBPyConnection,
     state: str | None,
     source: str | None,
+    code: str | None,
     ids: Sequence[str],
     limit: int | None,
     offset: int = 0,
@@ -149,12 +150,10 @@ def quarantine(
     raw: bool = True,
 ) -> list[dict[str, Any]]:
     where, values = ["true"], dict[str, Any]()
-    if state is not None:
-        where.append("state = $state")
-        values["state"] = state
-    if source is not None:
-        where.append("source = $source")
-        values["source"] = source
+    for name, column, value in (("state", "state", state), ("source", "source", source), ("code", "split_part(reason, ':', 1)", code)):
+        if value is not None:
+            where.append(f"{column} = ${name}")
+            values[name] = value
     if ids:
         where.append(
             "(id IN (SELECT unnest($ids)) OR list_any_value(list_transform($ids, lambda p: CASE WHEN starts_with(id, p) THEN true END)))"

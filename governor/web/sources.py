@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from anyio import to_thread
 from litestar import Response, get, post
@@ -14,12 +15,21 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 from markupsafe import Markup
 
-from governor.actions.browse_sources import batches, conflicts, count_batches, count_quarantined, quarantined, sources, waiting
+from governor.actions.browse_sources import (
+    batches,
+    conflicts,
+    count_batches,
+    quarantine_kinds,
+    quarantined,
+    sources,
+    tally_quarantined,
+    waiting,
+)
 from governor.actions.completeness import completeness
 from governor.actions.context import Actor, Context
-from governor.actions.discard import discard
+from governor.actions.discard import discard, discard_all
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
-from governor.actions.quarantine import retry
+from governor.actions.quarantine import MOST, retry
 from governor.errors import Invalid
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import heat_strip
@@ -49,11 +59,18 @@ class SourcesPage:
 
 @dataclass(frozen=True)
 class QuarantinePage:
-    """raw: whether the reader may see the records themselves, which may hold prompts."""
+    """raw: whether the reader may see the records themselves, which may hold prompts. mark: which records `open` of them are, as long as none comes or goes."""
 
     slice: Slice[dict[str, Any]]
     state: str
     states: tuple[str, ...]
+    source: str
+    sources: list[str]
+    code: str
+    codes: list[str]
+    open: int
+    mark: str
+    most: int
     raw: bool
     may_decide: bool
 
@@ -151,38 +168,63 @@ def told(counts: dict[str, int]) -> str:
 
 @get("/sources/quarantine", sync_to_thread=True)
 def show_quarantine(
-    request: type_of_request, ctx: Context, actor: Actor, in_state: Annotated[str, Parameter(query="state")] = "open", page: Page = 1
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    in_state: Annotated[str, Parameter(query="state")] = "open",
+    source: Annotated[str, Parameter(query="source")] = "",
+    code: Annotated[str, Parameter(query="code")] = "",
+    page: Page = 1,
 ) -> Response[str]:
     if in_state not in STATES:
         raise Invalid(f"no state {in_state!r}", hint=f"states: {', '.join(STATES)}")
     wanted = "" if in_state == "all" else in_state
+    all_sources, codes = quarantine_kinds(ctx)
+    still = tally_quarantined(ctx, source=source, code=code)
     shown = QuarantinePage(
         slice_read(
-            count_quarantined(ctx, state=wanted),
-            lambda offset, limit: quarantined(ctx, state=wanted, offset=offset, limit=limit),
+            tally_quarantined(ctx, state=wanted, source=source, code=code)["records"],
+            lambda offset, limit: quarantined(ctx, state=wanted, source=source, code=code, offset=offset, limit=limit),
             page,
             "/sources/quarantine",
-            {"state": in_state},
+            {"state": in_state, "source": source, "code": code},
         ),
         in_state,
         STATES,
+        source,
+        all_sources,
+        code,
+        codes,
+        open=still["records"],
+        mark=still["mark"],
+        most=MOST,
         raw="admin" in actor.roles,
         may_decide=may_upload(actor),
     )
     return render(request, "quarantine.html", shown)
 
 
+def chosen(form: Form) -> dict[str, str]:
+    """The filter that a form of the page stood under."""
+    return {"source": form.text("source"), "code": form.text("code")}
+
+
+def filtered(choice: dict[str, str]) -> str:
+    kept = {name: value for name, value in choice.items() if value}
+    return f"/sources/quarantine?{urlencode(kept)}" if kept else "/sources/quarantine"
+
+
 @post("/sources/quarantine/retry", sync_to_thread=True)
 def do_retry(ctx: Context, actor: Actor, form: Form) -> Redirect:
-    one = form.text("id")
+    one, choice = form.text("id"), chosen(form)
     if not one and form.text("every") != "yes":
         raise Invalid("name the record to retry, or all of them")
-    counts = retry(ctx, actor, [one] if one else [], every=not one)
+    counts = retry(ctx, actor, [one], every=False) if one else retry(ctx, actor, [], every=True, **choice)
     if not counts["read"]:
-        return go("/sources/quarantine", Flash("warn", "Nothing to retry", "No open record was left."))
+        return go(filtered(choice), Flash("warn", "Nothing to retry", "No open record was left."))
     good = not counts["quarantined"]
     text = f"{counts['stored']:,} stored, {counts['duplicates']:,} known already, {counts['quarantined']:,} still cannot be read and stay open."
-    return go("/sources/quarantine", Flash("good" if good else "warn", f"{plural(counts['read'], 'record')} tried again", text))
+    return go(filtered(choice), Flash("good" if good else "warn", f"{plural(counts['read'], 'record')} tried again", text))
 
 
 @post("/sources/quarantine/discard", sync_to_thread=True)
@@ -194,7 +236,19 @@ def do_discard(ctx: Context, actor: Actor, form: Form) -> Redirect:
     told = (
         "It can no longer be retried; its bytes and your reason stay on record." if done["discarded"] else "It had been discarded before."
     )
-    return go("/sources/quarantine", Flash("good", "Record discarded", told))
+    return go(filtered(chosen(form)), Flash("good", "Record discarded", told))
+
+
+@post("/sources/quarantine/discard-all", sync_to_thread=True)
+def do_discard_all(ctx: Context, actor: Actor, form: Form) -> Redirect:
+    """Every open record of the filter, exactly those that were counted when the page was made."""
+    reason = form.need("reason", "why they can never be read")
+    if form.text("confirm") != "yes":
+        raise Invalid("tick the box to say that all these records are to be given up")
+    done = discard_all(ctx, actor, **chosen(form), reason=reason, mark=form.need("mark", "which records were shown"))
+    rest = f" {plural(done['left'], 'record')} of this choice are left: discard again." if done["left"] else ""
+    told = f"They can no longer be retried; their bytes and your reason stay on record.{rest}"
+    return go("/sources/quarantine", Flash("good", f"{plural(done['discarded'], 'record')} discarded", told))
 
 
 @get("/sources/conflicts", sync_to_thread=True)
@@ -205,4 +259,4 @@ def show_conflicts(request: type_of_request, ctx: Context, page: Page = 1) -> Re
     return render(request, "conflicts.html", ConflictsPage(found))
 
 
-ROUTES = [show_sources, do_upload, show_quarantine, do_retry, do_discard, show_conflicts]
+ROUTES = [show_sources, do_upload, show_quarantine, do_retry, do_discard, do_discard_all, show_conflicts]

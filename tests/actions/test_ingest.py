@@ -16,9 +16,9 @@ from sqlalchemy import event
 from sqlmodel import select
 
 from governor.actions import ingest as ingest_module
-from governor.actions.browse_sources import quarantined, sources
+from governor.actions.browse_sources import quarantined, sources, tally_quarantined
 from governor.actions.context import OPERATOR, Actor, Context
-from governor.actions.discard import discard
+from governor.actions.discard import discard, discard_all
 from governor.actions.ingest import complete_batches, ingest
 from governor.actions.payloads import files_of, payloads_of
 from governor.actions.quarantine import retry
@@ -419,6 +419,30 @@ def test_a_crash_between_entry_and_state_is_finished_by_doing_it_again(
             discard(ctx, OPERATOR, bad, reason="noise")
     assert discard(ctx, OPERATOR, bad, reason="noise") == {"discarded": 2, "already": 0}
     assert (len(world.entries("quarantine:discard")), ctx.lake.quarantine()) == (1, [])
+
+
+def test_all_records_of_a_source_and_a_reason_are_discarded_at_once(
+    ctx: Context, world: Any, bad: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "eu.jsonl").write_bytes(b"{cut\n{short\n{again\n")
+    ingest(ctx, OPERATOR, "litellm", [str(tmp_path / "eu.jsonl")], source="litellm-eu")
+    [code] = {str(row["reason"]).split(":")[0] for row in ctx.lake.quarantine()}
+    assert tally_quarantined(ctx, source="litellm-eu", code=code)["records"] == 3
+    with pytest.raises(Invalid, match="why"):
+        discard_all(ctx, OPERATOR, source="litellm-eu", reason=" ")
+    with pytest.raises(Forbidden, match="you hold auditor"):
+        discard_all(ctx, world.person("ada"), reason="noise")
+    seen = tally_quarantined(ctx, source="litellm-eu", code=code)["mark"]
+    discard(ctx, OPERATOR, [str(ctx.lake.quarantine(source="litellm-eu")[0]["id"])], reason="noise")
+    with pytest.raises(WrongState, match="2 of them now"):
+        discard_all(ctx, OPERATOR, source="litellm-eu", code=code, reason="noise", mark=seen)
+    assert discard_all(ctx, OPERATOR, code="no_such_reason", reason="noise") == {"discarded": 0, "left": 0}
+    monkeypatch.setattr("governor.actions.quarantine.MOST", 1)
+    assert discard_all(ctx, world.person("rae"), source="litellm-eu", code=code, reason="noise") == {"discarded": 1, "left": 1}
+    entry = world.entries("quarantine:discard")[-1]["payload"]
+    assert (entry["records"], entry["sources"], entry["reason"]) == (1, ["litellm-eu"], "noise")
+    assert discard_all(ctx, OPERATOR, source="litellm-eu", reason="noise") == {"discarded": 1, "left": 0}
+    assert sorted(str(row["id"]) for row in ctx.lake.quarantine()) == bad, "another source's records stay open"
 
 
 def test_a_record_that_was_read_is_not_discarded(ctx: Context, world: Any, bad: list[str]) -> None:

@@ -176,6 +176,13 @@ def test_a_bad_record_is_in_quarantine_and_the_good_ones_are_stored(fresh: Any) 
         done = fresh.post("/api/v1/quarantine/discard", json={"ids": [held[0]["id"]], "reason": "half a line"})
         assert (done.status_code, done.json()) == (200, {"discarded": discarded, "already": already})
     assert fresh.get("/api/v1/quarantine").json()["items"] == []
+    counts(fresh.post("/ingest/litellm", content=b'{"no": \n{"more": '))
+    code = fresh.get("/api/v1/quarantine").json()["items"][0]["reason"].split(":")[0]
+    assert fresh.get("/api/v1/quarantine", params={"code": "other"}).json()["items"] == []
+    both = fresh.post("/api/v1/quarantine/discard", json={"ids": ["1"], "all": True, "reason": "cut"})
+    assert (both.status_code, both.json()["code"]) == (422, "invalid")
+    done = fresh.post("/api/v1/quarantine/discard", json={"all": True, "source": "litellm", "code": code, "reason": "cut"})
+    assert (done.status_code, done.json()) == (200, {"discarded": 2, "left": 0})
 
 
 def test_spans_that_cannot_be_read_are_a_partial_success(fresh: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -211,6 +212,36 @@ def test_a_record_is_discarded_with_a_reason_and_a_tick(own: Any) -> None:
         assert "Record discarded" in rae.get(page).text
         assert first[:12] in rae.get(f"{page}?state=discarded").text
     assert [str(row["id"]) for row in own.ctx.lake.quarantine()] == [second]
+
+
+def test_all_records_of_a_filter_are_discarded_as_they_were_shown(own: Any, tmp_path: Any) -> None:
+    bad = tmp_path / "eu.ndjson"
+    bad.write_bytes(lines({"model": "gpt-4o", "x": 3}, {"model": "gpt-4o", "x": 4}))
+    ingest(own.ctx, OPERATOR, "litellm", [str(bad)], source="litellm-eu")
+    kept = [str(row["id"]) for row in own.ctx.lake.quarantine(source="litellm")]
+    code = str(own.ctx.lake.quarantine()[0]["reason"]).split(":")[0]
+    page = f"/sources/quarantine?source=litellm-eu&code={code}"
+    with own.at("ada@acme.example") as ada:
+        assert "discard-all" not in ada.get(page).text
+        assert (
+            ada.post("/sources/quarantine/discard-all", {"reason": "x", "confirm": "yes", "mark": "1"}, page="/settings").status_code == 403
+        )
+    with own.at("rae@acme.example") as rae:
+        shown = rae.get(page).text
+        assert "Discard all 2 of this filter" in shown
+        mark = re.findall(r'name="mark" value="(\d+)"', shown)[0]
+        fields = {"source": "litellm-eu", "code": code, "mark": mark, "reason": "no clock", "page": page}
+        unticked = rae.post("/sources/quarantine/discard-all", fields, page=page)
+        assert unticked.status_code == 422
+        assert unticked.text.count('value="no clock"') == 1
+        stale = rae.post("/sources/quarantine/discard-all", {**fields, "mark": "7", "confirm": "yes"}, page=page)
+        assert stale.status_code == 409
+        assert "nothing was discarded" in stale.text
+        done = rae.post("/sources/quarantine/discard-all", {**fields, "confirm": "yes"}, page=page)
+        assert done.status_code == 303
+        assert "2 records discarded" in rae.get("/sources/quarantine").text
+        assert "No record matches the filter" in rae.get(page).text
+    assert [str(row["id"]) for row in own.ctx.lake.quarantine()] == kept
 
 
 def test_the_strip_says_what_arrived_and_what_is_missing(own: Any) -> None:
