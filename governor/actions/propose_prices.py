@@ -103,7 +103,7 @@ def decide_proposal(
     return said
 
 
-def list_proposals(ctx: Context, *, state: str = "", limit: int = 100) -> list[dict[str, Any]]:
+def list_proposals(ctx: Context, *, state: str = "", limit: int | None = 100) -> list[dict[str, Any]]:
     """Newest first, without their differences."""
     with ctx.rows.session() as session:
         query = select(PriceProposal).where(PriceProposal.org_id == ctx.org)

@@ -81,7 +81,7 @@ def within(plain: bytes, limit: int) -> bytes:
     return plain
 
 
-def raw_body(*media_types: str, answers: Iterable[str] = ()) -> type[Operation]:
+def raw_body(*media_types: str, answers: Iterable[str] = (), required: bool = True) -> type[Operation]:
     """An OpenAPI operation whose request body is bytes of these types; `answers`: the types of its answer, where they are bytes too."""
     sent, given = content_of(media_types), content_of(answers)
 
@@ -89,7 +89,7 @@ def raw_body(*media_types: str, answers: Iterable[str] = ()) -> type[Operation]:
     class RawBody(Operation):
         def __post_init__(self) -> None:
             if sent:
-                self.request_body = RequestBody(content=sent, required=True)
+                self.request_body = RequestBody(content=sent, required=required)
             success = (self.responses or {}).get("200")
             if given and isinstance(success, OpenAPIResponse):
                 success.content, success.headers = given, None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from litestar import Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 
 from governor.api import (
     health,
@@ -33,7 +35,7 @@ from governor.api import (
     v1_usage,
 )
 from governor.api.bearer import BearerAuthentication, provide_actor, provide_context
-from governor.api.idempotency import Idempotency
+from governor.api.idempotency import LONGEST_KEY, Idempotency
 from governor.api.problems import PROBLEMS
 
 MODULES: Final = (
@@ -62,17 +64,49 @@ DEPENDENCIES: Final = {
 }
 
 
+DONE: Final = {200: "Done", 201: "Made", 202: "Accepted; a worker does it"}
+
+
 def documented(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
-    """The same routes; each says what it may answer beside success."""
+    """The same routes; each says in a line what it does, and what it may answer beside success."""
     found = list(routes)
     for route in found:
+        route.summary = (route.fn.__doc__ or "").split("\n")[0].split(". ")[0].rstrip(".")
+        route.response_description = DONE[route.status_code]
         route.responses = PROBLEMS | dict(route.responses or {})
     return found
 
 
+def keyed(routes: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The same routes; each POST says that it takes an Idempotency-Key, so that generated clients can send one."""
+    found = list(routes)
+    for route in found:
+        if "POST" in route.http_methods:
+            route.operation_class = with_key(route.operation_class)
+    return found
+
+
+def with_key(operation: type[Operation]) -> type[Operation]:
+    @dataclass
+    class Keyed(operation):  # type: ignore[misc, valid-type]
+        def __post_init__(self) -> None:
+            told: Any = getattr(super(), "__post_init__", None)
+            if told:
+                told()
+            self.parameters = [*(getattr(self, "parameters", None) or []), KEY]
+
+    return Keyed
+
+
+KEY: Final = Parameter(
+    name="Idempotency-Key",
+    param_in="header",
+    description="Yours: the same key with the same request does the work once and answers the same again.",
+    schema=Schema(type=OpenAPIType.STRING, max_length=LONGEST_KEY),
+)
 API: Final = Router(
     path="/api/v1",
-    route_handlers=documented(route for module in MODULES for route in module.ROUTES),
+    route_handlers=keyed(documented(route for module in MODULES for route in module.ROUTES)),
     middleware=[BearerAuthentication, Idempotency()],
     dependencies=DEPENDENCIES,
     security=[{"token": []}],

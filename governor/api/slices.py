@@ -1,4 +1,4 @@
-"""Cursor pagination: `?limit=&cursor=`; the answer is {"items": [...], "next": cursor or null}.
+"""Lists answer `items`; those that grow are paged: `?limit=&cursor=`, the answer is {"items": [...], "next": cursor or null}.
 
 Invariants: a cursor is opaque and names the last item seen, so that new items neither repeat nor hide others.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
 from litestar.params import Parameter
 
@@ -19,6 +19,27 @@ LARGEST_WHOLE: Final = 2**31 - 1  # a larger one is no number of anything here, 
 Whole = Annotated[int, Parameter(ge=0, le=LARGEST_WHOLE)]
 Limit = Annotated[int, Parameter(query="limit", ge=1, le=LARGEST, default=100, description="Most items in the answer.")]
 Cursor = Annotated[str, Parameter(query="cursor", default="", description="`next` of the answer before.")]
+
+
+class Items(TypedDict):
+    """A list that is always short, whole."""
+
+    items: list[Any]
+
+
+class Slice(TypedDict):
+    """A part of a list; `next` is the cursor of the part that follows, null at the end."""
+
+    items: list[Any]
+    next: str | None
+
+
+class PeriodItems(Items):
+    period: str
+
+
+class PeriodSlice(Slice):
+    period: str
 
 
 def encode(key: str) -> str:
@@ -32,7 +53,7 @@ def decode(cursor: str) -> str:
         raise Invalid("unknown cursor", hint="give the `next` of an earlier answer") from error
 
 
-def slice_of(items: Sequence[Any], key: Callable[[Any], str], *, limit: int, cursor: str) -> dict[str, Any]:
+def slice_of(items: Sequence[Any], key: Callable[[Any], str], *, limit: int, cursor: str) -> Slice:
     """The items after the one the cursor names."""
     start = 0
     if cursor:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from governor.actions.context import Context
 from governor.actions.show_allocation import lines_from, show_allocation
 from governor.api.months import Month
+from governor.api.slices import Items
 from governor.catalog import parse_document
 from governor.errors import TooLarge
 
@@ -38,7 +39,7 @@ def preview(ctx: Context, month: Month, data: Trial) -> dict[str, Any]:
 
 
 @get("/periods/{month:str}/lines/{line:str}", sync_to_thread=True, tags=TAGS)
-def show_line(ctx: Context, month: Month, line: str) -> dict[str, Any]:
+def show_line(ctx: Context, month: Month, line: str) -> Items:
     """A line and the parts it was shared out into, as the month is now."""
     return {"items": lines_from(ctx, month, line)}
 

@@ -15,7 +15,7 @@ from governor.actions.month_view import newest_month
 from governor.actions.notify import notices, notify_test
 from governor.actions.show_budgets import show_budgets
 from governor.api.months import MONTH_OR_NONE, NewestMonth
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["budgets"]
@@ -23,7 +23,7 @@ AsOf = Annotated[date | None, Parameter(query="as_of", description="What would h
 
 
 @get("/budgets", sync_to_thread=True, tags=TAGS)
-def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None) -> dict[str, Any]:
+def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None) -> PeriodSlice:
     """Every budget of a month with spend, forecast, the day it is used up and which thresholds were told; most urgent first."""
     found = show_budgets(ctx, period or newest_month(ctx), as_of=as_of)
     return {"period": found["period"], **slice_of(found["rows"], lambda row: str(row["budget"]), limit=limit, cursor=cursor)}
@@ -61,7 +61,7 @@ def show_movement(
 
 
 @get("/notices", sync_to_thread=True, tags=TAGS)
-def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """What was told, newest first, with the state of each delivery."""
     return slice_of(notices(ctx, limit=1000), lambda one: str(one["id"]), limit=limit, cursor=cursor)
 

@@ -14,12 +14,18 @@ from governor.actions.context import Actor, Context
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Limit, Slice, slice_of
 from governor.catalog import KINDS, json_schema, parse_documents
 from governor.errors import Invalid, NotFound
 
-YAML: Final = ("application/yaml", "application/json")
+YAML: Final = ("application/json", "application/yaml")
 Prune = Annotated[bool, Parameter(query="prune", description="Also remove documents that the body does not name (persons never).")]
+
+
+class DocumentSlice(Slice):
+    """digest: of the whole catalog."""
+
+    digest: str
 
 
 @get("/catalog", sync_to_thread=True, tags=["catalog"])
@@ -29,7 +35,7 @@ def list_documents(
     cursor: Cursor,
     kind: Annotated[str, Parameter(query="kind", description=f"Only this kind: {', '.join(KINDS)}.")] = "",
     at: Annotated[datetime | None, Parameter(query="at", description="Instant; default: now.")] = None,
-) -> dict[str, Any]:
+) -> DocumentSlice:
     """Documents in force at an instant."""
     if at is not None and at.tzinfo is None:
         raise Invalid("at: give a time zone, such as 2026-10-01T00:00:00Z")

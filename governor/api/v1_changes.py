@@ -20,7 +20,7 @@ from governor.actions.start_shadow import start_shadow
 from governor.actions.verify_change import verify_change
 from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, slice_of
 from governor.ledger.canonical import sha256_hex
 
 TAGS: Final = ["changes"]
@@ -43,7 +43,7 @@ class Proposal(Struct, forbid_unknown_fields=True):
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class Decided(Struct, forbid_unknown_fields=True):
+class ChangeDecision(Struct, forbid_unknown_fields=True):
     """digest: what `GET /changes/ID` showed; you decide on exactly that. role: which need you answer, where you hold several roles."""
 
     digest: str
@@ -76,7 +76,7 @@ def list_all(
     cursor: Cursor,
     in_state: Annotated[str, Parameter(query="state", description="Only changes in this state.")] = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
-) -> dict[str, Any]:
+) -> Slice:
     """Changes, newest first."""
     return slice_of(list_changes(ctx, state=in_state, workflow=workflow), lambda row: str(row["id"]), limit=limit, cursor=cursor)
 
@@ -99,9 +99,9 @@ def split(
 
 
 @get("/changes/{change_id:str}/revalidations", sync_to_thread=True, tags=TAGS)
-def revalidations(ctx: Context, change_id: str) -> dict[str, Any]:
+def revalidations(ctx: Context, change_id: str) -> Items:
     """How the approved route answered when it was asked again; the newest twelve checks."""
-    return {"checks": checks_of(ctx, show_change(ctx, change_id)["id"])}
+    return {"items": checks_of(ctx, show_change(ctx, change_id)["id"])}
 
 
 @post("/changes/{change_id:str}/revalidate", status_code=202, sync_to_thread=True, tags=TAGS)
@@ -137,13 +137,13 @@ def shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
 
 
 @post("/changes/{change_id:str}/approve", status_code=200, sync_to_thread=True, tags=TAGS)
-def say_yes(ctx: Context, actor: Actor, change_id: str, data: Decided) -> dict[str, Any]:
+def say_yes(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> dict[str, Any]:
     """Approve exactly what you were shown. Refused with separation_of_duties, stale_approval, missing_evidence or role_not_needed."""
     return approve(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
 
 
 @post("/changes/{change_id:str}/reject", status_code=200, sync_to_thread=True, tags=TAGS)
-def say_no(ctx: Context, actor: Actor, change_id: str, data: Decided) -> dict[str, Any]:
+def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> dict[str, Any]:
     """Reject; one rejection by a needed role ends the change."""
     return reject(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
 

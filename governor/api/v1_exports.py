@@ -17,11 +17,12 @@ from governor.api.bearer import ASKS
 from governor.api.bodies import ANY, download, raw_answer, raw_body, unpack
 from governor.api.idempotency import REPEATABLE
 from governor.api.months import Month
+from governor.api.slices import Items
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
 LARGEST: Final = 1 << 20
-YAML: Final = ("application/yaml", "application/json")
+YAML: Final = ("application/json", "application/yaml")
 Format = Annotated[str, Parameter(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$", description="A name of `/api/v1/export-formats`.")]
 Parquet = Annotated[bool, Parameter(query="parquet", description="FOCUS as Parquet.")]
 Accrual = Annotated[
@@ -34,7 +35,7 @@ Accrual = Annotated[
 
 
 @get("/export-formats", sync_to_thread=True, tags=TAGS)
-def list_formats() -> dict[str, Any]:
+def list_formats() -> Items:
     """The formats a month can be fetched in; `mapping` is the file a journal or usage event is printed through, null for FOCUS.
 
     `needs_customers`: it answers 422 until a mapping file of your own names the customer of each cost center.

@@ -11,6 +11,7 @@ from msgspec import Struct
 from governor.actions.context import Actor, Context
 from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
 from governor.api.bodies import raw_body, unpack
+from governor.api.slices import Cursor, Limit, Slice, slice_of
 
 TAGS: Final = ["golden"]
 
@@ -22,9 +23,14 @@ class Withdrawal(Struct, forbid_unknown_fields=True):
 
 
 @get("/golden", sync_to_thread=True, tags=TAGS)
-def every(ctx: Context, workflow: Annotated[str, Parameter(query="workflow", max_length=200)] = "") -> dict[str, Any]:
+def every(
+    ctx: Context,
+    limit: Limit,
+    cursor: Cursor,
+    workflow: Annotated[str, Parameter(query="workflow", max_length=200, description="Only sets of this workflow.")] = "",
+) -> Slice:
     """Sets and their versions, without texts."""
-    return {"sets": list_golden(ctx, workflow)}
+    return slice_of(list_golden(ctx, workflow), lambda one: f"{one['workflow']}/{one['set']}/{one['version']}", limit=limit, cursor=cursor)
 
 
 @get("/golden/{name:str}", sync_to_thread=True, tags=TAGS)

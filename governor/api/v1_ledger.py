@@ -14,7 +14,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download, raw_answer
-from governor.api.slices import Cursor, Limit, decode, encode, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, decode, encode, slice_of
 from governor.errors import Invalid
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
@@ -37,6 +37,13 @@ def place(cursor: str) -> int | None:
     return int(found) if found else None
 
 
+class EntrySlice(Slice):
+    """size: entries of the log; sealed: how many of them the newest checkpoint covers."""
+
+    size: int
+    sealed: int
+
+
 @get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
 def show_checkpoint(ctx: Context) -> dict[str, Any]:
     """The newest signed checkpoint; `note` is the C2SP signed note itself. Keep copies where the database's owner cannot reach them."""
@@ -46,15 +53,15 @@ def show_checkpoint(ctx: Context) -> dict[str, Any]:
 
 
 @get("/ledger/checkpoints", sync_to_thread=True, tags=TAGS)
-def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
-    """Newest first."""
+def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+    """Signed checkpoints, newest first."""
     found = checkpoints(ctx, limit + 1, before=place(cursor))
     shown = found[:limit]
     return {"items": shown, "next": encode(str(shown[-1]["size"])) if len(found) > limit else None}
 
 
 @get("/ledger/streams", sync_to_thread=True, tags=TAGS)
-def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """Streams by newest entry."""
     return slice_of(streams(ctx, limit=None), lambda one: str(one["stream"]), limit=limit, cursor=cursor)
 
@@ -66,7 +73,7 @@ def list_entries(
     cursor: Cursor,
     stream: Annotated[str, Parameter(query="stream", description="Only this stream, such as change/RC-1.")] = "",
     kind: Annotated[str, Parameter(query="type", description="Only this type (change:approve) or subject (change).")] = "",
-) -> dict[str, Any]:
+) -> EntrySlice:
     """Entries, newest first; `sealed` is the size that the newest checkpoint covers."""
     page = entries_page(ctx, stream=stream, kind=kind, before=place(cursor), limit=limit)
     following = encode(str(page["next"])) if page["next"] is not None else None
@@ -123,7 +130,7 @@ def list_anchors(ctx: Context) -> dict[str, Any]:
 
 
 @get("/ledger/incarnations", sync_to_thread=True, tags=TAGS)
-def list_incarnations(ctx: Context) -> dict[str, Any]:
+def list_incarnations(ctx: Context) -> Items:
     """Every name the log had, newest first: one more for every time it went on after a restored database."""
     return {"items": incarnations(ctx)}
 

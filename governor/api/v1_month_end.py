@@ -17,7 +17,7 @@ from governor.actions.sign_close import withdraw
 from governor.actions.soft_close import soft_close
 from governor.api.bodies import ANY, download, raw_answer
 from governor.api.months import Month
-from governor.api.slices import Cursor, Limit, Whole, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, Whole, slice_of
 
 TAGS: Final = ["periods"]
 
@@ -71,7 +71,7 @@ def do_reopen(ctx: Context, actor: Actor, month: Month, data: Why) -> dict[str, 
 
 
 @get("/periods/{month:str}/versions", sync_to_thread=True, tags=TAGS)
-def list_versions(ctx: Context, month: Month) -> dict[str, Any]:
+def list_versions(ctx: Context, month: Month) -> Items:
     """Closes of the month that were reopened."""
     return {"items": versions(ctx, month)}
 
@@ -84,7 +84,7 @@ def fetch_version_file(ctx: Context, month: Month, version: Whole, name: str) ->
 
 
 @get("/disputes", sync_to_thread=True, tags=TAGS)
-def disputes(ctx: Context, limit: Limit, cursor: Cursor, period: Annotated[str, Parameter(query="period")] = "") -> dict[str, Any]:
+def disputes(ctx: Context, limit: Limit, cursor: Cursor, period: Annotated[str, Parameter(query="period")] = "") -> Slice:
     """Disputes and their answers, newest first."""
     return slice_of(list_disputes(ctx, period), lambda one: str(one["id"]), limit=limit, cursor=cursor)
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from governor.actions.context import Actor, Context
 from governor.actions.people import create_person, create_token, list_tokens, revoke_token
 from governor.api.idempotency import SECRET
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Limit, Slice, slice_of
 
 
 class NewPerson(Struct, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ def list_all(
     limit: Limit,
     cursor: Cursor,
     email: Annotated[str, Parameter(query="email", description="Only of this person.")] = "",
-) -> dict[str, Any]:
+) -> Slice:
     """Your own tokens, or everybody's for an admin; never a secret."""
     mine = "" if "admin" in actor.roles else actor.email
     return slice_of(list_tokens(ctx, actor, email=email or mine), lambda row: str(row["id"]), limit=limit, cursor=cursor)

@@ -14,7 +14,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
 from governor.api.bodies import ANY, download, raw_answer
 from governor.api.months import Month
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
@@ -29,7 +29,7 @@ class Exemption(Struct, forbid_unknown_fields=True):
 
 
 @get("/periods", sync_to_thread=True, tags=TAGS)
-def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """Months with calls or with a state, newest first."""
     return slice_of(list_periods(ctx), lambda one: str(one["month"]), limit=limit, cursor=cursor)
 
@@ -58,7 +58,7 @@ def make_exception(ctx: Context, actor: Actor, month: Month, data: Exemption) ->
 
 
 @get("/periods/{month:str}/files", sync_to_thread=True, tags=TAGS)
-def list_files(ctx: Context, month: Month) -> dict[str, Any]:
+def list_files(ctx: Context, month: Month) -> Items:
     """Files of a closed month with their digests; 404 while it is open."""
     _, files = closed_files(ctx, month)
     return {"items": [{"name": file.name, "media_type": file.media_type, "sha256": file.sha256, "bytes": len(file.body)} for file in files]}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from litestar import get, post
 from litestar.params import Parameter
+from msgspec import Struct
 
 from governor.actions.context import Actor, Context
 from governor.actions.import_prices import import_prices, preview, show_price
@@ -15,6 +15,7 @@ from governor.actions.propose_prices import decide_proposal, list_proposals, pro
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
+from governor.api.slices import Cursor, Limit, Slice, slice_of
 from governor.errors import Invalid
 from governor.prices.formats import read_prices
 from governor.prices.seed import Seed, genai_seed
@@ -58,7 +59,7 @@ def diff(
     return preview(ctx, seed_of(body, source)).document(limit)
 
 
-@post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES))
+@post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES, required=False))
 def propose(
     ctx: Context,
     actor: Actor,
@@ -75,11 +76,14 @@ def propose(
 @get("/prices/proposals", sync_to_thread=True, tags=["prices"])
 def proposals(
     ctx: Context,
-    only: Annotated[str, Parameter(query="state", pattern="^(proposed|approved|rejected)?$")] = "",
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=500)] = 100,
-) -> dict[str, Any]:
+    limit: Limit,
+    cursor: Cursor,
+    only: Annotated[
+        str, Parameter(query="state", pattern="^(proposed|approved|rejected)?$", description="Only proposed, approved or rejected ones.")
+    ] = "",
+) -> Slice:
     """Proposed sets of list prices, newest first."""
-    return {"items": list_proposals(ctx, state=only, limit=limit)}
+    return slice_of(list_proposals(ctx, state=only, limit=None), lambda one: str(one["id"]), limit=limit, cursor=cursor)
 
 
 @get("/prices/proposals/{proposal:str}", sync_to_thread=True, tags=["prices"])
@@ -88,8 +92,7 @@ def proposal(ctx: Context, proposal: str, limit: Annotated[int, Parameter(query=
     return show_proposal(ctx, proposal, limit=limit)
 
 
-@dataclass(frozen=True)
-class Decided:
+class PriceDecision(Struct, forbid_unknown_fields=True):
     """decision: approve | reject; difference_digest: of the difference that was seen; reason: needed to reject."""
 
     decision: Literal["approve", "reject"]
@@ -98,7 +101,7 @@ class Decided:
 
 
 @post("/prices/proposals/{proposal:str}/decision", status_code=200, sync_to_thread=True, tags=["prices"])
-def decide(ctx: Context, actor: Actor, proposal: str, data: Decided) -> dict[str, Any]:
+def decide(ctx: Context, actor: Actor, proposal: str, data: PriceDecision) -> dict[str, Any]:
     """Approve (it becomes a version of the book) or reject. Role finance."""
     return decide_proposal(
         ctx, actor, proposal, approve=data.decision == "approve", difference_digest=data.difference_digest, reason=data.reason

@@ -13,7 +13,7 @@ from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
 from governor.api.bodies import raw_answer, raw_body, unpack
-from governor.api.slices import LARGEST_WHOLE, Whole
+from governor.api.slices import LARGEST_WHOLE, Items, Whole
 from governor.errors import Invalid
 
 TAGS: Final = ["review"]
@@ -32,9 +32,9 @@ class Pick(Struct, forbid_unknown_fields=True):
 
 
 @get("/review", sync_to_thread=True, tags=TAGS)
-def all_waiting(ctx: Context, actor: Actor) -> dict[str, Any]:
+def all_waiting(ctx: Context, actor: Actor) -> Items:
     """Changes whose answers differ and wait for people."""
-    return {"waiting": waiting(ctx, actor)}
+    return {"items": waiting(ctx, actor)}
 
 
 @get("/review/{change_id:str}", sync_to_thread=True, tags=TAGS)
@@ -77,7 +77,13 @@ def sheet(
     )
 
 
-@post("/review/{change_id:str}/sheet", status_code=200, sync_to_thread=True, tags=TAGS, operation_class=raw_body(*TYPES.values()))
+@post(
+    "/review/{change_id:str}/sheet",
+    status_code=200,
+    sync_to_thread=True,
+    tags=TAGS,
+    operation_class=raw_body(*TYPES.values(), "application/octet-stream"),
+)
 def send_sheet(
     request: Request[Actor, Any, Any], ctx: Context, actor: Actor, change_id: str, body: bytes, reviewer: Reviewer = ""
 ) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Pushed bodies have receivers of their own (push.py): `POST /v1/traces` and `POST
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final
 
 from litestar import get, post
@@ -19,7 +20,7 @@ from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
 from governor.actions.scorecard import scorecard
 from governor.actions.sync import sync
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Items, Limit, PeriodItems, Slice, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["sources"]
@@ -54,13 +55,13 @@ class Discard(Struct, forbid_unknown_fields=True):
 
 
 @get("/connectors", sync_to_thread=True, tags=TAGS)
-def list_connectors() -> dict[str, Any]:
+def list_connectors() -> Items:
     """Installed connectors."""
     return {"items": list(installed())}
 
 
 @get("/sources", sync_to_thread=True, tags=TAGS)
-def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """Configured sources. Their configuration holds references to secrets, never secrets."""
     found = [{"id": one.id, "connector": one.connector} for one in catalog_as_of(ctx).sources.values()]
     return slice_of(found, lambda one: str(one["id"]), limit=limit, cursor=cursor)
@@ -71,7 +72,7 @@ def show_completeness(
     ctx: Context,
     source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
     days: Annotated[int, Parameter(query="days", ge=1, le=92, description="How far back.")] = 14,
-) -> dict[str, Any]:
+) -> Items:
     """By source and hour: stored, the source's own count, holes, silent hours, and calls that only another witness has."""
     return {"items": completeness(ctx, source=source, days=days)}
 
@@ -81,7 +82,7 @@ def show_scorecard(
     ctx: Context,
     period: Annotated[str, Parameter(query="period", description="Calendar month, YYYY-MM.")],
     workflow: Annotated[str, Parameter(query="workflow", description="Only this workflow.")] = "",
-) -> dict[str, Any]:
+) -> PeriodItems:
     """What production calls say about themselves, per workflow, lowest score first, with what to do."""
     return {"period": period, "items": scorecard(ctx, period, workflow=workflow)}
 
@@ -95,9 +96,9 @@ def pull(ctx: Context, actor: Actor, data: Pull) -> dict[str, Any]:
 @get("/batches", sync_to_thread=True, tags=TAGS)
 def list_batches(
     ctx: Context, limit: Limit, cursor: Cursor, source: Annotated[str, Parameter(query="source", description="Only this source.")] = ""
-) -> dict[str, Any]:
+) -> Slice:
     """Committed batches, newest first, with their six counts."""
-    found = [batch for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}]
+    found = [batch | {"uris": json.loads(batch["uris"] or "[]")} for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}]
     return slice_of(found, lambda batch: str(batch["batch_id"]), limit=limit, cursor=cursor)
 
 
@@ -109,7 +110,7 @@ def list_quarantine(
     source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
     in_state: Annotated[str, Parameter(query="state", description=f"{', '.join(STATES)}.")] = "open",
     code: Annotated[str, Parameter(query="code", description="Only reasons with this code, the word before the colon.")] = "",
-) -> dict[str, Any]:
+) -> Slice:
     """Records that could not be read, newest first, with the reason and where they came from; never their content."""
     if in_state not in STATES:
         raise Invalid(f"state is one of {', '.join(STATES)}")
@@ -139,7 +140,7 @@ def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
 
 
 @get("/conflicts", sync_to_thread=True, tags=TAGS)
-def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> dict[str, Any]:
+def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
     found = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=None)]
     return slice_of(

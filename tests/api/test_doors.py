@@ -97,6 +97,41 @@ def test_openapi_lists_every_route(door: Any) -> None:
     assert set(document["paths"]["/v1/traces"]["post"]["requestBody"]["content"]) == {"application/x-protobuf", "application/json"}
 
 
+def test_a_client_can_be_generated_from_openapi(door: Any) -> None:
+    """Names are unique, a POST takes its key, lists say their shape, a body that may be left out is not required."""
+    document = door.client.get("/schema/openapi.json").json()
+    titles = [schema["title"] for schema in document["components"]["schemas"].values()]
+    assert sorted(titles) == sorted(set(titles))
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            keys = [one for one in operation.get("parameters", []) if one["name"] == "Idempotency-Key"]
+            assert len(keys) == int(method == "post" and path.startswith("/api/v1/")), (method, path)
+            assert operation["description"].startswith(operation["summary"]), (method, path)
+            assert all("URL follows" not in answer["description"] for answer in operation["responses"].values())
+    lists = {
+        path
+        for path, methods in document["paths"].items()
+        if "get" in methods
+        and (of := methods["get"]["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {}))
+        and "items" in document["components"]["schemas"].get(of.get("$ref", "").rsplit("/", 1)[-1], {}).get("properties", {})
+    }
+    assert {"/api/v1/golden", "/api/v1/review", "/api/v1/changes", "/api/v1/budgets", "/api/v1/ledger/entries", "/api/v1/batches"} <= lists
+    assert document["paths"]["/api/v1/prices/import"]["post"]["requestBody"]["required"] is False
+
+
+def test_a_list_answers_items(door: Any) -> None:
+    for path in ("golden", "review", "connectors", "prices/proposals", "batches", "budgets", "findings"):
+        assert isinstance(door.get(f"/api/v1/{path}").json()["items"], list), path
+    assert door.get("/api/v1/golden").json()["next"] is None
+
+
+def test_a_slip_of_the_pen_in_a_decision_on_prices_is_refused(door: Any) -> None:
+    """`difference_digest` binds an approval to what was seen; written wrongly it was left out without a word."""
+    wrong = door.post("/api/v1/prices/proposals/PP-1/decision", json={"decision": "approve", "diference_digest": "0" * 64})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid"), wrong.text
+    assert "diference_digest" in wrong.json()["detail"] + str(wrong.json().get("fields"))
+
+
 def test_the_same_key_does_the_work_once(door: Any) -> None:
     key, body = {"Idempotency-Key": "exception-1"}, {"reason": "late invoices", "compensating_control": "manual review"}
     first = door.post("/api/v1/periods/2026-09/exceptions", headers=key, json=body)

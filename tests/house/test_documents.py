@@ -7,6 +7,7 @@ import click
 import typer
 
 from governor.actions.apply import FINANCE_KINDS, SIGNED_BY_FINANCE
+from governor.asgi import create_app
 from governor.catalog import parse_documents
 from governor.catalog.documents import KINDS
 from governor.cli import app
@@ -48,6 +49,13 @@ def test_the_catalog_to_begin_with_is_one_and_comes_before_the_first_ingest() ->
     assert [document.kind for document in first] == ["person", "workflow", "endpoint"]
     start = (ROOT / "README.md").read_text()
     assert start.index("governor apply -f") < start.index("governor ingest "), "a prompt that was not kept cannot be had later"
+
+
+def test_every_route_of_the_api_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    paths = create_app(Settings()).openapi_schema.to_schema()["paths"]
+    fixed = {path: [part for part in path.split("/") if part and not part.startswith("{")] for path in paths}
+    assert [path for path, parts in fixed.items() if not re.search(rf"/{re.escape(parts[-1])}\b", page) and parts != ["tile"]] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
