@@ -200,15 +200,17 @@ def test_a_cause_is_one_line_where_nobody_asked_for_the_trace(traces_from: int, 
     assert OneLine(traces_from=traces_from).format(plain).endswith("no cause")
 
 
-def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Any]) -> None:
+def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("witness", "init", str(tmp_path), "--name", "witness.audit.example")
     with socket.socket() as mine:
         mine.bind(("127.0.0.1", 0))
         mine.listen()
         port = mine.getsockname()[1]
-        done = run("serve", "--port", str(port))
-        assert done.returncode == 1
-        assert f"error[settings]: cannot listen on 127.0.0.1:{port}: " in done.stderr
-        assert "--port" in done.stderr
+        for server in (["serve"], ["witness", "serve", str(tmp_path)]):
+            done = run(*server, "--port", str(port))
+            assert done.returncode == 1
+            assert f"error[settings]: cannot listen on 127.0.0.1:{port}: " in done.stderr
+            assert "--port" in done.stderr
     refuse_taken("127.0.0.1", port)
 
 
