@@ -73,8 +73,8 @@ class Settings(BaseSettings):
         description="Reference (env:NAME or file:PATH) to the passphrase of the key files; empty means unencrypted files, mode 0600.",
     )
     log_domain: str = Field(
-        default="governor.local",
-        description="Domain in the ledger's name and the packet issuer's; choose your own before the first `governor init`.",
+        default="",
+        description="Domain in the ledger's name and the packet issuer's; choose your own before the first `governor init`. Empty means the home's own (`keys/domain`).",
     )
     anchors: tuple[AnchorConfig, ...] = Field(
         default=(),

@@ -34,7 +34,8 @@ from governor.ports import Signer
 ROLES: Final = ("log", "issuer", "producer")
 MLDSA: Final = "log-mldsa"
 LOST: Final = "bring keys/ back from the backup of this home; only a new home gets its keys from `governor init` (or give --home DIR)"
-DOMAIN: Final = "governor.local"
+NAME: Final = "domain"
+DOMAIN: Final = "governor.local"  # the whole name in homes that were made before each got its own
 CONTENT_SIZE: Final = 32
 _SALT: Final = 16
 _NONCE: Final = 12
@@ -42,11 +43,11 @@ _MAGIC: Final = b"GVK1"
 
 
 class FileKeys:
-    """The keys of one home. `passphrase` is a reference (`env:NAME` or `file:PATH`), empty for unencrypted files."""
+    """The keys of one home. `passphrase` is a reference (`env:NAME` or `file:PATH`), empty for unencrypted files. `domain`: empty for the home's own."""
 
-    def __init__(self, home: Path, *, passphrase: str = "", domain: str = DOMAIN) -> None:
+    def __init__(self, home: Path, *, passphrase: str = "", domain: str = "") -> None:
         self.folder = Path(home) / "keys"
-        self.domain = domain
+        self._domain = domain
         self._passphrase = passphrase
         self._signers: dict[str, tuple[object, Signer]] = {}
         self._named: dict[str, tuple[Path, Path]] = {}
@@ -55,6 +56,10 @@ class FileKeys:
         """Make whatever is missing; what exists stays. Safe with rivals: the first complete file wins."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
+        if (
+            not self._domain and not self.has("log") and not (self.folder / NAME).exists()
+        ):  # before the key: a home with a key has its name for ever
+            self._place(self.folder / NAME, f"{secrets.token_hex(6)}.{DOMAIN}\n".encode())
         for role in ROLES:
             if not self._path(role).exists() and not self._address(role).exists():
                 make_key(self._path(role), Ed25519PrivateKey.generate(), self._secret())
@@ -67,16 +72,12 @@ class FileKeys:
         """Names of signing keys that are not here. `second`: whether the log's ML-DSA-44 key belongs to them."""
         return [f"{role}.pem" for role in (*ROLES, *((MLDSA,) if second else ())) if not self.has(role)]
 
-    def signer(self, role: str) -> Signer:
-        """The present key of a role; read again where its file changed."""
-        return self._signer(role)
-
     def has(self, role: str) -> bool:
         """A home made before there was a second key has none."""
         return self._path(role).exists() or self._address(role).exists()
 
     def log_signer(self) -> Signer:
-        return self._signer("log")
+        return self.signer("log")
 
     def cosign(self, org: str, now: datetime) -> Callable[[str], str]:
         """What puts the log's ML-DSA-44 cosignature under a checkpoint; nothing where the home has no such key (made before there was one)."""
@@ -87,17 +88,24 @@ class FileKeys:
         return lambda text: "".join(cosign_mldsa(text, name, one, when) for one in signers)
 
     def mldsa_signer(self) -> Signer:
-        return self._signer(MLDSA)
+        return self.signer(MLDSA)
 
     def issuer_signer(self) -> Signer:
-        return self._signer("issuer")
+        return self.signer("issuer")
 
     def producer_signer(self) -> Signer:
-        return self._signer("producer")
+        return self.signer("producer")
 
     def content_key(self, org: str) -> bytes:
         """Key of the organization's stored prompts and outputs. Raises NotFound when the home was never initialised."""
         return self._unwrap(self._read(self._content_path(org)))
+
+    @property
+    def domain(self) -> str:
+        """As set, else the name that this home got when it was made. Two logs of one name would contradict each other before a witness or anchor they share."""
+        if not self._domain and (self.folder / NAME).exists():
+            self._domain = self._read(self.folder / NAME).decode().strip()
+        return self._domain or DOMAIN
 
     def origin(self, org: str) -> str:
         """Name of the organization's log, first line of its checkpoints. A log that went on after a restored database has a name of its own."""
@@ -161,7 +169,7 @@ class FileKeys:
     def successor(self, role: str) -> Signer | None:
         """The key that is about to replace the present one, where a replacement is under way."""
         name = f"{role}.next"
-        return self._signer(name) if self.has(name) else None
+        return self.signer(name) if self.has(name) else None
 
     def make_successor(self, role: str, address: str = "") -> Signer:
         """A new key beside the present one, or the key at `address` of a key store; one that was begun is kept."""
@@ -174,12 +182,12 @@ class FileKeys:
             self._place(self._address(name), f"{address}\n".encode())
         else:
             make_key(self._path(name), (MLDSA44PrivateKey if role == MLDSA else Ed25519PrivateKey).generate(), self._secret())
-        return self._signer(name)
+        return self.signer(name)
 
     def adopt(self, role: str) -> None:
         """The successor takes the place of the present key, whose file is gone then. Safe to repeat after a crash."""
         file, address = self._path(f"{role}.next"), self._address(f"{role}.next")
-        present = self._signer(role).public_key if file.exists() or address.exists() else b""
+        present = self.signer(role).public_key if file.exists() or address.exists() else b""
         if present and present not in self.past(role):
             with (self.folder / f"{role}.past").open("a") as known:
                 known.write(f"{present.hex()}\n")
@@ -194,7 +202,8 @@ class FileKeys:
         """`file`, or the address of the key store."""
         return self._read(self._address(role)).decode().strip() if self._address(role).exists() else "file"
 
-    def _signer(self, role: str) -> Signer:
+    def signer(self, role: str) -> Signer:
+        """The present key of a role; read again where its file changed."""
         address = self._address(role)
         path = address if address.exists() else self._path(role)
         try:

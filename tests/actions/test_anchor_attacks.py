@@ -247,7 +247,7 @@ def test_a_rollback_is_proven_too(ctx: Context, tmp_path: Path) -> None:
     evidence, keys = parse_contradiction(path.read_bytes()), [ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())]
     assert (evidence.kind, prove(evidence, keys)) == (
         "rollback",
-        "governor.local/default signed 6 entries; where the newest it can show has 4, 2 are gone",
+        f"{ctx.keys.origin(ctx.org)} signed 6 entries; where the newest it can show has 4, 2 are gone",
     )
 
 

@@ -60,7 +60,7 @@ def test_an_approved_change_becomes_a_packet_that_verifies(world: Any) -> None:
         "none signed by passkey; weaker (password or token): owner, security"
     )
     assert "re-derived" in detail(report, "binding")
-    assert detail(report, "events").startswith("6 of 6 in ledger governor.local/default")
+    assert detail(report, "events").startswith(f"6 of 6 in ledger {world.ctx.keys.origin(world.ctx.org)}")
     files = unzip(packet)
     assert files["report.pdf"].startswith(b"%PDF-1.7")
     assert json.loads(files["packet.event.json"])["actor"]["roles"] == ["auditor"]

@@ -1,5 +1,6 @@
 """Key files: made once, private to their owner, and refused when they are not."""
 
+import re
 import stat
 import threading
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ def test_keys_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.create("default")
     files = sorted(path.name for path in keys.folder.iterdir())
-    assert files == ["content-default.key", "issuer.pem", "log-mldsa.pem", "log.pem", "producer.pem"]
+    assert files == ["content-default.key", "domain", "issuer.pem", "log-mldsa.pem", "log.pem", "producer.pem"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys.folder.iterdir()} == {0o600}
     assert stat.S_IMODE(keys.folder.stat().st_mode) == 0o700
     before = {path.name: path.read_bytes() for path in keys.folder.iterdir()}
@@ -45,7 +46,7 @@ def test_rivals_agree_on_one_key(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert {FileKeys(tmp_path).log_signer().public_key for _ in range(3)} == {FileKeys(tmp_path).log_signer().public_key}
-    assert len(list((tmp_path / "keys").iterdir())) == 5, "no temporary file is left"
+    assert len(list((tmp_path / "keys").iterdir())) == 6, "no temporary file is left"
 
 
 def test_a_key_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -95,23 +96,42 @@ def test_a_passphrase_by_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         FileKeys(tmp_path, passphrase="env:NOT_SET").log_signer()
 
 
+def test_every_new_home_gets_a_name_of_its_own_and_an_old_one_keeps_its(tmp_path: Path) -> None:
+    """Two logs called governor.local/default looked like one that lies to the witness or anchor that they shared."""
+    homes = [FileKeys(tmp_path / name) for name in ("one", "two")]
+    for keys in homes:
+        keys.create()
+        keys.create()  # again, as `governor init` in a home that is there
+    names = [keys.origin("default") for keys in homes]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{12}\.governor\.local/default", name) for name in names)
+    assert [FileKeys(tmp_path / name).origin("default") for name in ("one", "two")] == names
+    assert FileKeys(tmp_path / "one", domain="acme.example").origin("default") == "acme.example/default"
+    (tmp_path / "one/keys/domain").unlink()  # made by an earlier version
+    old = FileKeys(tmp_path / "one")
+    old.create()
+    assert (old.origin("default"), old.issuer_name("default")) == ("governor.local/default", "governor.local/default/issuer")
+    named = FileKeys(tmp_path / "three", domain="acme.example")
+    named.create()
+    assert not (tmp_path / "three/keys/domain").exists()
+
+
 def test_trust_text_holds_public_keys_only(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.create("acme")
     trust = parse_trust(keys.trust_text("acme").encode())
     assert [(key.name, key.public_key) for key in trust.logs] == [
-        ("governor.local/acme", signer.public_key) for signer in (keys.log_signer(), keys.mldsa_signer())
+        (keys.origin("acme"), signer.public_key) for signer in (keys.log_signer(), keys.mldsa_signer())
     ]
-    assert [(found.key.name, found.key_id) for found in trust.issuers] == [("governor.local/acme/issuer", keys.issuer_signer().key_id)]
+    assert [(found.key.name, found.key_id) for found in trust.issuers] == [(f"{keys.origin('acme')}/issuer", keys.issuer_signer().key_id)]
 
 
 def test_the_second_key_cosigns_checkpoints_and_is_named_in_the_trust_file(tmp_path: Path) -> None:
     keys = FileKeys(tmp_path)
     keys.create()
-    text = Checkpoint("governor.local/default", 3, bytes(32)).text
-    note = parse_note(
-        sign_note(text, [("governor.local/default", keys.log_signer())]) + keys.cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text)
-    )
+    origin = keys.origin("default")
+    text = Checkpoint(origin, 3, bytes(32)).text
+    note = parse_note(sign_note(text, [(origin, keys.log_signer())]) + keys.cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text))
     first, second = parse_trust(keys.trust_text("default").encode()).logs
     assert note.cosigned_at(second) == int(datetime(2026, 11, 20, tzinfo=UTC).timestamp())
     assert note.signed_by(first) is note.signed_by(second) is True

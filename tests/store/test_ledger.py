@@ -164,7 +164,7 @@ def test_checkpoints_grow_and_are_found_again(database: Database, keys: FileKeys
             ledger.checkpoint_covering(session, ORG, 3)
     note = parse_note(newest.note)
     assert note.signed_by(ledger.log_vkey(keys.origin(ORG), keys.log_signer())) is True
-    assert parse_checkpoint(note.text).origin == "governor.local/default"
+    assert parse_checkpoint(note.text).origin == keys.origin(ORG)
 
 
 def test_time_never_steps_back(database: Database, keys: FileKeys) -> None:
