@@ -22,7 +22,7 @@ from governor.store import lake_ends, lake_facts, lake_ingest, lake_month, lake_
 from governor.store.lake_attach import Place, attach, check_found, reaching
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
-from governor.store.lake_lock import ingest_lock, patiently
+from governor.store.lake_lock import committed, ingest_lock, patiently
 from governor.store.lake_meets import Meets
 from governor.store.lake_month import Window
 from governor.store.lake_stage import Stage
@@ -261,8 +261,8 @@ class Lake:
             return patiently(lambda: work(connection))
 
     def _write(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        with self._cursor() as connection, self._writing():
-            return patiently(lambda: work(connection))
+        with self._cursor() as connection, self._writing() as alone:
+            return patiently(lambda: committed(connection, lambda: work(connection), alone))
 
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -19,6 +19,7 @@ from governor.calls import CALL_SCHEMA
 from governor.store import lake_witness
 from governor.store.content import ADDRESS_LENGTH, SEALED
 from governor.store.free_memory import give_back
+from governor.store.lake_lock import committed
 from governor.store.lake_stage import Stage
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
@@ -82,24 +83,12 @@ def commit(
     `resolved`: quarantine ids that this batch answers; they become `retried` with it. `alone` raises where the lock is held no more.
     """
     connection.execute(FRUGAL)
-    connection.execute("BEGIN TRANSACTION")
-    try:
+
+    def store() -> Counts:
         known = _recorded(connection, batch_id)
-        counts = known if known is not None else _store(connection, stage, batch_id, info, now, resolved)
-        alone()
-        connection.execute("COMMIT")
-    except BaseException:
-        rollback(connection)
-        raise
-    return counts
+        return known if known is not None else _store(connection, stage, batch_id, info, now, resolved)
 
-
-def rollback(connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave a transaction that may already be gone."""
-    try:
-        connection.execute("ROLLBACK")
-    except duckdb.Error:
-        return
+    return committed(connection, store, alone)
 
 
 def _recorded(connection: duckdb.DuckDBPyConnection, batch_id: str) -> Counts | None:

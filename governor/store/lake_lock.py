@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -77,6 +77,20 @@ def _postgres_lock(place: Place, patience: float) -> Iterator[psycopg.Connection
         raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
     except psycopg.OperationalError as error:
         raise StoreAway(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
+
+
+def committed(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result], alone: Callable[[], object]) -> Result:
+    """One lake transaction of a writer. `alone` raises where the writer's place was lost: then nothing is committed."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        done = work()
+        alone()
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # it may be gone already
+            connection.execute("ROLLBACK")
+        raise
+    return done
 
 
 def patiently(work: Callable[[], Result]) -> Result:

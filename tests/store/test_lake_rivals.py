@@ -17,10 +17,13 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 import pytest
 
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Misconfigured, StoreAway, Unavailable
-from governor.store import lake_ingest
+from governor.ports import Batch
+from governor.store import lake_ingest, lake_read
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -194,6 +197,12 @@ def test_a_lake_whose_catalog_lets_go_of_every_connection_answers_again(tmp_path
     lake.close()
 
 
+def let_go_of_locks(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as killer:
+        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        assert killer.execute(f"SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM ({held})").fetchone() == (True,)
+
+
 def test_a_writer_whose_place_was_lost_commits_nothing(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, make_call: Callable[..., Any], make_batch: Callable[..., Any]
 ) -> None:
@@ -205,9 +214,7 @@ def test_a_writer_whose_place_was_lost_commits_nothing(
     def lose_the_place(*arguments: Any) -> Any:
         monkeypatch.setattr(lake_ingest, "_store", real)
         counts = real(*arguments)
-        with psycopg.connect(postgres, autocommit=True) as killer:
-            held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            assert killer.execute(f"SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM ({held})").fetchone() == (True,)
+        let_go_of_locks(postgres)
         assert rival.ingest("theirs", [make_batch(make_call("b"))], NOW).stored == 1
         return counts
 
@@ -218,6 +225,28 @@ def test_a_writer_whose_place_was_lost_commits_nothing(
     assert lake.totals()["calls"] == 2
     lake.close()
     rival.close()
+
+
+def test_a_chore_whose_place_was_lost_commits_nothing(tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake(postgres, str(tmp_path / "data"), "acme", lock_dir=tmp_path)
+    bad = pa.Table.from_pylist([{"ingest_uri": "a", "ingest_row": 1, "reason": "no json", "raw": b"{"}], schema=REJECT_SCHEMA)
+    lake.ingest("first", [Batch(CALL_SCHEMA.empty_table(), bad, SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())], NOW)
+    record = lake.quarantine()[0]["id"]
+    real = lake_read.decide_quarantine
+
+    def lose_the_place(*arguments: Any) -> int:
+        done = real(*arguments)
+        let_go_of_locks(postgres)
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lake_read, "decide_quarantine", lose_the_place)
+        with pytest.raises(StoreAway):
+            lake.decide_quarantine([record], "discarded", NOW)
+    assert lake.quarantine()[0]["id"] == record
+    assert lake.decide_quarantine([record], "discarded", NOW) == 1
+    lake.compact()
+    lake.close()
 
 
 def test_a_lake_that_broke_as_a_whole_is_opened_anew(tmp_path: Path) -> None:
