@@ -15,6 +15,12 @@ _PATH: Final = re.compile(r"""((?:^|\s)/[^\s?#"'<>]*)[?#][^\s"'<>]*""")  # POST 
 _NAMES_ADDRESS: Final = re.compile(
     r"(?i)(^|[._-])(url|uri|target|path|route|address|endpoint|host|api_?base|base_?url)([._](full|original|raw|path|template))?$"
 )
+# where a cloud's own address says which region was called
+_REGIONS: Final = (
+    r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com",
+    r"/locations/([a-z0-9-]+)/",
+    r"\b([a-z]+-[a-z]+[0-9]+)-aiplatform\.googleapis\.com",
+)
 _NAMES_QUERY: Final = re.compile(r"(?i)^(url|http)\.(.*\.)?(query|query_string|fragment)$")
 
 _QUERY: Final = "(?s)[?#].*"
@@ -30,6 +36,17 @@ def kept_text(text: str) -> str:
     """SQL of what bare() gives: the clients of HTTP repeat the address in their errors."""
     url, path = (pattern.pattern.replace("'", "''") for pattern in (_URL, _PATH))
     return f"regexp_replace(regexp_replace({text}, '{url}', '\\1\\2', 'g'), '{path}', '\\1', 'g')"
+
+
+def region_in(text: str) -> str:
+    """SQL of the region that an address names; null where it names none."""
+    found = (f"nullif(regexp_extract({text}, '{pattern}', 1), '')" for pattern in _REGIONS)
+    return f"coalesce({', '.join(found)})"
+
+
+def region_at(address: str) -> str | None:
+    """region_in for one address."""
+    return next((found[1] for pattern in _REGIONS if (found := re.search(pattern, address))), None)
 
 
 def bare(text: str) -> str:

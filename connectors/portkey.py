@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.addresses import region_in
 from connectors.mapping import shipped
 from connectors.noted import NotedConnector, members, operation_at
 
@@ -19,6 +20,7 @@ def _metadata(name: str) -> str:
 _MEMBERS = {
     "seen": f"""json_object(
         'operation', {operation_at(_URL)},
+        'region', {region_in(_URL)},
         'stream', CASE WHEN lower({_STREAM}) IN ('true', '1', '1.0') THEN 'true' WHEN lower({_STREAM}) IN ('false', '0', '0.0') THEN 'false' END,
         -- 446 is a guardrail's refusal, 499 a client that went away
         'status', CASE WHEN {_CODE} = 446 THEN 'blocked' WHEN {_CODE} = 499 THEN 'cancelled' ELSE r ->> '$.is_success' END,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.addresses import kept_address, kept_text
+from connectors.addresses import kept_address, kept_text, region_in
 from connectors.expressions import believable, between, choose, claim, milliseconds, money, tag, whole
 from connectors.keys import STRONG_ID
 from connectors.parameters import PARAMETERS, spec
@@ -119,6 +119,7 @@ COLUMNS: Final[dict[str, str]] = {
     "deployment_id": "nullif(model_id, '')",
     "route_id": "nullif(model_group, '')",
     "api_base": f"nullif({kept_address('api_base')}, '')",
+    "region": f"coalesce({region_in('api_base')}, parts.vertex_location)",
     "service_tier": "coalesce(u.service_tier, parts.service_tier)",
     "stream": "CASE lower(stream_text) WHEN 'true' THEN true WHEN 'false' THEN false END",
     "is_fallback": "TRY_CAST(fallbacks AS INTEGER) > 0",
@@ -181,7 +182,8 @@ COLUMNS: Final[dict[str, str]] = {
     "prompt_id": "prompt_template",
     "prompt_version": "prompt_release",
     "guardrail_results": "CASE WHEN guardrails::VARCHAR NOT IN ('[]', '{}') THEN guardrails::VARCHAR END",
-    "status": """CASE WHEN is_ok THEN 'ok' WHEN guardrail_status = 'guardrail_intervened' THEN 'blocked'
+    # a stream whose client left is served as far as it came, and says so beside its success
+    "status": """CASE WHEN is_ok AND error.error_code = '499' THEN 'cancelled' WHEN is_ok THEN 'ok' WHEN guardrail_status = 'guardrail_intervened' THEN 'blocked'
         WHEN error.error_code = '499' THEN 'cancelled' ELSE 'error' END""",
     "http_status": "CASE WHEN NOT is_ok THEN TRY_CAST(error.error_code AS SMALLINT) END",
     "error_type": "nullif(error.error_class, '')",

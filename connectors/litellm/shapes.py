@@ -39,6 +39,7 @@ _COST_PARTS: Final = {
     "cache_creation_cost": _V,
     "tool_usage_cost": _V,
     "service_tier": _V,
+    "vertex_location": _V,
 }
 _ERROR: Final = {"error_code": _V, "error_class": _V, "error_message": _V}
 
@@ -113,6 +114,9 @@ _UPSTREAM_ID: Final = """coalesce(r.hidden_params.additional_headers."llm_provid
     r.hidden_params.additional_headers."llm_provider-request-id", r.hidden_params.additional_headers."x-request-id")"""
 _FINISH: Final = """coalesce(list_filter(list_transform(p.choices, lambda c: c.finish_reason), lambda f: f IS NOT NULL),
     CASE WHEN p.stop_reason IS NOT NULL THEN [p.stop_reason] END)"""
+# the payload sums up what the guardrails did, a spend row only lists it
+_INTERVENED: Final = """CASE WHEN regexp_matches(m.guardrail_information::VARCHAR, '"guardrail_status"\\s*:\\s*"(guardrail_intervened|blocked)"')
+    THEN 'guardrail_intervened' END"""
 # name -> (StandardLoggingPayload, SpendLogs); r is the record, m its metadata, p the response's frame
 FACTS: Final[dict[str, tuple[str, str]]] = {
     "native_id": ("r.id", "r.request_id"),
@@ -123,7 +127,7 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "cache_text": ("r.cache_hit", "r.cache_hit"),
     "stream_text": ("coalesce(r.stream, json_extract_string(r.model_parameters, '$.stream'))", "NULL"),
     "status_text": ("coalesce(r.status, 'success')", "coalesce(r.status, m.status, 'success')"),
-    "guardrail_status": ("r.status_fields.guardrail_status", "NULL"),
+    "guardrail_status": ("r.status_fields.guardrail_status", _INTERVENED),
     "provider_text": ("r.custom_llm_provider", "r.custom_llm_provider"),
     "start_text": ("r.startTime", "r.startTime"),
     "end_text": ("r.endTime", "r.endTime"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from connectors.addresses import bare, bare_address
+from connectors.addresses import bare, bare_address, region_at
 from connectors.otlp import ai_sdk
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
@@ -157,6 +157,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         if provider
         else None,
         "api_base": None if base is None else bare_address(str(base)),
+        "region": pick(attributes, "region") or (None if base is None else region_at(str(base))),
         "service_tier": pick(attributes, "service_tier"),
         "stream": stream if isinstance(stream, bool) else None,
         **models,
@@ -194,7 +195,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
 _TEXT: Final = frozenset(
     (
         "session_id", "call_group_id", "provider_request_id", "api_method", "provider_raw", "api_base", "service_tier", "requested_model", "response_model",
-        "routed_model", "team_id", "team_name", "app", "workflow_id", "workflow_step", "environment", "end_user_id", "principal", "api_key_id",
+        "routed_model", "region", "team_id", "team_name", "app", "workflow_id", "workflow_step", "environment", "end_user_id", "principal", "api_key_id",
         "api_key_alias", "data_class", "prompt_id", "prompt_version",
     )
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connectors.addresses import region_at
 from connectors.litellm import connector
 from governor.errors import Invalid
 
@@ -339,3 +340,37 @@ def test_large_inputs_keep_order_and_rows(read: Any, monkeypatch: pytest.MonkeyP
     assert batch.calls["ingest_row"].to_pylist() == [n for n in range(200) if n != 77]
     assert [int(i) for i in batch.calls["provider_response_id"].to_pylist()] == batch.calls["ingest_row"].to_pylist()
     assert batch.rejected.select(["ingest_row", "raw"]).to_pylist() == [{"ingest_row": 77, "raw": b"broken"}]
+
+
+def test_a_spend_row_that_a_guardrail_stopped_is_blocked_as_in_the_log(row: Any) -> None:
+    failed = json.loads(json.dumps(next(r for r in SPEND if r["status"] == "failure")))
+    metadata = json.loads(failed["metadata"]) if isinstance(failed["metadata"], str) else failed["metadata"]
+    stopped = {
+        "guardrail_information": [{"guardrail_name": "pii", "guardrail_status": "success"}, {"guardrail_status": "guardrail_intervened"}]
+    }
+    assert row(failed)["status"] == "error"
+    assert row(failed | {"metadata": metadata | stopped})["status"] == "blocked"
+
+
+def test_a_stream_whose_client_left_is_cancelled_and_keeps_its_usage(row: Any) -> None:
+    gone = {"error_code": "499", "error_class": "ClientDisconnected", "error_message": "Client disconnected the request"}
+    served = first(status="success", cache_hit=None)
+    found, whole = row(served | {"error_information": gone}), row(served)
+    assert (found["status"], found["dup_group_key"]) == ("cancelled", whole["dup_group_key"])
+    assert (found["input_tokens"], found["output_tokens"], found["cost_amount"]) == (
+        whole["input_tokens"],
+        whole["output_tokens"],
+        whole["cost_amount"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "region"),
+    [("https://bedrock-runtime.eu-central-1.amazonaws.com/model/x/converse", "eu-central-1"),
+     ("https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/publishers/google/models/g:generateContent", "us-central1"),
+     ("https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/g", "global"),
+     ("https://europe-west4-aiplatform.googleapis.com", "europe-west4"), ("https://api.openai.com/v1", None)],
+)  # fmt: skip
+def test_the_address_of_a_cloud_says_the_region(row: Any, address: str, region: str | None) -> None:
+    assert row(first(status="success", cache_hit=None) | {"api_base": address})["region"] == region
+    assert region_at(address) == region
