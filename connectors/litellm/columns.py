@@ -182,8 +182,8 @@ COLUMNS: Final[dict[str, str]] = {
     "prompt_id": "prompt_template",
     "prompt_version": "prompt_release",
     "guardrail_results": "CASE WHEN guardrails::VARCHAR NOT IN ('[]', '{}') THEN guardrails::VARCHAR END",
-    # a stream whose client left is served as far as it came, and says so beside its success
-    "status": """CASE WHEN is_ok AND error.error_code = '499' THEN 'cancelled' WHEN is_ok THEN 'ok' WHEN guardrail_status = 'guardrail_intervened' THEN 'blocked'
+    # a stream whose client left is a success in LiteLLM's own words: it was served and paid
+    "status": """CASE WHEN is_ok THEN 'ok' WHEN guardrail_status = 'guardrail_intervened' THEN 'blocked'
         WHEN error.error_code = '499' THEN 'cancelled' ELSE 'error' END""",
     "http_status": "CASE WHEN NOT is_ok THEN TRY_CAST(error.error_code AS SMALLINT) END",
     "error_type": "nullif(error.error_class, '')",

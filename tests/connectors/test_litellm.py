@@ -352,18 +352,6 @@ def test_a_spend_row_that_a_guardrail_stopped_is_blocked_as_in_the_log(row: Any)
     assert row(failed | {"metadata": metadata | stopped})["status"] == "blocked"
 
 
-def test_a_stream_whose_client_left_is_cancelled_and_keeps_its_usage(row: Any) -> None:
-    gone = {"error_code": "499", "error_class": "ClientDisconnected", "error_message": "Client disconnected the request"}
-    served = first(status="success", cache_hit=None)
-    found, whole = row(served | {"error_information": gone}), row(served)
-    assert (found["status"], found["dup_group_key"]) == ("cancelled", whole["dup_group_key"])
-    assert (found["input_tokens"], found["output_tokens"], found["cost_amount"]) == (
-        whole["input_tokens"],
-        whole["output_tokens"],
-        whole["cost_amount"],
-    )
-
-
 @pytest.mark.parametrize(
     ("address", "region"),
     [("https://bedrock-runtime.eu-central-1.amazonaws.com/model/x/converse", "eu-central-1"),
