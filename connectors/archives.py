@@ -29,6 +29,7 @@ ARCHIVES: Final = (_GZIP, *_ZSTD)
 WINDOW: Final = 1 << 27
 STEP: Final = 2 << 10
 BOM: Final = b"\xef\xbb\xbf"
+PARQUET: Final = b"PAR1"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF8_LINES: Final = (b"}\n{", b"}\r\n{")
 

@@ -3,7 +3,7 @@
 Owns: cutting on line boundaries, splitting arrays, the offset-based Arrow arrays of records.
 Does not own: decompression (archives.py), what a record means (each connector), fetching from object stores (the ingest action).
 Invariants: memory is bounded by one chunk whatever the file; every record is yielded once, good or bad; blank lines are no records;
-only a payload that is no text at all, or a decompression bomb, raises Invalid.
+only a payload that is no text at all, a Parquet table or a decompression bomb raises Invalid.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from weakref import finalize
 import numpy as np
 import pyarrow as pa
 
-from connectors.archives import ARCHIVES, BOM, HEAD, blocks_of, is_utf16
+from connectors.archives import ARCHIVES, BOM, HEAD, PARQUET, blocks_of, is_utf16
 from connectors.portions import CHUNK, FLUSH_BYTES
 from governor.errors import Invalid
 from governor.ports import Payload, ReadOptions
@@ -165,7 +165,7 @@ def records_of(payload: Payload) -> Iterator[Records]:
             rest = data
             continue
         if lines is None:
-            data = data.removeprefix(BOM)
+            data = _text_of(data, payload.uri)
             lines = _is_lines(data)
         values, rest = _take(data, lines=lines, last=block is None)
         if cut and not len(values):  # what is missing is said even where no part of it could be unpacked
@@ -177,6 +177,13 @@ def records_of(payload: Payload) -> Iterator[Records]:
             row += len(values)
         if block is None:
             return
+
+
+def _text_of(data: bytes, uri: str) -> bytes:
+    """The beginning of a payload that is text."""
+    if data.startswith(PARQUET):
+        raise Invalid(f"{uri} is a Parquet table, and this connector reads JSON", hint="export it as JSON lines")
+    return data.removeprefix(BOM)
 
 
 def head_text(values: Any) -> bytes:
@@ -239,7 +246,7 @@ def _plain_lines(payload: Payload) -> bool:
         return False
     with payload.path.open("rb") as file:
         head = file.read(CHUNK)
-    return not head.startswith((*ARCHIVES, BOM)) and not is_utf16(head) and _is_lines(head)
+    return not head.startswith((*ARCHIVES, BOM, PARQUET)) and not is_utf16(head) and _is_lines(head)
 
 
 def _lines_of_file(payload: Payload) -> Iterator[Records]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.archives import begin_of, body_of, head_of
+from connectors.archives import PARQUET, begin_of, body_of, head_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine, RejectedRow, add_up
 from governor.errors import Invalid
 from governor.ports import Payload
@@ -116,7 +116,7 @@ def _members(document: Any, names: tuple[str, ...]) -> Iterator[Record]:
 def table(payload: Payload) -> Iterator[dict[str, str]]:
     """Rows of a CSV or Parquet file as text; missing cells are empty. Column names lose surrounding blanks and keep their case."""
     body = whole(payload)
-    if body.startswith(b"PAR1"):
+    if body.startswith(PARQUET):
         yield from _parquet(body, payload.uri)
         return
     text = text_of(body, payload.uri)

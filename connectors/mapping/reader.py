@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from connectors.archives import ARCHIVES, begin_of, blocks_of, head_of
+from connectors.archives import ARCHIVES, PARQUET, begin_of, blocks_of, head_of
 from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.csv_rows import rows_of
@@ -55,7 +56,10 @@ class MappedConnector:
             raise Invalid(f"{path}: no such mapping file", hint=f"shipped: {', '.join(names)}")
         return MappedConnector(f"{self.name}:{path}", [shipped(str(path))])
 
-    def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - a mapping looks at records alone
+    def detect(self, head: bytes, uri: str) -> float:
+        if head.startswith(PARQUET):
+            columns = _columns(uri)
+            return _SURE if any(one.format == "parquet" and _has(columns, one) for one in self.mappings) else 0.0
         return _SURE if self._mapping_of(head_of(head)) is not None else 0.0
 
     def read(self, payloads: Iterable[Payload], options: ReadOptions) -> Iterator[Batch]:
@@ -80,7 +84,7 @@ class MappedConnector:
         """JSON records as they are, rows of a table as JSON records."""
         formats = {mapping.format for mapping in self.mappings}
         head = begin_of(payload)
-        if "parquet" in formats and head.startswith(b"PAR1"):
+        if "parquet" in formats and head.startswith(PARQUET):
             return _parquet_rows(payload)
         if "csv" in formats and head.lstrip()[:1] not in (b"{", b"[") and self._mapping_of(head) is not None:
             return rows_of(payload)
@@ -152,6 +156,14 @@ def _header(text: bytes) -> frozenset[str]:
         return frozenset(next(csv.reader(io.StringIO(line)), []))
     except (UnicodeDecodeError, csv.Error):
         return frozenset()
+
+
+def _columns(uri: str) -> dict[str, Any]:
+    """The columns of a local table, which names them at its end; none where it cannot be read."""
+    try:
+        return dict.fromkeys(pq.read_schema(uri).names)
+    except (pa.ArrowInvalid, OSError):
+        return {}
 
 
 def _inside(record: Any, mapping: Mapping) -> list[Any]:

@@ -188,6 +188,7 @@ def test_the_export_in_parquet(calls: Any, tmp_path: Path) -> None:
             f"'{path}' (FORMAT parquet)",
             [str(FIXTURES / "langfuse_export.jsonl")],
         )
+    assert connector.detect(path.read_bytes()[:4096], str(path)) == 0.9
     columns = (*COUNTS, "start_time", "cost_amount", "requested_model", "provider", "status", "tags")
     found, expected = calls(io.BytesIO(path.read_bytes()).getvalue()), calls(EXPORT)
     assert {k: [v[n] for n in columns] for k, v in found.items()} == {k: [v[n] for n in columns] for k, v in expected.items()}

@@ -11,6 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from connectors.archives import HEAD
+from connectors.langfuse import connector as langfuse
 from connectors.langsmith import connector
 
 RUNS = (Path(__file__).parent / "fixtures" / "langsmith_runs.jsonl").read_bytes()
@@ -185,6 +187,8 @@ def test_the_bulk_export_has_objects_as_text(calls: Any, tmp_path: Path) -> None
             f"COPY (SELECT * FROM read_json('{source}', format = 'newline_delimited', maximum_depth = 1)) TO '{path}' (FORMAT parquet)"
         )
     assert [[row[name] for name in said] for row in calls(path.read_bytes())] == expected
+    head = path.read_bytes()[:HEAD]
+    assert (connector.detect(head, str(path)), langfuse.detect(head, str(path)), connector.detect(head, "gone.parquet")) == (0.9, 0, 0)
 
 
 def test_a_naive_time_is_utc(calls: Any) -> None:

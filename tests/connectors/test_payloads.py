@@ -79,6 +79,18 @@ def test_members_and_frames_may_follow_one_another() -> None:
     assert archives.head_of(framed).startswith(b'{"a":1}\n')
 
 
+def test_a_head_looks_through_several_members() -> None:
+    assert archives.head_of(gzip.compress(b'{"a":') + gzip.compress(b"1}\n")) == b'{"a":1}\n'
+
+
+def test_a_table_where_lines_should_be_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1\x15\x04\x15\nPAR1")
+    packed = gzip.compress(b"PAR1\x15\x04\x15\nPAR1")
+    for payload in (Payload("rows.parquet", path=tmp_path / "rows.parquet"), Payload("rows.parquet", body=packed)):
+        with pytest.raises(Invalid, match=r"rows\.parquet is a Parquet table, and this connector reads JSON"):
+            list(records_of(payload))
+
+
 def test_zeros_behind_a_gzip_file_cut_nothing_off() -> None:
     chunks = list(records_of(Payload("x", body=gzip.compress(b'{"a":1}\n{"a":2}\n') + b"\x00" * 600)))
     assert [(len(chunk.values), chunk.cut) for chunk in chunks] == [(2, "")]
