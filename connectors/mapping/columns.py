@@ -34,7 +34,7 @@ def plain(name: str) -> str:
 
 def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
     """Columns that are more than what was found at a path."""
-    cost = mapping.cost
+    cost, amount = mapping.cost, mapping.columns.get("cost_amount")
     claims = {
         name: f"coalesce({name}_text, {claim(*keys)}{', ' + tag(TAGGED[name]) if name in TAGGED else ''})" for name, keys in CLAIMED.items()
     }
@@ -78,7 +78,7 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         "cost_currency": "CASE WHEN has_cost THEN upper(currency_text) END",
         "cost_source": f"CASE WHEN has_cost THEN {quoted(cost.source) if cost else 'NULL'} ELSE 'missing' END",
         "cost_raw": "cost_amount_text",
-        "cost_raw_unit": f"CASE WHEN cost_amount_text IS NOT NULL THEN {quoted(cost.unit if cost else 'usd')} END",
+        "cost_raw_unit": f"CASE WHEN cost_amount_text IS NOT NULL THEN {quoted((amount.unit if amount else None) or (cost.unit if cost else 'usd'))} END",
         "price_book_source": f"CASE WHEN has_cost THEN coalesce(price_book_source_text, {quoted(mapping.name.split('.')[0])}) END",
         **claims,
         "tags": "tags",

@@ -194,6 +194,12 @@ def _said(name: str) -> str:
     return said(name, f"{name}_text")
 
 
+def _at(mapping: Mapping, column: str) -> str:
+    """Where a column was looked for, inside a literal: a name that is misspelt is seen."""
+    paths = ", ".join(mapping.columns[column].paths)
+    return f" (nothing at {paths})".replace("'", "''") if paths else ""
+
+
 def _judged(mapping: Mapping) -> str:
     """Reasons, in the words that every connector uses; a CASE makes them only where one is found."""
     tokens = [name for name in TOKENS if name in mapping.columns]
@@ -206,8 +212,9 @@ def _judged(mapping: Mapping) -> str:
         WHEN fault IS NOT NULL THEN fault
         WHEN NOT coalesce(valid, false) THEN 'invalid_json: the record is not valid JSON'
         WHEN json_type(line) <> 'OBJECT' THEN 'not_an_object: the record is not a JSON object'
-        WHEN source_record_id_text IS NULL THEN 'missing_id: no source_record_id'
-        WHEN start_time_n IS NULL THEN 'bad_time: ' || CASE WHEN start_time_text IS NULL THEN 'start_time is missing' ELSE {_said("start_time")} || ' is no time' END
+        WHEN source_record_id_text IS NULL THEN 'missing_id: no source_record_id{_at(mapping, "source_record_id")}'
+        WHEN start_time_text IS NULL THEN 'bad_time: start_time is missing{_at(mapping, "start_time")}'
+        WHEN start_time_n IS NULL THEN 'bad_time: ' || {_said("start_time")} || ' is no time'
         WHEN start_time_n < TIMESTAMPTZ '2022-01-01 00:00:00+00' OR epoch_us(start_time_n) >= getvariable('latest')
             THEN 'bad_time: ' || {_said("start_time")} || ' is before 2022 or in the future'
         WHEN NOT is_call THEN NULL

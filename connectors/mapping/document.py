@@ -9,7 +9,7 @@ A path is dotted (`usage.input_tokens`, `choices.0.finish_reason`) or, for names
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import pyarrow as pa
 import yaml
@@ -18,7 +18,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 
-TimeUnit = Literal["auto", "s", "ms", "us", "ns", "ticks"]
 MoneyUnit = Literal["usd", "usd_cents", "micro_usd", "nano_usd"]
 # Columns that the reader works out itself, from the rest or from the options.
 OWN: Final = frozenset({
@@ -30,6 +29,11 @@ OWN: Final = frozenset({
     "data_class_source", "grain",
 })  # fmt: skip
 MAX_PATH: Final = 300
+UNITS: Final = {
+    "time": ("auto", "s", "ms", "us", "ns", "ticks"),
+    "number": ("s", "ms", "us", "ns", "ticks", "auto"),
+    "money": get_args(MoneyUnit),
+}
 MAPPABLE: Final = frozenset(CALL_SCHEMA.names) - OWN
 
 
@@ -55,7 +59,7 @@ class Take(Part):
     otherwise: str | None = None
     split: str | None = Field(default=None, min_length=1, max_length=10, description="cut the text here and take `piece`")
     piece: int = Field(default=1, ge=1, le=20)
-    unit: TimeUnit | MoneyUnit | None = None
+    unit: Literal["auto", "s", "ms", "us", "ns", "ticks", "usd", "usd_cents", "micro_usd", "nano_usd"] | None = None
     lower: bool = False
 
     @model_validator(mode="after")
@@ -135,6 +139,9 @@ class Mapping(Part):
         for name in self.columns:
             if name not in MAPPABLE:
                 raise ValueError(f"columns: {name!r} is no column that a mapping can fill; docs/calls.md lists them")
+            unit, known = self.columns[name].unit, UNITS.get(kind_of(name), ())
+            if unit is not None and unit not in known:
+                raise ValueError(f"columns: {name}: {unit!r} is no unit of it; it has {', '.join(known) or 'none'}")
         for needed in ("source_record_id", "start_time", "requested_model"):
             if needed not in self.columns:
                 raise ValueError(f"columns: {needed} is missing; without it a row is no call")

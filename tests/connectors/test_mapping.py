@@ -79,7 +79,19 @@ def one(read: Any) -> Callable[..., dict[str, Any]]:
         ),
         (
             {"columns": {"source_record_id": "id", "start_time": {"from": "at", "unit": "hours"}, "requested_model": "m"}},
-            "columns.start_time.unit",
+            "columns.start_time.unit: Input should be 'auto', 's',",
+        ),
+        (
+            {"columns": BASE["columns"] | {"cost_amount": {"from": "c", "unit": "ms"}}},
+            "cost_amount: 'ms' is no unit of it; it has usd, usd_cents, micro_usd, nano_usd",
+        ),
+        (
+            {"columns": BASE["columns"] | {"start_time": {"from": "at", "unit": "usd"}}},
+            "start_time: 'usd' is no unit of it; it has auto, s, ms, us, ns, ticks",
+        ),
+        (
+            {"columns": BASE["columns"] | {"input_tokens": {"from": "in", "unit": "s"}}},
+            "input_tokens: 's' is no unit of it; it has none",
         ),
         ({"columns": {"source_record_id": 7, "start_time": "at", "requested_model": "m"}}, "columns.source_record_id"),
         ({"finds": []}, "finds"),
@@ -364,6 +376,11 @@ def test_units_of_time(one: Any, given: Any, unit: str) -> None:
     assert one({"at": given}, columns={"start_time": {"from": "at", "unit": unit}})["start_time"] == AT
 
 
+def test_a_unit_of_the_column_is_the_unit_that_is_kept(one: Any) -> None:
+    row = one({"cost": "12.5"}, columns={"cost_amount": {"from": "cost", "unit": "usd_cents"}}, cost={"source": "gateway_estimate"})
+    assert (row["cost_amount"], row["cost_raw"], row["cost_raw_unit"]) == (Decimal("0.125"), "12.5", "usd_cents")
+
+
 def test_a_wrong_unit_is_refused_and_not_believed(read: Any) -> None:
     batch = read(mapped(columns={"start_time": {"from": "at", "unit": "s"}}), body({"at": 1790856000250}))
     assert [row["reason"].split(":")[0] for row in batch.rejected.to_pylist()] == ["bad_time"]
@@ -507,7 +524,7 @@ def test_what_is_refused(read: Any, record: dict[str, Any], code: str) -> None:
     [({"in": "NULL"}, 'bad_tokens: input_tokens "NULL" is no whole number up to 1,000,000,000,000'),
      ({"out": 10**12 + 1}, 'bad_tokens: output_tokens "1000000000001" is no whole number up to 1,000,000,000,000'),
      ({"out": -1}, 'negative_tokens: output_tokens "-1" is below zero'), ({"cost": "0,01"}, 'bad_cost: cost_amount "0,01" is no number'),
-     ({"at": None}, "bad_time: start_time is missing"), ({"at": "1\n" * 50}, f'bad_time: start_time "{"1" + chr(92) + "n"}'),
+     ({"at": None}, "bad_time: start_time is missing (nothing at at)"), ({"at": "1\n" * 50}, f'bad_time: start_time "{"1" + chr(92) + "n"}'),
      ({"at": "1999-01-01"}, 'bad_time: start_time "1999-01-01" is before 2022 or in the future')],
 )  # fmt: skip
 def test_a_reason_names_the_column_and_the_value(read: Any, record: dict[str, Any], said: str) -> None:
