@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,6 +25,7 @@ from governor.store.lake_ingest import BatchInfo, Counts
 from governor.store.lake_lock import committed, ingest_lock, patiently
 from governor.store.lake_meets import Meets
 from governor.store.lake_month import Window
+from governor.store.lake_pause import Pause
 from governor.store.lake_stage import Stage
 
 __all__ = ["BatchInfo", "Counts", "Lake"]
@@ -44,6 +45,7 @@ class Lake:
         self._kept = folder / "days" / self.place.schema
         self._threads, self._memory = threads, memory
         self._opening = threading.Lock()
+        self._pause = Pause(self.place)
         self._root: duckdb.DuckDBPyConnection | None = None
 
     def ingest(
@@ -251,10 +253,8 @@ class Lake:
     def close(self) -> None:
         self._leave(self._root)
 
-    @contextmanager
-    def _writing(self, patience: float = 600.0) -> Iterator[Callable[[], object]]:
-        with ingest_lock(self.place, self._lock_folder, patience=patience) as alone:
-            yield alone
+    def _writing(self, patience: float = 600.0) -> AbstractContextManager[Callable[[], object]]:
+        return ingest_lock(self.place, self._lock_folder, patience=patience)
 
     def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         with self._cursor() as connection:
@@ -267,7 +267,7 @@ class Lake:
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own: threads do not share one, and temporary tables stay apart."""
-        with reaching(self.place), closing((root := self._open()).cursor()) as connection:
+        with self._pause.heeded(self._open), reaching(self.place), closing((root := self._open()).cursor()) as connection:
             try:
                 connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
                 yield connection

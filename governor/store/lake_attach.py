@@ -25,6 +25,9 @@ from governor.store.database import libpq
 
 EXTENSIONS: Final = {"ducklake": "ducklake", "sqlite": "sqlite_scanner", "postgres": "postgres_scanner", "object": "httpfs"}
 BUSY_MILLISECONDS: Final = 20_000
+# DuckDB waits 30 s for an object store and asks four times: a page would stand for two minutes. A read has this long, an upload as long as it moves.
+SILENT_SECONDS: Final = 10
+RETRIES: Final = 1
 # how Postgres says that it let go, in DuckDB's errors of whatever kind
 LOST: Final = (
     "server closed the connection",
@@ -100,6 +103,7 @@ def attach(place: Place, *, threads: int | None = None, memory: str | None = Non
         connection.execute(f"SET temp_directory = {literal(str(place.scratch))}")
     if place.on_object_store:
         connection.execute(_object_secret(place.data))
+        connection.execute(f"SET GLOBAL http_timeout = {SILENT_SECONDS}; SET GLOBAL http_retries = {RETRIES}")
     else:
         Path(place.data).mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import Misconfigured, StoreAway, Unavailable
+from governor.errors import StoreAway, Unavailable
 from governor.ports import Batch
 from governor.store import lake_ingest, lake_read
 from governor.store.lake import Lake
@@ -261,28 +261,3 @@ def test_a_lake_that_broke_as_a_whole_is_opened_anew(tmp_path: Path) -> None:
     assert lake._open() is not first
     assert lake.totals()["calls"] == 0
     lake.close()
-
-
-def test_calls_live_on_an_object_store(
-    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, make_call: Callable[..., Any], make_batch: Callable[..., Any]
-) -> None:
-    moto = pytest.importorskip("moto.server")
-    boto3 = pytest.importorskip("boto3")
-    server = moto.ThreadedMotoServer(port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        for name, value in {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "REGION": "us-east-1"}.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake")
-        lake = Lake(postgres, "s3://lake/governor", "on-s3", lock_dir=tmp_path)
-        assert lake.ingest("b1", [make_batch(make_call("a"))], NOW).stored == 1
-        assert lake.calls().num_rows == 1
-        lake.close()
-        with pytest.raises(Misconfigured, match="it began in s3://lake/governor/"):
-            Lake(postgres, "s3://lake/other", "on-s3", lock_dir=tmp_path).totals()
-        objects = boto3.client("s3", endpoint_url=endpoint).list_objects_v2(Bucket="lake")["Contents"]
-        assert any(found["Key"].startswith(f"governor/{lake.place.schema.removeprefix('lake_')}/") for found in objects)
-    finally:
-        server.stop()
