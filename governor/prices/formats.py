@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -34,8 +35,7 @@ LITELLM_METERS: Final = {
     "output_cost_per_image_token": "image_output",
 }
 LITELLM_TIERS: Final = {"_batches": "batch", "_priority": "priority", "_flex": "flex"}
-BAND: Final = "_above_200k_tokens"
-BAND_MIN: Final = 200_001
+ABOVE: Final = re.compile(r"_above_(\d+)k_tokens")  # on either side of the service tier's suffix
 BEYOND: Final = "values beyond the header"
 
 
@@ -116,11 +116,6 @@ def read_litellm(text: str | Mapping[str, Any], version: str) -> Seed:
     return Seed("litellm", version, tuple(sorted(unique.values(), key=lambda row: row.order)), counted)
 
 
-def _has_band(entry: Mapping[str, Any], field: str, suffix: str) -> bool:
-    """Whether the price has another above the threshold; the service tier's suffix stands on either side of the band's."""
-    return f"{field}{BAND}{suffix}" in entry or f"{field}{suffix}{BAND}" in entry
-
-
 def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> list[Price]:
     door = (
         str(entry["litellm_provider"]).split("-")[0]
@@ -130,25 +125,21 @@ def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> l
     provider = canonical_provider(door)
     prefix, slash, rest = name.partition("/")
     model = rest if slash and canonical_provider(prefix) == provider else name
-    banded = any(BAND in field for field in entry)
-    rows = []
+    found: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)  # of each meter and tier: the first token of a band -> its price
     for field, value in entry.items():
         if "cost" not in field or isinstance(value, bool) or not isinstance(value, int | Decimal):
             continue
-        plain_field, tier, low, high = field, "", 0, None
-        if plain_field.endswith(BAND):
-            plain_field, low = plain_field.removesuffix(BAND), BAND_MIN
+        plain_field, tier, above = ABOVE.sub("", field), "", ABOVE.search(field)
         for suffix, named in LITELLM_TIERS.items():
             if plain_field.endswith(suffix):
                 plain_field, tier = plain_field.removesuffix(suffix), canonical_tier(named)
-        if plain_field.endswith(BAND):
-            plain_field, low = plain_field.removesuffix(BAND), BAND_MIN
-        elif banded and not low and _has_band(entry, plain_field, field.removeprefix(plain_field)):
-            high = BAND_MIN
         meter = LITELLM_METERS.get(plain_field)
         if meter is None or value < 0:
             notes[field if meter is None else f"{field} (below zero)"] += 1
             continue
-        amount = plain(Decimal(value) * 1_000_000)
-        rows.append(Price("list", provider, model, meter, amount, 1_000_000, service_tier=tier, context_min=low, context_max=high))
-    return rows
+        found[meter, tier][int(above[1]) * 1000 + 1 if above else 0] = plain(Decimal(value) * 1_000_000)
+    return [
+        Price("list", provider, model, meter, bands[low], 1_000_000, service_tier=tier, context_min=low, context_max=high)
+        for (meter, tier), bands in found.items()
+        for low, high in zip(sorted(bands), [*sorted(bands)[1:], None], strict=True)
+    ]

@@ -37,6 +37,25 @@ def test_litellm_numbers_are_read_exactly_with_tiers_and_bands() -> None:
     assert any("input_cost_per_second" in note for note in seed.notes)
 
 
+def test_every_context_threshold_of_litellms_map_is_a_band() -> None:
+    """272,000 tokens for OpenAI, 128,000 and 256,000 elsewhere: longer requests were rated at the short one's price."""
+    entry = {
+        "litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 4e-06, "input_cost_per_token_priority": 3e-06,
+        "input_cost_per_token_above_128k_tokens": 2e-06, "input_cost_per_token_above_272k_tokens": 5e-06,
+        "output_cost_per_token_above_272k_tokens": 6e-06, "input_cost_per_token_above_272k_tokens_priority": 7e-06,
+    }  # fmt: skip
+    book = PriceBook(read_prices(json.dumps({"gpt-long": entry}), "map.json").rows)
+
+    def cost(tokens: int, tier: str = "") -> int | None:
+        return rate_group(book, "openai", "gpt-long", AT, Usage(tokens, 1), tier=tier).list_pico
+
+    assert cost(128_000) == 128_000 * 1_000_000 + 4_000_000
+    assert cost(128_001) == 128_001 * 2_000_000 + 4_000_000
+    assert cost(272_000) == 272_000 * 2_000_000 + 4_000_000
+    assert cost(272_001) == 272_001 * 5_000_000 + 6_000_000
+    assert [cost(tokens, "priority") for tokens in (272_000, 272_001)] == [272_000 * 3_000_000 + 4_000_000, 272_001 * 7_000_000 + 6_000_000]
+
+
 def test_a_price_below_zero_is_none_and_the_notes_say_so() -> None:
     seed = read_prices(json.dumps(MAP | {"router": {"litellm_provider": "openai", "input_cost_per_token": -1}}), "map.json")
     assert "router" not in {row.model for row in seed.rows}
