@@ -56,6 +56,33 @@ def test_every_context_threshold_of_litellms_map_is_a_band() -> None:
     assert [cost(tokens, "priority") for tokens in (272_000, 272_001)] == [272_000 * 3_000_000 + 4_000_000, 272_001 * 7_000_000 + 6_000_000]
 
 
+def test_openrouters_prices_for_longer_requests_are_bands() -> None:
+    """The whole answer was refused as soon as one model had `overrides`."""
+    base = {"prompt": "0.000003", "completion": "0.000015", "input_cache_read": "0.0000003", "web_search": "0.01", "discount": 0}
+    longer = [
+        {"min_prompt_tokens": 500_000, "prompt": "0.000009"},
+        {"min_prompt_tokens": 200_000, "prompt": "0.000006", "completion": "0.0000225"},
+        {"utc_start": 1630, "utc_end": 30, "prompt": "0.000001"},
+    ]
+    models = [{"id": "anthropic/claude", "canonical_slug": "anthropic/claude-20260101", "pricing": base | {"overrides": longer}}]
+    seed = read_prices(json.dumps({"data": models}), "models.json")
+    assert "prices by the hour of the day (1)" in seed.notes
+    book = PriceBook(seed.rows)
+
+    def cost(tokens: int) -> int | None:
+        return rate_group(book, "openrouter", "anthropic/claude-20260101", AT, Usage(tokens, 1)).list_pico
+
+    assert cost(200_000) == 200_000 * 3_000_000 + 15_000_000
+    assert cost(200_001) == 200_001 * 6_000_000 + 22_500_000
+    assert cost(500_001) == 500_001 * 6_000_000 + 22_500_000, "of several that hold the later one wins"
+    models[0]["pricing"] = base | {"overrides": [longer[1], longer[0]]}
+    book = PriceBook(read_prices(json.dumps({"data": models}), "models.json").rows)
+    assert cost(500_001) == 500_001 * 9_000_000 + 22_500_000
+    models[0]["pricing"] = base | {"overrides": "none"}
+    with pytest.raises(Invalid, match=r"anthropic/claude: pricing\.overrides"):
+        read_prices(json.dumps({"data": models}), "models.json")
+
+
 def test_a_price_below_zero_is_none_and_the_notes_say_so() -> None:
     seed = read_prices(json.dumps(MAP | {"router": {"litellm_provider": "openai", "input_cost_per_token": -1}}), "map.json")
     assert "router" not in {row.model for row in seed.rows}
