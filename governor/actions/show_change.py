@@ -7,6 +7,7 @@ and to the reader why they may not.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from governor.store.rows import people
 from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.jobs import Job
 
+VOID: Final = "leave the route as it is: what was approved has changed or an approval ran out; `governor change cutover ID` refuses and says who decides again"
 STOPPED: Final = "the shadow run stopped: mend the problem it names, then run `governor change shadow ID` again; what was answered is kept"
 
 
@@ -34,14 +36,12 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         found = assess(ctx, session, change, now)
         persons = read_persons(session, ctx.org)
         errors, given_up = job_errors(session, ctx.org, found)
-    names = {person.id: person.email for person in persons}
+        names = dict(session.exec(select(people.Person.id, people.Person.email).where(people.Person.org_id == ctx.org)).all())
     request = json.loads(change.request)
     return {
         "id": change.id,
         "state": change.state,
-        "next": STOPPED
-        if change.state == State.SHADOWING and found.runs and found.runs[-1].id in given_up
-        else next_step(change.state, found.runs[-1].status if found.runs else "", str(found.verdict.get("verdict", ""))),
+        "next": next_words(found, given_up, now),
         "sentence": sentence(request, found),
         "workflow": change.workflow_id,
         "owner": found.docket.owner,
@@ -99,6 +99,15 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
     }
 
 
+def next_words(found: Assessment, given_up: Collection[str], now: datetime) -> str:
+    last = found.runs[-1] if found.runs else None
+    if found.change.state == State.SHADOWING and last is not None and last.id in given_up:
+        return STOPPED
+    if found.change.state == State.APPROVED and not found.docket.approved(now):
+        return VOID
+    return next_step(found.change.state, last.status if last else "", str(found.verdict.get("verdict", "")))
+
+
 def list_changes(ctx: Context, *, state: str = "", workflow: str = "") -> list[dict[str, Any]]:
     """Newest first; short rows from what is stored (no policy is asked)."""
     if state and state not in set(State):
@@ -136,11 +145,13 @@ def read_persons(session: Session, org: str) -> list[Person]:
 
 def need_document(need: dict[str, Any], found: Assessment, persons: list[Person], names: dict[str, str], now: datetime) -> dict[str, Any]:
     vote = next((one for one in found.docket.standing(now) if one.role == need["role"]), None)
+    giver = next((one for one in persons if vote is not None and one.id == vote.person_id), None)
     return {
         **need,
         "strength": need.get("strength", ""),
         "status": "answered" if vote else "open",
-        "by": names.get(vote.person_id) if vote else None,
+        "by": names.get(vote.person_id, vote.person_id) if vote else None,
+        "by_holds_role": (giver is not None and need["role"] in giver.roles) if vote else None,
         "may": [] if vote else who_may(found.docket, persons, need["role"], now),
     }
 

@@ -42,7 +42,9 @@ def print_change(shown: dict[str, Any]) -> None:
             f"steps   {steps['diverged_traces']} of {steps['traces']} traces with tools left the recorded way; no tool was executed"
         )
     for need in shown["needs"]:
-        who = f"answered by {need['by']}" if need["status"] == "answered" else f"open; may answer: {', '.join(need['may']) or 'nobody yet'}"
+        lost = "" if need["by_holds_role"] else ", who no longer holds that role"
+        may = ", ".join(need["may"]) or "nobody yet"
+        who = f"answered by {need['by']}{lost}" if need["status"] == "answered" else f"open; may answer: {may}"
         lines.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
     lines += [f"policy  {one['severity']} {one['rule']}: {one['message']}" for one in shown["policy"]["violations"]]
     for vote in shown["approvals"]:

@@ -98,6 +98,8 @@ def next_words(change: dict[str, Any]) -> str:
     state, runs = change["state"], change["runs"]
     if given_up(change):
         return "The shadow run stopped. Mend the problem it names below, then run it again; what was answered is kept."
+    if state == State.APPROVED and any(need["status"] == "open" for need in change["needs"]):
+        return "Leave the route as it is: what was approved has changed or an approval ran out. Recording a cutover is refused and says who decides again."
     stopped = AFTER_STOP.get(runs[-1]["status"]) if state == State.DRAFT and runs else None
     said = AFTER_VERDICT.get((change["verdict"] or {}).get("verdict", "")) if state == State.IN_REVIEW else None
     return stopped or said or NEXT.get(state, str(change["next"]))

@@ -16,6 +16,7 @@ from governor.actions.review import ensure_review
 from governor.actions.show_change import list_changes, show_change
 from governor.actions.state_rows import state_problems
 from governor.catalog import begins
+from governor.cli.change_text import print_change
 from governor.errors import GovernorError
 from governor.ledger.types import change_stream
 from governor.store.rows.changes import Approval, EvidenceFile
@@ -153,11 +154,31 @@ def test_an_approved_change_that_moved_goes_back_to_review_at_cutover(world: Any
     for who in ("dana", "sol"):
         approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
     world.later(minutes=5)
+    assert show_change(world.ctx, change["id"])["next"].startswith("move the route in your gateway")
     touch_catalog(world)
+    assert show_change(world.ctx, change["id"])["next"].startswith(
+        "leave the route as it is"
+    )  # approvals are void: nobody moves it on their word
     with pytest.raises(GovernorError) as refused:
         cutover(world.ctx, world.person("rae"), change["id"])
     assert refused.value.code == "stale_approval"
     assert show_change(world.ctx, change["id"])["state"] == "in_review"
+
+
+def test_who_lost_the_role_or_the_account_is_still_named_and_it_is_said(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    change = world.reviewed()
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="ok")
+    need = show_change(world.ctx, change["id"])["needs"][1]
+    assert (need["by"], need["by_holds_role"]) == ("sol@acme.example", True)
+    world.apply("kind: person\nemail: sol@acme.example\nroles: [security]\ndisabled: true")
+    shown = show_change(world.ctx, change["id"])
+    assert (shown["needs"][1]["by"], shown["needs"][1]["status"], shown["needs"][1]["by_holds_role"]) == (
+        "sol@acme.example",
+        "answered",
+        False,
+    )
+    print_change(shown)
+    assert "answered by sol@acme.example, who no longer holds that role" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_approval_expires_before_the_others_decide(world: Any) -> None:
