@@ -73,10 +73,13 @@ def restoring(payload: Mapping[str, Any]) -> bytes:
 
 
 def log_key(session: Session, org: str, keys: FileKeys, *, changed: bool = True) -> VerifierKey:
-    """The log's present key, with those it replaced and the incarnations before this one. changed: whether anything stands in LOG_STREAMS."""
+    """The log's present key, with those it replaced and the incarnations before this one. changed: whether anything stands in LOG_STREAMS.
+
+    A replaced key counts for every tree it signed, revoked or not: a revocation tells others what to believe, and the log keeps its checkpoints.
+    """
     if not changed:
         return VerifierKey(keys.origin(org), ED25519, keys.log_signer().public_key)
-    present, *before = chain = key_chain(session, org, keys, "log")
+    present, *before = chain = key_chain(session, org, keys, "log", revoked=False)
     told = restores(session, org, keys, chain) if present.first or before else []
     ended = tuple(Ended(one["origin"], one["agreed"], one["lost"]) for one in told[0][1].payload["ended"]) if told else ()
     ends = {
@@ -94,8 +97,8 @@ def restores(session: Session, org: str, keys: FileKeys, chain: Sequence[HeldKey
     return [one for one in reversed(told) if one[1].payload.get("key_id") in keys_seen and _vouched(one[1])]
 
 
-def key_chain(session: Session, org: str, keys: FileKeys, role: str) -> list[HeldKey]:
-    """The present key first, then those before it."""
+def key_chain(session: Session, org: str, keys: FileKeys, role: str, *, revoked: bool = True) -> list[HeldKey]:
+    """The present key first, then those before it; without `revoked` as they were before any revocation."""
     signer = keys.signer(role)
     rows = [*ledger.entries(session, org, stream=key_stream(role), limit=MOST)]
     if role in {"log", SECOND}:
@@ -120,11 +123,11 @@ def key_chain(session: Session, org: str, keys: FileKeys, role: str) -> list[Hel
         last, first = _boundary(session, org, row, present, older)
         chain[-1] = replace(present, first=first, since=str(entry.body["recorded_at"]))
         chain.append(replace(older, last=last))
-    revoked: dict[str, list[Entry]] = {}
+    told: dict[str, list[Entry]] = {}
     for _, entry in entries:
-        if entry.type == "key:revoke":
-            revoked.setdefault(str(entry.payload["key_id"]), []).append(entry)
-    return [_revoked(one, revoked[one.key_id]) if one.key_id in revoked else one for one in chain]
+        if revoked and entry.type == "key:revoke":
+            told.setdefault(str(entry.payload["key_id"]), []).append(entry)
+    return [_revoked(one, told[one.key_id]) if one.key_id in told else one for one in chain]
 
 
 def _replaces(role: str, entry: Entry, present: HeldKey) -> bool:

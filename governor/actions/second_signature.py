@@ -24,7 +24,7 @@ def second_problems(session: Session, ctx: Context) -> list[str]:
         held = session.exec(select(LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org).execution_options(yield_per=BATCH))
         lost = f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"
         return [lost] if any(map(is_cosigned, held)) else []
-    chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND), list[str](), False
+    chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND, revoked=False), list[str](), False
     query = select(LedgerCheckpoint.size, LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)
     for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size)).execution_options(yield_per=BATCH)):
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from governor.actions.anchors import publish_all
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.decide import approve
 from governor.actions.doctor import examine
@@ -15,8 +16,9 @@ from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.key_history import key_chain, key_stream
 from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
-from governor.actions.verify_ledger import current_checkpoint, verify_ledger
+from governor.actions.verify_ledger import current_checkpoint, verify_ledger, verify_with_anchors
 from governor.errors import Forbidden, Invalid, Misconfigured, NotFound, Refused
+from governor.ledger.anchor import AnchorConfig
 from governor.ledger.entry import EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
 from governor.ledger.trust import parse_trust
@@ -153,6 +155,27 @@ def test_a_revoked_key_is_believed_no_further_than_said(world: Any) -> None:
     shown = next(one for one in list_keys(world.ctx) if one["key_id"] == old.key_id)
     assert shown["revoked_at"]
     assert shown["state"] == "revoked"
+
+
+def test_the_log_verifies_after_a_key_that_signed_it_was_revoked(world: Any, tmp_path: Path) -> None:
+    """Others believe the key no further; that it did sign those checkpoints stays true, in the database and at every anchor."""
+    anchor = AnchorConfig(name="disk", kind="directory", target=str(tmp_path / "disk"))
+    world.ctx.settings = world.ctx.settings.model_copy(update={"anchors": (anchor,)})
+    publish_all(world.ctx)
+    for role in ("log", "log-mldsa"):
+        old = key_ring(world.ctx, role)[0]
+        rotate_key(world.ctx, OPERATOR, role)
+        revoke_key(world.ctx, OPERATOR, old.key_id, reason="compromised", at_size=1)
+        assert verify_with_anchors(world.ctx).problems == []
+        assert f"{old.verifier.text} 0..1\n" in export_trust(world.ctx)
+    with world.ctx.rows.session(write=True) as session:
+        session.execute(text("DROP TRIGGER ledgercheckpoint_no_update"))
+        session.execute(
+            text(
+                "UPDATE ledgercheckpoint SET note = replace(note, char(10) || char(10), char(10) || 'x' || char(10) || char(10)) WHERE size = 2"
+            )
+        )
+    assert any("checkpoint 2 is not signed" in one for one in verify_ledger(world.ctx).problems)
 
 
 def test_a_revocation_is_never_taken_back(world: Any) -> None:
