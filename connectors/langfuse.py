@@ -5,15 +5,26 @@ metadata tell. Does not own: where the fields are (the mappings).
 
 Buckets of usage are apart (input without cached, output without reasoning) in newer SDKs and inclusive in older ones, even in one project.
 They are apart where their sum is the total. `prompt_details.` and `completion_details.` are inclusive by name and never summed.
+
+The blob export's CSV has the columns of its JSON, with what is no text written as text of JSON.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterator
+from typing import Any, Final
 
+import pyarrow as pa
+
+from connectors.archives import begin_of, head_of
 from connectors.expressions import between, moment
 from connectors.mapping import shipped
+from connectors.mapping.csv_rows import rows_of
 from connectors.noted import NotedConnector, chat, listed, message, stage
+from connectors.payloads import Records
+from connectors.reshaped import opened
+from governor.ports import Payload
 
 _PATHS: Final[dict[str, str | tuple[str, ...]]] = {
     "kind": "type",
@@ -95,4 +106,38 @@ def _note(content: bool) -> str:
             'messages', messages, 'prompt', prompt, 'tools', tools::JSON, 'message', answer))::VARCHAR AS note FROM talked)"""
 
 
-connector = NotedConnector("langfuse", [shipped("langfuse_export"), shipped("langfuse_api")], _note)
+_EXPORT: Final = shipped("langfuse_export")
+_JSON_COLUMNS: Final = ("metadata", "usage_details", "cost_details", "model_parameters", "tags")
+
+
+class Langfuse(NotedConnector):
+    """Langfuse's files, the CSV of its blob export among them."""
+
+    def detect(self, head: bytes, uri: str) -> float:
+        return 0.9 if _is_table(head_of(head)) else super().detect(head, uri)
+
+    def _records(self, payload: Payload) -> Iterator[Records]:
+        if not _is_table(begin_of(payload)):
+            return super()._records(payload)
+        return (Records(rows.uri, rows.first_row, _as_exported(rows.values), rows.cut, rows.received) for rows in rows_of(payload))
+
+
+def _is_table(head: bytes) -> bool:
+    header = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode(errors="replace")
+    return set(_EXPORT.finds) <= {name.strip('"\r ') for name in header.split(",")}
+
+
+def _as_exported(rows: pa.Array) -> pa.Array:
+    """Rows of the CSV as the JSON export writes them. An empty value is none; a row that is no record stays as it is."""
+    return pa.array([_row(row.as_py()) for row in rows], pa.large_binary())
+
+
+def _row(text: bytes) -> bytes:
+    row: Any = opened(text.decode())
+    if not isinstance(row, dict):
+        return text
+    given = {name: value for name, value in row.items() if value != ""}
+    return json.dumps(given | {name: opened(given[name]) for name in _JSON_COLUMNS if name in given}).encode()
+
+
+connector = Langfuse("langfuse", [_EXPORT, shipped("langfuse_api")], _note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from datetime import UTC, datetime
@@ -192,3 +193,14 @@ def test_the_export_in_parquet(calls: Any, tmp_path: Path) -> None:
     columns = (*COUNTS, "start_time", "cost_amount", "requested_model", "provider", "status", "tags")
     found, expected = calls(io.BytesIO(path.read_bytes()).getvalue()), calls(EXPORT)
     assert {k: [v[n] for n in columns] for k, v in found.items()} == {k: [v[n] for n in columns] for k, v in expected.items()}
+
+
+def test_the_csv_of_an_export_says_what_its_json_says(read: Any, tmp_path: Path) -> None:
+    """Every value in quotes, what is no text as text of JSON, nothing for null."""
+    shown = [["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in (row.get(name) for name in ROWS[0])] for row in ROWS]
+    table = tmp_path / "observations.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([list(ROWS[0]), *shown])
+    assert connector.detect(table.read_bytes(), "observations.csv") > 0
+    found, expected = (read(connector, given).calls.drop_columns(["ingest_uri", "raw_sha256"]).to_pylist() for given in (table, EXPORT))
+    assert found == expected
