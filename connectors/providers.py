@@ -117,7 +117,7 @@ def provider_of(raw: str, model: str | None) -> str | None:
 OPERATIONS: Final = {
     name: operation
     for operation, names in {
-        "chat": "acompletion completion anthropic_messages",
+        "chat": "acompletion completion anthropic_messages aanthropic_messages",
         "responses": "aresponses responses",
         "text_completion": "atext_completion text_completion",
         "embeddings": "aembedding embedding",

@@ -362,3 +362,9 @@ def test_a_spend_row_that_a_guardrail_stopped_is_blocked_as_in_the_log(row: Any)
 def test_the_address_of_a_cloud_says_the_region(row: Any, address: str, region: str | None) -> None:
     assert row(first(status="success", cache_hit=None) | {"api_base": address})["region"] == region
     assert region_at(address) == region
+
+
+def test_a_finished_batch_is_of_the_batch_tier(row: Any) -> None:
+    served = first(status="success", cache_hit=None)
+    assert row(served | {"call_type": "aretrieve_batch"})["service_tier"] == "batch"
+    assert row(served)["service_tier"] != "batch"
