@@ -21,6 +21,15 @@ _OPENED: Final = ", ".join(
         THEN json_extract_string(r, '/{name}')::JSON ELSE json_extract(r, '/{name}') END"""
     for name in _COLUMNS
 )
+_PLAIN: Final = f"CASE WHEN {_TEXT} THEN json_merge_patch(r, json_object({_OPENED})) ELSE r END"
+# A stream may be logged as the list of its chunks: each fact is the last one told. Claude begins with a message and ends with its usage;
+# of the pieces of an answer no one is the answer.
+_CHUNKS: Final = listed("json_extract(r, '/full_response')")
+_TOLD: Final = """CASE WHEN json_type(s, '/message') = 'OBJECT' THEN json_merge_patch(json_extract(s, '/message'), json_object(
+        'usage', json_extract(s, '/usage'), 'stop_reason', json_extract(s, '/delta/stop_reason'), 'content', NULL))
+    ELSE json_merge_patch(s, json_object('candidates', CASE WHEN json_exists(s, '/candidates/0')
+        THEN [json_object('finishReason', json_extract(s, '/candidates/0/finishReason'))] END)) END"""
+_ONE: Final = f"list_transform([list_reduce({_CHUNKS}, lambda a, b: json_merge_patch(a, b))], lambda s: {_TOLD})[1]"
 _PLACE: Final = "coalesce(json_extract_string(asked, '/model'), json_extract_string(r, '/endpoint'), json_extract_string(r, '/model'))"
 _LATENCY: Final = (
     "TRY_CAST(coalesce(json_extract_string(about, '/request_latency'), json_extract_string(about, '/requestLatency')) AS DOUBLE)"
@@ -64,7 +73,8 @@ _PARAMS: Final = {
 
 class Vertex(DerivedConnector):
     record = "coalesce(json_extract(whole, '/gcp/vertexai/prompt_response_logs'), whole::JSON)"
-    opened = f"CASE WHEN {_TEXT} THEN json_merge_patch(r, json_object({_OPENED})) ELSE r END"
+    opened = f"""list_transform([{_PLAIN}], lambda r: CASE WHEN len({_CHUNKS}) > 0
+        THEN json_merge_patch(r, json_object('full_response', {_ONE})) ELSE r END)[1]"""
     parts: Mapping[str, str] = {
         "asked": "/full_request",
         "said": "/full_response",

@@ -63,6 +63,44 @@ def test_claudes_tier_is_in_its_usage(row: Row) -> None:
     assert row(record)["service_tier"] == "priority"
 
 
+def test_a_stream_of_gemini_as_the_list_of_its_chunks(row: Row) -> None:
+    record = json.loads(json.dumps(ROWS[0]))
+    whole = record["full_response"]
+    piece = {"content": {"role": "model", "parts": [{"text": "wat"}]}}
+    chunks = [
+        {"candidates": [piece], "usageMetadata": {"promptTokenCount": 1200, "trafficType": "ON_DEMAND"}, "responseId": whole["responseId"]},
+        {"candidates": [piece | {"finishReason": "STOP"}], "usageMetadata": whole["usageMetadata"], "modelVersion": whole["modelVersion"]},
+    ]
+    for given in (chunks, json.dumps(chunks)):
+        found = row(record | {"api_method": "StreamGenerateContent", "full_response": given})
+        assert (found["input_tokens"], found["cache_read_tokens"]) == (1200, 1024)
+        assert (found["output_tokens"], found["reasoning_tokens"], found["total_tokens_reported"]) == (930, 901, 2130)
+        assert (found["stream"], found["finish_reasons"], found["response_model"]) == (True, ["STOP"], whole["modelVersion"])
+        assert (found["provider_response_id"], list(found["bodies"])) == (whole["responseId"], ["input"])
+
+
+def test_a_stream_of_claude_as_the_list_of_its_events(row: Row) -> None:
+    record = json.loads(json.dumps(ROWS[2]))
+    whole = record["full_response"]
+    begun = {name: value for name, value in whole.items() if name not in ("content", "stop_reason")} | {"content": [], "stop_reason": None}
+    events = [
+        {"type": "message_start", "message": begun | {"usage": whole["usage"] | {"output_tokens": 1}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "wat"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop"},
+    ]
+    found = row(record | {"api_method": "streamRawPredict", "full_response": events})
+    assert (found["input_tokens"], found["input_uncached_tokens"], found["output_tokens"]) == (1120, 20, 9)
+    assert (found["cache_read_tokens"], found["cache_write_tokens"], found["usage_convention"]) == (1000, 100, "exclusive")
+    assert (found["response_model"], found["finish_reasons"], list(found["bodies"])) == (whole["model"], ["end_turn"], ["input"])
+
+
+@pytest.mark.parametrize("chunks", [[], [1], ["x", None], [{"usageMetadata": 5}], [{}, {"candidates": []}]])
+def test_a_list_that_tells_nothing_is_of_unknown_usage(row: Row, chunks: list[Any]) -> None:
+    found = row(ROWS[0] | {"full_response": chunks})
+    assert (found["input_tokens"], found["usage_source"], found["status"]) == (None, "missing", "ok")
+
+
 def test_the_start_is_the_log_time_less_the_latency(row: Row) -> None:
     found = row(ROWS[0])
     assert found["start_time"] == datetime(2026, 10, 1, 10, 0, 3, 999750, tzinfo=UTC)
