@@ -26,6 +26,7 @@ from governor.actions.drain import Drainer
 from governor.actions.remembered import settle
 from governor.actions.workforce import Workforce
 from governor.api.bodies import Malformed
+from governor.api.methods import with_head
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
 from governor.settings import Settings, load_settings
@@ -64,7 +65,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             if context is None:
                 opened.close()
 
-    return Litestar(
+    app = Litestar(
         route_handlers=ROUTERS,
         lifespan=[live],
         state=State({"attempts": Attempts(), "context": context}),
@@ -83,6 +84,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
         ),
         logging_config=None,
     )
+    return with_head(app)
 
 
 def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -275,3 +275,38 @@ def test_cursors_walk_the_whole_catalog_once(door: Any) -> None:
 def test_a_server_with_a_broker_announces_a_job_once(open_door: Any, tmp_path: Any) -> None:
     with open_door(tmp_path / "home", broker_url="redis://127.0.0.1:1/0") as door:
         assert len(door.ctx.after_commit) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted({path for method, path, _ in ROUTES if method == "GET"} | {"/healthz", "/schema", "/sign-in", "/spend", "/static/governor.css"}),
+)
+def test_head_is_get_without_its_body(door: Any, path: str) -> None:
+    """Load balancers and uptime checks ask so."""
+    theirs = {"Authorization": f"Bearer {door.token('admin@acme.example')}"}
+    whole, head = (door.client.request(method, path, headers=theirs, follow_redirects=False) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.headers.get("x-content-type-options") == "nosniff"
+
+
+def test_head_passes_nobody_whom_get_would_not(door: Any) -> None:
+    assert door.client.head("/api/v1/usage?period=2026-10").status_code == 401
+    assert door.client.head("/", follow_redirects=False).status_code == 303
+    refused = door.client.head("/v1/traces")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/api/v1/changes", "GET, HEAD, OPTIONS, POST"),
+        ("/v1/traces", "OPTIONS, POST"),
+        ("/api/v1/review/RC-1/1", "DELETE, OPTIONS, POST"),
+    ],
+)
+def test_options_name_every_method_of_a_path(door: Any, path: str, methods: str) -> None:
+    theirs = {"Authorization": f"Bearer {door.token('admin@acme.example')}"}
+    assert door.client.options(path, headers=theirs).headers["allow"] == methods
+    assert door.client.request("PATCH", path, headers=theirs).headers["allow"] == methods
