@@ -224,7 +224,13 @@ def _rates(book: PriceBook, provider: str, model: str, at: datetime, tier: str, 
     found = book.lookup(provider, model, at, tier, region)
     document: dict[str, Any] = {"provider": provider, "model": model, "entry": None, "unpriced": None, "rates": [], "notes": []}
     if isinstance(found, Unpriced):
-        return document | {"unpriced": {"reason": found.reason, "detail": found.detail, "alike": alike(book, model, provider)}}
+        return document | {
+            "unpriced": {
+                "reason": found.reason,
+                "detail": found.detail,
+                "alike": [] if found.reason == "currency" else alike(book, model, provider),
+            }
+        }
     tables = [price for table in (found.contracted, found.listed) for bands in table.values() for price in bands]
     keys = ("kind", "meter", "amount", "per", "currency", "service_tier", "region", "context_min", "context_max", "valid_from", "valid_to")
     rates = [{name: price.record()[name] for name in keys} | ({"terms": price.terms} if price.terms else {}) for price in tables]

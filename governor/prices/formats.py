@@ -13,6 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, Final
 
 from governor.errors import Invalid
@@ -20,6 +21,7 @@ from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.openrouter import openrouter_rows
 from governor.prices.overlap import refuse_overlaps
 from governor.prices.price import FIELD_NAMES, Price, plain, price_of
+from governor.prices.rate import RATED
 from governor.prices.seed import Seed
 
 LITELLM_METERS: Final = {
@@ -36,6 +38,7 @@ LITELLM_METERS: Final = {
 }
 LITELLM_TIERS: Final = {"_batches": "batch", "_priority": "priority", "_flex": "flex"}
 ABOVE: Final = re.compile(r"_above_(\d+)k_tokens")  # on either side of the service tier's suffix
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
 BEYOND: Final = "values beyond the header"
 
 
@@ -75,6 +78,7 @@ def read_csv(text: str, version: str) -> Seed:
             raise Invalid(
                 f"line {number}: processing {processing!r} and service_tier {tier!r} differ", hint="a call is priced by one of them"
             )
+        values["currency"] = _usable(values, number)
         values["service_tier"] = canonical_tier(tier or processing)
         whole = {column: int(values[column]) for column in ("per", "context_min", "context_max") if column in values}
         try:
@@ -83,6 +87,18 @@ def read_csv(text: str, version: str) -> Seed:
             raise Invalid(f"line {number}: {error}") from None
     refuse_overlaps(rows)
     return Seed("csv", version, tuple(sorted(rows, key=lambda row: row.order)), ())
+
+
+def _usable(values: Mapping[str, Any], number: int) -> str:
+    """The currency of a row that some call can be rated by. Raises Invalid for a slip of the pen in it or in the meter: it would change no call's price."""
+    if values["meter"] not in RATED:
+        near = get_close_matches(values["meter"], sorted(RATED), n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/prices.md has them"
+        raise Invalid(f"line {number}: no call is rated by a meter {values['meter']!r}", hint=hint)
+    currency = str(values.get("currency", "USD")).strip().upper()
+    if not CURRENCY.fullmatch(currency):
+        raise Invalid(f"line {number}: {currency[:20]!r} is no currency", hint="three letters, such as USD")
+    return currency
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from governor.prices.book import EVER, PriceBook, rank_of
-from governor.prices.overlap import NEVER, without_overlaps
+from governor.prices.overlap import NEVER, clash, without_overlaps
 from governor.prices.price import Price
 
 EntryKey = tuple[str, str]
-Span = tuple[datetime, datetime]
 
 
 def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
@@ -59,24 +57,38 @@ def _by_match(rows: Iterable[Price]) -> dict[str, list[Price]]:
 
 
 def _overlaid(rows: Sequence[Price], held: Sequence[Price], match: str) -> list[Price]:
-    """`rows` with what they leave open: places they do not name, and the times for which they have no price of a place."""
-    spans: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
+    """`rows` with what they leave open: places they do not name, and the times and context bands for which they have no price of a place."""
+    newer: dict[tuple[str, str, str], list[Price]] = defaultdict(list)
     for row in rows:
-        spans[place_of(row)].append((row.valid_from or EVER, row.valid_to or NEVER))
-    every, currencies = [span for found in spans.values() for span in found], {row.currency for row in rows}
+        newer[place_of(row)].append(row)
+    currencies = {row.currency for row in rows}
     kept: list[Price] = []
-    for row in held:  # two currencies in one entry at one time would leave it without any price, so the older one gives way in every place
-        kept += _outside(row, spans[place_of(row)] if row.currency in currencies else every)
+    for row in held:
+        # two currencies in one entry at one time would leave it without any price, so the older one gives way in every place and band
+        other = [replace(one, context_min=0, context_max=None) for one in rows] if row.currency not in currencies else newer[place_of(row)]
+        parts = [row]
+        for one in other:
+            parts = [rest for part in parts for rest in _outside(part, one)]
+        kept += parts
     return without_overlaps(row if row.match == match else replace(row, match=match) for row in (*rows, *kept))
 
 
-def _outside(row: Price, spans: Sequence[Span]) -> Iterator[Price]:
-    """The parts of a price's time that lie in none of the spans."""
-    start, end = row.valid_from or EVER, row.valid_to or NEVER
-    for first, after in (*sorted(spans), (end, end)):
-        if start < min(first, end):
-            yield replace(row, valid_from=row.valid_from if start == EVER else start, valid_to=row.valid_to if first >= end else first)
-        start = max(start, after)
+def _outside(row: Price, newer: Price) -> Iterator[Price]:
+    """The times and bands of a price that a newer one of the same place leaves to it."""
+    if not clash(row, newer):
+        yield row
+        return
+    start, end = newer.valid_from, newer.valid_to
+    if start is not None and (row.valid_from or EVER) < start:
+        yield replace(row, valid_to=start)
+        row = replace(row, valid_from=start)
+    if end is not None and end < (row.valid_to or NEVER):
+        yield replace(row, valid_from=end)
+        row = replace(row, valid_to=end)
+    if row.context_min < newer.context_min:
+        yield replace(row, context_max=newer.context_min)
+    if newer.context_max is not None and (row.context_max is None or newer.context_max < row.context_max):
+        yield replace(row, context_min=newer.context_max)
 
 
 def place_of(row: Price) -> tuple[str, str, str]:

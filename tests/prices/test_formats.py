@@ -89,6 +89,11 @@ def test_a_price_below_zero_is_none_and_the_notes_say_so() -> None:
     assert "field not used: input_cost_per_token (below zero) (1)" in seed.notes
 
 
+def test_a_currency_may_be_written_small() -> None:
+    rows = read_prices("provider,model,meter,amount,per,currency\nopenai,m,input,1,1,usd\n", "own.csv").rows
+    assert [row.currency for row in rows] == ["USD"]
+
+
 def test_a_csv_of_prices() -> None:
     text = "provider,model,meter,amount,per,valid_from\nazure,my-deployment,input,2.75,1000000,2026-10-01T00:00:00+00:00\nazure,my-deployment,output,11,1000000,\n"
     book = PriceBook(read_prices(text, "own.csv").rows)
@@ -102,6 +107,8 @@ def test_a_csv_of_prices() -> None:
     ("text", "words"),
     [
         ("provider,model,meter,amount,per\nopenai,m,input,abc,1\n", "line 2"),
+        ("provider,model,meter,amount,per\nopenai,m,inptu,1,1\n", "line 2: no call is rated by a meter 'inptu'"),
+        ("provider,model,meter,amount,per,currency\nopenai,m,input,1,1,EURO\n", "line 2: 'EURO' is no currency"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,\n", "line 2"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,500,1000000\n", "line 2: more values than the header names"),
         ("provider,model,meter,amount,per\nopenai,m,input,1,x\n", "whole number"),

@@ -76,6 +76,14 @@ def test_a_price_for_a_while_leaves_the_time_after_it_as_it_was(seed: Seed) -> N
     assert difference(book.rows, offer.rows).changes == []
 
 
+def test_a_price_for_long_requests_leaves_that_of_short_ones_as_it_was(seed: Seed) -> None:
+    long = read_csv("provider,model,meter,amount,per,context_min\nopenai,gpt-4o,input,5,1000000,100001\n", "long")
+    book = imported(seed.rows, long.rows)
+    short, longer = (rate_group(book, "openai", "gpt-4o", AT, Usage(tokens, 0)).list_pico for tokens in (100_000, 100_001))
+    assert (short, longer) == (100_000 * 2_500_000, 100_001 * 5_000_000)
+    assert difference(book.rows, long.rows).changes == []
+
+
 def test_a_price_in_another_currency_leaves_the_time_before_it_as_it_was(seed: Seed) -> None:
     """The older prices end with it in every meter, because an entry of two currencies has no price at all."""
     head = "provider,model,meter,amount,per,currency,valid_from\n"
