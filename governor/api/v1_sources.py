@@ -98,7 +98,9 @@ def list_batches(
     ctx: Context, limit: Limit, cursor: Cursor, source: Annotated[str, Parameter(query="source", description="Only this source.")] = ""
 ) -> Slice:
     """Committed batches, newest first, with their six counts."""
-    found = [batch | {"uris": json.loads(batch["uris"] or "[]")} for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}]
+    found = [
+        batch | {"uris": json.loads(batch["uris"] or "[]")} for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}
+    ]
     return slice_of(found, lambda batch: str(batch["batch_id"]), limit=limit, cursor=cursor)
 
 

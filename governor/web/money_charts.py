@@ -41,7 +41,12 @@ def forecast_spec(found: dict[str, Any], days: Sequence[str], budget: str | None
         },
         {
             "data": {"values": spent},
-            "mark": {"type": "line", "color": SPENT, "strokeWidth": 2.5},
+            "mark": {
+                "type": "line",
+                "color": SPENT,
+                "strokeWidth": 2.5,
+                "point": {"color": SPENT, "size": 60} if len(spent) == 1 else False,
+            },
             "encoding": {"x": day_axis(days, width), "y": money_axis("cost", width, found, budget)},
         },
         {

@@ -33,7 +33,7 @@ NOBODY: Final = {
     "model": "unknown model",
     "prompt": "- none named",
 }
-SIZES: Final = {"wide": (1060, 300), "narrow": (350, 300)}
+SIZES: Final = {"wide": (1060, 300), "narrow": (350, 300), "column": (720, 260)}
 SHOWN: Final = 200  # rows of the table on one page
 Period = Annotated[str, Parameter(query="period")]
 

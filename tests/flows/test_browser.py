@@ -223,7 +223,8 @@ def long_names(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> No
     record = {"id": "long-1", "litellm_call_id": "long-1", "call_type": "acompletion", "status": "success", "model": LONG["model"],
               "custom_llm_provider": "openai", "startTime": start, "endTime": start + 1, "prompt_tokens": 10, "completion_tokens": 5,
               "total_tokens": 15, "metadata": {"workflow": LONG["workflow"], "requester_metadata": {"workflow": LONG["workflow"]}}}  # fmt: skip
-    calls.write_text(json.dumps(record) + "\n")
+    stray = {**record, "id": "long-2", "litellm_call_id": "long-2", "metadata": {}}  # its model is used by a workflow and by none
+    calls.write_text(json.dumps(record) + "\n" + json.dumps(stray) + "\n")
     guide.do("apply", "-f", str(catalog), person=ADMIN)
     guide.do("ingest", "litellm", str(calls), person=ADMIN)
 
@@ -233,10 +234,15 @@ PAGES = ("/", "/changes", "/changes/new", "/changes/RC-1", "/workflows", "/workf
          f"/findings?period={MONTH}", "/sources", "/sources/quarantine", "/ledger", "/ledger/entries/0", "/settings", "/settings/doctor")  # fmt: skip
 
 
+TORN = """() => [...document.querySelectorAll('table.cards td[data-label]')]
+    .filter(cell => [...cell.childNodes].filter(one => one.nodeType === 1 || one.textContent.trim()).slice(1).some(one => one.nodeType === 3))
+    .map(cell => cell.dataset.label)"""
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_is_wider_than_its_screen(browser: Browser, long_names: None, size: str) -> None:
     with browser.at(OWNER, size=size) as page:
-        wide = {}
+        wide, torn = {}, {}
         for path in PAGES:
             answer = page.goto(f"{browser.base}{path}")
             assert answer.status == 200, path
@@ -244,7 +250,10 @@ def test_no_page_is_wider_than_its_screen(browser: Browser, long_names: None, si
                 page.set_viewport_size({**SIZES[size], "width": width})
                 if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                     wide[path, width] = page.evaluate("document.documentElement.scrollWidth")
+            if size == "phone" and (cells := page.evaluate(TORN)):
+                torn[path] = cells
         assert not wide
+        assert not torn, "text that follows an element stands under the label of its cell: wrap both in a span"
     assert not browser.complaints, browser.complaints
 
 

@@ -12,7 +12,8 @@ from governor.actions.context import OPERATOR
 from governor.actions.explain_spend import explain_spend
 from governor.actions.show_budgets import show_budgets
 from governor.catalog import parse_documents
-from governor.web.money_charts import path, waterfall_spec
+from governor.web.charts import svg
+from governor.web.money_charts import forecast_spec, path, waterfall_spec
 from governor.web.present import money_text
 
 MONTH = "2026-10"
@@ -88,6 +89,15 @@ def test_the_band_opens_where_knowledge_ends_and_reaches_the_interval() -> None:
     assert spent == [{"day": "2026-10-01", "cost": 10.0}]
     assert ahead[0] == {"day": "2026-10-01", "cost": 10.0, "low": 10.0, "high": 10.0}
     assert ahead[-1] == {"day": "2026-10-03", "cost": 50.0, "low": 40.0, "high": 90.0}
+
+
+def test_a_month_with_one_day_is_drawn() -> None:
+    """A line of one point is none: on the day after the first ingest the chart was empty."""
+    found = {"days": [{"day": "2026-10-01", "spent": "2"}], "expected": [], "spent": "2", "low": None, "high": None, "forecast": None}
+    one = svg(forecast_spec(found, ["2026-10-01", "2026-10-02"], None, width=400, height=200))
+    found["days"].append({"day": "2026-10-02", "spent": "1"})
+    two = svg(forecast_spec(found, ["2026-10-01", "2026-10-02"], None, width=400, height=200))
+    assert ("mark-symbol" in one, "mark-symbol" in two) == (True, False)
 
 
 def test_the_waterfall_lands_on_what_came_after() -> None:
