@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governor.errors import IntegrityError, Invalid, NotFound
 from governor.store.content_index import ContentIndex, Pack
-from governor.store.content_pack import LEVEL, SUFFIX, UNFINISHED, Bodies, Packer
+from governor.store.content_pack import LEVEL, RESTORE, SUFFIX, UNFINISHED, Bodies, Packer
 from governor.store.rows.base import uuid7
 
 NONCE_BYTES: Final = 12
@@ -83,9 +83,7 @@ class ContentStore:
                     continue
         except (InvalidTag, zstandard.ZstdError) as error:
             raise IntegrityError(f"content object {sha256[:12]} does not open with this organization's key") from error
-        raise IntegrityError(
-            f"content object {sha256[:12]} is in the index and its pack is not there", hint="restore the content folder whole"
-        )
+        raise IntegrityError(f"content object {sha256[:12]} is in the index and its pack is not there", hint=RESTORE)
 
     def exists(self, sha256: str) -> bool:
         return self._index.holds(_binary(sha256)) or self._alone(sha256).exists()

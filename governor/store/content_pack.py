@@ -21,10 +21,12 @@ import pyarrow as pa
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from governor.errors import IntegrityError
 from governor.store.content_index import Row
 
 MAGIC: Final = b"governor content pack 1\n"
 SUFFIX: Final = ".pack"
+RESTORE: Final = "restore the content folder whole"
 UNFINISHED: Final = ".new-"
 SALT_BYTES: Final = 16
 NONCE: Final = bytes(12)  # a key seals one body only, so that it needs no other
@@ -56,7 +58,10 @@ class Packer:
         return at, found
 
     def copy(self, name: str, pieces: Iterable[tuple[str, int, int]]) -> tuple[int, list[int]]:
-        """A new pack of sealed bodies (pack, start, size) of others, as they are. (bytes of the pack, where each begins)."""
+        """A new pack of sealed bodies (pack, start, size) of others, as they are. (bytes of the pack, where each begins).
+
+        Raises IntegrityError where one of them is not all there: what is written behind it would not be where it is said to be.
+        """
         at, starts = len(MAGIC), []
         opened: dict[str, int] = {}
         try:
@@ -64,8 +69,9 @@ class Packer:
                 out.write(MAGIC)
                 for pack, start, size in pieces:
                     if pack not in opened:
-                        opened[pack] = os.open(self.folder / pack, os.O_RDONLY)
-                    out.write(os.pread(opened[pack], size, start))
+                        opened[pack] = self._open(pack)
+                    if out.write(os.pread(opened[pack], size, start)) != size:
+                        raise IntegrityError(f"content pack {pack} is shorter than it was", hint=RESTORE)
                     starts.append(at)
                     at += size
         finally:
@@ -78,6 +84,12 @@ class Packer:
         with (self.folder / name).open("rb", buffering=0) as file:
             sealed = os.pread(file.fileno(), size, start)
         return zstandard.ZstdDecompressor().decompress(self._cipher(salt, address).decrypt(NONCE, sealed, address))
+
+    def _open(self, pack: str) -> int:
+        try:
+            return os.open(self.folder / pack, os.O_RDONLY)
+        except FileNotFoundError:
+            raise IntegrityError(f"content pack {pack} is in the index and not there", hint=RESTORE) from None
 
     def _cipher(self, salt: bytes, address: bytes) -> AESGCM:
         return AESGCM(hmac.digest(self._key, salt + address, "sha256"))

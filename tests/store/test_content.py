@@ -193,6 +193,29 @@ def test_small_packs_become_one(tmp_path: Path) -> None:
     assert {address: store.get(address) for address in all_bodies} == all_bodies
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_pack_takes_no_other_body_along(tmp_path: Path, damage: str) -> None:
+    """Put together with seven others, a pack that was cut short moved each body behind its own, and the originals went."""
+    clock = Clock()
+    store = ContentStore(tmp_path, KEY, clock)
+    bodies = [f"body {number}".encode() * 50 for number in range(8)]
+    store.put(hashlib.sha256(bodies[0]).hexdigest(), bodies[0])
+    [hurt] = packs(tmp_path)
+    for body in bodies[1:]:
+        store.put(hashlib.sha256(body).hexdigest(), body)
+    clock.later(2 * DAY)
+    settled(store)
+    if damage == "cut":
+        hurt.write_bytes(hurt.read_bytes()[:-5])
+    else:
+        hurt.unlink()
+    with pytest.raises(IntegrityError, match=hurt.name):
+        store.tidy()
+    for body in bodies[1:]:
+        assert store.get(hashlib.sha256(body).hexdigest()) == body
+    assert not list((tmp_path / "packs").glob(".new-*"))
+
+
 def test_what_no_call_names_goes_unless_it_is_kept_again(tmp_path: Path) -> None:
     clock = Clock()
     store = ContentStore(tmp_path, KEY, clock)
