@@ -7,6 +7,7 @@ one that fails is logged and tried again at its next turn.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Chore:
-    """function: `module:name`, called with the context."""
+    """function: `module:name`, called with the context. apart: takes minutes where the home is old, so that nothing waits for it."""
 
     name: str
     function: str
     every_s: float
+    apart: bool = False
 
 
 CHORES: Final = (
@@ -36,7 +38,7 @@ CHORES: Final = (
     Chore("compact lake", "governor.actions.ingest:compact", 6 * 3600.0),
     Chore("revalidate routes", "governor.actions.route_checks:schedule", 3600.0),
     Chore("verify the end of the ledger", "governor.actions.verify_ledger:watch_tail", 300.0),
-    Chore("verify the whole ledger", "governor.actions.verify_ledger:watch_whole", 86_400.0),
+    Chore("verify the whole ledger", "governor.actions.verify_ledger:watch_whole", 86_400.0, apart=True),
     Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),
     Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
 )
@@ -44,23 +46,38 @@ CHORES: Final = (
 
 @dataclass
 class Clock:
-    """Runs the chores that are due; `tick` is called often."""
+    """Runs the chores that are due; `tick` is called often, by a thread that has other work."""
 
     chores: tuple[Chore, ...] = CHORES
     clock: Callable[[], float] = time.monotonic
+    apart: dict[str, threading.Thread] = field(default_factory=dict)
     _next: dict[str, float] = field(default_factory=dict)
 
     def tick(self, ctx: Context) -> list[str]:
-        """Names of the chores that ran now."""
+        """Names of the chores that ran or began now."""
         ran: list[str] = []
         for chore in self.chores:
-            if self.clock() < self._next.get(chore.name, 0.0):
+            if self.clock() < self._next.get(chore.name, 0.0) or self._is_under_way(chore):
                 continue
             self._next[chore.name] = self.clock() + chore.every_s
-            module, _, name = chore.function.partition(":")
-            try:
-                getattr(import_module(module), name)(ctx)
+            if chore.apart:
+                self.apart[chore.name] = threading.Thread(target=done, args=(chore, ctx), name=chore.name, daemon=True)
+                self.apart[chore.name].start()
                 ran.append(chore.name)
-            except Exception:  # the clock goes on; the next turn tries again
-                log.warning("chore %s failed", chore.name, exc_info=True)
+            elif done(chore, ctx):
+                ran.append(chore.name)
         return ran
+
+    def _is_under_way(self, chore: Chore) -> bool:
+        return chore.name in self.apart and self.apart[chore.name].is_alive()
+
+
+def done(chore: Chore, ctx: Context) -> bool:
+    """Whether it came to its end."""
+    module, _, name = chore.function.partition(":")
+    try:
+        getattr(import_module(module), name)(ctx)
+    except Exception:  # the clock goes on; the next turn tries again
+        log.warning("chore %s failed", chore.name, exc_info=True)
+        return False
+    return True

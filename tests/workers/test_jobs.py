@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import select
 
 from governor.actions import jobs
-from governor.actions.chores import Chore, Clock
+from governor.actions.chores import CHORES, Chore, Clock
 from governor.actions.context import SYSTEM, Context, open_context
 from governor.actions.workforce import Workforce
 from governor.errors import Refused, Unavailable
@@ -191,6 +191,23 @@ def test_chores_run_at_their_pace_and_a_broken_one_stops_no_other(ctx: Context) 
     assert clock.tick(ctx) == []
     moment[0] = 11
     assert clock.tick(ctx) == ["note"]
+
+
+def test_nothing_waits_for_a_chore_that_takes_minutes(ctx: Context) -> None:
+    """The check of a whole ledger kept every job and chore waiting after each start, half a millisecond for each entry."""
+    moment = [0.0]
+    long = Chore("long", "tests_workers_test_jobs:linger", 10, apart=True)
+    clock = Clock((long, Chore("note", "tests_workers_test_jobs:chore", 10)), clock=lambda: moment[0])
+    assert clock.tick(ctx) == ["long", "note"]
+    assert DONE == ["chore"]
+    moment[0] = 11
+    assert clock.tick(ctx) == ["note"], "it is still under way"
+    RELEASE.set()
+    clock.apart["long"].join(60)
+    assert clock.tick(ctx) == ["long"]
+    clock.apart["long"].join(60)
+    assert DONE == ["chore", "chore", "lingered", "lingered"]
+    assert [one.name for one in CHORES if one.apart] == ["verify the whole ledger"]
 
 
 def chore(_ctx: Context) -> None:
