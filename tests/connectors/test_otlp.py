@@ -255,6 +255,10 @@ def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, in
         # Pydantic AI
         ({"details.cache_read_tokens": 40, "details.cache_write_tokens": 30, "details.reasoning_tokens": 5}, (40, 30, 5)),
         ({"details.cache_read_tokens": 40, "details.thoughts_tokens": 5}, (40, None, 5)),
+        # its versions before 1.0, by provider
+        ({"details.cached_tokens": 40, "details.reasoning_tokens": 5}, (40, None, 5)),
+        ({"details.cache_read_input_tokens": 40, "details.cache_creation_input_tokens": 30}, (40, 30, None)),
+        ({"details.cached_content_tokens": 40, "details.thoughts_tokens": 5}, (40, None, 5)),
         # Strands
         ({"cache_read_input_tokens": 40, "cache_write_input_tokens": 30}, (40, 30, None)),
         # Sentry
