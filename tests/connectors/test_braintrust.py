@@ -48,6 +48,28 @@ def test_cache_writes_have_lifetimes_and_an_estimate_of_the_sdk_is_the_cost(call
     assert (row["cost_amount"], row["cost_source"], row["cost_currency"]) == (Decimal("0.0009"), "tool_estimate", "USD")
 
 
+@pytest.mark.parametrize(
+    ("told", "tier"),
+    [
+        ({"service_tier": "flex"}, "flex"),
+        ({"usage_service_tier": "standard", "usage_speed": "fast"}, "fast"),
+        ({"usage_service_tier": "priority", "usage_speed": "standard"}, "priority"),
+        ({"usage_service_tier": "standard"}, "standard"),
+        ({}, None),
+    ],
+)
+def test_the_tier_is_in_the_metadata(calls: Any, told: dict[str, str], tier: str | None) -> None:
+    """As braintrust 0.48 writes it: OpenAI's by its own name, Claude's with `usage_` before it."""
+    [row] = calls(json.dumps(ROWS[0] | {"metadata": ROWS[0]["metadata"] | told}).encode())
+    assert row["service_tier"] == tier
+
+
+def test_pictures_are_parts_of_the_counts(calls: Any) -> None:
+    metrics = ROWS[0]["metrics"] | {"prompt_image_tokens": 100, "completion_image_tokens": 50}
+    [row] = calls(json.dumps(ROWS[0] | {"metrics": metrics}).encode())
+    assert (row["input_tokens"], row["image_input_tokens"], row["image_output_tokens"]) == (1024, 100, 50)
+
+
 def test_a_refused_call_names_no_error(calls: Any) -> None:
     refused, stream, named = calls(LOGS)[2:5]
     assert (refused["status"], refused["usage_source"]) == ("error", "missing")
