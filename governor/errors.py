@@ -52,6 +52,12 @@ class Unavailable(GovernorError):
     status = 503
 
 
+class LakeBusy(Unavailable):
+    """Another writer has the lake, and will let go of it."""
+
+    hint = "try again; nothing was stored"
+
+
 class StoreAway(Unavailable):
     """The files or the catalog of the lake cannot be reached: nothing that another writer would let go of."""
 

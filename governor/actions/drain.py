@@ -27,7 +27,7 @@ from governor.actions.ingest import ingest_batches, ingest_payloads
 from governor.actions.payloads import connector_named
 from governor.actions.spool import BODY, GROUP, body_of, claimed, drop_unfinished, folder_of, members_of, note_of, put_group, uri_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import GovernorError, IntegrityError, Misconfigured, StoreAway, Unavailable
+from governor.errors import GovernorError, IntegrityError, LakeBusy, Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch, Payload
 from governor.store.lake_ingest import Counts
 
@@ -69,8 +69,8 @@ def drain_spool(ctx: Context) -> int:
                     group = put_group(ctx, held)
                     if stack.enter_context(claimed(group)):
                         done += store_group(ctx, group, held)
-    except Unavailable as error:  # another writer has the lake, or the rows database is away
-        log.info("spooled bodies wait: %s", error.message)
+    except Unavailable as error:  # another writer has the lake, or the rows database is away: only the second is somebody's to mend
+        log.log(logging.INFO if isinstance(error, LakeBusy) else logging.WARNING, "spooled bodies wait: %s", error.message)
     return done
 
 

@@ -18,7 +18,7 @@ from governor.actions.ingest import COUNTS, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
 from governor.actions.spool import claimed, put
-from governor.errors import Invalid, StoreAway, TooLarge, Unavailable
+from governor.errors import Invalid, LakeBusy, TooLarge
 
 __all__ = ["connector_of", "drain_spool", "push"]
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str
                 path.unlink(missing_ok=True)
                 raise
             except Exception as error:  # the body is on disk, so it is acknowledged; the drainer tells a bad body from a bad lake
-                if isinstance(error, StoreAway) or not isinstance(error, Unavailable):
+                if not isinstance(error, LakeBusy):
                     log.warning("a pushed body of %s waits in the spool", source, exc_info=error)
                 return dict(SPOOLED)
             path.unlink(missing_ok=True)

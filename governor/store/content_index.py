@@ -178,7 +178,8 @@ class ContentIndex:
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already, and would be hidden behind that
+                connection.execute("ROLLBACK")
             raise
 
 

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import duckdb
 import psycopg
 
-from governor.errors import StoreAway, Unavailable
+from governor.errors import LakeBusy, StoreAway
 from governor.store.database import libpq
 from governor.store.lake_attach import Place, scrubbed
 
@@ -40,7 +40,7 @@ _BUSY: Final = (
 
 @contextmanager
 def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Iterator[Callable[[], object]]:
-    """Hold the lake's writer place. Raises Unavailable when it is not free within `patience` seconds.
+    """Hold the lake's writer place. Raises LakeBusy when it is not free within `patience` seconds.
 
     Yields what a writer calls before it commits: it raises where the place was lost with its connection, and a rival may be writing the same calls.
     """
@@ -53,7 +53,7 @@ def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Itera
         deadline = time.monotonic() + patience
         while not _taken(handle.fileno()):
             if time.monotonic() >= deadline:
-                raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored")
+                raise LakeBusy("another process is writing to the lake")
             time.sleep(POLL_SECONDS)
         yield lambda: None  # closing the file lets go, also when the process dies
 
@@ -74,7 +74,7 @@ def _postgres_lock(place: Place, patience: float) -> Iterator[psycopg.Connection
             connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"governor-lake:{place.schema}",))
             yield connection
     except psycopg.errors.LockNotAvailable:
-        raise Unavailable("another process is writing to the lake", hint="try again; nothing was stored") from None
+        raise LakeBusy("another process is writing to the lake") from None
     except psycopg.OperationalError as error:
         raise StoreAway(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
 

@@ -21,7 +21,7 @@ from governor.actions.doctor import examine
 from governor.actions.drain import Drainer, drain_spool
 from governor.actions.quarantine import retry
 from governor.actions.spool import BODY, GROUP, claimed, folder_of, put
-from governor.errors import Unavailable
+from governor.errors import LakeBusy, Unavailable
 
 FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
 RECORDS = [json.loads(line) for line in (FIXTURES / "litellm_generic_api.jsonl").read_text().splitlines()]
@@ -137,6 +137,24 @@ def test_a_body_in_somebodys_hands_and_a_busy_lake_are_left_alone(ctx: Context, 
         patch.setattr(drain, "ingest_payloads", busy)
         assert drain_spool(ctx) == 0
     assert left(ctx) == [paths[0].name]
+
+
+@pytest.mark.parametrize(
+    ("error", "levels"), [(LakeBusy("another process is writing"), {"INFO"}), (Unavailable("the rows database is away"), {"WARNING"})]
+)
+def test_an_outage_is_a_warning_and_a_busy_lake_none(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, levels: set[str]
+) -> None:
+    spool_all(ctx)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(drain, "ingest_payloads", refuse)
+    with caplog.at_level("INFO"):
+        assert drain_spool(ctx) == 0
+    assert {one.levelname for one in caplog.records if "spooled bodies wait" in one.message} == levels
+    assert left(ctx)
 
 
 def test_a_sender_beside_another_is_answered_at_once(ctx: Context) -> None:

@@ -322,3 +322,14 @@ def test_modes(mode: str, state: str, stored: bool) -> None:
 def test_redaction(text: bytes, clean: bytes) -> None:
     assert redact(text) == clean
     assert redact(clean) == clean
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    """SQLite ends the transaction by itself then; a second end would hide the cause."""
+    store = ContentStore(tmp_path, KEY)
+    store.put(address_of(BODY), BODY)
+    index = store._index
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"), index._writing() as connection:
+        connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+    store.put_many(many(3).items())
