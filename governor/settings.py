@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -97,6 +98,15 @@ class Settings(BaseSettings):
         if re.match(r"[A-Za-z][\w+.-]+:/", place) and not place.startswith(known):
             raise ValueError(f"neither a path nor a URL that begins with {', '.join(known)}")
         return place
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_host_of_its_own(cls, url: str) -> str:
+        """Without `https:` cookies are not marked Secure, and links of pages begin at the root of their host."""
+        found = urlsplit(url)
+        if found.scheme not in {"http", "https"} or not found.hostname or found.path.strip("/") or found.query:
+            raise ValueError("not the address of a host, such as https://governor.acme.example (pages cannot live under a path)")
+        return url
 
     @model_validator(mode="after")
     def _anchors_hold(self) -> Settings:

@@ -117,7 +117,8 @@ def local_path(text: str) -> str:
 def back(request: Request[Any, Any, Any]) -> str:
     """The page the form stood on, when it is one of ours."""
     found = urlsplit(request.headers.get("referer", ""))
-    return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc == request.url.netloc else ""
+    ours = {request.url.netloc, urlsplit(request.app.state.context.settings.public_url).netloc}  # a proxy may pass another Host on
+    return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc in ours else ""
 
 
 def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:

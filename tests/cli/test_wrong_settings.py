@@ -38,6 +38,8 @@ def home(governor: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"GOVERNOR_LAKE_CATALOG": "mysql://me:hunter2@db/lake"}, "settings", "lake_catalog"),
         ({"GOVERNOR_LAKE_CATALOG": "postgresql:/me:hunter2@db/lake"}, "settings", "lake_catalog"),
         ({"GOVERNOR_LAKE_DATA": "s3:/company/lake"}, "settings", "lake_data"),
+        ({"GOVERNOR_PUBLIC_URL": "governor.acme.example"}, "settings", "public_url"),
+        ({"GOVERNOR_PUBLIC_URL": "https://acme.example/governor"}, "settings", "under a path"),
         ({"GOVERNOR_LAKE_DATA": "abfss://company/lake"}, "settings", "lake_data"),
         ({"GOVERNOR_ANCHORS": "hunter2"}, "settings", "anchors"),
         ({"GOVERNOR_MAX_BODY_BYTES": "-1"}, "settings", "max_body_bytes"),

@@ -329,7 +329,12 @@ def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
     store = ContentStore(tmp_path, KEY)
     store.put(address_of(BODY), BODY)
     index = store._index
-    with pytest.raises(sqlite3.OperationalError, match="disk is full"), index._writing() as connection:
-        connection.execute("ROLLBACK")
-        raise sqlite3.OperationalError("database or disk is full")
+
+    def fill() -> None:
+        with index._writing() as connection:
+            connection.execute("ROLLBACK")
+            raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        fill()
     store.put_many(many(3).items())

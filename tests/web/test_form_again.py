@@ -78,6 +78,7 @@ def test_after_a_session_that_ended_one_returns_to_the_page_of_the_form(site: An
     with site.visitor() as visitor:
         for referer, told in (
             ("http://testserver.local/changes/RC-1?x=1", "/sign-in?unsent=true&next=%2Fchanges%2FRC-1%3Fx%3D1"),
+            ("http://127.0.0.1:8321/changes/RC-1", "/sign-in?unsent=true&next=%2Fchanges%2FRC-1"),  # the public URL, behind a proxy
             ("http://elsewhere.example/changes/RC-1", "/sign-in?unsent=true"),
         ):
             sent = visitor.client.post("/changes/RC-1/decide", data={"reason": "r"}, headers={"referer": referer}, follow_redirects=False)
