@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from governor.prices.book import EVER, PriceBook
-from governor.prices.merge import EntryKey, by_entry, merged
+from governor.prices.merge import EntryKey, by_entry, merged, place_of
 from governor.prices.price import Price
 
 JUMP: Final = Fraction(1, 5)
@@ -122,9 +122,11 @@ def _point(row: Price) -> tuple[str, str, str, int, datetime | None]:
     return row.meter, row.service_tier, row.region, row.context_min, row.valid_from
 
 
-def _holding(rows: Sequence[Price], place: tuple[str, str, str, int, datetime | None], at: Price) -> Price | None:
-    """The price of the same place in force when another one begins."""
-    return next((row for row in rows if _point(row)[:4] == place[:4] and row.holds_at(at.valid_from or EVER)), None)
+def _holding(rows: Sequence[Price], at: Price) -> Price | None:
+    """The price of the same meter, tier and region for the first request that another one is for."""
+    return next(
+        (row for row in rows if place_of(row) == place_of(at) and row.holds_at(at.valid_from or EVER) and row.covers(at.context_min)), None
+    )
 
 
 def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[Change]:
@@ -134,9 +136,9 @@ def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[
     for place in sorted(left.keys() | right.keys(), key=str):
         before, after = left.get(place), right.get(place)
         if before is None and after is not None:  # a price that begins on a new day is compared with the one it follows
-            before = _holding(old, place, after)
+            before = _holding(old, after)
         elif after is None and before is not None:  # and one that began later than the new one, with what holds then
-            after = _holding(new, place, before)
+            after = _holding(new, before)
         if before is None or after is None or (before.pico, before.currency) != (after.pico, after.currency):
             jump = before is not None and after is not None and abs(after.pico - before.pico) > before.pico * JUMP
             was, will = (f"{row.amount} {row.currency} per {row.per}" if row else None for row in (before, after))

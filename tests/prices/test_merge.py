@@ -81,6 +81,10 @@ def test_a_price_for_long_requests_leaves_that_of_short_ones_as_it_was(seed: See
     book = imported(seed.rows, long.rows)
     short, longer = (rate_group(book, "openai", "gpt-4o", AT, Usage(tokens, 0)).list_pico for tokens in (100_000, 100_001))
     assert (short, longer) == (100_000 * 2_500_000, 100_001 * 5_000_000)
+    [change] = difference(seed.rows, long.rows).changes
+    assert (change.context_min, change.before, change.jump) == (100_001, "2.5 USD per 1000000", True), (
+        "compared with what such a request cost"
+    )
     assert difference(book.rows, long.rows).changes == []
 
 
