@@ -18,6 +18,7 @@ from governor.ports import Payload
 
 MODELS: Final = re.compile(r"openai|cognitive|foundry|azure ai|machine learning|ai services|ai model|anthropic|claude", re.IGNORECASE)
 UNIT: Final = re.compile(r"(\d+)\s*([KM]?)\b", re.IGNORECASE)
+HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # BatchOutp DataZone
 SIZES: Final = {"": 1, "K": 1000, "M": 10**6}
 CHARGES: Final = {
     "usage": "usage",
@@ -52,7 +53,7 @@ def _lines(row: Record) -> Iterable[BillLine]:
     if service.strip() and not MODELS.search(service):  # a purchase or refund names its service too
         raise Skip(str(first_of(row, "metercategory") or "another service"))
     name = str(first_of(row, "metername", "product", "productname"))
-    words = said(name)
+    words = said(HUMP.sub(" ", name))
     currency = currency_of(first_of(row, "billingcurrency", "billingcurrencycode", "currency"), "BillingCurrency")
     quantity = maybe(row, "quantity", "usagequantity")
     if words.meter == "provisioned" or (kind == "usage" and first_of(row, "reservationid")):

@@ -18,7 +18,7 @@ METERS: Final = (
         r"cache[ _.-]*(?:write|creation|storage)[^,;]*?(?:1[ -]?h(?:our|r)?\b)|ephemeral_1h\w*|(?:1h|1 hour) cache write\w*",
     ),
     ("cache_write", r"cache[ _.-]*(?:write|creation)(?:[ _-]*(?:5[ -]?m(?:in(?:ute)?s?)?))?|ephemeral_5m\w*|5m cache writes?"),
-    ("cache_read", r"cache[ _.-]*(?:read|hits?)(?:s)?|cached[ _-]*(?:inp(?:ut)?)?|cchd[ _-]*(?:inp)?|cache(?=[ _-]*inp)"),
+    ("cache_read", r"cache[ _.-]*(?:read|hits?)(?:s)?|cached[ _-]*(?:inp(?:u?t)?)?|cchd[ _-]*(?:inp(?:u?t)?)?|cache(?=[ _-]*inp)"),
     ("web_search", r"web[ _-]*search\w*|grounding\w*"),
     ("code_execution", r"code[ _-]*(?:execution|interpreter)\w*"),
     ("file_search", r"file[ _-]*search\w*"),
@@ -72,7 +72,7 @@ def said(text: str) -> Said:
             meter, rest = name, rest[: found.start()] + " " + rest[found.end() :]
             break
     if meter in {"cache_read", "cache_write", "cache_write_1h"}:
-        rest = re.sub(r"\b(?:inp(?:ut)?|cached?)\b", " ", rest, flags=re.IGNORECASE)
+        rest = re.sub(r"\b(?:inp(?:u?t)?|cached?)\b", " ", rest, flags=re.IGNORECASE)
     if meter == "embedding":
         meter = "input"
     model = re.sub(r"\s+", " ", LEFT_OVER.sub(" ", rest.replace(",", " "))).strip(" -_.:/")

@@ -97,6 +97,8 @@ def test_adding_up_loses_nothing(lines: list[BillLine]) -> None:
         ("us.anthropic.claude-3-5-haiku-20241022-v1:0", "Claude3.5Haiku"),
         ("gpt-4o-mini", "gpt 4o mini"),
         ("gpt-5", "gpt-5-2025-08-07"),
+        ("gpt-4o-2024-08-06", "gpt 4o 0806"),
+        ("gpt-4o-mini-2024-07-18", "gpt 4o mini0718"),
         ("gemini-2.5-pro", "Gemini 2.5 Pro"),
         ("amazon.nova-pro-v1:0", "NovaPro"),
         ("openai/gpt-4.1", "openai/gpt-4.1-2025-04-14"),
@@ -118,6 +120,7 @@ def test_names_of_other_models_do_not_meet() -> None:
     snapshots = ["gpt-4o-2024-05-13", "gpt-4o-2024-08-06"]
     assert matched_names(snapshots, ["gpt-4o"])[0] == dict.fromkeys(snapshots, "gpt-4o")
     assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
+    assert matched_names(snapshots, ["gpt 4o 0806", "gpt-4o-0513"])[1] == {"gpt 4o 0806": snapshots[1], "gpt-4o-0513": snapshots[0]}
 
 
 def test_an_alias_that_the_bill_never_names_is_the_one_snapshot_that_it_does() -> None:

@@ -215,3 +215,25 @@ def test_the_csv_of_openrouters_activity_page() -> None:
     ]  # fmt: skip
     found = compared(openrouter.reader, made._csv(rows), made.usage("openrouter"))
     assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "meter", "tier"),
+    [
+        ("gpt 4o mini0718 BatchOutp DataZone Tokens", "gpt 4o mini0718", "output", "batch"),
+        ("gpt 4o 0806 cached Inp Data Zone Tokens", "gpt 4o 0806", "cache_read", None),
+        ("GPT 5 Nano Batch Inpt cchd Dzone 1M Tokens", "GPT 5 Nano", "cache_read", "batch"),
+        ("gpt 5 mini cchd inpt glbl 1M Tokens", "gpt 5 mini", "cache_read", None),
+    ],
+)
+def test_meters_as_azure_abbreviates_them(name: str, model: str, meter: str, tier: str | None) -> None:
+    row = {
+        "Date": "10/01/2026",
+        "MeterCategory": "Foundry Models",
+        "MeterName": name,
+        "Quantity": "1",
+        "Cost": "1",
+        "BillingCurrency": "USD",
+    }
+    [line] = azure.reader.read(Payload("azure.csv", body=made._csv([row | {"UnitOfMeasure": "1M", "ChargeType": "Usage"}]))).lines
+    assert (line.model, line.meter, line.tier, line.quantity) == (model, meter, tier, 10**6)

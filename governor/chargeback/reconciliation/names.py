@@ -11,7 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-DATE: Final = re.compile(r"(?<!\d)(20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
+DAY: Final = r"(?:0[1-9]|[12]\d|3[01])"
+DATE: Final = re.compile(
+    rf"(?<!\d)(?:20\d{{2}}-?(?:0[1-9]|1[0-2])-?{DAY}|(?:0[1-9]|1[0-2]){DAY})(?!\d)"
+)  # Azure's meters leave out the year: 4o 0806
 REVISION: Final = re.compile(r"[-_@:](?:v\d+(?::\d+)?|\d+:\d+)(?::\d+k)?$")
 CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-9]+\.(?=[a-z]))?")
@@ -35,6 +38,12 @@ def words_of(model: str, *, camel: bool = False) -> Words:
     )
 
 
+def snapshot(model: str) -> str:
+    """Month and day of a snapshot's date, which every provider writes; empty without one."""
+    found = DATE.search(model)
+    return re.sub(r"\D", "", found[0])[-4:] if found else ""
+
+
 def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Our name -> the name to compare under, and the same for the bill's. Names that meet nobody stay as they are."""
     own, theirs = sorted(set(ours)), sorted(set(billed))
@@ -50,6 +59,8 @@ def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str,
             from_bill[name] = exact[name.lower()]
         elif len(alike) == 1:
             from_bill[name] = alike[0]
+        elif len(dated := [one for one in alike if snapshot(one) == snapshot(name) != ""]) == 1:
+            from_bill[name] = dated[0]
         elif alike and not any(other.lower() in {one.lower() for one in theirs} for other in alike):
             from_bill[name] = name  # the bill does not tell the snapshots apart, so neither does the comparison
             from_ours |= dict.fromkeys(alike, name)
