@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governor.chargeback.reconciliation.bill import KINDS, BillLine, add_up, line_of, pico
+from governor.chargeback.reconciliation.bill import KINDS, WIDE, BillLine, add_up, line_of, pico, total
 from governor.chargeback.reconciliation.bridge import CAUSES, document, exceeds, percent, reconcile
 from governor.chargeback.reconciliation.cells import UsageLine
 from governor.chargeback.reconciliation.names import matched_names
@@ -121,6 +121,14 @@ def test_names_of_other_models_do_not_meet() -> None:
     assert matched_names(snapshots, ["gpt-4o"])[0] == dict.fromkeys(snapshots, "gpt-4o")
     assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
     assert matched_names(snapshots, ["gpt 4o 0806", "gpt-4o-0513"])[1] == {"gpt 4o 0806": snapshots[1], "gpt-4o-0513": snapshots[0]}
+
+
+def test_amounts_are_added_after_a_rate_that_was_rounded() -> None:
+    """One bill at such a rate and no other bill with two lines alike was read until the server started again."""
+    WIDE.divide(Decimal(1), Decimal("0.92"))
+    assert total(Decimal("2.2"), Decimal("2.3")) == Decimal("4.5")
+    with pytest.raises(Invalid, match="cannot be added exactly"):
+        total(Decimal("1e-29"), Decimal("1e31"))
 
 
 def test_an_alias_that_the_bill_never_names_is_the_one_snapshot_that_it_does() -> None:

@@ -112,6 +112,7 @@ def total(left: Decimal | None, right: Decimal | None) -> Decimal | None:
     if left is None or right is None:
         return left if right is None else right
     context = WIDE.copy()
+    context.clear_flags()  # a division elsewhere, such as a rate's, left its own in the one that is shared
     found = context.add(left, right)
     if context.flags[Inexact]:
         raise Invalid(f"{left} and {right} cannot be added exactly")
