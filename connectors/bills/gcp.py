@@ -20,6 +20,9 @@ from governor.ports import Payload
 MODELS: Final = re.compile(r"vertex|gemini|generative|agent platform|ai platform|claude|anthropic", re.IGNORECASE)
 COST_TYPES: Final = {"regular": "usage", "tax": "tax", "rounding_error": "rounding", "adjustment": "credit", "": "usage"}
 CREDITS: Final = (("COMMITTED", "commitment"), ("DISCOUNT", "discount"), ("RESELLER", "discount"), ("FEE", "fee"))
+# `Gemini 2.5 Flash GA Thinking Text Output - Predictions` is output of gemini-2.5-flash: thinking is answered for as output, whatever the SKU
+ASIDE: Final = re.compile(r"\s+-\s+predictions?\b|\bGA\b|\((?:long|thinking on)\)|\bthinking\b(?=.*\boutput\b)", re.IGNORECASE)
+CACHED: Final = re.compile(r"\binput caching\b(?! storage)", re.IGNORECASE)
 INVOICE: Final = re.compile(r"(\d{4})-?(\d{2})")
 
 
@@ -46,7 +49,7 @@ def _lines(row: Record) -> Iterable[BillLine]:
         raise Wrong("cost_type", f"{cost_type[:40]!r} is not known")
     if kind in {"usage", "credit"} and service and not MODELS.search(f"{service} {sku}"):  # tax and rounding are of the whole invoice
         raise Skip(service)
-    words = said(re.sub(r"\s+-\s+predictions?\b", "", sku, flags=re.IGNORECASE))
+    words = said(CACHED.sub("Cached Input", ASIDE.sub(" ", sku)))
     currency = currency_of(row.get("currency"), "currency")
     rate = maybe(row, "currency_conversion_rate")
     usage: Any = row.get("usage") or {}

@@ -237,3 +237,19 @@ def test_meters_as_azure_abbreviates_them(name: str, model: str, meter: str, tie
     }
     [line] = azure.reader.read(Payload("azure.csv", body=made._csv([row | {"UnitOfMeasure": "1M", "ChargeType": "Usage"}]))).lines
     assert (line.model, line.meter, line.tier, line.quantity) == (model, meter, tier, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("sku", "model", "meter"),
+    [
+        ("Gemini 2.5 Flash GA Text Input - Predictions", "Gemini 2.5 Flash", "input"),
+        ("Gemini 2.5 Flash GA Thinking Text Output - Predictions", "Gemini 2.5 Flash", "output"),
+        ("Gemini 2.5 Flash Text Output (Thinking On) - Predictions", "Gemini 2.5 Flash", "output"),
+        ("Gemini 2.5 Pro Text Input (Long) - Predictions", "Gemini 2.5 Pro", "input"),
+        ("Gemini 2.5 Pro Text Input Caching", "Gemini 2.5 Pro", "cache_read"),
+    ],
+)
+def test_skus_of_google(sku: str, model: str, meter: str) -> None:
+    row = made.gcp_rows(made.usage("gcp"))[0] | {"sku": {"description": sku}}
+    [line] = gcp.reader.read(Payload("gcp.jsonl", body=made._json(row))).lines
+    assert (line.model, line.meter) == (model, meter)
