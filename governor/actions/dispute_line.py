@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Actor, Context
 from governor.actions.sign_close import ROLES, locked
 from governor.actions.statement_files import DISPUTE_DAYS
+from governor.chargeback.period import month_bounds
 from governor.errors import Invalid, NotFound, SeparationOfDuties, WrongState
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
@@ -72,7 +73,9 @@ def answer_dispute(ctx: Context, actor: Actor, dispute: str, verdict: str, answe
 
 
 def list_disputes(ctx: Context, month: str = "") -> list[dict[str, Any]]:
-    """Newest first; of one month, or of all."""
+    """Newest first; of one month, or of all. Raises Invalid for what is no month."""
+    if month:
+        month_bounds(month)
     with ctx.rows.session() as session:
         return [document(row) for row in _of(session, ctx.org, month)]
 

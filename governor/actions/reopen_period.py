@@ -16,6 +16,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.correct import closed_months, statement_lines
 from governor.actions.sealed_files import MANIFEST, check_sealed
 from governor.actions.sign_close import ROLES, described, locked, step, steps, version_of
+from governor.chargeback.period import month_bounds
 from governor.errors import Invalid, NotFound, SeparationOfDuties, WrongState
 from governor.ledger.canonical import canonical_json, timestamp
 from governor.ledger.entry import EntryDraft
@@ -114,7 +115,8 @@ def entry(actor: Actor, month: str, kind: str, payload: dict[str, Any], key: str
 
 
 def versions(ctx: Context, month: str) -> list[dict[str, Any]]:
-    """Closes of the month that were reopened, oldest first, each with its files."""
+    """Closes of the month that were reopened, oldest first, each with its files. Raises Invalid for what is no month."""
+    month_bounds(month)
     with ctx.rows.session() as session:
         query = (
             select(PeriodVersion).where(PeriodVersion.org_id == ctx.org, PeriodVersion.month == month).order_by(col(PeriodVersion.version))

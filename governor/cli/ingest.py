@@ -260,7 +260,7 @@ def discard(
     session = session_of(ctx)
     if every:
         done = discard_all(session.context(), session.actor(), source=source, code=code, reason=reason)
-        session.print(done, "discarded {discarded}, left {left}".format(**done))
+        session.print(done, "discarded {discarded}, left {left}".format(**done) if done["discarded"] else "Nothing in quarantine matches.")
         return
     done = run(session.context(), session.actor(), ids or [], reason=reason)
     session.print(done, "discarded {discarded}, discarded before {already}".format(**done))

@@ -92,6 +92,11 @@ def test_a_mistyped_name_is_no_zero_and_no_all_clear(run: Callable[..., Any], tm
         assert (done.returncode, done.stdout) == (1, "")
         assert f"{words[1]}. hint: did you mean {'CC-1' if words[1] == 'CC-l' else ''}" in done.stderr
     assert run("quarantine", "list", "--source", "litelm").stdout == "Nothing of litelm is in quarantine.\n"
+    assert run("quarantine", "discard", "--all", "--source", "litelm", "--reason", "noise").stdout == "Nothing in quarantine matches.\n"
+    narrowed = run("quarantine", "discard", "4f", "--source", "litellm", "--reason", "noise")
+    assert (narrowed.returncode, "--source and --code narrow --all" in narrowed.stderr) == (2, True)
+    for words in (("period", "versions", "2026-13"), ("period", "disputes", "zzz")):
+        assert "not a month" in run(*words).stderr
     assert run("sources", "completeness", "litelm").stdout == "litelm brought nothing in this time.\n"
     assert run("change", "list", "--workflow", "fnol-triag").stdout == "no change matches\n"
     assert run("golden", "list", "--workflow", "fnol-triag").stdout == "no golden set of fnol-triag\n"
