@@ -57,16 +57,14 @@ def stream_entries(ctx: Context, stream: str) -> list[dict[str, Any]]:
 
 def streams(ctx: Context, *, limit: int | None = STREAMS) -> list[dict[str, Any]]:
     """{"stream", "entries", "last"} by newest entry; limit None: all of them."""
+    mine = LedgerEntry.org_id == ctx.org
+    number = func.max(LedgerEntry.stream_seq).label("entries")  # it has no gap, and an index has it without the leaves
+    ends = select(LedgerEntry.stream, number).where(mine).group_by(col(LedgerEntry.stream)).subquery()
+    newest = (mine, col(LedgerEntry.stream) == ends.c.stream, col(LedgerEntry.stream_seq) == ends.c.entries)
+    place, at = (select(column).where(*newest).scalar_subquery() for column in (col(LedgerEntry.idx), col(LedgerEntry.recorded_at)))
     with ctx.rows.session() as session:
-        last = func.max(LedgerEntry.idx)
-        query = (
-            select(LedgerEntry.stream, func.count(), func.max(LedgerEntry.recorded_at))
-            .where(LedgerEntry.org_id == ctx.org)
-            .group_by(col(LedgerEntry.stream))
-            .order_by(last.desc())
-            .limit(limit)
-        )
-        return [{"stream": stream, "entries": count, "last": at.isoformat()} for stream, count, at in session.exec(query)]
+        found = session.execute(select(ends.c.stream, ends.c.entries, at).order_by(place.desc()).limit(limit))
+        return [{"stream": stream, "entries": count, "last": last.isoformat()} for stream, count, last in found]
 
 
 def entry_document(ctx: Context, name: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import re
 import sqlite3
 from typing import Any
 
-from governor.actions.browse_ledger import checkpoints, entries_page
+import sqlalchemy as sa
+
+from governor.actions.browse_ledger import checkpoints, entries_page, streams
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.merkle import verify_inclusion
 from governor.ledger.note import parse_note
@@ -65,6 +67,23 @@ def test_entries_filter_by_stream_and_type_and_lead_to_their_neighbours(site: An
     if len(rows) > 1:
         with site.at("dana@acme.example") as dana:
             assert f'href="/ledger/entries/{rows[0]["idx"]}" rel="next"' in dana.get(f"/ledger/entries/{rows[1]['idx']}").text
+
+
+def test_the_streams_are_counted_without_reading_the_leaves(site: Any) -> None:
+    """Every view of the ledger lists them, and the leaves are nearly all of the database."""
+    engine, asked = site.ctx.rows.engine, list[tuple[str, Any]]()
+
+    def note(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    found = streams(site.ctx)
+    sa.event.remove(engine, "before_cursor_execute", note)
+    assert sum(one["entries"] for one in found) == entries_page(site.ctx)["size"]
+    [(statement, values)] = [one for one in asked if "GROUP BY" in one[0]]
+    with sqlite3.connect(site.ctx.settings.home / "governor.db") as rows:
+        plan = [row[3] for row in rows.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert all("COVERING INDEX" in step or "stream_seq=?" in step for step in plan if "ledgerentry" in step), plan
 
 
 def test_older_entries_are_reached_page_by_page(site: Any, monkeypatch: Any) -> None:
