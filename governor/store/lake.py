@@ -22,7 +22,7 @@ from governor.store import lake_ends, lake_facts, lake_ingest, lake_month, lake_
 from governor.store.lake_attach import Place, attach, check_found, reaching
 from governor.store.lake_files import stored_at
 from governor.store.lake_ingest import BatchInfo, Counts
-from governor.store.lake_lock import committed, ingest_lock, patiently
+from governor.store.lake_lock import committed, ingest_lock, patiently, refuse_lent_sessions
 from governor.store.lake_meets import Meets
 from governor.store.lake_month import Window
 from governor.store.lake_pause import Pause
@@ -278,6 +278,7 @@ class Lake:
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
             if self._root is None:
+                refuse_lent_sessions(self.place)
                 with self._writing():  # rivals that open a new lake at once must not both create it
                     root = patiently(lambda: attach(self.place, threads=self._threads, memory=self._memory))
                     if lake_tables.missing(root):

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import duckdb
 import psycopg
 
-from governor.errors import LakeBusy, StoreAway
+from governor.errors import LakeBusy, Misconfigured, StoreAway
 from governor.store.database import libpq
 from governor.store.lake_attach import Place, scrubbed
 
@@ -56,6 +56,22 @@ def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Itera
                 raise LakeBusy("another process is writing to the lake")
             time.sleep(POLL_SECONDS)
         yield lambda: None  # closing the file lets go, also when the process dies
+
+
+def refuse_lent_sessions(place: Place) -> None:
+    """A pooler that lends one Postgres session to several connections lends the writer's place too, and never gives it back. Raises Misconfigured."""
+    if not place.on_postgres:
+        return
+    try:
+        with psycopg.connect(libpq(place.catalog), autocommit=True) as one, psycopg.connect(libpq(place.catalog), autocommit=True) as other:
+            seen = [connection.execute("SELECT pg_backend_pid()").fetchone() for _ in range(3) for connection in (one, other)]
+    except psycopg.OperationalError as error:
+        raise StoreAway(f"the lake catalog (Postgres) does not answer: {scrubbed(str(error), place)}") from None
+    if len(set(seen[::2])) > 1 or set(seen[::2]) & set(seen[1::2]):
+        raise Misconfigured(
+            "the pooler before the lake's catalog lends one Postgres session to several connections: several writers would have the lake at once",
+            hint="let it pool sessions (PgBouncer: pool_mode = session), or give GOVERNOR_LAKE_CATALOG the address of Postgres itself",
+        )
 
 
 def _taken(descriptor: int) -> bool:

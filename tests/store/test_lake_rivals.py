@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ import pyarrow as pa
 import pytest
 
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
-from governor.errors import StoreAway, Unavailable
+from governor.errors import Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch
-from governor.store import lake_ingest, lake_read
+from governor.store import lake_ingest, lake_lock, lake_read
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -193,6 +194,17 @@ def test_a_lake_whose_catalog_lets_go_of_every_connection_answers_again(tmp_path
         over.set()
         for one in done:
             one.result()
+    assert lake.totals()["calls"] == 0
+    lake.close()
+
+
+def test_a_pooler_that_lends_sessions_is_refused(tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PgBouncer with pool_mode = transaction: both connections are served by whichever session is free."""
+    lake = Lake(postgres, str(tmp_path / "data"), "lent", lock_dir=tmp_path)
+    with psycopg.connect(postgres, autocommit=True) as lent, monkeypatch.context() as patched:
+        patched.setattr(lake_lock.psycopg, "connect", lambda *_, **__: nullcontext(lent))
+        with pytest.raises(Misconfigured, match="lends one Postgres session"):
+            lake.totals()
     assert lake.totals()["calls"] == 0
     lake.close()
 
