@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -21,7 +20,7 @@ from governor.actions.context import Context
 from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay_budget import reserve, settle_all
-from governor.actions.replay_calls import WAVE, Endpoints, Replay, batches, priced, served
+from governor.actions.replay_calls import WAVE, Endpoints, Replay, await_others, batches, beyond_budget, priced, served
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
 from governor.actions.replay_golden import ask_golden
@@ -33,14 +32,13 @@ from governor.actions.replay_table import Result, Task, Written
 from governor.actions.review import ensure_review
 from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import HttpModelEndpoint
-from governor.errors import IntegrityError, Unavailable
+from governor.errors import IntegrityError
 from governor.ports import ModelEndpoint, ModelReply
 from governor.shadow.plan import ReplayPlan
 from governor.store.rows.changes import Change
 
 log = logging.getLogger(__name__)
 WAVES: Final = 50  # large runs look at their evidence about this often
-PATIENCE: Final = 120  # half seconds
 
 
 def http_endpoint(ctx: Context, endpoint_id: str) -> ModelEndpoint:
@@ -155,11 +153,8 @@ def rounds(job: Replay, endpoint: ModelEndpoint) -> None:
     while todo := job.open_positions():
         sent = send(job, endpoint, leases(job, todo))
         idle = 0 if sent or len(job.open_positions()) < len(todo) else idle + 1
-        if idle > PATIENCE:
-            raise Unavailable(f"another worker holds positions of run {job.run_id} and does not finish them")
         if idle:
-            time.sleep(0.5)
-            job.table = load(job.ctx, job.run_id)
+            await_others(job, idle)
 
 
 def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
@@ -178,16 +173,9 @@ def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
         yield from granted
         held = held or bool(granted)
         if len(granted) < sum(map(len, groups)):
-            if not held and afford_nothing(job, groups[0]):
+            if not held and beyond_budget(job, groups[0]):
                 job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
             return
-
-
-def afford_nothing(job: Replay, group: Sequence[Task]) -> bool:
-    """Nothing was granted: is it the budget, or another worker that was faster?"""
-    with job.ctx.rows.session() as session:
-        run = find_run(session, job.ctx.org, job.run_id)
-        return sum(task.worst_pico for task in group) > run.budget_pico - run.spent_pico - run.reserved_pico
 
 
 def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict[int, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,9 +21,10 @@ from governor.actions.context import Context
 from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
 from governor.actions.replay_inputs import OTHER_ROUTE, Input, read_input, redacted
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import OPEN, OPINIONS, mark
+from governor.actions.replay_rows import OPEN, OPINIONS, find_run, load, mark
 from governor.actions.replay_table import Table, Task, Written
 from governor.adapters.model_endpoint import NOT_SENT
+from governor.errors import Unavailable
 from governor.policy.catalog_data import serves
 from governor.ports import ModelEndpoint, ModelReply, ModelRequest
 from governor.shadow.baseline import AA_LEAST
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 USAGE: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 IMPOSSIBLE: Final = "impossible_usage"  # a token is at least a byte, and the answer no longer than was allowed
 WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
+PATIENCE: Final = 120  # half seconds
 INPUTS_KEPT: Final = 2000  # prompts in memory at a time
 Endpoints = Callable[[Context, str], ModelEndpoint]
 
@@ -147,6 +150,21 @@ def batches(endpoint: ModelEndpoint, tasks: Iterable[Task], concurrency: int) ->
     while some := list(islice(source, concurrency * WAVE)):
         for request, reply in endpoint.call_many(list(requests(some)), concurrency=concurrency):
             yield [(by_key.pop(request.idempotency_key), reply)]
+
+
+def beyond_budget(job: Replay, group: Sequence[Task]) -> bool:
+    """Nothing was granted: is it the budget, or another worker that was faster? What others hold reserved may come back."""
+    with job.ctx.rows.session() as session:
+        run = find_run(session, job.ctx.org, job.run_id)
+        return sum(task.worst_pico for task in group) > run.budget_pico - run.spent_pico
+
+
+def await_others(job: Replay, rounds: int) -> None:
+    """Another worker is at what is left: look again soon. Raises Unavailable where it has not finished for that many rounds."""
+    if rounds > PATIENCE:
+        raise Unavailable(f"another worker holds positions of run {job.run_id} and does not finish them")
+    time.sleep(0.5)
+    job.table = load(job.ctx, job.run_id)
 
 
 def served(job: Replay, task: Task, reply: ModelReply) -> ModelReply:

@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from governor.actions.golden_lines import ARM_PREFIX, ARMS
 from governor.actions.replay_budget import reserve, settle, settle_all
-from governor.actions.replay_calls import WAVE, Replay, batches, priced, served
+from governor.actions.replay_calls import WAVE, Replay, await_others, batches, beyond_budget, priced, served
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
 from governor.actions.replay_judge import asked
@@ -84,20 +84,21 @@ def make_rows(job: Replay) -> None:
 
 def carry_out(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
     """Both routes side by side, some cases at a time, as long as the budget holds."""
-    todo = [at for at in sorted(cases) if any(job.table[at][arm].state == "planned" for arm in ARMS)]
     endpoint = job.endpoints(job.ctx, job.plan.endpoint)
-    while todo:
-        groups = [tasks_of(job, at, cases[at][1]) for at in todo[: job.plan.concurrency * WAVE]]
+    idle = 0
+    while left := [at for at in sorted(cases) if any(job.table[at][arm].state in OPEN for arm in ARMS)]:
+        ours = [at for at in left if any(job.table[at][arm].state == "planned" for arm in ARMS)]
+        groups = [tasks_of(job, at, cases[at][1]) for at in ours[: job.plan.concurrency * WAVE]]
         granted = reserve(job.ctx, job.run_id, groups)
         for batch in batches(endpoint, granted, job.plan.concurrency):
             done = [(task, answered(job, task, reply, *cases[task.position])) for task, reply in batch]
             settle_all(job.ctx, job.run_id, done)
-        if not granted:
-            close(job, dict.fromkeys(todo, "skipped_budget"))
-            break
-        asked = {task.position for task in granted}
-        todo = [at for at in todo if at not in asked]  # what the budget did not reach is tried again: calls cost less than they might
-    job.table = load(job.ctx, job.run_id)
+        job.table = load(job.ctx, job.run_id)  # what the budget did not reach is tried again: calls cost less than they might
+        idle = 0 if granted else idle + 1
+        if not granted and groups and beyond_budget(job, groups[0]):
+            close(job, dict.fromkeys(ours, "skipped_budget"))
+        elif not granted:
+            await_others(job, idle)
 
 
 def tasks_of(job: Replay, position: int, given: Input) -> list[Task]:

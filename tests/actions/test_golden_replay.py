@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -247,6 +248,19 @@ def test_a_budget_that_ends_within_a_wave_of_cases_ends_the_run(house: House) ->
     assert found["golden"]["states"].keys() == {"done", "skipped_budget"}
     assert sum(found["golden"]["states"].values()) == 40
     assert house.row(run_id).spent_pico <= house.row(run_id).budget_pico
+
+
+@pytest.mark.parametrize("seed", ["two", "three", "four"])  # which of them is first is chance
+def test_two_workers_that_hold_a_run_ask_every_case_once(house: House, seed: str) -> None:
+    """A worker that was only slow goes on beside the one that took over; what the other holds is not out of budget."""
+    change = house.propose("sim-cost", {"golden": {"set": "hail", "margin": "0.1"}, "seed": seed, "concurrency": 2}, "20")
+    run_id = str(start_shadow(house.ctx, house.rae, change)["run"])
+    with ThreadPoolExecutor(2) as workers:
+        done = [workers.submit(replay, house.ctx, run_id) for _ in range(2)]
+        assert {one.result(timeout=120)["status"] for one in done} == {"done"}
+    found = json.loads(house.row(run_id).verdict)
+    assert found["golden"]["states"] == {"done": 40}
+    assert (house.row(run_id).reserved_pico, found["states"]) == (0, {"done": 120})
 
 
 def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house: House) -> None:
