@@ -92,10 +92,11 @@ def notify_test(ctx: Context, actor: Actor, notification: str) -> dict[str, str]
     return {"notification": document.id, "channel": document.channel, "result": notifier_of(ctx, document).send(notice)}
 
 
-def notices(ctx: Context, *, limit: int = 200) -> list[dict[str, Any]]:
-    """What was told, newest first, and how delivery went: {"notification", "state", "error"} of each."""
+def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[dict[str, Any]]:
+    """What was told, newest first (older than the notice `before`), and how delivery went: {"notification", "state", "error"} of each."""
     with ctx.rows.session() as session:
-        rows = list(session.exec(select(NoticeRow).where(NoticeRow.org_id == ctx.org).order_by(col(NoticeRow.id).desc()).limit(limit)))
+        query = select(NoticeRow).where(NoticeRow.org_id == ctx.org).order_by(col(NoticeRow.id).desc()).limit(limit)
+        rows = list(session.exec(query.where(col(NoticeRow.id) < before) if before else query))
         oldest = min((row.created_at for row in rows), default=ctx.now())  # a notice and its jobs are of one transaction
         jobs = list(session.exec(select(Job).where(Job.org_id == ctx.org, Job.actor == "notify", Job.created_at >= oldest)))
     sent: dict[str, list[dict[str, str]]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -15,10 +16,11 @@ from governor.actions.month_view import newest_month
 from governor.actions.notify import notices, notify_test
 from governor.actions.show_budgets import show_budgets
 from governor.api.months import MONTH_OR_NONE, NewestMonth
-from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, slice_of
+from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, decode, encode, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["budgets"]
+NOTICE: Final = re.compile(r"([0-9a-f-]{36})?")  # the id of one, or none
 AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
 
 
@@ -63,7 +65,11 @@ def show_movement(
 @get("/notices", sync_to_thread=True, tags=TAGS)
 def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
     """What was told, newest first, with the state of each delivery."""
-    return slice_of(notices(ctx, limit=1000), lambda one: str(one["id"]), limit=limit, cursor=cursor)
+    before = decode(cursor) if cursor else ""
+    if not NOTICE.fullmatch(before):
+        raise Invalid("unknown cursor", hint="start again without a cursor")
+    found = notices(ctx, limit=limit + 1, before=before)
+    return {"items": found[:limit], "next": encode(str(found[limit - 1]["id"])) if len(found) > limit else None}
 
 
 @post("/notifications/{notification:str}/test", status_code=200, sync_to_thread=True, tags=TAGS)

@@ -22,7 +22,9 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.notify import notices, tell
 from governor.actions.review import ensure_review
 from governor.actions.watch import watch
+from governor.api.v1_budgets import list_notices
 from governor.catalog import parse_documents
+from governor.errors import Invalid
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
 from tests.actions.conftest import CATALOG
@@ -159,3 +161,20 @@ def test_only_the_deliveries_of_what_is_shown_are_read(world: Any) -> None:
     sa.event.remove(Job, "load", note)
     assert [way["notification"] for way in newest["deliveries"]] == ["chat"]
     assert len(read) == 1
+
+
+def test_notices_are_paged_to_their_end(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API read the newest thousand and said that there was nothing more."""
+    for name in ("one", "two", "three"):
+        world.later(minutes=1)
+        announce(world.ctx, name)
+    most: list[int] = []
+    monkeypatch.setattr("governor.api.v1_budgets.notices", lambda ctx, **asked: most.append(asked["limit"]) or notices(ctx, **asked))
+    seen, cursor = list[str](), ""
+    while cursor is not None:
+        page = list_notices.fn(world.ctx, limit=2, cursor=cursor)
+        seen += [one["id"] for one in page["items"]]
+        cursor = page["next"]
+    with pytest.raises(Invalid, match="unknown cursor"):
+        list_notices.fn(world.ctx, limit=2, cursor="AA")
+    assert (seen, most) == ([one["id"] for one in notices(world.ctx)], [3, 3])
