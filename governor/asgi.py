@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             title="Governor",
             version="1",
             description="A governance ledger over the LLM gateways a company already runs. Errors are problem documents (RFC 9457); "
-            "money is a decimal string in USD; every POST takes an Idempotency-Key.",
+            "money is a decimal string in USD; every POST under /api/v1 takes an Idempotency-Key.",
             path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON), YamlRenderPlugin()],

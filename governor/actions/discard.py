@@ -51,7 +51,8 @@ def discard_all(ctx: Context, actor: Actor, *, source: str = "", code: str = "",
     tally = tally_quarantined(ctx, source=source, code=code)
     if mark and tally["mark"] != mark:
         raise WrongState(
-            f"other records match than when you looked, {tally['records']:,} of them now", hint="look at them again; nothing was discarded"
+            f"other records match than when you looked, {tally['records']:,} of them now",
+            hint="look at them as they are now; this time nothing was discarded",
         )
     found = held(ctx, actor, (), source=source, code=code, raw=False)
     give_up(ctx, actor, found, reason)
