@@ -155,7 +155,7 @@ def incarnations(ctx: Context) -> list[dict[str, Any]]:
 
 def _believed(session: Session, ctx: Context) -> tuple[VerifierKey, list[HeldKey]]:
     """The log's key with all before it, also those that only the home remembers because the database lost their replacement."""
-    key, chain = log_key(session, ctx.org, ctx.keys), key_chain(session, ctx.org, ctx.keys, "log")
+    key, chain = log_key(session, ctx.org, ctx.keys), key_chain(session, ctx.org, ctx.keys, "log", revoked=False)
     known, rows = {one.public_key for one in chain}, list(_checkpoints(session, ctx.org))
     ended = list(key.ended)
     for public in ctx.keys.past("log"):

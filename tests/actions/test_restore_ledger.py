@@ -17,7 +17,7 @@ from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.mirror import mirror
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
-from governor.actions.rotate_keys import list_keys, rotate_key
+from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_with_anchors
 from governor.errors import AnchorConflict, Forbidden, IntegrityError, Invalid, Refused, Unauthenticated
 from governor.ledger.anchor import AnchorConfig, split_notes
@@ -119,6 +119,22 @@ def test_after_the_decision_the_log_goes_on_and_nothing_is_forgotten(ctx: Contex
     assert verify_with_anchors(ctx).problems == []
     assert [one["role"] for one in list_keys(ctx)].count("log") == 3
     assert sorted(key.algorithm for key in parse_trust(export_trust(ctx).encode()).logs) == [ED25519] * 3 + [MLDSA_COSIGNATURE] * 3
+
+
+@pytest.mark.parametrize("ctx", ["sqlite"], indirect=True)
+def test_a_revoked_key_stays_revoked_and_its_checkpoints_in_the_log(ctx: Context) -> None:
+    rotate_key(ctx, OPERATOR, "log")
+    old = list_keys(ctx)[1]
+    assert revoke_key(ctx, OPERATOR, old["key_id"], reason="compromised", at_size=1)["sizes"] == "0..1"
+    for number in (6, 7):
+        act(ctx, number)
+        publish_all(ctx)
+    cut_back(ctx, 9)
+    restore_ledger(ctx, ADMIN, reason="disk died", confirm=preview_restore(ctx).confirm)
+    publish_all(ctx)
+    assert verify_with_anchors(ctx).problems == []
+    [again] = [one for one in list_keys(ctx) if one["key_id"] == old["key_id"]]
+    assert (again["state"], again["sizes"]) == ("revoked", "0..1")
 
 
 def test_doctor_says_that_nothing_can_be_written(ctx: Context) -> None:
