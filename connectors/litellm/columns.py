@@ -121,7 +121,8 @@ COLUMNS: Final[dict[str, str]] = {
     "api_base": f"nullif({kept_address('api_base')}, '')",
     "region": f"coalesce({region_in('api_base')}, parts.vertex_location)",
     # a finished batch is one row with the sums of its calls, and providers charge batches at a tier of their own
-    "service_tier": "CASE WHEN call_type IN ('aretrieve_batch', 'retrieve_batch') THEN 'batch' ELSE coalesce(u.service_tier, parts.service_tier) END",
+    "service_tier": """CASE WHEN call_type IN ('aretrieve_batch', 'retrieve_batch') THEN 'batch'
+        ELSE coalesce(nullif(u.speed, 'standard'), u.service_tier, parts.service_tier) END""",
     "stream": "CASE lower(stream_text) WHEN 'true' THEN true WHEN 'false' THEN false END",
     "is_fallback": "TRY_CAST(fallbacks AS INTEGER) > 0",
     "fallback_from_model": "CASE WHEN TRY_CAST(fallbacks AS INTEGER) > 0 THEN nullif(original_group, '') END",

@@ -91,6 +91,7 @@ USAGE: Final[dict[str, Any]] = {
     "cache_read_input_tokens": _V,
     "cache_creation_input_tokens": _V,
     "service_tier": _V,
+    "speed": _V,
     "prompt_tokens_details": {
         "cached_tokens": _V,
         "cache_creation_tokens": _V,

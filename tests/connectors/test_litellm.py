@@ -368,3 +368,10 @@ def test_a_finished_batch_is_of_the_batch_tier(row: Any) -> None:
     served = first(status="success", cache_hit=None)
     assert row(served | {"call_type": "aretrieve_batch"})["service_tier"] == "batch"
     assert row(served)["service_tier"] != "batch"
+
+
+def test_a_fast_answer_of_claude_is_of_the_fast_tier(row: Any) -> None:
+    served = first(status="success", cache_hit=None)
+    usage = served["metadata"]["usage_object"] | {"service_tier": "standard"}
+    for speed, tier in (("fast", "fast"), ("standard", "standard")):
+        assert row(served | {"metadata": served["metadata"] | {"usage_object": usage | {"speed": speed}}})["service_tier"] == tier

@@ -74,6 +74,16 @@ def test_what_kind_of_call_it_was_and_for_whom(read: Any) -> None:
     assert (found["end_user_id"], found["environment"]) == ("u-1", "prod")  # from two lists side by side
 
 
+def test_a_fast_answer_of_claude_and_what_openai_wrote_to_its_cache(read: Any) -> None:
+    fast = {"type": "message", "usage": {"input_tokens": 9, "output_tokens": 5, "speed": "fast", "service_tier": "standard",
+        "output_tokens_details": {"thinking_tokens": 3}}}  # fmt: skip
+    wrote = {"usage": {"prompt_tokens": 2000, "completion_tokens": 5, "prompt_tokens_details": {"cache_write_tokens": 1500}}}
+    [claude] = read(connector, json.dumps(RECORD | {"response": {"body": fast}}).encode()).calls.to_pylist()
+    [gpt] = read(connector, json.dumps(RECORD | {"response": {"body": wrote}}).encode()).calls.to_pylist()
+    assert (claude["service_tier"], claude["reasoning_tokens"]) == ("fast", 3)
+    assert (gpt["input_tokens"], gpt["cache_write_tokens"]) == (2000, 1500)
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [({"is_success": 0.0, "response_status_code": 446}, "blocked"), ({"is_success": 0, "response_status_code": 499.0}, "cancelled"),
