@@ -256,6 +256,8 @@ def _sqlite(url: str, read_only: str | None) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:" and read_only is None:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not Path(path).exists():  # a home that somebody made before may be open to all; this file holds people, sessions and hashes
+            Path(path).touch(mode=0o600)
     engine = create_engine(read_only or url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

@@ -375,3 +375,17 @@ def test_a_database_that_may_only_be_read_is_read_with_what_its_log_holds(tmp_pa
     first.close()
     assert not (tmp_path / "rows.db-wal").exists()
     read()
+
+
+def test_an_embedded_database_is_its_owners_alone(tmp_path: Path) -> None:
+    """Whoever made the folder, and whatever the umask."""
+    tmp_path.chmod(0o755)
+    before = os.umask(0o000)
+    try:
+        database = Database(f"sqlite:///{tmp_path / 'governor.db'}", "acme")
+        database.migrate()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        database.close()
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o600}, modes
