@@ -228,7 +228,7 @@ def _rates(book: PriceBook, provider: str, model: str, at: datetime, tier: str, 
             "unpriced": {
                 "reason": found.reason,
                 "detail": found.detail,
-                "alike": [] if found.reason == "currency" else alike(book, model, provider),
+                "alike": alike(book, model, provider) if found.reason in {"unknown_model", "unknown_provider"} else [],
             }
         }
     tables = [price for table in (found.contracted, found.listed) for bands in table.values() for price in bands]

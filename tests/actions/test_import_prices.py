@@ -81,6 +81,8 @@ def test_show_names_list_and_contract(world: Any) -> None:
         ("contract", "input", "2.1"), ("list", "input", "2.5"), ("list", "output", "10"),
     ]  # fmt: skip
     assert show_price(world.ctx, "openai/nothing")["prices"][0]["unpriced"]["reason"] == "unknown_model"
+    (tier,) = show_price(world.ctx, "openai/gpt-4o", tier="priority")["prices"]
+    assert (tier["unpriced"]["reason"], tier["unpriced"]["alike"]) == ("no_meter_price", [])  # its name was right
 
 
 def test_a_list_of_names_takes_no_price_from_a_snapshot_that_an_earlier_one_covered(world: Any) -> None:
