@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg.conninfo
+import psycopg.errors
 import psycopg.sql
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
@@ -57,7 +58,11 @@ class Database:
                 yield session
                 session.flush()
                 connection.commit()
-            except OperationalError as error:  # a disk that fills up is no defect of ours
+            except OperationalError as error:  # a disk that fills up is no defect of ours, nor are two who wait for each other
+                if isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                    raise Unavailable(
+                        "two actions waited for each other and this one gave way; nothing was changed", hint="try again"
+                    ) from None
                 if not write or not cause_of(str(error.orig), embedded=self.embedded)[0]:
                     raise
                 raise self._unavailable(error, "cannot be used") from None

@@ -295,6 +295,33 @@ def test_a_connection_lost_in_the_middle_is_no_defect_of_ours(postgres: str, wri
     other.close()
 
 
+def test_of_two_who_wait_for_each_other_one_hears_that_it_may_try_again(postgres: str) -> None:
+    database = Database(postgres, "acme")
+    with database.session(write=True) as session:
+        for name in ("ann", "ben"):
+            session.add(person("acme", f"{name}@acme.example"))
+    both, told = threading.Barrier(2), list[str]()
+    rename = sa.text("UPDATE person SET name = 'x' WHERE email = :email")
+
+    def take(first: str, then: str) -> None:
+        try:
+            with database.session(write=True) as session:
+                session.execute(rename, {"email": f"{first}@acme.example"})
+                both.wait(30)
+                session.execute(rename, {"email": f"{then}@acme.example"})
+            told.append("done")
+        except Unavailable as error:
+            told.append(error.hint)
+
+    rivals = [threading.Thread(target=take, args=names) for names in (("ann", "ben"), ("ben", "ann"))]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+    assert sorted(told) == ["done", "try again"]
+    database.close()
+
+
 def test_a_broken_transaction_leaves_nothing_on_postgres(postgres: str) -> None:
     database = Database(postgres, "broken")
 
