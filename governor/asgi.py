@@ -29,6 +29,7 @@ from governor.api.bodies import Malformed
 from governor.api.methods import with_head
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
+from governor.api.v1_metrics import REQUESTS
 from governor.settings import Settings, load_settings
 from governor.web.attempts import Attempts
 from governor.web.headers import add_headers
@@ -67,6 +68,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
 
     app = Litestar(
         route_handlers=ROUTERS,
+        middleware=[REQUESTS],
         lifespan=[live],
         state=State({"attempts": Attempts(), "context": context}),
         exception_handlers={Exception: show_failure},
