@@ -22,7 +22,7 @@ TEXT: Final = "text/plain; version=0.0.4"  # Litestar adds the charset
 # by the route's template: an address would be a series of its own for each call that somebody looks at
 REQUESTS: Final = PrometheusConfig(app_name="governor", prefix="governor_http", group_path=True).middleware
 
-disable_created_metrics()  # a series more for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which nobody asks for
 
 
 class VitalSigns(Collector):

@@ -198,9 +198,6 @@ class Lake:
         """Write the calls of [start, end), cost bearing or not, as one Parquet file with every canonical column. Returns how many."""
         return self._read(lambda connection: lake_read.export_calls(connection, path, start, end, snapshot, blank))
 
-    def count_batches(self) -> int:
-        return int(self.query("SELECT count(*) AS n FROM lake.batches")["n"][0].as_py())
-
     def batches(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """Committed batches, oldest first; only the `newest` so many where given."""
         return self._read(lambda connection: lake_read.batches(connection, newest))

@@ -110,8 +110,8 @@ def test_a_mirror_of_another_history_is_left_alone(ctx: Context, tmp_path: Path)
     mirror(ctx, folder)
     note = (folder / "checkpoint").read_text()
     other = open_context(load_settings(home=tmp_path / "other"), create=True)
-    for role in ("log", "producer"):
-        (tmp_path / "other/keys" / f"{role}.pem").write_bytes((tmp_path / "home/keys" / f"{role}.pem").read_bytes())
+    for name in ("log.pem", "producer.pem", "domain"):
+        (tmp_path / "other/keys" / name).write_bytes((tmp_path / "home/keys" / name).read_bytes())
     other.keys._signers.clear()
     fill(other, 7, start=3)
     with pytest.raises(AnchorConflict, match="not those that were signed"):
