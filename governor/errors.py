@@ -78,6 +78,10 @@ class TooLarge(Invalid):
     status = 413
 
 
+class BodyTooLarge(TooLarge):
+    hint = "send it in smaller parts; GOVERNOR_MAX_BODY_BYTES of the server is the limit"
+
+
 class Refused(GovernorError):
     """The request is well formed, but a rule of the business forbids it now."""
 

@@ -18,7 +18,7 @@ from governor.actions.ingest import COUNTS, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
 from governor.actions.spool import claimed, put
-from governor.errors import Invalid, LakeBusy, TooLarge
+from governor.errors import BodyTooLarge, Invalid, LakeBusy
 
 __all__ = ["connector_of", "drain_spool", "push"]
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str
     """
     may_ingest(actor, source)
     if len(body) > ctx.settings.max_body_bytes:
-        raise TooLarge(f"the body has {len(body)} bytes; the limit is {ctx.settings.max_body_bytes}")
+        raise BodyTooLarge(f"the body has {len(body)} bytes; the limit is {ctx.settings.max_body_bytes}")
     if not body.strip():
         raise Invalid("the body is empty")
     connector = connector_of(ctx, source)

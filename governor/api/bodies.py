@@ -17,7 +17,7 @@ import zstandard
 from litestar import Response
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, RequestBody, Schema
 
-from governor.errors import Invalid, TooLarge
+from governor.errors import BodyTooLarge, Invalid
 
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -77,7 +77,7 @@ def unzstd(body: bytes, limit: int) -> bytes:
 
 def within(plain: bytes, limit: int) -> bytes:
     if len(plain) > limit:
-        raise TooLarge(f"the body unpacks to more than {limit} bytes")
+        raise BodyTooLarge(f"the body unpacks to more than {limit} bytes")
     return plain
 
 

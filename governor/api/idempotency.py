@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from governor.actions.context import Actor, Context
-from governor.errors import Invalid, Refused, TooLarge
+from governor.errors import BodyTooLarge, Invalid, Refused
 from governor.store.rows.people import IdempotencyKey
 
 HEADER: Final = "idempotency-key"
@@ -104,7 +104,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > limit:
-            raise TooLarge(f"the body is larger than {limit} bytes")
+            raise BodyTooLarge(f"the body is larger than {limit} bytes")
         more = bool(message.get("more_body"))
     return b"".join(pieces)
 

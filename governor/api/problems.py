@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
 
-from governor.errors import GovernorError, Unauthenticated
+from governor.errors import BodyTooLarge, GovernorError, Unauthenticated
 
 log = logging.getLogger(__name__)
 PROBLEM: Final = "application/problem+json"
@@ -38,6 +38,7 @@ CODES: Final = {
     415: "media_type",
     429: "too_many",
 }
+HINTS: Final = {413: BodyTooLarge.hint}
 RETRY_SECONDS: Final = "2"
 DOCUMENTED: Final = (
     400,
@@ -106,7 +107,8 @@ def show_problem(request: Request[Any, Any, Any], error: Exception) -> Response[
         ]
         return problem(422, "invalid", f"{wrong[0]['field']}: {wrong[0]['message']}", fields=wrong)
     if isinstance(error, HTTPException) and error.status_code < 500:  # noqa: PLR2004 - 5xx are ours, below
-        return problem(error.status_code, CODES.get(error.status_code, "invalid"), error.detail, headers=error.headers or {})
+        status = error.status_code
+        return problem(status, CODES.get(status, "invalid"), error.detail, hint=HINTS.get(status, ""), headers=error.headers or {})
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(
         500, "internal", "something went wrong; look whether it was done before you ask again", hint="the server's log has the cause"

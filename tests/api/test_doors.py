@@ -257,6 +257,7 @@ def test_a_large_body_is_413_with_and_without_an_idempotency_key(open_door: Any,
             for path in ("/api/v1/catalog/apply", "/api/v1/prices/import", "/ingest/litellm"):
                 answer = door.post(path, content=body, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (413, "too_large"), path
+                assert "GOVERNOR_MAX_BODY_BYTES" in answer.json()["hint"], path
 
 
 def test_cursors_walk_the_whole_catalog_once(door: Any) -> None:
