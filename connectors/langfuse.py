@@ -21,6 +21,7 @@ from connectors.archives import begin_of, head_of
 from connectors.expressions import between, moment
 from connectors.mapping import shipped
 from connectors.mapping.csv_rows import rows_of
+from connectors.mapping.reader import header_of
 from connectors.noted import NotedConnector, chat, listed, message, stage
 from connectors.payloads import Records
 from connectors.reshaped import opened
@@ -123,8 +124,7 @@ class Langfuse(NotedConnector):
 
 
 def _is_table(head: bytes) -> bool:
-    header = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode(errors="replace")
-    return set(_EXPORT.finds) <= {name.strip('"\r ') for name in header.split(",")}
+    return header_of(head) >= set(_EXPORT.finds)
 
 
 def _as_exported(rows: pa.Array) -> pa.Array:

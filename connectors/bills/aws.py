@@ -31,6 +31,7 @@ from connectors.bills.reading import (
 )
 from connectors.bills.words import said
 from governor.chargeback.reconciliation.bill import Bill, BillLine
+from governor.chargeback.reconciliation.names import CAMEL
 from governor.ports import Payload
 
 TYPES: Final = {
@@ -52,7 +53,6 @@ MODELS: Final = re.compile(r"bedrock|sagemaker", re.IGNORECASE)
 SOLD: Final = re.compile(r"MP:[A-Z0-9]+_(.*token.*|reserved_.*)", re.IGNORECASE)
 EDITION: Final = re.compile(r"\s*\(Amazon Bedrock Edition\)", re.IGNORECASE)
 ARN: Final = re.compile(r":(?:foundation-model|inference-profile)/(.+)")
-HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 BLOCKS: Final = (
     (re.compile(r"1\s*k|1,?000\b|thousand", re.IGNORECASE), 1000),
     (re.compile(r"1\s*m|1,?000,?000|million", re.IGNORECASE), 10**6),
@@ -106,9 +106,8 @@ def _cur(row: Record) -> Iterable[BillLine]:
         kind=kind,
         amount=amount,
         quantity=None if quantity is None or kind != "usage" else quantity * _block(str(first_of(row, "pricing_unit")), usage_type),
-        list_amount=(maybe(row, "pricing_public_on_demand_cost") or None)
-        if kind == "usage"
-        else None,  # 0: Marketplace has no public price
+        list_amount=(maybe(row, "pricing_public_on_demand_cost") if kind == "usage" else None)
+        or None,  # 0: Marketplace has no public price
     )
     if net is not None and net != amount:
         yield BillLine(**base, kind="discount" if kind == "usage" else kind, amount=net - amount)
@@ -137,7 +136,7 @@ def _kind(said_type: str) -> str | None:
 def _usage_type(usage_type: str, description: str, product: str) -> tuple[str, str, str | None]:
     """Bedrock writes model and meter into the usage type: USE1-Claude4.6Sonnet-cache-read-input-token-count."""
     sold = SOLD.search(usage_type)
-    words = said((HUMP.sub(" ", sold[1]) if sold else REGION.sub("", usage_type)).replace("_", "-").replace("-", " "))
+    words = said((CAMEL.sub(" ", sold[1]) if sold else REGION.sub("", usage_type)).replace("_", "-").replace("-", " "))
     if sold:
         return "provisioned" if sold[1].lower().startswith("reserved_") else words.meter, EDITION.sub("", product), words.tier
     meter = words.meter if words.meter != "other" else said(description).meter

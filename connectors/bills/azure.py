@@ -14,11 +14,11 @@ from typing import Final
 from connectors.bills.reading import Record, Skip, columns_of, currency_of, day_of, first_of, lines_of, maybe, money, table
 from connectors.bills.words import kind_of, said
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
+from governor.chargeback.reconciliation.names import CAMEL
 from governor.ports import Payload
 
 MODELS: Final = re.compile(r"openai|cognitive|foundry|azure ai|machine learning|ai services|ai model|anthropic|claude", re.IGNORECASE)
 UNIT: Final = re.compile(r"(\d+)\s*([KM]?)\b", re.IGNORECASE)
-HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")  # BatchOutp DataZone
 SIZES: Final = {"": 1, "K": 1000, "M": 10**6}
 CHARGES: Final = {
     "usage": "usage",
@@ -53,7 +53,7 @@ def _lines(row: Record) -> Iterable[BillLine]:
     if service.strip() and not MODELS.search(service):  # a purchase or refund names its service too
         raise Skip(str(first_of(row, "metercategory") or "another service"))
     name = str(first_of(row, "metername", "product", "productname"))
-    words = said(HUMP.sub(" ", name))
+    words = said(CAMEL.sub(" ", name))
     currency = currency_of(first_of(row, "billingcurrency", "billingcurrencycode", "currency"), "BillingCurrency")
     quantity = maybe(row, "quantity", "usagequantity")
     if words.meter == "provisioned" or (kind == "usage" and first_of(row, "reservationid")):

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 
+TimeUnit = Literal["auto", "s", "ms", "us", "ns", "ticks"]
 MoneyUnit = Literal["usd", "usd_cents", "micro_usd", "nano_usd"]
 # Columns that the reader works out itself, from the rest or from the options.
 OWN: Final = frozenset({
@@ -30,8 +31,8 @@ OWN: Final = frozenset({
 })  # fmt: skip
 MAX_PATH: Final = 300
 UNITS: Final = {
-    "time": ("auto", "s", "ms", "us", "ns", "ticks"),
-    "number": ("s", "ms", "us", "ns", "ticks", "auto"),
+    "time": get_args(TimeUnit),
+    "number": get_args(TimeUnit),
     "money": get_args(MoneyUnit),
 }
 MAPPABLE: Final = frozenset(CALL_SCHEMA.names) - OWN
@@ -59,7 +60,7 @@ class Take(Part):
     otherwise: str | None = None
     split: str | None = Field(default=None, min_length=1, max_length=10, description="cut the text here and take `piece`")
     piece: int = Field(default=1, ge=1, le=20)
-    unit: Literal["auto", "s", "ms", "us", "ns", "ticks", "usd", "usd_cents", "micro_usd", "nano_usd"] | None = None
+    unit: Literal[TimeUnit, MoneyUnit] | None = None
     lower: bool = False
 
     @model_validator(mode="after")

@@ -98,7 +98,7 @@ class MappedConnector:
             return Invalid(
                 f"{uri}: its lines end with a carriage return alone", hint="write it anew with line feeds: `tr '\\r' '\\n' < OLD > NEW`"
             )
-        there = _header(head)
+        there = header_of(head)
         missing = [", ".join(name for name in one.finds if name not in there) for one in self.mappings]
         return Invalid(
             f"{uri}: the first line of the CSV names no column {' or '.join(filter(None, missing)) or 'by which it is known'}",
@@ -107,7 +107,7 @@ class MappedConnector:
 
     def _mapping_of(self, text: bytes) -> Mapping | None:
         record = _first(text)
-        header = _header(text) if record is None else frozenset()
+        header = header_of(text) if record is None else frozenset()
         for mapping in self.mappings:
             if record is not None:
                 if any(_has(one, mapping) for one in _inside(record, mapping)):
@@ -150,7 +150,8 @@ def _begun(text: bytes) -> Any:
     return found[0] if isinstance(found, list) and found else found
 
 
-def _header(text: bytes) -> frozenset[str]:
+def header_of(text: bytes) -> frozenset[str]:
+    """The names in the first line of a CSV."""
     try:
         line = text.split(b"\n", 1)[0].decode("utf-8")
         return frozenset(next(csv.reader(io.StringIO(line)), []))

@@ -76,8 +76,9 @@ def _batches(window: list[Span | Unread], options: ReadOptions) -> Iterator[Batc
         if isinstance(given, Unread):
             refused.append((given.uri, given.row, given.reason, given.raw))
             continue
-        item = translated(given)
-        dialect = vendor_of(given) or dialect_of(item)
+        vendor = vendor_of(given)
+        item = translated(given, vendor)
+        dialect = vendor or dialect_of(item)
         operation = operation_of(item, dialect)
         # an organising span with usage of its own: the sum of its children, or calls that nobody else saw
         rollup = operation is None and dialect != "litellm" and has_usage_names(item.attributes)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from connectors.otlp.blocks import plain
 from connectors.otlp.dialects import json_attribute
 from connectors.otlp.wire import ERROR, Span
+from connectors.reshaped import named
 
 _METADATA: Final = "trace.metadata."
 _OPENROUTER: Final = "trace.metadata.openrouter."
@@ -38,9 +39,9 @@ def vendor_of(span: Span) -> str | None:
     return "openrouter" if broadcast or any(name.startswith(_OPENROUTER) for name in span.attributes) else None
 
 
-def translated(span: Span) -> Span:
+def translated(span: Span, vendor: str | None) -> Span:
     """The span under the conventions' names; one that has them is the answer itself."""
-    match vendor_of(span):
+    match vendor:
         case "claude_code":
             return _claude_code(span)
         case "openrouter":
@@ -79,8 +80,8 @@ def _broadcast(span: Span) -> Span:
         said.pop(name, None)
     server = str(said.get("openrouter.provider_name") or "openrouter")
     said["gen_ai.provider.name"] = "Google Vertex" if server == "Google" else server
-    prompt, answer = (_object(json_attribute(span.attributes, f"gen_ai.{name}")) for name in ("prompt", "completion"))
-    sent = _object(answer.get("rawRequest"))
+    prompt, answer = (named(json_attribute(span.attributes, f"gen_ai.{name}")) for name in ("prompt", "completion"))
+    sent = named(answer.get("rawRequest"))
     if prompt:
         said["input.value"] = json.dumps(sent | prompt)
     if isinstance(sent.get("stream"), bool):
@@ -94,12 +95,8 @@ def _broadcast(span: Span) -> Span:
 
 
 def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
-    function = _object(call.get("function"))
+    function = named(call.get("function"))
     return {"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": plain(function.get("arguments"))}
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def known_of(span: Span, vendor: str | None) -> dict[str, Any]:

@@ -56,9 +56,8 @@ class FileKeys:
         """Make whatever is missing; what exists stays. Safe with rivals: the first complete file wins."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
-        if (
-            not self._domain and not self.has("log") and not (self.folder / NAME).exists()
-        ):  # before the key: a home with a key has its name for ever
+        # before the key: a home with a key has its name for ever
+        if not self._domain and not self.has("log") and not (self.folder / NAME).exists():
             self._place(self.folder / NAME, f"{secrets.token_hex(6)}.{DOMAIN}\n".encode())
         for role in ROLES:
             if not self._path(role).exists() and not self._address(role).exists():

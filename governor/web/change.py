@@ -21,7 +21,7 @@ from governor.actions.export_packet import export_packet
 from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
 from governor.actions.route_checks import ASKERS, LIVE, checks_of, start_revalidation
-from governor.actions.show_change import show_change
+from governor.actions.show_change import VOID, show_change
 from governor.actions.show_golden import golden_texts
 from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
@@ -98,7 +98,7 @@ def next_words(change: dict[str, Any]) -> str:
     state, runs = change["state"], change["runs"]
     if given_up(change):
         return "The shadow run stopped. Mend the problem it names below, then run it again; what was answered is kept."
-    if state == State.APPROVED and any(need["status"] == "open" for need in change["needs"]):
+    if change["next"] == VOID:
         return "Leave the route as it is: what was approved has changed or an approval ran out. Recording a cutover is refused and says who decides again."
     stopped = AFTER_STOP.get(runs[-1]["status"]) if state == State.DRAFT and runs else None
     said = AFTER_VERDICT.get((change["verdict"] or {}).get("verdict", "")) if state == State.IN_REVIEW else None

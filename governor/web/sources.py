@@ -181,9 +181,10 @@ def show_quarantine(
     wanted = "" if in_state == "all" else in_state
     all_sources, codes = quarantine_kinds(ctx)
     still = tally_quarantined(ctx, source=source, code=code)
+    listed = still if wanted == "open" else tally_quarantined(ctx, state=wanted, source=source, code=code)
     shown = QuarantinePage(
         slice_read(
-            tally_quarantined(ctx, state=wanted, source=source, code=code)["records"],
+            listed["records"],
             lambda offset, limit: quarantined(ctx, state=wanted, source=source, code=code, offset=offset, limit=limit),
             page,
             "/sources/quarantine",

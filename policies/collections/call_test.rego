@@ -10,12 +10,15 @@ decision(values) := answer if {
 
 rules(answer) := {violation.rule | some violation in answer.violations}
 
+# those of one's own may stand beside them
+shipped := {"model.approved", "data.class", "environment.match", "fallback.declared", "owner.required", "route.expired"}
+
 test_allowed if {
 	answer := decision({})
 	answer.allow == true
 	answer.route == "current"
 	answer.route_status == "approved"
-	count(answer.rules) > 0
+	count(shipped - {rule | some rule in answer.rules}) == 0
 }
 
 test_unapproved if {
