@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 # user metadata is free text from clients; some of them put their whole request context there
-HIDDEN_NAME: Final = (
-    "(?i:^headers$|authorization|api[-_]?key$|secret|password|passwd|cookie|credential|private[-_]?key|access[-_]?token|^token$|bearer)"
-)
+HIDDEN_NAME: Final = "(?i:(^|[.])headers([.]|$)|authorization|api[-_]?key$|secret|password|passwd|cookie|credential|private[-_]?key|access[-_]?token|^token$|bearer)"
 
 # local servers number their answers (chatcmpl-845); joining on such an id would fold different calls into one
 STRONG_ID: Final = "[!-~]{20,}"

@@ -3,6 +3,8 @@
 Owns: what a mapping cannot say of Langfuse: which of its counting conventions a record uses, and what the OpenTelemetry attributes in its
 metadata tell. Does not own: where the fields are (the mappings).
 
+Version 2 of the API and the export of `observations_v2` write nested metadata under the names of its paths: `attributes.gen_ai.response.id`.
+
 Buckets of usage are apart (input without cached, output without reasoning) in newer SDKs and inclusive in older ones, even in one project.
 They are apart where their sum is the total. `prompt_details.` and `completion_details.` are inclusive by name and never summed.
 
@@ -47,6 +49,8 @@ _ATTRIBUTES: Final[dict[str, str | tuple[str, ...]]] = {
     "response_id": "/gen_ai.response.id",
     "finish_reasons": "/gen_ai.response.finish_reasons",
 }
+# metadata that the server added: the span's attributes repeat prompt and answer
+_SERVERS: Final = "^(attributes|resourceAttributes|scope)([.]|$)|^prompt_segments[.]"
 _INPUT: Final = "^(input|prompt)|cache"
 _OUTPUT: Final = "^(output|completion|candidates|reasoning|thought)"
 _WRITE: Final = "cache.*(creat|write)|(creat|write).*cache"
@@ -54,6 +58,17 @@ _WRITE: Final = "cache.*(creat|write)|(creat|write).*cache"
 
 def _sum(condition: str) -> str:
     return f"list_sum(list_transform(list_filter(buckets, lambda e: {condition}), lambda e: e.value))"
+
+
+def _members(condition: str, name: str) -> str:
+    """The members of the metadata that meet a condition, as an object; null where there are none."""
+    kept = f"list_transform(list_filter(entries, lambda e: {condition}), lambda e: {{'key': {name}, 'value': e.value}})"
+    return f"TRY(nullif(to_json(map_from_entries({kept})), '{{}}'))"
+
+
+def _under(prefix: str) -> str:
+    """What was nested, from the names of its paths."""
+    return _members(f"starts_with(e.key, '{prefix}')", f"e.key[{len(prefix) + 1}:]")
 
 
 def _content(content: bool) -> str:
@@ -72,7 +87,10 @@ def _content(content: bool) -> str:
 def _note(content: bool) -> str:
     return f"""
         {stage("given", "named", "line", _PATHS)},
-        {stage("named", "described", "meta", {"attributes": "attributes", "ls_provider": "ls_provider"})},
+        {stage("named", "opened", "meta", {"attributes_given": "attributes", "ls_provider": "ls_provider"})},
+        entered AS (SELECT *, CASE WHEN TRY(json_type(meta)) = 'OBJECT' THEN map_entries(json_transform(meta, '"MAP(VARCHAR, JSON)"')) END AS entries
+            FROM opened),
+        described AS (SELECT *, coalesce(attributes_given, {_under("attributes.")}::VARCHAR) AS attributes FROM entered),
         {stage("described", "traced", "attributes", _ATTRIBUTES)},
         mapped AS (SELECT *, TRY(json_transform(usage, '"MAP(VARCHAR, BIGINT)"')) AS m FROM traced),
         bucketed AS (SELECT *, list_filter(map_entries(m),
@@ -101,9 +119,8 @@ def _note(content: bool) -> str:
             'provider', coalesce(provider, ls_provider), 'request_model', request_model,
             'response_model', response_model, 'response_id', response_id,
             'finish_reasons', finish_reasons,
-            -- the span's attributes repeat prompt and answer
-            'metadata', CASE WHEN TRY(json_type(meta)) = 'OBJECT'
-                THEN json_merge_patch(meta, '{{"attributes":null,"resourceAttributes":null,"scope":null}}') END,
+            'metadata', json_merge_patch(coalesce({_members(f"NOT regexp_matches(e.key, '{_SERVERS}')", "e.key")}, '{{}}'),
+                json_object('prompt_segments', coalesce({_under("prompt_segments.")}, json_extract(meta, '/prompt_segments')))),
             'messages', messages, 'prompt', prompt, 'tools', tools::JSON, 'message', answer))::VARCHAR AS note FROM talked)"""
 
 

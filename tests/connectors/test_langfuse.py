@@ -100,6 +100,24 @@ def test_the_attributes_of_the_span_are_not_kept_as_metadata(calls: Any) -> None
     assert dict(calls(EXPORT)[ROWS[0]["id"]]["metadata"]) == {"tenant": "north"}
 
 
+def test_metadata_under_the_names_of_its_paths_says_the_same(calls: Any) -> None:
+    """Version 2 of the API and the export of `observations_v2` flatten what is nested."""
+
+    def flat(given: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, value in given.items():
+            made |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        return made
+
+    row = API[0] | {"metadata": API[0]["metadata"] | {"resourceAttributes": {"service.name": "x"}, "prompt_segments": {"system": 800}}}
+    nested, plain = ({**row, "metadata": found} for found in (row["metadata"], flat(row["metadata"])))
+    assert plain["metadata"]["attributes.gen_ai.response.id"] == "chatcmpl-LangfuseFixture0002cd"
+    (one,), (other,) = (calls(json.dumps({"data": [row]}).encode()).values() for row in (nested, plain))
+    assert {name for name in one if one[name] != other[name]} <= {"raw_sha256", "ingest_uri"}
+    assert other["dup_group_key"] == "response:chatcmpl-LangfuseFixture0002cd"
+    assert dict(other["metadata"]) == {"tenant": "north", "prompt_segments": '{"system":800}'}  # no prompt
+
+
 def test_the_api_says_the_same(calls: Any) -> None:
     export, api = calls(EXPORT), calls(PAGES)
     said = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "cost_amount", "status", "start_time",
