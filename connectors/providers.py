@@ -131,6 +131,9 @@ OPERATIONS: Final = {
     for name in names.split()
 }
 
+# LiteLLM logs the tools that it calls over MCP beside the calls of models
+TOOL_CALLS: Final = ("call_mcp_tool", "list_mcp_tools")
+
 # hosts of providers' own APIs; a gateway that knows an address only says with it who served
 _HOSTS: Final = tuple(
     (re.compile(rf"([a-z0-9.-]+\.)?(?:{hosts})"), name)

@@ -37,7 +37,7 @@ from connectors.litellm.shapes import (
     unstring,
 )
 from connectors.parameters import spec
-from connectors.providers import PROVIDERS
+from connectors.providers import PROVIDERS, TOOL_CALLS
 from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
@@ -156,6 +156,10 @@ _STEPS: Final = f"""
             ELSE native_id END AS source_record_id FROM judged)"""
 
 
+_STRUCTURE: Final = f"""CASE WHEN reason IS NULL AND call_type IN {TOOL_CALLS} THEN 'tool' END AS kind, coalesce(nullif(model, ''), call_type, '') AS name,
+    json_object('call_type', call_type, 'cost', cost_text)::VARCHAR AS attributes"""
+
+
 def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     """One statement over the relation `records(uri, row, position, fault, payload_sha256, line)`: the canonical columns, then reason and the two bodies.
 
@@ -169,7 +173,7 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     facts = f"facts AS (SELECT uri, row, position, fault, valid, is_object, payload_sha256, {_facts(form, content)} FROM parsed)"
     steps = [_parsed(form, content), facts, _STEPS] + ([BODIES] if content else [])
     bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
-    return f"WITH {', '.join(steps)} SELECT {selected}, uri, row, position, reason, {bodies} FROM {'written' if content else 'keyed'}"
+    return f"WITH {', '.join(steps)} SELECT {selected}, {_STRUCTURE}, uri, row, position, reason, {bodies} FROM {'written' if content else 'keyed'}"
 
 
 def plan_of(form: str, options: ReadOptions) -> Plan:

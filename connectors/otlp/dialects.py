@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from connectors.otlp.wire import Span, sound
-from connectors.providers import OPERATIONS
+from connectors.providers import OPERATIONS, TOOL_CALLS
 
 MODEL_OPERATIONS: Final = {
     "chat", "text_completion", "generate_content", "embeddings", "completion", "responses", "rerank", "image_generation",
@@ -136,10 +136,10 @@ def operation_of(span: Span, dialect: str) -> str | None:
     named = OPERATIONS.get(named, named)
     if named in MODEL_OPERATIONS:
         return _SYNONYMS.get(named, named)
+    if named in STRUCTURE_OPERATIONS or named in TOOL_CALLS:
+        return None
     if dialect == "litellm":  # its helper spans carry a model name but no operation
         return named or None
-    if named in STRUCTURE_OPERATIONS:
-        return None
     return named_otherwise(attributes) if not named or "ai.operationId" in attributes else _unlisted(attributes, named)
 
 
@@ -157,7 +157,8 @@ def _unlisted(attributes: dict[str, Any], named: str) -> str | None:
 
 def structure_kind(span: Span) -> str:
     attributes = span.attributes
-    kind = STRUCTURE_OPERATIONS.get(str(attributes.get("gen_ai.operation.name", "")))
+    named = str(attributes.get("gen_ai.operation.name", ""))
+    kind = "tool" if named in TOOL_CALLS else STRUCTURE_OPERATIONS.get(named)
     kind = kind or _INFERENCE_STRUCTURE.get(str(attributes.get("openinference.span.kind", "")).upper())
     traceloop = str(attributes.get("traceloop.span.kind", ""))
     return kind or (traceloop if traceloop in ("workflow", "agent", "tool") else "workflow" if traceloop == "task" else "other")

@@ -375,3 +375,24 @@ def test_a_fast_answer_of_claude_is_of_the_fast_tier(row: Any) -> None:
     usage = served["metadata"]["usage_object"] | {"service_tier": "standard"}
     for speed, tier in (("fast", "fast"), ("standard", "standard")):
         assert row(served | {"metadata": served["metadata"] | {"usage_object": usage | {"speed": speed}}})["service_tier"] == tier
+
+
+@pytest.mark.parametrize("call_type", ["call_mcp_tool", "list_mcp_tools"])
+def test_a_tool_that_was_called_over_mcp_is_no_call_of_a_model(read: Any, call_type: str) -> None:
+    """LiteLLM logs it with no tokens, no provider and what the tool was said to cost."""
+    facts = {"call_type": call_type, "model": "MCP: deepwiki-read_page", "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    logged = first(status="success", cache_hit=None) | facts | {"response_cost": 0.01, "custom_llm_provider": ""}
+    spent = next(row for row in SPEND if row["status"] == "success") | facts | {"spend": 0.01, "custom_llm_provider": ""}
+    for record in (logged, spent):
+        batch = read(connector, body(record, first(status="failure") if record is logged else SPEND[0]))
+        [tool] = batch.spans.to_pylist()
+        assert (tool["kind"], tool["name"], json.loads(tool["attributes"])) == (
+            "tool",
+            "MCP: deepwiki-read_page",
+            {"call_type": call_type, "cost": "0.01"},
+        )
+        assert (batch.calls.num_rows, batch.rejected.num_rows, batch.content.num_rows <= 2) == (1, 0, True)
+        assert tool["raw_sha256"]
+        assert tool["start_time"]
+    late = read(connector, body(logged | {"startTime": None}))
+    assert (late.spans.num_rows, late.rejected.num_rows) == (0, 1)

@@ -446,6 +446,13 @@ def test_gateway_spans_without_an_operation_are_structure(read: Any) -> None:
     assert (len(batch.calls), len(batch.spans)) == (0, 1)
 
 
+@pytest.mark.parametrize("operation", ["call_mcp_tool", "list_mcp_tools", "execute_tool"])
+def test_a_tool_that_litellm_called_is_structure(read: Any, operation: str) -> None:
+    facts = {"gen_ai.operation.name": operation, "gen_ai.request.model": "MCP: read_page", "litellm.call_id": "c1"}
+    batch = read(connector, request(span(1, None, facts), scope="litellm"))
+    assert (batch.calls.num_rows, [row["kind"] for row in batch.spans.to_pylist()]) == (0, ["tool"])
+
+
 def test_a_gateway_span_that_flags_its_cache_hit(read: Any) -> None:
     facts = CHAT | USAGE | ANSWER | {"litellm.call_id": "c1", "litellm.cache_hit": "True", "litellm.cost.total": 0.25}
     row = read(connector, request(span(1, None, facts), scope="litellm")).calls.to_pylist()[0]
