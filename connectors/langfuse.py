@@ -41,6 +41,8 @@ _PATHS: Final[dict[str, str | tuple[str, ...]]] = {
     "ended": ("end_time", "endTime"),
     "first_token": ("completion_start_time", "completionStartTime"),
     "meta": "metadata",
+    "params": ("model_parameters", "modelParameters"),
+    "told": "output",
 }
 _ATTRIBUTES: Final[dict[str, str | tuple[str, ...]]] = {
     "provider": ("/gen_ai.provider.name", "/gen_ai.system", "/llm.provider", "/llm.system"),
@@ -48,7 +50,13 @@ _ATTRIBUTES: Final[dict[str, str | tuple[str, ...]]] = {
     "response_model": "/gen_ai.response.model",
     "response_id": "/gen_ai.response.id",
     "finish_reasons": "/gen_ai.response.finish_reasons",
+    "attribute_tier": ("/openai.response.service_tier", "/gen_ai.openai.response.service_tier", "/anthropic.response.service_tier"),
+    "from_provider": "/ai.response.providerMetadata",
 }
+# what was served, where the answer was kept whole; what was asked for (Langfuse prices by it); what Vercel's AI SDK heard
+_SERVED: Final[dict[str, str | tuple[str, ...]]] = {"speed": "usage.speed", "tier": ("service_tier", "usage.service_tier")}
+_ASKED: Final[dict[str, str | tuple[str, ...]]] = {"asked_speed": "speed", "asked_tier": "service_tier"}
+_HEARD: Final[dict[str, str | tuple[str, ...]]] = {"heard_speed": "anthropic.usage.speed", "heard_tier": "anthropic.usage.service_tier"}
 # metadata that the server added: the span's attributes repeat prompt and answer
 _SERVERS: Final = "^(attributes|resourceAttributes|scope)([.]|$)|^prompt_segments[.]"
 _INPUT: Final = "^(input|prompt)|cache"
@@ -91,7 +99,10 @@ def _note(content: bool) -> str:
         entered AS (SELECT *, CASE WHEN TRY(json_type(meta)) = 'OBJECT' THEN map_entries(json_transform(meta, '"MAP(VARCHAR, JSON)"')) END AS entries
             FROM opened),
         described AS (SELECT *, coalesce(attributes_given, {_under("attributes.")}::VARCHAR) AS attributes FROM entered),
-        {stage("described", "traced", "attributes", _ATTRIBUTES)},
+        {stage("described", "attributed", "attributes", _ATTRIBUTES)},
+        {stage("attributed", "served", "told", _SERVED)},
+        {stage("served", "heard", "from_provider", _HEARD)},
+        {stage("heard", "traced", "params", _ASKED)},
         mapped AS (SELECT *, TRY(json_transform(usage, '"MAP(VARCHAR, BIGINT)"')) AS m FROM traced),
         bucketed AS (SELECT *, list_filter(map_entries(m),
             lambda e: e.value IS NOT NULL AND e.key <> 'total' AND NOT contains(e.key, '.')) AS buckets FROM mapped),
@@ -119,6 +130,8 @@ def _note(content: bool) -> str:
             'provider', coalesce(provider, ls_provider), 'request_model', request_model,
             'response_model', response_model, 'response_id', response_id,
             'finish_reasons', finish_reasons,
+            'tier', CASE WHEN coalesce(speed, heard_speed, asked_speed) = 'fast' THEN 'fast'
+                ELSE coalesce(attribute_tier, tier, heard_tier, asked_tier) END,
             'metadata', json_merge_patch(coalesce({_members(f"NOT regexp_matches(e.key, '{_SERVERS}')", "e.key")}, '{{}}'),
                 json_object('prompt_segments', coalesce({_under("prompt_segments.")}, json_extract(meta, '/prompt_segments')))),
             'messages', messages, 'prompt', prompt, 'tools', tools::JSON, 'message', answer))::VARCHAR AS note FROM talked)"""

@@ -18,7 +18,7 @@ from connectors.otlp import ai_sdk
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, pick
-from connectors.otlp.usage import Unusable, compact, cost, tokens
+from connectors.otlp.usage import Unusable, compact, cost, tier, tokens
 from connectors.otlp.vendors import known_of
 from connectors.otlp.wire import ERROR, Span, storable
 from connectors.providers import provider_of
@@ -158,7 +158,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         else None,
         "api_base": None if base is None else bare_address(str(base)),
         "region": pick(attributes, "region") or (None if base is None else region_at(str(base))),
-        "service_tier": pick(attributes, "service_tier"),
+        "service_tier": tier(span),
         "stream": stream if isinstance(stream, bool) else None,
         **models,
         **used,

@@ -1,6 +1,6 @@
 """Tokens and cost of one span.
 
-Owns: whole counts, inclusive totals, exact money; the verdict that a span cannot be used. Does not own: names (dialects).
+Owns: whole counts, inclusive totals, exact money, the tier they are priced at; the verdict that a span cannot be used. Does not own: names (dialects).
 Invariants: a span that says nothing about usage has null tokens; a value of the wrong kind refuses the span, it is never zero.
 """
 
@@ -11,11 +11,13 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
 from connectors.expressions import SHOWN
-from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, pick
+from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
 from connectors.otlp.wire import Span
+from connectors.reshaped import named
 from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
+_TIER_WORDS: Final = ('"speed"', '"service_tier"', '"serviceTier"')
 _MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
@@ -123,6 +125,30 @@ def counted_apart(given: int | None, made: int | None, total: int | None, cached
     return cache or (cached > 0 and beyond in (cached, cached + thoughts)), thought or (
         thoughts > 0 and beyond in (thoughts, thoughts + cached)
     )
+
+
+def tier(span: Span) -> Any:
+    """The tier of an answer: as an attribute, in the answer itself or in what the provider told Vercel's AI SDK. Claude's fast mode is a speed
+    beside the tier; that it was asked for says so where no answer is at hand.
+    """
+    attributes = span.attributes
+    told = named(_opened(attributes, "ai.response.providerMetadata"))
+    answers = [named(one) for one in (_opened(attributes, "output.value"), *told.values())]
+    used = [named(one.get("usage")) for one in answers]
+    asked = [named(_opened(attributes, name)) for name in ("llm.invocation_parameters", "input.value")]
+    speeds = [
+        one["speed"] for one in (*used, *asked, {"speed": attributes.get("gen_ai.request.speed")}) if isinstance(one.get("speed"), str)
+    ]
+    if speeds[:1] == ["fast"]:
+        return "fast"
+    tiers = (one.get(name) for one in (*answers, *used) for name in ("service_tier", "serviceTier"))
+    return pick(attributes, "service_tier") or next((one for one in tiers if isinstance(one, str) and one), None)
+
+
+def _opened(attributes: dict[str, Any], name: str) -> Any:
+    """An attribute that is JSON, opened only where it may hold a tier: answers are long."""
+    text = attributes.get(name)
+    return json_attribute(attributes, name) if not isinstance(text, str) or any(word in text for word in _TIER_WORDS) else None
 
 
 def compact(value: Any) -> str:

@@ -119,3 +119,19 @@ def test_pictures_are_no_conversation_and_a_tier_is_told(read: Any) -> None:
     }
     [found] = read(connector, json.dumps(picture).encode()).calls.to_pylist()
     assert (found["operation"], found["replayable"], found["service_tier"]) == ("image_generation", False, "flex")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "tier"),
+    [
+        ({"usage": {"speed": "fast", "service_tier": "standard"}}, "fast"),
+        ({"usage": {"speed": "standard", "service_tier": "batch"}}, "batch"),
+        ({"service_tier": "priority", "usage": {}}, "priority"),
+    ],
+)
+def test_the_tier_of_an_answer(read: Any, answer: dict[str, Any], tier: str, packed: bool) -> None:
+    row = json.loads(FIXTURE.read_text().splitlines()[0])["data"][0]
+    row |= {"response_body": json.dumps(answer) if packed else answer}
+    [found] = read(connector, json.dumps(row).encode()).calls.to_pylist()
+    assert found["service_tier"] == tier

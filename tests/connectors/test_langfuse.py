@@ -143,6 +143,25 @@ def test_a_page_longer_than_what_is_looked_at_is_recognised(calls: Any) -> None:
     assert (len(found), {row["source_kind"] for row in found.values()}) == (100, {"langfuse.api"})
 
 
+@pytest.mark.parametrize(
+    ("facts", "tier"),
+    [
+        ({"output": '{"usage": {"speed": "fast", "service_tier": "standard"}}'}, "fast"),
+        ({"output": {"service_tier": "priority"}, "model_parameters": {"service_tier": "auto"}}, "priority"),
+        ({"output": '{"usage": {"speed": "standard"}}', "model_parameters": {"speed": "fast"}}, None),
+        ({"model_parameters": '{"speed": "fast"}'}, "fast"),
+        ({"model_parameters": {"service_tier": "flex"}}, "flex"),
+        ({"metadata": {"attributes": {"openai.response.service_tier": "priority"}}}, "priority"),
+        ({"metadata": {"attributes": {"ai.response.providerMetadata": '{"anthropic": {"usage": {"speed": "fast"}}}'}}}, "fast"),
+        ({"metadata": {"attributes.gen_ai.openai.response.service_tier": "flex"}}, "flex"),
+        ({"output": "fast"}, None),
+    ],
+)
+def test_the_tier_of_an_answer(calls: Any, facts: dict[str, Any], tier: str | None) -> None:
+    (row,) = calls(json.dumps(ROWS[0] | {"model_parameters": {}} | facts).encode()).values()
+    assert row["service_tier"] == tier
+
+
 def test_a_failure_and_an_unpriced_call(calls: Any) -> None:
     failed = calls(EXPORT)[ROWS[2]["id"]]
     assert (failed["status"], failed["error_message"], failed["usage_source"]) == ("error", "429 rate limited", "missing")

@@ -446,6 +446,36 @@ def test_gateway_spans_without_an_operation_are_structure(read: Any) -> None:
     assert (len(batch.calls), len(batch.spans)) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("facts", "tier"),
+    [
+        ({"output.value": '{"usage": {"speed": "fast", "service_tier": "standard"}}'}, "fast"),
+        ({"output.value": '{"service_tier": "priority", "usage": {}}'}, "priority"),
+        (
+            {"output.value": '{"usage": {"speed": "standard", "service_tier": "batch"}}', "llm.invocation_parameters": '{"speed": "fast"}'},
+            "batch",
+        ),
+        ({"llm.invocation_parameters": '{"speed": "fast"}'}, "fast"),
+        ({"gen_ai.request.speed": "fast", "anthropic.response.service_tier": "standard"}, "fast"),
+        ({"llm.invocation_parameters": '{"speed": 1.25}', "input.value": '"speed"'}, None),
+        ({"ai.response.providerMetadata": '{"anthropic": {"usage": {"speed": "fast"}}, "gateway": null}'}, "fast"),
+        ({"ai.response.providerMetadata": '{"openai": {"serviceTier": "flex"}}'}, "flex"),
+        ({"openai.response.service_tier": "priority", "output.value": '{"service_tier": "default"}'}, "priority"),
+        ({"output.value": '{"service_tier": 5, "usage": ["speed"]}'}, None),
+    ],
+)
+def test_the_tier_of_an_answer(read: Any, facts: dict[str, Any], tier: str | None) -> None:
+    row = read(connector, request(span(1, None, CHAT | USAGE | facts))).calls.to_pylist()[0]
+    assert row["service_tier"] == tier
+
+
+def test_what_openrouter_was_asked_to_serve_fast_has_its_tier(read: Any) -> None:
+    """Its Broadcast has the request that was sent, and no usage as Anthropic writes it."""
+    facts = CHAT | USAGE | {"gen_ai.prompt": '{"messages": []}', "gen_ai.completion": '{"rawRequest": {"speed": "fast"}}'}
+    row = read(connector, request(span(1, None, facts), resource={"service.name": "openrouter"})).calls.to_pylist()[0]
+    assert (row["gateway_kind"], row["service_tier"]) == ("openrouter", "fast")
+
+
 @pytest.mark.parametrize("operation", ["call_mcp_tool", "list_mcp_tools", "execute_tool"])
 def test_a_tool_that_litellm_called_is_structure(read: Any, operation: str) -> None:
     facts = {"gen_ai.operation.name": operation, "gen_ai.request.model": "MCP: read_page", "litellm.call_id": "c1"}
