@@ -170,5 +170,12 @@ def _telling(key: Mapping[str, str | None]) -> tuple[str, str] | None:
 
 def _resembling(value: str, catalog: Catalog) -> str | None:
     """The longest workflow id that the value contains as a whole word, such as `c-claims-fnol-triage`."""
-    held = [name for name in catalog.workflows if re.search(rf"(^|[^A-Za-z0-9]){re.escape(name)}($|[^A-Za-z0-9])", value, re.IGNORECASE)]
+    said = value.casefold()
+    held = [
+        name for name in catalog.workflows if name.casefold() in said and _is_word(name, value)
+    ]  # a pattern for each of thousands takes seconds
     return max(held, key=lambda name: (len(name), name)) if held else None
+
+
+def _is_word(name: str, value: str) -> bool:
+    return re.search(rf"(^|[^A-Za-z0-9]){re.escape(name)}($|[^A-Za-z0-9])", value, re.IGNORECASE) is not None

@@ -1,5 +1,8 @@
 """Rules in order, the first match wins, no match is a state, unattributed traffic suggests rules."""
 
+import re
+
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +105,13 @@ def test_suggestions_are_ranked_by_spend_and_apply_as_they_are() -> None:
     assert yaml.safe_load(found[1].yaml)["rules"][0]["workflow"] == "fnol"
     ids = {yaml.safe_load(one.yaml)["id"] for one in found}
     assert len(ids) == len(found)  # applied one after another, none replaces another
+
+
+def test_a_suggestion_makes_no_pattern_of_workflows_whose_name_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = catalog("---".join(f"\nkind: workflow\nid: wf-{number:03d}\nowner: a@b\n" for number in range(300)))
+    asked: list[str] = []
+    search = re.search
+    monkeypatch.setattr(re, "search", lambda pattern, *rest: (asked.append(pattern), search(pattern, *rest))[1])
+    [found] = suggestions([({"app": "c-WF-123-eu"}, 1, 1)], many)
+    assert found.workflow_id == "wf-123"
+    assert len(asked) == 1
