@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from connectors.bills.reading import Record, Skip, columns_of, currency_of, day_of, first_of, lines_of, maybe, money, table
-from connectors.bills.words import kind_of, said
+from connectors.bills.words import kind_of, said, with_family
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
 from governor.chargeback.reconciliation.names import CAMEL
 from governor.ports import Payload
@@ -63,7 +63,7 @@ def _lines(row: Record) -> Iterable[BillLine]:
         day=day_of(row, "date", "usagedatetime", "usagedate"),
         issuer="azure",
         account=str(first_of(row, "subscriptionid", "subscriptionguid", "resourceid")),
-        model=words.model,
+        model=with_family(words.model, f"{row.get('metersubcategory') or ''} {first_of(row, 'product', 'productname')}"),
         meter=words.meter,
         tier=words.tier,
         kind=kind,

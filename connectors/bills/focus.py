@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from connectors.bills.reading import Record, Skip, Wrong, columns_of, currency_of, day_of, first_of, lines_of, maybe, money, table
-from connectors.bills.words import Said, kind_of, said, tier_of
+from connectors.bills.words import Said, kind_of, said, tier_of, with_family
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine, issuer_of
 from governor.ports import Payload
 from governor.prices.names import canonical_provider
@@ -98,7 +98,8 @@ def _words(row: Record, text: str) -> Said:
     if not model and text and found.model == "":
         found = Said(said(text).model, found.meter, found.tier)
     tier = tier_of(first_of(row, "x_servicetier", "x_tier"))
-    return Said(model or found.model, meter or found.meter, found.tier if tier is None else tier)
+    family = f"{first_of(row, 'x_skumetersubcategory')} {first_of(row, 'x_skudescription')}"
+    return Said(model or with_family(found.model, family), meter or found.meter, found.tier if tier is None else tier)
 
 
 def _block(unit: str) -> int:

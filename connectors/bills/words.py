@@ -17,8 +17,14 @@ METERS: Final = (
         "cache_write_1h",
         r"cache[ _.-]*(?:write|creation|storage)[^,;]*?(?:1[ -]?h(?:our|r)?\b)|ephemeral_1h\w*|(?:1h|1 hour) cache write\w*",
     ),
-    ("cache_write", r"cache[ _.-]*(?:write|creation)(?:[ _-]*(?:5[ -]?m(?:in(?:ute)?s?)?))?|ephemeral_5m\w*|5m cache writes?"),
-    ("cache_read", r"cache[ _.-]*(?:read|hits?)(?:s)?|cached[ _-]*(?:inp(?:u?t)?)?|cchd[ _-]*(?:inp(?:u?t)?)?|cache(?=[ _-]*inp)"),
+    (
+        "cache_write",
+        r"cache[ _.-]*(?:write|creation)(?:[ _-]*(?:5[ -]?m(?:in(?:ute)?s?)?))?|ephemeral_5m\w*|5m cache writes?|\bcd[ _-]*wr\b",
+    ),
+    (
+        "cache_read",
+        r"cache[ _.-]*(?:read|hits?)(?:s)?|cached[ _-]*(?:inp(?:u?t)?)?|c?cchd[ _-]*(?:inp(?:u?t)?)?|cache(?=[ _-]*inp)|\bc[dh][ _-]*inp?t?\b",
+    ),
     ("web_search", r"web[ _-]*search\w*|grounding\w*"),
     ("code_execution", r"code[ _-]*(?:execution|interpreter)\w*"),
     ("file_search", r"file[ _-]*search\w*"),
@@ -29,15 +35,15 @@ METERS: Final = (
     ("image_output", r"image[ _-]*(?:out(?:put|p)?)\b"),
     ("image_input", r"image[ _-]*(?:inp(?:ut)?|in)\b"),
     ("reasoning", r"reasoning|thinking"),
-    ("output", r"\bout(?:put|p|pt)?\b|completions?|\bcandidates?\b|response"),
+    ("output", r"\bout(?:put|p|pt)?\b|\bopt\b|completions?|\bcandidates?\b|response"),
     ("input", r"\binp(?:ut|t)?\b|\bprompts?\b"),
     ("embedding", r"\bembedding tokens?\b"),
 )
 TIERS: Final = (("batch", r"\bbatch(?:[ _-]*api)?\b"), ("flex", r"\bflex\b"), ("priority", r"\bpriority\b|\bpp\b"))
 LEFT_OVER: Final = re.compile(
-    r"\b(?:tokens?|token[ _-]*counts?|counts?|usage|uncached|text|glbl|gl|global|rgnl|regnl|regional|dzone|dz|datazone|data zone|zone|"
-    r"cross[ -]region|mantle|predictions?|azure openai(?: service)?|on[ _-]?demand|1k|1m|units?|calls?|requests?|short|long|context|window|"
-    r"standard|writes?|reads?|us|eu)\b",
+    r"\b(?:(?:glbl|gl|dz) l|tokens?|token[ _-]*counts?|counts?|usage|uncached|text|glbl|gl|global|rgnl|regnl|regional|dzone|dz|datazone|data zone|zone|"
+    r"(?:short|long|sh|lo) ?co|std|rg|dzn|cross[ -]region|mantle|predictions?|azure openai(?: service)?|on[ _-]?demand|1k|1m|units?|calls?|requests?|"
+    r"short|long|context|window|standard|writes?|reads?|us|eu)\b",
     re.IGNORECASE,
 )
 KINDS: Final = (
@@ -48,6 +54,10 @@ KINDS: Final = (
     ("rounding", r"\brounding\b"),
     ("fee", r"\b(?:fees?|support plan|surcharge)\b"),
 )
+
+
+FAMILY: Final = re.compile(r"\b(?:gpt(?=\d|\b)|(?:grok|deepseek|kimi|llama)\b)", re.IGNORECASE)
+WITHOUT_FAMILY: Final = re.compile(r"(?!o\d)[a-z]?\d", re.IGNORECASE)
 
 
 class Said(NamedTuple):
@@ -73,10 +83,16 @@ def said(text: str) -> Said:
             break
     if meter in {"cache_read", "cache_write", "cache_write_1h"}:
         rest = re.sub(r"\b(?:inp(?:u?t)?|cached?)\b", " ", rest, flags=re.IGNORECASE)
-    if meter == "embedding":
-        meter = "input"
+    if meter == "embedding" or (meter == "other" and re.search(r"embedding", rest, re.IGNORECASE)):
+        meter = "input"  # all that an embedding is charged for
     model = re.sub(r"\s+", " ", LEFT_OVER.sub(" ", rest.replace(",", " "))).strip(" -_.:/")
     return Said(model, meter, tier)
+
+
+def with_family(model: str, product: str) -> str:
+    """Azure leaves the family to the product: `5.4 mini` of `Azure OpenAI GPT5` is gpt-5.4 mini, `V4 Pro` of `Azure Deepseek Models` DeepSeek's."""
+    family = FAMILY.search(product)
+    return f"{family[0].lower()}-{model}" if family and WITHOUT_FAMILY.match(model) else model
 
 
 def kind_of(text: str) -> str:

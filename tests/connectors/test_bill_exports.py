@@ -18,6 +18,7 @@ import bills_of_usage as made
 from connectors.bills import anthropic, aws, azure, focus, gcp, openai, openrouter
 from governor.chargeback.reconciliation.bridge import CAUSES, Reconciled, reconcile
 from governor.chargeback.reconciliation.cells import UsageLine
+from governor.chargeback.reconciliation.names import words_of
 from governor.ports import BillReader, Payload
 
 CLAUDE = "us.anthropic.claude-sonnet-4-6-v1:0"
@@ -237,6 +238,45 @@ def test_meters_as_azure_abbreviates_them(name: str, model: str, meter: str, tie
     }
     [line] = azure.reader.read(Payload("azure.csv", body=made._csv([row | {"UnitOfMeasure": "1M", "ChargeType": "Usage"}]))).lines
     assert (line.model, line.meter, line.tier, line.quantity) == (model, meter, tier, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "ours", "meter", "tier"),
+    [
+        ("Azure OpenAI GPT5", "GPT 5.1 opt Gl 1M Tokens", "gpt-5.1-2025-11-13", "output", None),
+        ("Azure OpenAI GPT5", "GPT 5.1 Batch inp Rg 1M Tokens", "gpt-5.1-2025-11-13", "input", "batch"),
+        ("Azure OpenAI GPT5", "5.2 chat 0210 cd inp Gl 1M Tokens", "gpt-5.2-chat-2026-02-10", "cache_read", None),
+        ("Azure OpenAI GPT5", "5 mini pp cd Inp Dz 1M Tokens", "gpt-5-mini-2025-08-07", "cache_read", "priority"),
+        ("Azure OpenAI GPT5", "5.4 longco inp Dz 1M Tokens", "gpt-5.4", "input", None),
+        ("Azure OpenAI GPT5", "5.6 sol ShortCo Cd Wr Std Gl 1M Tokens", "gpt-5.6-sol", "cache_write", None),
+        ("Azure OpenAI GPT6", "6-luna ShortCo Opt Std DZ 1M Tokens", "gpt-6-luna", "output", None),
+        ("Azure OpenAI GPT5", "gpt-5-codex-ccchd-inp-glbl Tokens", "gpt-5-codex", "cache_read", None),
+        ("Azure OpenAI Reasoning", "o4-mini 0416 Outp glbl Tokens", "o4-mini-2025-04-16", "output", None),
+        ("Azure OpenAI Embedding", "text embedding 3 large DZ Tokens", "text-embedding-3-large", "input", None),
+        ("Azure Deepseek Models", "V4 Pro cached glbl Tokens", "DeepSeek-V4-Pro", "cache_read", None),
+        ("Azure Grok Models", "4.3 Inp Glbl L Tokens", "grok-4.3", "input", None),
+        ("Azure Kimi", "K2.7 Code Outp glbl Tokens", "Kimi-K2.7-Code", "output", None),
+    ],
+)
+def test_meters_that_leave_the_family_to_their_product(product: str, name: str, ours: str, meter: str, tier: str | None) -> None:
+    """The newest meters of Foundry: `opt` is output, `cd` cached, and GPT is named by the product alone."""
+    actual = {
+        "Date": "10/01/2026",
+        "MeterCategory": "Foundry Models",
+        "MeterSubCategory": product,
+        "MeterName": name,
+        "Quantity": "1",
+        "Cost": "1",
+    }
+    actual |= {"BillingCurrency": "USD", "UnitOfMeasure": "1M", "ChargeType": "Usage"}
+    exported = {
+        "BilledCost": "1", "BillingCurrency": "USD", "ChargeCategory": "Usage", "ChargePeriodStart": "2026-10-01T00:00:00Z", "ProviderName": "Microsoft",
+        "ServiceName": "Foundry Models", "ServiceCategory": "AI and Machine Learning", "x_SkuMeterSubcategory": product, "x_SkuMeterName": name,
+        "ConsumedQuantity": "1", "ConsumedUnit": "1M",
+    }  # fmt: skip
+    for reader, row in ((azure.reader, actual), (focus.reader, exported)):
+        [line] = reader.read(Payload("bill.csv", body=made._csv([row]))).lines
+        assert (words_of(line.model), line.meter, line.tier, line.quantity) == (words_of(ours), meter, tier, 10**6)
 
 
 @pytest.mark.parametrize(
