@@ -20,6 +20,7 @@ from governor.actions.payloads import MAPPING, installed
 from governor.adapters.endpoint_guard import check_url
 from governor.catalog import (
     AllocationDocument,
+    ContractPriceDocument,
     Document,
     EndpointDocument,
     OrganizationDocument,
@@ -34,6 +35,7 @@ from governor.errors import Forbidden, Invalid, Refused, Unauthenticated
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.entry import EntryDraft
+from governor.prices.contract import refuse_unusable
 from governor.store.rows.base import uuid7
 from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.people import Organization, Person
@@ -61,6 +63,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     may_apply(ctx, actor, planned)
     check_waivers(planned, ctx.now())
     check_rules(planned)
+    check_prices(planned)
     check_sources(planned)
     check_endpoints(planned)
     if dry_run or not planned.changes:
@@ -144,6 +147,13 @@ def check_rules(planned: Plan) -> None:
     for item in planned.changes:
         if isinstance(item.document, AllocationDocument | RatePlanDocument) and item.document.valid_from is None:
             raise Invalid(f"{item.kind} {item.key}: valid_from is missing", hint="say from which month it holds, such as 2026-10-01")
+
+
+def check_prices(planned: Plan) -> None:
+    """Those that change: what was applied before this was looked at stays as it is."""
+    for item in planned.changes:
+        if isinstance(item.document, ContractPriceDocument):
+            refuse_unusable(item.document)
 
 
 def check_sources(planned: Plan) -> None:

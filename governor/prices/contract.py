@@ -10,14 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from governor.catalog.documents import ContractPriceDocument
 from governor.errors import Invalid
 from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.price import Price, plain, price_of
+from governor.prices.rate import refuse_unknown_meter
 from governor.prices.terms import ANY, Term
 
+RATED_IN: Final = "USD"
 Row = TypeVar("Row", bound=Price | Term)
 
 
@@ -43,6 +45,19 @@ def contract_price(document: ContractPriceDocument, zone: str = "UTC") -> Price 
             "valid_to": end,
         }
     )
+
+
+def refuse_unusable(document: ContractPriceDocument) -> None:
+    """Raises Invalid for a price that no call could be rated by: a meter that there is not, or money that is no US dollars."""
+    where = f"contract_price {document.key}"
+    if document.meter != ANY:
+        refuse_unknown_meter(document.meter, f"{where}: meter")
+    if document.price and document.price.currency != RATED_IN:
+        raise Invalid(
+            f"{where}: price: currency {document.price.currency}: calls are rated in {RATED_IN} only, and the model would have no price at all",
+            hint=f"write the amount in {RATED_IN} at your contract's rate, one price for each month where it moves; statements may be in another "
+            "currency (docs/month-end.md)",
+        )
 
 
 def contract_term(document: ContractPriceDocument, zone: str = "UTC") -> Term:

@@ -13,7 +13,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any, Final
 
 from governor.errors import Invalid
@@ -21,7 +20,7 @@ from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.openrouter import openrouter_rows
 from governor.prices.overlap import refuse_overlaps
 from governor.prices.price import FIELD_NAMES, Price, plain, price_of
-from governor.prices.rate import RATED
+from governor.prices.rate import refuse_unknown_meter
 from governor.prices.seed import Seed
 
 LITELLM_METERS: Final = {
@@ -91,10 +90,7 @@ def read_csv(text: str, version: str) -> Seed:
 
 def _usable(values: Mapping[str, Any], number: int) -> str:
     """The currency of a row that some call can be rated by. Raises Invalid for a slip of the pen in it or in the meter: it would change no call's price."""
-    if values["meter"] not in RATED:
-        near = get_close_matches(values["meter"], sorted(RATED), n=1)
-        hint = f"did you mean {near[0]}?" if near else "docs/prices.md has them"
-        raise Invalid(f"line {number}: no call is rated by a meter {values['meter']!r}", hint=hint)
+    refuse_unknown_meter(values["meter"], f"line {number}")
     currency = str(values.get("currency", "USD")).strip().upper()
     if not CURRENCY.fullmatch(currency):
         raise Invalid(f"line {number}: {currency[:20]!r} is no currency", hint="three letters, such as USD")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from math import lcm
 from typing import Final
 
+from governor.errors import Invalid
 from governor.prices.book import PriceBook, Rates, Unpriced
 from governor.prices.price import PICO, Price
 
@@ -162,6 +164,14 @@ def linear(rates: Rates) -> bool:
 RATED: Final = frozenset(
     {"input", "output", "request", "cache_write_5m", *INSTEAD, *(name for names in INSTEAD.values() for name in names), *UNIT_METERS}
 )
+
+
+def refuse_unknown_meter(meter: str, where: str) -> None:
+    """Raises Invalid for a slip of the pen: no call would ever have this price."""
+    if meter not in RATED:
+        near = get_close_matches(meter, sorted(RATED), n=1)
+        names = f"meters are {', '.join(sorted(RATED))}"
+        raise Invalid(f"{where}: no call is rated by a meter {meter!r}", hint=f"did you mean {near[0]}? {names}" if near else names)
 
 
 def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:

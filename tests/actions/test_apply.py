@@ -182,6 +182,23 @@ def test_a_price_that_was_pruned_and_is_applied_again_holds_again(world: Any) ->
     assert not world.apply(price).changes
 
 
+def test_a_contract_price_that_no_call_could_have_is_refused(world: Any) -> None:
+    """A misspelt meter would change nothing, another currency would leave the model without any price: both without a word."""
+    price = 'kind: contract_price\nprovider: openai\nmodel: gpt-4o\nmeter: {}\nprice: {{amount: "2"{}}}\nvalid_from: 2026-10-01'
+    with pytest.raises(Invalid, match=r"openai/gpt-4o/outptu@2026-10-01: meter: no call is rated by a meter 'outptu'") as refused:
+        world.apply(price.format("outptu", ""), dry_run=True)
+    assert "did you mean output?" in (refused.value.hint or "")
+    assert "cache_read" in (refused.value.hint or "")
+    with pytest.raises(Invalid, match=r"openai/gpt-4o/input@2026-10-01: price: currency EUR: calls are rated in USD only") as refused:
+        world.apply(price.format("input", ", currency: EUR"))
+    assert "write the amount in USD" in (refused.value.hint or "")
+    term = "kind: contract_price\nprovider: openai\nmodel: '*'\nmeter: {}\npercent_off: '20'\nvalid_from: 2026-10-01"
+    with pytest.raises(Invalid, match="meter 'cached_input'"):
+        world.apply(term.format("cached_input"))
+    assert catalog_as_of(world.ctx).contract_prices == ()
+    world.apply(term.format("'*'"))
+
+
 def test_rules_keep_the_order_of_first_application_through_edits(world: Any) -> None:
     text = "kind: workflow\nid: {}\nowner: dana@acme.example\ncost_center: '{}'\nmatch: [{{team_id: t}}]"
     world.apply("\n---\n".join(text.format(name, 1) for name in ("zeta", "alpha", "mid")))
