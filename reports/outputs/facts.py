@@ -69,6 +69,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "cost_center_name": label,
                     "description": f"{before}{label} {account.name or kind} {document['month']}",
                     "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
+                    "short_memo": f"{'Reversal ' if before else ''}AI {'accr.' if before else 'accrual' if accrual else 'chargeback'} {document['month']}",
                     "debit": f"{side:.2f}" if side > 0 else "",
                     "credit": f"{-side:.2f}" if side < 0 else "",
                     "currency": fx["currency"] if fx and stated else document["currency"],

@@ -95,6 +95,15 @@ def test_a_cent_that_is_none_in_the_journals_currency_is_no_line_without_an_amou
         assert total(rows, sides[0]) == total(rows, sides[1]) == Decimal("0.02") * (1 + accrual)
 
 
+def test_saps_short_header_text_says_which_month_and_what_it_is(plain: dict[str, Any]) -> None:
+    def texts(*, accrual: bool) -> list[str]:
+        return list(dict.fromkeys(row["BKTXT"] for row in rows_of(printed(plain, "sap", accrual=accrual).body)))
+
+    assert texts(accrual=False) == ["AI chargeback 2026-10"]
+    assert texts(accrual=True) == ["AI accrual 2026-10", "Reversal AI accr. 2026-10"]
+    assert all(len(text) <= 25 for text in texts(accrual=True))
+
+
 def test_an_accrual_is_taken_back_on_the_first_of_the_next_month(plain: dict[str, Any]) -> None:
     rows = rows_of(printed(plain, "generic", accrual=True).body)
     first = [row for row in rows if not row["reverses_external_id"]]
