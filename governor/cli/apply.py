@@ -66,6 +66,11 @@ def show(plan: dict[str, Any]) -> None:
     for op, sign in SIGNS.items():
         for item in plan[op]:
             since = f"  from {item['valid_from']}" if item["valid_from"] else ""
+            since += (
+                f" until {item['valid_to']}, when a version that was applied before begins"
+                if item["valid_to"] and item["op"] != "remove"
+                else ""
+            )
             typer.echo(f"{sign} {item['kind']} {item['key']}{since}")
             for change in item["fields"] if op == "update" else []:
                 typer.echo(f"    {change['path']}: {brief(change['before'])} -> {brief(change['after'])}")
