@@ -50,10 +50,18 @@ def soft_close_(
         raise Invalid(f"--format {format_!r} is not a journal", hint=f"one of {', '.join(journals)}")
 
     session = session_of(ctx)
-    made = soft_close(session.context(), session.actor(), month)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        made["written"] = export_month(session.context(), session.actor(), month, format_, out=out, accrual=True)
+    made = soft_close(session.context(), session.actor(), month)
+    if out is not None:
+        try:
+            made["written"] = export_month(session.context(), session.actor(), month, format_, out=out, accrual=True)
+        except Invalid as error:
+            again = f"write it with `governor period export {month} --accrual --mapping FILE -o FILE`"
+            raise Invalid(
+                f"{month} is soft closed and {made['accrued']} USD are accrued, but the journal is not written: {error.message}",
+                hint=f"{error.hint}; {again}" if error.hint else again,
+            ) from None
     session.print(made, f"{month}: {made['accrued']} USD accrued, of it {made['expected']} expected; reversed on {made['reversal_date']}")
 
 

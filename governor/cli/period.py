@@ -42,6 +42,8 @@ def close(
     from governor.actions.close_period import close as close_month
 
     session = session_of(ctx)
+    if out is not None:  # a folder that cannot be written is said before the month is closed
+        out.mkdir(parents=True, exist_ok=True)
     closed = close_month(session.context(), session.actor(), month, out)
     for warning in closed["warnings"]:
         session.note(f"warning: {warning}")

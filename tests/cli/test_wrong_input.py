@@ -23,6 +23,7 @@ from governor.cli import OneLine, app
 from governor.cli.findings import nothing
 from governor.cli.home import refuse_taken
 from governor.cli.ingest import afterwards
+from governor.errors import Invalid
 
 COUNTS = {"read": 4, "stored": 3, "duplicates": 0, "conflicts": 0, "quarantined": 1, "other_spans": 0}
 
@@ -174,6 +175,41 @@ def test_a_path_that_cannot_be_written_is_one_line_that_names_it(run: Callable[.
     assert done.returncode == 1
     assert done.stderr.startswith(f"error[file]: {tmp_path}: Is a directory. hint: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_month_whose_files_have_no_place_stays_as_it_was(run: Callable[..., Any], admin: tuple[Path, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for step in ("close", "soft-close"):
+        done = run("period", step, "2026-09", "--out", str(tmp_path / "file" / "close"), GOVERNOR_TOKEN=admin[1])
+        assert (done.returncode, done.stderr[:12]) == (1, "error[file]:")
+    assert json.loads(run("period", "status", "2026-09", "--json").stdout)["state"] == "open"
+
+
+def test_a_month_that_is_accrued_says_so_where_its_journal_is_refused(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any], admin: tuple[Path, str], tmp_path: Path
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise Invalid("sap: record 3, KOSTL: 'Claims and recoveries' is longer than 10", hint="give it a shorter name under `names`")
+
+    monkeypatch.setattr("governor.actions.export_month.export_month", refused)
+    done = run("period", "soft-close", "2026-08", "--out", str(tmp_path), "--format", "sap", GOVERNOR_TOKEN=admin[1])
+    assert done.returncode == 1
+    assert "2026-08 is soft closed and 0.00 USD are accrued, but the journal is not written: sap: record 3" in done.stderr
+    assert "`governor period export 2026-08 --accrual --mapping FILE -o FILE`" in done.stderr
+
+
+def test_a_version_that_ends_where_a_later_one_begins_says_so(run: Callable[..., Any], admin: tuple[Path, str], tmp_path: Path) -> None:
+    """Else a control that was dated back seems to be in force today."""
+    file = tmp_path / "organization.yaml"
+    for text, until in (
+        ("valid_from: 2026-06-01", ""),
+        ("valid_from: 2026-03-01\nmonth_end: {two_people: true}", " until 2026-06-01T00:00:00+00:00"),
+    ):
+        file.write_text(f"kind: organization\nname: Acme\n{text}\n")
+        done = run("apply", "-f", str(file), GOVERNOR_TOKEN=admin[1])
+        assert done.returncode == 0, done.stderr
+        assert until in done.stdout
+        assert (" until " in done.stdout) is bool(until)
 
 
 def test_no_finding_is_three_different_things() -> None:
