@@ -199,6 +199,11 @@ class Stream:
         elif kind == "message_stop":
             self.finished = True
 
+    @property
+    def over(self) -> bool:
+        """Nothing more will come that counts."""
+        return self.finished or bool(self.error)
+
     def document(self) -> dict[str, Any]:
         for index, parts in self._json.items():
             self._blocks[index]["input"] = parsed("".join(parts) or "{}")

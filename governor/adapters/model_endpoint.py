@@ -169,6 +169,8 @@ class HttpModelEndpoint:
                     stream.feed(line[5:].strip().decode("utf-8"))
             if first is None and stream.begun:
                 first = _since(started)
+            if stream.over:
+                break  # some servers keep the connection open behind the last event
         if stream.error or not stream.finished:
             return ModelReply(
                 "error",

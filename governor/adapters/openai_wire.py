@@ -94,14 +94,16 @@ class Stream:
         self._document: dict[str, Any] = {}
         self._finish = ""
         self.begun = False  # the first piece of the answer has come
+        self.over = False  # nothing more will come that counts
         self.error = ""
 
     def feed(self, data: str) -> None:
         if data in {"", "[DONE]"}:  # an event without data keeps a connection awake
+            self.over = self.over or bool(data)
             return
         chunk = parsed(data)
         if error := error_of(chunk):
-            self.error = error
+            self.error, self.over = error, True
             return
         self._document.update({name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)})
         for choice in chunk.get("choices") or []:

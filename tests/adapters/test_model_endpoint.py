@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -228,6 +229,33 @@ def test_a_late_answer_is_a_timeout_and_not_repeated(scripted: Callable[..., Scr
     server = scripted((200, {}, completion()), delay=2.0)
     assert one(endpoint_of(server.url), replace(ASK, timeout_s=0.1)).status == "timeout"
     assert len(server.seen) == 1
+
+
+LAST_EVENTS = {
+    "openai": '{"model": "m", "choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]',
+    "anthropic": '{"type": "message_start", "message": {"model": "m"}}\n\n'
+    'data: {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}\n\ndata: {"type": "message_stop"}',
+}
+
+
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_a_stream_is_over_with_its_last_event_though_the_connection_stays_open(protocol: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept: list[socket.socket] = []
+
+        def answer() -> None:
+            kept.append(server.accept()[0])
+            kept[0].recv(65536)
+            head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+            kept[0].sendall(f"{head}data: {LAST_EVENTS[protocol]}\n\n".encode())
+
+        threading.Thread(target=answer, daemon=True).start()
+        reply = one(
+            endpoint_of(f"http://127.0.0.1:{server.getsockname()[1]}/v1", protocol, stream=True, max_retries=0), replace(ASK, timeout_s=5)
+        )
+        kept[0].close()
+    assert (reply.status, reply.text, reply.error) == ("ok", "hi", "")
+    assert reply.duration_ms < 4000
 
 
 def test_nobody_listening_is_an_error() -> None:
