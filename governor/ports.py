@@ -186,6 +186,7 @@ class ModelReply:
     ttft_ms: float | None = None
     retries: int = 0
     dropped_params: Sequence[str] = ()
+    passed_on: bool = False  # the gateway says that it fell back: whoever answered is not who was asked
 
 
 class ModelEndpoint(Protocol):

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from governor.actions.context import Context
 from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
-from governor.actions.replay_inputs import OTHER_ROUTE, Input, read_input, redacted
+from governor.actions.replay_inputs import OTHER_ROUTE, THIRD_MODEL, Input, read_input, redacted
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import OPEN, OPINIONS, find_run, load, mark
 from governor.actions.replay_table import Table, Task, Written
@@ -168,8 +168,12 @@ def await_others(job: Replay, rounds: int) -> None:
 
 
 def served(job: Replay, task: Task, reply: ModelReply) -> ModelReply:
-    """The reply, failed where the plan's other route gave it: a gateway that falls back would make a route look like the one it is compared with."""
-    return reply if answering(job, task, reply) is task.route else dataclasses.replace(reply, status="error", error=OTHER_ROUTE)
+    """The reply, failed where another model than the one asked gave it: a gateway that falls back would make one route look like another."""
+    if answering(job, task, reply) is not task.route:
+        return dataclasses.replace(reply, status="error", error=OTHER_ROUTE)
+    if reply.passed_on or job.pricer.other(task.route, reply.response_model):
+        return dataclasses.replace(reply, status="error", error=THIRD_MODEL)
+    return reply
 
 
 def answering(job: Replay, task: Task, reply: ModelReply) -> Arm:
@@ -184,9 +188,10 @@ def priced(job: Replay, task: Task, reply: ModelReply, written: Written) -> Writ
     """Cost of the reply. What we cannot know (no usage, a timeout, a lost connection, more than the call could cost) is spent in full as reserved; a plain
     refusal by the server costs nothing.
     """
-    route = answering(job, task, reply)
-    cost = job.pricer.reply(route, job.ctx.now(), reply)
-    if cost is not None and cost > task.worst_pico and route is task.route:
+    route, now = answering(job, task, reply), job.ctx.now()
+    third = route is task.route and job.pricer.other(route, reply.response_model)
+    cost = job.pricer.dearest(reply.response_model, now, reply) if third else job.pricer.reply(route, now, reply)
+    if cost is not None and cost > task.worst_pico and route is task.route and not third:
         log.warning(
             "run %s, position %d, %s: usage above what the call could take; it counts as unknown", job.run_id, task.position, task.arm
         )

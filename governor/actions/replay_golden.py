@@ -131,7 +131,7 @@ def ask_about(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
     cap = int(judge.budget_pico) if judge.budget_pico else None
     todo = sorted(cases.items())
     for task, reply in asked(job, todo, lambda one: questions(job, one[0], *one[1], judge.arm), endpoint, cap):
-        pick, criteria = judging.opinion(reply.text, cases[task.position][0].rubric)
+        pick, criteria = judging.opinion(reply.text if reply.status == "ok" else "", cases[task.position][0].rubric)
         settle(job.ctx, job.run_id, task, priced(job, task, reply, Written("done", pick=pick, criteria=criteria)))
 
 

@@ -27,6 +27,7 @@ from governor.store.rows.changes import ReplayResult
 
 LIMIT_NAMES: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 OTHER_ROUTE: Final = "answer_of_the_other_model"  # how a reply failed that names the model of the other route
+THIRD_MODEL: Final = "answer_of_another_model"  # and one of neither route
 LEAST_OUTPUT: Final = 16  # a recorded cap below this is a probe, not a limit worth keeping
 
 
@@ -152,8 +153,8 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         response_model=reply.response_model,
         error=""
         if ok
-        else OTHER_ROUTE
-        if reply.error == OTHER_ROUTE
+        else reply.error
+        if reply.error in {OTHER_ROUTE, THIRD_MODEL}
         else f"http_{reply.http_status}"
         if reply.http_status
         else reply.status,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from governor.actions.replay_budget import reserve, settle
-from governor.actions.replay_calls import WAVE, Replay, answers, priced
+from governor.actions.replay_calls import WAVE, Replay, answers, priced, served
 from governor.actions.replay_evidence import pairs_of
 from governor.actions.replay_inputs import keep_output, read_document
 from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, load
@@ -48,7 +48,7 @@ def ask_judge(job: Replay) -> None:
         return judge_tasks(job, position, judge.arm, names, bad.index(position) if other is not None else 0, other)
 
     for task, reply in asked(job, todo, tasks_of, endpoint, cap):
-        pick, criteria = judging.opinion(reply.text, judge.rubric)
+        pick, criteria = judging.opinion(reply.text if reply.status == "ok" else "", judge.rubric)
         kept = keep_output(job.ctx, reply, job.capture_mode) if reply.status == "ok" else ""
         # silence is no opinion; of a known-bad answer it is a test that was not passed
         said = pick if reply.status == "ok" or task.arm in CANARIES else None
@@ -71,7 +71,7 @@ def asked(
         if groups and not granted:
             log.warning("run %s: no budget left for the judge", job.run_id)
             return
-        yield from answers(endpoint, granted, job.plan.concurrency)
+        yield from ((task, served(job, task, reply)) for task, reply in answers(endpoint, granted, job.plan.concurrency))
         reached = {(task.position, task.arm) for task in granted}
         todo = [one for one, group in groups if not reached & {(task.position, task.arm) for task in group}] + todo
 

@@ -6,20 +6,24 @@ Owns: usage -> rated -> pico-USD for shadow. Does not own: the price book. Invar
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from governor.policy.catalog_data import bare_model
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.rate import Usage, rate_group
+from governor.shadow.families import family_of
 from governor.shadow.plan import Arm
 
 PICO: Final = Decimal(10**12)
 ELSE: Final = 64  # what providers put around messages and tools
 IMAGE_TOKENS: Final = 6000  # above what any provider counts for one picture
+VERSION: Final = re.compile(r"(?:[-@:.](?:preview|exp|beta|latest|\d{3,}).*)?")  # behind the name of a model
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens",
@@ -59,6 +63,28 @@ class Pricer:
         counts = tuple(row[name] for name in TOKENS)
         return self._rate(row["provider"], row["model"], row["region"], row["service_tier"], row["start_time"], counts)
 
+    def other(self, arm: Arm, named: str) -> bool:
+        """Does the name that answered mean another model than the route's: of another family, or an entry of its own with the route's provider?
+        A name that nobody knows (an alias of the gateway's) says nothing, and neither does a version of the same name.
+        """
+        asked = {arm.model, arm.asked_model}
+        families = {family_of(name) for name in asked} - {""}
+        if families and family_of(named) not in {*families, ""}:
+            return True
+        if any(version_of(name, named) for name in asked):
+            return False
+        entries = {self._entry(arm.provider, name) for name in asked} - {""}
+        return bool(entries) and self._entry(arm.provider, named) not in {*entries, ""}
+
+    def _entry(self, provider: str, model: str) -> str:
+        found = self._book.find(provider, model) or self._book.find(provider, bare_model(model))
+        return found.model if found else ""
+
+    def dearest(self, model: str, at: datetime, reply: ModelReply) -> int | None:
+        """The reply at the highest price that anybody asks for this model; None where nobody does."""
+        found = (self.reply(Arm(provider, bare_model(model)), at, reply) for provider in self._book.providers)
+        return max((cost for cost in found if cost is not None), default=None)
+
     def worst(
         self, arm: Arm, at: datetime, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], max_output_tokens: int
     ) -> int:
@@ -74,6 +100,12 @@ class Pricer:
             known: dict[str, Any] = dict(zip(TOKENS, counts, strict=False))
             self._known[key] = rate_group(self._book, provider, model, at, Usage(**known), tier=tier, region=region).contracted_pico
         return self._known[key]
+
+
+def version_of(asked: str, named: str) -> bool:
+    """Is one of two names a snapshot or a preview of the other, or was the newest of its kind asked, whatever that is?"""
+    short, long = sorted((bare_model(asked), bare_model(named)), key=len)
+    return "latest" in asked or (long.startswith(short) and VERSION.fullmatch(long[len(short) :]) is not None)
 
 
 def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from governor.actions.context import Context
+from governor.actions.replay_inputs import OTHER_ROUTE, THIRD_MODEL
 from governor.actions.replay_price import PICO
 from governor.actions.replay_rows import find_run
 from governor.store.rows.changes import ReplayResult, ShadowRun
@@ -110,11 +111,14 @@ def shadow_progress(ctx: Context, run_id: str, now: datetime | None = None) -> P
 
 
 # "HTTP 200" and "error" would not tell a reader what happened.
+FELL_BACK: Final = frozenset({OTHER_ROUTE, THIRD_MODEL})
 WORDS: Final = {"http_200": "stream_broken_off", "error": "no_answer"}
 
 
 def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
-    """[{"arm","error","n"}] of a run that ended, the most frequent first: what its endpoint said instead of an answer."""
+    """[{"arm","error","n"}] of a run that ended, the most frequent first: what its endpoint said instead of an answer, with the "model" it named where
+    another one than was asked answered.
+    """
     if run.status not in {*WITHOUT_VERDICT, "done"}:
         return []
     where = (col(ReplayResult.org_id) == ctx.org, col(ReplayResult.run_id) == run.id, col(ReplayResult.arm).in_(CALLED))
@@ -124,8 +128,12 @@ def failures_of(ctx: Context, run: ShadowRun) -> list[dict[str, Any]]:
                 *where, col(ReplayResult.state) == "done", col(ReplayResult.reply).not_like(ANSWERED)
             )
         )
-        told = Counter((arm, str((json.loads(reply)["facts"] or {}).get("error") or "error")) for arm, reply in rows)
-    return [{"arm": arm, "error": WORDS.get(error, error), "n": n} for (arm, error), n in told.most_common()]
+        facts = [(arm, json.loads(reply)["facts"] or {}) for arm, reply in rows]
+    told = Counter((arm, str(one.get("error") or "error"), str(one.get("response_model") or "")) for arm, one in facts)
+    return [
+        {"arm": arm, "error": WORDS.get(error, error), "n": n} | ({"model": model} if error in FELL_BACK and model else {})
+        for (arm, error, model), n in told.most_common()
+    ]
 
 
 def clock(seconds: int) -> str:

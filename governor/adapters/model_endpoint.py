@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -35,6 +35,10 @@ RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 BUSY: Final = frozenset({429, 503, 529})
 CHUNK: Final = 65_536
 ERROR_TEXT: Final = 300
+FELL_BACK: Final = (
+    "x-litellm-attempted-fallbacks",
+    "cf-aig-step",
+)  # LiteLLM, Cloudflare: how often the call was passed on to another model
 NOT_SENT: Final = "no connection"  # how an error begins that certainly cost nothing
 WIRES: Final[Mapping[str, Any]] = {"openai": openai_wire, "anthropic": anthropic_wire}
 
@@ -126,12 +130,13 @@ class HttpModelEndpoint:
                     reply = ModelReply("error", http_status=response.status, error=_error_text(text), duration_ms=_since(started))
                     return reply, self._wait(response) if response.status in RETRIED else None
                 if "text/event-stream" in response.headers.get("Content-Type", ""):
-                    return await self._read_stream(response, started), None
+                    return replace(await self._read_stream(response, started), passed_on=_passed_on(response)), None
                 body = await self._body(response)
                 document = parsed(body)
                 if b"\\ud" in body.lower():
                     document = sound(document)
-                return ModelReply("ok", http_status=200, duration_ms=_since(started), **WIRES[self.protocol].parse(document)), None
+                fields = WIRES[self.protocol].parse(document)
+                return ModelReply("ok", http_status=200, duration_ms=_since(started), passed_on=_passed_on(response), **fields), None
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             return self._failure(error, started, request)
 
@@ -225,6 +230,10 @@ def _marks(request: ModelRequest) -> dict[str, str]:
             "x-portkey-metadata": json.dumps({"governor-shadow-run": run}),
         }
     return found
+
+
+def _passed_on(response: aiohttp.ClientResponse) -> bool:
+    return any(response.headers.get(name, "").strip("0 ").isdecimal() for name in FELL_BACK)
 
 
 def _since(started: float) -> float:

@@ -296,5 +296,29 @@ def test_a_reply_of_the_other_route_is_no_reply_of_the_candidate(house: House) -
     assert (first["d"]["error"], first["candidate_us"]) == (-1, None)
     assert first["candidate_cost_pico"] == first["baseline_cost_pico"]  # it is paid as what it was
 
+    assert shown["runs"][-1]["failures"][0]["model"] == "openai/gpt-4o-2024-08-06"
+
     named = FallingBack(names={"fast": "gpt-4.1-mini-2025-04-14", "gpt-4o": "gpt-4o-2024-08-06"})
     assert house.run(house.propose(seed="named"), named).verdict.count('"verdict":"pass"') == 1
+
+
+@pytest.mark.parametrize("model", ["mistral-large-2411", "gpt-4o-mini-2024-07-18", "azure/gpt-3.5-turbo"])
+def test_a_reply_of_a_third_model_is_no_reply_of_the_route(house: House, model: str) -> None:
+    change = house.propose()
+    run = house.run(change, FallingBack(names={"fast": model, "gpt-4o": "gpt-4o-2024-08-06"}))
+    assert json.loads(run.verdict)["verdict"] == "fail"
+    [failed] = show_change(house.ctx, change)["runs"][-1]["failures"]
+    assert (failed["arm"], failed["error"], failed["model"]) == ("candidate", "answer_of_another_model", model)
+    pair = json.loads(house.files(change)["pairs.jsonl"].splitlines()[0])
+    assert (pair["d"]["error"], pair["candidate_us"]) == (-1, None)
+    assert pair["candidate_cost_pico"] != pair["baseline_cost_pico"]
+
+
+def test_a_gateway_that_says_it_fell_back_did_not_ask_the_route(house: House) -> None:
+    class PassedOn(Scripted):
+        def reply(self, request: ModelRequest) -> ModelReply:
+            return replace(super().reply(request), passed_on=request.model == "fast")
+
+    change = house.propose()
+    assert json.loads(house.run(change, PassedOn()).verdict)["verdict"] == "fail"
+    assert {one["error"] for one in show_change(house.ctx, change)["runs"][-1]["failures"]} == {"answer_of_another_model"}

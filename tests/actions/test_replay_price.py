@@ -3,9 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from governor.actions.replay_price import TOKENS, Pricer
+from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.price import Price
+from governor.prices.seed import genai_seed
+from governor.shadow.plan import Arm
 
 CHANGE = datetime(2026, 10, 15, 4, tzinfo=UTC)  # the beginning of a day in New York
 
@@ -31,3 +36,44 @@ def test_calls_alike_cost_what_holds_when_each_was_made() -> None:
         (CHANGE - timedelta(microseconds=1), 2_000_000_000),
     ):
         assert pricer.recorded(alike | {"start_time": at}) == pico
+
+
+@pytest.fixture(scope="module")
+def listed() -> Pricer:
+    return Pricer(PriceBook(genai_seed().rows))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "named", "other"),
+    [
+        ("anthropic", "claude-3-5-haiku-latest", "claude-3-5-haiku-20241022", False),
+        ("anthropic", "claude-haiku-4-5", "bedrock/us.anthropic.claude-haiku-4-5-20251001-v1:0", False),
+        ("aws.bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001", False),
+        ("azure.openai", "gpt-35-turbo", "gpt-3.5-turbo-0125", False),
+        ("google", "gemini-2.5-flash", "gemini-2.5-flash-preview-05-20", False),
+        ("google", "gemini-flash-latest", "gemini-2.5-flash", False),
+        ("openai", "gpt-4o", "", False),
+        ("openai", "our-deployment", "gpt-4o-2024-11-20", False),
+        ("openai", "gpt-4o-mini", "prod-pool-7", False),
+        ("groq", "meta-llama/llama-3.3-70b-instruct", "llama-3.3-70b-versatile", False),
+        ("openai", "gpt-4o-mini", "gpt-4o-2024-08-06", True),
+        ("azure.openai", "gpt-5", "gpt-5-mini-2025-08-07", True),
+        ("anthropic", "claude-haiku-4-5", "claude-sonnet-4-5-20250929", True),
+        ("anthropic", "claude-3-5-haiku-latest", "gpt-4o-2024-08-06", True),
+        ("google", "gemini-2.5-flash", "gemini-2.5-flash-lite", True),
+        ("aws.bedrock", "us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.amazon.nova-pro-v1:0", True),
+    ],
+)
+def test_an_answer_under_the_name_of_another_model_is_told_from_one_under_another_name(
+    listed: Pricer, provider: str, model: str, named: str, other: bool
+) -> None:
+    assert listed.other(Arm(provider, model), named) is other
+
+
+def test_a_model_of_nobodys_route_costs_the_most_that_anybody_asks(listed: Pricer) -> None:
+    reply = ModelReply("ok", input_tokens=1000, output_tokens=100)
+    dearest, there = listed.dearest("openai/gpt-4o", CHANGE, reply), listed.reply(Arm("openai", "gpt-4o"), CHANGE, reply)
+    assert dearest is not None
+    assert there is not None
+    assert dearest >= there == 3_500_000_000
+    assert listed.dearest("nobody-knows-it", CHANGE, reply) is None

@@ -258,6 +258,26 @@ def test_a_stream_is_over_with_its_last_event_though_the_connection_stays_open(p
     assert reply.duration_ms < 4000
 
 
+@pytest.mark.parametrize(
+    ("headers", "passed_on"),
+    [
+        ({"x-litellm-attempted-fallbacks": "1"}, True),
+        ({"x-litellm-attempted-fallbacks": "0", "x-litellm-attempted-retries": "2"}, False),
+        ({"cf-aig-step": "2"}, True),
+        ({"cf-aig-step": "0"}, False),
+        ({"cf-aig-step": "none"}, False),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_gateway_that_says_it_fell_back_is_heard(
+    scripted: Callable[..., Scripted], headers: dict[str, str], passed_on: bool, stream: bool
+) -> None:
+    body = f"data: {LAST_EVENTS['openai']}\n\n".encode() if stream else completion()
+    kind = {"Content-Type": "text/event-stream"} if stream else {}
+    reply = one(endpoint_of(scripted((200, {**headers, **kind}, body)).url))
+    assert (reply.status, reply.passed_on) == ("ok", passed_on)
+
+
 def test_nobody_listening_is_an_error() -> None:
     assert one(endpoint_of("http://127.0.0.1:9/v1", max_retries=0)).error.startswith("no connection")
 
