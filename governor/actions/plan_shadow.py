@@ -31,7 +31,7 @@ from governor.shadow.judging import CANARIES, prompt_sha256
 from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
 from governor.shadow.rubrics import read_rubric
 from governor.shadow.statistics import least_pairs
-from governor.shadow.units import draw_units, group
+from governor.shadow.units import draw_units, effective_size, group
 
 WINDOW_DAYS: Final = 31
 AA_REPLAYS: Final = 200  # the baseline is asked twice on a third of the sample, at most this often
@@ -90,9 +90,8 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     baseline_arm = str(options.get("baseline_arm", "replayed"))
     if baseline_arm not in {"replayed", "recorded"}:
         raise Invalid(f"baseline_arm is replayed or recorded, not {baseline_arm!r}")
-    metrics = choose_metrics(metric_names(workflow, contract, baseline_arm), request.get("margins") or {}, size)
-    if "discordance" in options:
-        refuse_underpowered(metrics, size, Decimal(share(options["discordance"], "discordance")))
+    names, margins = metric_names(workflow, contract, baseline_arm), request.get("margins") or {}
+    metrics = choose_metrics(names, margins, size)  # too few, whatever they weigh
     unit = str(options.get("unit", "trace"))
     if unit not in {"trace", "call"}:
         raise Invalid(f"unit is trace or call, not {unit!r}")
@@ -101,6 +100,10 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     refuse_too_few(eligible, len(units), max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
     seed = str(options.get("seed") or digest({"request": plain(dict(request)), "snapshot": found.snapshot})[:32])
     sample = draw_units(units, size, seed)
+    weigh = effective_size(sample.draws)
+    metrics = choose_metrics(names, margins, size, weigh=weigh)
+    if "discordance" in options:
+        refuse_underpowered(metrics, size, Decimal(share(options["discordance"], "discordance")), weigh=weigh)
     calls = len(sample.draws)
     if calls > LARGEST_SAMPLE:
         raise Refused(

@@ -7,6 +7,7 @@ Invariants: frozen; changing anything is another plan; floats do not occur (marg
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -149,7 +150,6 @@ class ReplayPlan:
     version: int = VERSION
     labels: int = LABELS  # differing answers that people label, drawn by the seed: with them the final test reads quality once
     aa_replays: int = 0  # first positions at which the baseline is asked a second time, interleaved with the other arms
-
     stream: bool = False  # both arms are streamed, so that the time to the first token is measured
     redact: bool = False  # both arms are sent the same redacted prompt
     translation: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # parameters changed, dropped or blocked, by arm
@@ -240,31 +240,41 @@ def unplain(value: Any) -> Any:
     return [unplain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def choose_metrics(names: Sequence[str], margins: Mapping[str, str], size: int, alpha: str = "0.04") -> tuple[Metric, ...]:
+def choose_metrics(names: Sequence[str], margins: Mapping[str, str], size: int, *, weigh: float | None = None) -> tuple[Metric, ...]:
     """The registered promises. Guards default to two points, or to the quality margin where the sample is too small for two points.
-
+    weigh: as how many equal draws the sample counts, once it is drawn.
     Raises Invalid for an unknown metric or a margin that is none, Refused when the sample could not decide one of them.
     """
     unknown = sorted(set(margins) - set(names))
     if unknown:
         raise Invalid(f"no metric {unknown[0]!r} here", hint=f"metrics of this plan: {', '.join(names)}")
     quality = margin_of(QUALITY, margins.get(QUALITY, "0.03"))
-    level = float(alpha)
-    fallback = GUARD_MARGIN if size >= least_pairs(float(GUARD_MARGIN), alpha=level) else max(GUARD_MARGIN, quality)
+    counted = size if weigh is None else weigh
+    fallback = GUARD_MARGIN if counted >= least_pairs(float(GUARD_MARGIN)) else max(GUARD_MARGIN, quality)
     chosen, short = [], []
     for name in names:
         margin = margin_of(name, margins[name]) if name in margins else quality if name == QUALITY else fallback
-        needed = least_pairs(float(margin), alpha=level)
-        short += [(needed, margin, name)] if size < needed else []
+        needed = least_pairs(float(margin))
+        short += [(needed, margin, name)] if counted < needed else []
         chosen.append(Metric(name, format(margin, "f")))
     if short:
         needed, margin, name = max(short, key=lambda one: one[0])  # the largest: what is asked for next time is then enough for all
         others = f", as {len(short) - 1} other promises" if len(short) > 2 else ", as another promise" if len(short) > 1 else ""  # noqa: PLR2004
         raise Refused(
-            f"{size} traces cannot decide {name} at a margin of {margin}{others}: even perfect agreement needs {needed}",
-            hint=f"replay {needed} or more (--sample), or let {name} lose more (--margin {name}=...)",
+            f"{drawn(size, counted)} cannot decide {name} at a margin of {margin}{others}: even perfect agreement needs {needed}",
+            hint=f"replay {to_draw(needed, size, counted)} or more (--sample), or let {name} lose more (--margin {name}=...)",
         )
     return tuple(chosen)
+
+
+def drawn(size: int, counted: float) -> str:
+    """What is drawn by its cost weighs less than equal draws, and so do several calls of one trace."""
+    return f"{size} traces" if counted >= size else f"{size} traces as they were drawn count as {int(counted)} equal ones and"
+
+
+def to_draw(needed: int, size: int, counted: float) -> int:
+    """How many draws are likely enough: another sample weighs a little differently."""
+    return needed if counted >= size else math.ceil(needed * size / counted * 1.05)
 
 
 def margin_of(name: str, text: str) -> Decimal:
@@ -277,13 +287,14 @@ def margin_of(name: str, text: str) -> Decimal:
     return value
 
 
-def refuse_underpowered(metrics: Sequence[Metric], size: int, discordance: Decimal) -> None:
+def refuse_underpowered(metrics: Sequence[Metric], size: int, discordance: Decimal, *, weigh: float | None = None) -> None:
     """Raises Refused when equally good routes that differ on this share of traces would stay undecided in more than one of five runs."""
+    counted = size if weigh is None else weigh
     for metric in metrics:
         needed = pairs_needed(float(metric.margin), float(discordance))
-        if metric.name == QUALITY and size < needed:
+        if metric.name == QUALITY and counted < needed:
             raise Refused(
-                f"{size} traces would leave {metric.name} open too often at a margin of {metric.margin}: routes that are equally good and differ on"
+                f"{drawn(size, counted)} would leave {metric.name} open too often at a margin of {metric.margin}: routes that are equally good and differ on"
                 f" {float(discordance) * 100:g} % of the traces need {needed} for 4 of 5 runs to pass",
-                hint=f"replay {needed} (--sample), or let {metric.name} lose more (--margin {metric.name}=...)",
+                hint=f"replay {to_draw(needed, size, counted)} (--sample), or let {metric.name} lose more (--margin {metric.name}=...)",
             )

@@ -16,6 +16,7 @@ from typing import Final
 from governor.shadow.comparison import Pair
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.sampling import Candidate, Draw, Sample, digest_of, draw
+from governor.shadow.statistics import design_effect, weighted_counts
 
 LONGEST: Final = 64  # calls of a trace; a longer one is a session, and its calls are drawn one by one
 
@@ -64,6 +65,15 @@ def whole_traces(sample: Sequence[Draw]) -> bool:
 def shared(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> list[float]:
     """Weights of calls as tests read them: a trace has the weight of its draw, each step its part of it."""
     return [weight / plan.sample[pair.position].steps for weight, pair in zip(weights, prefix, strict=True)]
+
+
+def effective_size(sample: Sequence[Draw], alpha: float = 0.04) -> float:
+    """As how many equal draws the final test counts these where the routes agree on all of them: (sum w)^2 / sum w^2, traces for calls."""
+    weights = [float(pick.weight) / pick.steps for pick in sample]
+    names = [pick.cluster or pick.record_id for pick in sample]
+    agreed = [0] * len(sample)
+    several = len(set(names)) < len({(name, pick.record_id) for name, pick in zip(names, sample, strict=True)})
+    return weighted_counts(agreed, weights).n / (design_effect(agreed, weights, names, alpha) if several else 1.0)
 
 
 def ends(plan: ReplayPlan, length: int) -> list[int]:

@@ -161,7 +161,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def propose(scene: Scene, name: str) -> None:
-    words = ("--workflow", WORKFLOW, "--candidate", CANDIDATE, "--endpoint", "gateway-shadow", "--sample", "100")
+    words = ("--workflow", WORKFLOW, "--candidate", CANDIDATE, "--endpoint", "gateway-shadow", "--sample", "120")
     change = scene.guide.do("change", "propose", *words, "--budget-usd", "5", "--reason", name, person=REQUESTER)
     scene.ids[name] = change["id"]
     scene.digests[name] = change["digest"]

@@ -10,8 +10,8 @@ from governor.shadow.comparison import Pair
 from governor.shadow.measured import harmed_after
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.sampling import Candidate, draw
-from governor.shadow.statistics import savings
-from governor.shadow.units import by_unit, draw_units, ends, group
+from governor.shadow.statistics import NORMAL, savings
+from governor.shadow.units import by_unit, draw_units, effective_size, ends, group
 from governor.shadow.verdict import verdict
 from tests.shadow.conftest import make_plan
 
@@ -173,3 +173,23 @@ def test_traces_that_fail_as_a_whole_at_the_margin_are_seldom_decided_wrongly() 
         plan = replace(make_plan(300, "0.1"), sample=sample.draws, weight_cap=sample.weight_cap)
         wrong[verdict(plan, pairs(plan, dict.fromkeys(chosen, STEPS)))["verdict"]] += 1
     assert max(wrong["pass"], wrong["fail"]) <= 6
+
+
+@pytest.mark.parametrize("tooled", [False, True])
+@pytest.mark.parametrize("traces", [30, 300])
+@pytest.mark.parametrize("heavy", [1, 400])
+def test_a_sample_counts_in_a_plan_as_it_counts_in_the_final_test(tooled: bool, traces: int, heavy: int) -> None:
+    """Perfect agreement passes exactly where the effective size allows it: calls of unlike cost, several of a trace, traces drawn as a whole."""
+    found = [replace(one, cost_pico=one.cost_pico * (heavy if one.cluster.endswith("7") else 1)) for one in calls(traces)]
+    units = group(found, frozenset(one.cluster for one in found) if tooled else frozenset())
+    least = NORMAL.inv_cdf(0.96) ** 2 * 0.97 / 0.03
+    sides = set()
+    for size in range(70, 320, 48):
+        sample = draw_units(units, size, "seed-1")
+        plan = replace(make_plan(300, "0.03"), sample=sample.draws, weight_cap=sample.weight_cap)
+        weigh = effective_size(sample.draws)
+        assert weigh < size
+        [tested] = [one for one in verdict(plan, pairs(plan, {}))["metrics"] if one["name"] == "quality"]
+        assert (float(tested["p_final"]) <= 0.04) == (weigh >= least), (size, weigh)
+        sides.add(weigh >= least)
+    assert False in sides
