@@ -14,7 +14,7 @@ from statistics import NormalDist
 from typing import Final
 
 NORMAL: Final = NormalDist()
-UNSEEN_TRACES: Final = 2.0
+UNSEEN: Final = 2.0  # pairs or traces that may differ though none was seen
 BISECTIONS: Final = 80  # halves [-1, 1] far below double precision
 
 
@@ -42,14 +42,28 @@ class Counts:
 
 
 def weighted_counts(differences: Sequence[int], weights: Sequence[float]) -> Counts:
-    """Counts scaled to the effective sample size (sum w)^2 / sum w^2; equal weights give the plain counts exactly."""
+    """Counts scaled to the effective sample size: (sum w)^2 / sum w^2, less where those that differ weigh more than others. Equal weights give the
+    plain counts exactly.
+    """
     total, squares = math.fsum(weights), math.fsum(weight * weight for weight in weights)
     if not total:
         return Counts(0.0, 0.0, 0.0)
-    scale = total / squares
+    scale = total / squares / heavier(differences, weights, total, squares)
     better = math.fsum(weight for weight, d in zip(weights, differences, strict=True) if d > 0)
     worse = math.fsum(weight for weight, d in zip(weights, differences, strict=True) if d < 0)
     return Counts(better * scale, worse * scale, total * scale)
+
+
+def heavier(differences: Sequence[int], weights: Sequence[float], total: float, squares: float) -> float:
+    """Variance of the weighted sum over what (sum w)^2 / sum w^2 takes it for, never below 1: that size holds where weight and difference have nothing
+    to do with each other, and a candidate may lose just the cheap calls, which weigh most. Two pairs more, one each way, of a weight like all.
+    """
+    known = [(w, d) for w, d in zip(weights, differences, strict=True) if w]
+    mean = math.fsum(w * d for w, d in known) / total
+    unseen = UNSEEN * squares / len(known)
+    seen = math.fsum((w * (d - mean)) ** 2 for w, d in known)
+    taken = math.fsum(w * (d - mean) ** 2 for w, d in known) * squares / total
+    return max(round((seen + unseen) / (taken + unseen), 9), 1.0)
 
 
 def design_effect(differences: Sequence[int], weights: Sequence[float], clusters: Sequence[str], alpha: float = 0.04) -> float:
@@ -74,8 +88,8 @@ def design_effect(differences: Sequence[int], weights: Sequence[float], clusters
     if count < 2:  # noqa: PLR2004 - one trace has no variance between traces
         return float(len(known))
     shared = math.fsum(one * one for one in sums.values()) * count / (count - 1)
-    more_shared = UNSEEN_TRACES * math.fsum(w * w for w in whole.values()) / count
-    more_single = UNSEEN_TRACES * math.fsum(w * w for w, _, _ in known) / count
+    more_shared = UNSEEN * math.fsum(w * w for w in whole.values()) / count
+    more_single = UNSEEN * math.fsum(w * w for w, _, _ in known) / count
     ratio = (shared + more_shared) / (single + more_single)
     return max(ratio, 1.0) * (student_quantile(1 - alpha, count - 1) / NORMAL.inv_cdf(1 - alpha)) ** 2
 

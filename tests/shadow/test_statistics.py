@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,21 @@ def test_equal_weights_are_plain_counts_and_unequal_ones_shrink_the_sample() -> 
     plain = weighted_counts(d, [0.7] * 5)
     assert (plain.better, plain.worse, plain.n) == pytest.approx((1, 2, 5))
     assert weighted_counts(d, [2, 0.5, 1, 1, 0.5]).n < 5
+
+
+def test_a_loss_among_the_cheap_calls_is_not_passed_more_often_than_one_anywhere() -> None:
+    """A tenth of the calls costs nothing, is drawn half as often and weighs twice; the candidate loses 30 % of just these: exactly the margin of 3 points."""
+    passed = covered = 0
+    for run in range(400):
+        rng = random.Random(run)
+        cheap = [rng.random() < 0.05 for _ in range(900)]
+        d = [-1 if low and rng.random() < 0.3 else 0 for low in cheap]
+        counts = weighted_counts(d, [2.0 if low else 1.8 / 1.9 for low in cheap])
+        interval = tango_interval(counts)
+        passed += noninferiority_p(counts, 0.03) <= 0.04
+        covered += interval.low <= -0.03 <= interval.high
+    assert passed <= 30  # 4 % are 16; 10 % passed when only the weights were counted
+    assert covered >= 360
 
 
 def samples(rng: np.random.Generator, n: int, reps: int, better: float, worse: float) -> Iterator[Counts]:
