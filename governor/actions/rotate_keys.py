@@ -62,9 +62,9 @@ def rotate_key(ctx: Context, actor: Actor, role: str, *, address: str = "") -> d
         )
     if role == SECOND and address:
         raise Invalid("the ML-DSA-44 key is a file; key stores hold Ed25519 keys", hint="leave --to away")
-    old, new = ctx.keys.signer(role), ctx.keys.make_successor(role, address)
-    if old.key_id == new.key_id:
-        raise Invalid("this is the key that signs already")
+    with ctx.rows.session() as session:
+        used = [one.public_key for one in key_chain(session, ctx.org, ctx.keys, role)]
+    old, new = ctx.keys.signer(role), ctx.keys.make_successor(role, address, used=used)
     vouched = new.sign(vouching(role, old.public_key, new.public_key))
     payload = {
         "role": role,

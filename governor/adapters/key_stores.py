@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from governor.adapters.key_files import read_key
 from governor.errors import GovernorError, Invalid, Unavailable
 from governor.ledger.canonical import sha256_hex
+from governor.ledger.note import KEY_SIZE
 from governor.ports import Signer
 
 UNTESTED: Final = ("awskms", "gcpkms", "azurekms", "hsm")
 SCHEMES: Final = ("file", "hv", *UNTESTED)
+ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 PROBE: Final = b"governor: is this the key"
 
 
@@ -42,13 +44,13 @@ class StoreSigner:
             raise Unavailable(f"the key store of {self._address} does not sign: {type(error).__name__}", hint="docs/keys.md") from error
 
 
-def open_key(address: str) -> Signer:
-    """Raises Invalid for an address that names no usable key, Unavailable where the store does not answer."""
+def open_key(address: str, passphrase: bytes | None = None) -> Signer:
+    """Raises Invalid for an address that names no usable key, Unavailable where the store does not answer. `passphrase`: of a file that is encrypted."""
     scheme, _, rest = address.partition(":")
     if scheme not in SCHEMES or not rest:
         raise Invalid(f"{address!r} is no address of a key", hint=f"addresses begin with {', '.join(f'{one}:' for one in SCHEMES)}")
     if scheme == "file":
-        return read_key(Path(rest))
+        return _file_key(Path(rest), passphrase)
     address, _, public_file = address.partition("#")
     try:
         public = _vault_key(address) if scheme == "hv" else _public_file(public_file)
@@ -57,12 +59,29 @@ def open_key(address: str) -> Signer:
         raise
     except Exception as error:
         raise Unavailable(
-            f"the key store of {address} does not answer: {type(error).__name__}: {error}", hint="see docs/keys.md"
+            f"the key store of {address} gives no signer: {type(error).__name__}: {error}", hint="see docs/keys.md"
         ) from error
     try:
         public.verify(found.sign(PROBE), PROBE)
     except InvalidSignature:
         raise Invalid(f"the key at {address} is not the one whose public key was given") from None
+    return found
+
+
+def whole_address(address: str) -> str:
+    """As it may be kept: other processes stand in other folders."""
+    scheme, _, rest = address.partition(":")
+    return f"file:{Path(rest).absolute()}" if scheme == "file" else address
+
+
+def _file_key(path: Path, passphrase: bytes | None) -> Signer:
+    """A credential that the system hands over is in the clear, whatever the files of the home are."""
+    try:
+        found = read_key(path, passphrase if ENCRYPTED in path.read_bytes() else None)
+    except OSError as error:
+        raise Invalid(f"no key can be read at {path}: {error.strerror}") from None
+    if len(found.public_key) != KEY_SIZE:
+        raise Invalid(f"the key at {path} is not an Ed25519 key", hint="the log, packets and entries are signed with Ed25519")
     return found
 
 
@@ -91,7 +110,10 @@ def _vault_key(address: str) -> Ed25519PublicKey:
 def _public_file(path: str) -> Ed25519PublicKey:
     if not path:
         raise Invalid("the address of a key needs its public key", hint="append #FILE, a PEM file of the public key")
-    found = serialization.load_pem_public_key(Path(path).read_bytes())
+    try:
+        found = serialization.load_pem_public_key(Path(path).read_bytes())
+    except (OSError, ValueError):
+        raise Invalid(f"{path} holds no public key", hint="what follows # is a PEM file of the key's public half") from None
     if not isinstance(found, Ed25519PublicKey):
         raise Invalid("checkpoints and packets are signed with Ed25519; this key is of another kind")
     return found

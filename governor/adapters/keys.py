@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from governor.adapters.key_files import make_key, read_key
-from governor.adapters.key_stores import open_key
+from governor.adapters.key_stores import open_key, whole_address
 from governor.adapters.secrets import secret_of
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.cosign import cosign_mldsa
@@ -170,15 +170,16 @@ class FileKeys:
         name = f"{role}.next"
         return self.signer(name) if self.has(name) else None
 
-    def make_successor(self, role: str, address: str = "") -> Signer:
-        """A new key beside the present one, or the key at `address` of a key store; one that was begun is kept."""
+    def make_successor(self, role: str, address: str = "", *, used: Collection[bytes] = ()) -> Signer:
+        """A new key beside the present one, or the key at `address`, which is none of those `used` before; one that was begun is kept."""
         found = self.successor(role)
         if found is not None:
             return found
         name = f"{role}.next"
         if address:
-            open_key(address)  # one that cannot be used is refused before anything is written
-            self._place(self._address(name), f"{address}\n".encode())
+            if open_key(address, self._secret()).public_key in used:  # before anything is written
+                raise Invalid(f"the key at {address} signs or signed here already", hint="a key that was replaced does not come back")
+            self._place(self._address(name), f"{whole_address(address)}\n".encode())
         else:
             make_key(self._path(name), (MLDSA44PrivateKey if role == MLDSA else Ed25519PrivateKey).generate(), self._secret())
         return self.signer(name)
@@ -212,7 +213,7 @@ class FileKeys:
         mark = (path is address, seen.st_ino, seen.st_mtime_ns, seen.st_mode)
         known = self._signers.get(role)
         if known is None or known[0] != mark:
-            known = mark, open_key(self._read(path).decode().strip()) if path == address else self._read_signer(role, path)
+            known = mark, open_key(self._read(path).decode().strip(), self._secret()) if path == address else self._read_signer(role, path)
             self._signers[role] = known
         return known[1]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from governor.actions.context import OPERATOR
 from governor.actions.decide import approve
@@ -18,6 +19,7 @@ from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
 from governor.actions.rotate_keys import rotate_key
 from governor.adapters.key_files import make_key
+from governor.adapters.keys import FileKeys
 from governor.errors import Invalid, Unavailable
 from governor.packets.verify import verify_packet
 
@@ -103,6 +105,51 @@ def test_a_key_in_a_file_elsewhere(world: Any, tmp_path: Path) -> None:
     assert verify_packet(packet_of(world), export_trust(world.ctx)).exit_code == 0
     rotate_key(world.ctx, OPERATOR, "issuer")
     assert world.ctx.keys.where("issuer") == "file"
+
+
+def test_a_file_that_cannot_sign_is_refused_before_anything_is_written(world: Any, tmp_path: Path) -> None:
+    """An ML-DSA-44 key took the place of the issuer's, whose file was gone then; as the log's it left a replacement that nothing could end."""
+    make_key(tmp_path / "second.pem", MLDSA44PrivateKey.generate())
+    before = sorted(path.name for path in world.ctx.keys.folder.iterdir())
+    for role in ("log", "issuer", "producer"):
+        with pytest.raises(Invalid, match="not an Ed25519 key"):
+            rotate_key(world.ctx, OPERATOR, role, address=f"file:{tmp_path}/second.pem")
+    with pytest.raises(Invalid, match="no key can be read"):
+        rotate_key(world.ctx, OPERATOR, "issuer", address=f"file:{tmp_path}")
+    with pytest.raises(Invalid, match=r"nowhere\.pem holds no public key"):
+        rotate_key(world.ctx, OPERATOR, "issuer", address="awskms:1#nowhere.pem")
+    assert sorted(path.name for path in world.ctx.keys.folder.iterdir()) == before
+
+
+def test_a_key_that_signs_or_signed_is_no_new_key(world: Any, tmp_path: Path) -> None:
+    """The same address again left a replacement that never ended: no packet was issued any more."""
+    for name in ("one", "two"):
+        make_key(tmp_path / name, Ed25519PrivateKey.generate())
+        rotate_key(world.ctx, OPERATOR, "issuer", address=f"file:{tmp_path / name}")
+    for name in ("two", "one"):
+        with pytest.raises(Invalid, match="signs or signed here already"):
+            rotate_key(world.ctx, OPERATOR, "issuer", address=f"file:{tmp_path / name}")
+    assert verify_packet(packet_of(world), export_trust(world.ctx)).exit_code == 0
+    rotate_key(world.ctx, OPERATOR, "issuer")
+
+
+def test_a_file_is_found_from_every_folder(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_key(tmp_path / "credential.pem", Ed25519PrivateKey.generate())
+    monkeypatch.chdir(tmp_path)
+    rotate_key(world.ctx, OPERATOR, "issuer", address="file:credential.pem")
+    assert world.ctx.keys.where("issuer") == f"file:{tmp_path}/credential.pem"
+
+
+def test_a_file_elsewhere_is_encrypted_as_the_home_is_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_WORDS", "correct horse")
+    keys = FileKeys(tmp_path / "home", passphrase="env:KEY_WORDS")
+    keys.create()
+    make_key(tmp_path / "sealed.pem", Ed25519PrivateKey.generate(), b"correct horse")
+    make_key(tmp_path / "clear.pem", Ed25519PrivateKey.generate())
+    for name in ("sealed", "clear"):
+        signer = keys.make_successor("issuer", f"file:{tmp_path}/{name}.pem")
+        keys.adopt("issuer")
+        assert FileKeys(tmp_path / "home", passphrase="env:KEY_WORDS").issuer_signer().public_key == signer.public_key
 
 
 @pytest.fixture
