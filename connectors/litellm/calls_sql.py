@@ -9,7 +9,7 @@ Rules worth knowing
   default for "no usage came back", so it is null here. On a failed call only usage that the provider sent counts; the tokens LiteLLM
   guesses for a failed prompt stay in usage_raw.
 * Cache read and write are inside prompt_tokens, reasoning inside completion_tokens. Where the parts exceed the whole (or the total says
-  so) the provider counted them apart; they are added and usage_convention says `exclusive`.
+  so) the provider counted them apart; they are added and usage_convention says `exclusive`. OpenAI never does.
 * Cost 0 with tokens, on a served call that was no cache hit, is LiteLLM's way to say "model not priced": null, cost_source `missing`.
 * Witness keys. Served: `litellm:<call id>:ok:<response id>`; the call id alone would let a client that sends its own x-litellm-call-id
   fold many calls into one, the response id alone would fold a cache hit into the call it repeats (their ids differ per sink).
@@ -89,6 +89,9 @@ _COUNTS: Final = (
     ("cache writes in usage_object", "write_text", "write_n"),
     ("usage_object.completion_tokens_details.reasoning_tokens", "reasoning_text", "reasoning_n"),
 )
+# OpenAI counts both inside the prompt and does not bill again what was read of a longer write
+_WRITTEN: Final = """CASE WHEN provider_name IN ('openai', 'azure.ai.openai') AND greatest(read_n, told_write_n) <= input_n
+            THEN least(told_write_n, input_n - read_n) ELSE told_write_n END"""
 _COST: Final = (
     f"CASE getvariable('kind') WHEN 'litellm.spend_logs' THEN {said('spend', 'cost_text')} ELSE {said('response_cost', 'cost_text')} END"
 )
@@ -122,7 +125,7 @@ _STEPS: Final = f"""
             {kept("list_concat(key_members, requester_members, spend_members)")})) AS entries FROM read),
     counted AS (SELECT *, CASE WHEN is_counted THEN prompt_n ELSE usage_prompt_n END AS input_n,
         CASE WHEN is_counted THEN completion_n ELSE usage_completion_n END AS output_n,
-        {whole("sum_text")} AS total_n, {whole("read_text")} AS read_n, {whole("write_text")} AS write_n,
+        {whole("sum_text")} AS total_n, {whole("read_text")} AS read_n, {whole("write_text")} AS told_write_n, {_WRITTEN} AS write_n,
         {whole("reasoning_text")} AS reasoning_n,
         CASE WHEN base_id <> call THEN base_id WHEN call IS NULL THEN base_id END AS response_id,
         list_transform(entries, lambda e: e.k) AS entry_names FROM named),

@@ -85,8 +85,12 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     lifetimes = [count[name] for name in ("cache_write_5m", "cache_write_1h") if count[name] is not None]
     if lifetimes:
         count["cache_write"] = max(count["cache_write"] or 0, sum(filter(None, lifetimes)))
-    cached = (count["cache_read"] or 0) + (count["cache_write"] or 0)
     given, made, thoughts = count["input"], count["output"], count["reasoning"] or 0
+    read, written = count["cache_read"] or 0, count["cache_write"] or 0
+    beyond = count["total"] is not None and count["total"] > (given or 0) + (made or 0)
+    if given is not None and max(read, written) <= given < read + written and not beyond and _counts_inside(attributes):
+        count["cache_write"] = written = given - read
+    cached = read + written
     apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)
     apart = apart or dialect == "claude_code"  # as Anthropic counts, also where nothing proves it
     if given is not None and apart:
@@ -110,6 +114,12 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         "usage_convention": "exclusive" if apart or thought_apart else "inclusive",
         "usage_raw": compact(raw),
     }
+
+
+def _counts_inside(attributes: dict[str, Any]) -> bool:
+    """OpenAI counts what it read from its cache and what it wrote inside the input, and does not bill again what was read of a longer write."""
+    provider = str(pick(attributes, "provider") or "").lower()
+    return "openai" in provider or provider == "azure"
 
 
 def counted_apart(given: int | None, made: int | None, total: int | None, cached: int, thoughts: int) -> tuple[bool, bool]:

@@ -483,6 +483,23 @@ def test_how_tokens_are_counted(one: Any, usage: dict[str, Any], record: dict[st
     assert tuple(row[name] for name in ("input_tokens", "input_uncached_tokens", "output_tokens", "usage_convention")) == expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "provider", "expected"),
+    [
+        ({}, "openai", (100, 60, 40, 0, "inclusive")),
+        ({}, "AzureOpenAI", (100, 60, 40, 0, "inclusive")),
+        ({}, "anthropic", (220, 60, 60, 100, "exclusive")),
+        ({"cache": "exclusive"}, "openai", (220, 60, 60, 100, "exclusive")),
+        ({"exclusive_when": {"by": ["openai"]}}, "openai", (220, 60, 60, 100, "exclusive")),
+    ],
+)
+def test_openai_does_not_count_its_cache_apart(one: Any, usage: dict[str, Any], provider: str, expected: tuple[Any, ...]) -> None:
+    columns = CACHED | {"cache_write_tokens": "written", "provider_raw": "by"}
+    row = one({"in": 100, "out": 2, "cached": 60, "written": 60, "total": 102, "by": provider}, columns=columns, usage=usage)
+    names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "input_uncached_tokens", "usage_convention")
+    assert tuple(row[name] for name in names) == expected
+
+
 def test_mappings_and_spans_take_the_same_for_proven(read: Any) -> None:
     parts = (None, 0, 20, 30, 60, 2000)
     records = [

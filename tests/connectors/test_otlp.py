@@ -241,6 +241,24 @@ def test_a_total_proves_what_was_counted_apart(read: Any, cached: int, thoughts:
     assert found["input_uncached_tokens"] == found["input_tokens"] - cached
 
 
+@pytest.mark.parametrize(
+    ("provider", "total", "counted"),
+    [
+        ("openai", 1010, (1000, 600, 400, "inclusive")),
+        ("azure.ai.openai", None, (1000, 600, 400, "inclusive")),
+        ("openai", 2210, (2200, 600, 600, "exclusive")),
+        ("anthropic", 1010, (2200, 600, 600, "exclusive")),
+    ],
+)
+def test_openai_does_not_count_its_cache_apart(read: Any, provider: str, total: int | None, counted: tuple[Any, ...]) -> None:
+    """Of a longer write it does not bill again what was read."""
+    names = {"input_tokens": 1000, "output_tokens": 10, "cache_read.input_tokens": 600, "cache_creation.input_tokens": 600}
+    facts = {f"gen_ai.usage.{name}": count for name, count in names.items()} | {"gen_ai.provider.name": provider}
+    facts |= {} if total is None else {"gen_ai.usage.total_tokens": total}
+    [row] = read(connector, request(span(1, attributes=CHAT | facts))).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"], row["usage_convention"]) == counted
+
+
 @pytest.mark.parametrize(("whole", "written"), [({}, 50), ({"gen_ai.usage.cache_creation.input_tokens": 80}, 80)])
 def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, int], written: int) -> None:
     parts = {f"anthropic.usage.cache_creation.ephemeral_{name}_input_tokens": count for name, count in (("5m", 30), ("1h", 20))}
