@@ -75,12 +75,13 @@ class Paged(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """How far a pull came: all before `reached` is stored; `token` is the next page of the window that ends at `end`."""
+    """How far a pull came: all before `reached` is stored; `token` is the next page of the window that ends at `end`, first asked for `asked`."""
 
     reached: datetime
     end: datetime | None = None
     token: str = ""
     rows: int = 0
+    asked: datetime | None = None
 
     @classmethod
     def parse(cls, cursor: str) -> Place:
@@ -88,14 +89,16 @@ class Place:
             if not cursor.startswith("{"):
                 return cls(moment(cursor))
             found = json.loads(cursor)
-            return cls(moment(found["reached"]), moment(found["end"]), str(found["token"]), int(found["rows"]))
+            asked = moment(found.get("asked", found["end"]))
+            return cls(moment(found["reached"]), moment(found["end"]), str(found["token"]), int(found["rows"]), asked)
         except (KeyError, TypeError, ValueError) as error:
             raise Invalid(f"cursor {cursor[:80]!r} is none of a paged pull") from error
 
     def text(self) -> str:
         if not self.token or self.end is None:
             return iso(self.reached)
-        return json.dumps({"reached": iso(self.reached), "end": iso(self.end), "token": self.token, "rows": self.rows})
+        place = {"reached": iso(self.reached), "end": iso(self.end), "token": self.token, "rows": self.rows}
+        return json.dumps(place | ({"asked": iso(self.asked)} if self.asked else {}))
 
 
 def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) -> Iterator[tuple[Batch, str]]:
@@ -123,11 +126,12 @@ def pull(cursor: str | None, options: ReadOptions, source: Paged, read: Read) ->
             else:
                 step += 1
             continue
-        if outcome.cut and resumed is not None:  # its first pages belong to an earlier run: the whole window again
-            at, resumed = window.start, None
-            step = min(step + 1, len(LADDER) - 1)
+        if resumed is not None:  # its first pages belong to an earlier run: the whole window again, or what came late since that run
+            late = begin(Place(resumed.asked or resumed.reached), config, until)
+            at, resumed = min(window.start if outcome.cut else window.end, late), None
+            step = min(step + 1, len(LADDER) - 1) if outcome.cut else step
             continue
-        at, resumed = window.end, None
+        at = window.end
         step = _wider(step, at, outcome.rows, source)
 
 
@@ -187,7 +191,8 @@ def _window(
             break
         token = page.following
         if held.full:
-            place = Place(window.start, window.end, token, outcome.rows)
+            asked = resumed.asked if resumed else options.config["now"]
+            place = Place(window.start, window.end, token, outcome.rows, asked)
             yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
     why = cut_off(source, outcome.rows, said, open_ended=more)
     if why and not narrowest:

@@ -215,6 +215,24 @@ def test_a_crash_in_the_middle_goes_on_from_the_committed_page(ctx: Context, wor
     assert sum(one.read for one in windows(ctx)) == 4_000
 
 
+def test_what_came_late_before_a_crash_is_read_after_it(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The windows before the one that broke off were read with it; the next run begins a day later, far from its own overlap."""
+    rows = spend_rows(4_000, timedelta(seconds=2), NOW - timedelta(hours=3))
+    late = {rows[1_700]["request_id"], rows[2_000]["request_id"]}  # an hour before the crash, and on a page that it had passed
+    early = spend_logs([row for row in rows if row["request_id"] not in late])
+    monkeypatch.setattr("connectors.paging.HELD_ROWS", 1_000)
+    monkeypatch.setattr("connectors.pulls.litellm.PAGE", 500)
+    api.answer = lambda path, query, body, headers: (500, {}, {}) if query["page"] == "3" else early(path, query, body, headers)
+    source(world, "litellm", api.url, since=(NOW - timedelta(hours=4)).isoformat())
+    with pytest.raises(Unavailable, match="answered 500, 6 times"):
+        sync(ctx, OPERATOR, "prod")
+    assert json.loads(cursor(ctx))["token"] == "3"
+    api.answer = spend_logs(rows)
+    world.later(days=1)
+    sync(ctx, OPERATOR, "prod")
+    assert len(stored(ctx)) == 4_000
+
+
 def test_late_rows_come_with_the_overlap(ctx: Context, world: Any, api: Api) -> None:
     rows = spend_rows(50, timedelta(minutes=1), NOW - timedelta(hours=1))
     api.answer = spend_logs(rows[:20] + rows[21:])
