@@ -10,10 +10,10 @@ How one call seen twice is recognised, whichever request, file or batch each vie
 2. LiteLLM's spans carry litellm.call_id: they share `litellm:<call id>:...` with LiteLLM's logs, and name `response:<id>` in dup_alias_key,
    so that the client's own spans of the same call give way.
 3. a view without an id has the key `span:<trace>:<span>`; a call inside it names that key in dup_alias_key. Any parent is named, known or
-   not, as long as the inner view has usage: naming a span that claims no call does nothing.
+   not: naming a span that claims no call does nothing. Which of the two has usage, the store looks at; it also knows spans by their answers.
 4. an agent or workflow span with usage is a row of grain span_rollup; calls inside it name it, so it counts only where nothing inside does.
    A call that names a span which claims no call names what is around that one: the lake climbs, since it may come in a later read.
-What needs both spans in one read: an inner view without usage; nothing else depends on batching.
+Nothing of this depends on batching.
 Not decidable: two sibling views of one call where one has neither id nor recorded response (content hidden) are two calls.
 """
 

@@ -1,6 +1,6 @@
 """How the spans of a trace relate: which span is another view of the same call, and the keys that say so across files and requests.
 
-Owns: dup_group_key and dup_alias_key of span rows, verdicts that only the window shows. Does not own: applying them (the store).
+Owns: dup_group_key and dup_alias_key of span rows. Does not own: applying them, nor which view knows tokens (the store).
 Invariants: a key depends on one span alone wherever an id exists, so that any batching and any order of arrival give the same groups.
 
     LiteLLM's own spans    litellm:<call id>:ok:<response id>   or   litellm:<call id>:failed      (the keys of the litellm connector)
@@ -12,7 +12,6 @@ Invariants: a key depends on one span alone wherever an id exists, so that any b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,10 +30,6 @@ class Claim:
     row: dict[str, Any]
     rollup: bool
 
-    @property
-    def has_usage(self) -> bool:
-        return bool(self.row["usage_source"] == "provider")
-
 
 def own_key(trace: str, span: str) -> str:
     return f"span:{trace}:{span}"
@@ -45,14 +40,8 @@ def link(claims: list[Claim], parents: dict[tuple[str, str], str]) -> None:
     found = {(claim.span.trace_id, claim.span.span_id): claim for claim in claims}
     for claim in claims:
         claim.row["dup_group_key"] = _group(claim)
-    inside: dict[int, list[Claim]] = {}
     for claim in claims:
-        outer, parent = _outer(claim, found, parents)
-        claim.row["dup_alias_key"] = _alias(claim, outer, parent)
-        if outer is not None:
-            inside.setdefault(id(outer), []).append(claim)
-    for claim in claims:
-        _decide(claim, inside.get(id(claim), []))
+        claim.row["dup_alias_key"] = _alias(claim, *_outer(claim, found, parents))
 
 
 def _group(claim: Claim) -> str:
@@ -85,22 +74,9 @@ def _alias(claim: Claim, outer: Claim | None, parent: str) -> str | None:
     answer = row["provider_response_id"]
     if row["source_kind"] == "otlp.litellm" and row["status"] == "ok" and answer and _STRONG.fullmatch(answer):
         return f"response:{answer}"
-    # a view without usage must not push out one that may have it
-    key = own_key(claim.span.trace_id, parent) if parent and claim.has_usage else None
-    if outer is not None:
-        same_or_less = claim.has_usage or not outer.has_usage
-        # an enclosing span with an answer of its own is another call (a tool that asks a model), not a wrapper of this one
-        other = not outer.rollup and outer.row["provider_response_id"] is not None and answer is not None
-        key = outer.row["dup_group_key"] if same_or_less and not other else None
-    return None if key == row["dup_group_key"] else key
-
-
-def _decide(outer: Claim, inner: Iterable[Claim]) -> None:
-    """Views without usage inside a call with usage: the outer one is the call, unless another inner view has usage."""
-    views = list(inner)
-    if not outer.has_usage or any(view.has_usage for view in views):
-        return
-    for view in views:
-        if outer.rollup or view.row["provider_response_id"] is None or outer.row["provider_response_id"] is None:
-            view.row["cost_bearing"] = False
-            view.row["exclusion_reason"] = view.row["exclusion_reason"] or "duplicate_instrumentation"
+    if outer is None:
+        return own_key(claim.span.trace_id, parent) if parent else None
+    # an enclosing span with an answer of its own is another call (a tool that asks a model), not a wrapper of this one
+    other = not outer.rollup and outer.row["provider_response_id"] is not None and answer is not None
+    key: str = outer.row["dup_group_key"]
+    return None if other or key == row["dup_group_key"] else key

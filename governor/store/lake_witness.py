@@ -31,9 +31,11 @@ _USAGE: Final = " + ".join(
 # holds what we decide here, and that is decided afresh when another witness arrives.
 SOURCE_EXCLUSION: Final = """CASE WHEN exclusion_reason IS NOT NULL THEN exclusion_reason WHEN traffic_class = 'shadow' THEN 'shadow'
     WHEN NOT cost_bearing THEN 'source_excluded' END"""
-_COLUMNS: Final = f"""record_id, start_time, dup_group_key, dup_alias_key, source_kind, split_part(source_kind, '.', 1) AS family, grain,
-    {_RANK} AS rank, coalesce(revision, 0) AS revision, {_USAGE} AS known, coalesce(traffic_class = 'shadow', false) AS shadow"""
 _SPAN_KEY: Final = "'span:' || trace_id || ':' || span_id"  # the key of connectors/otlp/links.py
+_IS_SPAN: Final = "starts_with(source_kind, 'otlp.') AND span_id IS NOT NULL"
+_COLUMNS: Final = f"""record_id, start_time, dup_group_key, dup_alias_key, source_kind, split_part(source_kind, '.', 1) AS family, grain,
+    {_RANK} AS rank, coalesce(revision, 0) AS revision, {_USAGE} AS known, coalesce(traffic_class = 'shadow', false) AS shadow,
+    {_USAGE} > 0 OR cost_amount IS NOT NULL AS tells, provider_response_id IS NOT NULL AS answered, CASE WHEN {_IS_SPAN} THEN {_SPAN_KEY} END AS span_key"""
 _NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM dup_group_key"
 
 
@@ -59,25 +61,24 @@ def decide(connection: duckdb.DuckDBPyConnection, fresh: str, spans: str = "") -
     )
     _add_stored(connection, spans)
     _climb(connection)
+    _name_answers(connection)
     if not _meet(connection):
         return False
-    connection.execute(f"""
+    _name_calls(connection)
+    connection.execute("""
         CREATE OR REPLACE TEMP TABLE said AS
-        WITH named AS (
-            SELECT dup_alias_key AS key, list(family) AS families, bool_or(shadow) AS by_shadow
-            FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) GROUP BY 1
-        ),
+        WITH named AS (SELECT key, list(family) AS families, bool_or(shadow) AS by_shadow FROM named_by GROUP BY 1),
         placed AS (
             SELECT *, row_number() OVER best AS place, first_value(family) OVER best AS winner,
                 bool_or(shadow) OVER (PARTITION BY dup_group_key) AS shadowed
             FROM members
-            WINDOW best AS (PARTITION BY dup_group_key ORDER BY source_exclusion IS NULL DESC, rank DESC, revision DESC, known DESC, record_id)
+            WINDOW best AS (PARTITION BY dup_group_key ORDER BY source_exclusion IS NULL DESC, tells DESC, rank DESC, revision DESC, known DESC, record_id)
         )
         SELECT p.*, CASE
             WHEN source_exclusion IS NOT NULL THEN source_exclusion
             WHEN shadowed OR coalesce(by_shadow, false) THEN 'shadow'
             WHEN place > 1 THEN CASE WHEN family = winner THEN 'duplicate_instrumentation' ELSE 'superseded' END
-            WHEN n.key IS NULL THEN NULL
+            WHEN n.key IS NULL THEN CASE WHEN p.dup_group_key IN (FROM unknown_inside) THEN 'duplicate_instrumentation' END
             WHEN NOT list_contains(families, family) THEN 'superseded'
             WHEN grain = 'span_rollup' THEN 'parent_rollup' ELSE 'wrapper_span' END AS reason
         FROM placed p LEFT JOIN named n ON n.key = p.dup_group_key
@@ -100,6 +101,7 @@ def _add_stored(connection: duckdb.DuckDBPyConnection, spans: str) -> None:
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE touched AS
         SELECT dup_group_key AS key FROM members UNION SELECT dup_alias_key FROM members WHERE {_NAMING}
+        UNION SELECT span_key FROM members WHERE span_key IS NOT NULL
     """)
     at_hand = "members"
     if spans:
@@ -117,13 +119,15 @@ def _add_stored(connection: duckdb.DuckDBPyConnection, spans: str) -> None:
         connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE found AS
                 SELECT {stored} FROM lake.calls WHERE start_time BETWEEN $low::TIMESTAMPTZ AND $high::TIMESTAMPTZ
-                    AND (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched)))""",
+                    AND (dup_group_key IN (FROM touched) OR ({_NAMING} AND dup_alias_key IN (FROM touched))
+                        OR (trace_id IN (FROM traces) AND {_IS_SPAN} AND {_SPAN_KEY} IN (FROM touched)))""",
             {"low": low, "high": high},
         )
         connection.execute("INSERT INTO members FROM found ANTI JOIN members USING (record_id)")
         connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE further AS
-            (SELECT dup_group_key AS key FROM found UNION SELECT dup_alias_key FROM found WHERE {_NAMING}) EXCEPT FROM touched
+            (SELECT dup_group_key AS key FROM found UNION SELECT dup_alias_key FROM found WHERE {_NAMING}
+                UNION SELECT span_key FROM found WHERE span_key IS NOT NULL) EXCEPT FROM touched
         """)
         row = connection.execute("SELECT count(*) FROM further").fetchone()
         if row is None or not row[0]:
@@ -160,6 +164,52 @@ def _climb(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT named, arg_max(key, step) AS key FROM steps GROUP BY named
         ) climbed WHERE members.dup_alias_key = climbed.named
     """)
+
+
+def _name_answers(connection: duckdb.DuckDBPyConnection) -> None:
+    """A span that names a call by its span names its answer, where that is what the call goes by. With an answer of its own it is another call."""
+    connection.execute("""
+        UPDATE members SET dup_alias_key = outside.dup_group_key FROM (
+            SELECT span_key, dup_group_key FROM members WHERE span_key <> dup_group_key
+        ) outside WHERE members.dup_alias_key = outside.span_key AND NOT members.answered
+    """)
+
+
+def _name_calls(connection: duckdb.DuckDBPyConnection) -> None:
+    """Temp tables `named_by` (key, family, shadow), the groups that give way and to whom, and `unknown_inside` (key), those that do not count beside
+    the group around them.
+
+    A span that counts no tokens, nor any inside it, takes the place of none that does: it is a view of that one. Where groups name each other in
+    a ring (two views of an answer with a third between them) all are one call, of which one view stays.
+    """
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE naming AS
+        SELECT DISTINCT dup_group_key AS key, dup_alias_key AS target, family, shadow, family = 'otlp' AS by_place
+        FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) AND dup_alias_key IN (SELECT dup_group_key FROM members);
+        CREATE OR REPLACE TEMP TABLE reach AS
+        WITH RECURSIVE steps AS (
+            SELECT key, target FROM naming UNION SELECT s.key, n.target FROM steps s JOIN naming n ON n.key = s.target
+        ) FROM steps;
+        CREATE OR REPLACE TEMP TABLE telling AS
+        SELECT dup_group_key AS key FROM members WHERE known > 0 AND source_exclusion IS NULL GROUP BY 1;
+        CREATE OR REPLACE TEMP TABLE carrying AS SELECT key FROM telling UNION SELECT target FROM reach SEMI JOIN telling USING (key);
+        CREATE OR REPLACE TEMP TABLE ringed AS
+        SELECT a.key, a.target FROM reach a JOIN reach b ON a.key = b.target AND a.target = b.key WHERE a.key <> a.target;
+        CREATE OR REPLACE TEMP TABLE named_by AS
+        SELECT target AS key, family, shadow FROM naming ANTI JOIN ringed USING (key, target)
+        WHERE NOT by_place OR key IN (FROM carrying) OR target NOT IN (FROM telling)
+        UNION ALL
+        SELECT r.target, m.family, m.shadow FROM ringed r JOIN members m ON m.dup_group_key = r.key
+        WHERE {_weight("r.key")} > {_weight("r.target")};
+        CREATE OR REPLACE TEMP TABLE unknown_inside AS
+        SELECT DISTINCT key FROM reach
+        WHERE key NOT IN (FROM carrying) AND target IN (FROM telling) AND target NOT IN (SELECT key FROM named_by)
+    """)
+
+
+def _weight(key: str) -> str:
+    """Which group of a ring stays: one with tokens, then one that goes by its answer."""
+    return f"row({key} IN (FROM telling), NOT starts_with({key}, 'span:'), {key})"
 
 
 def _meet(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -15,36 +15,85 @@ from governor.calls import CALL_SCHEMA, WITNESS_RANK
 from governor.ports import Batch, Payload, ReadOptions
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/captures"
-_RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for kind, rank in WITNESS_RANK.items())
-_RANKS += """ ELSE CASE cost_source WHEN 'provider_billed' THEN 60 WHEN 'gateway_billed' THEN 50
-    ELSE CASE WHEN gateway_kind IS NULL THEN 12 ELSE 30 END END"""
 _USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-# the rule of governor/calls.py, written once more and independently of the lake
-_MERGE = f"""
-WITH taking_part AS (SELECT * FROM rows WHERE exclusion_reason IS NULL),
-placed AS (SELECT *, row_number() OVER w AS place, first_value(source_kind) OVER w AS winner FROM taking_part
-    WINDOW w AS (PARTITION BY dup_group_key ORDER BY CASE source_kind {_RANKS} END DESC,
-        {" + ".join(f"({name} IS NOT NULL)::INT" for name in _USAGE)} DESC, record_id)),
-named AS (SELECT dup_alias_key AS key, list(dup_group_key) AS by, list(split_part(source_kind, '.', 1)) AS families
-    FROM taking_part WHERE dup_alias_key IS NOT NULL AND dup_alias_key <> dup_group_key GROUP BY 1)
-SELECT placed.* EXCLUDE (cost_bearing, exclusion_reason, place, winner), place = 1 AND named.key IS NULL AS cost_bearing,
-    CASE WHEN place > 1 THEN CASE WHEN split_part(winner, '.', 1) = split_part(source_kind, '.', 1)
-            THEN 'duplicate_instrumentation' ELSE 'superseded' END
-        WHEN named.key IS NULL THEN NULL
-        WHEN NOT list_contains(families, split_part(source_kind, '.', 1)) THEN 'superseded'
-        WHEN grain = 'span_rollup' THEN 'parent_rollup' ELSE 'wrapper_span' END AS exclusion_reason
-FROM placed LEFT JOIN named ON named.key = placed.dup_group_key
-UNION ALL BY NAME SELECT * FROM rows WHERE exclusion_reason IS NOT NULL
-"""
 
 
 def merge(calls: pa.Table) -> pa.Table:
-    with duckdb.connect() as engine:
-        engine.execute("SET TimeZone = 'UTC'")
-        engine.register("arrived", calls)
-        # the lake refuses a record id it has: the same here
-        engine.execute("CREATE TABLE rows AS SELECT * FROM arrived QUALIFY row_number() OVER (PARTITION BY record_id) = 1")
-        return engine.execute(_MERGE).to_arrow_table()
+    """The rule of governor/calls.py, written once more and independently of the lake."""
+    rows = list(
+        {row["record_id"]: row for row in reversed(calls.to_pylist())}.values()
+    )  # the lake refuses a record id it has: the same here
+    rows.reverse()
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["exclusion_reason"] is None:
+            groups.setdefault(row["dup_group_key"], []).append(row)
+    known = {key for key, held in groups.items() if any(usage(row) for row in held)}
+    pushed, beside = places(groups, known, rows)
+    for key, held in groups.items():
+        held.sort(key=lambda row: row["record_id"])
+        held.sort(key=lambda row: (usage(row) > 0 or row["cost_amount"] is not None, rank(row), usage(row)), reverse=True)
+        for row in held:
+            row["exclusion_reason"] = reason(row, held[0], pushed.get(key, set()), unknown=key in beside)
+            row["cost_bearing"] = row["exclusion_reason"] is None
+    return pa.Table.from_pylist(rows, schema=calls.schema)
+
+
+def places(groups: dict[str, list[dict[str, Any]]], known: set[str], rows: list[dict[str, Any]]) -> tuple[dict[str, set[str]], set[str]]:
+    """(groups that give way and to which families, groups that are views of a call around them)."""
+    named = {(key, to, family(row)) for key, held in groups.items() for row in held if (to := target(row, rows)) in groups and to != key}
+    above = {key: reached(key, named) for key in groups}
+    carrying = known | {to for key in known for to in above[key]}
+    pushed: dict[str, set[str]] = {}
+    for key, to, by in named:
+        ring = key in above[to]
+        if (ring and weight(key, known) > weight(to, known)) or (not ring and (by != "otlp" or key in carrying or to not in known)):
+            pushed.setdefault(to, set()).add(by)
+    return pushed, {key for key in groups if key not in carrying and any(to in known and to not in pushed for to in above[key])}
+
+
+def reason(row: dict[str, Any], best: dict[str, Any], pushed_by: set[str], *, unknown: bool) -> str | None:
+    if row is not best:
+        return "duplicate_instrumentation" if family(row) == family(best) else "superseded"
+    if pushed_by and family(row) not in pushed_by:
+        return "superseded"
+    if pushed_by:
+        return "parent_rollup" if row["grain"] == "span_rollup" else "wrapper_span"
+    return "duplicate_instrumentation" if unknown else None
+
+
+def family(row: dict[str, Any]) -> str:
+    return str(row["source_kind"]).partition(".")[0]
+
+
+def usage(row: dict[str, Any]) -> int:
+    return sum(row[name] is not None for name in _USAGE)
+
+
+def rank(row: dict[str, Any]) -> int:
+    charged = {"provider_billed": 60, "gateway_billed": 50}
+    return WITNESS_RANK.get(row["source_kind"]) or charged.get(row["cost_source"]) or (30 if row["gateway_kind"] else 12)
+
+
+def target(row: dict[str, Any], rows: list[dict[str, Any]]) -> str | None:
+    """What the row names: where that is a span that goes by its answer, the answer."""
+    to: str | None = row["dup_alias_key"]
+    if to and to.startswith("span:") and row["provider_response_id"] is None:
+        return next((one["dup_group_key"] for one in rows if f"span:{one['trace_id']}:{one['span_id']}" == to), to)
+    return to
+
+
+def reached(key: str, named: set[tuple[str, str, str]]) -> set[str]:
+    found: set[str] = set()
+    ends = {key}
+    while ends:
+        ends = {to for one, to, _ in named if one in ends} - found
+        found |= ends
+    return found
+
+
+def weight(key: str, known: set[str]) -> tuple[bool, bool, str]:
+    return key in known, not key.startswith("span:"), key
 
 
 def summary(calls: pa.Table, where: str = "cost_bearing") -> dict[str, Any]:

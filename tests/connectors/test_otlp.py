@@ -425,8 +425,37 @@ def test_an_agent_span_alone_is_the_call(counted: Any) -> None:
 
 def test_calls_without_usage_inside_a_span_with_usage(counted: Any) -> None:
     agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
-    found = counted(span(1, None, agent), span(2, 1, CHAT), together_only=True)
-    assert found == {1: "counts", 2: "duplicate_instrumentation"}
+    assert counted(span(1, None, agent), span(2, 1, CHAT)) == {1: "counts", 2: "duplicate_instrumentation"}
+    found = counted(span(1, None, agent), span(2, 1, CHAT), span(3, 1, CHAT | USAGE))
+    assert found == {1: "parent_rollup", 2: "counts", 3: "counts"}
+
+
+def test_an_agent_with_a_sum_gives_way_through_a_view_without_usage(counted: Any) -> None:
+    """The wrapper counts nothing itself; the call inside it does, so that the agent's sum is no second cost."""
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 10}
+    for wrapper in (CHAT, CHAT | ANSWER):
+        found = counted(span(1, None, agent), span(2, 1, wrapper), span(3, 2, CHAT | USAGE | ANSWER))
+        assert found[1] == "parent_rollup"
+        assert sorted(found.values(), key=lambda one: one == "counts")[1:] in (
+            ["wrapper_span", "counts"],
+            ["duplicate_instrumentation", "counts"],
+        )
+
+
+def test_a_view_without_an_id_between_two_of_one_answer_costs_the_call_nothing(counted: Any) -> None:
+    found = counted(span(1, None, CHAT | USAGE | ANSWER), span(2, 1, CHAT | USAGE), span(3, 2, CHAT | USAGE | ANSWER))
+    assert sorted(found.values()) == ["counts", "duplicate_instrumentation", "wrapper_span"]
+
+
+def test_a_view_without_an_id_inside_one_that_has_it(counted: Any) -> None:
+    assert counted(span(1, None, CHAT | USAGE | ANSWER), span(2, 1, CHAT | USAGE)) == {1: "wrapper_span", 2: "counts"}
+
+
+def test_of_two_views_of_an_answer_the_one_that_counted_carries_it(read: Any, merged: Any) -> None:
+    other = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o", "output.value": json.dumps({"id": ANSWER["gen_ai.response.id"]})}
+    counts = other | {"llm.token_count.prompt": 100, "llm.token_count.completion": 10}
+    rows = merged(read(connector, request(span(1, None, counts), span(2, 1, CHAT | ANSWER))).calls).to_pylist()
+    assert [(row["source_kind"], row["input_tokens"]) for row in rows if row["cost_bearing"]] == [("otlp.openinference", 100)]
 
 
 def test_a_tool_that_asks_a_model_is_a_call_of_its_own(counted: Any) -> None:

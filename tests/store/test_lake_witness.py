@@ -239,6 +239,39 @@ def test_a_roll_up_gives_way_to_calls_further_inside_in_any_order(make_call: Mak
         lake.close()
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_nested_views_of_one_answer_count_once_in_any_order(
+    make_call: Make, make_batch: Make, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """An agent with a sum, a wrapper that counted nothing, a view without an id, and the call: each in its own request."""
+    trace = "a" * 32
+    answer = {"provider_response_id": "r1", "dup_group_key": "response:r1"}
+    spans = [
+        make_call("agent", grain="span_rollup", dup_group_key=f"span:{trace}:agent"),
+        make_call("wrapper", dup_alias_key=f"span:{trace}:agent", input_tokens=None, output_tokens=None, **answer),
+        make_call("nameless", dup_group_key=f"span:{trace}:nameless", dup_alias_key=f"span:{trace}:wrapper"),
+        make_call("call", dup_alias_key=f"span:{trace}:nameless", **answer),
+    ]
+    calls = [one | {"source_kind": "otlp.gen_ai", "trace_id": trace, "span_id": one["record_id"]} for one in spans]
+    found = outcome(tmp_path, make_batch, [[calls[place]] for place in order])
+    assert {name: reason for name, (_, reason) in found.items()} == {
+        "agent": "parent_rollup",
+        "wrapper": "duplicate_instrumentation",
+        "nameless": "wrapper_span",
+        "call": None,
+    }
+
+
+def test_a_view_that_tells_nothing_carries_no_cost(make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    unknown = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_amount"))
+    calls = [
+        make_call("span", source_kind="otlp.gen_ai", dup_group_key="response:r1", **unknown),
+        make_call("counted", source_kind="otlp.openinference", dup_group_key="response:r1", input_tokens=5),
+    ]
+    for number, arrivals in enumerate(([calls], [calls[:1], calls[1:]], [calls[1:], calls[:1]])):
+        assert outcome(tmp_path / str(number), make_batch, arrivals)["counted"] == (True, None)
+
+
 def test_a_ring_of_spans_ends(lake: Lake, make_call: Make, make_batch: Make) -> None:
     trace = "a" * 32
     call = make_call("call", dup_group_key=f"span:{trace}:call", dup_alias_key=f"span:{trace}:one")
