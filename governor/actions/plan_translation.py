@@ -1,4 +1,4 @@
-"""How the recorded parameters of the sample become those of each arm: said in the plan, before anything is sent.
+"""How the recorded parameters and messages of the sample become those of each arm: said in the plan, before anything is sent.
 
 Owns: the listing. Does not own: the table (governor.shadow.parameters). Invariants: only names and counts, never a value; the same table that makes the bodies is asked.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from governor.actions.context import Context
 from governor.actions.replay_inputs import read_input
+from governor.shadow.conversation import unsendable
 from governor.shadow.parameters import refused, translate
 from governor.shadow.plan import ReplayPlan, unplain
 
@@ -23,7 +24,7 @@ def translations(ctx: Context, plan: ReplayPlan, rows: Mapping[str, Mapping[str,
         if given is None:
             continue
         params = {**given.params, **unplain(plan.params)}
-        blocked = refused(params)
+        blocked = [*refused(params), *unsendable(plan.protocol, given.messages)]
         limit = min(given.limit or plan.max_output_tokens, plan.max_output_tokens)
         for name, arm in (("baseline", plan.baseline), ("candidate", plan.candidate)):
             into = translate(plan.protocol, arm.model, params, limit)

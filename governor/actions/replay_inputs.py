@@ -19,6 +19,7 @@ from governor.actions.replay_price import most_tokens
 from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
+from governor.shadow.conversation import chat, chat_params
 from governor.shadow.guards import SHORT, Contract, Facts, digests, indicators
 from governor.shadow.parsed import parsed
 from governor.shadow.plan import Arm, ReplayPlan, plain, unplain
@@ -88,7 +89,7 @@ def read_input(ctx: Context, sha256: str | None) -> Input | None:
         params["tools"] = document["tools"]
     limits = [params.pop(name) for name in LIMIT_NAMES if name in params]
     limit = next((value for value in limits if isinstance(value, int) and value >= LEAST_OUTPUT), None)
-    return Input([dict(message) for message in messages], params, limit)
+    return Input(chat(messages), chat_params(params), limit)
 
 
 def read_document(ctx: Context, sha256: str | None) -> Any:

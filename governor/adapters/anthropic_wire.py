@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from governor.adapters.openai_wire import count
 from governor.ports import ModelRequest
+from governor.shadow.conversation import pdf_of
 from governor.shadow.parameters import translate
 from governor.shadow.parsed import parsed
 
@@ -95,7 +96,7 @@ def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[
                     "content": content if isinstance(content, str) else blocks(content),
                 }
             )
-    return "\n\n".join(part for part in system if part), turns
+    return "\n\n".join(part for part in system if part), [turn for turn in turns if turn["content"]]  # nor may a turn be empty
 
 
 def use(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def use(call: Mapping[str, Any]) -> dict[str, Any]:
 def blocks(content: Any) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    return [block(part) for part in content or [] if isinstance(part, Mapping)]
+    return [block(part) for part in content or [] if isinstance(part, Mapping) and part.get("text") != ""]  # an empty text is refused
 
 
 def block(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def block(part: Mapping[str, Any]) -> dict[str, Any]:
         inline = DATA_URL.fullmatch(url)
         source = {"type": "base64", "media_type": inline[1], "data": inline[2]} if inline else {"type": "url", "url": url}
         return {"type": "image", "source": source}
+    if part.get("type") == "file":
+        return {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": pdf_of(part)}}
     return {"type": "text", "text": str(part.get("text", ""))}
 
 

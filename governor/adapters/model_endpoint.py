@@ -28,6 +28,7 @@ from governor.adapters.pace import Pace
 from governor.adapters.secrets import read_secret
 from governor.errors import Invalid
 from governor.ports import ModelReply, ModelRequest
+from governor.shadow.conversation import unsendable
 from governor.shadow.parameters import refused as refused_params
 from governor.shadow.parsed import parsed
 
@@ -104,7 +105,7 @@ class HttpModelEndpoint:
             yield partial(self._call, session)
 
     async def _call(self, session: aiohttp.ClientSession, request: ModelRequest) -> ModelReply:
-        refused = refused_params(request.params)
+        refused = [*refused_params(request.params), *unsendable(self.protocol, request.messages)]
         if refused:
             return ModelReply("refused_params", error=f"cannot be replayed faithfully: {', '.join(refused)}", dropped_params=refused)
         body, dropped = WIRES[self.protocol].body(request, stream=self.stream or request.stream)

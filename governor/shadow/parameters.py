@@ -116,9 +116,14 @@ def _anthropic(model: str, sent: dict[str, Any], changed: dict[str, str], droppe
         else:
             dropped.add("reasoning_effort")
     thinking = sent.get("thinking")
-    if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and NO_SAMPLING.search(model.lower()):
-        sent["thinking"] = {"type": "adaptive"}
-        changed["reasoning_effort" if "reasoning_effort" in changed else "thinking"] = "thinking.adaptive"
+    if isinstance(thinking, Mapping) and thinking.get("type") == "enabled":
+        asked = thinking.get("budget_tokens")
+        if NO_SAMPLING.search(model.lower()):
+            sent["thinking"] = {"type": "adaptive"}
+            changed["reasoning_effort" if "reasoning_effort" in changed else "thinking"] = "thinking.adaptive"
+        elif isinstance(asked, int) and asked >= limit:
+            del sent["thinking"]  # it is part of the answer's limit, and a call without room for the answer is refused
+            dropped.add("thinking")
 
 
 def forced(choice: Any) -> bool:

@@ -323,6 +323,9 @@ def test_what_cannot_be_replayed_is_not_sent(simulated: SimulatedEndpoint) -> No
     before = sum(simulated.asked.values())
     reply = one(endpoint_of(simulated.base_url), replace(ASK, params={"n": 3, "modalities": ["audio"]}))
     assert reply.status == "refused_params"
+    heard = [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]}]
+    unheard = one(endpoint_of(simulated.base_url, "anthropic"), replace(ASK, messages=heard))
+    assert (unheard.status, unheard.dropped_params) == ("refused_params", ["messages.input_audio"])
     assert sum(simulated.asked.values()) == before
 
 
@@ -368,6 +371,19 @@ def test_a_conversation_with_tools_and_pictures_keeps_its_structure() -> None:
     assert turns[0]["content"][1]["source"] == {"type": "base64", "media_type": "image/png", "data": "AAAA"}
     assert turns[1]["content"][0] == {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Bonn"}}
     assert [block["tool_use_id"] for block in turns[2]["content"]] == ["c1", "c2"]
+
+
+def test_anthropic_gets_a_pdf_as_a_document_and_nothing_empty() -> None:
+    pdf = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}}
+    _, turns = anthropic_wire.conversation(
+        [
+            {"role": "user", "content": [pdf, {"type": "text", "text": ""}, {"type": "text", "text": "Sum it up."}]},
+            {"role": "assistant", "content": ""},
+            {"role": "user", "content": "Well?"},
+        ]
+    )
+    document = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}}
+    assert [turn["content"] for turn in turns] == [[document, {"type": "text", "text": "Sum it up."}], "Well?"]
 
 
 def test_anthropic_usage_becomes_inclusive() -> None:

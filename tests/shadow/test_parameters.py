@@ -91,3 +91,10 @@ def test_what_would_be_another_kind_of_answer_is_blocked() -> None:
     assert refused({"n": 2, "audio": {"voice": "x"}, "modalities": ["text"]}) == ["audio", "n"]
     assert refused({"n": 1, "functions": []}) == []
     assert not BLOCKED & (OPENAI | ANTHROPIC | OURS)
+
+
+def test_thinking_that_leaves_no_room_for_the_answer_is_dropped_and_said() -> None:
+    recorded = {"thinking": {"type": "enabled", "budget_tokens": 10_000}}
+    found = translate("anthropic", "claude-sonnet-4-5", recorded, 4096)
+    assert (found.sent, found.dropped) == ({}, ("thinking",))
+    assert translate("anthropic", "claude-sonnet-4-5", recorded, 16_000).sent == recorded
