@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-import yaml
 from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
@@ -20,6 +19,7 @@ from governor.actions.golden_lines import ARM_PREFIX
 from governor.actions.load_catalog import catalog_as_of, read_catalog
 from governor.actions.replay_inputs import read_document
 from governor.actions.show_losses import may_not_read
+from governor.catalog.parse import strict_yaml
 from governor.errors import Forbidden, Invalid, NotFound, Refused, TooLarge
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
@@ -47,10 +47,17 @@ def read_file(body: bytes) -> list[Case]:
             lines = [json.loads(line) for line in body.splitlines() if line.strip()]  # of bytes: a text may hold other ends of lines
             rows: Any = lines[0] if len(lines) == 1 and not (isinstance(lines[0], dict) and "id" in lines[0]) else lines
         except ValueError:
-            rows = json.loads(text) if text.lstrip()[:1] in {"[", "{"} else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+            rows = json.loads(text) if text.lstrip()[:1] in {"[", "{"} else one_document(body)
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"the file is no JSON, JSON lines or YAML: {str(error).splitlines()[0][:200]}") from None
     return read_cases(rows)
+
+
+def one_document(body: bytes) -> Any:
+    documents = strict_yaml(body, "the golden set")
+    if len(documents) != 1:
+        raise Invalid(f"the golden set has {len(documents)} YAML documents; write one, a list of cases")
+    return documents[0]
 
 
 def import_golden(ctx: Context, actor: Actor, *, workflow: str, name: str, body: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
@@ -23,15 +24,32 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_DOCUMENTS: Final = 20_000
 MAX_VALUES: Final = 1_000_000  # after aliases: a bomb of a few lines would otherwise be walked for ever
 MAX_DEPTH: Final = 64
+MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without silent overwriting: a key written twice is an error."""
+    """Safe YAML without silent overwriting: a key written twice is an error. Merges (`<<`) write keys out while they are read, so they are counted there."""
+
+    written_out = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, value in node.value:
+            if key.tag == MERGE:
+                for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(one, yaml.MappingNode):
+                        self.flatten_mapping(one)
+                        self._count(len(one.value), node)
+        super().flatten_mapping(node)
+
+    def _count(self, keys: int, node: yaml.MappingNode) -> None:
+        self.written_out += keys
+        if self.written_out > MAX_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, "too many values once merges (<<) are written out", node.start_mark)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-    twice = sorted({key for key in written if written.count(key) > 1})
+    twice = sorted(key for key, times in Counter(written).items() if times > 1)
     if twice:
         raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is written twice", node.start_mark)
     loader.flatten_mapping(node)

@@ -37,7 +37,7 @@ from governor.demo.catalog import catalog_yaml
 from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.simulated_model import Behaviour, severity
 from governor.demo.traffic import make_month
-from governor.errors import Invalid, NotFound, Refused, Unauthenticated
+from governor.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated
 from governor.packets.verify import verify_packet
 from governor.ports import ModelReply, ModelRequest
 from governor.settings import load_settings
@@ -289,6 +289,14 @@ def test_a_line_of_a_file_ends_where_json_lines_end() -> None:
     rows = [{"id": f"case-{at}", "prompt": f"one{end}two", "expected": "yes"} for at, end in enumerate("\u2028\u2029\x85")]
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     assert [case.id for case in read_file(lines.encode())] == ["case-0", "case-1", "case-2"]
+
+
+def test_a_set_in_yaml_that_would_grow_without_end_is_refused() -> None:
+    bomb = "\n".join(["a0: &a0 [x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))])
+    with pytest.raises(TooLarge, match="aliases"):
+        read_file(bomb.encode())
+    with pytest.raises(Invalid, match="2 YAML documents"):
+        read_file(b"- id: a\n---\n- id: b\n")
 
 
 def test_what_cannot_decide_is_refused_and_what_is_misnamed_is_named(house: House) -> None:

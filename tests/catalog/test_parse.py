@@ -1,6 +1,7 @@
 """YAML to documents: the contract's own example, clear refusals, hostile input."""
 
 import json
+import time
 from pathlib import Path
 
 import jsonschema
@@ -175,6 +176,15 @@ def test_bombs_are_refused_before_they_expand() -> None:
     assert isinstance(refusal("[" * 3000 + "]" * 3000), GovernorError)
     assert isinstance(refusal("x: " + "y" * (9 * 1024 * 1024)), TooLarge)
     assert isinstance(refusal("a: &a {b: *a}"), GovernorError)
+    merges = ["a0: &a0 {k: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12))]
+    assert "merges (<<) are written out" in refusal("\n".join(merges)).message
+    assert isinstance(refusal("a: &a {<<: *a}"), GovernorError)
+
+
+def test_many_keys_of_one_document_take_no_longer_than_as_many_documents() -> None:
+    started = time.process_time()
+    refusal("m:\n" + "".join(f" k{number}: 1\n" for number in range(20_000)))
+    assert time.process_time() - started < 10  # it was 23 s, and four times as much for twice the keys
 
 
 def test_empty_documents_are_nothing() -> None:
