@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
+from itertools import chain
 
 import yaml
 
@@ -87,11 +88,23 @@ def rule_fields(rules: Sequence[Rule]) -> list[str]:
 
 def attribute(rules: Sequence[Rule], keys: Sequence[Mapping[str, str | None]]) -> list[Attribution]:
     """One answer per key, in order. A key holds the fields of `rule_fields`; `tag` holds the call's tags joined by SEPARATOR."""
-    return [_one(rules, key) for key in keys]
+    asked_of = _asked_of(rules)
+    return [_one(rules, asked_of, key) for key in keys]
 
 
-def _one(rules: Sequence[Rule], key: Mapping[str, str | None]) -> Attribution:
-    for rule in rules:
+def _asked_of(rules: Sequence[Rule]) -> dict[tuple[str, str] | None, list[int]]:
+    """Places of rules by an exact value they ask for, under None those that ask for none: of thousands of rules only a few can match a key."""
+    places: dict[tuple[str, str] | None, list[int]] = {}
+    for place, rule in enumerate(rules):
+        exact = next((one for one in rule.conditions if one[0] != TAG and "*" not in one[1]), None)
+        places.setdefault(exact, []).append(place)
+    return places
+
+
+def _one(rules: Sequence[Rule], asked_of: Mapping[tuple[str, str] | None, list[int]], key: Mapping[str, str | None]) -> Attribution:
+    named = (asked_of.get((field, value), ()) for field, value in key.items() if value)
+    for place in sorted(chain(asked_of.get(None, ()), *named)):
+        rule = rules[place]
         if all(_matches(field, pattern, key.get(field)) for field, pattern in rule.conditions):
             said = " and ".join(f"{field} is {pattern}" for field, pattern in rule.conditions)
             return Attribution(rule.workflow_id, rule.id, rule.trust, f"rule {rule.id}: {said}")
@@ -170,12 +183,7 @@ def _telling(key: Mapping[str, str | None]) -> tuple[str, str] | None:
 
 def _resembling(value: str, catalog: Catalog) -> str | None:
     """The longest workflow id that the value contains as a whole word, such as `c-claims-fnol-triage`."""
-    said = value.casefold()
-    held = [
-        name for name in catalog.workflows if name.casefold() in said and _is_word(name, value)
-    ]  # a pattern for each of thousands takes seconds
+    folded = value.casefold()  # looked for first: an expression for each of thousands of workflows takes seconds
+    near = [name for name in catalog.workflows if name.casefold() in folded]
+    held = [name for name in near if re.search(rf"(^|[^A-Za-z0-9]){re.escape(name)}($|[^A-Za-z0-9])", value, re.IGNORECASE)]
     return max(held, key=lambda name: (len(name), name)) if held else None
-
-
-def _is_word(name: str, value: str) -> bool:
-    return re.search(rf"(^|[^A-Za-z0-9]){re.escape(name)}($|[^A-Za-z0-9])", value, re.IGNORECASE) is not None

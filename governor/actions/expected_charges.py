@@ -15,7 +15,7 @@ from typing import Any
 
 from governor.actions.charge_month import Charged
 from governor.actions.context import Context
-from governor.actions.forecast_month import expect
+from governor.actions.forecast_month import Horizon, expect, horizon_of
 from governor.chargeback.allocate import allocate
 from governor.chargeback.allocation import split_cents
 from governor.chargeback.lines import MEASURES, UNALLOCATED, Line, add_up
@@ -27,7 +27,8 @@ REPLAY = "replay"  # the meter of our own shadow runs, which no forecast knows
 def expected_charges(ctx: Context, charged: Charged) -> dict[tuple[str, str], int]:
     """(cost center, traffic class) -> cents that the days not known yet will add, negative where a counter line gives back."""
     used = [line for line in charged.used if line.meter != REPLAY]
-    growth = {center: _growth(ctx, charged.month, center) for center in {line.cost_center for line in used}}
+    horizon = horizon_of(ctx, charged.month)
+    growth = {center: _growth(ctx, horizon, center) for center in {line.cost_center for line in used}}
     more = [_more(line, growth[line.cost_center]) for line in used if growth[line.cost_center]]
     before, after = (_charges(charged, lines) for lines in (charged.used, add_up([*charged.used, *more])))
     names = sorted({*before, *after})
@@ -35,9 +36,9 @@ def expected_charges(ctx: Context, charged: Charged) -> dict[tuple[str, str], in
     return {one: cents[_name(one)] for one in names if cents[_name(one)]}
 
 
-def _growth(ctx: Context, month: str, center: str) -> Fraction:
+def _growth(ctx: Context, horizon: Horizon, center: str) -> Fraction:
     """How much of what is spent is still to come; nothing where no forecast can be made. What nobody owns grows as the organization does."""
-    made = expect(ctx, month, *(() if center == UNALLOCATED else ("cost_center", center))).made
+    made = expect(ctx, horizon, *(() if center == UNALLOCATED else ("cost_center", center))).made
     if made.status != "forecast" or made.total is None or made.spent <= 0:
         return Fraction(0)
     return Fraction(max(0, made.total - made.spent), made.spent)

@@ -30,7 +30,10 @@ SCOPES: Final = ("workflow", "owner", "cost_center")
 
 @dataclass(frozen=True)
 class Horizon:
-    """What is known of a month. end: the day after it; unknown_from: the first day that is not complete; today: that day runs and `now` is in it."""
+    """What is known of a month; found once for all that is forecast of it, because it reads the catalog.
+
+    end: the day after it; unknown_from: the first day that is not complete; today: that day runs and `now` is in it.
+    """
 
     start: date
     end: date
@@ -48,11 +51,11 @@ class Expectation:
     shorter: int
 
 
-def expect(ctx: Context, period: str, dimension: str = "", value: str = "", *, as_of: date | None = None) -> Expectation:
-    """The forecast of one scope; without dimension the whole organization's. Raises Invalid for a malformed period or scope."""
+def expect(ctx: Context, horizon: Horizon, dimension: str = "", value: str = "") -> Expectation:
+    """The forecast of one scope; without dimension the whole organization's. Raises Invalid for an unknown dimension."""
     if dimension and dimension not in SCOPES:
         raise Invalid(f"no forecast by {dimension!r}", hint=f"choose from {', '.join(SCOPES)}")
-    horizon = horizon_of(ctx, period, as_of)
+    period = f"{horizon.start:%Y-%m}"
     days = daily_by(ctx, period, dimension).get(value if dimension else "", {})
     series = series_of(days, horizon)
     errors, shorter = earned(ctx, period, dimension or "workflow", horizon)
@@ -121,7 +124,7 @@ def series_of(days: Mapping[date, int], horizon: Horizon) -> Series:
 
 def forecast_document(ctx: Context, period: str, dimension: str = "", value: str = "", *, as_of: date | None = None) -> dict[str, Any]:
     """The forecast as JSON: money as decimal text, null where nothing is said."""
-    return document_of(period, dimension, value, expect(ctx, period, dimension, value, as_of=as_of))
+    return document_of(period, dimension, value, expect(ctx, horizon_of(ctx, period, as_of), dimension, value))
 
 
 def refuse_unknown(ctx: Context, period: str, dimension: str, value: str) -> None:

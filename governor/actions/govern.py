@@ -194,16 +194,15 @@ def attribute_rows(
     timeline: Timeline, rows: Sequence[dict[str, Any]], names: Sequence[str], epochs: Sequence[datetime]
 ) -> list[Attribution]:
     """One attribution per row; each distinct key is asked once per catalog."""
-    known: dict[tuple[Any, ...], Attribution] = {}
-    rules = {epoch.catalog.digest: rules_of(epoch.catalog) for epoch in timeline.epochs}
-    found = []
-    for row in rows:
-        catalog = timeline.at(epochs[row["epoch"]])
-        key = (catalog.digest, *[row[name] for name in names])
-        if key not in known:
-            known[key] = attribute(rules[catalog.digest], [{name: row[name] for name in names}])[0]
-        found.append(known[key])
-    return found
+    catalogs = [timeline.at(epochs[row["epoch"]]).digest for row in rows]
+    keys = [tuple(row[name] for name in names) for row in rows]
+    known: dict[tuple[str, tuple[Any, ...]], Attribution] = {}
+    for epoch in timeline.epochs:
+        digest = epoch.catalog.digest
+        asked = list(dict.fromkeys(key for catalog, key in zip(catalogs, keys, strict=True) if catalog == digest))
+        answers = attribute(rules_of(epoch.catalog), [dict(zip(names, key, strict=True)) for key in asked])
+        known.update(((digest, key), answer) for key, answer in zip(asked, answers, strict=True))
+    return [known[one] for one in zip(catalogs, keys, strict=True)]
 
 
 def group_of(

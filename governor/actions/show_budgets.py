@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from governor.actions.context import Context
-from governor.actions.forecast_month import Expectation, expect, money
+from governor.actions.forecast_month import Expectation, expect, horizon_of, money
 from governor.actions.govern import Group
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_view
@@ -37,9 +37,10 @@ def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str =
     with one_state(ctx):
         without_price = [group for group in month_view(ctx, period).groups if group.unpriced_calls] if chosen else []
         unpriced = {name: unpriced_by(without_price, name) for name in {one.dimension for one in chosen}}
+        horizon = horizon_of(ctx, period, as_of)
         rows = []
         for one in chosen:
-            found = expect(ctx, period, one.dimension, one.value, as_of=as_of)
+            found = expect(ctx, horizon, one.dimension, one.value)
             without = unpriced[one.dimension].get(one.value if one.dimension else "", (0, 0))
             rows.append(budget_row(period, one, found, told, without))
     return {"period": period, "rows": sorted(rows, key=lambda row: (ORDER.index(row["state"]), row["budget"]))}

@@ -15,10 +15,11 @@ from sqlmodel import select
 
 from governor.actions.assess import moved_at, newest_done
 from governor.actions.context import SYSTEM, Context
-from governor.actions.forecast_month import expect
+from governor.actions.forecast_month import expect, horizon_of
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_findings
 from governor.actions.notify import known, listening, tell
+from governor.actions.remembered import one_state
 from governor.actions.show_budgets import catalog_of, crossing
 from governor.actions.usage import usd
 from governor.catalog import Catalog
@@ -60,7 +61,9 @@ def listening_at_all(catalog: Catalog, event: str) -> bool:
 
 def watch_month(ctx: Context, period: str) -> int:
     told = 0
-    every = [(one, expect(ctx, period, one.dimension, one.value).made) for one in budgets_of(catalog_of(ctx, period))]
+    with one_state(ctx):
+        horizon = horizon_of(ctx, period)
+        every = [(one, expect(ctx, horizon, one.dimension, one.value).made) for one in budgets_of(catalog_of(ctx, period))]
     for budget, made in every:  # all forecasts first: an entry in the ledger lets go of what is remembered
         reached = budget.reached(made.spent)
         for percent in reached:

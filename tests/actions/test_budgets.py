@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from sqlmodel import select
 
+from governor.actions import load_catalog
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.explain_spend import explain_spend
@@ -71,6 +72,15 @@ def test_spend_to_date_is_that_of_the_days(filled: Context) -> None:
     assert {row["day"]: Decimal(row["spent"]) for row in found["days"]} == {day: cost for day, cost in days.items() if day < "2026-10-20"}
     assert spent(filled) == sum(cost for day, cost in days.items() if day <= "2026-10-20")
     assert Decimal(found["low"]) <= Decimal(found["forecast"]) <= Decimal(found["high"])
+
+
+def test_many_budgets_read_the_catalog_as_often_as_few(filled: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    show_budgets(filled, MONTH)
+    read = load_catalog.read_catalog
+    times: list[str] = []
+    monkeypatch.setattr(load_catalog, "read_catalog", lambda *asked: times.append("") or read(*asked))  # type: ignore[func-returns-value]
+    rows = show_budgets(filled, MONTH)["rows"]
+    assert len(times) < 5 < len(rows)
 
 
 def test_as_of_looks_at_nothing_later(filled: Context) -> None:

@@ -1,12 +1,11 @@
 """Rules in order, the first match wins, no match is a state, unattributed traffic suggests rules."""
 
-import re
-
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governor import attribution
 from governor.attribution import SEPARATOR, Rule, attribute, rule_fields, rules_of, suggestions
 from governor.catalog import AttributionDocument, Catalog, WorkflowDocument, parse_documents
 
@@ -107,11 +106,12 @@ def test_suggestions_are_ranked_by_spend_and_apply_as_they_are() -> None:
     assert len(ids) == len(found)  # applied one after another, none replaces another
 
 
-def test_a_suggestion_makes_no_pattern_of_workflows_whose_name_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = catalog("---".join(f"\nkind: workflow\nid: wf-{number:03d}\nowner: a@b\n" for number in range(300)))
-    asked: list[str] = []
-    search = re.search
-    monkeypatch.setattr(re, "search", lambda pattern, *rest: (asked.append(pattern), search(pattern, *rest))[1])
-    [found] = suggestions([({"app": "c-WF-123-eu"}, 1, 1)], many)
-    assert found.workflow_id == "wf-123"
-    assert len(asked) == 1
+def test_of_thousands_of_workflows_only_those_near_a_call_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    same, search = attribution._same, attribution.re.search
+    monkeypatch.setattr(attribution, "_same", lambda pattern, value: looked.append(value) or same(pattern, value))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(attribution.re, "search", lambda *asked: looked.append(asked[1]) or search(*asked))  # type: ignore[func-returns-value]
+    many = catalog("---\n".join(f"kind: workflow\nid: wf-{n:03d}\nowner: a@b\nmatch: [{{app: wf-{n:03d}}}]\n" for n in range(300)))
+    assert [one.workflow_id for one in attribute(rules_of(many), [{"app": "wf-007"}, {"app": "none"}])] == ["wf-007", None]
+    assert suggestions([({"app": "c-WF-123"}, 1, 1)], many)[0].workflow_id == "wf-123"
+    assert len(looked) == 2
