@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import func
+from sqlalchemy import func, union_all
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from governor.actions.context import Context
 from governor.errors import NotFound
@@ -28,14 +29,7 @@ STREAMS: Final = 200
 def entries_page(ctx: Context, *, stream: str = "", kind: str = "", before: int | None = None, limit: int = 50) -> dict[str, Any]:
     """{"entries", "next", "size", "sealed"}: newest first, those with idx < before. `kind` is an entry type or its subject."""
     with ctx.rows.session() as session:
-        query = select(LedgerEntry).where(LedgerEntry.org_id == ctx.org).order_by(col(LedgerEntry.idx).desc()).limit(min(limit, MOST) + 1)
-        if stream:
-            query = query.where(LedgerEntry.stream == stream)
-        if kind:
-            query = query.where(LedgerEntry.type == kind if ":" in kind else col(LedgerEntry.type).startswith(f"{kind}:", autoescape=True))
-        if before is not None:
-            query = query.where(col(LedgerEntry.idx) < before)
-        found = list(session.exec(query))
+        found = list(session.exec(newest_entries(ctx.org, stream, kind, before, min(limit, MOST) + 1)))
         newest = ledger.latest_checkpoint(session, ctx.org)
         rows = found[: min(limit, MOST)]
         names = people(session, ctx.org)
@@ -45,6 +39,19 @@ def entries_page(ctx: Context, *, stream: str = "", kind: str = "", before: int 
             "size": tree_size(session, ctx.org),
             "sealed": newest.size if newest else 0,
         }
+
+
+def newest_entries(org: str, stream: str, kind: str, before: int | None, limit: int) -> SelectOfScalar[LedgerEntry]:
+    """Every type is asked for its own newest from an index: a subject's pattern would look at all entries."""
+    mine = LedgerEntry.org_id == org
+    places = select(LedgerEntry.idx).where(mine).order_by(col(LedgerEntry.idx).desc()).limit(limit)
+    if stream:
+        places = places.where(LedgerEntry.stream == stream)
+    if before is not None:
+        places = places.where(col(LedgerEntry.idx) < before)
+    types = [one for one in REGISTRY if one.startswith(f"{kind}:")] or [kind]
+    chosen = union_all(*(select(places.where(LedgerEntry.type == one).subquery()) for one in types)) if kind else places
+    return select(LedgerEntry).where(mine, col(LedgerEntry.idx).in_(chosen)).order_by(col(LedgerEntry.idx).desc()).limit(limit)
 
 
 def stream_entries(ctx: Context, stream: str) -> list[dict[str, Any]]:

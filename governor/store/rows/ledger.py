@@ -19,6 +19,7 @@ class LedgerEntry(OrgRow, table=True):
         UniqueConstraint("org_id", "idx"),
         UniqueConstraint("org_id", "stream", "stream_seq"),
         UniqueConstraint("org_id", "idem"),
+        Index("ix_ledgerentry_type", "org_id", "type", "idx"),
     )
     id: str = Field(primary_key=True)  # UUIDv7, also inside the leaf
     idx: int  # 0-based leaf index in the organization's tree
