@@ -41,6 +41,11 @@ def listed(found: Any, *path: str) -> list[Any]:
     return found
 
 
+def ids_of(rows: list[Any], name: str) -> tuple[str, ...]:
+    """The ids of records, of those that have one."""
+    return tuple(str(row[name]) for row in rows if isinstance(row, dict) and row.get(name))
+
+
 def counted(found: Any, *path: str) -> int | None:
     """A count that an answer tells, else null."""
     for step in path:

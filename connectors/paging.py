@@ -46,7 +46,8 @@ class Window:
 @dataclass(frozen=True)
 class Page:
     """body: what the connector reads; rows: how many records are in it; following: asks for the next page, empty on the last one;
-    said: how many records the source counts in the window; open_ended: `said` is a floor, there may be more.
+    said: how many records the source counts in the window; open_ended: `said` is a floor, there may be more; ids: of the records, where pages are
+    told apart by a number only and may move while they are read.
     """
 
     body: bytes
@@ -54,6 +55,7 @@ class Page:
     following: str = ""
     said: int | None = None
     open_ended: bool = False
+    ids: tuple[str, ...] = ()
 
 
 class Paged(Protocol):
@@ -169,6 +171,7 @@ def _window(
     """The pages of one window. Whole batches of pages go out on the way; the last batch passes the window."""
     token, outcome.rows = (resumed.token, resumed.rows) if resumed else ("", 0)
     first, held, said, more, seen = True, _Held(), None, False, set[bytes]()
+    known, moved = set[str](), False
     while True:
         try:
             page = source.page(window, token)
@@ -181,6 +184,8 @@ def _window(
         if _again(page, seen, source.name, complete=said is not None and outcome.rows >= said and not more):
             break
         outcome.rows += page.rows
+        moved = moved or not known.isdisjoint(page.ids)
+        known.update(page.ids)
         # where rows are deleted meanwhile, pages move up past what was not read: only the count of before shows it
         said, more = (max(page.said, said or 0), page.open_ended) if counts and page.said is not None else (said, more)
         if not narrowest and said is not None and source.cap and said >= source.cap:
@@ -195,6 +200,7 @@ def _window(
             place = Place(window.start, window.end, token, outcome.rows, asked)
             yield from held.batches(f"{source.name}:{iso(window.start)}", read, options, before=Place(window.start), after=place)
     why = cut_off(source, outcome.rows, said, open_ended=more)
+    why = why or ("a row came on two pages: as they moved, another may have been passed over" if moved else "")
     if why and not narrowest:
         outcome.cut, outcome.said = True, None if more else said
         return

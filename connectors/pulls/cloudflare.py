@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from connectors.answers import asked, counted, listed
+from connectors.answers import asked, counted, ids_of, listed
 from connectors.cloudflare import connector
 from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
@@ -48,6 +48,7 @@ class _Logs:
             len(rows),
             str(number + 1) if len(rows) == PAGE else "",
             counted(found, "result_info", "total_count"),
+            ids=ids_of(rows, "id"),
         )
 
 

@@ -1,5 +1,7 @@
 """Helicone's request API: POST /v1/request/query-clickhouse, a documented query. Offsets end at 10,000, so a window that reaches it is narrowed.
 
+It cuts times to the second, so that a shorter window would be an empty one. Rows of one instant come in any order from page to page.
+
 Options: `secret` (an API key that reads), `url` for a server of one's own or the EU one.
 """
 
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.answers import asked, listed
+from connectors.answers import asked, ids_of, listed
 from connectors.helicone import connector
 from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
@@ -25,7 +27,7 @@ class _Requests:
     name: str = "helicone:requests"
     cap: int = 10_000
     page_rows: int = PAGE
-    finest_s: float = 0.001
+    finest_s: float = 1.0
 
     def page(self, window: Window, token: str) -> Page:
         offset, config = int(token or 0), self.options.config
@@ -41,7 +43,7 @@ class _Requests:
         rows = listed(asked(self.options, SourceRequest(url, body=body, headers=headers)), "data")
         following = offset + len(rows)
         more = len(rows) == PAGE and following < self.cap
-        return Page(rewritten({"data": rows}), len(rows), str(following) if more else "")
+        return Page(rewritten({"data": rows}), len(rows), str(following) if more else "", ids=ids_of(rows, "request_id"))
 
 
 def _created(operator: str, at: Any) -> dict[str, Any]:

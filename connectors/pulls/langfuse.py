@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from connectors.answers import asked, counted, listed
+from connectors.answers import asked, counted, ids_of, listed
 from connectors.langfuse import connector
 from connectors.paging import Page, Window, iso, setting
 from connectors.paging import pull as paged
@@ -73,7 +73,8 @@ class _V1:
             for name, value in self._traces.get(str(row.get("traceId")), {}).items():
                 row.setdefault(name, value)
         pages = counted(found, "meta", "totalPages") or 0
-        return Page(rewritten({"data": rows}), len(rows), str(number + 1) if number < pages else "", counted(found, "meta", "totalItems"))
+        following = str(number + 1) if number < pages else ""
+        return Page(rewritten({"data": rows}), len(rows), following, counted(found, "meta", "totalItems"), ids=ids_of(rows, "id"))
 
     def _read_traces(self, window: Window) -> None:
         """Traces that began up to an hour before; of an older one the observation goes without."""

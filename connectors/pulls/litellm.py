@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from connectors.answers import asked, counted, listed
+from connectors.answers import asked, counted, ids_of, listed
 from connectors.litellm import connector
 from connectors.paging import Page, Window, setting
 from connectors.paging import pull as paged
@@ -44,7 +44,8 @@ class _SpendLogs:
         body = b"\n".join(map(rewritten, rows))
         total = counted(found, "total")
         capped = bool(found.get("total_is_capped")) or total == self.cap
-        return Page(body, len(rows), str(number + 1) if len(rows) == PAGE else "", total, open_ended=capped)
+        following = str(number + 1) if len(rows) == PAGE else ""
+        return Page(body, len(rows), following, total, open_ended=capped, ids=ids_of(rows, "request_id"))
 
 
 def _time(at: datetime) -> str:

@@ -217,20 +217,25 @@ def test_a_crash_in_the_middle_goes_on_from_the_committed_page(ctx: Context, wor
 
 def test_what_came_late_before_a_crash_is_read_after_it(ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The windows before the one that broke off were read with it; the next run begins a day later, far from its own overlap."""
-    rows = spend_rows(4_000, timedelta(seconds=2), NOW - timedelta(hours=3))
-    late = {rows[1_700]["request_id"], rows[2_000]["request_id"]}  # an hour before the crash, and on a page that it had passed
+    rows = spend_rows(5_200, timedelta(seconds=2), NOW - timedelta(hours=3))
+    late = {rows[3_000]["request_id"], rows[3_700]["request_id"]}  # in the window before, and on a page that was passed
     early = spend_logs([row for row in rows if row["request_id"] not in late])
     monkeypatch.setattr("connectors.paging.HELD_ROWS", 1_000)
     monkeypatch.setattr("connectors.pulls.litellm.PAGE", 500)
-    api.answer = lambda path, query, body, headers: (500, {}, {}) if query["page"] == "3" else early(path, query, body, headers)
-    source(world, "litellm", api.url, since=(NOW - timedelta(hours=4)).isoformat())
+
+    def dying(path: str, query: dict[str, str], body: Any, headers: dict[str, str]) -> Answer:
+        dies = query["page"] == "3" and moment(query["start_date"]) == NOW - timedelta(hours=1)
+        return (500, {}, {}) if dies else early(path, query, body, headers)
+
+    api.answer = dying
+    source(world, "litellm", api.url, since=(NOW - timedelta(hours=3)).isoformat())
     with pytest.raises(Unavailable, match="answered 500, 6 times"):
         sync(ctx, OPERATOR, "prod")
     assert json.loads(cursor(ctx))["token"] == "3"
     api.answer = spend_logs(rows)
     world.later(days=1)
     sync(ctx, OPERATOR, "prod")
-    assert len(stored(ctx)) == 4_000
+    assert len(stored(ctx)) == 5_200
 
 
 def test_late_rows_come_with_the_overlap(ctx: Context, world: Any, api: Api) -> None:
@@ -412,6 +417,53 @@ def test_helicone_narrows_before_its_offset_ends(ctx: Context, world: Any, api: 
     source(world, "helicone", api.url)
     assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 50
     assert {verb for verb, *_ in api.asked} == {"POST"}
+    assert not [one for one in windows(ctx) if one.hole]
+
+
+def helicone_rows(count: int, apart: timedelta, start: datetime = NOW - timedelta(minutes=50)) -> list[dict[str, Any]]:
+    template = unfolded("helicone_requests.jsonl", "data")[0]
+    times = [(start + number * apart).isoformat() for number in range(count)]
+    return [
+        template | {"request_id": f"5b0c0000-aaaa-4bbb-8ccc-{number:012d}", "request_created_at": at} for number, at in enumerate(times)
+    ]
+
+
+def helicone(rows: list[dict[str, Any]], order: Callable[[list[dict[str, Any]], int], None] = lambda *_: None) -> Callable[..., Answer]:
+    """Times of a question are cut to the second; `order` is that of rows of one instant, page by page."""
+
+    def answer(_path: str, _query: dict[str, str], body: Any, _headers: dict[str, str]) -> Answer:
+        sides = (("left", "gte"), ("right", "lt"))
+        low, high = (
+            body["filter"][side]["request_response_rmt"]["request_created_at"][word].partition(".")[0].rstrip("Z") for side, word in sides
+        )
+        found = between(rows, "request_created_at", low, high)
+        order(found, body["offset"])
+        return 200, {}, {"data": found[body["offset"] : body["offset"] + body["limit"]], "error": None}
+
+    return answer
+
+
+def test_a_source_that_cuts_times_to_the_second_is_asked_for_no_less(ctx: Context, world: Any, api: Api) -> None:
+    """2,000 requests in one second are a round number; half a second of them was an empty answer, and the window whole."""
+    api.answer = helicone(helicone_rows(2_000, timedelta(microseconds=400)))
+    source(world, "helicone", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 2_000
+    [hole] = [one for one in windows(ctx) if one.hole]
+    assert (hole.end_at - hole.start_at, hole.read) == (timedelta(seconds=1), 2_000)
+
+
+def test_rows_of_one_instant_that_change_places_between_pages_are_not_lost(ctx: Context, world: Any, api: Api) -> None:
+    rows = helicone_rows(1_300, timedelta(seconds=2))
+    rows[1_000]["request_created_at"] = rows[999]["request_created_at"]
+
+    def order(found: list[dict[str, Any]], offset: int) -> None:
+        if offset and len(found) > 1_000:
+            found[999], found[1_000] = found[1_000], found[999]
+
+    api.answer = helicone(rows, order)
+    source(world, "helicone", api.url)
+    sync(ctx, OPERATOR, "prod")
+    assert len(stored(ctx)) == 1_300
     assert not [one for one in windows(ctx) if one.hole]
 
 
