@@ -19,7 +19,7 @@ from connectors.paging import pull as paged
 from connectors.payloads import rewritten
 from governor.ports import Batch, ReadOptions, SourceRequest
 
-PAGE: Final = 1000
+PAGE: Final = 100  # proxies up to 1.90 refuse a larger one
 
 
 @dataclass(frozen=True)

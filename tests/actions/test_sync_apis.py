@@ -136,12 +136,14 @@ def spend_rows(count: int, every: timedelta, start: datetime = NOW - timedelta(h
     return made
 
 
-def spend_logs(rows: list[dict[str, Any]], *, cap: int = 10_000, pages_go_on: bool = False) -> Callable[..., Answer]:
-    """/spend/logs/v2: the count stops at the cap; with `pages_go_on` pages continue past it, as newer proxies do."""
+def spend_logs(rows: list[dict[str, Any]], *, cap: int = 10_000, pages_go_on: bool = False, most: int = 1_000) -> Callable[..., Answer]:
+    """/spend/logs/v2: the count stops at the cap; with `pages_go_on` pages continue past it, as newer proxies do; `most` rows a page, once 100."""
 
     def answer(path: str, query: dict[str, str], _body: Any, headers: dict[str, str]) -> Answer:
         if path != "/spend/logs/v2" or headers["authorization"] != "Bearer sk-source-1":
             return 401, {}, {"error": "no"}
+        if int(query["page_size"]) > most:
+            return 422, {}, {"detail": [{"type": "less_than_equal", "loc": ["query", "page_size"]}]}
         low, high = moment(query["start_date"]), moment(query["end_date"])
         found = [row for row in rows if low <= moment(row["startTime"]) <= high]
         shown = found if pages_go_on else found[:cap]
@@ -150,6 +152,13 @@ def spend_logs(rows: list[dict[str, Any]], *, cap: int = 10_000, pages_go_on: bo
         return 200, {}, {"data": data, "total": min(len(found), cap), "page": number, "page_size": size}
 
     return answer
+
+
+def test_a_proxy_that_gives_no_more_than_a_hundred_rows_a_page_is_read(ctx: Context, world: Any, api: Api) -> None:
+    """So did LiteLLM up to 1.90; it refuses to be asked for more."""
+    api.answer = spend_logs(spend_rows(250, timedelta(seconds=1), NOW - timedelta(hours=2)), most=100)
+    source(world, "litellm", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 250
 
 
 def test_a_silent_cap_is_seen_and_the_window_narrowed(ctx: Context, world: Any, api: Api) -> None:
@@ -202,6 +211,7 @@ def test_a_crash_in_the_middle_goes_on_from_the_committed_page(ctx: Context, wor
     rows = spend_rows(4_000, timedelta(milliseconds=800))
     inner = spend_logs(rows)
     monkeypatch.setattr("connectors.paging.HELD_ROWS", 1_000)
+    monkeypatch.setattr("connectors.pulls.litellm.PAGE", 1_000)
     api.answer = lambda path, query, body, headers: (500, {}, {}) if query["page"] == "3" else inner(path, query, body, headers)
     source(world, "litellm", api.url)
     with pytest.raises(Unavailable, match="answered 500, 6 times"):
