@@ -69,6 +69,10 @@ class HttpSourceDoor:
             self.asked += 1
             try:
                 status, headers, body = self._runner.run(self._once(request))
+            except aiohttp.ClientConnectorCertificateError as error:  # no patience helps
+                why = getattr(error.certificate_error, "verify_message", "") or "it cannot be verified"
+                hint = "let SSL_CERT_FILE name a file with the authorities that you trust, your own among them"
+                raise Invalid(f"{named(request)}: its certificate is not trusted: {why}", hint=hint) from None
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 why, wait = refusal_of(error), 0.0
                 if "refused:" in why:
@@ -158,6 +162,8 @@ def refusal_of(error: BaseException) -> str:
 
 
 def rejected(request: SourceRequest, status: int) -> Invalid:
+    unknown = "does the source's version know this question? docs/connectors.md says what is asked"
     hints = {401: "check the key in `secret`", 403: "the key may not read this", 404: "check `url` and the ids in the source's config"}
+    hints |= {400: unknown, 422: unknown}
     moved = "a redirect is not followed; write the final address into `url`" if 300 <= status < 400 else ""  # noqa: PLR2004
     return Invalid(f"{named(request)}: it answered {status}", hint=hints.get(status, moved))

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 from sqlmodel import select
 
 from governor.actions.context import OPERATOR, Context
@@ -64,6 +70,9 @@ class Api:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def close(self) -> None:
         self._server.shutdown()
@@ -258,6 +267,24 @@ def test_late_rows_come_with_the_overlap(ctx: Context, world: Any, api: Api) -> 
     counts = sync(ctx, OPERATOR, "prod")["prod"]
     assert (counts["stored"], counts["conflicts"]) == (1, 0)
     assert counts["duplicates"] >= 49
+
+
+def test_a_certificate_that_nobody_trusts_is_said_at_once(ctx: Context, world: Any, api: Api, pauses: list[float], tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1)).sign(key, SHA256())
+    pem = tmp_path / "server.pem"
+    shape = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem.write_bytes(key.private_bytes(serialization.Encoding.PEM, *shape) + made.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    api.encrypt(context)
+    source(world, "litellm", api.url.replace("http:", "https:"))
+    with pytest.raises(Invalid, match="certificate is not trusted: self-signed certificate") as found:
+        sync(ctx, OPERATOR, "prod")
+    assert "SSL_CERT_FILE" in found.value.hint
+    assert pauses == []
 
 
 def test_a_busy_source_is_given_the_time_it_asks_for(ctx: Context, world: Any, api: Api, pauses: list[float]) -> None:
