@@ -1,7 +1,8 @@
 """Portkey: downloads log exports that are ready. Governor starts none: creating an export is a write, so a person or a schedule in Portkey does.
 
-GET /v1/logs/exports lists them, GET .../{id}/download answers a signed URL of JSON lines. An export whose page is full (`page_size` rows, 50,000 at most) may
-have been cut off and is reported as a hole. The cursor is the newest export's time; exports of the same second are read again and stored once.
+GET /v1/logs/exports lists them, GET .../{id}/download answers a signed URL of JSON lines. An export whose page is full (`page_size` rows; 50,000 at most, and
+where its filters name none) may have been cut off and is reported as a hole. The cursor is the newest export's time; exports of the same second are read
+again and stored once.
 Options: `secret` (a key with scope logs.export), `workspace`, `url`.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from connectors.answers import asked, door_of, listed
@@ -20,6 +21,8 @@ from connectors.paging import Place, moment, setting
 from connectors.portkey import connector
 from governor.errors import Invalid, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SeenWindow, SourceRequest
+
+MOST: Final = 50_000  # rows of an export
 
 
 def pull(cursor: str | None, options: ReadOptions) -> Iterator[tuple[Batch, str]]:
@@ -62,7 +65,7 @@ def _note(export: dict[str, Any], number: str, rows: int, options: ReadOptions) 
     except (KeyError, Invalid):
         return
     size = filters.get("page_size")
-    full = isinstance(size, int) and rows >= size
-    hole = f"export {number} ends at its page size of {size:,} rows: export its window in parts" if full else ""
+    most = int(size) if isinstance(size, (int, float)) and 0 < size < MOST else MOST
+    hole = f"export {number} ends at its page size of {most:,} rows: export its window in parts" if rows >= most else ""
     if options.saw is not None and start < end:
         options.saw(SeenWindow(start, end, rows, None, hole))

@@ -732,15 +732,18 @@ def test_a_count_that_no_source_can_have_is_none(ctx: Context, world: Any, api: 
     assert {one.said for one in windows(ctx)} == {None}
 
 
-def test_portkey_downloads_what_is_ready_and_starts_nothing(ctx: Context, world: Any, api: Api) -> None:
+@pytest.mark.parametrize("paged", [True, False])
+def test_portkey_downloads_what_is_ready_and_starts_nothing(
+    ctx: Context, world: Any, api: Api, monkeypatch: pytest.MonkeyPatch, paged: bool
+) -> None:
     lines = (FIXTURES / "portkey_export.jsonl").read_bytes()
+    monkeypatch.setattr("connectors.pulls.portkey.MOST", 50_000 if paged else lines.count(b"\n"))
     store = Api()
     store.answer = lambda _path, query, *_: (200, {}, gzip.compress(lines)) if query.get("signature") == "s" else (403, {}, {})
     window = {
         "time_of_generation_min": "2026-10-01T00:00:00Z",
         "time_of_generation_max": "2026-10-02T00:00:00Z",
-        "page_size": lines.count(b"\n"),
-    }
+    } | ({"page_size": lines.count(b"\n")} if paged else {})
     exports = [
         {"id": "e1", "status": "success", "last_updated_at": "2026-11-01T10:00:00Z", "filters": window},
         {"id": "e2", "status": "in_progress", "last_updated_at": "2026-11-01T11:00:00Z", "filters": {}},
