@@ -316,6 +316,31 @@ def test_a_refused_key_an_other_answer_and_a_redirect_are_no_empty_window(ctx: C
         assert windows(ctx) == []
 
 
+def test_the_second_version_of_langsmiths_query(ctx: Context, world: Any, api: Api) -> None:
+    """It answers no more of a run than what is named, in its own spelling."""
+    runs = [run for run in unfolded("langsmith_runs.jsonl", "runs") if run["run_type"] in ("llm", "embedding")]
+
+    def answer(path: str, _query: dict[str, str], body: Any, _headers: dict[str, str]) -> Answer:
+        assert (path, body["project_ids"], "session" in body) == ("/api/v2/runs/query", ["proj-1"], False)
+        found = between(runs, "start_time", body["min_start_time"], body["max_start_time"])
+        at = int(body.get("cursor", 0))
+        shown = [{name: value for name, value in run.items() if name.upper() in body["selects"]} for run in found[at : at + 1]]
+        items = [
+            one | {"run_type": run["run_type"].upper(), "project_id": "proj-1"} for one, run in zip(shown, found[at : at + 1], strict=True)
+        ]
+        return 200, {}, {"items": items} | ({"next_cursor": str(at + 1)} if at + 1 < len(found) else {})
+
+    api.answer = answer
+    source(world, "langsmith", api.url, sessions=["proj-1"], api="v2")
+    sync(ctx, OPERATOR, "prod")
+    assert stored(ctx) == sorted({run["id"] for run in runs})
+    rows = ctx.lake.query("SELECT source_record_id AS id, input_tokens AS tokens FROM lake.calls").to_pylist()
+    assert {row["id"]: row["tokens"] for row in rows}[runs[0]["id"]] == runs[0]["prompt_tokens"]
+    source(world, "langsmith", api.url, sessions=["proj-1"], api="v3")
+    with pytest.raises(Invalid, match="'v3' is no LangSmith API"):
+        sync(ctx, OPERATOR, "prod")
+
+
 @pytest.mark.parametrize(
     ("connector", "answer"),
     [
