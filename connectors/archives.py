@@ -30,6 +30,13 @@ WINDOW: Final = 1 << 27
 STEP: Final = 2 << 10
 BOM: Final = b"\xef\xbb\xbf"
 PARQUET: Final = b"PAR1"
+_TAR: Final = slice(257, 262)
+_FOREIGN: Final = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+    b"7z\xbc\xaf": "a 7z archive",
+}
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF8_LINES: Final = (b"}\n{", b"}\r\n{")
 
@@ -37,6 +44,13 @@ _UTF8_LINES: Final = (b"}\n{", b"}\r\n{")
 def is_utf16(head: bytes) -> bool:
     """As Windows PowerShell writes it. Not where lines of UTF-8 follow: then it is one bad record, and they are to be read."""
     return head.startswith(_UTF16) and not any(lines in head for lines in _UTF8_LINES)
+
+
+def foreign(head: bytes) -> str:
+    """What a payload that begins so is, where nothing here unpacks it; else empty. Its bytes would be records that nobody can read."""
+    if head[_TAR] == b"ustar" and b"\x00" in head[: _TAR.start]:
+        return "a tar archive"
+    return next((name for sign, name in _FOREIGN.items() if head.startswith(sign)), "")
 
 
 def head_of(head: bytes) -> bytes:
@@ -152,7 +166,7 @@ def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def blocks_of(payload: Payload) -> Iterator[bytes]:
-    """Unpacked bytes. A damaged archive raises EOFError after what could be read."""
+    """Unpacked bytes. A damaged archive raises EOFError after what could be read, one of another kind Invalid."""
     guard = _Guard(payload.uri)
     try:
         first, blocks = _begun(_raw_blocks(payload))
@@ -160,6 +174,11 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
             first, blocks = _begun(_gunzip(blocks, guard))
         elif first.startswith(_ZSTD):
             first, blocks = _begun(_unzstd(blocks, guard))
+        packed = foreign(first) or ("packed twice" if guard.read and first.startswith(ARCHIVES) else "")
+        if packed:
+            raise Invalid(
+                f"{payload.uri} is {packed}; gzip and zstd are unpacked, once", hint="unpack it, and give the files that were in it"
+            )
         yield from _utf8(blocks) if is_utf16(first) else blocks
     except (zlib.error, zstandard.ZstdError) as error:
         if not guard.written:

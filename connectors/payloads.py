@@ -20,7 +20,7 @@ from weakref import finalize
 import numpy as np
 import pyarrow as pa
 
-from connectors.archives import ARCHIVES, BOM, HEAD, PARQUET, blocks_of, is_utf16
+from connectors.archives import ARCHIVES, BOM, HEAD, PARQUET, blocks_of, foreign, is_utf16
 from connectors.portions import CHUNK, FLUSH_BYTES
 from governor.errors import Invalid
 from governor.ports import Payload, ReadOptions
@@ -246,7 +246,7 @@ def _plain_lines(payload: Payload) -> bool:
         return False
     with payload.path.open("rb") as file:
         head = file.read(CHUNK)
-    return not head.startswith((*ARCHIVES, BOM, PARQUET)) and not is_utf16(head) and _is_lines(head)
+    return not head.startswith((*ARCHIVES, BOM, PARQUET)) and not foreign(head) and not is_utf16(head) and _is_lines(head)
 
 
 def _lines_of_file(payload: Payload) -> Iterator[Records]:

@@ -6,6 +6,7 @@ Invariants: the order is the sorted order of names; a name that matches nothing 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
@@ -60,7 +61,7 @@ def files_of(words: Sequence[str]) -> list[str]:
             continue
         path = Path(word)
         if path.is_dir():
-            matches = sorted(str(child) for child in path.rglob("*") if child.is_file() and not child.name.startswith("."))
+            matches = sorted(_inside(word))
         elif has_magic(word) and not path.exists():
             matches = sorted(name for name in glob(word, recursive=True) if Path(name).is_file())  # noqa: PTH207 - the word may be absolute
         else:
@@ -73,11 +74,26 @@ def files_of(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _inside(folder: str) -> Iterator[str]:
+    """The files of a folder and its folders. Raises Invalid for a folder that may not be opened: its files would be missing in silence."""
+
+    def closed(error: OSError) -> None:
+        raise Invalid(f"{error.filename}: {error.strerror}", hint="give its files to the user who runs this, or name the other folders")
+
+    for place, _, names in os.walk(folder, onerror=closed):
+        yield from (str(path) for name in names if not name.startswith(".") and (path := Path(place) / name).is_file())
+
+
+def spelled(name: str) -> str:
+    """A file's name as text: one in another encoding has bytes that are no UTF-8, which no column holds."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def payloads_of(names: Sequence[str], scratch: Path) -> Iterator[Payload]:
     """One payload per file; objects are fetched one at a time into `scratch`, and prefixes are listed."""
     for name in names:
         if "://" not in name:
-            yield Payload(uri=name, path=Path(name))
+            yield Payload(uri=spelled(name), path=Path(name))
             continue
         yield from _objects(name, scratch)
 

@@ -568,6 +568,31 @@ def test_a_pipe_is_no_file_that_could_not_be_found(tmp_path: Path) -> None:
         files_of([str(tmp_path / "pipe")])
 
 
+def test_a_name_in_another_encoding_is_read(ctx: Context, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jsonl"))
+    shutil.copy(GENERIC, odd)
+    assert ingest(ctx, OPERATOR, "auto", [str(odd)])["stored"] > 0
+    [row] = ctx.lake.query("SELECT DISTINCT ingest_uri FROM {calls}").to_pylist()
+    assert row["ingest_uri"] == f"{tmp_path}/caf\\xe9.jsonl"
+
+
+def test_a_folder_that_may_not_be_opened_is_no_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open/a.jsonl").write_text("{}\n")
+    (tmp_path / "closed").mkdir()
+    assert files_of([str(tmp_path)]) == [str(tmp_path / "open/a.jsonl")]
+    look = os.scandir
+
+    def refuse(place: Any) -> Any:
+        if Path(place).name == "closed":
+            raise PermissionError(13, "Permission denied", str(place))
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(Invalid, match="closed: Permission denied"):
+        files_of([str(tmp_path)])
+
+
 def test_an_object_url_that_matches_nothing_says_what_one_is(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{}\n")
     assert [one.uri for one in payloads_of([f"file://{tmp_path}"], tmp_path)] == [f"file://{tmp_path}/a.jsonl"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,40 @@ from governor.ports import Payload, ReadOptions
 
 def values(body: bytes) -> list[bytes]:
     return [value.as_py().strip() for chunk in records_of(Payload("x", body=body)) for value in chunk.values]
+
+
+def boxed(body: bytes, kind: str) -> bytes:
+    box = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(box, "w") as archive:
+            archive.writestr("a.jsonl", body)
+    else:
+        with tarfile.open(fileobj=box, mode="w") as archive:
+            entry = tarfile.TarInfo("logs/a.jsonl")
+            entry.size = len(body)
+            archive.addfile(entry, io.BytesIO(body))
+    return box.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (boxed(b'{"a":1}\n{"a":2}\n', "zip"), "a zip archive"),
+        (boxed(b'{"a":1}\n{"a":2}\n', "tar"), "a tar archive"),
+        (gzip.compress(boxed(b'{"a":1}\n{"a":2}\n', "tar")), "a tar archive"),
+        (bz2.compress(b'{"a":1}\n'), "packed with bzip2"),
+        (lzma.compress(b'{"a":1}\n'), "packed with xz"),
+        (gzip.compress(gzip.compress(b'{"a":1}\n')), "packed twice"),
+        (gzip.compress(zstandard.compress(b'{"a":1}\n')), "packed twice"),
+    ],
+    ids=["zip", "tar", "tar.gz", "bz2", "xz", "gz.gz", "zst.gz"],
+)
+def test_an_archive_of_another_kind_is_refused_in_words(packed: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(packed)
+    for payload in (Payload("a", body=packed), Payload("a", path=tmp_path / "a")):
+        with pytest.raises(Invalid, match=f"a is {said}") as caught:
+            list(records_of(payload))
+        assert "unpack it" in caught.value.hint
 
 
 @pytest.mark.parametrize(
