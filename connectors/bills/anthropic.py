@@ -75,7 +75,7 @@ def _exported(row: Record) -> Iterable[BillLine]:
         account="" if workspace == "Default" else workspace,
         model=str(first_of(row, "model")) if tokens else "",
         meter=(EXPORTED.get(said_type) or said(said_type.replace("_", " ")).meter) if tokens else str(row["cost_type"]),
-        tier="batch" if "batch" in str(first_of(row, "usage_type")).lower() else None,
+        tier="batch" if "batch" in str(first_of(row, "usage_type")).lower() else _fast(row),
         kind="usage",
         currency="USD",
         amount=money(row, "cost_usd"),
@@ -116,12 +116,17 @@ def _cost(row: Record, day: str, account: str) -> BillLine:
         account=account,
         model=str(row.get("model") or ("" if kind_named not in {"", "tokens"} else words.model)),
         meter=meter,
-        tier=tier_of(row.get("service_tier")) if row.get("service_tier") else words.tier,
+        tier=_fast(row) or (tier_of(row.get("service_tier")) if row.get("service_tier") else words.tier),
         kind=kind_of(text) if kind_named in {"", "tokens"} else "usage",
         currency=currency_of(row.get("currency"), "currency"),
         amount=money(row, "amount") * CENTS,
         text=text,
     )
+
+
+def _fast(row: Record) -> str | None:
+    """Fast answers have prices of their own, and a column of their own beside the tier, which says standard."""
+    return "fast" if str(row.get("speed") or "").lower() == "fast" else None
 
 
 def _usage(row: Record, day: str, account: str) -> Iterable[BillLine]:
@@ -133,7 +138,7 @@ def _usage(row: Record, day: str, account: str) -> Iterable[BillLine]:
     tokens["cache_write_1h"] = maybe(written, "ephemeral_1h_input_tokens")
     for meter, quantity in tokens.items():
         if quantity:
-            tier = tier_of(row.get("service_tier"))
+            tier = _fast(row) or tier_of(row.get("service_tier"))
             yield BillLine(day, "anthropic", account, str(row.get("model") or ""), meter, tier, "usage", "USD", None, quantity)
 
 

@@ -206,6 +206,43 @@ def test_the_csv_of_anthropics_console() -> None:
     assert abs(terms["rounding"]) < len(true) * 5 * 10**9
 
 
+def test_claudes_fast_answers_are_a_tier_of_their_own_on_the_bill() -> None:
+    """The bill's service tier says standard beside `speed: fast`; ours are at tier fast, with its prices."""
+    true = [replace(line, tier="fast") for line in made.usage("anthropic")]
+    words = {"input": "uncached_input_tokens", "cache_read": "cache_read_input_tokens", "output": "output_tokens"}
+    common = {
+        "service_tier": "standard",
+        "speed": "fast",
+        "workspace_id": None,
+        "description": "x",
+        "cost_type": "tokens",
+        "currency": "USD",
+    }
+    costs = [
+        {
+            "starting_at": f"{line.day}T00:00:00Z",
+            "results": [
+                common | {"model": line.model, "token_type": words[line.meter], "amount": f"{made.dollars(line.cost_pico) * 100:f}"}
+            ],
+        }
+        for line in true
+    ]
+    found = compared(anthropic.reader, made._json({"data": costs, "has_more": False}), true)
+    assert (found.gross_pico, found.terms) == (0, dict.fromkeys(CAUSES, 0))
+    names = {"claude-sonnet-4-5": "Claude Sonnet 4.5", "claude-haiku-4-5": "Claude Haiku 4.5"}
+    kinds = {"input": "input_no_cache", "cache_read": "input_cache_read", "output": "output"}
+    [line] = anthropic.reader.read(
+        Payload(
+            "c.csv",
+            body=made._csv([{
+                "usage_date_utc": true[0].day, "model": names[true[0].model], "workspace": "Default", "usage_type": "message",
+                "token_type": kinds[true[0].meter], "cost_usd": "1.00", "list_price_usd": "1.00", "cost_type": "token", "speed": "fast",
+            }]),
+        )
+    ).lines  # fmt: skip
+    assert line.tier == "fast"
+
+
 def test_the_csv_of_openrouters_activity_page() -> None:
     rows = [
         {
