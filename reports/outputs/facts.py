@@ -66,7 +66,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "account_name": account.name,
                     "kind": kind,
                     "cost_center": (own and own.code) or center,
-                    "cost_center_name": label,
+                    "cost_center_name": label if center else "",  # no ledger has a department called like the company
                     "description": f"{before}{label} {account.name or kind} {document['month']}",
                     "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
                     "short_memo": f"{'Reversal ' if before else ''}AI {'accr.' if before else 'accrual' if accrual else 'chargeback'} {document['month']}",

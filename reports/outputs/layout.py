@@ -24,7 +24,9 @@ AMOUNTS = frozenset({"debit", "credit", "local_debit", "local_credit", "amount",
 
 
 def render(mapping: OutputMapping, records: Sequence[Mapping[str, Any]]) -> bytes:
-    """Raises Invalid naming record and column."""
+    """Raises Invalid naming record and column, and of cost centers whose id is too long every one."""
+    for column in mapping.columns:
+        _short_enough(mapping, column, records)
     rows = [[_cell(mapping, column, record, place) for column in mapping.columns] for place, record in enumerate(records, start=1)]
     if mapping.layout == "csv":
         return _csv([column.name for column in mapping.columns], rows)
@@ -36,6 +38,20 @@ def render(mapping: OutputMapping, records: Sequence[Mapping[str, Any]]) -> byte
         parts = [objects[start : start + mapping.batch] for start in range(0, len(objects), mapping.batch)]
         bodies = iter([{mapping.under: part} if mapping.under else part for part in parts])
     return b"".join(_json(body, indent=None) for body in bodies)
+
+
+def _short_enough(mapping: OutputMapping, column: Column, records: Sequence[Mapping[str, Any]]) -> None:
+    most = column.most
+    if column.fact != "cost_center" or column.kind != "id" or most is None:
+        return
+    named = {str(record["cost_center"]): column.names.get(record["cost_center"], record["cost_center"]) for record in records}
+    long = sorted(name for name, told in named.items() if len(told) > most)
+    if long:
+        shown = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {{code: ...}}" for name in long)
+        raise Invalid(
+            f"{mapping.output}: {column.name}: longer than {most} characters: {', '.join(long)}",
+            hint=f"say in a mapping file what each is called there: extends: {mapping.output}, cost_centers: {{{shown}}}",
+        )
 
 
 def _cell(mapping: OutputMapping, column: Column, record: Mapping[str, Any], place: int) -> Any:

@@ -95,6 +95,23 @@ def test_a_cent_that_is_none_in_the_journals_currency_is_no_line_without_an_amou
         assert total(rows, sides[0]) == total(rows, sides[1]) == Decimal("0.02") * (1 + accrual)
 
 
+def test_every_cost_center_that_is_too_long_for_sap_is_named_with_what_to_write(plain: dict[str, Any]) -> None:
+    long = json.loads(json.dumps(plain).replace("CC-4100", "CC-4100-CLAIMS").replace("CC-5200", "CC-5200-GROWTH"))
+    with pytest.raises(Invalid, match=r"sap: KOSTL: longer than 10 characters: CC-4100-CLAIMS, CC-5200-GROWTH") as refused:
+        printed(long, "sap")
+    written = refused.value.hint.partition("mapping file what each is called there: ")[2]
+    assert written == 'extends: sap, cost_centers: {"CC-4100-CLAIMS": {code: ...}, "CC-5200-GROWTH": {code: ...}}'
+    codes = 'extends: sap\ncost_centers: {"CC-4100-CLAIMS": {code: "4100"}, "CC-5200-GROWTH": {code: "5200"}}\n'
+    assert {"4100", "5200"} <= {row["KOSTL"] for row in rows_of(printed(long, "sap", mapping=codes).body)}
+
+
+@pytest.mark.parametrize(("name", "column"), [("netsuite", "Department"), ("quickbooks", "Class"), ("generic", "owner")])
+def test_the_clearing_line_is_of_no_department(name: str, column: str, plain: dict[str, Any]) -> None:
+    rows = rows_of(printed(plain, name).body)
+    assert rows[-1][column] == ""
+    assert all(row[column] for row in rows[:-1])
+
+
 def test_saps_short_header_text_says_which_month_and_what_it_is(plain: dict[str, Any]) -> None:
     def texts(*, accrual: bool) -> list[str]:
         return list(dict.fromkeys(row["BKTXT"] for row in rows_of(printed(plain, "sap", accrual=accrual).body)))
