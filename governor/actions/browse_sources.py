@@ -7,6 +7,7 @@ what a source's configuration refers to as a secret stays a reference.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -122,6 +123,14 @@ def waiting(ctx: Context) -> dict[str, int]:
     sql = "SELECT (SELECT count(*) FROM lake.quarantine WHERE state = 'open') AS quarantine, (SELECT count(*) FROM lake.conflicts) AS conflicts"
     found: dict[str, int] = ctx.lake.query(sql).to_pylist()[0]
     return found
+
+
+def in_no_sum(ctx: Context, start: datetime, end: datetime) -> tuple[int, int]:
+    """Of a month: open records of the quarantine that may belong to it, because they came after it began, and calls that came again with other content."""
+    sql = """SELECT (SELECT count(*) FROM lake.quarantine WHERE state = 'open' AND created_at >= $start) AS quarantine,
+        (SELECT count(*) FROM lake.conflicts WHERE start_time >= $start AND start_time < $end) AS conflicts"""
+    found = ctx.lake.query(sql, {"start": start, "end": end}).to_pylist()[0]
+    return found["quarantine"], found["conflicts"]
 
 
 def conflicts(ctx: Context, *, offset: int = 0, limit: int = PAGE) -> list[dict[str, Any]]:

@@ -13,16 +13,18 @@ from decimal import Decimal
 from typing import Any, Final
 
 from governor.actions.browse_periods import month_status
+from governor.actions.browse_sources import in_no_sum
 from governor.actions.context import Context
 from governor.actions.correct import statement_lines
 from governor.actions.dispute_line import list_disputes
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
-from governor.actions.newest_comparison import unreconciled
+from governor.actions.newest_comparison import not_compared, unreconciled
 from governor.actions.period_way import month_end, period_way
 from governor.actions.reopen_period import request, versions
 from governor.actions.show_allocation import show_allocation
 from governor.actions.sign_close import described
+from governor.store.rows.bills import Reconciliation
 
 FINANCE: Final = "finance or admin"
 
@@ -41,11 +43,12 @@ def close_checklist(ctx: Context, month: str) -> dict[str, Any]:
     disputes = list_disputes(ctx, month)
     items = [
         _over(frame, ctx.now()),
+        _unread(*in_no_sum(ctx, datetime.fromisoformat(frame["start"]), datetime.fromisoformat(frame["end"]))),
         _coverage(found),
         _unpriced(found),
         _shared(show_allocation(ctx, month)),
         _accrued(done, closed=closed),
-        _reconciled(bill.status if bill else None, blocks=bool(unreconciled(ctx, month)) and not closed, month=month),
+        _reconciled(bill, blocks=bool(unreconciled(ctx, month)) and not closed, month=month),
         _corrections(found),
         _disputed(disputes),
         _signed(policy.two_people, described(signed) if signed else None, closed=closed),
@@ -86,6 +89,18 @@ def _over(frame: dict[str, Any], now: datetime) -> dict[str, str]:
         "look" if frame["running"] else "done",
         "it still runs; later calls become corrections" if frame["running"] else "every day has passed",
     )
+
+
+def _unread(quarantine: int, conflicts: int) -> dict[str, str]:
+    """Coverage is a share of what was read: what was not is in neither part of it."""
+    held = [f"{quarantine:,} {'record waits' if quarantine == 1 else 'records wait'} in quarantine"] if quarantine else []
+    held += [f"{conflicts:,} {'call' if conflicts == 1 else 'calls'} came again with other content"] if conflicts else []
+    text = (
+        f"{' and '.join(held)}: what they say is in no sum and in no coverage"
+        if held
+        else "nothing waits in quarantine, no call came again with other content"
+    )
+    return item("Records are read", "look" if held else "done", text, "admin", "/sources")
 
 
 def _coverage(found: dict[str, Any]) -> dict[str, str]:
@@ -146,13 +161,15 @@ def _accrued(done: Sequence[Any], *, closed: bool) -> dict[str, str]:
     return item("Accrued (soft close)", "done", f"{made['accrued']} USD, of it {made['expected']} expected; by {made['by']}", FINANCE)
 
 
-def _reconciled(status: str | None, *, blocks: bool, month: str) -> dict[str, str]:
-    words = {None: "not compared with the providers' bills", "reconciled": "the newest comparison says reconciled"}
-    state = "done" if status == "reconciled" else "blocks" if blocks else "look"
+def _reconciled(bill: Reconciliation | None, *, blocks: bool, month: str) -> dict[str, str]:
+    part = not_compared(json.loads(bill.body)) if bill else ""
+    reconciled = bill is not None and bill.status == "reconciled"
+    state = ("look" if part else "done") if reconciled else "blocks" if blocks else "look"
+    words = f"the newest comparison says {bill.status}" if bill else "not compared with the providers' bills"
     return item(
         "Reconciled with bills",
         state,
-        words.get(status, f"the newest comparison says {status}"),
+        f"{words}, {part}" if part else words,
         FINANCE,
         f"/periods/{month}/reconciliation",
     )

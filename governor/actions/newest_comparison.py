@@ -1,12 +1,15 @@
 """Which comparison of a month with the providers' bills counts: the newest one, and none that was made before the month was reopened.
 
-Owns: that choice, and whether it lets the month close where the organization asks for it. Does not own: comparing (reconcile_period), what a statement prints of it
-(statement_files). Invariants: page, checklist, close and statement ask here, so that they never speak of different comparisons.
+Owns: that choice, of how much spend it speaks, whether it lets the month close where the organization asks for it. Does not own: comparing (reconcile_period), what
+a statement prints of it (statement_files). Invariants: page, checklist, close and statement ask here, so that they never speak of different comparisons.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
 
 from sqlmodel import Session, col, func, select
 
@@ -32,6 +35,16 @@ def comparison_that_counts(session: Session, org: str, month: str, *, by: dateti
         query = query.where(col(PeriodVersion.reopened_at) <= by)
     reopened = session.exec(query).one()
     return None if found is None or (reopened is not None and found.created_at < reopened) else found
+
+
+def not_compared(result: Mapping[str, Any]) -> str:
+    """How much of our spend the numbers of a result speak of, where an issuer has no bill; empty where all have one."""
+    without = {one["issuer"]: Decimal(one["ours"]) for one in result["without_bill"] if Decimal(one["ours"])}
+    if not without:
+        return ""
+    ours = Decimal(result["ours"])
+    share = (ours * 100 / (ours + sum(without.values()))).quantize(Decimal("0.01"), ROUND_DOWN)
+    return f"of {share}% of our spend: no bill of " + ", ".join(f"{issuer} ({amount:,.2f} USD)" for issuer, amount in without.items())
 
 
 def unreconciled(ctx: Context, month: str) -> list[str]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from sqlmodel import select
 
@@ -34,9 +35,11 @@ from governor.actions.import_prices import import_prices
 from governor.actions.reopen_period import reopen, version_file, versions
 from governor.actions.sign_close import signature, step, steps, withdraw
 from governor.actions.soft_close import soft_close
+from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.catalog.organization import MonthEnd
 from governor.errors import Forbidden, Invalid, NotFound, SeparationOfDuties, WrongState
 from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ports import Batch
 from governor.store.rows.bills import Reconciliation
 from governor.store.rows.periods import PeriodStep
 from reports.focus_rules import check
@@ -334,6 +337,29 @@ def test_a_dispute_and_its_answer(ready: Any) -> None:
     ready.later(days=60)
     assert dispute_line(ready.ctx, ready.person("dana"), OCTOBER, line, "still not ours")["late"] is True
     assert [one["state"] for one in list_disputes(ready.ctx, OCTOBER)] == ["open", "rejected"]
+
+
+def test_records_that_are_in_no_sum_are_on_the_checklist(ready: Any) -> None:
+    """Full coverage of what was read says nothing about what was not."""
+
+    def told(name: str = OCTOBER) -> tuple[str, str]:
+        [found] = [one for one in close_checklist(ready.ctx, name)["items"] if one["name"] == "Records are read"]
+        return found["state"], found["text"]
+
+    assert told() == ("done", "nothing waits in quarantine, no call came again with other content")
+    refused = [
+        {"source": "prod", "ingest_uri": "b.jsonl", "ingest_row": row, "reason": "bad_time: none", "raw": bytes([row])} for row in (1, 2)
+    ]
+    again = [ready.ctx.lake.calls(["fnol-0"]).select(CALL_SCHEMA.names).to_pylist()[0] | {"raw_sha256": "other", "input_tokens": 1}]
+    tables = (pa.Table.from_pylist(again, schema=CALL_SCHEMA), pa.Table.from_pylist(refused, schema=REJECT_SCHEMA))
+    batch = Batch(*tables, SPAN_SCHEMA.empty_table(), CONTENT_SCHEMA.empty_table())
+    counts = ready.ctx.lake.ingest("batch-again", [batch], ready.now)
+    assert (counts.conflicts, counts.quarantined) == (1, 2)
+    words = "2 records wait in quarantine and 1 call came again with other content: what they say is in no sum and in no coverage"
+    assert told() == ("look", words)
+    assert told("2026-09") == ("look", "2 records wait in quarantine: what they say is in no sum and in no coverage")
+    assert told("2026-12")[0] == "done", "they came before it began"
+    assert close_checklist(ready.ctx, OCTOBER)["blocks"] == []
 
 
 def test_the_checklist_blocks_exactly_where_the_close_refuses(ready: Any) -> None:
