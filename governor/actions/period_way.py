@@ -6,6 +6,7 @@ Invariants: reads only; exactly one stage holds; a comparison with bills made be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 from governor.actions.accruals import SOFT_CLOSE
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.newest_comparison import comparison_that_counts
+from governor.actions.newest_comparison import comparison_that_counts, not_compared
 from governor.actions.reopen_period import versions
 from governor.actions.sign_close import AWAITING, described, signature, steps, version_of
 from governor.chargeback.period import month_bounds
@@ -89,7 +90,7 @@ def period_way(ctx: Context, month: str, found: MonthEnd | None = None) -> dict[
         step_of("soft_closed", "done", _booked(soft), soft["at"], soft["by"])
         if soft
         else step_of("soft_closed", passed, "not used" if closed else "optional: books what is captured and expected"),
-        step_of("reconciled", "done" if reconciled else passed, f"the newest comparison with the bills says {bill.status}", timestamp(bill.created_at))
+        step_of("reconciled", "done" if reconciled else passed, _compared(bill), timestamp(bill.created_at))
         if bill is not None
         else step_of("reconciled", passed, "not compared with the providers' bills"),
         _closed(period, described(signed) if signed else None, version),
@@ -101,6 +102,11 @@ def period_way(ctx: Context, month: str, found: MonthEnd | None = None) -> dict[
         if one["name"] == stage:
             one["state"] = "now"
     return {"stage": stage, "version": version, "ahead": place == "ahead", "way": way}
+
+
+def _compared(bill: Reconciliation) -> str:
+    part = not_compared(json.loads(bill.body))
+    return f"the newest comparison with the bills says {bill.status}" + (f", {part}" if part else "")
 
 
 def _closed(period: Period | None, signed: dict[str, Any] | None, version: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.import_bill import ROLES, import_bills, list_bills
 from governor.actions.ingest_upload import plain_name
 from governor.actions.month_view import month_frame
+from governor.actions.newest_comparison import not_compared
 from governor.actions.read_bill import AUTO, installed
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.chargeback.reconciliation.bridge import CAUSES
@@ -35,10 +36,11 @@ Page = Annotated[int, Parameter(query="page", ge=1, le=100_000)]
 
 @dataclass(frozen=True)
 class ReconciliationPage:
-    """result is None before the first comparison; `bridge`: the causes that are not zero, in the order of the chart."""
+    """result is None before the first comparison; `part`: of how much of our spend it speaks, if not of all; `bridge`: the causes that are not zero, in order."""
 
     frame: dict[str, Any]
     result: dict[str, Any] | None
+    part: str
     bridge: list[tuple[str, str]]
     lines: Slice[dict[str, Any]] | None
     bills: list[dict[str, Any]]
@@ -55,6 +57,7 @@ def show(request: type_of_request, ctx: Context, actor: Actor, month: str, page:
     shown = ReconciliationPage(
         frame=month_frame(ctx, month),
         result=result,
+        part=not_compared(result) if result else "",
         bridge=steps(result) if result else [],
         lines=slice_of([line for line in result["lines"] if Decimal(line["difference"])], page, path, {}) if result else None,
         bills=list_bills(ctx, month),

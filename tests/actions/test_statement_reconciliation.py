@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from governor.actions.close_checklist import close_checklist
 from governor.actions.close_period import close, files_of
 from governor.actions.govern import govern_month
 from governor.actions.import_prices import import_prices
 from governor.actions.our_usage import our_usage
+from governor.actions.period_way import period_way
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.chargeback.statement import for_cost_center
 from governor.ports import Payload
@@ -69,6 +71,25 @@ def closed(world: Any) -> dict[str, Any]:
 def seen(document: dict[str, Any]) -> str:
     page = render_html(for_cost_center(document, "CC-4100"))
     return re.sub(r"\s+", " ", re.sub(r"<svg.*?</svg>", "[chart]", page, flags=re.DOTALL))
+
+
+def test_a_verdict_on_part_of_the_spend_says_on_which(month: Any) -> None:
+    """One small bill that agrees is no month that was looked at: page, way and statement say how much it speaks of."""
+    rows = bill(month).decode().splitlines()
+    only = "\n".join(row for row in rows if ",openai," not in row).encode()
+    reconcile_period(month.ctx, month.person("finn"), OCTOBER, bills=[("csv", [Payload(uri="bill.csv", body=only)])])
+    found = latest(month.ctx, OCTOBER)
+    assert found is not None
+    ours, without = Decimal(found["ours"]), {one["issuer"]: Decimal(one["ours"]) for one in found["without_bill"]}
+    assert (found["status"], without.keys()) == ("reconciled", {"openai"})
+    share = int(ours * 10_000 / (ours + without["openai"]))
+    told = f"of {share // 100}.{share % 100:02}% of our spend: no bill of openai ({without['openai']:,.2f} USD)"
+    [item] = [one for one in close_checklist(month.ctx, OCTOBER)["items"] if one["name"] == "Reconciled with bills"]
+    assert (item["state"], item["text"]) == ("look", f"the newest comparison says reconciled, {told}")
+    [step] = [one for one in period_way(month.ctx, OCTOBER)["way"] if one["name"] == "reconciled"]
+    assert step["text"].endswith(f"says reconciled, {told}")
+    page = seen(closed(month))
+    assert "The bills that were brought agree with us within the limits; <b>of openai there was none</b>." in page
 
 
 def test_the_statement_prints_the_numbers_of_the_reconciliation(month: Any) -> None:

@@ -60,6 +60,9 @@ def test_a_bill_by_hand(site: Any) -> None:
         assert "Where they differ, worst first" in seen
         assert "Price" in seen
         assert "No bill of anthropic was brought" in seen
+        assert re.search(
+            r"Part of our spend has no bill Every number and the verdict are of \d\d?\.\d\d% of our spend: no bill of anthropic \(", seen
+        )
         assert "<b>.json" not in page
         drawn = finn.get(f"{PATH}/bridge.svg")
         assert drawn.headers["content-type"].startswith("image/svg+xml")
