@@ -23,7 +23,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.replay import NO_CALL, http_endpoint
 from governor.actions.replay_calls import Endpoints
 from governor.actions.replay_gate import denied
-from governor.actions.replay_inputs import Input, measure_reply, request_of
+from governor.actions.replay_inputs import THIRD_MODEL, Input, measure_reply, request_of
 from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import load
 from governor.actions.replay_table import Table
@@ -88,6 +88,7 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
                 ctx,
                 check_id,
                 0,
+                0,
                 made + [Line(at, record_of(plan, at), "skipped_budget") for at in todo if at in inputs or at not in wave],
             )
             break
@@ -95,7 +96,8 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
             key: request for key, request in asked.items() if key[0] in granted
         }  # the others' turn comes: calls cost less than they might
         replies = {
-            request.idempotency_key: reply for request, reply in endpoint.call_many(list(asked.values()), concurrency=plan.concurrency)
+            request.idempotency_key: answered(reply)
+            for request, reply in endpoint.call_many(list(asked.values()), concurrency=plan.concurrency)
         }
         spent = sum(cost_of(pricer, plan, ctx.now(), replies[request.idempotency_key], worst[key]) for key, request in asked.items())
         first = {at: replies[asked[at, ARMS[0]].idempotency_key] for at in granted}
@@ -106,7 +108,7 @@ def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpo
             for at, given in inputs.items()
             if at in granted
         ]
-        settle(ctx, check_id, spent, made)
+        settle(ctx, check_id, spent, sum(worst[key] for key in asked), made)
     return finish(ctx, check_id, plan)
 
 
@@ -124,6 +126,11 @@ def requests_of(
         for key, request in asked.items()
     }
     return asked, worst
+
+
+def answered(reply: ModelReply) -> ModelReply:
+    """A gateway that says it fell back did not ask the route."""
+    return replace(reply, status="error", error=THIRD_MODEL, response_model="") if reply.passed_on else reply
 
 
 def cost_of(pricer: Pricer, plan: ReplayPlan, now: datetime, reply: ModelReply, worst: int) -> int:
@@ -166,11 +173,13 @@ def reserve(ctx: Context, check_id: str, worst: Mapping[int, int]) -> list[int]:
     return granted
 
 
-def settle(ctx: Context, check_id: str, spent: int, lines: Sequence[Line]) -> None:
+def settle(ctx: Context, check_id: str, spent: int, reserved: int, lines: Sequence[Line]) -> None:
+    """What a wave reserved becomes what it cost. A prompt that another worker asked as well has its line already; the second bill is counted."""
     with ctx.rows.session(write=True) as session:
         check = find_check(session, ctx.org, check_id)
-        check.spent_pico, check.reserved_pico = check.spent_pico + spent, 0
-        check.lines += "".join(canonical_json(line.document()).decode() + "\n" for line in lines)
+        known = {json.loads(line)["position"] for line in check.lines.splitlines()}
+        check.spent_pico, check.reserved_pico = check.spent_pico + spent, max(check.reserved_pico - reserved, 0)
+        check.lines += "".join(canonical_json(line.document()).decode() + "\n" for line in lines if line.position not in known)
         session.add(check)
 
 
@@ -183,6 +192,8 @@ def finish(ctx: Context, check_id: str, plan: ReplayPlan) -> dict[str, Any]:
     found = result(plan, lines_of(ctx, check_id))
     with ctx.transaction(SYSTEM) as tx:
         check = find_check(tx.session, ctx.org, check_id)
+        if check.status == "done":
+            return document(check)  # another worker was first
         check.status, check.result, check.verdict, check.finished_at = "done", canonical_json(found).decode(), found["verdict"], tx.now
         tx.session.add(check)
         tx.append(

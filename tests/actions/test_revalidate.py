@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from governor.actions.plan_shadow import GUARDS
 from governor.actions.propose import propose
 from governor.actions.replay import http_endpoint, replay
 from governor.actions.revalidate import revalidate
-from governor.actions.route_checks import checks_of, schedule, start_revalidation
+from governor.actions.route_checks import checks_of, find_check, schedule, start_revalidation
 from governor.actions.split_route import split_route
 from governor.actions.start_shadow import start_shadow
 from governor.adapters.model_endpoint import HttpModelEndpoint
@@ -247,6 +248,40 @@ def test_a_reservation_that_outlived_its_worker_is_spent(live: House) -> None:
     plain = live.check()
     assert again["verdict"] == plain["verdict"] == "no_change_seen"
     assert float(again["spent"]) > float(plain["spent"])
+
+
+def test_two_workers_that_hold_one_check_count_every_prompt_once(live: House) -> None:
+    """One was only slow: while its first answers come, the other carries the check out."""
+    live.apply(budget="2")
+    live.endpoint.behaviours["sim-mini"] = Behaviour(differ=0.002)
+    started = start_revalidation(live.ctx, live.rae, live.change)
+    other: list[dict[str, Any]] = []
+
+    class Slow:
+        def call_many(self, requests: Any, *, concurrency: int) -> Any:
+            other.extend([] if other else [revalidate(live.ctx, started["check"])])
+            return http_endpoint(live.ctx, "gateway-shadow").call_many(requests, concurrency=concurrency)
+
+    found = revalidate(live.ctx, started["check"], endpoints=lambda _ctx, _name: Slow())
+    assert found["result"] == other[0]["result"]
+    assert (found["result"]["n"], found["result"]["states"]) == (40, {"done": 40})
+    with live.ctx.rows.session() as session:
+        check = find_check(session, live.ctx.org, started["check"])
+        assert len(check.lines.splitlines()) == len({json.loads(line)["position"] for line in check.lines.splitlines()})
+        assert check.reserved_pico == 0
+        assert Decimal(check.spent_pico) / 10**12 > Decimal(other[0]["spent"])  # the second bill is counted
+        entries = session.exec(select(LedgerEntry.idem).where(LedgerEntry.type == "route:revalidate")).all()
+    assert entries.count(f"route:revalidate:{started['check']}") == 1
+
+
+def test_a_gateway_that_falls_back_says_nothing_of_the_model(live: House) -> None:
+    class Falling:
+        def call_many(self, requests: Any, *, concurrency: int) -> Any:
+            for request, reply in http_endpoint(live.ctx, "gateway-shadow").call_many(requests, concurrency=concurrency):
+                yield request, replace(reply, passed_on=True, response_model="mistral-large-2411")
+
+    found = revalidate(live.ctx, start_revalidation(live.ctx, live.rae, live.change)["check"], endpoints=lambda _ctx, _name: Falling())
+    assert found["verdict"] == "inconclusive"
 
 
 def test_a_check_that_could_not_be_done_is_done_when_asked_again_or_due(live: House, monkeypatch: pytest.MonkeyPatch) -> None:
