@@ -93,30 +93,42 @@ def path(found: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, An
 
 
 def waterfall_spec(found: dict[str, Any], *, width: int, height: int) -> dict[str, Any]:
-    """Before, each cause that is not zero, after. found: a movement document."""
+    """Before, each cause that is not zero, after. found: a movement document. Each bar says its amount, so that colour is not the only sign of a step's direction."""
     running = float(found["before"])
-    rows: list[dict[str, Any]] = [{"name": found["against"], "low": 0.0, "high": running, "kind": "whole"}]
+    rows: list[dict[str, Any]] = [{"name": found["against"], "low": 0.0, "high": running, "told": running, "kind": "whole"}]
     for name, text in found["terms"].items():
         step = float(text)
         if step:
-            rows.append({"name": name, "low": running, "high": running + step, "kind": "more" if step > 0 else "less"})
+            rows.append({"name": name, "low": running, "high": running + step, "told": step, "kind": "more" if step > 0 else "less"})
             running += step
-    rows.append({"name": found["period"], "low": 0.0, "high": float(found["after"]), "kind": "whole"})
+    rows.append({"name": found["period"], "low": 0.0, "high": float(found["after"]), "told": float(found["after"]), "kind": "whole"})
     largest = max(abs(row["high"]) for row in rows)
+    small = "$,.2f" if largest >= 1 else "$,.3~r"  # an SI prefix never makes an amount smaller
+    x = {"field": "name", "type": "ordinal", "sort": None, "axis": {"title": None, "labelAngle": -35 if width <= NARROW else 0}}
+    sign, size = "(datum.kind == 'whole' ? '' : '+')", "abs(datum.told) >= 1000"
+    kinds = {"domain": ["whole", "more", "less"], "range": [SPENT, LIMIT, LESS]}
+    for row in rows:
+        row["top"] = max(row["low"], row["high"])
     return frame(width, height) | {
         "data": {"values": rows},
-        "mark": {"type": "bar", "width": {"band": 0.7}},
-        "encoding": {
-            "x": {"field": "name", "type": "ordinal", "sort": None, "axis": {"title": None, "labelAngle": -35 if width <= NARROW else 0}},
-            "y": {"field": "low", "type": "quantitative", "axis": {"title": None, "tickCount": 5, **dollars(largest)}},
-            "y2": {"field": "high"},
-            "color": {
-                "field": "kind",
-                "type": "nominal",
-                "scale": {"domain": ["whole", "more", "less"], "range": [SPENT, LIMIT, LESS]},
-                "legend": None,
+        "layer": [
+            {
+                "mark": {"type": "bar", "width": {"band": 0.7}},
+                "encoding": {
+                    "x": x,
+                    "y": {"field": "low", "type": "quantitative", "axis": {"title": None, "tickCount": 5, **dollars(largest)}},
+                    "y2": {"field": "high"},
+                    "color": {"field": "kind", "type": "nominal", "scale": kinds, "legend": None},
+                },
             },
-        },
+            {
+                "transform": [
+                    {"calculate": f"replace(format(datum.told, {sign} + ({size} ? '$,.3~s' : '{small}')), 'G', 'B')", "as": "text"}
+                ],
+                "mark": {"type": "text", "baseline": "bottom", "dy": -3, "fontSize": 10 if width <= NARROW else 11, "color": "#1c2126"},
+                "encoding": {"x": x, "y": {"field": "top", "type": "quantitative"}, "text": {"field": "text"}},
+            },
+        ],
     }
 
 

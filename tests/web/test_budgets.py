@@ -106,3 +106,5 @@ def test_the_waterfall_lands_on_what_came_after() -> None:
     rows = spec["data"]["values"]
     assert [row["name"] for row in rows] == ["a", "volume", "cache", "b"]
     assert Decimal(str(rows[-2]["high"])) == Decimal(str(rows[-1]["high"])) == 12
+    image = svg(spec)
+    assert all(f">{told}</text>" in image for told in ("$10.00", "+$5.00", "−$3.00", "$12.00"))
