@@ -41,6 +41,11 @@ def money(value: Any, places: int | None = None) -> Markup:
     return Markup('<span title="{} USD">{}</span>').format(str(value), money_text(value, places))
 
 
+def exact_money(value: Any) -> str:
+    """All digits: of one call, whose cost a cent hides."""
+    return DASH if value is None or value == "" else money_text(value, max(2, -int(Decimal(str(value)).as_tuple().exponent)))
+
+
 def pico(value: Any) -> Decimal | None:
     """Pico-USD as an amount in USD."""
     return None if value is None else Decimal(int(value)).scaleb(-12)
@@ -132,6 +137,7 @@ def plural(number: int, one: str, many: str = "") -> str:
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": money,
     "money_text": money_text,
+    "exact_money": exact_money,
     "in_words": in_words,
     "pico": pico,
     "count": count,

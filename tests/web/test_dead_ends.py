@@ -66,6 +66,10 @@ def test_a_month_without_calls_is_no_all_clear(site: Any) -> None:
         assert "Nothing was asked of policy" in past
         assert "The month has not begun" in ahead
         assert "no objection" not in past + ahead
+        workflow = visitor.get("/workflows/fnol-triage?period=2020-01").text
+        assert "Nothing was spent in 2020-01" in workflow
+        assert "forecast.svg" not in workflow, "a frame without a line says nothing"
+        assert "(metadata <code>workflow</code>)" in visitor.get("/workflows/fnol-triage?period=2026-10").text
         month = visitor.get("/periods/2099-01").text
         assert "it has not begun" in month
         assert "still running" not in month

@@ -141,6 +141,9 @@ def test_a_call_is_priced_as_by_hand(site: Any) -> None:
     assert Decimal(found["contracted_cost"]) == by_hand
     assert found["workflow"] == dict(call["metadata"])["workflow"]
     assert found["rule"].startswith(found["workflow"])
+    with site.at(WHO) as sol:
+        seen = plain(sol.get(f"/calls/{call['record_id']}").text)
+    assert f"Charged ${by_hand.normalize():f}, by the contract's price" in seen, "a cent hides what one call costs"
 
 
 def test_a_call_without_a_price_says_so(site: Any) -> None:
