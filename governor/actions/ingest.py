@@ -21,7 +21,7 @@ from sqlmodel import col, func, select
 
 from governor.actions.capture_content import ContentCapture
 from governor.actions.context import BRINGERS, SYSTEM, Actor, Context
-from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, source_named_after, spelled
+from governor.actions.payloads import connector_named, connectors, detect, files_of, payloads_of, shown, source_named_after
 from governor.catalog.fields import identifier
 from governor.errors import Forbidden, Invalid
 from governor.ledger.canonical import canonical_json
@@ -74,7 +74,7 @@ def ingest(
             connector_named(name),
             payloads_of(files, scratch),
             source=sources[name],
-            uris=[spelled(file) for file in files],
+            uris=[shown(file) for file in files],
             progress=progress,
             refused=refused if len(names) > 1 or "://" in names[0] else None,
         )

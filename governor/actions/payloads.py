@@ -7,6 +7,7 @@ Invariants: the order is the sorted order of names; a name that matches nothing 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
@@ -84,16 +85,11 @@ def _inside(folder: str) -> Iterator[str]:
         yield from (str(path) for name in names if not name.startswith(".") and (path := Path(place) / name).is_file())
 
 
-def spelled(name: str) -> str:
-    """A file's name as text: one in another encoding has bytes that are no UTF-8, which no column holds."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def payloads_of(names: Sequence[str], scratch: Path) -> Iterator[Payload]:
     """One payload per file; objects are fetched one at a time into `scratch`, and prefixes are listed."""
     for name in names:
         if "://" not in name:
-            yield Payload(uri=spelled(name), path=Path(name))
+            yield Payload(uri=shown(name), path=Path(name))
             continue
         yield from _objects(name, scratch)
 
@@ -111,17 +107,36 @@ def _objects(url: str, scratch: Path) -> Iterator[Payload]:
             listing = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
             paths = sorted(item.path for item in listing if item.type == fs.FileType.File)
     except (ArrowException, OSError, ValueError) as error:
-        raise Invalid(f"cannot read {url}: {error}", hint="check the URL and the credentials in the environment") from error
+        why = str(error).replace(url, shown(url))
+        raise Invalid(f"cannot read {shown(url)}: {why}", hint="check the URL and the credentials in the environment") from None
     if not paths:
-        raise NotFound(f"nothing to read at {url}", hint="give an object or the folder of some; object URLs take no wildcards")
+        raise NotFound(f"nothing to read at {shown(url)}", hint="give an object or the folder of some; object URLs take no wildcards")
     scheme = url.split("://", 1)[0]
     with TemporaryDirectory(dir=scratch) as folder:
         for number, path in enumerate(paths):
             copy = Path(folder) / str(number)
-            with system.open_input_stream(path, compression=None) as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+            try:
+                with system.open_input_stream(path, compression=None) as source, copy.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+            except FileNotFoundError:  # gone since it was listed: the reader says so
+                copy.unlink(missing_ok=True)
+            except OSError as error:
+                hint = "what was read is stored; the same command again reads the rest"
+                raise Invalid(f"cannot read {scheme}://{path}: {error}", hint=hint) from error
             yield Payload(uri=f"{scheme}://{path}", path=copy)
             copy.unlink(missing_ok=True)
+
+
+def shown(name: str) -> str:
+    """A file's name as text (one in another encoding has bytes that are no UTF-8, which no column holds), or an object's URL as it may be shown
+    and kept: without a user, a password and a query, which may be keys.
+    """
+    scheme, slashes, rest = name.partition("://")
+    if not slashes:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    place = re.split("[?#]", rest, maxsplit=1)[0]
+    user, at, bucket = place.rpartition("@")
+    return f"{scheme}://{bucket if at and ('/' not in user or ':' in user.partition('/')[0]) else place}"
 
 
 def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[str]]:
@@ -154,7 +169,8 @@ def recognised(names: Sequence[str], known: dict[str, Connector]) -> tuple[dict[
     for name in names:
         if "://" in name:
             raise Invalid(
-                f"cannot detect the format of {name} before reading it", hint="name the connector, such as `governor ingest litellm URL`"
+                f"cannot detect the format of {shown(name)} before reading it",
+                hint="name the connector, such as `governor ingest litellm URL`",
             )
         with Path(name).open("rb") as file:
             head = file.read(HEAD_BYTES)

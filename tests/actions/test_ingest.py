@@ -20,7 +20,7 @@ from governor.actions.browse_sources import quarantined, sources, tally_quaranti
 from governor.actions.context import OPERATOR, Actor, Context
 from governor.actions.discard import discard, discard_all
 from governor.actions.ingest import complete_batches, ingest
-from governor.actions.payloads import files_of, payloads_of
+from governor.actions.payloads import connector_named, files_of, payloads_of
 from governor.actions.quarantine import retry
 from governor.actions.sync import sync
 from governor.errors import Forbidden, IntegrityError, Invalid, NotFound, Unavailable, WrongState
@@ -100,7 +100,7 @@ def test_auto_names_the_file_it_does_not_know(ctx: Context, tmp_path: Path) -> N
         ingest(ctx, OPERATOR, "auto", [str(odd)])
 
 
-def test_objects_are_read_from_a_store(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_read_from_a_store(ctx: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     moto = pytest.importorskip("moto.server")
     boto3 = pytest.importorskip("boto3")
     server = moto.ThreadedMotoServer(port=0)
@@ -117,12 +117,32 @@ def test_objects_are_read_from_a_store(ctx: Context, monkeypatch: pytest.MonkeyP
         client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
         client.create_bucket(Bucket="logs")
         client.put_object(Bucket="logs", Key="litellm/2026-11-20/a.jsonl", Body=GENERIC.read_bytes())
-        url = f"s3://logs/litellm?endpoint_override={host}:{port}&scheme=http"
+        url = f"s3://AKIA1:secret-1@logs/litellm?endpoint_override={host}:{port}&scheme=http"
         assert ingest(ctx, OPERATOR, "litellm", [url])["stored"] == len(GENERIC.read_text().splitlines())
         [row] = ctx.lake.query("SELECT DISTINCT ingest_uri FROM {calls}").to_pylist()
         assert row["ingest_uri"] == "s3://logs/litellm/2026-11-20/a.jsonl"
+        assert [json.loads(batch["uris"]) for batch in ctx.lake.batches()] == [["s3://logs/litellm"]]  # they are kept, and shown to many
+        client.put_object(Bucket="logs", Key="litellm/2026-11-20/b.jsonl", Body=GENERIC.read_bytes())
+        listed = payloads_of([url], tmp_path)
+        assert next(listed).uri.endswith("a.jsonl")
+        client.delete_object(Bucket="logs", Key="litellm/2026-11-20/b.jsonl")
+        [gone] = listed
+        refused: list[Invalid] = []
+        batches = connector_named("litellm").read([gone], ReadOptions("s", refused=refused.append))
+        assert ([*batches], [error.message for error in refused]) == (
+            [],
+            ["s3://logs/litellm/2026-11-20/b.jsonl: No such file or directory"],
+        )
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("connector", ["litellm", "auto"])
+@pytest.mark.parametrize("url", ["s3://AKIA1:secret-1@logs/x?color=secret-2", "az://AKIA1:sec/secret-1@logs/x?sig=secret-2"])
+def test_a_url_that_cannot_be_read_is_named_without_its_keys(ctx: Context, url: str, connector: str) -> None:
+    with pytest.raises(Invalid, match="//logs/x") as found:
+        ingest(ctx, OPERATOR, connector, [url])
+    assert "secret" not in found.value.message
 
 
 def test_a_crash_between_the_two_commits_is_completed(ctx: Context, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
