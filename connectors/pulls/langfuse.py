@@ -48,7 +48,11 @@ class _V2:
 
     def page(self, window: Window, token: str) -> Page:
         query = {"limit": str(V2_PAGE), "fields": FIELDS, "expandMetadata": "true", **_between(window, "StartTime")}
-        found = _get(self.options, "v2/observations", query | ({"cursor": token} if token else {}))
+        try:
+            found = _get(self.options, "v2/observations", query | ({"cursor": token} if token else {}))
+        except Invalid as error:
+            hint = "is `url` right? A server without version 2 of the API needs `api: v1` in the source's config"
+            raise type(error)(error.message, hint=hint if error.message.endswith("404") else error.hint) from None
         rows = listed(found, "data")
         meta = found.get("meta") or {}
         return Page(rewritten({"data": rows}), len(rows), str(meta.get("cursor") or ""))

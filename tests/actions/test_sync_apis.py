@@ -482,6 +482,13 @@ def test_helicone_narrows_before_its_offset_ends(ctx: Context, world: Any, api: 
     assert not [one for one in windows(ctx) if one.hole]
 
 
+def test_a_langfuse_without_version_2_is_told_what_to_write(ctx: Context, world: Any, api: Api) -> None:
+    source(world, "langfuse", api.url, user="pk-lf-1")
+    with pytest.raises(Invalid, match="it answered 404") as found:
+        sync(ctx, OPERATOR, "prod")
+    assert "`api: v1`" in found.value.hint
+
+
 def helicone_rows(count: int, apart: timedelta, start: datetime = NOW - timedelta(minutes=50)) -> list[dict[str, Any]]:
     template = unfolded("helicone_requests.jsonl", "data")[0]
     times = [(start + number * apart).isoformat() for number in range(count)]
