@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from connectors.batches import empty_batch
-from governor.errors import Invalid, Unavailable
+from governor.errors import Invalid, TooLarge, Unavailable
 from governor.ports import Batch, Payload, ReadOptions, SeenWindow
 
 log = logging.getLogger(__name__)
@@ -175,10 +175,10 @@ def _window(
     while True:
         try:
             page = source.page(window, token)
-        except Invalid:
-            if not (first and resumed):
+        except Invalid as error:
+            if not (first and resumed) and (narrowest or not isinstance(error, TooLarge)):
                 raise
-            outcome.cut = True  # the source has forgotten this page: begin the window again
+            outcome.cut = True  # the source has forgotten this page, or it is too large: the window again, or a narrower one
             return
         first = False
         if _again(page, seen, source.name, complete=said is not None and outcome.rows >= said and not more):

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from governor.adapters.endpoint_guard import GuardedResolver, check_url
-from governor.errors import Invalid, Refused, Unavailable
+from governor.errors import Invalid, Refused, TooLarge, Unavailable
 from governor.ports import SourceReply, SourceRequest
 
 # POSTs that only read. A new one is a decision of this list, not of a connector: the overlay writes to nobody's gateway.
@@ -132,7 +132,8 @@ class HttpSourceDoor:
         async for chunk in answer.content.iter_chunked(CHUNK):
             size += len(chunk)
             if size > self.max_bytes:
-                raise Invalid(f"{named(request)}: an answer of more than {self.max_bytes >> 20} MiB", hint="ask for a smaller page")
+                hint = "what was read is stored; read this part from the source's export of files"
+                raise TooLarge(f"{named(request)}: an answer of more than {self.max_bytes >> 20} MiB", hint=hint)
             parts.append(chunk)
         return b"".join(parts)
 

@@ -489,6 +489,17 @@ def test_a_langfuse_without_version_2_is_told_what_to_write(ctx: Context, world:
     assert "`api: v1`" in found.value.hint
 
 
+def test_a_page_too_large_to_be_taken_is_asked_for_in_narrower_windows(
+    ctx: Context, world: Any, api: Api, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand long prompts are one page; whoever runs the pull cannot make it smaller."""
+    monkeypatch.setattr("governor.actions.sync.HttpSourceDoor", partial(HttpSourceDoor, sleep=pauses.append, max_bytes=40_000))
+    api.answer = helicone(helicone_rows(100, timedelta(seconds=20)))
+    source(world, "helicone", api.url)
+    assert sync(ctx, OPERATOR, "prod")["prod"]["stored"] == 100
+    assert not [one for one in windows(ctx) if one.hole]
+
+
 def helicone_rows(count: int, apart: timedelta, start: datetime = NOW - timedelta(minutes=50)) -> list[dict[str, Any]]:
     template = unfolded("helicone_requests.jsonl", "data")[0]
     times = [(start + number * apart).isoformat() for number in range(count)]
