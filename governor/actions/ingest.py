@@ -286,8 +286,3 @@ def source_name(text: str) -> str:
         return identifier(text)
     except ValueError as error:
         raise Invalid(f"source: {text[:100]!r} is no name: {error}", hint="name the source another way, such as litellm-prod-eu") from None
-
-
-def compact(ctx: Context) -> None:
-    """Merge the lake's small files; every snapshot stays readable."""
-    ctx.lake.compact()
