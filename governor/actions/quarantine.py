@@ -44,7 +44,7 @@ def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False
         for row in rows:
             payload = Payload(uri=str(row["ingest_uri"]), body=ctx.content.unseal(bytes(row["raw"])))
             try:
-                found = list(reader.read([payload], ReadOptions(origin, with_content=capture.wanted)))
+                found = list(reader.read([payload], ReadOptions(origin, with_content=capture.wanted, config={"now": ctx.now()})))
             except Exception:  # noqa: BLE001 - what a connector could not read before may still bring it down
                 found = []
             # of a body with many records the bad ones are refused each on its own

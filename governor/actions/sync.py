@@ -76,7 +76,7 @@ def pull(ctx: Context, actor: Actor, document: SourceDocument, progress: Callabl
 
 def asked(ctx: Context, document: SourceDocument, cursor: str | None, saw: Callable[[SeenWindow], None]) -> Iterator[tuple[Batch, str]]:
     """Over HTTP where the configuration names an address or a key and a pull is installed; else by the connector's own way."""
-    config = {key: resolved(value) for key, value in document.config.items()}
+    config = {key: resolved(value) for key, value in document.config.items()} | {"now": ctx.now()}
     wanted = ContentCapture(ctx).wanted
     known = {found.name: found for found in entry_points(group="governor.pulls")}
     if document.connector not in known or not {"url", "secret"} & config.keys():
@@ -87,7 +87,7 @@ def asked(ctx: Context, document: SourceDocument, cursor: str | None, saw: Calla
             raise Invalid(error.message, hint=hint) from error
         return
     with HttpSourceDoor(allow_private=ctx.settings.allow_private_endpoints, now=ctx.now) as door:
-        options = ReadOptions(document.id, with_content=wanted, config=config | {"now": ctx.now()}, door=door, saw=saw)
+        options = ReadOptions(document.id, with_content=wanted, config=config, door=door, saw=saw)
         try:
             yield from known[document.connector].load()(cursor, options)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

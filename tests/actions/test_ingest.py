@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -586,6 +586,22 @@ def test_a_pipe_is_no_file_that_could_not_be_found(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Invalid, match="pipe is no file"):
         files_of([str(tmp_path / "pipe")])
+
+
+def test_a_call_that_lies_ahead_is_kept_as_it_came_and_read_when_its_time_has_come(ctx: Context, world: Any, tmp_path: Path) -> None:
+    line = next(one for one in GENERIC.read_text().splitlines() if json.loads(one)["status"] == "success")
+    start = (world.now + timedelta(days=3)).timestamp()
+    ahead = json.dumps(json.loads(line) | {"startTime": start, "endTime": start + 1})
+    (tmp_path / "ahead.jsonl").write_text(ahead + "\n")
+    assert ingest(ctx, OPERATOR, "litellm", [str(tmp_path / "ahead.jsonl")])["quarantined"] == 1
+    [held] = ctx.lake.quarantine()
+    assert held["reason"].startswith("bad_time: ")
+    assert ctx.content.unseal(bytes(held["raw"])).decode() == ahead
+    assert retry(ctx, OPERATOR, [], every=True)["quarantined"] == 1
+    assert [one["id"] for one in ctx.lake.quarantine(state=None)] == [held["id"]]
+    world.later(days=3)
+    assert retry(ctx, OPERATOR, [], every=True)["stored"] == 1
+    assert ctx.lake.quarantine() == []
 
 
 def test_a_name_in_another_encoding_is_read(ctx: Context, tmp_path: Path) -> None:
