@@ -19,7 +19,7 @@ METERS: Final = (
     ),
     (
         "cache_write",
-        r"cache[ _.-]*(?:write|creation)(?:[ _-]*(?:5[ -]?m(?:in(?:ute)?s?)?))?|ephemeral_5m\w*|5m cache writes?|\bcd[ _-]*wr\b",
+        r"cache[ _.-]*(?:write|creation)(?:[ _-]*(?:5[ -]?m(?:in(?:ute)?s?)?))?|ephemeral_5m\w*|5 ?m(?:in(?:ute)?s?)? cache writes?|\bcd[ _-]*wr\b",
     ),
     (
         "cache_read",
@@ -43,7 +43,7 @@ TIERS: Final = (("batch", r"\bbatch(?:[ _-]*api)?\b"), ("flex", r"\bflex\b"), ("
 LEFT_OVER: Final = re.compile(
     r"\b(?:(?:glbl|gl|dz) l|tokens?|token[ _-]*counts?|counts?|usage|uncached|text|glbl|gl|global|rgnl|regnl|regional|dzone|dz|datazone|data zone|zone|"
     r"(?:short|long|sh|lo) ?co|std|rg|dzn|cross[ -]region|mantle|predictions?|azure openai(?: service)?|on[ _-]?demand|1k|1m|units?|calls?|requests?|"
-    r"short|long|context|window|standard|writes?|reads?|us|eu)\b",
+    r"short|long|context|ctx|30m|latency[ -]optimized|window|standard|writes?|reads?|us|eu)\b",
     re.IGNORECASE,
 )
 KINDS: Final = (

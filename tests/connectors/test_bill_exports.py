@@ -18,7 +18,7 @@ import bills_of_usage as made
 from connectors.bills import anthropic, aws, azure, focus, gcp, openai, openrouter
 from governor.chargeback.reconciliation.bridge import CAUSES, Reconciled, reconcile
 from governor.chargeback.reconciliation.cells import UsageLine
-from governor.chargeback.reconciliation.names import words_of
+from governor.chargeback.reconciliation.names import matched_names, words_of
 from governor.ports import BillReader, Payload
 
 CLAUDE = "us.anthropic.claude-sonnet-4-6-v1:0"
@@ -314,6 +314,35 @@ def test_meters_that_leave_the_family_to_their_product(product: str, name: str, 
     for reader, row in ((azure.reader, actual), (focus.reader, exported)):
         [line] = reader.read(Payload("bill.csv", body=made._csv([row]))).lines
         assert (words_of(line.model), line.meter, line.tier, line.quantity) == (words_of(ours), meter, tier, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("usage_type", "ours", "meter", "tier"),
+    [
+        (
+            "USE1-Claude4.6Opus-cache-write-1h-input-token-count-cross-region-global",
+            "global.anthropic.claude-opus-4-6-v1",
+            "cache_write_1h",
+            None,
+        ),
+        ("USW2-Nova2.0Lite-input-tokens-priority-cross-region-global", "amazon.nova-2-lite-v1:0", "input", "priority"),
+        ("USE1-Llama4-Maverick-17B-input-tokens-batch", "meta.llama4-maverick-17b-instruct-v1:0", "input", "batch"),
+        ("USE1-Claude3-5Haiku-output-tokens-latency-optimized", "us.anthropic.claude-3-5-haiku-20241022-v1:0", "output", None),
+        ("UGW1-openai.gpt-5.6-terra-mantle-cache-write-tokens-30m-long-ctx-standard", "openai.gpt-5.6-terra", "cache_write", None),
+        ("UGW1-openai.gpt-5.6-terra-mantle-output-tokens-long-ctx-standard", "openai.gpt-5.6-terra", "output", None),
+    ],
+)
+def test_usage_types_of_bedrock(usage_type: str, ours: str, meter: str, tier: str | None) -> None:
+    row = made.aws_rows(made.usage("aws"))[0] | {"line_item_usage_type": usage_type}
+    [line] = aws.reader.read(Payload("cur.csv", body=made._csv([row]))).lines
+    own, billed = matched_names([ours, "anthropic.claude-haiku-4-5"], [line.model])
+    assert (billed[line.model], line.meter, line.tier) == (own[ours], meter, tier)
+
+
+def test_a_word_that_bills_leave_out_counts_where_both_are_billed() -> None:
+    assert matched_names(["gemini-3-pro-preview"], ["Gemini 3 Pro"])[1] == {"Gemini 3 Pro": "gemini-3-pro-preview"}
+    assert matched_names(["o1-preview"], ["o1", "o1 preview"])[1] == {"o1": "o1", "o1 preview": "o1-preview"}
+    assert matched_names(["o1-preview", "o1"], ["o1", "o1 preview"])[1] == {"o1": "o1", "o1 preview": "o1-preview"}
 
 
 @pytest.mark.parametrize(

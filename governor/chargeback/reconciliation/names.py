@@ -1,7 +1,7 @@
 """When a bill's name of a model and ours mean the same model.
 
 Owns: comparing names by their words and numbers. Invariants: an exact name wins; a snapshot date is ignored only where it does not tell two of our models apart;
-an alias that only we use is the one snapshot on the bill; no table of models.
+an alias that only we use is the one snapshot on the bill; words that bills leave out count where nothing meets without them; no table of models.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-
 NOISE: Final = frozenset(
     {"latest", "text", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
 )
+VAGUE: Final = frozenset({"instruct", "preview"})  # bills leave them out: Llama4-Maverick-17B, Gemini 3 Pro
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -38,23 +39,46 @@ def words_of(model: str, *, camel: bool = False) -> Words:
     )
 
 
+def loosely(words: Words) -> Words:
+    """Without what bills leave out or add: `Nova2.0Lite` is amazon.nova-2-lite."""
+    names, numbers = words
+    while numbers and not int(numbers[-1]):
+        numbers = numbers[:-1]
+    return tuple(word for word in names if word not in VAGUE), numbers
+
+
 def snapshot(model: str) -> str:
     """Month and day of a snapshot's date, which every provider writes; empty without one."""
     found = DATE.search(model)
     return re.sub(r"\D", "", found[0])[-4:] if found else ""
 
 
+def _alike(own: list[str], theirs: list[str]) -> dict[str, list[str]]:
+    """Bill's name -> ours of the same words; where there is none, those that differ in what bills leave out, unless another name of the bill means them."""
+    by_words: dict[Words, list[str]] = defaultdict(list)
+    by_loose: dict[Words, list[str]] = defaultdict(list)
+    for name in own:
+        by_words[words_of(name)].append(name)
+        by_loose[loosely(words_of(name))].append(name)
+    said = {name: (words_of(name), words_of(name, camel=True)) for name in theirs}
+    strict = {name: next((by_words[one] for one in said[name] if one in by_words), []) if name else [] for name in theirs}
+    met = {one for found in strict.values() for one in found}
+    found = {}
+    for name in theirs:
+        loose = next((by_loose[loosely(one)] for one in said[name] if loosely(one) in by_loose), []) if name else []
+        found[name] = strict[name] or [one for one in loose if one not in met]
+    return found
+
+
 def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Our name -> the name to compare under, and the same for the bill's. Names that meet nobody stay as they are."""
     own, theirs = sorted(set(ours)), sorted(set(billed))
     exact = {name.lower(): name for name in own}
-    by_words: dict[Words, list[str]] = defaultdict(list)
-    for name in own:
-        by_words[words_of(name)].append(name)
+    likeness = _alike(own, theirs)
     from_ours = {name: name for name in own}
     from_bill: dict[str, str] = {}
     for name in theirs:
-        alike = (by_words.get(words_of(name)) or by_words.get(words_of(name, camel=True), [])) if name else []
+        alike = likeness[name]
         if name.lower() in exact:
             from_bill[name] = exact[name.lower()]
         elif len(alike) == 1:
