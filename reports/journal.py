@@ -63,7 +63,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     number = document["statement_number"]
     common = {
         "batch_id": number,
-        "period": document["month"],
+        "period": document["posting_date"][:7],  # an accrued month is booked on the day of its reversal
         "entry_no": f"JE-{document['month']}",
         "posting_date": document["posting_date"],
         "entity": document["organization"]["id"],

@@ -56,3 +56,10 @@ def test_accounts_can_be_named(month: dict[str, Any]) -> None:
 
 def test_a_month_that_charges_nothing_is_an_empty_journal(month: dict[str, Any]) -> None:
     assert len(render_csv(month | {"cost_centers": []}).decode().splitlines()) == 1
+
+
+def test_the_period_is_that_of_the_posting_day(month: dict[str, Any]) -> None:
+    """The close of an accrued month is booked in the next one: in its own period the month would hold accrual and use, the next one the reversal alone."""
+    assert {(row["period"], row["posting_date"]) for row in lines(month)} == {("2026-10", "2026-10-31")}
+    accrued = month | {"posting_date": "2026-11-01"}
+    assert {(row["period"], row["posting_date"]) for row in lines(accrued)} == {("2026-11", "2026-11-01")}
