@@ -2,7 +2,7 @@
 
 Owns: transport, concurrency, retries, limits. Does not own: budget and policy (actions/replay.py), the wires (openai_wire.py, anthropic_wire.py).
 Invariants: a failed call is a reply, never an exception; no redirect is followed; only an answer that says "not processed" (429, 5xx, no connection) is
-retried, so an attempt that may have been billed is not repeated; a timeout is a failure; keys and bodies reach no log and no error.
+retried, so an attempt that may have been billed is not repeated; a timeout, ours or the gateway's, is a failure; keys and bodies reach no log and no error.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from governor.shadow.conversation import unsendable
 from governor.shadow.parameters import refused as refused_params
 from governor.shadow.parsed import parsed
 
-RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+RETRIED: Final = frozenset({409, 425, 429, 500, 502, 503, 529})
+LATE: Final = frozenset({408, 504, 524})  # the gateway stopped waiting for its provider, who may have answered and billed
 BUSY: Final = frozenset({429, 503, 529})
 CHUNK: Final = 65_536
 ERROR_TEXT: Final = 300
@@ -128,7 +129,8 @@ class HttpModelEndpoint:
             async with session.post(self.url, data=data, headers=_marks(request), timeout=limit, allow_redirects=False) as response:
                 if response.status != 200:  # noqa: PLR2004
                     text = (await self._body(response)).decode("utf-8", "replace")
-                    reply = ModelReply("error", http_status=response.status, error=_error_text(text), duration_ms=_since(started))
+                    kind = "timeout" if response.status in LATE else "error"
+                    reply = ModelReply(kind, http_status=response.status, error=_error_text(text), duration_ms=_since(started))
                     return reply, self._wait(response) if response.status in RETRIED else None
                 if "text/event-stream" in response.headers.get("Content-Type", ""):
                     return replace(await self._read_stream(response, started), passed_on=_passed_on(response)), None

@@ -131,6 +131,14 @@ def test_a_busy_endpoint_is_asked_again_and_the_retries_are_counted(scripted: Ca
     assert len({headers["Idempotency-Key"] for _, headers, _ in server.seen}) == 1
 
 
+@pytest.mark.parametrize("status", [408, 504, 524])
+def test_a_gateway_that_stopped_waiting_is_a_timeout_and_not_asked_again(scripted: Callable[..., Scripted], status: int) -> None:
+    """Its provider may have answered, and billed."""
+    server = scripted((status, {}, b'{"error": {"message": "upstream timed out"}}'), (200, {}, completion()))
+    reply = one(endpoint_of(server.url))
+    assert (reply.status, reply.http_status, len(server.seen)) == ("timeout", status, 1)
+
+
 def test_usage_that_was_not_given_is_unknown(scripted: Callable[..., Scripted]) -> None:
     reply = one(endpoint_of(scripted((200, {}, completion())).url))
     assert (reply.status, reply.input_tokens, reply.output_tokens) == ("ok", None, None)
