@@ -33,9 +33,11 @@ def offer(url: str, org: str, jobs: Sequence[tuple[str, str]]) -> None:
 
 
 def backlog(url: str, org: str) -> int:
-    """Messages that wait for a worker of this organization."""
-    size: int = broker_of(url).do_qsize(queue_of(org))
-    return size
+    """Messages that no worker of this organization has fetched. Those that a killed one had fetched lie with the broker for minutes before it gives them
+    to another, so the library's own count, which holds them, says nothing of who is told.
+    """
+    waiting: int = broker_of(url).client.llen(f"{NAMESPACE}:{queue_of(org)}")
+    return waiting
 
 
 def queue_of(org: str) -> str:

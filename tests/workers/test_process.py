@@ -23,7 +23,7 @@ from governor.actions.jobs import wait_for
 from governor.actions.people import authenticate
 from governor.actions.propose import propose
 from governor.actions.start_shadow import start_shadow
-from governor.adapters.broker import backlog, offer
+from governor.adapters.broker import backlog, offer, queue_of
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
 from governor.demo.simulated_endpoint import SimulatedEndpoint
@@ -33,6 +33,7 @@ from governor.errors import Invalid
 from governor.settings import load_settings
 from governor.store.rows.changes import ReplayResult, ShadowRun
 from governor.store.rows.jobs import Job
+from workers.broker import worker_broker
 from workers.schedule import sweep
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
@@ -157,6 +158,23 @@ def test_the_sweep_offers_what_waits_and_does_not_pile_up(house: tuple[Context, 
         server.flushall()
     assert [sweep(ctx) for _ in range(3)] == [1, 0, 0]
     assert backlog(broker_url, ctx.org) == 1
+    with ctx.rows.session(write=True) as session:
+        session.delete(session.exec(select(Job).where(Job.id == job)).one())
+
+
+def test_what_a_killed_worker_had_fetched_is_offered_again(house: tuple[Context, Actor], broker_url: str) -> None:
+    """The broker keeps such a message for its fetcher, a minute and longer."""
+    ctx, _ = house
+    with redis.Redis.from_url(broker_url) as server:
+        server.flushall()
+    with ctx.transaction(SYSTEM) as tx:
+        job = tx.enqueue("replay", {"run_id": "none"}, dedupe="fetched-test")
+    fetcher = worker_broker(broker_url)
+    fetcher.declare_queue(queue_of(ctx.org))
+    fetched = next(fetcher.consume(queue_of(ctx.org), prefetch=1, timeout=1000))
+    assert fetched is not None
+    assert fetched.args == (job,)
+    assert [sweep(ctx) for _ in range(3)] == [1, 0, 0]
     with ctx.rows.session(write=True) as session:
         session.delete(session.exec(select(Job).where(Job.id == job)).one())
 
