@@ -7,7 +7,7 @@ so nobody shops for a sample; an unpriced candidate is refused; every call of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -28,8 +28,20 @@ from governor.ledger.canonical import digest, timestamp
 from governor.shadow.corrected import LEAST_LABELS
 from governor.shadow.families import judge_family
 from governor.shadow.judging import CANARIES, prompt_sha256
-from governor.shadow.plan import LABELS, LARGEST_SAMPLE, Arm, Judge, Population, ReplayPlan, choose_metrics, plain, refuse_underpowered
+from governor.shadow.plan import (
+    LABELS,
+    LARGEST_SAMPLE,
+    Arm,
+    Judge,
+    Metric,
+    Population,
+    ReplayPlan,
+    choose_metrics,
+    plain,
+    refuse_underpowered,
+)
 from governor.shadow.rubrics import read_rubric
+from governor.shadow.sampling import Candidate
 from governor.shadow.statistics import least_pairs
 from governor.shadow.units import draw_units, effective_size, group
 
@@ -91,17 +103,18 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
     if baseline_arm not in {"replayed", "recorded"}:
         raise Invalid(f"baseline_arm is replayed or recorded, not {baseline_arm!r}")
     names, margins = metric_names(workflow, contract, baseline_arm), request.get("margins") or {}
-    metrics = choose_metrics(names, margins, size)  # too few, whatever they weigh
     unit = str(options.get("unit", "trace"))
     if unit not in {"trace", "call"}:
         raise Invalid(f"unit is trace or call, not {unit!r}")
     tooled = frozenset(row["cluster"] for row in eligible.rows.values() if row["with_tools"]) if unit == "trace" else frozenset()
     units = group(eligible.candidates, tooled)
-    refuse_too_few(eligible, len(units), max(least_pairs(float(metric.margin)) for metric in metrics), workflow.id)
+    if not units:
+        refuse_too_few(eligible, units, choose_metrics(names, margins, LARGEST_SAMPLE), workflow.id)
     seed = str(options.get("seed") or digest({"request": plain(dict(request)), "snapshot": found.snapshot})[:32])
     sample = draw_units(units, size, seed)
     weigh = effective_size(sample.draws)
     metrics = choose_metrics(names, margins, size, weigh=weigh)
+    refuse_too_few(eligible, units, metrics, workflow.id)
     if "discordance" in options:
         refuse_underpowered(metrics, size, Decimal(share(options["discordance"], "discordance")), weigh=weigh)
     calls = len(sample.draws)
@@ -205,13 +218,15 @@ def metric_names(workflow: WorkflowDocument, contract: Mapping[str, Any] | None,
     return (*GUARDS, *(name for name, there in optional.items() if there), "quality")
 
 
-def refuse_too_few(eligible: Eligible, units: int, needed: int, workflow_id: str) -> None:
+def refuse_too_few(eligible: Eligible, units: Sequence[Sequence[Candidate]], metrics: Sequence[Metric], workflow_id: str) -> None:
     """units: what may be drawn, a trace with tools being one."""
-    if units >= needed:
+    needed = max(least_pairs(float(metric.margin)) for metric in metrics)
+    if len(units) >= needed:
         return
     left_out = ", ".join(f"{count} {reason}" for reason, count in eligible.excluded.most_common(4))
+    what = "calls" if len(units) == len(eligible.candidates) else "traces"
     raise Refused(
-        f"workflow {workflow_id} has {units} {'calls' if units == len(eligible.candidates) else 'traces'} that can be replayed and this claim needs {needed}"
+        f"workflow {workflow_id} has {len(units)} {what} that can be replayed and this claim needs {needed}"
         + (f" (left out: {left_out})" if left_out else ""),
         hint="wait for more traffic or widen the margins; content_capture (redacted or full) holds for calls that are ingested after it is applied",
     )
