@@ -17,6 +17,7 @@ from sqlmodel import Session
 from governor.actions.anchors import anchor_states, audit_grade
 from governor.actions.context import Context, open_context, refuse_lost_keys
 from governor.actions.spool import waiting_since
+from governor.adapters.keys import MLDSA, ROLES
 from governor.errors import GovernorError, Misconfigured, Unavailable
 from governor.settings import Settings, not_settings
 from governor.store.sequencer import as_sequencer, tree_size
@@ -59,7 +60,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _guard("pdf", _pdf, needed=False)
     yield _guard("opa", lambda: _opa(settings), needed=bool(settings.opa_url))
     yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
-    free = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.anchor).free
+    home = settings.home.absolute()
+    free = shutil.disk_usage(home if home.exists() else home.anchor).free
     yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
     try:
         context = open_context(settings)
@@ -144,8 +146,10 @@ def _database(context: Context) -> str:
 
 
 def _keys(context: Context) -> str:
+    """Raises what signing would meet: a file that others may read, one that is no key, a key store that does not answer."""
     refuse_lost_keys(context.rows, context.keys)
-    return f"all of them in {context.keys.folder}"
+    signers = [context.keys.signer(role) for role in (*ROLES, MLDSA) if context.keys.has(role)]
+    return f"all {len(signers)} of {context.keys.folder} can sign"
 
 
 def _ledger(context: Context) -> str:

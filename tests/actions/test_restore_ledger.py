@@ -151,6 +151,23 @@ def test_doctor_says_that_nothing_can_be_written(ctx: Context) -> None:
     assert said()[0]
 
 
+def test_doctor_says_which_key_cannot_sign(ctx: Context) -> None:
+    def said() -> tuple[bool, str]:
+        return next((one.ok, one.detail) for one in examine(ctx.settings) if one.name == "keys")
+
+    assert said()[0]
+    for name in ("log.pem", "log-mldsa.pem", "issuer.pem", "producer.pem"):
+        file = ctx.keys.folder / name
+        file.chmod(0o644)
+        assert (said()[0], "may be read by others" in said()[1], name in said()[1]) == (False, True, True)
+        file.chmod(0o600)
+        sound = file.read_bytes()
+        file.write_bytes(b"garbage")
+        assert (said()[0], name in said()[1]) == (False, True)
+        file.write_bytes(sound)
+    assert said()[0]
+
+
 def test_a_mirror_that_holds_what_was_given_up_stays_as_it_is(ctx: Context, tmp_path: Path) -> None:
     mirror(ctx, tmp_path / "late")
     cut_back(ctx, 4)

@@ -306,6 +306,9 @@ def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Any]
         done = run("token", "create", "admin@example.com", "--days", days, GOVERNOR_TOKEN=admin[1])
         assert done.returncode == 1
         assert done.stderr.startswith("error[invalid]: days: a token lives between 1 and 36,500 days")
+    relative = governor("--home", "nowhere-near", "doctor")
+    assert (relative.returncode, relative.stderr) == (1, "")
+    assert "no Governor home at nowhere-near" in relative.stdout
 
 
 def test_a_home_that_may_only_be_read_is_verified_and_not_written(
