@@ -6,7 +6,10 @@ Invariants: one process serves one organization; without a broker the jobs are d
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -108,7 +111,15 @@ def of_the_form(error: UnicodeDecodeError) -> bool:
 
 def build() -> Litestar:
     """What the server process calls: settings come from the environment and the home's governor.toml."""
+    threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
     return create_app(load_settings())
+
+
+def end_with_parent() -> None:
+    """A parent that was killed cannot end us: we would go on serving, and hold the port of whoever is started in its place."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import time
 from typing import Any
 from unittest.mock import Mock
 
@@ -220,3 +223,18 @@ def test_pages_show_the_address_that_is_listened_on_unless_another_is_named(
         monkeypatch.delenv("GOVERNOR_PUBLIC_URL")
     asgi.serve(load_settings(home=tmp_path), host=host, port=8399)
     assert os.environ.pop("GOVERNOR_PUBLIC_URL", None) == meant
+
+
+def test_a_server_whose_parent_is_killed_does_not_hold_the_port() -> None:
+    """As `governor serve` is after kill -9: a process that nobody watches any more, and another is started in its place."""
+    parent = (
+        "import multiprocessing, time; from governor.asgi import end_with_parent; "
+        "multiprocessing.get_context('spawn').Process(target=end_with_parent).start(); print('begun', flush=True); time.sleep(300)"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline()
+        first.kill()
+        killed = time.monotonic()
+        assert first.stdout.read() == ""  # the pipe closes with its last holder, which is the child
+        assert time.monotonic() - killed < 120
