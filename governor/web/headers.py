@@ -28,6 +28,12 @@ async def add_headers(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start":
         return
     headers = MutableScopeHeaders.from_message(message)
-    public_url: str = scope["litestar_app"].state.context.settings.public_url
-    for name, value in {**HEADERS, **(TLS_ONLY if public_url.startswith("https:") else {})}.items():
+    tls = scope["litestar_app"].state.context.settings.public_url.startswith("https:")
+    for name, value in {**HEADERS, **(TLS_ONLY if tls else {})}.items():
         headers.setdefault(name, value)
+    if tls:  # also one that deletes: browsers let go of a __Host- cookie by a Secure one only
+        message["headers"] = [(name, with_secure(value) if name.lower() == b"set-cookie" else value) for name, value in message["headers"]]
+
+
+def with_secure(cookie: bytes) -> bytes:
+    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"

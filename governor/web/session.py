@@ -22,6 +22,7 @@ from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.settings import Settings
 
 OPEN: Final = "open_to_all"  # route option: no session needed
+SESSION: Final = "governor_session"
 BEFORE_SIGN_IN: Final = "governor_before"
 
 
@@ -29,9 +30,13 @@ def secure(settings: Settings) -> bool:
     return settings.public_url.startswith("https:")
 
 
+def cookie_name(settings: Settings, name: str) -> str:
+    """The __Host- prefix makes browsers refuse the cookie from anywhere but this host over TLS: a neighbour under the same domain cannot set it."""
+    return f"__Host-{name}" if secure(settings) else name
+
+
 def session_cookie_name(settings: Settings) -> str:
-    """The __Host- prefix makes browsers refuse the cookie from anywhere but this host over TLS."""
-    return "__Host-governor_session" if secure(settings) else "governor_session"
+    return cookie_name(settings, SESSION)
 
 
 def session_cookie(settings: Settings, secret: str) -> Cookie:
@@ -41,7 +46,6 @@ def session_cookie(settings: Settings, secret: str) -> Cookie:
         path="/",
         httponly=True,
         samesite="lax",
-        secure=secure(settings),
         max_age=SESSION_HOURS * 3600,
     )
 
@@ -92,7 +96,8 @@ async def check_csrf(request: Request[Any, Any, Any]) -> None:
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return
     signed: SignedIn | None = request.scope.get("user")
-    expected = request.cookies.get(BEFORE_SIGN_IN, "") if signed is None or request.url.path == "/sign-in" else signed.csrf
+    before = request.cookies.get(cookie_name(request.app.state.context.settings, BEFORE_SIGN_IN), "")
+    expected = before if signed is None or request.url.path == "/sign-in" else signed.csrf
     sent = (await read_form(request)).text("csrf")
     if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
         raise Forbidden("this form is out of date", hint="send it again from the page as it is now")

@@ -123,12 +123,12 @@ def render(request: type_of_request, template: str, page: Any, *, status: int = 
     return response
 
 
-def go(path: str, flash: Flash | None = None, *, secure: bool = False) -> Redirect:
+def go(path: str, flash: Flash | None = None) -> Redirect:
     """See other, after a POST, with a message for the next page."""
     response = Redirect(path, status_code=303)
     if flash is not None:
         text = base64.urlsafe_b64encode(json.dumps(asdict(flash)).encode()).decode()
-        response.set_cookie(Cookie(key=FLASH, value=text, path="/", httponly=True, samesite="lax", secure=secure, max_age=60))
+        response.set_cookie(Cookie(key=FLASH, value=text, path="/", httponly=True, samesite="lax", max_age=60))
     return response
 
 

@@ -17,7 +17,7 @@ from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign
 from governor.errors import GovernorError
 from governor.web.attempts import Attempts
 from governor.web.present import plural
-from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, local_path, secure, session_cookie, session_cookie_name
+from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, cookie_name, local_path, session_cookie, session_cookie_name
 from governor.web.shell import render, type_of_request
 
 LARGEST_FORM: Final = 16_384  # bytes; anybody may send one, and a large one costs much to take apart
@@ -37,10 +37,8 @@ class SignInPage:
 def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) -> Response[str]:
     request.scope["user"] = None  # shown bare, even to somebody signed in
     response = render(request, "sign_in.html", page, status=status)
-    settings = request.app.state.context.settings
-    response.set_cookie(
-        Cookie(key=BEFORE_SIGN_IN, value=page.csrf, path="/", httponly=True, samesite="lax", secure=secure(settings), max_age=3600)
-    )
+    name = cookie_name(request.app.state.context.settings, BEFORE_SIGN_IN)
+    response.set_cookie(Cookie(key=name, value=page.csrf, path="/", httponly=True, samesite="lax", max_age=3600))
     return response
 
 
@@ -49,7 +47,7 @@ def show_sign_in(
     request: type_of_request, ctx: Context, next_path: Annotated[str, Parameter(query="next")] = "/", unsent: bool = False
 ) -> Response[str]:
     """Two sign-in pages may be open: the value of the first stays good."""
-    csrf = request.cookies.get(BEFORE_SIGN_IN) or secrets.token_urlsafe(32)
+    csrf = request.cookies.get(cookie_name(ctx.settings, BEFORE_SIGN_IN)) or secrets.token_urlsafe(32)
     ended = bool(request.cookies.get(session_cookie_name(ctx.settings))) and request.user is None
     problem = UNSENT if unsent else "Your session ended. Sign in again." if ended else ""
     return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path), problem=problem))
@@ -78,7 +76,7 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     attempts.succeeded(name, address)
     response = Redirect(page.next, status_code=303)
     response.set_cookie(session_cookie(ctx.settings, signed.secret))
-    response.delete_cookie(BEFORE_SIGN_IN, path="/")
+    response.delete_cookie(cookie_name(ctx.settings, BEFORE_SIGN_IN), path="/")
     return response
 
 

@@ -116,6 +116,13 @@ def test_the_session_cookie_is_for_this_host_only(site: Any, open_site: Any, tmp
         assert kept.startswith("__Host-governor_session=")
         assert "Secure" in kept
         assert "strict-transport-security" in answer.headers
+        [before] = visitor.client.get("/sign-in").headers.get_list("set-cookie")
+        assert before.startswith("__Host-governor_before=")
+        made = visitor.post("/settings/people", {"email": "new@acme.example"})
+        left = visitor.post("/sign-out", {})
+        for text in [before, *made.headers.get_list("set-cookie"), *left.headers.get_list("set-cookie")]:
+            assert text.count("Secure") == 1, text  # without it a browser keeps a __Host- cookie that is to go
+        assert len(left.headers.get_list("set-cookie")) == len(made.headers.get_list("set-cookie")) == 1
 
 
 def test_a_session_proves_nothing_to_machines(site: Any) -> None:
