@@ -19,13 +19,13 @@ from governor.errors import Invalid
 from governor.ledger.canonical import digest
 from governor.shadow.guards import FENCE, call_parts, normalised, settle
 from governor.shadow.parsed import parsed
+from governor.shadow.patterns import matches
 from governor.shadow.rubrics import Criterion, read_rubric
 
 CHECKS: Final = ("exact", "normalised", "json", "contains", "regex", "number")
 MOST_CASES: Final = 2000
 LONGEST_PATTERN: Final = 500
 LONGEST_READ: Final = 50_000
-PATTERN_SECONDS: Final = 1.0
 MAGNITUDE: Final = 400  # digits; what looks like a larger number is an id, such as 12e34567890
 NAME: Final = regex.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 NUMBER: Final = regex.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -219,14 +219,6 @@ def checks(case: Case, text: str, tool_calls: Sequence[Mapping[str, Any]]) -> bo
     if case.check == "json":
         return json_equal(case, text, tool_calls)
     return text.strip() == wanted.strip() if case.check == "exact" else normalised(text) == normalised(wanted)
-
-
-def matches(pattern: str, text: str) -> bool:
-    """A pattern that takes too long on an answer does not match it."""
-    try:
-        return regex.search(pattern, text, timeout=PATTERN_SECONDS) is not None
-    except TimeoutError:
-        return False
 
 
 def near(case: Case, text: str) -> bool:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -21,11 +21,13 @@ from typing import Any, Final
 import jsonschema
 import msgspec
 import referencing
-from jsonschema.exceptions import SchemaError
+import regex  # type: ignore[import-untyped]
+from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
 from governor.shadow.emitted import asked_in, leaks, switched
 from governor.shadow.parsed import parsed
+from governor.shadow.patterns import matches
 
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 NO_REMOTE: Final = referencing.Registry()  # a $ref is never fetched
@@ -175,14 +177,23 @@ def valid(document: Any, schema: Mapping[str, Any]) -> bool:
 def _valid(document: Any, schema: str) -> bool:
     try:
         return bool(_validator(schema).is_valid(document))
-    except (SchemaError, Unresolvable, TypeError, re.error, jsonschema.exceptions.UnknownType, RecursionError):
+    except (SchemaError, Unresolvable, TypeError, re.error, regex.error, jsonschema.exceptions.UnknownType, RecursionError):
         return False
 
 
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
     """A run asks about the same few schemas for every reply."""
-    return jsonschema.Draft202012Validator(json.loads(schema), registry=NO_REMOTE)
+    found: jsonschema.Draft202012Validator = CHECKER(json.loads(schema), registry=NO_REMOTE)
+    return found
+
+
+def _pattern(validator: Any, pattern: str, text: Any, _schema: Any) -> Iterator[ValidationError]:
+    if validator.is_type(text, "string") and not matches(pattern, text):
+        yield ValidationError("does not match the pattern")
+
+
+CHECKER: Final = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]  # not typed by the stubs
 
 
 def valid_call(call: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> bool:

@@ -85,6 +85,14 @@ def test_a_schema_that_points_outside_fetches_nothing_and_fails() -> None:
     assert not conforms("{}", Contract(json=True, schema={"$ref": "http://127.0.0.1:1/schema.json"}))
 
 
+def test_a_pattern_that_takes_for_ever_is_broken_by_the_answer() -> None:
+    contract = Contract(json=True, schema={"properties": {"name": {"type": "string", "pattern": r"^(\w+\s?)*$"}}})
+    assert conforms('{"name": "a word"}', contract)
+    assert conforms('{"name": 7}', Contract(json=True, schema={"properties": {"name": {"pattern": "x"}}}))
+    assert not conforms('{"name": "' + "word " * 40 + '!"}', contract)
+    assert not conforms('{"name": "x"}', Contract(json=True, schema={"properties": {"name": {"pattern": "(("}}}))
+
+
 def test_a_good_call_is_valid() -> None:
     assert valid_call({"function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}, [WEATHER])
 
