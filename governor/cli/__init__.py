@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, cast
@@ -183,11 +184,16 @@ def unforeseen(error: Exception) -> tuple[str, str, str]:
 
 
 class OneLine(logging.Formatter):
-    """A cause in one line: the trace is for whoever asks with GOVERNOR_LOG_LEVEL=debug, and for errors of a process that runs on."""
+    """A cause in one line: the trace is for whoever asks with GOVERNOR_LOG_LEVEL=debug, and for errors of a process that runs on, which says when, too."""
 
-    def __init__(self, *, traces_from: int) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
+    def __init__(self, *, traces_from: int, dated: bool = False) -> None:
+        super().__init__(f"{'%(asctime)s.%(msecs)03dZ ' if dated else ''}%(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
         self.traces_from = traces_from
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """What somebody sent must not begin a line that looks like one of ours."""
+        return "\\n".join(super().formatMessage(record).splitlines())
 
     def format(self, record: logging.LogRecord) -> str:
         if not record.exc_info or record.exc_info[1] is None or record.levelno >= self.traces_from:
@@ -200,7 +206,9 @@ def log_to_stderr(level: str, *, long_lived: bool) -> None:
     """Words of the program beside its results."""
     handler = logging.StreamHandler(sys.stderr)
     asked = logging.getLevelNamesMapping()[level] <= logging.DEBUG
-    handler.setFormatter(OneLine(traces_from=logging.NOTSET if asked else logging.ERROR if long_lived else logging.CRITICAL + 1))
+    handler.setFormatter(
+        OneLine(traces_from=logging.NOTSET if asked else logging.ERROR if long_lived else logging.CRITICAL + 1, dated=long_lived)
+    )
     logging.basicConfig(level=level, handlers=[handler])
 
 

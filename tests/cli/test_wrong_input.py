@@ -241,6 +241,13 @@ def test_a_cause_is_one_line_where_nobody_asked_for_the_trace(traces_from: int, 
     assert OneLine(traces_from=traces_from).format(plain).endswith("no cause")
 
 
+def test_a_line_of_a_server_says_when_and_is_one_line() -> None:
+    record = logging.LogRecord("governor", logging.WARNING, "x.py", 1, "page %s failed", ("/a\nERROR governor: forged",), None)
+    record.created, record.msecs = 1_790_000_000.25, 250.0
+    text = OneLine(traces_from=logging.ERROR, dated=True).format(record)
+    assert text == r"2026-09-21T14:13:20.250Z WARNING governor: page /a\nERROR governor: forged failed"
+
+
 def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Any], tmp_path: Path) -> None:
     run("witness", "init", str(tmp_path), "--name", "witness.audit.example")
     with socket.socket() as mine:
@@ -299,6 +306,9 @@ def test_the_doctor_makes_no_home(governor: Callable[..., Any], tmp_path: Path) 
     done = governor("--home", str(nope), "doctor")
     assert (done.returncode, nope.exists()) == (1, False)
     assert "no Governor home at" in done.stdout
+    relative = governor("--home", "nowhere-near", "doctor")
+    assert (relative.returncode, relative.stderr) == (1, "")
+    assert "no Governor home at nowhere-near" in relative.stdout
 
 
 def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Any], admin: tuple[Path, str]) -> None:
@@ -306,9 +316,6 @@ def test_a_lifetime_that_no_calendar_has_names_its_bound(run: Callable[..., Any]
         done = run("token", "create", "admin@example.com", "--days", days, GOVERNOR_TOKEN=admin[1])
         assert done.returncode == 1
         assert done.stderr.startswith("error[invalid]: days: a token lives between 1 and 36,500 days")
-    relative = governor("--home", "nowhere-near", "doctor")
-    assert (relative.returncode, relative.stderr) == (1, "")
-    assert "no Governor home at nowhere-near" in relative.stdout
 
 
 def test_a_home_that_may_only_be_read_is_verified_and_not_written(
