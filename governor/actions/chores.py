@@ -41,6 +41,7 @@ CHORES: Final = (
     Chore("verify the end of the ledger", "governor.actions.verify_ledger:watch_tail", 300.0),
     Chore("verify the whole ledger", "governor.actions.verify_ledger:watch_whole", 86_400.0, apart=True),
     Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),
+    Chore("forget finished jobs", "governor.actions.forget:forget_finished", 86_400.0),
     Chore("complete batches", "governor.actions.ingest:complete_batches", 3600.0),
 )
 

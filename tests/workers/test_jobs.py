@@ -15,10 +15,12 @@ from sqlmodel import select
 from governor.actions import jobs
 from governor.actions.chores import CHORES, Chore, Clock
 from governor.actions.context import SYSTEM, Context, open_context
+from governor.actions.forget import forget_finished
 from governor.actions.workforce import Workforce
 from governor.errors import Refused, Unavailable
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
+from governor.store.rows.people import IdempotencyKey
 
 DONE: list[str] = []
 RUNNING = threading.Semaphore(0)
@@ -212,6 +214,24 @@ def test_nothing_waits_for_a_chore_that_takes_minutes(ctx: Context) -> None:
 
 def chore(_ctx: Context) -> None:
     DONE.append("chore")
+
+
+def test_what_nobody_asks_for_any_more_is_forgotten_after_a_month(ctx: Context) -> None:
+    def kept() -> tuple[set[str], list[str]]:
+        with ctx.rows.session() as session:
+            return set(session.exec(select(Job.dedupe)).all()), list(session.exec(select(IdempotencyKey.key)).all())
+
+    wish(ctx, "anchor", {"anchor": "left the settings"}, dedupe="anchor:done")
+    wish(ctx, "note", {"word": "x"}, dedupe="note:done")
+    jobs.work_off(ctx)
+    wish(ctx, "anchor", dedupe="anchor:waits", available_at=ctx.now() + timedelta(days=60))
+    with ctx.rows.session(write=True) as session:
+        session.add(IdempotencyKey(org_id=ctx.org, person_id="p", key="k", request_sha256="", status=200, body="{}", created_at=ctx.now()))
+    forget_finished(ctx)
+    assert kept() == ({"default:anchor:done", "default:note:done", "default:anchor:waits"}, ["k"])
+    now = ctx.now()
+    forget_finished(replace(ctx, now=lambda: now + timedelta(days=31)))
+    assert kept() == ({"default:note:done", "default:anchor:waits"}, [])
 
 
 def test_every_job_and_chore_leads_to_a_function() -> None:
