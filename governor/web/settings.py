@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
 from litestar import Response, get, post
 from litestar.exceptions import TooManyRequestsException
+from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.browse_catalog import browse_catalog
@@ -27,7 +28,9 @@ from governor.web.present import instant
 from governor.web.propose import whole
 from governor.web.session import Form, session_cookie
 from governor.web.shell import Flash, go, render, type_of_request
+from governor.web.slices import Slice, slice_of
 
+SHOWN: Final = 20  # people, and tokens: what is one's own stands below them
 ROLES: Final[tuple[str, ...]] = get_args(Role)
 LIFETIMES: Final = ((30, "30 days"), (90, "90 days"), (365, "a year"))
 REFERENCE: Final = re.compile(r"(env|file|[a-z][a-z0-9+.-]*kms):.*")
@@ -36,8 +39,12 @@ SECRET_WORD: Final = re.compile(r"secret|password|token|key|credential|dsn", re.
 
 @dataclass(frozen=True)
 class SettingsPage:
+    """people: all of them, to choose from; found: those looked for, a page of them."""
+
     people: list[dict[str, Any]]
-    tokens: list[dict[str, Any]]
+    found: Slice[dict[str, Any]]
+    search: str
+    tokens: Slice[dict[str, Any]]
     endpoints: list[dict[str, Any]]
     sources: list[dict[str, Any]]
     waivers: list[dict[str, Any]]
@@ -59,12 +66,18 @@ class DoctorPage:
     sound: bool
 
 
-def settings_page(ctx: Context, actor: Actor, secret: dict[str, Any] | None = None) -> SettingsPage:
+def settings_page(
+    ctx: Context, actor: Actor, secret: dict[str, Any] | None = None, *, search: str = "", page: int = 1, tokens: int = 1
+) -> SettingsPage:
     admin = "admin" in actor.roles
     people = list_people(ctx)
+    wanted = [one for one in people if search.casefold() in f"{one['email']} {one['name']} {' '.join(one['roles'])}".casefold()]
+    every = [with_state(one, ctx.now()) for one in reversed(list_tokens(ctx, actor, email="" if admin else actor.email))]
     return SettingsPage(
         people=people,
-        tokens=[with_state(one, ctx.now()) for one in reversed(list_tokens(ctx, actor, email="" if admin else actor.email))],
+        found=slice_of(wanted, page, "/settings", {"q": search}, SHOWN),
+        search=search,
+        tokens=slice_of(every, tokens, "/settings", {}, SHOWN, "tokens"),
         endpoints=documents(ctx, "endpoint"),
         sources=[{**one, "config": shown_config(one.get("config", {}))} for one in documents(ctx, "source")],
         waivers=documents(ctx, "waiver"),
@@ -101,8 +114,15 @@ def with_state(token: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 @get("/settings", sync_to_thread=True)
-def show_settings(request: type_of_request, ctx: Context, actor: Actor) -> Response[str]:
-    return render(request, "settings.html", settings_page(ctx, actor))
+def show_settings(
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    search: Annotated[str, Parameter(query="q")] = "",
+    page: Annotated[int, Parameter(query="page", ge=1)] = 1,
+    tokens: Annotated[int, Parameter(query="tokens", ge=1)] = 1,
+) -> Response[str]:
+    return render(request, "settings.html", settings_page(ctx, actor, search=search.strip(), page=page, tokens=tokens))
 
 
 @get("/settings/tokens", sync_to_thread=False)

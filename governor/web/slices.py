@@ -22,21 +22,30 @@ class Slice(Generic[Item]):
     total: int = 0
 
 
-def slice_of(rows: Sequence[Item], page: int, path: str, filters: Mapping[str, str], size: int = SIZE) -> Slice[Item]:
-    return slice_read(len(rows), lambda offset, limit: rows[offset : offset + limit], page, path, filters, size)
+def slice_of(rows: Sequence[Item], page: int, path: str, filters: Mapping[str, str], size: int = SIZE, named: str = "page") -> Slice[Item]:
+    return slice_read(len(rows), lambda offset, limit: rows[offset : offset + limit], page, path, filters, size, named)
 
 
 def slice_read(
-    total: int, read: Callable[[int, int], Sequence[Item]], page: int, path: str, filters: Mapping[str, str], size: int = SIZE
+    total: int,
+    read: Callable[[int, int], Sequence[Item]],
+    page: int,
+    path: str,
+    filters: Mapping[str, str],
+    size: int = SIZE,
+    named: str = "page",
 ) -> Slice[Item]:
-    """read: (offset, limit) -> rows, for lists too long to hold. A page past the end is the last one: an old link must not say that nothing is there."""
+    """read: (offset, limit) -> rows, for lists too long to hold. named: what the address calls this list's page.
+
+    A page past the end is the last one: an old link must not say that nothing is there.
+    """
     page = min(page, max(1, -(-total // size)))
     start = (page - 1) * size
     items = read(start, size)
     kept = {name: value for name, value in filters.items() if value}
 
     def link(number: int) -> str:
-        return f"{path}?{urlencode({**kept, 'page': str(number)})}"
+        return f"{path}?{urlencode({**kept, named: str(number)})}"
 
     return Slice(
         items=items,

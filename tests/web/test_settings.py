@@ -127,6 +127,24 @@ def test_only_an_admin_adds_people_and_sets_their_password(own: Any) -> None:
         assert visitor.sign_in("new@acme.example", OTHER).status_code == 303
 
 
+def test_hundreds_of_people_do_not_bury_ones_own_password(own: Any) -> None:
+    for number in range(30):
+        create_person(own.ctx, own.admin, email=f"p{number:02d}@many.example", name="زيد" if number == 29 else "", roles=["auditor"])
+        create_token(own.ctx, own.admin, email="admin@acme.example", scopes=["read"], name=f"probe {number:02d}")
+    with own.at("admin@acme.example") as admin:
+        first, last = admin.get("/settings").text, admin.get("/settings?page=99&tokens=2").text
+        found, nobody = admin.get("/settings?q=زيد").text, admin.get("/settings?q=nobody-at-all").text
+    assert first.count('<td data-label="Signs in">') == 20
+    assert 'href="/settings?page=2"' in first
+    assert 'href="/settings?tokens=2"' in first
+    assert "probe 29</th>" in first
+    assert ">rae@acme.example<" in last
+    assert "probe 05</th>" in last
+    assert found.count('<td data-label="Signs in">') == 1
+    assert '<th scope="row">p29@many.example' in found
+    assert "Nobody is called that" in nobody
+
+
 def test_what_is_connected_is_shown_and_secrets_are_references(own: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("SHADOW_KEY", "sk-live-value")
     monkeypatch.setenv("LITELLM_DB", "postgres://reader:hunter2@db/litellm")
