@@ -105,9 +105,3 @@ def many_at_once() -> Iterator[None]:
     finally:
         if resting:
             gc.enable()
-
-
-def forget_rows() -> None:
-    """Everything; the next answers are made from nothing."""
-    with _lock:
-        _kept.clear()

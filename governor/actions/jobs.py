@@ -144,14 +144,6 @@ def error_of(ctx: Context, job_id: str) -> str:
         return session.exec(select(Job.error).where(Job.org_id == ctx.org, Job.id == job_id)).first() or ""
 
 
-def work_off(ctx: Context, *, limit: int = 1000) -> int:
-    """Do everything that is due in this thread; how many were done."""
-    done = 0
-    while done < limit and (waiting := due(ctx, limit=1)):
-        done += run_one(ctx, waiting[0][0]) == "done"
-    return done
-
-
 def _claimable(now: datetime) -> ColumnElement[bool]:
     waiting = and_(col(Job.state) == "waiting", col(Job.available_at) <= now)
     silent = and_(col(Job.state) == "running", or_(col(Job.lease_until).is_(None), col(Job.lease_until) < now))

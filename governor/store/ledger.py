@@ -21,7 +21,7 @@ from governor.ledger import merkle
 from governor.ledger.canonical import timestamp
 from governor.ledger.checkpoint import Checkpoint, parse_checkpoint
 from governor.ledger.entry import Disclosure, Entry, EntryDraft, disclose
-from governor.ledger.note import VerifierKey, parse_note, parse_vkey, sign_note, vkey
+from governor.ledger.note import ED25519, VerifierKey, parse_note, sign_note
 from governor.ledger.proof import TlogProof
 from governor.ports import Signer
 from governor.store import sequencer
@@ -156,7 +156,7 @@ def sign_checkpoint(
     head = head or hold_head(session, org_id)
     size, signed = head.size, head.signed
     if signed:
-        _check_signed(head, key or VerifierKey(origin, 1, signer.public_key))
+        _check_signed(head, key or VerifierKey(origin, ED25519, signer.public_key))
     found, proof = with_nodes(
         session, org_id, lambda reader: (merkle.root(reader, size), merkle.consistency_proof(reader, signed, size) if signed else [])
     )
@@ -285,7 +285,3 @@ def disclosures(session: Session, org_id: str, entry_id: str) -> list[Disclosure
 def parsed(row: LedgerEntry) -> dict[str, Any]:
     """What the leaf says (the bytes are the truth; the columns are a projection)."""
     return dict(Entry.parse(row.leaf).body)
-
-
-def log_vkey(origin: str, signer: Signer) -> VerifierKey:
-    return parse_vkey(vkey(origin, signer.public_key))

@@ -18,6 +18,7 @@ import pytest
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Actor, Context, open_context
 from governor.actions.evidence_files import keep_files
+from governor.actions.jobs import due, run_one
 from governor.actions.people import authenticate, create_first_admin, create_token
 from governor.actions.review import complete_shadow, ensure_review
 from governor.actions.start_shadow import start_shadow
@@ -263,3 +264,11 @@ def two_worlds(tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch) -
     with contextlib.ExitStack() as stack:
         made = [stack.enter_context(opened(tmp_path / org, monkeypatch, database_url=postgres, org=org)) for org in ("acme", "globex")]
         yield made[0], made[1]
+
+
+def work_off(ctx: Context) -> int:
+    """Do everything that is due in this thread; how many were done."""
+    done = 0
+    while waiting := due(ctx, limit=1):
+        done += run_one(ctx, waiting[0][0]) == "done"
+    return done

@@ -18,6 +18,7 @@ from governor.errors import GovernorError, IntegrityError
 from governor.ledger import merkle
 from governor.ledger.anchor import AnchorConfig, parse_contradiction, prove
 from governor.ledger.entry import Entry, EntryDraft
+from governor.ledger.note import ED25519, VerifierKey
 from governor.settings import load_settings
 from governor.store import ledger
 from governor.store.kept import note_file
@@ -232,7 +233,10 @@ def test_without_an_outside_anchor_the_first_line_says_what_is_not_seen(tmp_path
 def test_a_fork_is_proven_by_two_signatures_of_the_log_itself(ctx: Context, tmp_path: Path, attack: Callable[[Context], None]) -> None:
     attack(ctx)
     [path, *_] = write_evidence(verify_with_anchors(ctx), tmp_path / "evidence")
-    evidence, keys = parse_contradiction(path.read_bytes()), [ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())]
+    evidence, keys = (
+        parse_contradiction(path.read_bytes()),
+        [VerifierKey(ctx.keys.origin(ctx.org), ED25519, ctx.keys.log_signer().public_key)],
+    )
     assert "signed two histories" in prove(evidence, keys)
     honest = parse_contradiction(evidence.text.replace(evidence.kept.splitlines()[2], evidence.kept.splitlines()[2][::-1]).encode())
     with pytest.raises(GovernorError):
@@ -244,7 +248,10 @@ def test_a_fork_is_proven_by_two_signatures_of_the_log_itself(ctx: Context, tmp_
 def test_a_rollback_is_proven_too(ctx: Context, tmp_path: Path) -> None:
     old_backup(ctx)
     [path] = write_evidence(verify_with_anchors(ctx), tmp_path / "evidence")
-    evidence, keys = parse_contradiction(path.read_bytes()), [ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())]
+    evidence, keys = (
+        parse_contradiction(path.read_bytes()),
+        [VerifierKey(ctx.keys.origin(ctx.org), ED25519, ctx.keys.log_signer().public_key)],
+    )
     assert (evidence.kind, prove(evidence, keys)) == (
         "rollback",
         f"{ctx.keys.origin(ctx.org)} signed 6 entries; where the newest it can show has 4, 2 are gone",
@@ -259,7 +266,7 @@ def test_honest_notes_prove_nothing(ctx: Context) -> None:
         new = ledger.latest_checkpoint(session, ctx.org)
         assert new is not None
         proof = tuple(ledger.consistency(session, ctx.org, old.size, new.size))
-    keys = [ledger.log_vkey(ctx.keys.origin(ctx.org), ctx.keys.log_signer())]
+    keys = [VerifierKey(ctx.keys.origin(ctx.org), ED25519, ctx.keys.log_signer().public_key)]
     for made in (Contradiction("fork", old.note, new.note, old.root, proof), Contradiction("rollback", old.note, new.note)):
         with pytest.raises(GovernorError):
             prove(made, keys)

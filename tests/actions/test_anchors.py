@@ -17,13 +17,14 @@ from governor.actions.anchors import anchor_states, audit_grade, watch_anchors
 from governor.actions.chores import CHORES
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.doctor import examine
-from governor.actions.jobs import ACTORS, due, work_off
+from governor.actions.jobs import ACTORS, due
 from governor.cli import ledger as ledger_commands
 from governor.cli import trust as trust_commands
 from governor.cli.session import Session
 from governor.ledger.entry import EntryDraft
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
+from tests.actions.conftest import work_off
 
 START = datetime(2026, 11, 20, 16, 0, 30, tzinfo=UTC)
 

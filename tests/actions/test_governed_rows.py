@@ -83,7 +83,7 @@ def batch(first: int, size: int) -> Batch:
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> Iterator[Context]:
-    governed_rows.forget_rows()
+    governed_rows._kept.clear()
     context = open_context(load_settings(home=tmp_path / "home"), create=True)
     context.now = lambda: NOW
     apply(context, OPERATOR, parse_documents(CATALOG, "catalog.yaml"))
@@ -115,7 +115,7 @@ def both(ctx: Context) -> tuple[GovernedMonth, GovernedMonth]:
 
 
 def from_nothing(ctx: Context) -> tuple[GovernedMonth, GovernedMonth]:
-    governed_rows.forget_rows()
+    governed_rows._kept.clear()
     return both(ctx)
 
 
@@ -156,7 +156,7 @@ def test_days_made_of_the_same_answers_are_told_again_whole(ctx: Context, zone: 
     def as_from_nothing() -> bool:
         again = govern_month(ctx, OCTOBER, by_day=True)
         told = governed_rows.known_parts(next(reversed(governed_rows._kept)))
-        governed_rows.forget_rows()
+        governed_rows._kept.clear()
         with monkeypatch.context() as patch:
             patch.setattr(lake_slices, "LEAST", 10**12)
             whole = govern_month(ctx, OCTOBER, by_day=True)
@@ -200,7 +200,7 @@ def test_a_new_price_rule_or_policy_answers_anew(ctx: Context, monkeypatch: pyte
     routed = govern_month(ctx, OCTOBER, as_of="now")
     assert {group.model for group in routed.groups if group.route_status == "approved"} == {"gpt-4.1"}
     assert all(counts)
-    assert same(routed, (governed_rows.forget_rows(), govern_month(ctx, OCTOBER, as_of="now"))[1])
+    assert same(routed, (governed_rows._kept.clear(), govern_month(ctx, OCTOBER, as_of="now"))[1])
 
 
 def test_an_engine_that_fails_refuses_though_every_answer_is_known(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

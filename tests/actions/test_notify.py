@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
 from governor.actions.init_home import init_home
-from governor.actions.jobs import work_off
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.notify import notices, tell
 from governor.actions.review import ensure_review
@@ -27,7 +26,7 @@ from governor.catalog import parse_documents
 from governor.errors import Invalid
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
-from tests.actions.conftest import CATALOG
+from tests.actions.conftest import CATALOG, work_off
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from governor.actions.findings import findings
 from governor.actions.golden_sets import import_golden, withdraw_golden
 from governor.actions.ingest import ingest
 from governor.actions.init_home import init_home
-from governor.actions.jobs import error_of, run_one, work_off
+from governor.actions.jobs import error_of, run_one
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.plan_shadow import GUARDS
@@ -38,6 +38,7 @@ from governor.errors import Invalid, MissingEvidence, WrongState
 from governor.settings import load_settings
 from governor.store.rows.changes import Change
 from governor.store.rows.ledger import LedgerEntry
+from tests.actions.conftest import work_off
 
 WORKFLOW = "fnol-triage"
 UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()

@@ -19,8 +19,7 @@ from typing import Any, Final
 import pytest
 from made_lake import OCTOBER, TWO_DOZEN, fill, made_columns, made_home
 
-from governor.actions import remembered
-from governor.actions.governed_rows import forget_rows
+from governor.actions import governed_rows, remembered
 from governor.actions.month_view import month_view, prompt_view
 from governor.actions.show_segments import show_segments, spoken_month
 
@@ -65,7 +64,7 @@ def test_prompts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
                 tag = f"{time.time()}-"
                 fill(ctx.lake, 1_000, OCTOBER[1] - timedelta(minutes=10), OCTOBER[1], tag=tag, samples=TWO_DOZEN, other=columns())
             elif when.startswith("again"):
-                forget_rows()
+                governed_rows._kept.clear()
             for name, ask in asked.items():
                 remembered._memory.clear()
                 wall, worked = time.perf_counter(), time.process_time()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from governor.errors import Invalid
+from governor.ledger.canonical import sha256_hex
 from governor.shadow import judging
 from governor.shadow.plan import Judge, ReplayPlan
 from governor.shadow.rubrics import Criterion, combined, read_criteria, read_rubric, weighed
@@ -21,7 +22,7 @@ def test_the_prompt_holds_the_criteria_and_its_digest_covers_them() -> None:
     assert "- tone (weight 1): kind" in message["content"]
     heavier = (replace(RUBRIC[0], weight="4"), RUBRIC[1])
     assert len({judging.prompt_sha256(one) for one in ((), RUBRIC, heavier)}) == 3
-    assert judging.prompt_sha256(()) == judging.PROMPT_SHA256
+    assert judging.prompt_sha256(()) == sha256_hex(judging.PROMPT.encode())
 
 
 def test_weights_decide_where_every_criterion_was_spoken_of() -> None:

@@ -16,7 +16,7 @@ from governor.errors import IntegrityError, Invalid, NotFound
 from governor.ledger import merkle
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.entry import Entry, EntryDraft
-from governor.ledger.note import parse_note
+from governor.ledger.note import ED25519, VerifierKey, parse_note
 from governor.store import ledger, nodes, sequencer
 from governor.store.database import Database
 from governor.store.fsck import Findings, fsck, verify_tail
@@ -63,7 +63,7 @@ def seal(database: Database, keys: FileKeys) -> LedgerCheckpoint | None:
 
 def check(database: Database, keys: FileKeys, *, tail: int = 0) -> Findings:
     producer = keys.producer_signer()
-    log = ledger.log_vkey(keys.origin(ORG), keys.log_signer())
+    log = VerifierKey(keys.origin(ORG), ED25519, keys.log_signer().public_key)
     with database.session() as session:
         if tail:
             return verify_tail(session, ORG, log, {producer.key_id: producer.public_key}, entries=tail)
@@ -163,7 +163,7 @@ def test_checkpoints_grow_and_are_found_again(database: Database, keys: FileKeys
         with pytest.raises(NotFound):
             ledger.checkpoint_covering(session, ORG, 3)
     note = parse_note(newest.note)
-    assert note.signed_by(ledger.log_vkey(keys.origin(ORG), keys.log_signer())) is True
+    assert note.signed_by(VerifierKey(keys.origin(ORG), ED25519, keys.log_signer().public_key)) is True
     assert parse_checkpoint(note.text).origin == keys.origin(ORG)
 
 

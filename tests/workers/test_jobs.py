@@ -21,6 +21,7 @@ from governor.errors import Refused, Unavailable
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
 from governor.store.rows.people import IdempotencyKey
+from tests.actions.conftest import work_off
 
 DONE: list[str] = []
 RUNNING = threading.Semaphore(0)
@@ -81,7 +82,7 @@ def row(ctx: Context, job_id: str) -> Job:
 def test_the_same_wish_twice_is_one_job_and_it_is_done_once(ctx: Context) -> None:
     first, second = wish(ctx, "note", {"word": "a"}), wish(ctx, "note", {"word": "a"})
     assert first == second
-    assert jobs.work_off(ctx) == 1
+    assert work_off(ctx) == 1
     assert (DONE, row(ctx, first).state) == (["a"], "done")
     assert jobs.run_one(ctx, first) == "not_mine"
 
@@ -124,7 +125,7 @@ def test_a_defect_is_given_up_after_a_number_of_failures(ctx: Context) -> None:
 
 def test_an_unknown_job_fails_and_does_not_stop_the_worker(ctx: Context) -> None:
     job = wish(ctx, "nobody")
-    jobs.work_off(ctx)
+    work_off(ctx)
     assert row(ctx, job).state == "failed"
 
 
