@@ -33,6 +33,8 @@ ATTEMPTS: Final = 5
 MAX_ENTRIES: Final = 100_000
 OTHER_FILES: Final = 12  # statement, report, proofs, evidence
 ISSUE: Final = "period:issue"
+MONTHS: Final = "make packets of single months"
+SHORTER: Final = "no period is shorter than a month: make packets of its changes (`governor change list`), or hand over the whole log (`governor ledger mirror DIR`)"
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,9 @@ def gather(session: Session, org: str, name: str, *, recipient: str, log: str) -
     lowest, highest = session.exec(select(func.min(LedgerEntry.idx), func.max(LedgerEntry.idx)).where(*recorded)).one()
     if lowest is None:
         raise NotFound(f"nothing was recorded in {name}", hint="`governor ledger verify` tells how far the ledger reaches")
+    shorter = SHORTER if name[5:].isdecimal() else MONTHS
     if highest - lowest >= MAX_ENTRIES:
-        raise Invalid(
-            f"{name} has {highest - lowest + 1:,} entries; one packet holds {MAX_ENTRIES:,}", hint="make packets of single months"
-        )
+        raise Invalid(f"{name} has {highest - lowest + 1:,} entries; one packet holds {MAX_ENTRIES:,}", hint=shorter)
     begin = max(lowest - 1, 0)  # nothing stands before the first entry of the log
     rows = ledger.entries(session, org, after=begin - 1, limit=highest + 2 - begin)
     moved = {
@@ -109,7 +110,7 @@ def gather(session: Session, org: str, name: str, *, recipient: str, log: str) -
     shown = _disclosures(session, org, [row.id for row in [*earlier, *rows]]) if recipient else {}
     files = 2 * len(earlier) + sum(row.id in shown for row in [*earlier, *rows]) + OTHER_FILES
     if files > MAX_FILES:
-        raise Invalid(f"a packet of {name} would have {files:,} files; one holds {MAX_FILES:,}", hint="make packets of single months")
+        raise Invalid(f"a packet of {name} would have {files:,} files; one holds {MAX_FILES:,}", hint=shorter)
     made = [[PacketEvent(row.idx, ledger.leaf_of(row), disclosures=shown.get(row.id, ())) for row in some] for some in (rows, earlier)]
     return Facts(name, log, made[0], made[1], recipient, _directory(session, org) if recipient else {})
 

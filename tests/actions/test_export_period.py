@@ -90,6 +90,14 @@ def test_more_files_than_a_packet_holds_are_refused_before_anything_is_issued(wo
     assert export_period(world.ctx, world.person("ada"), quarter(world))  # without names there are fewer
 
 
+def test_a_month_of_too_many_entries_is_not_told_to_be_a_month(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governor.actions.export_period.MAX_ENTRIES", 2)
+    for name, hint in ((quarter(world), "single months"), (f"{world.ctx.now():%Y-%m}", "no period is shorter than a month")):
+        with pytest.raises(Invalid, match="one packet holds 2") as refused:
+            export_period(world.ctx, world.person("ada"), name)
+        assert hint in refused.value.hint
+
+
 def test_the_first_period_of_a_log_takes_one_entry_from_after_it_however_many_there_are(world: Any) -> None:
     name, trust = quarter(world), export_trust(world.ctx)
     world.later(days=100)
