@@ -54,7 +54,7 @@ class GitAnchor:
             if done.returncode == 0:
                 self._git("update-ref", "refs/governor/pushed", commit)
                 return AnchorReceipt(f"size {size} in commit {commit[:12]}", commit.encode())
-        raise Unavailable(f"anchor {self._name} does not take the commit: {last_line(done.stderr)}")
+        raise Unavailable(f"anchor {self._name} does not take the commit: {told(done.stderr)}")
 
     def kept(self, newest: str) -> list[str]:  # noqa: ARG002 - the file shows all of them
         return self._read(self._fetch())
@@ -125,7 +125,7 @@ class GitAnchor:
         except subprocess.TimeoutExpired:
             raise Unavailable(f"anchor {self._name} does not answer within {TIMEOUT_S} s") from None
         if check and done.returncode:
-            raise Unavailable(f"anchor {self._name}: git {words[0]} failed: {last_line(done.stderr)}")
+            raise Unavailable(f"anchor {self._name}: git {words[0]} failed: {told(done.stderr)}")
         return done
 
 
@@ -138,6 +138,7 @@ def newest(notes: Sequence[str]) -> int:
     return found
 
 
-def last_line(text: bytes) -> str:
-    lines = text.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:200] if lines else "no reason given"
+def told(text: bytes) -> str:
+    """What git and ssh say up to the first empty line: the cause comes first, advice that names none comes last."""
+    lines = [line.strip() for line in text.decode("utf-8", "replace").strip().split("\n\n")[0].splitlines()]
+    return "; ".join(lines)[:200] or "no reason given"

@@ -23,6 +23,7 @@ from governor.ledger.note import COSIGNATURE, ED25519, VerifierKey, parse_note, 
 
 FORMAT: Final = "governor-ledger-contradiction/v1"
 MAX_EVIDENCE: Final = 4_000_000
+NAMED_IN_URL: Final = re.compile(r"://[^/]*:[^/]*@|^(?:https?|s3)://[^/]*@", re.IGNORECASE)
 REFERENCE: Final = r"^$|^(env|file):.+$"
 
 
@@ -49,6 +50,8 @@ class AnchorConfig(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> AnchorConfig:
+        if any(NAMED_IN_URL.search(url) for url in (self.target, self.endpoint)):  # it is shown to everybody who may see the ledger
+            raise ValueError(f"anchor {self.name}: a password has no place in a URL; git takes it from ssh keys or a credential helper")
         if self.outside and not self.run_by.strip():
             raise ValueError(f"anchor {self.name} is said to be outside: run_by must name who runs it")
         if self.outside and self.kind == "timestamp":

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from governor.adapters.anchor_git import MOST_NOTES
+from governor.adapters.anchor_git import MOST_NOTES, told
 from governor.adapters.anchors import open_anchor
 from governor.adapters.aws_signature import s3_url, signed_headers
 from governor.adapters.key_files import signer_of
@@ -395,9 +395,18 @@ def test_a_timestamp_is_kept_only_when_it_verifies(tmp_path: Path, authority: tu
         ({"kind": "timestamp", "target": "https://x"}, "root certificate"),
         ({"kind": "s3", "target": "s3://x"}, "access_key"),
         ({"kind": "s3", "target": "s3://x", "access_key": "AKIA", "secret_key": "hunter2"}, "pattern"),
+        ({"kind": "git", "target": "https://me:hunter2@git.example/x.git"}, "no place in a URL"),
+        ({"kind": "git", "target": "SSH://me:hunter2@git.example/x.git"}, "no place in a URL"),
         ({"kind": "pigeon", "target": "x"}, "directory"),
     ],
 )
 def test_a_wrong_anchor_is_refused_by_name(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         AnchorConfig(name="one", **fields)
+
+
+def test_what_git_says_is_told_with_its_cause() -> None:
+    said = "ssh: connect to host git.example port 22: Connection refused\r\nfatal: Could not read from remote repository.\n\n"
+    advice = "Please make sure you have the correct access rights\nand the repository exists.\n"
+    assert told(f"{said}{advice}".encode()).startswith("ssh: connect to host git.example port 22: Connection refused; fatal: ")
+    assert AnchorConfig(name="one", kind="git", target="ssh://git@git.example:22/x.git").target
