@@ -41,6 +41,7 @@ _NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM d
 
 _NO_CALLS: Final = "(SELECT * FROM in_calls LIMIT 0)"
 _MOST_STEPS: Final = 256  # spans between a call and what it is inside; a ring of them ends here
+_MOST_NESTED: Final = 32  # calls inside one another
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -185,11 +186,10 @@ def _name_calls(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE naming AS
         SELECT DISTINCT dup_group_key AS key, dup_alias_key AS target, family, shadow, family = 'otlp' AS by_place
-        FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) AND dup_alias_key IN (SELECT dup_group_key FROM members);
-        CREATE OR REPLACE TEMP TABLE reach AS
-        WITH RECURSIVE steps AS (
-            SELECT key, target FROM naming UNION SELECT s.key, n.target FROM steps s JOIN naming n ON n.key = s.target
-        ) FROM steps;
+        FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) AND dup_alias_key IN (SELECT dup_group_key FROM members)
+    """)
+    _reach(connection)
+    connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE telling AS
         SELECT dup_group_key AS key FROM members WHERE known > 0 AND source_exclusion IS NULL GROUP BY 1;
         CREATE OR REPLACE TEMP TABLE carrying AS SELECT key FROM telling UNION SELECT target FROM reach SEMI JOIN telling USING (key);
@@ -205,6 +205,22 @@ def _name_calls(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT DISTINCT key FROM reach
         WHERE key NOT IN (FROM carrying) AND target IN (FROM telling) AND target NOT IN (SELECT key FROM named_by)
     """)
+
+
+def _reach(connection: duckdb.DuckDBPyConnection) -> None:
+    """Temp table `reach` (key, target): what a group names, directly or through others. It grows with the depth, which is bounded."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE reach AS SELECT DISTINCT key, target FROM naming; CREATE OR REPLACE TEMP TABLE ends AS FROM reach"
+    )
+    for _ in range(_MOST_NESTED):
+        connection.execute("""
+            CREATE OR REPLACE TEMP TABLE further AS SELECT e.key, n.target FROM ends e JOIN naming n ON n.key = e.target EXCEPT FROM reach;
+            CREATE OR REPLACE TEMP TABLE ends AS FROM further;
+            INSERT INTO reach FROM ends
+        """)
+        row = connection.execute("SELECT count(*) FROM ends").fetchone()
+        if row is None or not row[0]:
+            return
 
 
 def _weight(key: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from governor.store import lake_witness
 from governor.store.lake import Lake
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -270,6 +271,20 @@ def test_a_view_that_tells_nothing_carries_no_cost(make_call: Make, make_batch: 
     ]
     for number, arrivals in enumerate(([calls], [calls[:1], calls[1:]], [calls[1:], calls[:1]])):
         assert outcome(tmp_path / str(number), make_batch, arrivals)["counted"] == (True, None)
+
+
+def test_calls_nested_without_end_take_no_memory_without_end(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    trace = "a" * 32
+    kind = {"source_kind": "otlp.gen_ai", "trace_id": trace}
+    calls = [
+        make_call(f"c{n}", span_id=f"s{n}", dup_group_key=f"span:{trace}:s{n}", dup_alias_key=f"span:{trace}:s{n - 1}", **kind)
+        for n in range(400)
+    ]
+    lake.ingest("b0", [make_batch(*calls)], NOW)
+    assert [name for name, (bearing, _) in verdicts(lake).items() if bearing] == ["c399"]
+    with lake._cursor() as connection:
+        lake_witness.decide(connection, "(SELECT * FROM lake.calls)")
+        assert connection.execute("SELECT count(*) FROM reach").fetchall()[0][0] < 400 * 40
 
 
 def test_a_ring_of_spans_ends(lake: Lake, make_call: Make, make_batch: Make) -> None:
