@@ -202,7 +202,9 @@ def show_difference(found: dict[str, Any]) -> None:
         f"{found['prices_kept']} prices inside named entries that this source lacks (they stay)"
     )
     for name in found["unmatched"]:
-        typer.echo(f"  {name} would LOSE its price: the source narrows which models its entry speaks for")
+        typer.echo(
+            f"  {name} would LOSE its price: the source narrows which models its entry speaks for, or prices it in another currency than USD"
+        )
     for change in found["changes"]:
         mark = " JUMP" if change["jump"] else ""
         place = "".join(f" {change[name]}" for name in ("service_tier", "region") if change[name])

@@ -17,7 +17,7 @@ from typing import Any, Final
 from governor.errors import Invalid
 from governor.prices.match import dashed_dates, matches
 from governor.prices.names import canonical_provider, canonical_tier, model_spellings
-from governor.prices.price import Price, price_of
+from governor.prices.price import RATED_IN, Price, price_of
 from governor.prices.terms import ANY, Term, narrowest, width
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
@@ -149,9 +149,9 @@ class PriceBook:
             return Unpriced("no_meter_price", f"no price for service tier {tier!r} of {provider}/{called} was in force")
         if not listed and not contracted:
             return Unpriced("no_meter_price", f"no price of {provider}/{called} was in force")
-        foreign = sorted({price.currency for table in (listed, contracted) for bands in table.values() for price in bands} - {"USD"})
+        foreign = sorted({price.currency for table in (listed, contracted) for bands in table.values() for price in bands} - {RATED_IN})
         if foreign:
-            return Unpriced("currency", f"{provider}/{called} is priced in {', '.join(foreign)}; only USD is rated")
+            return Unpriced("currency", f"{provider}/{called} is priced in {', '.join(foreign)}; only {RATED_IN} is rated")
         notes = (entry.note,) if entry and entry.note else ()
         return Rates(provider, model, entry.model if entry else "", tier, listed, contracted, notes)
 

@@ -10,16 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from governor.catalog.documents import ContractPriceDocument
 from governor.errors import Invalid
 from governor.prices.names import canonical_provider, canonical_tier
-from governor.prices.price import Price, plain, price_of
+from governor.prices.price import RATED_IN, Price, plain, price_of
 from governor.prices.rate import refuse_unknown_meter
 from governor.prices.terms import ANY, Term
 
-RATED_IN: Final = "USD"
 Row = TypeVar("Row", bound=Price | Term)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from governor.prices.book import EVER, PriceBook
 from governor.prices.merge import EntryKey, by_entry, merged, place_of
-from governor.prices.price import Price
+from governor.prices.price import RATED_IN, Price
 
 JUMP: Final = Fraction(1, 5)
 
@@ -40,7 +40,8 @@ class Change:
 class Difference:
     """kept: prices of named entries that the new set has none for. entries: what the book is to hold of the entries it names.
 
-    unmatched: (provider, model) names that have a price now and would have none, because the new set narrows what an entry speaks for.
+    unmatched: (provider, model) names that have a price now and would have none, because the new set narrows what an entry speaks for, or prices the entry in a
+    currency that calls are not rated in.
     """
 
     added: list[EntryKey] = field(default_factory=list)
@@ -85,8 +86,14 @@ def difference(before: Iterable[Price], after: Iterable[Price], called: Iterable
         else:
             result.changed.append(key)
             result.changes.extend(_changes(key, old[key], new[key]))
-    result.unmatched = _unmatched(book, old, new, called)
+    result.unmatched = sorted(
+        {*_unmatched(book, old, new, called), *(key for key in new if _rated(old.get(key, ())) and not _rated(new[key]))}
+    )
     return result
+
+
+def _rated(rows: Sequence[Price]) -> bool:
+    return bool(rows) and all(row.currency == RATED_IN for row in rows)
 
 
 def _unmatched(

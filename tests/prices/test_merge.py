@@ -94,7 +94,11 @@ def test_a_price_in_another_currency_leaves_the_time_before_it_as_it_was(seed: S
     euros = read_csv(f"{head}openai,gpt-4o,input,2,1000000,EUR,2026-11-15\nopenai,gpt-4o,output,9,1000000,EUR,2026-11-15\n", "euros")
     found = difference(seed.rows, euros.rows)
     assert ("input", "2.5 USD per 1000000", "2 EUR per 1000000") in {(one.meter, one.before, one.after) for one in found.changes}
+    assert found.unmatched == [("openai", "gpt-4o")], "it would lose its price, and whoever approves has to read so"
     book = imported(seed.rows, euros.rows)
+    dollars = read_csv(f"{head}openai,gpt-4o,input,2,1000000,USD,2026-11-15\nopenai,gpt-4o,output,9,1000000,USD,2026-11-15\n", "dollars")
+    assert difference(seed.rows, dollars.rows).unmatched == []
+    assert difference(book.rows, dollars.rows).unmatched == []
     assert cost(book, "gpt-4o", datetime(2026, 11, 14, 23, 59, tzinfo=UTC)) == 2_500_000_000_000
     after = book.lookup("openai", "gpt-4o", datetime(2026, 11, 15, tzinfo=UTC))
     assert isinstance(after, Unpriced)
