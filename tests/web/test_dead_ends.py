@@ -10,10 +10,11 @@ import pytest
 
 from governor.actions.jobs import run_one
 from governor.actions.people import authenticate, create_token
-from governor.actions.show_change import show_change
+from governor.actions.show_change import run_document, show_change
 from governor.actions.start_shadow import start_shadow
 from governor.errors import Refused
 from governor.shadow.plan import QUALITY, Metric, refuse_underpowered
+from governor.store.rows.changes import ShadowRun
 from governor.web.session import session_cookie_name
 
 RAE = "rae@acme.example"
@@ -47,6 +48,27 @@ def stopped_run(site: Any) -> None:
         assert "under way" not in page.partition("History")[0].partition("<main")[2]
         assert visitor.post("/changes/RC-1/shadow", page="/changes/RC-1").status_code == 303
     assert show_change(site.ctx, "RC-1")["runs"][-1]["given_up"] is False
+
+
+def test_what_the_endpoint_said_is_told_with_the_model_that_answered_instead(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = [
+        {"arm": "candidate", "error": "http_429", "n": 3},
+        {"arm": "candidate", "error": "answer_of_another_model", "n": 2, "model": "mistral-large-2411"},
+    ]
+    shown = show_change(site.ctx, "RC-1")
+    now = site.ctx.now()
+    run = run_document(
+        ShadowRun(
+            id="r", org_id=site.ctx.org, change_id="RC-1", status="invalid_baseline", author="", planned=60, budget_pico=9, spent_pico=5,
+            started_at=now, finished_at=now,
+        ), {},
+    )  # fmt: skip
+    run |= {"failures": failed, "error": None, "given_up": False}
+    monkeypatch.setattr("governor.web.change.show_change", lambda *_, **__: shown | {"runs": [*shown["runs"], run]})
+    with site.at(RAE) as visitor:
+        page = " ".join(visitor.get("/changes/RC-1").text.split())
+    assert "HTTP 429 to 3 calls of the candidate; " in page
+    assert "(mistral-large-2411) to 2 calls of the candidate." in page
 
 
 def test_a_session_that_ended_is_said(site: Any) -> None:
