@@ -7,6 +7,7 @@ from its first look to its commit; a process that dies lets go.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import random
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 import duckdb
 import psycopg
@@ -48,14 +49,27 @@ def ingest_lock(place: Place, folder: Path, *, patience: float = 600.0) -> Itera
         with _postgres_lock(place, patience) as connection:
             yield lambda: connection.execute("SELECT 1")
         return
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "ingest.lock").open("a") as handle:
+    with _lock_file(folder) as handle:
         deadline = time.monotonic() + patience
         while not _taken(handle.fileno()):
             if time.monotonic() >= deadline:
                 raise LakeBusy("another process is writing to the lake")
             time.sleep(POLL_SECONDS)
         yield lambda: None  # closing the file lets go, also when the process dies
+
+
+def _lock_file(folder: Path) -> IO[str]:
+    """Raises StoreAway where the home may only be read; what else is wrong with the disk is told as it is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (folder / "ingest.lock").open("a")
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise
+        needs = "the lake's lock cannot be taken where the home may only be read"
+        raise StoreAway(
+            f"{needs}: {folder}", hint="copy the home to where it may be written and give the copy with --home", abroad=needs
+        ) from None
 
 
 def refuse_lent_sessions(place: Place) -> None:

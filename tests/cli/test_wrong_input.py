@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -328,6 +329,17 @@ def test_a_home_that_may_only_be_read_is_verified_and_not_written(
     done = run("token", "create", "admin@example.com", GOVERNOR_TOKEN=admin[1])
     assert done.returncode == 1
     assert done.stderr.startswith("error[unavailable]: the home may only be read; nothing was changed. hint: copy it")
+    whole = Path.open
+
+    def refusing(path: Path, *rest: Any, **more: Any) -> Any:
+        if path.name == "ingest.lock":
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return whole(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    asked = run("usage", "--period", "2026-10")
+    assert asked.returncode == 1
+    assert asked.stderr.startswith("error[unavailable]: the lake's lock cannot be taken where the home may only be read")
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
