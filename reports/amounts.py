@@ -26,8 +26,10 @@ def exact(value: str | Decimal) -> str:
     return f"({text})" if amount < 0 else text
 
 
-def count(value: int) -> str:
-    return f"({-value:,})" if value < 0 else f"{value:,}"
+def count(value: int | str) -> str:
+    """A quantity beyond 2^53 is text in the statement."""
+    whole = int(value)
+    return f"({-whole:,})" if whole < 0 else f"{whole:,}"
 
 
 def month_name(month: str) -> str:

@@ -81,12 +81,19 @@ def render_parquet(document: Mapping[str, Any], version: str = "1.2") -> bytes:
 
 def _array(name: str, values: Sequence[Any]) -> pa.Array:
     if name in NUMBERS:
-        return pa.array([None if value is None else _decimal(value, PLACES[name]) for value in values], pa.decimal128(DIGITS, PLACES[name]))
+        places = _places(name, values)
+        return pa.array([None if value is None else _decimal(value, places) for value in values], pa.decimal128(DIGITS, places))
     if name in INSTANTS:
         return pa.array([None if value is None else datetime.fromisoformat(value) for value in values], pa.timestamp("us", tz="UTC"))
     if name in WHOLE:
         return pa.array([None if value is None else int(value) for value in values], pa.int64())
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _places(name: str, values: Sequence[Any]) -> int:
+    """Fewer than PLACES where a number is too long for them: a provider's charge from $100 million on counts 10^20 pico-USD as its quantity."""
+    whole = max((Decimal(value).adjusted() + 1 for value in values if value is not None), default=0)
+    return PLACES[name] if whole + PLACES[name] <= DIGITS else DIGITS - 1 - whole
 
 
 def _decimal(value: Any, places: int) -> Decimal:

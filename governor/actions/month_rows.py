@@ -19,7 +19,7 @@ from governor.actions.recorded_entries import recorded_entries
 from governor.actions.sealed_files import MANIFEST, close_key, file_problems
 from governor.chargeback.lines import Line, line_of
 from governor.chargeback.statement import usd
-from governor.ledger.canonical import timestamp
+from governor.ledger.canonical import counted, timestamp
 from governor.ledger.entry import Entry
 from governor.store.rows.people import Person
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine, PeriodVersion, PeriodVersionFile
@@ -123,7 +123,7 @@ def _lines(document: dict[str, Any], lines: Sequence[Line]) -> Iterator[str]:
 def _said(line: Line) -> dict[str, Any]:
     """What a statement says of a line beyond its id."""
     return {
-        "quantity": line.quantity, "calls": line.calls, "list_cost": usd(line.list_pico), "contracted_cost": usd(line.contracted_pico),
+        "quantity": counted(line.quantity), "calls": line.calls, "list_cost": usd(line.list_pico), "contracted_cost": usd(line.contracted_pico),
         "covered_cost": usd(line.covered_pico), "amortized_cost": usd(line.effective_pico), "contract_terms": line.terms, "method": line.method,
         "ratio": line.ratio, "origin_cost_center": line.origin_center, "arithmetic": line.arithmetic,
     }  # fmt: skip

@@ -17,6 +17,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final, Protocol
 
+from governor.ledger.canonical import counted
 from governor.prices.exposure import Exposure
 from governor.prices.rate import Rated
 
@@ -121,7 +122,7 @@ class Line:
 
     def record(self) -> dict[str, Any]:
         """Canonical JSON values: amounts of money as decimal text of pico-USD, because they outgrow 2^53."""
-        return asdict(self) | {name: str(getattr(self, name)) for name in PICO}
+        return asdict(self) | {name: str(getattr(self, name)) for name in PICO} | {"quantity": counted(self.quantity)}
 
     @property
     def cost_pico(self) -> int:
@@ -145,7 +146,7 @@ KEY_OF: Final = attrgetter(*KEY)
 
 def line_of(record: dict[str, Any]) -> Line:
     """A line back from its record."""
-    return Line(**record | {name: int(record.get(name, 0)) for name in PICO})
+    return Line(**record | {name: int(record.get(name, 0)) for name in ("quantity", *PICO)})
 
 
 def usage_lines(groups: Iterable[GovernedGroup], month: str, covered: Callable[[GovernedGroup], str] | None = None) -> list[Line]:

@@ -20,6 +20,7 @@ from governor.chargeback.commitments import Settled, commitments_document
 from governor.chargeback.coverage import Coverage
 from governor.chargeback.lines import UNALLOCATED, Line, UnpricedUse
 from governor.chargeback.plans import CLASS
+from governor.ledger.canonical import counted
 
 __all__ = ["StatementInput", "cents_text", "coverage_document", "for_cost_center", "percent", "previous_of", "statement_document", "usd"]
 SCHEMA: Final = "governor.statement/v1"
@@ -150,7 +151,7 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
         "route_status": line.route_status,
         "meter": line.meter,
         "unit": line.unit,
-        "quantity": line.quantity,
+        "quantity": counted(line.quantity),
         "calls": line.calls,
         "list_price": _price(line.list_amount, line.list_per),
         "contract_price": _price(line.contract_amount, line.contract_per),

@@ -159,7 +159,7 @@ def events(document: Mapping[str, Any], mapping: OutputMapping) -> list[dict[str
                     "service_tier": line["service_tier"] or None,
                     "traffic_class": line["traffic_class"],
                     "unit": line["unit"],
-                    "quantity": line["quantity"],
+                    "quantity": int(line["quantity"]),
                     "requests": line["calls"],
                     "amount": line["amount"],
                     "amount_cents": f"{cents * 100:.1f}",

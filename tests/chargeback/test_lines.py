@@ -12,7 +12,10 @@ from governor.chargeback.corrections import correction_lines
 from governor.chargeback.coverage import coverage_of
 from governor.chargeback.lines import UNALLOCATED, Line, add_up, free_calls, line_of, unpriced_uses, usage_lines
 from governor.chargeback.plans import METER
+from governor.chargeback.reconciliation.bridge import line_document
+from governor.chargeback.reconciliation.cells import Cell, Key
 from governor.chargeback.statement import StatementInput, cents_text, for_cost_center, percent, previous_of, statement_document, usd
+from governor.ledger.canonical import canonical_json, parse_canonical
 from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure
 from governor.prices.rate import UNIT_METERS, Rated, Usage, rate_group
@@ -90,6 +93,14 @@ def test_unpriced_and_free_calls_are_counted_by_reason() -> None:
     (use,) = unpriced_uses(groups)
     assert (use.calls, use.input_tokens, use.output_tokens, use.exposure_mid_pico) == (5, 5, None, 4)
     assert free_calls(groups) == {"CC-1": {"gateway_cache_hit": 7}}
+
+
+def test_a_provider_may_charge_more_than_9007_dollars_in_a_line() -> None:
+    """It is counted in pico-USD, which a canonical document holds as text beyond 2^53: such a month could not be closed."""
+    one = line(meter="reported_cost", quantity=9_100 * 10**12)
+    assert line_of(parse_canonical(canonical_json(one.record()))) == one
+    cell = Cell(Key("2026-09-13", "inhouse", "", "x", "reported_cost", ""), ours_quantity=9_100 * 10**12)
+    assert parse_canonical(canonical_json(line_document(cell)))["our_quantity"] == "9100000000000000"
 
 
 def test_a_line_survives_its_record() -> None:

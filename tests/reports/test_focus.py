@@ -89,6 +89,8 @@ def test_a_charge_of_the_provider_is_priced_through_in_any_currency(render: Call
     assert check_file(render(document, "1.2")) == []
     row = next(focus_rows(document, "1.2"))
     assert (row["PricingQuantity"], row["PricingUnit"], row["PricingCurrencyListUnitPrice"]) == (Decimal("17.335766567"), "USD", 1)
+    billion = line | {"quantity": str(10**21), "list_cost": "1000000000.00", "contracted_cost": "1000000000.00"}
+    assert check_file(render(document | {"cost_centers": [center | {"lines": [billion]}]}, "1.2")) == []
 
 
 def test_corrections_keep_the_original_charge_period(rows: Rows) -> None:

@@ -18,6 +18,7 @@ from governor.chargeback.reconciliation.causes import explain
 from governor.chargeback.reconciliation.cells import COMPARED, Cell, UsageLine, lay_out
 from governor.chargeback.statement import usd
 from governor.errors import Invalid
+from governor.ledger.canonical import counted
 
 CAUSES: Final = {
     "not_captured": "Billed, not captured by a gateway",
@@ -271,8 +272,8 @@ def line_document(cell: Cell) -> dict[str, Any]:
         **cell.key._asdict(),
         "status": cell_status(cell),
         "calls": cell.calls,
-        "our_quantity": cell.ours_quantity,
-        "billed_quantity": cell.bill_quantity,
+        "our_quantity": counted(cell.ours_quantity),
+        "billed_quantity": counted(cell.bill_quantity),
         "ours": usd(cell.ours_pico),
         "billed": usd(cell.bill_pico),
         "difference": usd(cell.difference),
