@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -42,6 +42,35 @@ UNSEEN: Final = (
 ASKED: Final = frozenset({"witness", "timestamp"})  # these judge a note themselves, or only its age
 
 
+class AnchorCheck(TypedDict):
+    """status: agrees | empty | conflict | unreachable. newest: largest tree it keeps; notes: how many were compared."""
+
+    name: str
+    kind: str
+    outside: bool
+    status: str
+    detail: str
+    newest: int
+    notes: int
+    contradictions: int
+
+
+class AnchorState(TypedDict):
+    """state: fresh | waiting | stale | empty. size: tree of its newest publication; behind: entries of the newest checkpoint that it lacks."""
+
+    name: str
+    kind: str
+    target: str
+    outside: bool
+    run_by: str
+    size: int
+    behind: int
+    published_at: str | None
+    age_seconds: int | None
+    detail: str
+    state: str
+
+
 @dataclass(frozen=True)
 class Compared:
     """status: agrees | empty | conflict | unreachable. `newest`: largest tree it keeps; `notes`: how many were compared."""
@@ -59,10 +88,18 @@ class Compared:
     def problem(self) -> str:
         return f"anchor {self.name}: {self.detail}" if self.status == "conflict" else ""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> AnchorCheck:
         """For JSON; the evidence itself is written by `--evidence`."""
-        told: dict[str, Any] = {"name": self.name, "kind": self.kind, "outside": self.outside, "status": self.status, "detail": self.detail}
-        return {**told, "newest": self.newest, "notes": self.notes, "contradictions": len(self.evidence)}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "outside": self.outside,
+            "status": self.status,
+            "detail": self.detail,
+            "newest": self.newest,
+            "notes": self.notes,
+            "contradictions": len(self.evidence),
+        }
 
 
 def configured(ctx: Context, name: str) -> AnchorConfig:
@@ -240,12 +277,12 @@ def caveat(compared: Sequence[Compared]) -> str:
     return UNSEEN.format(why="; ".join(f"{one.name} {one.status}" for one in outside))
 
 
-def anchor_states(ctx: Context) -> list[dict[str, Any]]:
+def anchor_states(ctx: Context) -> list[AnchorState]:
     """What the database knows of each anchor: its newest publication, its age, how far behind it is. Reaches nothing."""
     now, alarm = ctx.now(), timedelta(minutes=ctx.settings.anchor_alarm_minutes)
     with ctx.rows.session() as session:
         sealed = ledger.latest_checkpoint(session, ctx.org)
-        rows = []
+        rows: list[AnchorState] = []
         for config in ctx.settings.anchors:
             query = select(LedgerAnchor).where(LedgerAnchor.org_id == ctx.org, LedgerAnchor.anchor == config.name)
             last = session.exec(query.order_by(col(LedgerAnchor.size).desc()).limit(1)).first()
@@ -274,7 +311,7 @@ def anchor_states(ctx: Context) -> list[dict[str, Any]]:
     return rows
 
 
-def audit_grade(states: Sequence[dict[str, Any]]) -> bool:
+def audit_grade(states: Sequence[AnchorState]) -> bool:
     """At least one anchor outside the database owner's reach that is not behind for too long."""
     return any(one["outside"] and one["state"] in {"fresh", "waiting"} and one["size"] for one in states)
 

@@ -6,7 +6,7 @@ Invariants: reads only (the newest checkpoint covers what is shown as sealed); p
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import func, union_all
 from sqlmodel import Session, col, select
@@ -24,6 +24,75 @@ from governor.store.sequencer import tree_size
 
 MOST: Final = 500
 STREAMS: Final = 200
+
+
+class EntryActor(TypedDict):
+    """Who acted. name: the address where the ref is a person's and was not erased, else the ref."""
+
+    kind: str
+    ref: str
+    name: str
+    roles: list[str]
+
+
+class EntryRow(TypedDict):
+    """idx: place in the log; stream_seq: place in its stream; recorded_at: as the database has it, occurred_at: as the leaf has it."""
+
+    idx: int
+    id: str
+    type: str
+    stream: str
+    stream_seq: int
+    recorded_at: str
+    occurred_at: str
+    actor: EntryActor
+    payload: dict[str, Any]
+    leaf_hash: str
+
+
+class EntryProof(TypedDict):
+    """path: hashes from the leaf to the root of the tree of `size`; text: the same as c2sp.org/tlog-proof@v1."""
+
+    size: int
+    root: str
+    path: list[str]
+    text: str
+
+
+class EntryNeighbours(TypedDict):
+    """Index of the entries before and after in the same stream."""
+
+    before: int | None
+    after: int | None
+
+
+class EntryDocument(EntryRow):
+    """body: what the leaf says; disclosed: personal fields that were not erased; proof: none while no checkpoint covers the entry."""
+
+    meaning: str
+    body: dict[str, Any]
+    disclosed: dict[str, Any]
+    leaf_sha256: str
+    leaf_bytes: int
+    proof: EntryProof | None
+    neighbours: EntryNeighbours
+
+
+class CheckpointRow(TypedDict):
+    """note: the C2SP signed note itself."""
+
+    size: int
+    root: str
+    created_at: str
+    note: str
+
+
+class StreamRow(TypedDict):
+    """last: when its newest entry was recorded."""
+
+    stream: str
+    entries: int
+    last: str
 
 
 def entries_page(ctx: Context, *, stream: str = "", kind: str = "", before: int | None = None, limit: int = 50) -> dict[str, Any]:
@@ -62,7 +131,7 @@ def stream_entries(ctx: Context, stream: str) -> list[dict[str, Any]]:
         return [{**entry_row(row, names), "disclosed": disclosed(session, ctx.org, row)} for row in found]
 
 
-def streams(ctx: Context, *, limit: int | None = STREAMS) -> list[dict[str, Any]]:
+def streams(ctx: Context, *, limit: int | None = STREAMS) -> list[StreamRow]:
     """{"stream", "entries", "last"} by newest entry; limit None: all of them."""
     mine = LedgerEntry.org_id == ctx.org
     number = func.max(LedgerEntry.stream_seq).label("entries")  # it has no gap, and an index has it without the leaves
@@ -74,13 +143,13 @@ def streams(ctx: Context, *, limit: int | None = STREAMS) -> list[dict[str, Any]
         return [{"stream": stream, "entries": count, "last": last.isoformat()} for stream, count, last in found]
 
 
-def entry_document(ctx: Context, name: str) -> dict[str, Any]:
+def entry_document(ctx: Context, name: str) -> EntryDocument:
     """One entry by id or index: what its bytes say, its hashes, and its inclusion proof under the newest checkpoint, checked here and now."""
     with ctx.rows.session() as session:
         row = find(session, ctx.org, name)
         newest = ledger.latest_checkpoint(session, ctx.org)
         body = ledger.parsed(row)
-        proof: dict[str, Any] | None = None
+        proof: EntryProof | None = None
         if newest is not None and row.idx < newest.size:
             path = ledger.inclusion(session, ctx.org, row.idx, newest.size)
             verify_inclusion(row.idx, newest.size, row.leaf_hash, path, newest.root)
@@ -104,7 +173,7 @@ def entry_leaf(ctx: Context, name: str) -> bytes:
         return find(session, ctx.org, name).leaf
 
 
-def checkpoints(ctx: Context, limit: int = 20, *, before: int | None = None) -> list[dict[str, Any]]:
+def checkpoints(ctx: Context, limit: int = 20, *, before: int | None = None) -> list[CheckpointRow]:
     """Newest first, those with size < before."""
     with ctx.rows.session() as session:
         query = select(LedgerCheckpoint).where(LedgerCheckpoint.org_id == ctx.org).order_by(col(LedgerCheckpoint.size).desc()).limit(limit)
@@ -125,8 +194,7 @@ def find(session: Session, org: str, name: str) -> LedgerEntry:
     return found[0]
 
 
-def neighbours(session: Session, org: str, row: LedgerEntry) -> dict[str, int | None]:
-    """Index of the entries before and after in the same stream."""
+def neighbours(session: Session, org: str, row: LedgerEntry) -> EntryNeighbours:
 
     def at(seq: int) -> int | None:
         query = select(LedgerEntry.idx).where(LedgerEntry.org_id == org, LedgerEntry.stream == row.stream, LedgerEntry.stream_seq == seq)
@@ -143,7 +211,7 @@ def disclosed(session: Session, org: str, row: LedgerEntry) -> dict[str, Any]:
     return {one.name: one.value for one in ledger.disclosures(session, org, row.id)}
 
 
-def entry_row(row: LedgerEntry, names: dict[str, str]) -> dict[str, Any]:
+def entry_row(row: LedgerEntry, names: dict[str, str]) -> EntryRow:
     body = ledger.parsed(row)
     actor = body["actor"]
     return {

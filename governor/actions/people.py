@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, delete, select
 
@@ -51,7 +51,36 @@ def create_first_admin(ctx: Context, *, email: str, name: str = "") -> str | Non
     return secret
 
 
-def create_person(ctx: Context, actor: Actor, *, email: str, name: str = "", roles: Sequence[str] = ()) -> dict[str, Any]:
+class NewPersonDocument(TypedDict):
+    id: str
+    email: str
+    roles: list[str]
+
+
+class NewTokenDocument(TypedDict):
+    """token: the secret itself, shown once."""
+
+    id: str
+    token: str
+    email: str
+    scopes: list[str]
+    expires_at: str | None
+
+
+class TokenRow(TypedDict):
+    """Never the secret."""
+
+    id: str
+    email: str
+    name: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+
+
+def create_person(ctx: Context, actor: Actor, *, email: str, name: str = "", roles: Sequence[str] = ()) -> NewPersonDocument:
     """Role admin. Raises Refused when the e-mail is taken (roles of known people change by `governor apply`)."""
     actor.require("admin")
     document = person_of(email, name, roles)
@@ -67,8 +96,8 @@ def create_person(ctx: Context, actor: Actor, *, email: str, name: str = "", rol
 
 def create_token(
     ctx: Context, actor: Actor, *, email: str, scopes: Sequence[str] = ("api",), name: str = "", days: int | None = None
-) -> dict[str, Any]:
-    """A token for oneself, or for anybody by an admin: {"id","token","email","scopes","expires_at"}; the token is shown once."""
+) -> NewTokenDocument:
+    """A token for oneself, or for anybody by an admin; the token is shown once."""
     wrong = [scope for scope in scopes if not SCOPE.fullmatch(scope)]
     if wrong or not scopes:
         raise Invalid(f"unknown scope {wrong[0]!r}" if wrong else "a token needs a scope", hint="scopes are api, read, ingest:SOURCE")
@@ -101,7 +130,7 @@ def create_token(
     }
 
 
-def list_tokens(ctx: Context, actor: Actor, *, email: str = "") -> list[dict[str, Any]]:
+def list_tokens(ctx: Context, actor: Actor, *, email: str = "") -> list[TokenRow]:
     """One's own tokens, or everybody's for an admin. Never a secret."""
     if actor.kind == "person" and "admin" not in actor.roles and email.lower() != actor.email:
         raise Forbidden("you may list your own tokens; an admin lists everybody's", hint=f"give {actor.email}")

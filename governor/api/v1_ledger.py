@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from litestar import MediaType, Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
-from governor.actions.anchors import anchor_states, audit_grade
-from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
+from governor.actions.anchors import AnchorCheck, AnchorState, anchor_states, audit_grade
+from governor.actions.browse_ledger import (
+    CheckpointRow,
+    EntryDocument,
+    EntryRow,
+    StreamRow,
+    checkpoints,
+    entries_page,
+    entry_document,
+    entry_leaf,
+    streams,
+)
 from governor.actions.context import Actor, Context
 from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download, raw_answer
-from governor.api.slices import Cursor, Items, Limit, Slice, decode, encode, slice_of
+from governor.api.slices import Cursor, Items, Limit, decode, encode, slice_of
 from governor.errors import Invalid
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
@@ -37,15 +47,58 @@ def place(cursor: str) -> int | None:
     return int(found) if found else None
 
 
-class EntrySlice(Slice):
+class EntrySlice(TypedDict):
     """size: entries of the log; sealed: how many of them the newest checkpoint covers."""
 
+    items: list[EntryRow]
+    next: str | None
     size: int
     sealed: int
 
 
+class CheckpointSlice(TypedDict):
+    items: list[CheckpointRow]
+    next: str | None
+
+
+class StreamSlice(TypedDict):
+    items: list[StreamRow]
+    next: str | None
+
+
+class NewestCheckpoint(TypedDict):
+    """note: the C2SP signed note itself, with cosignatures of witnesses."""
+
+    origin: str
+    size: int
+    root: str
+    note: str
+
+
+class LedgerCheck(TypedDict):
+    """ok: nothing was changed, dropped or inserted. blind: what the check cannot see, empty where an outside anchor was compared."""
+
+    ok: bool
+    audit_grade: bool
+    blind: str
+    size: int
+    checked: int
+    checkpoints: int
+    unsealed: int
+    root: str
+    problems: list[str]
+    anchors: list[AnchorCheck]
+
+
+class AnchorItems(TypedDict):
+    """audit_grade: one outside the database owner's reach is up to date."""
+
+    audit_grade: bool
+    items: list[AnchorState]
+
+
 @get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
-def show_checkpoint(ctx: Context) -> dict[str, Any]:
+def show_checkpoint(ctx: Context) -> NewestCheckpoint:
     """The newest signed checkpoint; `note` is the C2SP signed note itself. Keep copies where the database's owner cannot reach them."""
     note = current_checkpoint(ctx)
     found = parse_checkpoint(parse_note(note).text)
@@ -53,7 +106,7 @@ def show_checkpoint(ctx: Context) -> dict[str, Any]:
 
 
 @get("/ledger/checkpoints", sync_to_thread=True, tags=TAGS)
-def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> CheckpointSlice:
     """Signed checkpoints, newest first."""
     found = checkpoints(ctx, limit + 1, before=place(cursor))
     shown = found[:limit]
@@ -61,9 +114,10 @@ def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
 
 
 @get("/ledger/streams", sync_to_thread=True, tags=TAGS)
-def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> StreamSlice:
     """Streams by newest entry."""
-    return slice_of(streams(ctx, limit=None), lambda one: str(one["stream"]), limit=limit, cursor=cursor)
+    found = slice_of(streams(ctx, limit=None), lambda one: str(one["stream"]), limit=limit, cursor=cursor)
+    return {"items": found["items"], "next": found["next"]}
 
 
 @get("/ledger/entries", sync_to_thread=True, tags=TAGS)
@@ -81,7 +135,7 @@ def list_entries(
 
 
 @get("/ledger/entries/{name:str}", sync_to_thread=True, tags=TAGS)
-def show_entry(ctx: Context, name: str) -> dict[str, Any]:
+def show_entry(ctx: Context, name: str) -> EntryDocument:
     """One entry by id or index, with its inclusion proof, checked here and now."""
     return entry_document(ctx, name)
 
@@ -101,7 +155,7 @@ def show_proof(ctx: Context, name: str) -> str:
 @get("/ledger/verify", sync_to_thread=True, tags=TAGS)
 def check(
     ctx: Context, tail: Annotated[int, Parameter(query="tail", ge=1, le=1_000_000, description="Newest entries to check.")] = 10_000
-) -> dict[str, Any]:
+) -> LedgerCheck:
     """Recompute hashes, streams and signatures and compare with every anchor. `ok` is false when anything was changed, dropped or inserted.
 
     `blind` says what the check cannot see when no outside anchor was compared.
@@ -123,7 +177,7 @@ def check(
 
 
 @get("/ledger/anchors", sync_to_thread=True, tags=TAGS)
-def list_anchors(ctx: Context) -> dict[str, Any]:
+def list_anchors(ctx: Context) -> AnchorItems:
     """Every anchor with its age; `audit_grade` needs one outside the database owner's reach that is up to date."""
     states = anchor_states(ctx)
     return {"audit_grade": audit_grade(states), "items": states}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from anyio import to_thread
 from litestar import MediaType, Response, get, post
@@ -18,6 +18,7 @@ from governor.api.bearer import ASKS
 from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
 from governor.ledger.canonical import sha256_hex
+from governor.packets.report import ReportDocument
 from governor.packets.verify import verify_packet
 
 MEDIA_TYPE: Final = "application/zip"
@@ -44,7 +45,7 @@ def show_trust(ctx: Context) -> str:
 
 
 @post("/packets/verify", status_code=200, tags=["packets"], opt={ASKS: True, REPEATABLE: True})
-async def verify(data: Annotated[Verification, Body(media_type=RequestEncodingType.MULTI_PART)]) -> dict[str, Any]:
+async def verify(data: Annotated[Verification, Body(media_type=RequestEncodingType.MULTI_PART)]) -> ReportDocument:
     """Check a packet with nothing but a trust file: VERIFIED, FAILED or UNDECIDED, check by check.
 
     An auditor who does not want to believe this server runs `governor packet verify` on their own machine; it is the same code.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 from litestar import get, post
 from litestar.params import Parameter
 from msgspec import Struct, field
 
 from governor.actions.context import Actor, Context
-from governor.actions.people import create_person, create_token, list_tokens, revoke_token
+from governor.actions.people import NewPersonDocument, NewTokenDocument, TokenRow, create_person, create_token, list_tokens, revoke_token
 from governor.api.idempotency import SECRET
-from governor.api.slices import Cursor, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Limit, slice_of
 
 
 class NewPerson(Struct, forbid_unknown_fields=True):
@@ -31,14 +31,32 @@ class NewToken(Struct, forbid_unknown_fields=True):
     days: int | None = None
 
 
+class Me(TypedDict):
+    id: str
+    email: str
+    organization: str
+    roles: list[str]
+    scopes: list[str]
+
+
+class TokenSlice(TypedDict):
+    items: list[TokenRow]
+    next: str | None
+
+
+class RevokedToken(TypedDict):
+    id: str
+    revoked: bool
+
+
 @get("/me", sync_to_thread=False, tags=["people"])
-def show_me(ctx: Context, actor: Actor) -> dict[str, Any]:
+def show_me(ctx: Context, actor: Actor) -> Me:
     """Who this token is, and what it may do."""
     return {"id": actor.id, "email": actor.email, "organization": ctx.org, "roles": sorted(actor.roles), "scopes": sorted(actor.scopes)}
 
 
 @post("/people", sync_to_thread=True, tags=["people"])
-def add_person(ctx: Context, actor: Actor, data: NewPerson) -> dict[str, Any]:
+def add_person(ctx: Context, actor: Actor, data: NewPerson) -> NewPersonDocument:
     """Add a person. Role admin. Known people change by applying `kind: person`; they are listed by `GET /catalog?kind=person`."""
     return create_person(ctx, actor, email=data.email, name=data.name, roles=data.roles)
 
@@ -50,20 +68,21 @@ def list_all(
     limit: Limit,
     cursor: Cursor,
     email: Annotated[str, Parameter(query="email", description="Only of this person.")] = "",
-) -> Slice:
+) -> TokenSlice:
     """Your own tokens, or everybody's for an admin; never a secret."""
     mine = "" if "admin" in actor.roles else actor.email
-    return slice_of(list_tokens(ctx, actor, email=email or mine), lambda row: str(row["id"]), limit=limit, cursor=cursor)
+    found = slice_of(list_tokens(ctx, actor, email=email or mine), lambda row: str(row["id"]), limit=limit, cursor=cursor)
+    return {"items": found["items"], "next": found["next"]}
 
 
 @post("/tokens", sync_to_thread=True, tags=["people"], opt={SECRET: True})
-def make_token(ctx: Context, actor: Actor, data: NewToken) -> dict[str, Any]:
+def make_token(ctx: Context, actor: Actor, data: NewToken) -> NewTokenDocument:
     """A token for yourself, or for anybody by an admin. It is shown once; a repeated Idempotency-Key does not show it again."""
     return create_token(ctx, actor, email=data.email or actor.email, scopes=data.scopes, name=data.name, days=data.days)
 
 
 @post("/tokens/{token_id:str}/revoke", status_code=200, sync_to_thread=True, tags=["people"])
-def revoke(ctx: Context, actor: Actor, token_id: str) -> dict[str, Any]:
+def revoke(ctx: Context, actor: Actor, token_id: str) -> RevokedToken:
     """End a token now: your own, or anybody's by an admin."""
     revoke_token(ctx, actor, token_id)
     return {"id": token_id, "revoked": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict
 
 VERIFIED: Final = 0
 FAILED: Final = 1
@@ -19,6 +19,24 @@ class Check:
     name: str
     status: str
     detail: str
+
+
+class CheckDocument(TypedDict):
+    name: str
+    status: str
+    detail: str
+
+
+class ReportDocument(TypedDict):
+    """trust_sha256, trust_root: of the trust file; empty without one, or without a root in it."""
+
+    result: str
+    exit_code: int
+    title: str
+    sha256: str
+    trust_sha256: str
+    trust_root: str
+    checks: list[CheckDocument]
 
 
 @dataclass
@@ -41,7 +59,7 @@ class Report:
     def verdict(self) -> str:
         return {VERIFIED: "VERIFIED", FAILED: "FAILED", UNDECIDED: "UNDECIDED"}[self.exit_code]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> ReportDocument:
         return {
             "result": self.verdict,
             "exit_code": self.exit_code,

@@ -12,8 +12,8 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from litestar.response import Redirect
 
-from governor.actions.anchors import anchor_states, audit_grade
-from governor.actions.browse_ledger import checkpoints, entries_page, entry_document, entry_leaf, streams
+from governor.actions.anchors import AnchorState, anchor_states, audit_grade
+from governor.actions.browse_ledger import CheckpointRow, EntryDocument, checkpoints, entries_page, entry_document, entry_leaf, streams
 from governor.actions.browse_people import list_people
 from governor.actions.check_entry import EntryCheck, check_entry
 from governor.actions.context import Actor, Context
@@ -49,7 +49,7 @@ class LedgerPage:
     streams: list[dict[str, Any]]
     streams_shown: int
     names: dict[str, str]
-    anchors: list[dict[str, Any]]
+    anchors: list[AnchorState]
     audit_grade: bool
     incarnations: list[dict[str, Any]]
     broken: str
@@ -59,7 +59,7 @@ class LedgerPage:
 
 @dataclass(frozen=True)
 class EntryPage:
-    entry: dict[str, Any] | None
+    entry: EntryDocument | None
     name: str
     problem: str
     body: str
@@ -130,7 +130,7 @@ def read_entries(ctx: Context, stream: str, kind: str, before: int | None) -> tu
         return {"entries": [], "next": None, "size": 0, "sealed": 0}, error.message
 
 
-def with_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def with_origin(checkpoint: CheckpointRow) -> dict[str, Any]:
     """Its name, and the note for reading: an ML-DSA-44 signature is three thousand letters, which nobody reads on a page."""
     lines = str(checkpoint["note"]).split("\n")
     short = [line if len(line) <= READABLE else f"{line[:READABLE]}… ({len(line):,} letters)" for line in lines]
@@ -161,7 +161,8 @@ def show_ledger(
 @get("/ledger/entries/{name:str}", sync_to_thread=True)
 def show_entry(request: type_of_request, ctx: Context, name: str) -> Response[str]:
     checks = check_entry(ctx, name)
-    entry, problem = None, ""
+    entry: EntryDocument | None = None
+    problem = ""
     try:
         entry = entry_document(ctx, name)
     except NotFound:

@@ -19,7 +19,7 @@ from governor.actions.doctor import examine
 from governor.actions.installation import installation
 from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
-from governor.actions.people import create_person, create_token, list_tokens, revoke_token
+from governor.actions.people import NewTokenDocument, TokenRow, create_person, create_token, list_tokens, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, open_session, set_password
 from governor.catalog import Role
 from governor.errors import Invalid
@@ -57,7 +57,7 @@ class SettingsPage:
     shortest: int
     passkeys: list[dict[str, Any]]
     passkeys_here: bool
-    secret: dict[str, Any] | None = None
+    secret: NewTokenDocument | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class DoctorPage:
 
 
 def settings_page(
-    ctx: Context, actor: Actor, secret: dict[str, Any] | None = None, *, search: str = "", page: int = 1, tokens: int = 1
+    ctx: Context, actor: Actor, secret: NewTokenDocument | None = None, *, search: str = "", page: int = 1, tokens: int = 1
 ) -> SettingsPage:
     admin = "admin" in actor.roles
     people = list_people(ctx)
@@ -108,7 +108,7 @@ def shown_config(config: dict[str, Any]) -> dict[str, str]:
     return shown
 
 
-def with_state(token: dict[str, Any], now: datetime) -> dict[str, Any]:
+def with_state(token: TokenRow, now: datetime) -> dict[str, Any]:
     expires = instant(token["expires_at"])
     return {**token, "state": "revoked" if token["revoked_at"] else "expired" if expires is not None and expires <= now else "active"}
 

@@ -119,6 +119,23 @@ def test_a_client_can_be_generated_from_openapi(door: Any) -> None:
     assert document["paths"]["/api/v1/prices/import"]["post"]["requestBody"]["required"] is False
 
 
+def test_answers_have_fields(door: Any) -> None:
+    """They were objects without a field, of which a generated client makes nothing; the fuzz holds each answer to its schema."""
+    document = door.client.get("/schema/openapi.json").json()
+    schemas = document["components"]["schemas"]
+
+    def fields(path: str, *, item: bool = False) -> set[str]:
+        of = document["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        found = schemas[of["$ref"].rsplit("/", 1)[-1]]["properties"]
+        return set(schemas[found["items"]["items"]["$ref"].rsplit("/", 1)[-1]]["properties"] if item else found)
+
+    for path in ("ledger/entries/{name}", "ledger/checkpoint", "ledger/verify", "ledger/anchors"):
+        assert fields(path) == set(door.get(f"/api/v1/{path.format(name=0)}").json()), path
+    assert fields("me") == set(door.get("/api/v1/me").json())
+    for path in ("ledger/entries", "ledger/checkpoints", "ledger/streams", "tokens"):
+        assert fields(path, item=True) == set(door.get(f"/api/v1/{path}").json()["items"][0]), path
+
+
 def test_a_list_answers_items(door: Any) -> None:
     for path in ("golden", "review", "connectors", "prices/proposals", "batches", "budgets", "findings"):
         assert isinstance(door.get(f"/api/v1/{path}").json()["items"], list), path
