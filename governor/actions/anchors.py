@@ -1,6 +1,7 @@
-"""Anchors at work: publish the newest checkpoint, compare the database with what is kept, say how old and how independent they are.
+"""Anchors at work: publish the newest checkpoint, compare the database with what is kept, raise the alarm.
 
-Owns: when a note is published, the comparison, the state of each anchor. Does not own: reaching one (adapters/anchor_*.py), the rule of contradiction (ledger/anchor.py).
+Owns: when a note is published, the comparison, the alarm. Does not own: how old each anchor is (anchor_states.py), reaching one (adapters/anchor_*.py),
+the rule of contradiction (ledger/anchor.py).
 Invariants: publishing appends nothing to the ledger (an entry about a checkpoint would want a checkpoint of its own, for ever); a disagreement is
 kept in the home, so that nothing more is signed until a person decides; an anchor that does not answer is never counted as agreeing.
 """
@@ -11,13 +12,13 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final, TypedDict
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from governor.actions import key_history
+from governor.actions.anchor_states import anchor_states
 from governor.actions.context import Context
 from governor.adapters.anchors import open_anchor
 from governor.errors import AnchorConflict, GovernorError, NotFound
@@ -53,22 +54,6 @@ class AnchorCheck(TypedDict):
     newest: int
     notes: int
     contradictions: int
-
-
-class AnchorState(TypedDict):
-    """state: fresh | waiting | stale | empty. size: tree of its newest publication; behind: entries of the newest checkpoint that it lacks."""
-
-    name: str
-    kind: str
-    target: str
-    outside: bool
-    run_by: str
-    size: int
-    behind: int
-    published_at: str | None
-    age_seconds: int | None
-    detail: str
-    state: str
 
 
 @dataclass(frozen=True)
@@ -275,45 +260,6 @@ def caveat(compared: Sequence[Compared]) -> str:
     if not outside:
         return BLIND
     return UNSEEN.format(why="; ".join(f"{one.name} {one.status}" for one in outside))
-
-
-def anchor_states(ctx: Context) -> list[AnchorState]:
-    """What the database knows of each anchor: its newest publication, its age, how far behind it is. Reaches nothing."""
-    now, alarm = ctx.now(), timedelta(minutes=ctx.settings.anchor_alarm_minutes)
-    with ctx.rows.session() as session:
-        sealed = ledger.latest_checkpoint(session, ctx.org)
-        rows: list[AnchorState] = []
-        for config in ctx.settings.anchors:
-            query = select(LedgerAnchor).where(LedgerAnchor.org_id == ctx.org, LedgerAnchor.anchor == config.name)
-            last = session.exec(query.order_by(col(LedgerAnchor.size).desc()).limit(1)).first()
-            waiting = session.exec(
-                select(LedgerCheckpoint)
-                .where(LedgerCheckpoint.org_id == ctx.org, col(LedgerCheckpoint.size) > (last.size if last else 0))
-                .order_by(col(LedgerCheckpoint.size))
-                .limit(1)
-            ).first()
-            late = waiting is not None and now - waiting.created_at > alarm
-            rows.append(
-                {
-                    "name": config.name,
-                    "kind": config.kind,
-                    "target": config.target,
-                    "outside": config.outside,
-                    "run_by": config.run_by,
-                    "size": last.size if last else 0,
-                    "behind": (sealed.size if sealed else 0) - (last.size if last else 0),
-                    "published_at": last.published_at.isoformat() if last else None,
-                    "age_seconds": int((now - last.published_at).total_seconds()) if last else None,
-                    "detail": last.detail if last else "",
-                    "state": "stale" if late else "waiting" if waiting is not None else "fresh" if last else "empty",
-                }
-            )
-    return rows
-
-
-def audit_grade(states: Sequence[AnchorState]) -> bool:
-    """At least one anchor outside the database owner's reach that is not behind for too long."""
-    return any(one["outside"] and one["state"] in {"fresh", "waiting"} and one["size"] for one in states)
 
 
 def watch_anchors(ctx: Context) -> None:

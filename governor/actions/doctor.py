@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-from governor.actions.anchors import anchor_states, audit_grade
+from governor.actions.anchor_states import anchor_states, audit_grade
 from governor.actions.context import Context, open_context, refuse_lost_keys
 from governor.actions.spool import waiting_since
 from governor.adapters.keys import MLDSA, ROLES

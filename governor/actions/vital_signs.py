@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, select
 
-from governor.actions.anchors import anchor_states
+from governor.actions.anchor_states import anchor_states
 from governor.actions.browse_sources import sources
 from governor.actions.context import Context
 from governor.actions.spool import waiting_since

@@ -8,7 +8,8 @@ from litestar import MediaType, Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct
 
-from governor.actions.anchors import AnchorCheck, AnchorState, anchor_states, audit_grade
+from governor.actions.anchor_states import AnchorState, anchor_states, audit_grade
+from governor.actions.anchors import AnchorCheck
 from governor.actions.browse_ledger import (
     CheckpointRow,
     EntryDocument,

@@ -28,7 +28,8 @@ def anchor(
 
 def anchors(ctx: typer.Context) -> None:
     """Every anchor with its age, and whether the ledger is audit-grade: at least one anchor must be outside the database owner's reach."""
-    from governor.actions.anchors import BLIND, anchor_states, audit_grade
+    from governor.actions.anchor_states import anchor_states, audit_grade
+    from governor.actions.anchors import BLIND
 
     session = session_of(ctx)
     states = anchor_states(session.context())

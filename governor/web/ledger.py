@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 from litestar.response import Redirect
 
-from governor.actions.anchors import AnchorState, anchor_states, audit_grade
+from governor.actions.anchor_states import AnchorState, anchor_states, audit_grade
 from governor.actions.browse_ledger import CheckpointRow, EntryDocument, checkpoints, entries_page, entry_document, entry_leaf, streams
 from governor.actions.browse_people import list_people
 from governor.actions.check_entry import EntryCheck, check_entry

@@ -13,7 +13,8 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from governor.actions.anchors import anchor_states, audit_grade, watch_anchors
+from governor.actions.anchor_states import anchor_states, audit_grade
+from governor.actions.anchors import watch_anchors
 from governor.actions.chores import CHORES
 from governor.actions.context import OPERATOR, Context, open_context
 from governor.actions.doctor import examine
