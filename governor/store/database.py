@@ -75,6 +75,11 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to the newest version. Safe to run again and beside rivals."""
+        if self.read_only and self.is_older():  # who only reads would hear that nothing was changed
+            raise Unavailable(
+                "the home is of an earlier version of Governor and may only be read: its tables cannot be brought up to date",
+                hint="copy it to where it may be written and give the copy with --home, or read it with the version that wrote it",
+            )
         from alembic import command
         from alembic.config import Config
 

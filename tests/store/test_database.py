@@ -404,6 +404,17 @@ def test_a_database_that_may_only_be_read_is_read_with_what_its_log_holds(tmp_pa
     read()
 
 
+def test_a_database_of_an_earlier_version_that_may_only_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(f"sqlite:///{tmp_path}/rows.db", "acme")
+    database.migrate()
+    with sa.create_engine(database.url).begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    monkeypatch.setattr("governor.store.no_way_in.os.access", lambda _path, mode: mode != os.W_OK)
+    with pytest.raises(Unavailable, match="of an earlier version of Governor and may only be read"):
+        Database(f"sqlite:///{tmp_path}/rows.db", "acme").migrate()
+
+
 def test_an_embedded_database_is_its_owners_alone(tmp_path: Path) -> None:
     """Whoever made the folder, and whatever the umask."""
     tmp_path.chmod(0o755)
