@@ -224,7 +224,7 @@ def test_what_nobody_asks_for_any_more_is_forgotten_after_a_month(ctx: Context) 
 
     wish(ctx, "anchor", {"anchor": "left the settings"}, dedupe="anchor:done")
     wish(ctx, "note", {"word": "x"}, dedupe="note:done")
-    jobs.work_off(ctx)
+    work_off(ctx)
     wish(ctx, "anchor", dedupe="anchor:waits", available_at=ctx.now() + timedelta(days=60))
     with ctx.rows.session(write=True) as session:
         session.add(IdempotencyKey(org_id=ctx.org, person_id="p", key="k", request_sha256="", status=200, body="{}", created_at=ctx.now()))
