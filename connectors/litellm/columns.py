@@ -215,7 +215,8 @@ BARE_COLUMNS: Final[dict[str, str]] = {
 BODIES: Final = f"""
     bodies AS (SELECT *, call_type IN ('acompletion', 'completion', 'anthropic_messages', 'aresponses', 'responses') AS is_chat,
         json_extract(parameters, '$.tools') AS tools, json_merge_patch('{{}}', to_json(json_transform(parameters, {spec(PARAMETERS)}))) AS params,
-        CASE WHEN messages::VARCHAR NOT IN ('[]', '{{}}', '""') THEN messages END AS asked,
+        CASE WHEN messages::VARCHAR NOT IN ('[]', '{{}}', '""') THEN CASE WHEN json_type(messages) = 'ARRAY' AND json_type(system) IN ('VARCHAR', 'ARRAY')
+            THEN to_json(list_concat([json_object('role', 'system', 'content', system)], from_json(messages, '["JSON"]'))) ELSE messages END END AS asked,
         coalesce(json_extract(response, '$.choices[0].message'), CASE WHEN json_extract(response, '$.content') IS NOT NULL THEN json_object('role', 'assistant',
             'content', json_extract(response, '$.content')) END, json_extract(response, '$.output')) AS answered FROM keyed),
     written AS (SELECT *, CASE WHEN asked IS NOT NULL THEN json_object('messages', asked, 'params', coalesce(params, '{{}}'::JSON),

@@ -173,11 +173,19 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "error": ("r.error_information", "m.error_information"),
     "error_str": ("r.error_str", "NULL"),
 }
+_REQUEST: Final = f"({unstring('r.proxy_server_request')})"  # as the client sent it: Anthropic's and Responses' name the prompt otherwise
+_INPUT: Final = f"""CASE WHEN json_type({_REQUEST}, '$.input') = 'VARCHAR' THEN json_array(json_object('role', 'user',
+    'content', json_extract({_REQUEST}, '$.input'))) ELSE json_extract({_REQUEST}, '$.input') END"""
 # content: only selected when bodies are wanted
 CONTENT_FACTS: Final[dict[str, tuple[str, str]]] = {
     "messages": (
         unstring("r.messages"),
-        unstring("coalesce(nullif(r.messages, '{}'), json_extract(r.proxy_server_request, '$.messages'))"),
+        unstring(f"coalesce(nullif(r.messages, '{{}}'), json_extract({_REQUEST}, '$.messages'), {_INPUT})"),
+    ),
+    # the payload's messages begin with Anthropic's system prompt; Responses' instructions stand among its parameters
+    "system": (
+        "json_extract(r.model_parameters, '$.instructions')",
+        f"coalesce(json_extract({_REQUEST}, '$.system'), json_extract({_REQUEST}, '$.instructions'))",
     ),
     "response": (unstring("r.response"), unstring("r.response")),
     "parameters": (unstring("r.model_parameters"), unstring("r.proxy_server_request")),

@@ -68,12 +68,15 @@ def input_body(span: Span) -> tuple[bytes | None, bool]:
     attributes = span.attributes
     request = json_attribute(attributes, "input.value")
     request = request if isinstance(request, dict) else {}
-    messages = request.get("messages") or request.get("input")
+    messages, system = request.get("messages") or request.get("input"), request.get("system") or request.get("instructions")
     if messages is None:
         messages = _current(attributes, "gen_ai.input.messages")
-        system = json_attribute(attributes, "gen_ai.system_instructions")
-        if messages and isinstance(system, list):
-            messages = [{"role": "system", "content": _text(system)}, *messages]
+        given = json_attribute(attributes, "gen_ai.system_instructions")
+        system = _text(given) if isinstance(given, list) else None
+    if system and isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    if system and isinstance(messages, list):
+        messages = [{"role": "system", "content": system}, *messages]
     messages = messages or _indexed(attributes, incoming=True) or _from_events(span) or ai_sdk.asked(attributes)
     if not messages:
         return None, False

@@ -417,3 +417,30 @@ def test_openai_does_not_count_its_cache_apart(row: Any, provider: str, read_tok
     names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "input_uncached_tokens", "usage_convention")
     assert tuple(found[name] for name in names) == counted
     assert json.loads(found["usage_raw"])["prompt_tokens_details"] == details
+
+
+def test_the_system_prompt_of_a_request_in_other_forms_than_chat_is_kept(read: Any) -> None:
+    """Anthropic's `system` and Responses' `instructions` stand beside the messages: a replay without them asks something else."""
+    sent = first(call_type="aresponses") | {"model_parameters": {"instructions": "Answer as a judge."}}
+    claude = SPEND[4] | {"call_type": "anthropic_messages", "messages": {}, "response": {"content": [{"type": "text", "text": "No."}]}}
+    claude["proxy_server_request"] = {"system": [{"type": "text", "text": "Be brief."}], "messages": [{"role": "user", "content": "Why?"}]}
+    asked = claude | {
+        "call_type": "aresponses",
+        "request_id": "resp_1" * 5,
+        "proxy_server_request": json.dumps({"input": "Why?", "instructions": "Be brief."}),
+    }
+    plain = claude | {"request_id": "resp_2" * 5, "proxy_server_request": {"messages": [{"role": "user", "content": "Why?"}]}}
+
+    def prompts(*records: Any) -> list[Any]:
+        found = read(connector, body(*records), with_content=True).content.to_pylist()
+        return [json.loads(one["body"])["messages"] for one in found if one["kind"] == "input"]
+
+    [[system, *rest]] = prompts(sent)
+    assert system == {"role": "system", "content": "Answer as a judge."}
+    assert rest == sent["messages"]
+    why = {"role": "user", "content": "Why?"}
+    assert prompts(claude, asked, plain) == [
+        [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, why],
+        [{"role": "system", "content": "Be brief."}, why],
+        [why],
+    ]

@@ -633,6 +633,20 @@ def test_a_picture_is_kept_and_what_is_missing_is_not_replayed(read: Any, given:
     assert (row["replayable"], row["replay_blockers"], row["content_state"]) == (not blockers, blockers, "full")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"system": "Be brief.", "messages": [{"role": "user", "content": "Why?"}]},
+        {"instructions": "Be brief.", "input": [{"role": "user", "content": "Why?"}]},
+        {"instructions": "Be brief.", "input": "Why?"},
+    ],
+)
+def test_a_system_prompt_beside_the_messages_is_kept(read: Any, given: dict[str, Any]) -> None:
+    batch = read(connector, request(span(1, None, CHAT | {"input.value": json.dumps(given)})), with_content=True)
+    [asked] = [json.loads(one["body"]) for one in batch.content.to_pylist() if one["kind"] == "input"]
+    assert asked["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
 @pytest.mark.parametrize("prefix", ["ai.telemetry.metadata.", "ai.settings.context."])
 def test_what_the_caller_of_the_ai_sdk_says(read: Any, prefix: str) -> None:
     said = {"workflow": "fnol-triage", "data_class": "confidential", "userId": "u-1", "sessionId": "s-1", "apiKey": "hunter2"}
