@@ -20,6 +20,7 @@ from governor.chargeback.statement import usd
 from governor.errors import Invalid
 from governor.ledger.canonical import counted
 
+PRINTED: Final = ("status", "ours", "invoice", "difference", "net", "gross", "unexplained_percent", "without_bill")
 CAUSES: Final = {
     "not_captured": "Billed, not captured by a gateway",
     "captured_not_billed": "Captured, not billed",
@@ -288,10 +289,7 @@ def printed(result: Mapping[str, Any]) -> dict[str, Any]:
         whole = {name: result[name] for name in ("ours", "invoice", "difference", "net", "gross", "bridge")}
         rows = [whole | {"issuer": ", ".join(one["issuer"] for one in result["issuers"])}]
     return {
-        **{
-            name: result[name]
-            for name in ("status", "ours", "invoice", "difference", "net", "gross", "unexplained_percent", "without_bill")
-        },
+        **{name: result[name] for name in PRINTED},
         "pending_days": len(result["pending_days"]),
         "issuers": [
             {name: one[name] for name in ("issuer", "ours", "invoice", "difference", "net", "gross")}
