@@ -91,7 +91,7 @@ _COUNTS: Final = (
 )
 # OpenAI counts both inside the prompt and does not bill again what was read of a longer write
 _WRITTEN: Final = """CASE WHEN provider_name IN ('openai', 'azure.ai.openai') AND greatest(read_n, told_write_n) <= input_n
-            THEN least(told_write_n, input_n - read_n) ELSE told_write_n END"""
+            AND read_n + told_write_n > input_n THEN input_n - read_n ELSE told_write_n END"""
 _COST: Final = (
     f"CASE getvariable('kind') WHEN 'litellm.spend_logs' THEN {said('spend', 'cost_text')} ELSE {said('response_cost', 'cost_text')} END"
 )

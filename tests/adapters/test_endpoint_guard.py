@@ -100,7 +100,10 @@ def test_a_hostile_spelling_of_a_host_is_refused_at_every_door(host: str, privat
         "webhook": lambda: Webhook(url, "env:NONE", allow_private=private).send(Notice("n", "e", datetime.now(UTC), "t", "x", "")),
         "source": lambda: _asked(url, private),
         "anchor": lambda: exchange("GET", url, anchor="a", allow_private=private),
-        "git": lambda: GitAnchor(AnchorConfig(name="g", kind="git", target=url), "o/x", copy=tmp_path / "c", allow_private=private),
+        # as no settings would have it, which refuse a user
+        "git": lambda: GitAnchor(
+            AnchorConfig.model_construct(name="g", kind="git", target=url), "o/x", copy=tmp_path / "c", allow_private=private
+        ),
     }
     for name, door in doors.items():
         with pytest.raises((Invalid, Refused)):

@@ -404,11 +404,15 @@ def test_a_tool_that_was_called_over_mcp_is_no_call_of_a_model(read: Any, call_t
         ("openai", 600, 600, (1000, 600, 400, 0, "inclusive")),
         ("azure", 1000, 1000, (1000, 1000, 0, 0, "inclusive")),
         ("openai", 600, 300, (1000, 600, 300, 100, "inclusive")),
+        ("openai", 600, None, (1000, 600, None, 400, "inclusive")),
+        ("openai", None, 300, (1000, None, 300, 700, "inclusive")),
         ("openai", 5000, 600, (6600, 5000, 600, 1000, "exclusive")),  # more than the prompt
         ("anthropic", 600, 600, (2200, 600, 600, 1000, "exclusive")),
     ],
 )
-def test_openai_does_not_count_its_cache_apart(row: Any, provider: str, read_tokens: int, written: int, counted: tuple[Any, ...]) -> None:
+def test_openai_does_not_count_its_cache_apart(
+    row: Any, provider: str, read_tokens: int | None, written: int | None, counted: tuple[Any, ...]
+) -> None:
     usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
     details = {"cached_tokens": read_tokens, "cache_write_tokens": written}
     record = first(status="success", cache_hit=None) | usage | {"custom_llm_provider": provider}
