@@ -160,7 +160,7 @@ _STEPS: Final = f"""
 
 
 _STRUCTURE: Final = f"""CASE WHEN reason IS NULL AND call_type IN {TOOL_CALLS} THEN 'tool' END AS kind, coalesce(nullif(model, ''), call_type, '') AS name,
-    json_object('call_type', call_type, 'cost', cost_text)::VARCHAR AS attributes"""
+    CASE WHEN call_type IN {TOOL_CALLS} THEN json_object('call_type', call_type, 'cost', cost_text)::VARCHAR END AS attributes"""
 
 
 def calls_query(form: str, columns: list[str], *, content: bool) -> str:
