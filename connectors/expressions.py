@@ -134,3 +134,10 @@ def claim(*names: str) -> str:
 
 def tag(prefix: str) -> str:
     return f"list_filter(tags, lambda t: starts_with(t, '{prefix}:'))[1][{len(prefix) + 2}:]"
+
+
+def written_inside(given: str, read: str, written: str, *, when: str) -> str:
+    """SQL of the tokens written to a cache, of a provider that counts what it read and wrote inside the input and does not bill again what was
+    read of a longer write (OpenAI), where `when` holds; null where nothing is said of them.
+    """
+    return f"CASE WHEN {when} AND greatest({read}, {written}) <= {given} AND {read} + {written} > {given} THEN {given} - {read} ELSE {written} END"

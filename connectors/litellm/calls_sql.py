@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import choose, kept, members, money, said, seconds, unique_map, whole
+from connectors.expressions import choose, kept, members, money, said, seconds, unique_map, whole, written_inside
 from connectors.litellm.columns import BARE_COLUMNS, BODIES, COLUMNS, CONTENT_COLUMNS, KINDS, SPEND_PAYLOAD
 from connectors.litellm.shapes import (
     CONTENT_FACTS,
@@ -89,9 +89,7 @@ _COUNTS: Final = (
     ("cache writes in usage_object", "write_text", "write_n"),
     ("usage_object.completion_tokens_details.reasoning_tokens", "reasoning_text", "reasoning_n"),
 )
-# OpenAI counts both inside the prompt and does not bill again what was read of a longer write
-_WRITTEN: Final = """CASE WHEN provider_name IN ('openai', 'azure.ai.openai') AND greatest(read_n, told_write_n) <= input_n
-            AND read_n + told_write_n > input_n THEN input_n - read_n ELSE told_write_n END"""
+_WRITTEN: Final = written_inside("input_n", "read_n", "told_write_n", when="provider_name IN ('openai', 'azure.ai.openai')")
 _COST: Final = (
     f"CASE getvariable('kind') WHEN 'litellm.spend_logs' THEN {said('spend', 'cost_text')} ELSE {said('response_cost', 'cost_text')} END"
 )

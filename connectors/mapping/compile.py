@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from connectors.engine import Plan, latest
-from connectors.expressions import choose, instant, kept, members, milliseconds, money, said, unique_map, whole
+from connectors.expressions import choose, instant, kept, members, milliseconds, money, said, unique_map, whole, written_inside
 from connectors.keys import STRONG_ID
 from connectors.mapping.bodies import content_facts, written
 from connectors.mapping.columns import columns_of, plain
@@ -25,11 +25,9 @@ from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
 SCALE: Final = {"usd": "1", "usd_cents": "0.01", "micro_usd": "0.000001", "nano_usd": "0.000000001"}
-# OpenAI counts both inside the input and does not bill again what was read of a longer write
-_WRITTEN: Final = """CASE WHEN NOT exclusive AND regexp_matches(lower(coalesce(provider_text, provider_raw_text, '')), 'openai|^azure$')
-                AND greatest(cache_read_tokens_n, told_write_n) <= input_tokens_n AND cache_read_tokens_n + told_write_n > input_tokens_n
-                AND NOT coalesce(total_tokens_reported_n > input_tokens_n + coalesce(output_tokens_n, 0), false)
-            THEN input_tokens_n - cache_read_tokens_n ELSE told_write_n END"""
+_INSIDE: Final = """NOT exclusive AND regexp_matches(lower(coalesce(provider_text, provider_raw_text, '')), 'openai|^azure$')
+                AND NOT coalesce(total_tokens_reported_n > input_tokens_n + coalesce(output_tokens_n, 0), false)"""
+_WRITTEN: Final = written_inside("input_tokens_n", "cache_read_tokens_n", "told_write_n", when=_INSIDE)
 MILLISECONDS: Final = {"s": "1000.0", "ms": "1.0", "us": "0.001", "ns": "0.000001", "auto": "1.0", "ticks": "0.0001"}
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "reasoning_tokens",

@@ -37,10 +37,8 @@ LATE: Final = frozenset({408, 504, 524})  # the gateway stopped waiting for its 
 BUSY: Final = frozenset({429, 503, 529})
 CHUNK: Final = 65_536
 ERROR_TEXT: Final = 300
-FELL_BACK: Final = (
-    "x-litellm-attempted-fallbacks",
-    "cf-aig-step",
-)  # LiteLLM, Cloudflare: how often the call was passed on to another model
+# LiteLLM, Cloudflare: how often the call was passed on to another model
+FELL_BACK: Final = ("x-litellm-attempted-fallbacks", "cf-aig-step")
 NOT_SENT: Final = "no connection"  # how an error begins that certainly cost nothing
 WIRES: Final[Mapping[str, Any]] = {"openai": openai_wire, "anthropic": anthropic_wire}
 
