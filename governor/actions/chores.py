@@ -31,7 +31,7 @@ class Chore:
 
 CHORES: Final = (
     Chore("expire approvals", "governor.actions.expire:expire_changes", 60.0),
-    Chore("drain spool", "governor.actions.push:drain_spool", 5.0),
+    Chore("drain spool", "governor.actions.drain:drain_due", 5.0),
     Chore("erase expired content", "governor.actions.erase:erase_expired", 86_400.0),
     Chore("sweep content", "governor.actions.erase:sweep_content", 86_400.0),
     Chore("watch budgets", "governor.actions.watch:watch", 300.0),

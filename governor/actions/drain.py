@@ -22,6 +22,7 @@ import psycopg
 import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
+from governor.actions import pace
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.ingest import ingest_batches, ingest_payloads
 from governor.actions.payloads import connector_named
@@ -52,7 +53,12 @@ ELSEWHERE: Final = (
 )
 
 
-def drain_spool(ctx: Context) -> int:
+def drain_due(ctx: Context) -> int:
+    """Store what is due: full groups at once, others at the pace of their source (pace.py). Returns how many bodies left the spool."""
+    return drain_spool(ctx, paced=True)
+
+
+def drain_spool(ctx: Context, *, paced: bool = False) -> int:
     """Store what was spooled. Returns how many bodies left the spool. Safe beside other drainers and receivers."""
     done = 0
     drop_unfinished(folder_of(ctx))
@@ -60,22 +66,27 @@ def drain_spool(ctx: Context) -> int:
         for group in sorted(folder_of(ctx).glob(f"*{GROUP}")):
             with claimed(group) as mine:
                 done += finish(ctx, group) if mine else 0
-        for paths in waiting(ctx):
+        for paths in waiting(ctx, paced=paced):
             with ExitStack() as stack:
-                held = [path for path in paths if stack.enter_context(claimed(path))]
-                if len(held) == 1:
-                    done += store_alone(ctx, held[0])
-                elif held:
-                    group = put_group(ctx, held)
-                    if stack.enter_context(claimed(group)):
-                        done += store_group(ctx, group, held)
+                if held := [path for path in paths if stack.enter_context(claimed(path))]:
+                    done += store_held(ctx, stack, held)
     except Unavailable as error:  # another writer has the lake, or the rows database is away: only the second is somebody's to mend
         log.log(logging.INFO if isinstance(error, LakeBusy) else logging.WARNING, "spooled bodies wait: %s", error.message)
     return done
 
 
-def waiting(ctx: Context) -> list[list[Path]]:
-    """Bodies by what they can be read together with, oldest first, in bounded groups; those of a group that is written down are not among them."""
+def store_held(ctx: Context, stack: ExitStack, held: list[Path]) -> int:
+    """Bodies that this process has claimed, as one batch of their source."""
+    if len(held) == 1:
+        return store_alone(ctx, held[0])
+    group = put_group(ctx, held)
+    return store_group(ctx, group, held) if stack.enter_context(claimed(group)) else 0
+
+
+def waiting(ctx: Context, *, paced: bool = False) -> list[list[Path]]:
+    """Bodies by what they can be read together with, oldest first, in bounded groups; those of a group that is written down are not among them.
+    `paced`: without those whose group is not full and whose source has had its batches.
+    """
     folder = folder_of(ctx)
     grouped = {path for group in folder.glob(f"*{GROUP}") for path in safe_members(group)}
     by_kind: dict[tuple[str, ...], list[list[Path]]] = defaultdict(lambda: [[]])
@@ -91,7 +102,12 @@ def waiting(ctx: Context) -> list[list[Path]]:
             sizes[kind] = 0
         by_kind[kind][-1].append(path)
         sizes[kind] += size
-    return [group for groups in by_kind.values() for group in groups if group]
+    found = []
+    for (source, *_), (*full, last) in by_kind.items():
+        found += full
+        if not paced or len(last) >= MOST_BODIES or pace.may_store(folder, source):
+            found.append(last)
+    return [group for group in found if group]
 
 
 def safe_members(group: Path) -> list[Path]:
@@ -128,6 +144,7 @@ def store_group(ctx: Context, group: Path, members: Sequence[Path]) -> int:
     except Exception:  # noqa: BLE001 - a connector may fail in any way at one of them: each on its own
         group.unlink(missing_ok=True)
         return sum(store_alone(ctx, path) for path in members)
+    pace.stored(group.parent, note["source"])
     for path in members:
         path.unlink(missing_ok=True)
     group.unlink(missing_ok=True)
@@ -146,6 +163,7 @@ def store_alone(ctx: Context, path: Path) -> int:
             quarantine(ctx, path, note, body, reason[:MOST_REASON])
         except Exception as worse:  # noqa: BLE001 - a lake that does not even take this is what failed, and not the body
             return wait(note, 1, worse)
+    pace.stored(path.parent, note["source"])
     path.unlink(missing_ok=True)
     return 1
 
@@ -194,9 +212,11 @@ class Drainer:
         self._thread.join(timeout=timeout_s)
 
     def _work(self) -> None:
-        while not self._stop.is_set():
+        ending = False
+        while not ending:
+            ending = self._stop.is_set()
             try:
-                drain_spool(self._ctx)
+                drain_spool(self._ctx, paced=not ending)  # who stops in order leaves nothing behind
             except Exception:  # disk or database away: the bodies stay, the next turn tries again
                 log.warning("the spool could not be drained", exc_info=True)
             self._stop.wait(self._pause_s)

@@ -3,7 +3,7 @@
 Owns: taking a body: permission, limits, the answer. Does not own: HTTP (api), the spool and its draining (spool.py, drain.py), reading (connectors).
 Invariants: a body is synced to disk before anything else happens to it; its spool name is its batch id, so that storing it twice stores it once;
 a body that nobody can read is refused, any other is acknowledged once it is on disk, whatever fails then; of many receivers of a process one
-stores at a time, the others answer at once and leave their body to the drainer, which stores many together.
+stores at a time, the others answer at once and leave their body to the drainer, which stores many together; so does a source that pushes without end.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import logging
 import threading
 from typing import Any, Final
 
+from governor.actions import pace
 from governor.actions.context import Actor, Context
-from governor.actions.drain import drain_spool, store
+from governor.actions.drain import store
 from governor.actions.ingest import COUNTS, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
 from governor.actions.spool import claimed, put
 from governor.errors import BodyTooLarge, Invalid, LakeBusy
 
-__all__ = ["connector_of", "drain_spool", "push"]
 log = logging.getLogger(__name__)
 PATIENCE = 2.0  # a gateway waits; a busy lake gets the body from the spool later
 SPOOLED: Final = {**dict.fromkeys(COUNTS, 0), "spooled": True}
@@ -41,7 +41,7 @@ def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str
     connector_named(connector)
     note = {"source": source, "connector": connector, "content_type": content_type, "actor": actor.id}
     path = put(ctx, note, body)
-    if not _storing.acquire(blocking=False):
+    if not pace.may_store(path.parent, source) or not _storing.acquire(blocking=False):
         return dict(SPOOLED)
     try:
         with claimed(path) as mine:
@@ -56,6 +56,7 @@ def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str
                 if not isinstance(error, LakeBusy):
                     log.warning("a pushed body of %s waits in the spool", source, exc_info=error)
                 return dict(SPOOLED)
+            pace.stored(path.parent, source)
             path.unlink(missing_ok=True)
     finally:
         _storing.release()

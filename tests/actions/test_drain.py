@@ -15,13 +15,14 @@ import duckdb
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from governor.actions import drain, push
+from governor.actions import drain, pace, push
 from governor.actions.context import OPERATOR, Context
 from governor.actions.doctor import examine
-from governor.actions.drain import Drainer, drain_spool
+from governor.actions.drain import Drainer, drain_due, drain_spool
 from governor.actions.quarantine import retry
 from governor.actions.spool import BODY, GROUP, claimed, folder_of, put
-from governor.errors import LakeBusy, Unavailable
+from governor.errors import Invalid, LakeBusy, Unavailable
+from governor.store.lake_lock import ingest_lock
 
 FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
 RECORDS = [json.loads(line) for line in (FIXTURES / "litellm_generic_api.jsonl").read_text().splitlines()]
@@ -304,3 +305,67 @@ def test_what_a_killed_receiver_left_in_the_middle_goes_and_what_is_being_writte
         os.utime(path, (time.time() - age,) * 2)
     drain_spool(ctx)
     assert left(ctx) == ["writing.part"]
+
+
+@pytest.fixture
+def minutes(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock of the pace, in seconds; its last element is now."""
+    clock = [0.0]
+    monkeypatch.setattr("governor.actions.pace.monotonic", lambda: clock[-1])
+    monkeypatch.setattr("governor.actions.pace._left", {})
+    return clock
+
+
+def test_a_source_that_never_stops_is_one_batch_a_minute(
+    ctx: Context, world: Any, minutes: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush every five seconds for five minutes; what a quiet source brings is stored at once beside it."""
+    monkeypatch.setattr("governor.actions.pace.BURST", 3)
+    bodies = [json.dumps([{**record, "litellm_call_id": f"c-{n}", "id": f"i-{n}"}]).encode() for n, record in enumerate(RECORDS * 2)][:60]
+    answers = []
+    for body in bodies:
+        minutes.append(minutes[-1] + 5)
+        answers.append(push.push(ctx, OPERATOR, "litellm", body)["spooled"])
+        drain_due(ctx)
+    assert answers[:3] == [False, False, False]
+    assert len(world.entries("source:ingest")) == 3 + 4  # at once, then one of each whole minute
+    assert ctx.lake.totals()["calls"] + len(left(ctx)) == len(bodies)
+    assert push.push(ctx, OPERATOR, "portkey", (FIXTURES / "portkey_export.jsonl").read_bytes())["spooled"] is False
+    drain_spool(ctx)
+    assert (ctx.lake.totals()["calls"] >= len(bodies), left(ctx)) == (True, [])
+
+
+def test_a_full_group_waits_for_no_pace(ctx: Context, minutes: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governor.actions.pace.BURST", 0)
+    monkeypatch.setattr(drain, "MOST_BODIES", len(RECORDS) - 1)
+    spool_all(ctx)
+    assert (drain_due(ctx), drain_due(ctx)) == (len(RECORDS) - 1, 0)
+    minutes.append(60.0)
+    assert len(left(ctx)) == 1
+
+
+def test_a_body_that_is_refused_and_a_lake_that_is_busy_cost_a_source_nothing(
+    ctx: Context, minutes: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("governor.actions.pace.BURST", 1)
+    with pytest.raises(Invalid):
+        push.push(ctx, OPERATOR, "otlp", b"\x00\x01 not spans", "application/x-protobuf")
+    monkeypatch.setattr(drain, "PATIENCE", 0.1)
+    monkeypatch.setattr(push, "PATIENCE", 0.1)
+    ctx.lake.snapshot_id()
+    with ingest_lock(ctx.lake.place, ctx.settings.home / "lake"):
+        spool_all(ctx)
+        assert drain_due(ctx) == 0
+    assert pace.may_store(folder_of(ctx), "otlp")
+    assert drain_due(ctx) == len(RECORDS)
+    assert not pace.may_store(folder_of(ctx), "litellm")
+
+
+def test_a_receiver_that_stops_in_order_leaves_nothing_behind(ctx: Context, minutes: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governor.actions.pace.BURST", 0)
+    drainer = Drainer(ctx, pause_s=0.01)
+    drainer.start()
+    spool_all(ctx)
+    drainer.stop()
+    assert left(ctx) == []
+    assert ctx.lake.totals()["calls"] == len(RECORDS)

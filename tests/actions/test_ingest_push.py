@@ -16,8 +16,9 @@ import pytest
 
 from governor.actions import push as push_module
 from governor.actions.context import OPERATOR, Actor, Context
+from governor.actions.drain import drain_spool
 from governor.actions.ingest import ingest
-from governor.actions.push import drain_spool, push
+from governor.actions.push import push
 from governor.actions.spool import put
 from governor.errors import Forbidden, Invalid, NotFound, TooLarge
 from governor.store.lake_lock import ingest_lock

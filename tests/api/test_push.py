@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 from governor.actions import push as pushing
+from governor.actions.drain import drain_spool
 from governor.actions.ingest import ingest
 from governor.actions.spool import folder_of
 from governor.api.bodies import unpack
@@ -257,7 +258,7 @@ def test_a_body_that_comes_while_the_lake_is_busy_is_kept_and_stored_later(fresh
         traces = fresh.post("/v1/traces", content=(FIXTURES / "otlp_genai.json").read_bytes(), headers=JSON)
     assert (answer.status_code, answer.json()["spooled"], answer.json()["stored"]) == (200, True, 0)
     assert (traces.status_code, traces.json()) == (200, {})
-    assert pushing.drain_spool(fresh.ctx) == 2
+    assert drain_spool(fresh.ctx) == 2
     again = counts(fresh.post("/ingest/litellm", content=body))
     assert again["duplicates"] == again["read"]
 
@@ -308,6 +309,6 @@ def test_a_body_on_disk_is_acknowledged_though_it_could_not_be_stored(fresh: Any
         patch.setattr(pushing, "store", fails)
         answer = fresh.post("/ingest/litellm", content=body)
     assert (answer.status_code, answer.json()["spooled"]) == (200, True)
-    assert pushing.drain_spool(fresh.ctx) == 1
+    assert drain_spool(fresh.ctx) == 1
     again = counts(fresh.post("/ingest/litellm", content=body))
     assert again["duplicates"] == again["read"] > 0
