@@ -1,4 +1,4 @@
-"""`packet export --period`: every ledger entry of a month, a quarter or a year, sealed with the proof that none is missing.
+"""`packet export --period`: every ledger entry of a day, a month, a quarter or a year, sealed with the proof that none is missing.
 
 Owns: cutting the range out of the log, older entries of changes that moved in it, issuing on the ledger, reuse of an earlier issue.
 Does not own: the packet's bytes (packets/), the report's looks. Invariants: the range has the entry before and after the period, or the issue itself comes
@@ -34,7 +34,8 @@ MAX_ENTRIES: Final = 100_000
 OTHER_FILES: Final = 12  # statement, report, proofs, evidence
 ISSUE: Final = "period:issue"
 MONTHS: Final = "make packets of single months"
-SHORTER: Final = "no period is shorter than a month: make packets of its changes (`governor change list`), or hand over the whole log (`governor ledger mirror DIR`)"
+DAYS: Final = "make packets of its days (2026-10-05)"
+NO_SHORTER: Final = "no period is shorter than a day: make packets of its changes (`governor change list`), or hand over the whole log (`governor ledger mirror DIR`)"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def gather(session: Session, org: str, name: str, *, recipient: str, log: str) -
     lowest, highest = session.exec(select(func.min(LedgerEntry.idx), func.max(LedgerEntry.idx)).where(*recorded)).one()
     if lowest is None:
         raise NotFound(f"nothing was recorded in {name}", hint="`governor ledger verify` tells how far the ledger reaches")
-    shorter = SHORTER if name[5:].isdecimal() else MONTHS
+    shorter = NO_SHORTER if name.count("-") == 2 else DAYS if name[5:].isdecimal() else MONTHS  # noqa: PLR2004 - a day's name
     if highest - lowest >= MAX_ENTRIES:
         raise Invalid(f"{name} has {highest - lowest + 1:,} entries; one packet holds {MAX_ENTRIES:,}", hint=shorter)
     begin = max(lowest - 1, 0)  # nothing stands before the first entry of the log

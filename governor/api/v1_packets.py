@@ -32,7 +32,7 @@ class Verification(Struct):
 
 
 class Period(Struct, forbid_unknown_fields=True):
-    """period: a month 2026-10, a quarter 2026-Q4 or a year 2026; recipient: name people in the packet, for this reader."""
+    """period: a day 2026-10-05, a month 2026-10, a quarter 2026-Q4 or a year 2026; recipient: name people in the packet, for this reader."""
 
     period: str
     recipient: str = ""

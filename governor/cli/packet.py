@@ -25,7 +25,11 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the .govpacket file.")],
     change: Annotated[str, typer.Argument(help="The change, such as RC-1.")] = "",
     period: Annotated[
-        str, typer.Option("--period", help="Instead of a change: all changes of a month (2026-10), a quarter (2026-Q4) or a year (2026).")
+        str,
+        typer.Option(
+            "--period",
+            help="Instead of a change: all changes of a day (2026-10-05), a month (2026-10), a quarter (2026-Q4) or a year (2026).",
+        ),
     ] = "",
     recipient: Annotated[
         str, typer.Option("--recipient", help="Name people in the packet, for this recipient; without it people are opaque references.")

@@ -1,4 +1,4 @@
-"""The period packet: every ledger entry of a month, a quarter or a year, and what these entries say of each change.
+"""The period packet: every ledger entry of a day, a month, a quarter or a year, and what these entries say of each change.
 
 Owns: the bounds of a period, the range proof as a file, the population of changes, the state that entries tell. Does not own: the packet's bytes
 (container.py), its checks (period_checks.py). Invariants: a period is the half-open interval of `recorded_at` in UTC, which never steps back, so its entries
@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Final
 
 from governor.errors import Invalid
@@ -28,7 +29,7 @@ HEADER: Final = "governor.example/range-proof/v1"
 CHANGE: Final = "change/"
 COLUMNS: Final = ("id", "workflow", "state", "requester", "requested_at", "last_at", "entries", "first_idx", "last_idx", "digest")
 MAX_HASHES: Final = 126  # two borders of a tree of 2^63 leaves
-_NAME: Final = re.compile(r"([12][0-9]{3})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?", re.ASCII)
+_NAME: Final = re.compile(r"([12][0-9]{3})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])(?:-(0[1-9]|[12][0-9]|3[01]))?))?", re.ASCII)
 _SHADOW: Final = {"done": "in_review", "planned": "shadowing", "running": "shadowing"}
 _AFTER: Final = {
     "change:propose": "draft",
@@ -55,14 +56,24 @@ class Numbered:
 
 
 def period_bounds(name: str) -> tuple[str, str]:
-    """First instant of the period and of the one after, as the ledger writes instants. `2026-10`, `2026-Q4` or `2026`. Raises Invalid."""
+    """First instant of the period and of the one after, as the ledger writes instants. `2026-10-05`, `2026-10`, `2026-Q4` or `2026`. Raises Invalid."""
     found = _NAME.fullmatch(name)
-    if found is None:
-        raise Invalid(f"not a period: {name!r}", hint="write a month as 2026-10, a quarter as 2026-Q4, a year as 2026")
-    year, quarter, month = found.groups()
+    if found is None or (found[4] and not _is_day(name)):
+        raise Invalid(f"not a period: {name!r}", hint="write a day as 2026-10-05, a month as 2026-10, a quarter as 2026-Q4, a year as 2026")
+    year, quarter, month, day = found.groups()
+    if day:
+        return f"{name}T00:00:00.000000Z", f"{date.fromisoformat(name) + timedelta(days=1)}T00:00:00.000000Z"
     first, months = (3 * int(quarter) - 2, 3) if quarter else (int(month), 1) if month else (1, 12)
     after = int(year) * 12 + first - 1 + months
     return f"{year}-{first:02d}-01T00:00:00.000000Z", f"{after // 12:04d}-{after % 12 + 1:02d}-01T00:00:00.000000Z"
+
+
+def _is_day(name: str) -> bool:
+    try:
+        date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -477,11 +477,17 @@ def climb(index, size, leaf, path):
 
 
 def bounds(name):
-    """First instant of a month, quarter or year, and of the one after."""
-    found = re.fullmatch(r"([12][0-9]{3})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?", name, re.ASCII)
+    """First instant of a day, month, quarter or year, and of the one after."""
+    found = re.fullmatch(r"([12][0-9]{3})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])(?:-(0[1-9]|[12][0-9]|3[01]))?))?", name, re.ASCII)
     if found is None:
         raise Fail(f"not a period: {name!r}")
-    year, quarter, month = found.groups()
+    year, quarter, month, day = found.groups()
+    if day:
+        try:
+            after = datetime.date.fromisoformat(name) + datetime.timedelta(days=1)
+        except ValueError:
+            raise Fail(f"not a period: {name!r}") from None
+        return f"{name}T00:00:00.000000Z", f"{after}T00:00:00.000000Z"
     first, months = (int(quarter) * 3 - 2, 3) if quarter else (int(month), 1) if month else (1, 12)
     last = first + months
     after = f"{year}-{last:02d}" if last <= 12 else f"{int(year) + 1}-01"

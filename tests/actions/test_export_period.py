@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -90,12 +91,28 @@ def test_more_files_than_a_packet_holds_are_refused_before_anything_is_issued(wo
     assert export_period(world.ctx, world.person("ada"), quarter(world))  # without names there are fewer
 
 
-def test_a_month_of_too_many_entries_is_not_told_to_be_a_month(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_period_of_too_many_entries_is_told_of_shorter_ones(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("governor.actions.export_period.MAX_ENTRIES", 2)
-    for name, hint in ((quarter(world), "single months"), (f"{world.ctx.now():%Y-%m}", "no period is shorter than a month")):
+    for name, hint in (
+        (quarter(world), "single months"),
+        (f"{world.ctx.now():%Y}", "single months"),
+        (f"{world.ctx.now():%Y-%m}", "packets of its days"),
+        (f"{world.ctx.now():%Y-%m-%d}", "no period is shorter than a day"),
+    ):
         with pytest.raises(Invalid, match="one packet holds 2") as refused:
             export_period(world.ctx, world.person("ada"), name)
         assert hint in refused.value.hint
+
+
+def test_a_day_verifies_and_days_of_a_month_leave_nothing_out(world: Any) -> None:
+    decided(world)
+    day = f"{world.ctx.now():%Y-%m-%d}"
+    packet = export_period(world.ctx, world.person("ada"), day)
+    report = verify_packet(packet, export_trust(world.ctx))
+    assert report.exit_code == 0, report.text()
+    assert f"entries of {day} (UTC), 0.." in detail(report, "range")
+    with pytest.raises(NotFound, match="nothing was recorded"):
+        export_period(world.ctx, world.person("ada"), f"{world.ctx.now() - timedelta(days=1):%Y-%m-%d}")
 
 
 def test_the_first_period_of_a_log_takes_one_entry_from_after_it_however_many_there_are(world: Any) -> None:

@@ -243,6 +243,7 @@ claimed(
     lambda said: said["counts"].update({"change:cutover": True}),
 )
 claimed("period_of_no_form", "range", "not a period: '2026-Q7'", lambda said: said["period"].update(name="2026-Q7"))
+claimed("period_of_no_day", "range", "not a period: '2026-11-31'", lambda said: said["period"].update(name="2026-11-31"))
 claimed("period_unnamed", "range", "the statement names no period", lambda said: said.pop("period"))
 claimed(
     "period_another_range", "range", "the statement names another range than the packet holds", lambda said: said["range"].update(end=14)

@@ -39,10 +39,14 @@ def test_a_quarter_verifies_by_three_programs_in_the_same_words() -> None:
         (lambda story: vars(story).update(end=14) or story.steps.pop(), "the whole period"),  # nothing was recorded since but the issue
         (lambda story: vars(story).update(name="2026", begin=0, earlier=()), "14 entries of 2026 (UTC), 0..13"),
         (lambda story: vars(story).update(name="2026-11", begin=8, end=13, earlier=(6,)), "3 entries of 2026-11 (UTC), 9..11"),
+        (
+            lambda story: vars(story).update(name="2026-11-02", begin=8, end=12, earlier=(6,)),
+            "2 entries of 2026-11-02 (UTC), 9..10 in ledger",
+        ),
         (lambda story: vars(story).update(name="2026-12", begin=11, earlier=()), "2 entries of 2026-12 (UTC), 12..13"),
     ],
 )
-def test_periods_under_way_months_and_years(change: Callable[[PeriodStory], object], says: str) -> None:
+def test_periods_under_way_days_months_and_years(change: Callable[[PeriodStory], object], says: str) -> None:
     story = PeriodStory()
     change(story)
     packet, trust = story.packet(), story.trust
@@ -90,7 +94,10 @@ def test_bounds_of_periods() -> None:
     assert period_bounds("2026-12") == ("2026-12-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
     assert period_bounds("2026-02")[1] == "2026-03-01T00:00:00.000000Z"
     assert period_bounds("2026") == ("2026-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z")
-    for wrong in ("2026-Q5", "2026-13", "26-Q1", "2026-q4", "", "2026-Q4 "):
+    assert period_bounds("2026-10-05") == ("2026-10-05T00:00:00.000000Z", "2026-10-06T00:00:00.000000Z")
+    assert period_bounds("2028-02-29")[1] == "2028-03-01T00:00:00.000000Z"
+    assert period_bounds("2026-12-31")[1] == "2027-01-01T00:00:00.000000Z"
+    for wrong in ("2026-02-29", "2026-10-32", "2026-10-5", "2026-Q4-01", "2026-Q5", "2026-13", "26-Q1", "2026-q4", "", "2026-Q4 "):
         with pytest.raises(Invalid, match="not a period"):
             period_bounds(wrong)
 
