@@ -27,6 +27,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from governor.actions.context import Context, open_context
 from governor.actions.drain import Drainer
 from governor.actions.remembered import settle
+from governor.actions.single_sign_on import identity_provider
 from governor.actions.workforce import Workforce
 from governor.api.bodies import Malformed
 from governor.api.methods import with_head
@@ -73,7 +74,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
         route_handlers=ROUTERS,
         middleware=[REQUESTS],
         lifespan=[live],
-        state=State({"attempts": Attempts(), "context": context}),
+        state=State({"attempts": Attempts(), "context": context, "identity_provider": identity_provider(settings)}),
         exception_handlers={Exception: show_failure},
         before_send=[add_headers],
         request_max_body_size=settings.max_body_bytes,

@@ -56,6 +56,20 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8321",
         description="URL people use; fixes cookies and links. Where none is set, `governor serve` takes the loopback address it listens on.",
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="Issuer of the company's identity provider (OpenID Connect), as it spells itself; empty means no single sign-on.",
+    )
+    oidc_client_id: str = Field(default="", description="What the identity provider calls Governor.")
+    oidc_client_secret: str = Field(
+        default="", description="Reference (env:NAME or file:PATH) to the client's secret; empty for a public client (PKCE alone)."
+    )
+    oidc_name: str = Field(default="single sign-on", description="What people call it; the button says `Sign in with NAME`.")
+    oidc_email_claim: str = Field(
+        default="email",
+        description="Claim that holds the e-mail of `kind: person`. `email` counts only with `email_verified`; name another only if your administrators alone set it.",
+    )
+    password_sign_in: bool = Field(default=True, description="Whether people may sign in on the pages with a password; tokens always may.")
     log_level: str = Field(default="warning", description="debug | info | warning | error.")
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="Largest request body accepted, in bytes.")
     spool_max_bytes: int = Field(
@@ -107,6 +121,22 @@ class Settings(BaseSettings):
         if found.scheme not in {"http", "https"} or not found.hostname or found.path.strip("/") or found.query:
             raise ValueError("not the address of a host, such as https://governor.acme.example (pages cannot live under a path)")
         return url
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _over_tls(cls, issuer: str) -> str:
+        found = urlsplit(issuer)
+        if issuer and (found.scheme not in {"http", "https"} or not found.hostname or found.query or found.fragment):
+            raise ValueError("not the address of an identity provider, such as https://login.acme.example/realms/main")
+        if found.scheme == "http" and found.hostname not in {"127.0.0.1", "localhost", "::1"}:
+            raise ValueError("an identity provider is asked over https")
+        return issuer
+
+    @model_validator(mode="after")
+    def _single_sign_on_is_whole(self) -> Settings:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("oidc_issuer needs oidc_client_id: what the identity provider calls Governor")
+        return self
 
     @model_validator(mode="after")
     def _anchors_hold(self) -> Settings:

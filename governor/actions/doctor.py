@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from governor.actions.anchor_states import anchor_states, audit_grade
 from governor.actions.context import Context, open_context, refuse_lost_keys
+from governor.actions.single_sign_on import identity_provider
 from governor.actions.spool import waiting_since
 from governor.adapters.keys import MLDSA, ROLES
 from governor.errors import GovernorError, Misconfigured, Unavailable
@@ -60,6 +61,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _guard("pdf", _pdf, needed=False)
     yield _guard("opa", lambda: _opa(settings), needed=bool(settings.opa_url))
     yield _guard("broker", lambda: _broker(settings), needed=bool(settings.broker_url))
+    yield _guard("single sign-on", lambda: _single_sign_on(settings), needed=bool(settings.oidc_issuer))
     home = settings.home.absolute()
     free = shutil.disk_usage(home if home.exists() else home.anchor).free
     yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
@@ -128,6 +130,14 @@ def _opa(settings: Settings) -> str:
 
     engine = OpaEngine(settings.opa_url, token=settings.opa_token)
     return f"OPA {engine.probe().version} at {engine.address}"
+
+
+def _single_sign_on(settings: Settings) -> str:
+    provider = identity_provider(settings)
+    if provider is None:
+        return "none (no GOVERNOR_OIDC_ISSUER)"
+    provider.metadata()
+    return f"{provider.issuer} answers; it must send browsers back to {provider.callback}"
 
 
 def _broker(settings: Settings) -> str:

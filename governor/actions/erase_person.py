@@ -22,7 +22,7 @@ from governor.ledger.canonical import digest
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.packets.told import DECISIONS
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
-from governor.store.rows.people import IdempotencyKey, Person, Token, WebSession
+from governor.store.rows.people import Account, IdempotencyKey, Person, Token, WebSession
 
 ERASED: Final = "erased.invalid"  # RFC 6761: a domain that is nobody's
 LISTED: Final = 1_000  # entries named one by one; beyond it their digest stands for them
@@ -106,7 +106,8 @@ def _close_account(session: Session, ctx: Context, person: Person) -> None:
     for token in session.exec(select(Token).where(Token.org_id == ctx.org, Token.person_id == person.id)).all():
         token.name, token.revoked_at = "", token.revoked_at or now
         session.add(token)
-    session.exec(delete(WebSession).where(col(WebSession.org_id) == ctx.org, col(WebSession.person_id) == person.id))
+    for gone in (WebSession, Account):
+        session.exec(delete(gone).where(col(gone.org_id) == ctx.org, col(gone.person_id) == person.id))
     person.email, person.name, person.roles = f"{person.id}@{ERASED}", "", ""
     person.password_hash, person.disabled = "", True
     session.add(person)

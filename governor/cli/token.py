@@ -87,3 +87,16 @@ def password(
     )
     set_password(session.context(), session.actor(), email=email, password=secret)
     session.print({"email": email, "password": "set"}, f"password of {email} is set")
+
+
+@app.command("unlink")
+def unlink(ctx: typer.Context, email: Annotated[str, typer.Argument(help="E-mail of a known person.")]) -> None:
+    """Forget which account of the identity provider is this person's: their next single sign-on links anew. For admins.
+
+    Example: `governor token unlink dana@acme.example`
+    """
+    from governor.actions.single_sign_on import unlink as forget
+
+    session = session_of(ctx)
+    count = forget(session.context(), session.actor(), email=email)
+    session.print({"email": email, "unlinked": count}, f"{email} is linked with no account any more")

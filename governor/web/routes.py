@@ -30,6 +30,7 @@ from governor.web import (
     review,
     settings,
     sign_in,
+    single_sign_on,
     sources,
     spend,
     verifier,
@@ -40,6 +41,7 @@ from governor.web.session import SessionAuthentication, check_csrf, provide_acto
 
 MODULES: Final = (
     sign_in,
+    single_sign_on,
     inbox,
     propose,
     change,

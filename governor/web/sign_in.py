@@ -32,25 +32,39 @@ class SignInPage:
     email: str = ""
     problem: str = ""
     with_token: bool = False
+    provider: str = ""  # what people call the identity provider, where there is one
+    passwords: bool = True
 
 
 def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) -> Response[str]:
     request.scope["user"] = None  # shown bare, even to somebody signed in
+    settings = request.app.state.context.settings
+    page = replace(page, provider=settings.oidc_name if settings.oidc_issuer else "", passwords=settings.password_sign_in)
     response = render(request, "sign_in.html", page, status=status)
-    name = cookie_name(request.app.state.context.settings, BEFORE_SIGN_IN)
+    name = cookie_name(settings, BEFORE_SIGN_IN)
     response.set_cookie(Cookie(key=name, value=page.csrf, path="/", httponly=True, samesite="lax", max_age=3600))
     return response
+
+
+def before_sign_in(request: type_of_request) -> str:
+    """The CSRF value of the sign-in page. Two of them may be open: the value of the first stays good."""
+    return request.cookies.get(cookie_name(request.app.state.context.settings, BEFORE_SIGN_IN)) or secrets.token_urlsafe(32)
+
+
+def too_many(request: type_of_request, page: SignInPage, wait: int) -> Response[str]:
+    shown = replace(page, problem=f"Too many tries. Try again in {plural(wait // 60 + 1, 'minute')}.")
+    refused = sign_in_page(request, shown, 429)
+    refused.headers["Retry-After"] = str(wait)
+    return refused
 
 
 @get("/sign-in", opt={OPEN: True}, sync_to_thread=True)
 def show_sign_in(
     request: type_of_request, ctx: Context, next_path: Annotated[str, Parameter(query="next")] = "/", unsent: bool = False
 ) -> Response[str]:
-    """Two sign-in pages may be open: the value of the first stays good."""
-    csrf = request.cookies.get(cookie_name(ctx.settings, BEFORE_SIGN_IN)) or secrets.token_urlsafe(32)
     ended = bool(request.cookies.get(session_cookie_name(ctx.settings))) and request.user is None
     problem = UNSENT if unsent else "Your session ended. Sign in again." if ended else ""
-    return sign_in_page(request, SignInPage(org=ctx.org, csrf=csrf, next=local_path(next_path), problem=problem))
+    return sign_in_page(request, SignInPage(org=ctx.org, csrf=before_sign_in(request), next=local_path(next_path), problem=problem))
 
 
 @post("/sign-in", opt={OPEN: True}, request_max_body_size=LARGEST_FORM, sync_to_thread=True)
@@ -61,10 +75,11 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     page = SignInPage(org=ctx.org, csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
     name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it
     if wait := attempts.begin(name, address, ctx.now()):
-        shown = replace(page, problem=f"Too many tries. Try again in {plural(wait // 60 + 1, 'minute')}.")
-        refused = sign_in_page(request, shown, 429)
-        refused.headers["Retry-After"] = str(wait)
-        return refused
+        return too_many(request, page, wait)
+    if not token and not ctx.settings.password_sign_in:
+        return sign_in_page(
+            request, replace(page, problem="Passwords are not taken here. Sign in with the identity provider or a token."), 403
+        )
     try:
         signed: SignedIn = sign_in_with_token(ctx, token) if token else sign_in(ctx, email=email, password=form.secret("password"))
     except GovernorError as error:

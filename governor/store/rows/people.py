@@ -49,6 +49,17 @@ class WebSession(OrgRow, table=True):
     expires_at: datetime = instant()
 
 
+class Account(OrgRow, table=True):
+    """Who a person is at an identity provider: its issuer and the subject that it never gives to another."""
+
+    __table_args__ = (UniqueConstraint("org_id", "issuer", "subject"), UniqueConstraint("org_id", "issuer", "person_id"))
+    id: str = Field(default_factory=uuid7, primary_key=True)
+    person_id: str = Field(foreign_key="person.id")
+    issuer: str
+    subject: str
+    linked_at: datetime = instant()
+
+
 class IdempotencyKey(OrgRow, table=True):
     """A POST repeated with the same key and body answers what it answered the first time."""
 
