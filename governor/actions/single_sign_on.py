@@ -50,11 +50,13 @@ def sign_in_as(ctx: Context, identity: Identity) -> SignedIn:
             taken = person is not None and session.exec(select(Account).where(*mine, Account.person_id == person.id)).first() is not None
             if taken:
                 raise Unauthenticated(
-                    f"{identity.email} signed in with another account of the identity provider before",
+                    f"the person of {identity.email} signed in with another account of the identity provider before",
                     hint="if it is the same person, an admin runs `governor token unlink EMAIL`",
                 )
     if person is None or person.disabled:
-        raise Unauthenticated(f"{identity.email} has no account here", hint="an admin adds people with `kind: person` and `governor apply`")
+        raise Unauthenticated(
+            f"nobody here has the e-mail {identity.email}", hint="an admin adds people with `kind: person` and `governor apply`"
+        )
     actor = actor_of(person, frozenset({"api"}), "oidc")
     if account is None:
         with ctx.transaction(actor) as tx:  # two first sign-ins at once: the second meets the unique row and signs in again

@@ -72,8 +72,8 @@ def come_back(
             raise Unauthenticated(f"{DENIED}{f' ({error[:60]})' if error.isidentifier() else ''}")
         signed = sign_in_with_code(ctx, provider, code, asked)
     except GovernorError as problem:
-        told = ". ".join(part for part in (problem.message, problem.hint) if part)
-        response: Response[str] | Redirect = sign_in_page(request, replace(page, problem=f"{told[:1].upper()}{told[1:]}."), problem.status)
+        told = " ".join(f"{part[0].upper()}{part[1:]}." for part in (problem.message, problem.hint) if part)
+        response: Response[str] | Redirect = sign_in_page(request, replace(page, problem=told), problem.status)
     else:
         request.app.state.attempts.succeeded("", request.client.host if request.client else "")
         response = Redirect(page.next, status_code=303)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -79,6 +79,12 @@ def served() -> Iterator[Provider]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             fields = {name: values[0] for name, values in parse_qs(body).items()}
             provider.requests.append((self.path, fields, self.headers.get("Authorization", "")))
+            if self.path.startswith("/authorization_endpoint?"):  # a browser: whoever it is, they are signed in here
+                asked = parse_qs(urlsplit(self.path).query)
+                self.send_response(303)
+                self.send_header("Location", urljoin(asked["redirect_uri"][0], provider.authorize(self.path)))
+                self.end_headers()
+                return
             status, document = provider.answer(self.path, fields)
             said = json.dumps(document).encode()
             self.send_response(status)

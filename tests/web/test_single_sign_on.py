@@ -197,11 +197,11 @@ def test_who_is_disabled_or_erased_stays_out(site: Any, provider: Provider) -> N
         assert through(visitor, provider).status_code == 303
         apply(site.ctx, site.admin, parse_documents(PEOPLE.replace("[owner]", "[owner]\ndisabled: true")))
         assert visitor.get("/settings").headers["location"].startswith("/sign-in")
-        assert "has no account here" in through(visitor, provider).text
+        assert "Nobody here has the e-mail dana@acme.example. An admin adds people" in through(visitor, provider).text
     apply(site.ctx, site.admin, parse_documents(PEOPLE))
     erase_person(site.ctx, site.admin, email="dana@acme.example", reason="asked to")
     with site.visitor() as visitor:
-        assert "has no account here" in through(visitor, provider).text
+        assert "Nobody here has the e-mail dana@acme.example. An admin adds people" in through(visitor, provider).text
 
 
 def test_an_e_mail_that_only_userinfo_names(site: Any, provider: Provider) -> None:
