@@ -8,6 +8,7 @@ service is one's own server, every address of its host is checked first; the URL
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,8 @@ OWN: Final = frozenset(
     ("mailto", "mailtos", "mmost", "mmosts", "rocket", "rockets", "ntfy", "ntfys", "matrix", "matrixs", "ncloud", "nclouds")
 )
 MOST_TEXT: Final = 2000
+# What chats read as a mention of everybody or as the beginning of a link with another text: names of models come from traffic, and so from anybody.
+CALLS_OUT: Final = re.compile(r"<|\](?=\()|@(?=everyone|here|all|channel|room)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class AppriseNotice:
 
     def send(self, notice: Notice) -> str:
         target = self._target()
-        words = f"{notice.text}\n{notice.url}"[:MOST_TEXT]
+        words = f"{plain(notice.text[: MOST_TEXT - len(notice.url) - 1])}\n{notice.url}"
+        # Mail and Telegram would take the words for HTML as they stand; what wants Markdown shows them, and would escape the link until none can click it.
+        written = None if target.resolve_format("text").value == "markdown" else "text"
         try:
-            done = target.notify(title=notice.title[:200], body=words)
+            done = target.notify(title=plain(notice.title[:200]), body=words, body_format=written)
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its words may hold the URL
             raise Unavailable(f"{type(target).__name__} failed: {type(error).__name__}") from None
         if not done:
@@ -74,6 +79,11 @@ class AppriseNotice:
                 why = refusal(str(where[0]), allow_private=self.allow_private)
                 if why:
                     raise Refused(f"the host of {self.secret} is refused: {why}")
+
+
+def plain(words: str) -> str:
+    """The same to read, with a space of no width where a chat would do more than show it."""
+    return CALLS_OUT.sub("\\g<0>\u200b", words)
 
 
 def schemas(target: Any) -> set[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import smtplib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 
 from governor.adapters.apprise_notice import AppriseNotice
 from governor.adapters.webhook import Webhook, body_of, key_of, signed
@@ -139,3 +142,52 @@ def test_apprise_delivers(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     receiver.status = 500
     with pytest.raises(Unavailable):
         AppriseNotice("env:CHAT", allow_private=True).send(NOTICE)
+
+
+HOSTILE = (
+    "model openai/<img src=https://evil.example/x.png> of <!channel> @everyone [ok](https://evil.example) & claude@20240620 is not approved"
+)
+SHOWN = "of <\u200b!channel> @\u200beveryone [ok]\u200b(https://evil.example) & claude@20240620 is not approved"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mailto://127.0.0.1/?from=gov@acme.example&to=ops@acme.example&smtp=127.0.0.1", "openai/<\u200bimg src"),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544", "openai/&lt;\u200bimg src"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#gov", "openai/&lt;\u200bimg src"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", SHOWN),
+        ("workflows://h.example:443/643ed0f9a2d64a4e9ac5d4eb8d5c2a1c/SIGxxxxxxxxxxxxxxxxxxxxxxx", SHOWN),
+        ("mmost://127.0.0.1/3ccdd113474722377935511fc85d3dd4", SHOWN),
+    ],
+    ids=["mail", "telegram", "slack", "discord", "teams", "mattermost"],
+)
+def test_a_hostile_name_is_shown_and_does_nothing(url: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As HTML it loaded pictures and hid links in mails, Telegram refused the notice, and chats rang everybody."""
+    sent = []
+
+    def caught(*_: Any, data: Any = b"", **__: Any) -> Any:
+        sent.append(data.decode() if isinstance(data, bytes) else data)
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, b"ok"
+        return answer
+
+    def mailed(_: Any, sender: str, to: Any, message: str | bytes, **__: Any) -> dict[str, Any]:
+        read = message_from_bytes(message.encode() if isinstance(message, str) else message, policy=policy.default)
+        sent.append(json.dumps([part.get_content() for part in read.walk() if not part.is_multipart()]))
+        assert [part.get_content_type() for part in read.walk()] == ["text/plain"]
+        return {}
+
+    monkeypatch.setattr(requests, "post", caught)
+    monkeypatch.setattr(requests.Session, "request", caught)
+    monkeypatch.setattr(smtplib.SMTP, "connect", lambda *_: (220, b"ready"))
+    monkeypatch.setattr(smtplib.SMTP, "sendmail", mailed)
+    monkeypatch.setenv("CHAT", url)
+    notice = Notice("01", "finding.violation", NOTICE.at, "model.approved: chat", HOSTILE, "https://g.example/findings?rule=x", {})
+    AppriseNotice("env:CHAT", allow_private=True).send(notice)
+    words = "\n".join(json.dumps(json.loads(one), ensure_ascii=False) for one in sent if one)
+    assert shown in words
+    assert "https://g.example/findings?rule=x" in words
+    assert "<img" not in words
+    assert "<!channel" not in words
+    assert "@everyone" not in words
