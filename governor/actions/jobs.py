@@ -39,6 +39,8 @@ MOST_FAILURES: Final = 8
 MOST_CLAIMS: Final = 1000  # a job that kills its worker every time must end; one whose workers are killed must not
 FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
+# Most failures and longest pause where they are others: an event is told once and nobody tells it again, so a receiver may be away for most of a day.
+PATIENCE: Final[dict[str, tuple[int, float]]] = {"notify": (20, 3 * 3600.0)}
 ERROR_TEXT: Final = 500
 
 
@@ -176,7 +178,8 @@ def _renewing(ctx: Context, job: Claimed, lease_seconds: float) -> Iterator[None
 def _put_back(ctx: Context, job: Claimed, error: Exception) -> str:
     """Business refusals are final; anything else may be better later, up to a number of attempts."""
     known = isinstance(error, GovernorError)
-    final = (known and not isinstance(error, Unavailable)) or job.failures + 1 >= MOST_FAILURES
+    most, longest = PATIENCE.get(job.actor, (MOST_FAILURES, LONGEST_PAUSE_SECONDS))
+    final = (known and not isinstance(error, Unavailable)) or job.failures + 1 >= most
     text = told(error) if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
     log.log(
         logging.WARNING if known else logging.ERROR, "job %s (%s) attempt %d: %s", job.id, job.actor, job.attempt, text, exc_info=not known
@@ -184,7 +187,7 @@ def _put_back(ctx: Context, job: Claimed, error: Exception) -> str:
     if final:
         _finish(ctx, job, state="failed", failures=job.failures + 1, error=text[:ERROR_TEXT], finished_at=ctx.now())
         return "failed"
-    pause = min(FIRST_PAUSE_SECONDS * 2**job.failures, LONGEST_PAUSE_SECONDS)
+    pause = min(FIRST_PAUSE_SECONDS * 2**job.failures, longest)
     _finish(
         ctx, job, state="waiting", failures=job.failures + 1, error=text[:ERROR_TEXT], available_at=ctx.now() + timedelta(seconds=pause)
     )

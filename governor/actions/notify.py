@@ -18,7 +18,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.adapters.apprise_notice import AppriseNotice
 from governor.adapters.webhook import Webhook
 from governor.catalog import Catalog, NotificationDocument
-from governor.errors import NotFound
+from governor.errors import Invalid, NotFound, Unavailable
 from governor.ledger.canonical import canonical_json
 from governor.ports import Notice, Notifier
 from governor.store.rows.base import uuid7
@@ -61,7 +61,7 @@ def listening(catalog: Catalog, event: str, workflow: str = "") -> list[Notifica
 
 
 def deliver(ctx: Context, notice: str, notification: str) -> None:
-    """The job. Raises what the notifier raises; the outbox tries again where that may help."""
+    """The job. Raises what the notifier raises, and Unavailable for a secret that is not there yet; the outbox tries again where that may help."""
     document = catalog_as_of(ctx).notifications.get(notification)
     with ctx.rows.session() as session:
         row = session.exec(select(NoticeRow).where(NoticeRow.org_id == ctx.org, NoticeRow.id == notice)).first()
@@ -69,7 +69,10 @@ def deliver(ctx: Context, notice: str, notification: str) -> None:
         return
     body = json.loads(row.body)
     url = ctx.settings.public_url.rstrip("/") + body["path"]
-    notifier_of(ctx, document).send(Notice(row.id, row.event, row.created_at, body["title"], body["text"], url, body["data"]))
+    try:
+        notifier_of(ctx, document).send(Notice(row.id, row.event, row.created_at, body["title"], body["text"], url, body["data"]))
+    except Invalid as error:  # a process that was started without the secret gets it later, and the event is told only once
+        raise Unavailable(error.message, hint=error.hint) from None
 
 
 def notifier_of(ctx: Context, document: NotificationDocument) -> Notifier:

@@ -84,6 +84,28 @@ def test_a_notice_is_delivered_once_the_receiver_is_back(home: Context, receiver
     assert json.loads(body)["data"]["url"].endswith("/budgets")
 
 
+def test_a_receiver_may_be_away_for_most_of_a_day_and_its_secret_may_be_missing(
+    home: Context, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was given up after four minutes, and at once in a process without the secret; a crossing is told once, so nobody heard of it."""
+    monkeypatch.delenv("HOOK", raising=False)
+    hook = f"kind: notification\nid: hook\nchannel: webhook\nurl: http://127.0.0.1:{receiver.server_port}/in\nsecret: env:HOOK\n"
+    apply(home, OPERATOR, parse_documents(hook + "events: [budget.threshold]\n"))
+    announce(home, "budget/2026-10/a/1/50")
+    start = home.now()
+    hours = (*(hour / 4 for hour in range(60)), 18.0, 21.0)
+    for hour in hours:
+        home.now = lambda at=start + timedelta(hours=hour): at  # type: ignore[misc]
+        work_off(home)
+    [told] = notices(home)
+    assert [(way["state"], "env:HOOK is not there" in way["error"]) for way in told["deliveries"]] == [("waiting", True)]
+    monkeypatch.setenv("HOOK", "whsec_" + base64.b64encode(b"k" * 32).decode())
+    receiver.answers[:] = [200]
+    home.now = lambda: start + timedelta(hours=24)
+    assert work_off(home) == 1
+    assert len(receiver.got) == 1
+
+
 def test_only_those_who_asked_are_told_and_nobody_is_a_row_too(home: Context) -> None:
     apply(
         home,
