@@ -8,6 +8,7 @@ only the highest is sent; amounts in the ledger, no e-mail addresses.
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sqlmodel import select
 
 from governor.actions.assess import moved_at, newest_done
 from governor.actions.context import SYSTEM, Context
+from governor.actions.findings import Finding
 from governor.actions.forecast_month import expect, horizon_of
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_findings
@@ -32,7 +34,8 @@ from governor.store.rows.changes import Change
 from governor.store.rows.periods import Period
 
 MOST: Final = 50  # new findings told in one round; the rest is told in the next
-LATE: Final = timedelta(days=10)  # how long after its end a month may still reach a threshold by late calls
+LATE: Final = timedelta(days=10)  # how long after its end a month may still reach a threshold, or get a finding, by late calls
+NUMBER: Final = re.compile(r"(?<![\w.-])\d[\d.,]*")  # not in the name of a model or waiver
 
 
 def watch(ctx: Context) -> int:
@@ -40,11 +43,12 @@ def watch(ctx: Context) -> int:
     catalog = catalog_as_of(ctx)
     zone = catalog.organization.billing_zone
     month = month_of(ctx.now(), zone)
-    told = sum(watch_month(ctx, period) for period in (previous_month(month), month) if watched(ctx, period, zone))
+    months = [period for period in (previous_month(month), month) if watched(ctx, period, zone)]
+    told = sum(watch_month(ctx, period) for period in months)
     if listening_at_all(catalog, "approval.waiting"):
         told += watch_approvals(ctx, catalog)
     if listening_at_all(catalog, "finding.violation"):
-        told += watch_findings(ctx, catalog, month)
+        told += sum(watch_findings(ctx, catalog, period) for period in months)
     return told
 
 
@@ -142,7 +146,7 @@ def watch_approvals(ctx: Context, catalog: Catalog) -> int:
 def watch_findings(ctx: Context, catalog: Catalog, period: str) -> int:
     told = 0
     for one in month_findings(ctx, period):
-        name = f"finding/{period}/{one.rule}/{one.workflow or ''}/{one.message}"[:500]
+        name = f"finding/{period}/{one.rule}/{one.workflow or ''}/{lasting(one)}"[:500]
         workflow = one.workflow or ""
         if told >= MOST or one.status != "violation" or not listening(catalog, "finding.violation", workflow) or known(ctx, name):
             continue
@@ -159,6 +163,11 @@ def watch_findings(ctx: Context, catalog: Catalog, period: str) -> int:
                 data={"month": period, "rule": one.rule, "workflow": workflow, "calls": one.calls},
             )
     return told
+
+
+def lasting(one: Finding) -> str:
+    """What makes it this finding: of a month as a whole the words alone, for its numbers (spent so far, p95, calls) move with every batch."""
+    return NUMBER.sub("#", one.message) if one.window else one.message
 
 
 def dollars(pico: int) -> str:

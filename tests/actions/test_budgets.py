@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -205,3 +208,31 @@ def test_new_violations_are_told_once(filled: Context) -> None:
     assert watch(filled) == 0
     told = [one for one in notices(filled) if one["event"] == "finding.violation"]
     assert {(one["data"]["rule"], one["workflow"]) for one in told} == {(one.rule, one.workflow or None) for one in wanted}
+
+
+def test_a_month_that_is_too_slow_is_told_once_though_its_numbers_move(
+    filled: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each batch moved the p95 and the spend of the message, so that the same excess was told every five minutes; and after midnight of the first nobody
+    heard of the last day any more.
+    """
+    declare(filled, "kind: notification\nid: findings\nchannel: apprise\nsecret: env:CHAT\nevents: [finding.violation]\n")
+    declare(filled, re.sub(r"latency_target_ms: \d+", "latency_target_ms: 1", catalog_yaml("http://127.0.0.1:9/v1", "2027-03-31")))
+    monkeypatch.setattr(filled, "now", lambda: datetime(2026, 10, 21, tzinfo=UTC))
+    watch(filled)
+    before = {one.message for one in findings(filled, MONTH) if one.status == "violation" and one.window}
+    ingest(filled, OPERATOR, "litellm", [str(path) for path in make_month(tmp_path / "more", MONTH, calls=900, seed=7).files])
+    monkeypatch.setattr(filled, "now", lambda: datetime(2026, 10, 25, tzinfo=UTC))
+    watch(filled)
+    after = {one.message for one in findings(filled, MONTH) if one.status == "violation" and one.window}
+    assert before - after, "the numbers moved"
+    late = make_month(tmp_path / "late", MONTH, calls=300, seed=8).files[-1]
+    late.write_text(late.read_text().replace("gpt-4o", "gpt-odd"))
+    monkeypatch.setattr(filled, "now", lambda: datetime(2026, 11, 1, 6, tzinfo=UTC))
+    ingest(filled, OPERATOR, "litellm", [str(late)])
+    watch(filled)
+    told = [one for one in notices(filled) if one["event"] == "finding.violation"]
+    assert {
+        count for (rule, _), count in Counter((one["data"]["rule"], one["workflow"]) for one in told).items() if rule == "latency.target"
+    } == {1}
+    assert any("gpt-odd" in one["text"] and one["data"]["month"] == MONTH for one in told)
