@@ -16,13 +16,14 @@ from urllib.parse import quote
 
 import httpx
 
-from governor.errors import Invalid, PolicyRefused, Unavailable
+from governor.errors import Invalid, Misconfigured, PolicyRefused, Unavailable
 from governor.policy.bundle import digest
 from governor.policy.decision import EngineInfo
 from governor.policy.syntax import parse
 
 BATCH = 500  # OPA's `with` loop slows down far above this
 PREFIX = "governor/"
+NO_OPA = "look whether GOVERNOR_OPA_URL leads to OPA itself, and not to a page or a proxy"
 BATCHED = {f"governor/{name}/decision": f"governor/lib/batch/{name}" for name in ("call", "window", "replay", "change")}
 
 
@@ -41,7 +42,10 @@ class OpaEngine:
         self.info = EngineInfo("opa", "unknown")
         self.managed = managed
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
+        try:
+            self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
+        except httpx.InvalidURL as error:  # the URL may hold a password
+            raise Misconfigured(f"GOVERNOR_OPA_URL is no URL: {error}", hint="such as http://127.0.0.1:8181") from None
         self.address = str(self._http.base_url.copy_with(username=None, password=None))
         self._revision = ""
         self._data: dict[str, Any] = {}
@@ -60,7 +64,8 @@ class OpaEngine:
     def probe(self) -> EngineInfo:
         """Ask the server who it is. Raises Unavailable when it does not answer."""
         said = self._data_api("governor_loaded", {"provenance": "true"}, {})
-        self.info = EngineInfo("opa", str(said.get("provenance", {}).get("version", "unknown")))
+        provenance = said.get("provenance")
+        self.info = EngineInfo("opa", str(provenance.get("version", "unknown")) if isinstance(provenance, Mapping) else "unknown")
         return self.info
 
     def decide_many(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -93,7 +98,10 @@ class OpaEngine:
 
     def _put_modules(self) -> None:
         wanted = {PREFIX + name: source for name, source in self._modules.items()}
-        listed = self._send("GET", "/v1/policies").json().get("result", [])
+        answer = self._send("GET", "/v1/policies")
+        listed = read_answer(answer.status_code, answer.content).get("result") or []
+        if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+            raise PolicyRefused("the OPA server does not list its policies as OPA does", hint=NO_OPA)
         present = {one["id"]: one.get("raw") for one in listed if str(one.get("id", "")).startswith(PREFIX)}
         for name in in_order(self._modules):
             if present.get(PREFIX + name) != self._modules[name]:
@@ -118,7 +126,7 @@ class OpaEngine:
             raise Unavailable(
                 f"OPA server {self.address} does not answer: {type(error).__name__}", hint="nothing is allowed meanwhile"
             ) from None
-        if answer.status_code >= httpx.codes.BAD_REQUEST:
+        if not answer.is_success:
             read_answer(answer.status_code, answer.content)
         return answer
 
@@ -128,12 +136,15 @@ def read_answer(status: int, body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise PolicyRefused(f"the OPA server answered {status} with something that is not JSON") from None
+        raise PolicyRefused(f"the OPA server answered {status} with something that is not JSON", hint=NO_OPA) from None
     if status == httpx.codes.OK and isinstance(document, dict):
         return document
     said = document if isinstance(document, dict) else {}
-    details = [" ".join(str(one.get("message", "")).split()) for one in said.get("errors", []) if isinstance(one, dict)]
-    message = " ".join(str(said.get("message", "no message")).split()) + (f": {'; '.join(details[:3])}" if details else "")
+    errors = said.get("errors")
+    details = [
+        " ".join(str(one.get("message", "")).split()) for one in (errors if isinstance(errors, list) else []) if isinstance(one, dict)
+    ]
+    message = " ".join(str(said.get("message") or "no message").split()) + (f": {'; '.join(details[:3])}" if details else "")
     if said.get("code") == "invalid_parameter":
         raise Invalid(f"the OPA server refused: {message[:500]}")
     raise PolicyRefused(f"the OPA server answered {status}: {message[:500]}")

@@ -10,7 +10,7 @@ import pytest
 
 from governor.actions.judge import judge, prepare
 from governor.adapters.opa import OpaEngine, in_order, read_answer
-from governor.errors import Invalid, PolicyRefused, Unavailable
+from governor.errors import Invalid, Misconfigured, PolicyRefused, Unavailable
 from governor.policy.bundle import load_bundle
 from governor.policy.embedded import RegorusEngine
 from governor.policy.question import CallQuestion
@@ -202,6 +202,32 @@ def test_an_undefined_decision_is_undecided(server: StubServer) -> None:
     server.policies["governor/collections/call.rego"] = "package governor.call\n\nimport rego.v1\n\ndecision := 1 if input.nothing\n"
     assert opa.decide_many("governor/call/decision", [question().document()]) == [None]
     assert judge(opa, [question()])[0].status == "undecided"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>sign in</html>"),
+        httpx.Response(302, headers={"Location": "https://sso.example/"}),
+        httpx.Response(200, json=["no", "object"]),
+        httpx.Response(200, json={"result": {"a": 1}}),
+        httpx.Response(200, json={"result": None, "provenance": None}),
+        httpx.Response(502, json={"code": "x", "message": None, "errors": None}),
+    ],
+    ids=["page", "redirect", "list", "policies-no-list", "nulls", "errors-null"],
+)
+def test_what_is_no_opa_is_refused_in_words(answer: httpx.Response) -> None:
+    """A page of a proxy behind GOVERNOR_OPA_URL was an internal error of every page and command."""
+    engine = OpaEngine("http://opa.example:8181", transport=httpx.MockTransport(lambda _: answer))
+
+    def ask() -> None:
+        engine.load(load_bundle().modules, {})
+        engine.decide_many("governor/call/decision", [{}])
+
+    with pytest.raises(PolicyRefused, match="the OPA server"):
+        ask()
+    with pytest.raises(Misconfigured, match="GOVERNOR_OPA_URL"):
+        OpaEngine("http://me:s3cret@[::1")
 
 
 def test_a_server_that_is_down_is_unavailable(server: StubServer) -> None:
