@@ -7,6 +7,7 @@ Owns: how a decision document is read. Does not own: how it is made. Invariants:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -128,12 +129,10 @@ def _need(need: Mapping[str, Any]) -> Need:
 
 
 def _found(kind: type[Finding], found: Any) -> Finding:
-    try:
-        return kind(**found)
-    except TypeError:
-        raise ValueError(
-            f"{found!r} is no finding of a rule, which is an object of texts with `rule` and `message` (or `reason`)"
-        ) from None
+    if isinstance(found, Mapping) and all(isinstance(value, str) for value in found.values()):
+        with suppress(TypeError):
+            return kind(**found)
+    raise ValueError(f"{found!r} is no finding of a rule, which is an object of texts with `rule` and `message` (or `reason`)")
 
 
 def _read(document: Mapping[str, Any]) -> Decision:

@@ -42,6 +42,8 @@ def test_anything_else_is_undecided(document: Any) -> None:
 
 
 def test_what_is_malformed_is_named() -> None:
+    odd = {"rule": "r", "severity": "low", "message": "m", "solution": {"a": 1}}
+    assert "is no finding of a rule" in read_decision({**WHOLE, "allow": False, "violations": [odd]}).undecided[0].reason
     assert "'no' is no finding of a rule" in read_decision({**WHOLE, "allow": False, "violations": ["no"]}).undecided[0].reason
 
 
