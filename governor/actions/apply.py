@@ -73,6 +73,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
         planned = plan_in(tx.session, ctx.org, documents, tx.now, prune=prune)  # again, now that nobody else writes
         if not planned.changes:
             return planned
+        may_apply(ctx, actor, planned)  # it may be more than was planned before
         records = [write(tx.session, ctx.org, item, actor, tx.now, place) for place, item in enumerate(planned.changes)]
         body = canonical_json({"changes": records})
         changes_sha256 = sha256_hex(body)
@@ -128,9 +129,11 @@ def may_apply(ctx: Context, actor: Actor, planned: Plan) -> None:
         return
     if "api" not in actor.scopes:
         raise Forbidden("this token lacks scope api", hint="make one with `governor token create EMAIL --scope api`")
-    if kinds and kinds <= FINANCE_KINDS:
+    if not kinds:  # the same file again: whoever may apply some kind
+        actor.require("admin", "security", "finance")
+    elif kinds <= FINANCE_KINDS:
         actor.require("finance", "admin")
-    elif others or not planned.changes:
+    elif others:
         actor.require("admin")
     else:
         actor.require(*WAIVER_ROLES)

@@ -156,6 +156,22 @@ def test_who_may_apply_what(world: Any) -> None:
     assert (waiver.approver, waiver.in_force(world.now)) == (sol.id, True)
     assert not waiver.in_force(datetime(2027, 1, 1, tzinfo=UTC))
     assert waiver.in_force(datetime(2026, 12, 31, 23, 59, tzinfo=UTC))
+    assert world.apply(WAIVER, sol).counts["unchanged"] == 1, "a pipeline of security's own may run again"
+    with pytest.raises(Forbidden):
+        world.apply(WAIVER, world.person("dana"))
+
+
+def test_what_changed_since_it_was_planned_is_permitted_anew(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is made again behind the lock, and an admin may have changed what the file names beside the waiver."""
+    world.apply(WORKFLOW.format("CC-1"))
+    files = WAIVER + "---\n" + WORKFLOW.format("CC-1")
+    before = plan(world.ctx, parse_documents(files))
+    world.later(minutes=1)
+    world.apply(WORKFLOW.format("CC-2"))
+    monkeypatch.setattr("governor.actions.apply.plan", lambda *_, **__: before)
+    with pytest.raises(Forbidden):
+        world.apply(files, world.person("sol"))
+    assert cost_center(world, world.later(minutes=1)) == "CC-2"
 
 
 def test_prune_removes_what_the_files_do_not_name_and_keeps_the_past(world: Any) -> None:
