@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
@@ -38,7 +38,7 @@ from governor.ledger.entry import EntryDraft
 from governor.prices.contract import refuse_unusable
 from governor.store.rows.base import uuid7
 from governor.store.rows.catalog import CatalogVersion
-from governor.store.rows.people import Organization, Person
+from governor.store.rows.people import Organization, Person, WebSession
 
 INLINE_BYTES: Final = 8_000  # of changes inside the ledger entry; a leaf is at most 16 KiB, the full list is evidence by digest
 WAIVER_ROLES: Final = ("admin", "security")
@@ -245,6 +245,8 @@ def write_person(session: Session, org: str, document: PersonDocument, now: date
     row.disabled = document.disabled
     session.add(row)
     session.flush()
+    if row.disabled:  # or they would go on where the person comes back the same day
+        session.exec(delete(WebSession).where(col(WebSession.person_id) == row.id))
     return row.id
 
 

@@ -229,6 +229,7 @@ def check_result(
     def of(kind: str) -> list[Any]:
         return [document for (found, _), document in after.items() if found == kind]
 
+    refuse_leavers(persons, of("workflow"), of("budget"))
     close_open_ends(
         contract_price(document, zone) for document in of("contract_price")
     )  # two that hold at once are refused here, not at the next close
@@ -258,3 +259,16 @@ def by_id(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(part, dict) and "id" in part for part in value):
         return {part["id"]: {name: held for name, held in part.items() if name != "id"} for part in value}
     return value
+
+
+def refuse_leavers(persons: Mapping[str, PersonDocument], workflows: Sequence[Any], budgets: Sequence[Any]) -> None:
+    """Whoever is disabled owns nothing: all of it is named at once, with a way to lock them out meanwhile."""
+    for person in persons.values():
+        if person.disabled:
+            owned = [f"workflow {one.id}" for one in workflows if one.owner == person.email]
+            owned += [f"budget {one.id}" for one in budgets if one.scope.owner == person.email]
+            if owned:
+                raise Invalid(
+                    f"{person.email} is disabled and owns {', '.join(sorted(owned))}",
+                    hint="name other owners in the same file; to lock them out at once, take their roles, set another password and revoke their tokens",
+                )

@@ -129,7 +129,10 @@ def test_documents_that_are_wrong_together_are_refused_whole(world: Any, text: s
 
 def test_an_owner_may_come_in_the_same_file_and_not_leave_while_owning(world: Any) -> None:
     world.apply("kind: workflow\nid: w2\nowner: new@acme.example\n---\nkind: person\nemail: New@Acme.example\nroles: [owner]")
-    with pytest.raises(Invalid, match="not a known person"):
+    world.apply(
+        "kind: workflow\nid: w3\nowner: new@acme.example\n---\nkind: budget\nid: theirs\nscope: {owner: new@acme.example}\nmonthly: 5"
+    )
+    with pytest.raises(Invalid, match="disabled and owns budget theirs, workflow w2, workflow w3"):
         world.apply("kind: person\nemail: new@acme.example\nroles: [owner]\ndisabled: true")
 
 

@@ -44,9 +44,13 @@ def test_revoked_tokens_and_disabled_people_prove_nothing(world: Any) -> None:
         authenticate(world.ctx, dana["token"])
     assert len(world.entries("token:revoke")) == 1
     ada = create_token(world.ctx, world.admin, email="ada@acme.example")
+    opened = sign_in_with_token(world.ctx, ada["token"]).secret
     world.apply("kind: person\nemail: ada@acme.example\nroles: [auditor]\ndisabled: true")
     with pytest.raises(Unauthenticated):
         authenticate(world.ctx, ada["token"])
+    world.apply("kind: person\nemail: ada@acme.example\nroles: [auditor]")
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, opened)  # it ended, and who comes back signs in
 
 
 def test_only_admins_make_tokens_for_others(world: Any) -> None:
