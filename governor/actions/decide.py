@@ -82,6 +82,7 @@ def record(
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
         found = assess(ctx, tx.session, change, tx.now)
+        at = max(tx.now, change.submitted_at or tx.now)  # the clock that put it before its deciders may be ahead of this one
         answered = may_decide(person, found.docket, digest=digest, decision=decision, now=tx.now, role=role)
         approving = decision == "approve"
         if approving and not found.decision.allow:
@@ -110,7 +111,7 @@ def record(
                 decision=decision,
                 digest=digest,
                 reason=reason,
-                decided_at=tx.now,
+                decided_at=at,
                 expires_at=expires,
                 auth=actor.auth,
             )
@@ -127,7 +128,7 @@ def record(
                 payload=payload,
                 actor=actor.ledger_ref(),
                 idem=f"change:{decision}:{change.id}:{digest}:{person.id}{found.again}",
-                occurred_at=tx.now,
+                occurred_at=at,
                 personal={"reason": reason},
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, select
@@ -73,14 +73,15 @@ def ensure_review(ctx: Context, change_id: str) -> bool:
         found = assess(ctx, tx.session, change, tx.now)
         if State(change.state) not in REVIEWABLE or is_reviewed(tx.session, ctx.org, found):
             return False
-        if found.stale:
-            change.submitted_at = tx.now
+        at = tx.now
+        if found.stale:  # behind every decision there is, also one by a clock that is ahead: what was decided before is void
+            change.submitted_at = at = max([at, *(vote.decided_at + timedelta(microseconds=1) for vote in found.approvals)])
             if change.state == State.APPROVED:
                 change.state, change.decided_at = move(change.state, State.IN_REVIEW), None
         note_assessment(change, found)
         change.updated_at = tx.now
         tx.session.add(change)
-        tx.append(review_entry(ctx, found, tx.now))
+        tx.append(review_entry(ctx, found, at))
     return True
 
 

@@ -342,11 +342,27 @@ def test_a_version_planned_for_later_takes_the_new_route_over(world: Any) -> Non
         assert (found.cost_center, [route.id for route in found.routes]) == (center, ["rc-1", "current"])
 
 
-def test_parts_that_move_away_and_back_are_decided_on_anew(world: Any) -> None:
-    """The digest is the first one again; what was approved before the newest review is void, for the verifiers too."""
+def test_an_approval_by_a_clock_that_is_behind_counts(world: Any) -> None:
+    """Another host put the change before its deciders; what was recorded as approved was void."""
     change = world.reviewed()
+    world.later(minutes=-3)
+    for who in ("dana", "sol"):
+        done = approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    assert done["state"] == "approved"
+    assert [vote["counts"] for vote in show_change(world.ctx, change["id"])["approvals"]] == [True, True]
+    assert cutover(world.ctx, world.person("rae"), change["id"])["state"] == "cutover"
+    with world.ctx.rows.session() as session:
+        assert state_problems(session, world.ctx.org) == []
+
+
+@pytest.mark.parametrize("ahead", [0, 20])
+def test_parts_that_move_away_and_back_are_decided_on_anew(world: Any, ahead: int) -> None:
+    """The digest is the first one again; what was approved before the newest review is void, for the verifiers too, also by a clock that was ahead."""
+    change = world.reviewed()
+    world.later(minutes=ahead)
     for who in ("dana", "sol"):
         approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(minutes=-ahead)
     for text in (None, CATALOG):
         world.later(minutes=5)
         touch_catalog(world) if text is None else world.apply(text)
