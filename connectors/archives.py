@@ -38,6 +38,8 @@ _FOREIGN: Final = {
     b"7z\xbc\xaf": "a 7z archive",
 }
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_EARLY: Final = "the archive ends early"
+_MORE: Final = "what follows in the file is no part of the archive"
 _UTF8_LINES: Final = (b"}\n{", b"}\r\n{")
 
 
@@ -122,15 +124,15 @@ def _gunzip(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
                 data = data.lstrip(b"\x00")
                 if not data:
                     break
-                if not data.startswith(_GZIP[: len(data)]):
-                    return
+                if not data.startswith(_GZIP[: len(data)]):  # a log behind its archive, say: passed over it would be lost in silence
+                    raise EOFError(_MORE)
                 unpack = zlib.decompressobj(wbits=31)
             out = unpack.decompress(data, CHUNK)
             guard.grew(len(out))
             yield out
             data = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
     if not unpack.eof:
-        raise EOFError
+        raise EOFError(_EARLY)
 
 
 def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
@@ -140,6 +142,8 @@ def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
         data = block
         while data:
             if unpack.eof:
+                if not any(data.startswith(sign[: len(data)]) for sign in _ZSTD):
+                    raise EOFError(_MORE)
                 unpack = factory.decompressobj()
             # small steps: one call unpacks all it is given, and four bytes can say 128 KiB; so a step gives 64 MiB at most
             step, data = data[:STEP], data[STEP:]
@@ -149,7 +153,7 @@ def _unzstd(blocks: Iterator[bytes], guard: _Guard) -> Iterator[bytes]:
             yield out
             data = unpack.unused_data + data if unpack.eof else data
     if not unpack.eof:
-        raise EOFError
+        raise EOFError(_EARLY)
 
 
 def _utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -166,7 +170,7 @@ def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def blocks_of(payload: Payload) -> Iterator[bytes]:
-    """Unpacked bytes. A damaged archive raises EOFError after what could be read, one of another kind Invalid."""
+    """Unpacked bytes. A damaged archive raises EOFError, which says why, after what could be read, one of another kind Invalid."""
     guard = _Guard(payload.uri)
     try:
         first, blocks = _begun(_raw_blocks(payload))
@@ -183,7 +187,7 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
     except (zlib.error, zstandard.ZstdError) as error:
         if not guard.written:
             raise Invalid(f"{payload.uri}: damaged archive: {error}") from error
-        raise EOFError from error
+        raise EOFError(_EARLY) from error
 
 
 def body_of(payload: Payload, limit: int = 512 << 20) -> bytes:
@@ -196,5 +200,5 @@ def body_of(payload: Payload, limit: int = 512 << 20) -> bytes:
                 raise TooLarge(f"{payload.uri}: larger than {limit >> 20} MiB unpacked")
             parts.append(block)
     except EOFError as error:
-        raise Invalid(f"{payload.uri}: archive ends early") from error
+        raise Invalid(f"{payload.uri}: {error}") from error
     return b"".join(parts)

@@ -158,8 +158,8 @@ def records_of(payload: Payload) -> Iterator[Records]:
     while True:
         try:
             block = next(blocks, None)
-        except EOFError:
-            block, cut = None, "truncated: the archive ends early"
+        except EOFError as error:
+            block, cut = None, f"truncated: {error}"
         data = rest + block if block is not None else rest
         if block is not None and len(data) < CHUNK:
             rest = data
@@ -167,9 +167,9 @@ def records_of(payload: Payload) -> Iterator[Records]:
         if lines is None:
             data = _text_of(data, payload.uri)
             lines = _is_lines(data)
-        values, rest = _take(data, lines=lines, last=block is None)
-        if cut and not len(values):  # what is missing is said even where no part of it could be unpacked
-            values = pa.array([b""], pa.large_binary())
+        values, rest = _take(data, lines=lines, last=block is None and not cut)
+        if cut:  # what is missing is said even where no part of it could be unpacked
+            values = pa.concat_arrays([values, pa.array([rest], pa.large_binary())])
         if len(rest) > MAX_RECORD:
             raise Invalid(f"{payload.uri}: a record of more than {MAX_RECORD >> 20} MiB")
         if len(values):

@@ -60,18 +60,18 @@ def rows_of(payload: Payload) -> Iterator[Records]:
                     yield records
                     row = records.first_row + len(records.values)
             if early:
-                yield Records(payload.uri, row, pa.array([torn], pa.large_binary()), "truncated: the archive ends early")
+                yield Records(payload.uri, row, pa.array([torn], pa.large_binary()), f"truncated: {early}")
 
 
-def _blocks(payload: Payload) -> Iterator[tuple[bytes, bool, bool]]:
-    """(a block, whether the file ends here, whether it ends because its archive is damaged)."""
+def _blocks(payload: Payload) -> Iterator[tuple[bytes, bool, str]]:
+    """(a block, whether the file ends here, why it ends where its archive is damaged)."""
     try:
         for block in blocks_of(payload):
-            yield block, False, False
-    except EOFError:
-        yield b"", True, True
+            yield block, False, ""
+    except EOFError as error:
+        yield b"", True, str(error)
     else:
-        yield b"", True, False
+        yield b"", True, ""
 
 
 def _whole_lines(data: bytes) -> tuple[bytes, bytes]:

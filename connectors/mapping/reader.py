@@ -222,5 +222,5 @@ def _unpacked(payload: Payload, target: Path) -> Path:
         with target.open("wb") as out:
             out.writelines(blocks_of(payload))
     except EOFError as error:
-        raise Invalid(f"{payload.uri}: archive ends early") from error
+        raise Invalid(f"{payload.uri}: {error}") from error
     return target

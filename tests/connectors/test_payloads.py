@@ -9,6 +9,8 @@ import json
 import lzma
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +189,29 @@ def test_an_archive_of_which_nothing_can_be_unpacked_is_not_passed_over(body: by
     for payload in (Payload("x", body=body), Payload("x", path=tmp_path / "cut")):
         [chunk] = records_of(payload)
         assert (chunk.values.to_pylist(), chunk.cut) == ([b""], "truncated: the archive ends early")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+@pytest.mark.parametrize("behind", [b'{"n": 3}\n', b"?", b"\x1f\x99"], ids=["a record", "a byte", "half a sign"])
+def test_what_follows_an_archive_is_not_passed_over(pack: Callable[[bytes], bytes], behind: bytes) -> None:
+    """`cat log.1.gz log > all.gz`: gunzip says that it ignores the rest."""
+    [chunk] = records_of(Payload("x", body=pack(b'{"n": 1}\n{"n": 2}\n') + behind))
+    assert chunk.values.to_pylist() == [b'{"n": 1}\n', b'{"n": 2}\n', b""]
+    assert chunk.cut == "truncated: what follows in the file is no part of the archive"
+
+
+def test_padding_behind_an_archive_is_nothing() -> None:
+    [chunk] = records_of(Payload("x", body=gzip.compress(b'{"n": 1}\n') + bytes(100)))
+    assert (len(chunk.values), chunk.cut) == (1, "")
+
+
+def test_an_archive_that_ends_between_two_records_has_all_of_them() -> None:
+    """A log that is still written, with a flush after each line: the last line is whole, and is no truncated record."""
+    packer = zlib.compressobj(wbits=31)
+    body = b"".join(packer.compress(b'{"n": %d}\n' % n) + packer.flush(zlib.Z_SYNC_FLUSH) for n in range(3))
+    [chunk] = records_of(Payload("x", body=body))
+    assert chunk.values.to_pylist() == [b'{"n": 0}\n', b'{"n": 1}\n', b'{"n": 2}\n', b""]
+    assert chunk.cut == "truncated: the archive ends early"
 
 
 def test_a_file_that_is_gone_by_now_stops_no_other_where_somebody_wants_to_hear_of_it(tmp_path: Path) -> None:
