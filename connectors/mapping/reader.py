@@ -203,6 +203,13 @@ def _parquet_rows(payload: Payload) -> Iterator[Records]:
     with tempfile.TemporaryDirectory() as scratch, engine_for_json() as engine:
         path, row = _unpacked(payload, Path(scratch) / "table"), 0
         try:
+            # the engine reads another number from them, without a word
+            if wide := engine.execute("SELECT name FROM parquet_schema(?) WHERE precision > 38", [str(path)]).fetchall():
+                names = ", ".join(name for (name,) in wide)
+                raise Invalid(
+                    f"{payload.uri}: decimals of more than 38 digits in {names}",
+                    hint="cast them to DECIMAL(38, 12) in the export, or to text",
+                )
             for batch in engine.execute("SELECT to_json(t)::VARCHAR FROM read_parquet(?) AS t", [str(path)]).to_arrow_reader(_ROWS):
                 values = batch.column(0).cast(pa.large_binary())
                 if len(values):

@@ -345,6 +345,19 @@ def test_parquet_rows_with_structs_and_maps(read: Any, tmp_path: Path) -> None:
         assert second["start_time"] == datetime(2026, 10, 1, 0, 0, 1, 250000, tzinfo=UTC)
 
 
+def test_decimals_of_parquet_that_the_engine_reads_wrong_are_refused_by_name(read: Any, tmp_path: Path) -> None:
+    """BigQuery's BIGNUMERIC: 0.001 came as 16777.216."""
+    for digits in (38, 39):
+        kind = pa.decimal128(38, 12) if digits == 38 else pa.decimal256(39, 12)
+        table = pa.table({"id": ["a"], "ts": ["2026-10-01T00:00:00Z"], "model": ["m"], "usd": pa.array([Decimal("0.001")], kind)})
+        pq.write_table(table, tmp_path / f"{digits}.parquet")
+    columns = {"source_record_id": "id", "start_time": "ts", "requested_model": "model", "cost_amount": "usd"}
+    reader = mapped(format="parquet", finds=["id"], columns=columns, cost={"source": "gateway_estimate"})
+    assert read(reader, tmp_path / "38.parquet").calls["cost_amount"].to_pylist() == [Decimal("0.001")]
+    with pytest.raises(Invalid, match="more than 38 digits in usd"):
+        read(reader, tmp_path / "39.parquet")
+
+
 def test_a_damaged_parquet_is_refused_by_name(read: Any) -> None:
     with pytest.raises(Invalid, match="push:0"):
         read(mapped(format="parquet"), b"PAR1 and then nothing of it")
