@@ -230,16 +230,19 @@ def _update_stored(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _store_rejected(connection: duckdb.DuckDBPyConnection, batch_id: str, info: BatchInfo, now: datetime) -> None:
-    """Keep each bad record once, however often its file is read."""
+    """Keep each bad record once, however often its file is read and under whatever name: a log that was rotated, packed or copied holds the same
+    bytes at the same place. (Nothing at all, where an archive ends, tells no file from another; and ids were once made of names.)
+    """
     connection.execute(
         f"""INSERT INTO lake.quarantine BY NAME
            WITH found AS (
-               SELECT sha256({DIGEST} || '|' || coalesce(ingest_uri, '') || '|' || coalesce(ingest_row::VARCHAR, '')) AS id, *
-               FROM in_rejected
+               SELECT sha256(digest || '|' || coalesce(ingest_uri, '') || '|' || coalesce(ingest_row::VARCHAR, '')) AS named,
+                   CASE WHEN digest <> sha256('') THEN sha256(concat_ws('|', digest, 'source', $source, ingest_row::VARCHAR)) ELSE named END AS id, *
+               FROM (SELECT {DIGEST} AS digest, * FROM in_rejected)
            )
            SELECT id, $batch AS batch_id, $connector AS connector, $source AS source, ingest_uri, ingest_row, reason, raw,
                   'open' AS state, $now AS created_at, NULL::TIMESTAMPTZ AS decided_at
-           FROM found ANTI JOIN (SELECT id FROM lake.quarantine) USING (id)
+           FROM found ANTI JOIN (SELECT id FROM lake.quarantine) USING (id) ANTI JOIN (SELECT id AS named FROM lake.quarantine) USING (named)
            QUALIFY row_number() OVER (PARTITION BY id) = 1""",
         {"batch": batch_id, "connector": info.connector, "source": info.source, "now": now},
     )

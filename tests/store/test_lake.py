@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,31 @@ def test_bad_records_are_kept_once_with_their_reason(lake: Lake, make_call: Make
     assert lake.quarantine() == []
     assert [row["state"] for row in lake.quarantine(state=None)] == ["retried"]
     assert lake.decide_quarantine([kept["id"]], "discarded", NOW) == 0
+
+
+def test_a_bad_record_of_a_file_that_was_renamed_is_kept_once(lake: Lake, make_batch: Make) -> None:
+    """A log that is rotated and packed. Lines that look the same in one file are several; of an archive that ends early each file is one."""
+    twice = [{"ingest_row": row, "reason": "missing_id: none", "raw": b"{}"} for row in (3, 9)]
+    nothing = {"ingest_row": 5, "reason": "truncated: the archive ends early", "raw": b""}
+    for number, name in enumerate(("app.log", "app.log.1", "old/app.log.1.gz", "app.log")):
+        rejected = [{"ingest_uri": name} | one for one in (*twice, nothing)]
+        assert lake.ingest(f"b{number}", [make_batch(rejected=rejected)], NOW, info=BatchInfo(source="prod")).quarantined == 3
+    kept = lake.quarantine()
+    assert sorted((row["ingest_uri"], row["ingest_row"]) for row in kept) == [
+        ("app.log", 3), ("app.log", 5), ("app.log", 9), ("app.log.1", 5), ("old/app.log.1.gz", 5),
+    ]  # fmt: skip
+    lake.ingest("other", [make_batch(rejected=[{"ingest_uri": "app.log"} | twice[0]])], NOW, info=BatchInfo(source="test"))
+    assert sorted(row["source"] for row in lake.quarantine()) == ["prod"] * 5 + ["test"]
+
+
+def test_a_bad_record_that_was_kept_under_the_name_of_its_file_is_known_again(lake: Lake, make_batch: Make) -> None:
+    """As homes of earlier versions hold it."""
+    bad = {"ingest_uri": "app.log", "ingest_row": 3, "reason": "missing_id: none", "raw": b"{}"}
+    lake.ingest("b0", [make_batch(rejected=[bad])], NOW, info=BatchInfo(source="prod"))
+    named = hashlib.sha256(f"{hashlib.sha256(b'{}').hexdigest()}|app.log|3".encode()).hexdigest()
+    lake._write(lambda connection: connection.execute("UPDATE lake.quarantine SET id = ?", [named]))
+    lake.ingest("b1", [make_batch(rejected=[bad])], NOW, info=BatchInfo(source="prod"))
+    assert [row["id"] for row in lake.quarantine()] == [named]
 
 
 @pytest.mark.parametrize(
