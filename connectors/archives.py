@@ -84,7 +84,7 @@ def begin_of(payload: Payload) -> bytes:
     if payload.body is not None:
         return head_of(payload.body[:HEAD])
     if payload.path is None:
-        raise Invalid(f"{payload.uri}: neither a path nor a body")
+        raise Invalid(f"{payload.uri}: {payload.fault or 'neither a path nor a body'}")
     with payload.path.open("rb") as file:
         return head_of(file.read(HEAD))
 
@@ -96,7 +96,7 @@ def _raw_blocks(payload: Payload) -> Iterator[bytes]:
             yield bytes(view[start : start + CHUNK])
         return
     if payload.path is None:
-        raise Invalid(f"{payload.uri}: neither a path nor a body")
+        raise Invalid(f"{payload.uri}: {payload.fault or 'neither a path nor a body'}")
     with payload.path.open("rb") as file:
         while block := file.read(CHUNK):
             yield block

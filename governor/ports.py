@@ -23,13 +23,14 @@ from governor.policy.decision import EngineInfo
 class Payload:
     """One thing to read: a local file, or bytes that arrived by push or were fetched from an object store.
 
-    Exactly one of `path` and `body` is set. `uri` names it in `ingest_uri` and in errors.
+    Exactly one of `path`, `body` and `fault` is set. `uri` names it in `ingest_uri` and in errors; `fault` says why it cannot be had.
     """
 
     uri: str
     path: Path | None = None
     body: bytes | None = None
     content_type: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from glob import glob, has_magic
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
+from urllib.parse import quote
 
 from governor.errors import Invalid, NotFound
 from governor.ports import Connector, Payload
@@ -21,6 +23,8 @@ from governor.ports import Connector, Payload
 HEAD_BYTES = 64 * 1024
 SURE = 0.5
 MAPPING = "mapping:"
+_NO_URI: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^!-~]|[\"#<>\[\\\]^`{|}]")  # a name as it is, and as errors show it, is taken too
+_CLOSED: Final = re.compile(r"ACCESS_DENIED|InvalidObjectState|HTTP (status|response code:?) 403|permission denied", re.IGNORECASE)
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -98,8 +102,9 @@ def _objects(url: str, scratch: Path) -> Iterator[Payload]:
     """Objects of a URL or prefix, through Arrow's S3 and GCS file systems (credentials from their usual environment)."""
     from pyarrow import ArrowException, fs
 
+    place, query, options = url.partition("?")
     try:
-        system, root = fs.FileSystem.from_uri(url)
+        system, root = fs.FileSystem.from_uri(_NO_URI.sub(lambda found: quote(found[0]), place) + query + options)
         info = system.get_file_info(root)
         if info.type == fs.FileType.File:
             paths = [root]
@@ -114,17 +119,29 @@ def _objects(url: str, scratch: Path) -> Iterator[Payload]:
     scheme = url.split("://", 1)[0]
     with TemporaryDirectory(dir=scratch) as folder:
         for number, path in enumerate(paths):
-            copy = Path(folder) / str(number)
+            copy, uri = Path(folder) / str(number), f"{scheme}://{path}"
             try:
                 with system.open_input_stream(path, compression=None) as source, copy.open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
-            except FileNotFoundError:  # gone since it was listed: the reader says so
-                copy.unlink(missing_ok=True)
-            except OSError as error:
-                hint = "what was read is stored; the same command again reads the rest"
-                raise Invalid(f"cannot read {scheme}://{path}: {error}", hint=hint) from error
-            yield Payload(uri=f"{scheme}://{path}", path=copy)
+            except (ArrowException, OSError) as error:
+                if not (fault := _its_own(error)):
+                    hint = "what was read is stored; the same command again reads the rest"
+                    raise Invalid(f"cannot read {uri}: {error}", hint=hint) from error
+                yield Payload(uri=uri, fault=fault)
+            else:
+                yield Payload(uri=uri, path=copy)
             copy.unlink(missing_ok=True)
+
+
+def _its_own(error: Exception) -> str:
+    """Why this object alone cannot be had, so that the others are read: gone since it was listed, closed to us, in cold storage, or of a name
+    that the client does not take. Empty for what would befall the others too.
+    """
+    from pyarrow import ArrowInvalid
+
+    if isinstance(error, FileNotFoundError):
+        return "No such file or directory"
+    return str(error) if isinstance(error, ArrowInvalid) or _CLOSED.search(str(error)) else ""
 
 
 def shown(name: str) -> str:

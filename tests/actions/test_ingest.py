@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,8 +135,46 @@ def test_objects_are_read_from_a_store(ctx: Context, monkeypatch: pytest.MonkeyP
             [],
             ["s3://logs/litellm/2026-11-20/b.jsonl: No such file or directory"],
         )
+
+        for key in ("odd//1.jsonl", "odd/2 ü#100%.jsonl"):  # a prefix that ended with a slash; a name that is no URI
+            client.put_object(Bucket="logs", Key=key, Body=b"{}\n")
+        for word in ("s3://logs/odd", "s3://logs/odd/2 ü#100%.jsonl", "s3://logs/odd/2%20%C3%BC%23100%25.jsonl"):
+            found = [(payload.uri, payload.fault) for payload in payloads_of([word], tmp_path)]
+            assert found[-1] == ("s3://logs/odd/2 ü#100%.jsonl", "")
+        [slashes] = [payload for payload in payloads_of(["s3://logs/odd"], tmp_path) if payload.fault]
+        assert [*connector_named("litellm").read([slashes], ReadOptions("s", refused=refused.append))] == []
+        assert refused[-1].message == "s3://logs/odd//1.jsonl: Empty path component in path logs/odd//1.jsonl"
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    "said", ["AWS Error ACCESS_DENIED during GetObject operation: ", "AWS Error SERVICE_UNAVAILABLE during GetObject operation: "]
+)
+def test_an_object_that_is_closed_to_us_stops_no_other_and_a_store_that_is_away_stops_all(
+    said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In cold storage, or of another owner: the rest of the prefix was never read."""
+    from pyarrow import fs
+
+    class Store:
+        def get_file_info(self, asked: Any) -> Any:
+            if isinstance(asked, str):
+                return fs.FileInfo(asked, fs.FileType.Directory)
+            return [fs.FileInfo(f"{asked.base_dir}/{name}", fs.FileType.File) for name in "ab"]
+
+        def open_input_stream(self, path: str, **_: object) -> Any:
+            if path.endswith("a"):
+                raise OSError(said)
+            return io.BytesIO(b"{}\n")
+
+    monkeypatch.setattr(fs, "FileSystem", SimpleNamespace(from_uri=lambda _: (Store(), "logs")))
+    read = payloads_of(["s3://logs"], tmp_path)
+    if "DENIED" in said:
+        assert [(payload.uri, payload.fault) for payload in read] == [("s3://logs/a", said), ("s3://logs/b", "")]
+    else:
+        with pytest.raises(Invalid, match="cannot read s3://logs/a"):
+            list(read)
 
 
 @pytest.mark.parametrize("connector", ["litellm", "auto"])
@@ -241,14 +281,13 @@ def test_a_record_in_quarantine_is_readable_with_the_key_alone(ctx: Context, tmp
     with monkeypatch.context() as before:
         before.setattr(ctx.content, "seal", lambda record: record)
         ingest(ctx, OPERATOR, "litellm", [str(path)])
-    path.rename(tmp_path / "b.jsonl")
     for name in ("a.jsonl", "b.jsonl", "b.jsonl"):
-        (tmp_path / name).write_text('{"messages": "a sentence of a patient", cut\n')
+        (tmp_path / name).write_text(f'{{"messages": "{name[0]} sentence of a patient", cut\n')
         ingest(ctx, OPERATOR, "litellm", [str(tmp_path / name)])
     sealed, plain = sorted(ctx.lake.quarantine(), key=lambda row: str(row["ingest_uri"]), reverse=True)
     assert b"patient" in plain["raw"]
     assert b"patient" not in sealed["raw"]
-    assert ctx.content.unseal(sealed["raw"]) == ctx.content.unseal(plain["raw"])
+    assert ctx.content.unseal(sealed["raw"]) == plain["raw"].replace(b'"a ', b'"b ')
     assert [b"patient" in row["raw"].encode() for row in quarantined(ctx)] == [True, True]
     assert retry(ctx, OPERATOR, [], every=True)["quarantined"] == 2
     other = ContentStore(tmp_path / "other", bytes(32))
