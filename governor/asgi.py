@@ -20,6 +20,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from litestar import Litestar, MediaType, Request, Response
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -29,7 +30,7 @@ from governor.actions.drain import Drainer
 from governor.actions.remembered import settle
 from governor.actions.single_sign_on import identity_provider
 from governor.actions.workforce import Workforce
-from governor.api.bodies import Malformed
+from governor.api.bodies import HungUp, Malformed
 from governor.api.methods import with_head
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
@@ -99,6 +100,8 @@ def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[
         error = Malformed("a field of the form is not UTF-8 text")
     if isinstance(error, RecursionError):  # whichever reader of JSON it was
         error = Malformed("what was sent is nested too deeply")
+    if isinstance(error, InternalServerException) and "disconnected" in error.detail:  # no failure of ours, and nobody is there to be told
+        error = HungUp()
     return show_problem(request, error) if request.url.path.startswith(MACHINE_PATHS) else show_refusal(request, error)
 
 

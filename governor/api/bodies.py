@@ -32,6 +32,13 @@ class Malformed(Invalid):
     status = 400
 
 
+class HungUp(Malformed):
+    """The sender went away in the middle: half a body is none."""
+
+    def __init__(self) -> None:
+        super().__init__("the sender hung up before its body was whole")
+
+
 class UnsupportedMedia(Invalid):
     code = "media_type"
     status = 415

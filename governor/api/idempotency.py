@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
 from governor.actions.context import Actor, Context
+from governor.api.bodies import HungUp
 from governor.errors import BodyTooLarge, Invalid, Refused
 from governor.store.rows.people import IdempotencyKey
 
@@ -100,7 +101,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     while more:
         message: Any = await receive()
         if message["type"] != "http.request":
-            break
+            raise HungUp
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -312,3 +313,31 @@ def test_a_body_on_disk_is_acknowledged_though_it_could_not_be_stored(fresh: Any
     assert drain_spool(fresh.ctx) == 1
     again = counts(fresh.post("/ingest/litellm", content=body))
     assert again["duplicates"] == again["read"] > 0
+
+
+@pytest.mark.parametrize("path", ["/ingest/kong", "/api/v1/catalog/apply"])
+def test_half_a_body_is_none(door: Any, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its sender hung up: with an Idempotency-Key what had come was taken for all of it. No failure of ours that an alarm should hear of."""
+    received = [
+        {"type": "http.request", "body": b"kind: person\nemail: half@acme.example\nroles: [owner]\n---\n", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return received.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    token = door.token("admin@acme.example", "api" if "catalog" in path else "ingest:*")
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/yaml", "idempotency-key": "half"}
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": path,
+        "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    asyncio.run(door.client.app(scope, receive, send))
+    assert [one["status"] for one in sent if one["type"] == "http.response.start"] == [400]
+    assert "half@acme.example" not in door.get("/api/v1/people").text
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
