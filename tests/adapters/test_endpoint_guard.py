@@ -28,7 +28,7 @@ def test_metadata_and_odd_addresses_are_refused_always(address: str, private: bo
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.5", "::1", "::ffff:10.0.0.1", "fd12::1", "100.64.0.1", "2002:7f00:1::"]
+    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.5", "::1", "::ffff:10.0.0.1", "fd12::1", "fec0::1", "100.64.0.1", "2002:7f00:1::"]
 )
 def test_private_addresses_need_to_be_allowed(address: str) -> None:
     assert refusal(address, allow_private=False)
