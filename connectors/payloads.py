@@ -27,7 +27,9 @@ from governor.ports import Payload, ReadOptions
 
 MAX_RECORD: Final = 64 << 20
 AS_RECEIVED: Final = "as received"
-_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# a text, also one that is cut by the end of the data (what stands in it is no structure, and is looked at once), and brackets
+TEXT: Final = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
+_STRUCTURE: Final = re.compile(TEXT + rb"|[\[\]{}]", re.DOTALL)
 _SEVERAL: Final = re.compile(rb"\}\s*\{")
 _BLANK: Final = b" \t\r\n\x00"
 _SHORT: Final = 64

@@ -27,13 +27,13 @@ from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.csv_rows import rows_of
 from connectors.mapping.document import Mapping, load, parse, pointer
-from connectors.payloads import Records, gather, head_text, records_of, split_values
+from connectors.payloads import TEXT, Records, gather, head_text, records_of, split_values
 from connectors.side_by_side import Work, convert_all
 from governor.errors import Invalid
 from governor.ports import Batch, Payload, ReadOptions
 
 _SURE: Final = 0.9
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_TOKENS: Final = re.compile(TEXT + rb"|[\[\]{},]", re.DOTALL)
 _ROWS: Final = 2048
 
 
