@@ -284,6 +284,14 @@ def test_a_truncated_archive_of_csv_says_so(read: Any) -> None:
     assert any(row["reason"].startswith("truncated") for row in batch.rejected.to_pylist())
 
 
+def test_a_row_of_csv_that_is_long_and_wrong_is_that_row_alone(read: Any) -> None:
+    """Of more than a MiB: it ended the whole file with an internal error."""
+    lines = CSV.splitlines(keepends=True)
+    batch = read(mapped(**NOTED), b"".join([*lines[:2], b"r9,2026-10-01T00:00:00Z,gpt-4o,1,2,x," + b"y" * (2 << 20) + b"\n", *lines[2:]]))
+    [bad] = batch.rejected.to_pylist()
+    assert (bad["reason"], len(batch.calls)) == ("bad_row: Expected Number of Columns: 6 Found: 7", 3)
+
+
 def test_a_csv_with_only_a_header_is_empty(read: Any) -> None:
     batch = read(mapped(**NOTED), CSV.split(b"\n", 1)[0] + b"\n")
     assert (len(batch.calls), len(batch.rejected)) == (0, 0)
