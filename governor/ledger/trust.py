@@ -7,6 +7,7 @@ plain c2sp.org/tlog-policy. A text that names a `root` is a signed note of that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,8 @@ MAX_TRUST: Final = 256 * 1024
 MAX_LINES: Final = 1000
 SIGNED: Final = "\u2014 "
 WRONG: Final = "cosigned wrongly"  # of a witness
+NUMBER: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+RANGE: Final = re.compile(r"([0-9]{1,19})\.\.([0-9]{0,19})", re.ASCII)
 CONTROLS: Final = frozenset({*range(0x20), 0x7F}) - {0x09, 0x0A}
 
 
@@ -203,7 +206,7 @@ class _Reader:
                 raise Invalid(f"{member!r} is unknown or already a member")
             self._members.add(member)
         needed = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
-        if not (needed.isascii() and needed.isdecimal()) or not 1 <= int(needed) <= len(members):
+        if not NUMBER.fullmatch(needed) or not 1 <= int(needed) <= len(members):
             raise Invalid(f"{threshold!r} is not a threshold")
         self.groups[name] = Group(int(needed), tuple(members))
 
@@ -225,9 +228,10 @@ def _is_range(word: str) -> bool:
 
 
 def _range(sizes: str) -> tuple[int, int | None]:
-    first, dots, last = sizes.partition("..")
-    if not dots or not first.isdecimal() or not (last == "" or last.isdecimal()):
+    found = RANGE.fullmatch(sizes)
+    if found is None:
         raise Invalid(f"{sizes!r} is not a range of tree sizes such as 0.. or 0..99")
+    first, last = found.groups()
     return int(first), int(last) if last else None
 
 

@@ -539,7 +539,7 @@ def moment(text):
 
 
 def _range(text):
-    sizes = re.fullmatch(r"([0-9]+)\.\.([0-9]*)", text, re.ASCII)
+    sizes = re.fullmatch(r"([0-9]{1,19})\.\.([0-9]{0,19})", text, re.ASCII)
     if sizes is None:
         raise Fail(f"{text!r} is not a range of tree sizes such as 0.. or 0..99")
     return int(sizes.group(1)), int(sizes.group(2)) if sizes.group(2) else None
@@ -648,7 +648,7 @@ class Trust:
                 raise Fail(f"{member!r} is unknown or already a member")
             self.members.add(member)
         text = {"any": "1", "all": str(len(members))}.get(threshold, threshold)
-        if not re.fullmatch("[0-9]+", text, re.ASCII) or not 1 <= int(text) <= len(members):
+        if not re.fullmatch("[0-9]{1,19}", text, re.ASCII) or not 1 <= int(text) <= len(members):
             raise Fail(f"{threshold!r} is not a threshold")
         self.groups[name] = (int(text), members)
 

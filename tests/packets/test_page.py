@@ -62,6 +62,7 @@ def test_all_three_refuse_the_same_trust_files(story: Any) -> None:
         "", "# nothing\n", good + "quorum none\n", good + f"log {key}\n", good + "wish\n", good.replace("0..", "0-9"), good.replace("quorum none", "quorum w"),
         good.replace(key, key.replace("+", "+0", 1)), good + "witness any " + key + "\n", good + "group g 2 w\n", good + "\x01",
         good.replace("quorum none", f"witness w {key}\ngroup g 2 w\nquorum g"), good.replace("log ", "log acme+"),
+        good.replace("0..", f"0..{'9' * 5000}"), good.replace("quorum none", f"witness w {key}\ngroup g {'1' * 5000} w\nquorum g"),
     ]  # fmt: skip
     packet = story.packet()
     for text, answer in zip(bad, in_node([(packet, text.encode()) for text in bad]), strict=True):
