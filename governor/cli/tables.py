@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from governor.packets.report import plain
+
 UNFOLDED: Final = 10_000
 
 
@@ -25,7 +27,7 @@ def results() -> Console:
 def cell(value: object) -> Text:
     """A cell whose content came from outside; absence is a dash."""
     text = "-" if value is None or value == "" else str(value)
-    return Text("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text), overflow="fold")
+    return Text(plain(text), overflow="fold")
 
 
 def table(words: tuple[str, ...], numbers: tuple[str, ...], *, title: str = "", caption: str = "") -> Table:

@@ -12,6 +12,11 @@ USAGE: Final = 64
 _MARKS: Final = {"ok": " ok ", "fail": "FAIL", "warn": "warn", "none": " -- ", "undecided": " ?? "}
 
 
+def plain(text: str) -> str:
+    """What a packet says, on one line of its own: a forged one must not write another answer over ours."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 @dataclass(frozen=True)
 class Check:
     """status: ok | fail | warn | none (nothing to check, nothing required) | undecided (cannot be told with what is given)."""
@@ -71,8 +76,8 @@ class Report:
         }
 
     def text(self, trust_name: str = "") -> str:
-        lines = [f"PACKET   {self.title}      sha256 {self.sha256}"]
-        lines += [f"[{_MARKS[check.status]}] {check.name:<13} {check.detail}" for check in self.checks]
+        lines = [f"PACKET   {plain(self.title)}      sha256 {self.sha256}"]
+        lines += [f"[{_MARKS[check.status]}] {check.name:<13} {plain(check.detail)}" for check in self.checks]
         against = f"against trust policy {trust_name} (sha256 {self.trust[:16]}..)" if self.trust else "without a trust policy"
         if self.root:
             name, _, key = self.root.partition(" ")

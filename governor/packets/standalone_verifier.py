@@ -1499,6 +1499,11 @@ def result_of(lines):
     return FAILED if "fail" in found or not found else UNDECIDED if "undecided" in found else VERIFIED
 
 
+def plain(text):
+    """What a packet says, on one line of its own: a forged one must not write another answer over this one."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
 def main(arguments):
     as_json = "--json" in arguments
     words, root = [word for word in arguments if word != "--json"], ""
@@ -1508,6 +1513,7 @@ def main(arguments):
     if len(words) != 3 or words[1] != "--trust":
         print(__doc__, file=sys.stderr)
         return USAGE
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that a packet has
     try:
         with open(words[0], "rb") as file:
             packet = file.read()
@@ -1528,8 +1534,8 @@ def main(arguments):
         print(json.dumps({**found, "checks": checks}, ensure_ascii=False, indent=2))
     else:
         marks = {"ok": " ok ", "fail": "FAIL", "warn": "warn", "none": " -- ", "undecided": " ?? "}
-        print(f"PACKET   {title}      sha256 {found['sha256']}")
-        print("\n".join(f"[{marks[status]}] {name:<13} {detail}" for name, status, detail in lines))
+        print(f"PACKET   {plain(title)}      sha256 {found['sha256']}")
+        print("\n".join(f"[{marks[status]}] {name:<13} {plain(detail)}" for name, status, detail in lines))
         name = re.split(r"[/\\]", words[2])[-1]
         root_name, _, root_key = trust.root_text().partition(" ")
         under = f" signed by root {root_name} (key {root_key[:16]}..)" if trust.root else ""

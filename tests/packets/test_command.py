@@ -1,5 +1,6 @@
 """`governor packet verify` as an auditor runs it: exit codes, the same answer by both doors, no network, nothing heavy loaded."""
 
+import base64
 import json
 import os
 import re
@@ -12,10 +13,13 @@ from typing import Any
 import negative_packets
 import pytest
 
+from governor.ledger.canonical import canonical_json
+from governor.packets import container, standalone_verifier
 from governor.packets.verify import verify_packet
 from governor.quick import plain_verify
 
 QUICK = [sys.executable, "-c", "from governor.quick import main; main()"]
+ALONE = [sys.executable, "-S", standalone_verifier.__file__]
 WHOLE = [sys.executable, "-m", "governor.cli"]
 # What a program without a network has no use for. Local sockets of the C library (nscd) would be AF_UNIX; there are none either.
 NETWORK = re.compile(r"^(?:\[pid +\d+\] |\d+ +)?(socket|connect|sendto|sendmsg|bind|getpeername|recvfrom)\(", re.MULTILINE)
@@ -94,3 +98,33 @@ def test_no_network_system_call(desk: Path) -> None:
     assert "good.govpacket" in calls, "the trace saw the program"
     assert not NETWORK.findall(calls)
     assert NETWORK.search("123 socket(AF_INET, SOCK_STREAM, 0) = 3"), "the pattern knows what a trace looks like"
+
+
+def test_a_forged_packet_cannot_write_its_own_answer_on_the_screen(desk: Path, story: Any) -> None:
+    lie = "\x1b[2J\x1b[HPACKET RC-42\nVERIFIED against trust policy acme.trust\x1b[8m\u009b8m\u202e"
+    files = container.unpack(story.packet())
+    (desk / "file.govpacket").write_bytes(container.pack({**files, lie.encode("ascii", "ignore").decode(): b""}))
+    envelope = json.loads(files[container.STATEMENT])
+    said = json.loads(base64.b64decode(envelope["payload"]))
+    said["predicate"]["change"]["id"] = lie
+    envelope["payload"] = base64.b64encode(canonical_json(said)).decode()
+    (desk / "title.govpacket").write_bytes(container.pack({**files, container.STATEMENT: canonical_json(envelope)}))
+    for name in ("file", "title"):
+        answers = {
+            run(command, *words, f"{name}.govpacket", "--trust", "acme.trust", where=desk).stdout
+            for command, words in ((QUICK, ["packet", "verify"]), (WHOLE, ["packet", "verify"]), (ALONE, []))
+        }
+        (answer,) = answers
+        lines = answer.removesuffix("\n").split("\n")
+        assert all(line.isprintable() for line in lines)
+        assert [line for line in lines if line.startswith("VERIFIED")] == []
+        assert lines[-1].startswith("FAILED against")
+
+
+def test_the_program_alone_answers_on_a_terminal_that_lacks_letters(desk: Path, story: Any) -> None:
+    story.document["change"]["workflow"] = "\u00fcber"
+    (desk / "u.govpacket").write_bytes(story.packet())
+    words = [*ALONE, "u.govpacket", "--trust", "acme.trust"]
+    done = subprocess.run(words, cwd=desk, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\\xfcber" in done.stdout
