@@ -21,6 +21,7 @@ from governor.errors import Invalid, NotFound, Refused
 from governor.ledger.canonical import digest
 from governor.ledger.entry import Disclosure, Entry, EntryDraft
 from governor.packets.told import DECISIONS
+from governor.store.rows.changes import Approval, Change
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
 from governor.store.rows.people import Account, IdempotencyKey, Person, Token, WebSession
 
@@ -41,21 +42,25 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
             f"{wanted} still owns {', '.join(owned[:5])}", hint="give the workflows another owner with `governor apply`, then erase"
         )
     with ctx.transaction(actor) as tx:
-        tx.alone()  # an entry that waits for its place may name the person too
-        person = tx.session.exec(select(Person).where(Person.org_id == ctx.org, Person.email == wanted)).first()
+        person = tx.session.exec(select(Person).where(Person.org_id == ctx.org, Person.email == wanted).with_for_update()).first()
         if person is None or person.email.endswith(ERASED):
             raise NotFound(f"nobody is known as {wanted}")
         if person.id == actor.id:
             raise Refused("nobody erases themselves", hint="ask another admin or security officer")
-        rows = _disclosures_of(tx.session, ctx.org, person)
+        texts = [one.lower() for one in (person.email, person.name) if one.strip()]
+        # every verb takes its rows first and the ledger after them: in the other order two would wait for each other
+        tx.session.exec(select(Change.id).where(Change.org_id == ctx.org).order_by(Change.id).with_for_update()).all()
+        _close_account(tx.session, ctx, person)
+        _forget(tx.session, ctx.org, person.id, wanted)
+        tx.alone()  # an entry that waits for its place may name the person too
+        rows = _disclosures_of(tx.session, ctx.org, person, texts)
         entries = _entries(tx.session, ctx.org, {row.entry_id for row in rows})
         fields = dict(sorted(Counter(row.name for row in rows).items()))
         indices = [row.idx for row in entries]
         named = {"entries": indices} if len(indices) <= LISTED else {"entries_sha256": digest(indices)}
         for row in rows:
             tx.session.delete(row)
-        _close_account(tx.session, ctx, person)
-        _forget(tx.session, ctx.org, person.id, wanted)
+        _forget(tx.session, ctx.org, person.id, wanted)  # what was written meanwhile
         _forget_words(tx.session, ctx.org, entries)
         tx.append(
             EntryDraft(
@@ -81,9 +86,8 @@ def erase_person(ctx: Context, actor: Actor, *, email: str, reason: str, legal_b
     return {"person": erased, "entries": len(indices), "fields": fields, "remaining": _remaining(ctx, wanted)}
 
 
-def _disclosures_of(session: Session, org: str, person: Person) -> list[LedgerDisclosure]:
-    """Of entries about the person, of entries they wrote, and any other that holds their address or name."""
-    texts = [one.lower() for one in (person.email, person.name) if one.strip()]
+def _disclosures_of(session: Session, org: str, person: Person, texts: Sequence[str]) -> list[LedgerDisclosure]:
+    """Of entries about the person, of entries they wrote, and any other that holds their address or name (`texts`)."""
     found = []
     for row in session.exec(select(LedgerDisclosure).where(LedgerDisclosure.org_id == org)).all():
         value = json.dumps(Disclosure(row.name, row.disclosure).value, ensure_ascii=False).lower()
@@ -131,8 +135,6 @@ def _forget(session: Session, org: str, person: str, email: str) -> None:
 
 def _forget_words(session: Session, org: str, entries: Sequence[LedgerEntry]) -> None:
     """Reasons of decisions and notes of cutovers that stand in a row beside the erased disclosure."""
-    from governor.store.rows.changes import Approval, Change
-
     for entry in (Entry.parse(row.leaf) for row in entries):
         change = str(entry.payload.get("change"))
         if entry.type in DECISIONS:

@@ -4,12 +4,14 @@ import base64
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
+from governor.actions.context import OPERATOR
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve
 from governor.actions.erase_person import erase_person
@@ -20,8 +22,9 @@ from governor.actions.people import create_person
 from governor.actions.verify_ledger import prove_entry, verify_ledger
 from governor.api.idempotency import keep, take
 from governor.errors import Forbidden, Invalid, NotFound, Refused
-from governor.ledger.entry import Disclosure
+from governor.ledger.entry import Disclosure, EntryDraft
 from governor.packets.verify import verify_packet
+from governor.store.rows.changes import Change
 from governor.store.rows.ledger import LedgerDisclosure, LedgerEntry
 from governor.store.rows.people import IdempotencyKey, Person
 
@@ -156,3 +159,22 @@ def test_an_account_without_words_is_erased_too(world: Any) -> None:
     made = create_person(world.ctx, world.person("admin"), email="new@acme.example", name="New Person", roles=["requester"])
     done = erase_person(world.ctx, world.person("admin"), email="new@acme.example", reason="never began")
     assert (done["person"], done["fields"]) == (made["id"], {"email": 1, "name": 1})
+
+
+def test_an_erasure_and_a_decision_do_not_wait_for_each_other(two_worlds: Any) -> None:
+    """A decision holds its change and then asks for the ledger; the erasure waits for that change without the ledger in its hand."""
+    world, _ = two_worlds
+    change = str(world.reviewed()["id"])
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with world.ctx.transaction(OPERATOR) as tx:
+            tx.session.exec(select(Change).where(Change.id == change).with_for_update()).one()
+            erasure = pool.submit(erase_person, world.ctx, world.person("admin"), email="rae@acme.example", reason="request 17")
+            waits = 0
+            while not waits:
+                assert not erasure.done(), erasure.result()
+                with world.ctx.rows.session() as session:  # what a transaction once saw of others it sees until its end
+                    waits = session.connection().execute(waiting).scalar()
+            said = {"change": change, "digest": "0" * 64}
+            tx.append(EntryDraft("change:expire", f"change/{change}", said, OPERATOR.ledger_ref(), "beside", world.ctx.now()))
+        assert erasure.result()["entries"] > 0
