@@ -27,6 +27,7 @@ from governor.store.content_pack import LEVEL, RESTORE, SUFFIX, UNFINISHED, Bodi
 from governor.store.rows.base import uuid7
 
 NONCE_BYTES: Final = 12
+OTHER_KEY: Final = "bring the content key in keys/ back from the backup of this home"
 SEALED: Final = b"governor sealed record 1:"
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
@@ -82,8 +83,20 @@ class ContentStore:
                 except FileNotFoundError:
                     continue
         except (InvalidTag, zstandard.ZstdError) as error:
-            raise IntegrityError(f"content object {sha256[:12]} does not open with this organization's key") from error
+            raise IntegrityError(f"content object {sha256[:12]} does not open with this organization's key", hint=OTHER_KEY) from error
         raise IntegrityError(f"content object {sha256[:12]} is in the index and its pack is not there", hint=RESTORE)
+
+    def check_key(self) -> str:
+        """What the oldest and the newest body say of this key. Raises IntegrityError where the newest does not open."""
+        held = [one.hex() for one in self._index.ends()]
+        if not held:
+            return "no body is held"
+        self.get(held[-1])
+        try:
+            self.get(held[0])
+        except IntegrityError:
+            return "the newest body opens, and the oldest does not: it was kept with another key"
+        return "the oldest and the newest body open"
 
     def exists(self, sha256: str) -> bool:
         return self._index.holds(_binary(sha256)) or self._alone(sha256).exists()
@@ -118,7 +131,7 @@ class ContentStore:
         try:
             return zstandard.ZstdDecompressor().decompress(self._records.decrypt(nonce, sealed, name))
         except (InvalidTag, zstandard.ZstdError) as error:
-            raise IntegrityError(f"record {name[:12].decode()} does not open with this organization's key") from error
+            raise IntegrityError(f"record {name[:12].decode()} does not open with this organization's key", hint=OTHER_KEY) from error
 
     def unsettled(self) -> tuple[list[int], Iterator[list[str]]]:
         """(packs of ingests that ended, well or not, since the last look; the addresses in them, some at a time)."""

@@ -73,6 +73,13 @@ class ContentIndex:
     def holds(self, address: bytes) -> bool:
         return self._there() and self._connection().execute("SELECT 1 FROM bodies WHERE address = ?", (address,)).fetchone() is not None
 
+    def ends(self) -> list[bytes]:
+        """A body of the oldest pack, and one of the newest."""
+        if not self._there():
+            return []
+        rows = [self._connection().execute(f"SELECT address, {end}(pack) FROM bodies").fetchone() for end in ("min", "max")]
+        return [address for address, _ in rows if address is not None]
+
     def touch(self, addresses: Iterable[bytes], now: int) -> set[bytes]:
         """Which of them are held; they count as kept now, so that a sweep that runs beside leaves them alone."""
         if not self._there():

@@ -338,3 +338,16 @@ def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="disk is full"):
         fill()
     store.put_many(many(3).items())
+
+
+def test_the_key_of_another_home_is_noticed_by_what_is_held(tmp_path: Path) -> None:
+    right, wrong = ContentStore(tmp_path, b"\1" * 32), ContentStore(tmp_path, b"\2" * 32)
+    assert wrong.check_key() == "no body is held"
+    right.put(hashlib.sha256(b"first").hexdigest(), b"first")
+    assert right.check_key() == "the oldest and the newest body open"
+    with pytest.raises(IntegrityError, match="does not open with this organization's key"):
+        wrong.check_key()
+    wrong.put(hashlib.sha256(b"second").hexdigest(), b"second")
+    assert "the oldest does not" in wrong.check_key()
+    with pytest.raises(IntegrityError):
+        right.check_key()
