@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from governor.actions.key_history import LOG_STREAMS, log_key
+from governor.actions.key_history import LOG_STREAMS, SECOND, log_key, strangers
 from governor.adapters.keys import LOST, FileKeys
 from governor.errors import Forbidden, IntegrityError, Misconfigured, NotFound, Unauthenticated, Unavailable
 from governor.ledger.cosign import is_cosigned
@@ -82,6 +82,7 @@ class Context:
     keys: FileKeys
     now: Callable[[], datetime] = utc_now
     after_commit: list[Callable[[list[str]], None]] = field(default_factory=list)
+    _own_keys: tuple[bytes, ...] = field(default=(), repr=False)  # those that were found to belong to the log
 
     @property
     def org(self) -> str:
@@ -119,6 +120,11 @@ class Context:
     def writing(self, session: Session) -> Transaction:
         """What an action may do inside an open transaction of its own; `transaction` opens, commits and seals it."""
         signer = self.keys.producer_signer()
+        with suppress(Unavailable, NotFound):  # a log key that is away only delays sealing
+            held = tuple(self.keys.signer(role).public_key for role in ("log", SECOND, "producer") if self.keys.has(role))
+            if held != self._own_keys:
+                refuse_strange_keys(session, self.org, self.keys)
+                self._own_keys = held
         return Transaction(session, org=self.org, now=self.now(), producer=signer, kept=self.kept, unbroken=self.check_unbroken)
 
     def _tell_place(self, entry: ledger.Appended, placed: Mapping[str, int]) -> None:
@@ -211,6 +217,15 @@ def refuse_lost_keys(rows: Database, keys: FileKeys) -> None:
     lost = lost_keys(rows, keys)
     if lost:
         raise Misconfigured(f"the ledger was begun with keys that are not in {keys.folder}: {', '.join(lost)}", hint=LOST)
+    with rows.session() as session:
+        refuse_strange_keys(session, rows.org, keys)
+
+
+def refuse_strange_keys(session: Session, org: str, keys: FileKeys) -> None:
+    """What keys of another home sign here verifies never again, also when the right ones are back."""
+    strange = strangers(session, org, keys)
+    if strange:
+        raise Misconfigured(f"keys in {keys.folder} are not those that signed this ledger: {', '.join(strange)}", hint=LOST)
 
 
 def open_context(settings: Settings, *, create: bool = False) -> Context:

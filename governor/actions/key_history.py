@@ -15,8 +15,9 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from governor.adapters.keys import FileKeys
-from governor.errors import NotFound
+from governor.errors import GovernorError, NotFound
 from governor.ledger.canonical import canonical_json, sha256_hex
+from governor.ledger.cosign import is_cosigned
 from governor.ledger.entry import Entry
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, Ended, VerifierKey, parse_note
 from governor.store import ledger
@@ -128,6 +129,33 @@ def key_chain(session: Session, org: str, keys: FileKeys, role: str, *, revoked:
         if revoked and entry.type == "key:revoke":
             told.setdefault(str(entry.payload["key_id"]), []).append(entry)
     return [_revoked(one, told[one.key_id]) if one.key_id in told else one for one in chain]
+
+
+def strangers(session: Session, org: str, keys: FileKeys) -> list[str]:
+    """Roles of signing keys that have no part in what was signed so far: what those of another home sign here verifies under no key, for ever.
+
+    The log's two keys are held against its newest checkpoint, the producer against the first entry, which every key of its chain goes back to.
+    """
+    newest = ledger.latest_checkpoint(session, org)
+    if newest is None:
+        return []
+
+    def own(role: str) -> list[bytes]:
+        return [*(one.public_key for one in key_chain(session, org, keys, role, revoked=False)), *keys.past(role)]
+
+    try:
+        note = parse_note(newest.note)
+        (row,) = ledger.entries(session, org, limit=1)
+        first = Entry.parse(row.leaf)
+    except (GovernorError, ValueError):
+        return []  # the log itself is damaged: `governor ledger verify` says so
+    origin, writer, found = note.text.partition("\n")[0], first.body["producer"].get("key_id"), []
+    if not any(note.signed_by(VerifierKey(origin, ED25519, one)) for one in own("log")):
+        found.append("log")
+    cosigned = keys.has(SECOND) and is_cosigned(newest.note)
+    if cosigned and not any(note.signed_by(VerifierKey(origin, MLDSA_COSIGNATURE, one)) for one in own(SECOND)):
+        found.append(SECOND)
+    return found if any(sha256_hex(one) == writer for one in own("producer")) else [*found, "producer"]
 
 
 def _replaces(role: str, entry: Entry, present: HeldKey) -> bool:

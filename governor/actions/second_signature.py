@@ -25,6 +25,7 @@ def second_problems(session: Session, ctx: Context) -> list[str]:
         lost = f"{SECOND}.pem is not in {ctx.keys.folder}, and earlier checkpoints carry its cosignature"
         return [lost] if any(map(is_cosigned, held)) else []
     chain, problems, begun = key_chain(session, ctx.org, ctx.keys, SECOND, revoked=False), list[str](), False
+    strange, size = False, 0
     query = select(LedgerCheckpoint.size, LedgerCheckpoint.note).where(LedgerCheckpoint.org_id == ctx.org)
     for size, text in session.exec(query.order_by(col(LedgerCheckpoint.size)).execution_options(yield_per=BATCH)):
         try:
@@ -40,4 +41,7 @@ def second_problems(session: Session, ctx: Context) -> list[str]:
             begun = True
         elif valid and begun:
             problems.append(f"checkpoint {size} carries no ML-DSA-44 cosignature, though an earlier one does")
+        strange = is_cosigned(text) and not any(said.values())
+    if strange:  # of the newest; the second keys of an incarnation before the last one are on record no more
+        problems.append(f"checkpoint {size} carries an ML-DSA-44 cosignature by a key that is none of this log's")
     return problems

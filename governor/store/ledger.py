@@ -180,7 +180,7 @@ def _check_signed(head: Head, key: VerifierKey) -> None:
         raise IntegrityError(f"the log was signed as {signed.origin}, now it would be {key.name}", hint="set GOVERNOR_LOG_DOMAIN back")
     if (signed.size, signed.root) != (head.signed, head.root):
         raise IntegrityError(f"the stored checkpoint of size {head.signed} is not what its note says")
-    if note.signed_by(key) is False:
+    if not note.signed_by(key):
         raise IntegrityError(f"the stored checkpoint of size {head.signed} is not signed by this log key")
     if head.size < head.signed:
         lost = f"the log has {head.size} entries, but {head.signed} were signed"

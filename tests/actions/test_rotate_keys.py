@@ -24,7 +24,7 @@ from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_
 from governor.ledger.trust import parse_trust
 from governor.packets import standalone_verifier
 from governor.packets.verify import verify_packet
-from governor.settings import load_settings
+from governor.settings import Settings, load_settings
 from governor.store import ledger
 
 
@@ -267,6 +267,33 @@ def test_a_home_that_lost_a_key_gets_no_other_one(tmp_path: Path, name: str) -> 
     assert not (settings.home / "keys" / name).exists()
     [told] = [one for one in examine(settings) if one.name == "keys"]
     assert (told.ok, name in told.detail) == (False, True)
+
+
+@pytest.mark.parametrize("role", ["log", "log-mldsa", "producer"])
+def test_a_key_of_another_home_writes_nothing(tmp_path: Path, role: str) -> None:
+    """As after a restore with the wrong `keys/`: what a stranger signed would verify under no key, also when the right one is back."""
+    settings, other = load_settings(home=tmp_path / "home"), load_settings(home=tmp_path / "other")
+
+    def append(idem: str, where: Settings, *, create: bool = False) -> list[str]:
+        with contextlib.closing(open_context(where, create=create)) as ctx:
+            with ctx.transaction(OPERATOR) as tx:
+                said = {"org": "default", "billing_zone": "UTC"}
+                tx.append(EntryDraft("home:init", "org/default", said, OPERATOR.ledger_ref(), idem, ctx.now()))
+            return verify_ledger(ctx).problems
+
+    assert append("1", settings, create=True) == append("1", other, create=True) == []
+    path = settings.home / "keys" / f"{role}.pem"
+    own = path.read_bytes()
+    path.write_bytes((other.home / "keys" / f"{role}.pem").read_bytes())
+    for create in (False, True):
+        with pytest.raises(Misconfigured, match=f"signed this ledger: {role}$"):
+            append("2", settings, create=create)
+    with contextlib.closing(open_context(settings)) as ctx:
+        assert verify_ledger(ctx).problems, "nothing was written, and what is there is not by this key"
+    [told] = [one for one in examine(settings) if one.name == "keys"]
+    assert (told.ok, role in told.detail) == (False, True)
+    path.write_bytes(own)
+    assert append("2", settings) == []
 
 
 def test_a_lost_second_key_is_a_finding(tmp_path: Path) -> None:
