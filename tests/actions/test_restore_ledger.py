@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,3 +284,27 @@ def test_a_decision_that_the_new_key_did_not_vouch_for_is_none(ctx: Context) -> 
         draft = EntryDraft("ledger:restore", "ledger/incarnation", payload, OPERATOR.ledger_ref(), "forged", ctx.now())
         ledger.append(session, ctx.org, draft, ctx.now(), ctx.keys.producer_signer())
     assert [one["entry"] for one in incarnations(ctx)] == [None]
+
+
+@pytest.mark.parametrize("notes_first", [True, False], ids=["as documented", "notes last"])
+def test_a_backup_of_a_running_home_goes_on_in_the_documented_order(tmp_path: Path, notes_first: bool) -> None:
+    """docs/operations.md: what was signed is copied before the rows, for entries come while the copy is made."""
+    copy = tmp_path / "copy"
+    with contextlib.closing(open_context(load_settings(home=tmp_path / "home"), create=True)) as ctx:
+        act(ctx, 1)
+        for number, step in enumerate(("notes", "rows") if notes_first else ("rows", "notes"), 10):
+            if step == "rows":
+                copy.mkdir(exist_ok=True)
+                with sqlite3.connect(tmp_path / "home/governor.db") as source, sqlite3.connect(copy / "governor.db") as target:
+                    source.backup(target)
+            else:
+                for name in ("keys", "anchors"):
+                    shutil.copytree(tmp_path / "home" / name, copy / name)
+            act(ctx, number)
+    with contextlib.closing(open_context(load_settings(home=copy))) as restored:
+        if notes_first:
+            act(restored, 3)
+            assert verify_with_anchors(restored).problems == []
+        else:
+            with pytest.raises(IntegrityError, match="are gone"):
+                act(restored, 3)
