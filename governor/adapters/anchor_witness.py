@@ -13,7 +13,7 @@ from typing import Final
 
 from governor.adapters.anchor_wire import Answer, exchange
 from governor.errors import AnchorConflict, GovernorError, Refused, Unavailable
-from governor.ledger.anchor import AnchorConfig, witness_key
+from governor.ledger.anchor import AnchorConfig, witness_keys
 from governor.ledger.checkpoint import Checkpoint, parse_checkpoint, parse_decimal
 from governor.ledger.note import parse_note
 from governor.ports import AnchorReceipt
@@ -32,7 +32,7 @@ class WitnessAnchor:
     def __init__(self, config: AnchorConfig, origin: str, *, allow_private: bool) -> None:
         self._name, self._url, self._private = config.name, config.target.rstrip("/"), allow_private
         self._origin = origin
-        self.key = witness_key(config.key)
+        self.key, *self._earlier = witness_keys(config)
 
     def publish(self, note: str, prove: Callable[[int], Sequence[bytes]]) -> AnchorReceipt:
         tree = parse_checkpoint(parse_note(note).text)
@@ -57,7 +57,7 @@ class WitnessAnchor:
         answer = self._ask("GET", f"/logs/{digest}/checkpoint", b"")
         if answer.status == OK:
             note = answer.body.decode("utf-8", "replace")
-            if parse_note(note).signed_by(self.key) is not True:
+            if not any(parse_note(note).signed_by(one) for one in (self.key, *self._earlier)):
                 raise Unavailable(f"witness {self._name} shows a checkpoint that it did not cosign")
             return [note]
         if newest:

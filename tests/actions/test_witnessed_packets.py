@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from governor.actions.anchors import publish_all
+from governor.actions.anchors import compare_anchor, publish_all
 from governor.actions.cosign import add_checkpoint
 from governor.actions.decide import approve
 from governor.actions.export_packet import export_packet
@@ -29,13 +29,15 @@ class Network:
 
     def __init__(self) -> None:
         self.folders: dict[str, Path] = {}
+        self.showing = False
 
     def exchange(self, method: str, url: str, *, body: bytes = b"", **_: object) -> Answer:
         host = url.removeprefix("https://").partition("/")[0]
         if host not in self.folders:
             raise Refused(f"{host} is away")
         if method == "GET":
-            return Answer(404, b"")
+            shown = [seen.note.encode() for seen in WitnessFolder(self.folders[host]).newest().values()] if self.showing else []
+            return Answer(200, shown[0]) if shown else Answer(404, b"")
         reply = add_checkpoint(WitnessFolder(self.folders[host]), body, 1_795_000_000)
         return Answer(reply.status, reply.body.encode())
 
@@ -121,3 +123,15 @@ def test_a_witness_replaces_its_keys_within_tree_sizes(world: Any, tmp_path: Pat
     assert codes(before, trust) == codes(after, trust) == {0}
     ended = trust.replace(f" 0..{seen.size}", " 0..1")
     assert (codes(before, ended), codes(after, ended)) == ({2}, {0}), "a key revoked from an earlier size on"
+
+
+def test_what_a_witness_cosigned_with_a_replaced_key_still_compares(world: Any, tmp_path: Path, network: Network) -> None:
+    folders, network.showing = watched(world, tmp_path, network, "audit"), True
+    assert publish_all(world.ctx)[0]["ok"]
+    old, config = folders["audit"].vkeys[0], world.ctx.settings.anchors[0]
+    folders["audit"].rotate()
+    new = WitnessFolder(tmp_path / "audit").vkeys[0]
+    configure(world, [AnchorConfig(**{**config.model_dump(), "key": new, "earlier": (f"{old} 0..9",)})])
+    assert compare_anchor(world.ctx, world.ctx.settings.anchors[0]).status == "agrees"
+    configure(world, [AnchorConfig(**{**config.model_dump(), "key": new})])
+    assert compare_anchor(world.ctx, world.ctx.settings.anchors[0]).status != "agrees", "a key that nobody named"
