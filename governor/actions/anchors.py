@@ -21,7 +21,7 @@ from governor.actions import key_history
 from governor.actions.anchor_states import anchor_states
 from governor.actions.context import Context
 from governor.adapters.anchors import open_anchor
-from governor.errors import AnchorConflict, GovernorError, NotFound
+from governor.errors import AnchorConflict, GovernorError, IntegrityError, NotFound
 from governor.ledger.anchor import AnchorConfig, Contradiction, signed_checkpoint, witness_keys
 from governor.ledger.note import VerifierKey, parse_note
 from governor.ports import Anchor
@@ -245,7 +245,11 @@ def remember(ctx: Context, note: str) -> None:
 def compare_all(ctx: Context) -> list[Compared]:
     """Every configured anchor, and the note in the home."""
     found: list[Compared] = []
-    note = kept_note(note_file(ctx.settings.home, ctx.org))  # first: a conflict with an anchor is remembered in this file
+    try:
+        note = kept_note(note_file(ctx.settings.home, ctx.org))  # first: a conflict with an anchor is remembered in this file
+    except IntegrityError as error:
+        note = ""
+        found.append(Compared("home", "home", False, "conflict", error.message))
     if note:
         with ctx.rows.session() as session:
             found.append(_compare(session, ctx, ("home", "home", False), [note]))

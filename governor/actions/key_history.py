@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from governor.adapters.keys import FileKeys
-from governor.errors import GovernorError, NotFound
+from governor.errors import GovernorError, Misconfigured, NotFound
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.cosign import is_cosigned
 from governor.ledger.entry import Entry
@@ -135,6 +135,7 @@ def strangers(session: Session, org: str, keys: FileKeys) -> list[str]:
     """Roles of signing keys that have no part in what was signed so far: what those of another home sign here verifies under no key, for ever.
 
     The log's two keys are held against its newest checkpoint, the producer against the first entry, which every key of its chain goes back to.
+    Raises Misconfigured where the log would go on under another name.
     """
     newest = ledger.latest_checkpoint(session, org)
     if newest is None:
@@ -150,6 +151,11 @@ def strangers(session: Session, org: str, keys: FileKeys) -> list[str]:
     except (GovernorError, ValueError):
         return []  # the log itself is damaged: `governor ledger verify` says so
     origin, writer, found = note.text.partition("\n")[0], first.body["producer"].get("key_id"), []
+    if origin not in {keys.origin_of(org, number + 1) for number in range(keys.incarnation(org))}:
+        raise Misconfigured(
+            f"the log was signed as {origin}, now it would be {keys.origin(org)}",
+            hint="set GOVERNOR_LOG_DOMAIN back, or bring keys/domain back from the backup of this home",
+        )
     if not any(note.signed_by(VerifierKey(origin, ED25519, one)) for one in own("log")):
         found.append("log")
     cosigned = keys.has(SECOND) and is_cosigned(newest.note)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ LOST: Final = "bring keys/ back from the backup of this home; only a new home ge
 NAME: Final = "domain"
 DOMAIN: Final = "governor.local"  # the whole name in homes that were made before each got its own
 CONTENT_SIZE: Final = 32
+WHOLE: Final = re.compile(f"(?:[0-9a-f]{{{2 * KEY_SIZE}}}|[0-9a-f]{{{2 * MLDSA_KEY_SIZE}}})")  # a public key in hex
 _SALT: Final = 16
 _NONCE: Final = 12
 _MAGIC: Final = b"GVK1"
@@ -133,7 +135,8 @@ class FileKeys:
     def past(self, role: str) -> list[bytes]:
         """Public keys that were replaced here, newest first: a restored database may have forgotten them."""
         path = self.folder / f"{role}.past"
-        return [bytes.fromhex(line) for line in reversed(path.read_text().split())] if path.exists() else []
+        lines = path.read_text().split() if path.exists() else []
+        return [bytes.fromhex(line) for line in reversed(lines) if WHOLE.fullmatch(line)]  # one whose writer died is not whole
 
     def issuer_name(self, org: str) -> str:
         """Name the issuer key signs packets under."""
@@ -190,7 +193,7 @@ class FileKeys:
         present = self.signer(role).public_key if file.exists() or address.exists() else b""
         if present and present not in self.past(role):
             with (self.folder / f"{role}.past").open("a") as known:
-                known.write(f"{present.hex()}\n")
+                known.write(f"\n{present.hex()}\n")
         if address.exists():
             address.replace(self._address(role))
             self._path(role).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlmodel import Session
 
@@ -22,6 +23,12 @@ from governor.store.sequencer import tree_size
 HINT = (
     "the database was restored or rewritten: run `governor ledger verify --evidence DIR`. Bring back the newer database; "
     "if there is none, an admin decides to go on with `governor ledger restore` (docs/anchors.md)"
+)
+
+
+DAMAGED: Final = (
+    "bring it back from the backup of this home; if there is none, compare the newest checkpoint (`governor ledger entries`, anchors, "
+    "the last packet) with what you know, then delete the file"
 )
 
 
@@ -41,11 +48,16 @@ def note_file(home: Path, org: str) -> Path:
 
 
 def kept_note(path: Path) -> str:
+    """Empty where there is none. Raises IntegrityError for a file that holds no checkpoint."""
     try:
         with path.open("rb", buffering=0) as file:
-            return file.read().decode()
+            found = file.read()
     except OSError:
         return ""
+    note = found.decode("utf-8", "replace")
+    if note and not (note.endswith("\n") and "\n\n\u2014 " in note):  # every append asks, so no more than this is looked at
+        raise IntegrityError(f"{path} is damaged: it holds no checkpoint", hint=DAMAGED)
+    return note
 
 
 def keep_note(path: Path, note: str) -> None:

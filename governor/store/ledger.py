@@ -32,6 +32,7 @@ from governor.store.nodes import with_nodes
 from governor.store.rows.base import uuid7
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerDisclosure, LedgerEntry, LedgerWaiting
 
+OTHER_KEY: Final = "the key was replaced where another copy of keys/ lies: bring that copy here"
 CLOCK_TOLERANCE: Final = timedelta(seconds=10)  # waiting for a lock looks like a small step back
 
 
@@ -181,7 +182,7 @@ def _check_signed(head: Head, key: VerifierKey) -> None:
     if (signed.size, signed.root) != (head.signed, head.root):
         raise IntegrityError(f"the stored checkpoint of size {head.signed} is not what its note says")
     if not note.signed_by(key):
-        raise IntegrityError(f"the stored checkpoint of size {head.signed} is not signed by this log key")
+        raise IntegrityError(f"the stored checkpoint of size {head.signed} is not signed by this log key", hint=OTHER_KEY)
     if head.size < head.signed:
         lost = f"the log has {head.size} entries, but {head.signed} were signed"
         raise IntegrityError(lost, hint="the database was restored or truncated; see docs/ledger.md")

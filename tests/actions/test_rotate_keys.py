@@ -17,7 +17,7 @@ from governor.actions.export_trust import export_trust
 from governor.actions.key_history import key_chain, key_stream
 from governor.actions.rotate_keys import list_keys, revoke_key, rotate_key
 from governor.actions.verify_ledger import current_checkpoint, verify_ledger, verify_with_anchors
-from governor.errors import Forbidden, Invalid, Misconfigured, NotFound, Refused
+from governor.errors import Forbidden, IntegrityError, Invalid, Misconfigured, NotFound, Refused
 from governor.ledger.anchor import AnchorConfig
 from governor.ledger.entry import EntryDraft
 from governor.ledger.note import ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_note
@@ -26,6 +26,7 @@ from governor.packets import standalone_verifier
 from governor.packets.verify import verify_packet
 from governor.settings import Settings, load_settings
 from governor.store import ledger
+from governor.store.kept import note_file
 
 
 def packet_of(world: Any) -> tuple[str, bytes]:
@@ -294,6 +295,57 @@ def test_a_key_of_another_home_writes_nothing(tmp_path: Path, role: str) -> None
     assert (told.ok, role in told.detail) == (False, True)
     path.write_bytes(own)
     assert append("2", settings) == []
+
+
+def begun(tmp_path: Path) -> Settings:
+    settings = load_settings(home=tmp_path / "home")
+    with contextlib.closing(open_context(settings, create=True)) as ctx:
+        write(ctx, "1")
+    return settings
+
+
+def write(ctx: Context, idem: str) -> None:
+    with ctx.transaction(OPERATOR) as tx:
+        tx.append(EntryDraft("home:init", "org/default", {"org": "default", "billing_zone": "UTC"}, OPERATOR.ledger_ref(), idem, ctx.now()))
+
+
+def test_a_log_that_would_go_on_under_another_name_takes_nothing(tmp_path: Path) -> None:
+    settings = begun(tmp_path)
+    (settings.home / "keys" / "domain").unlink()
+    with contextlib.closing(open_context(settings)) as ctx:
+        with pytest.raises(Misconfigured, match="the log was signed as"):
+            write(ctx, "2")
+        with ctx.rows.session() as session:
+            assert len(ledger.entries(session, ctx.org)) == 1, "refused before it was written"
+    [told] = [one for one in examine(settings) if one.name == "keys"]
+    assert (told.ok, "domain" in told.detail) == (False, True)
+
+
+@pytest.mark.parametrize("kept", [b"\xff\xfe\x00", b"acme.example/default\n7\nAAAA"], ids=["no text", "cut off"])
+def test_a_damaged_note_in_the_home_is_named(tmp_path: Path, kept: bytes) -> None:
+    settings = begun(tmp_path)
+    path = note_file(settings.home, "default")
+    path.write_bytes(kept)
+    with contextlib.closing(open_context(settings)) as ctx:
+        with pytest.raises(IntegrityError, match=r"newest-default\.checkpoint is damaged") as refused:
+            write(ctx, "2")
+        assert "delete the file" in refused.value.hint
+        assert any("is damaged" in problem for problem in verify_with_anchors(ctx).problems)
+        path.unlink()
+        write(ctx, "2")
+        assert verify_with_anchors(ctx).problems == []
+
+
+def test_a_list_of_replaced_keys_whose_writer_died_is_read(tmp_path: Path) -> None:
+    settings = begun(tmp_path)
+    past = settings.home / "keys" / "log.past"
+    past.write_text("5f0e")
+    with contextlib.closing(open_context(settings)) as ctx:
+        write(ctx, "2")
+        old = ctx.keys.log_signer().public_key
+        rotate_key(ctx, OPERATOR, "log")
+        assert ctx.keys.past("log") == [old]
+        assert verify_ledger(ctx).problems == []
 
 
 def test_a_lost_second_key_is_a_finding(tmp_path: Path) -> None:
