@@ -27,6 +27,7 @@ MOST_REFUSED: Final = 1000
 BUSY_SECONDS: Final = 20
 STATE: Final = "state.db"
 FORGOTTEN: Final = "a witness without its memory would cosign a rewritten history: make a new one in another folder, under a new name"
+FILES: Final = ("witness.pem", "witness-mldsa.pem")
 PREVIOUS: Final = ((COSIGNATURE, "witness.previous.pem"), (MLDSA_COSIGNATURE, "witness-mldsa.previous.pem"))
 
 
@@ -64,7 +65,7 @@ class WitnessFolder:
         if not (folder / "name").exists():  # written last: a folder with a name has a state, or lost it
             with _changing(folder) as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS seen (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
-        for file, private in (("witness.pem", Ed25519PrivateKey.generate()), ("witness-mldsa.pem", MLDSA44PrivateKey.generate())):
+        for file, private in zip(FILES, (Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()), strict=True):
             if not (folder / file).exists():
                 make_key(folder / file, private)
         if not (folder / "name").exists():
@@ -75,13 +76,20 @@ class WitnessFolder:
         return made
 
     def rotate(self) -> None:
-        """New keys under the same name; the ones before cosign beside them until `retire`."""
-        if self.previous:
+        """New keys under the same name; the ones before cosign beside them until `retire`. One whose process died is finished by asking again."""
+        steps = [
+            (self.folder / old, self.folder / file, self.folder / f"{file}.next") for (_, old), file in zip(PREVIOUS, FILES, strict=True)
+        ]
+        if self.previous and not any(new.exists() for _, _, new in steps):
             raise Refused("a replacement is under way", hint="end it with `governor witness rotate DIR --finish`")
-        for (_, old), file in zip(PREVIOUS, ("witness.pem", "witness-mldsa.pem"), strict=True):
-            os.link(self.folder / file, self.folder / old)
-            (self.folder / file).unlink()
-        WitnessFolder.make(self.folder, self.name)
+        for (old, _, new), private in zip(steps, (Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()), strict=True):
+            if not (old.exists() or new.exists()):
+                make_key(new, private)
+        for old, present, new in steps:
+            if new.exists():  # at every moment there is a key under the present one's name
+                if not old.exists():
+                    os.link(present, old)
+                new.replace(present)
 
     def retire(self) -> None:
         """The keys before the present ones sign no more and are gone."""

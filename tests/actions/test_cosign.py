@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -31,6 +32,7 @@ from governor.ledger.note import ED25519, VerifierKey, parse_note, parse_vkey, s
 from governor.ledger.proof import parse_proof
 from governor.ledger.trust import parse_trust
 from governor.settings import load_settings
+from governor.store import witness as folders
 from governor.store.kept import note_file
 from governor.store.witness import WitnessFolder
 
@@ -264,3 +266,30 @@ def test_a_private_witness_needs_leave(tmp_path: Path, witness: WitnessFolder) -
     assert Refused.code == "refused"
     ctx.close()
     closed.close()
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_replacement_of_witness_keys_that_died_is_finished(tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before either new key is made, and before either takes its place: the witness can sign at every moment."""
+    before, left = WitnessFolder.make(tmp_path, "w.example").vkeys, iter(range(step, -1, -1))
+
+    def dying(done: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*words: Any) -> Any:
+            if next(left) == 0:
+                raise KeyboardInterrupt
+            return done(*words)
+
+        return run
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folders, "make_key", dying(folders.make_key))
+        patched.setattr(Path, "replace", dying(Path.replace))
+        with pytest.raises(KeyboardInterrupt):
+            WitnessFolder(tmp_path).rotate()
+    WitnessFolder(tmp_path).rotate()
+    now = WitnessFolder(tmp_path)
+    assert len(now.previous) == 2
+    assert not set(now.vkeys) & set(before)
+    assert {signer.public_key for _, signer in now.previous} == {parse_vkey(one).public_key for one in before}
+    with pytest.raises(Refused, match="under way"):
+        now.rotate()
