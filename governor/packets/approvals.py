@@ -129,6 +129,8 @@ def requesters(events: Sequence[Entry]) -> set[str]:
 
 
 def authors(events: Sequence[Entry]) -> set[str]:
-    """Whoever ran or edited the evidence; a worker that ran it for a person names that person."""
-    named = {str(event.payload.get("author") or event.actor_ref) for event in events if event.type == "change:shadow"}
-    return named - {"system", "operator"}
+    """Whoever ran or edited the evidence; a worker that ran it for a person names that person. Raises TypeError for an author that is no name."""
+    runs = [(event.payload.get("author"), event.actor_ref) for event in events if event.type == "change:shadow"]
+    if not all(author is None or isinstance(author, str) for author, _ in runs):
+        raise TypeError("the author of the evidence is not text")
+    return {author or who for author, who in runs} - {"system", "operator"}

@@ -1226,7 +1226,10 @@ class Packet:
             late = cutover is not None and expires is not None and moment(expires) < moment(self.events[cutover]["occurred_at"])
         except Fail:
             raise Fail("an approval entry is malformed") from None
-        ran = {found["payload"].get("author") or found["actor"]["ref"] for found in self.events if found["type"] == "change:shadow"}
+        runs = [(found["payload"].get("author"), found["actor"]["ref"]) for found in self.events if found["type"] == "change:shadow"]
+        if not all(author is None or isinstance(author, str) for author, _ in runs):
+            raise Fail("an approval entry is malformed")
+        ran = {author or who for author, who in runs}
         for wrong, reason in (
             (actor["kind"] != "person", f"the {role} approval was not given by a person"),
             (actor["ref"] in self._requesters(), f"the requester approved (role {role})"),

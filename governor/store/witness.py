@@ -18,7 +18,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from governor.adapters.key_files import KeySigner, make_key, read_key
+from governor.adapters.key_files import KeySigner, PrivateKey, make_key, read_key
 from governor.errors import IntegrityError, Invalid, NotFound, Refused
 from governor.ledger.note import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, VerifierKey, parse_vkey, vkey
 from governor.store.sqlite_wal import write_ahead
@@ -65,7 +65,7 @@ class WitnessFolder:
         if not (folder / "name").exists():  # written last: a folder with a name has a state, or lost it
             with _changing(folder) as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS seen (origin TEXT PRIMARY KEY, size INTEGER, root BLOB, note TEXT)")
-        for file, private in zip(FILES, (Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()), strict=True):
+        for file, private in zip(FILES, _fresh(), strict=True):
             if not (folder / file).exists():
                 make_key(folder / file, private)
         if not (folder / "name").exists():
@@ -82,7 +82,7 @@ class WitnessFolder:
         ]
         if self.previous and not any(new.exists() for _, _, new in steps):
             raise Refused("a replacement is under way", hint="end it with `governor witness rotate DIR --finish`")
-        for (old, _, new), private in zip(steps, (Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()), strict=True):
+        for (old, _, new), private in zip(steps, _fresh(), strict=True):
             if not (old.exists() or new.exists()):
                 make_key(new, private)
         for old, present, new in steps:
@@ -145,6 +145,10 @@ class WitnessFolder:
         if not path.exists() and sum(1 for _ in folder.iterdir()) < MOST_REFUSED:
             path.write_bytes(body)
         return path
+
+
+def _fresh() -> tuple[PrivateKey, PrivateKey]:
+    return Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate()
 
 
 @contextmanager
