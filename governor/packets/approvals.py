@@ -56,9 +56,10 @@ def _check_approved(digest: str, events: Sequence[Entry]) -> Check:
     review = next((event for event in reversed(events) if event.type == "change:review" and event.payload["digest"] == digest), None)
     if review is None:
         return Check(NAME, "fail", "no review of the statement's digest is on record")
-    if not {str(need["role"]) for need in review.payload["needs"]}:
-        return Check(NAME, "fail", "policy asked for no approval at all: an empty matrix is not a pass")
     cutover = next((at for at, event in enumerate(events) if event.type == "change:cutover"), None)
+    void = _void(review, digest, events[events.index(review) : cutover])
+    if void is not None:
+        return Check(NAME, "fail", void)
     approvals = [(at, event) for at, event in enumerate(events) if event.type == "change:approve"]
     counted = [(at, event) for at, event in approvals if event.payload["digest"] == digest and at > events.index(review)]
     for at, event in counted:
@@ -74,6 +75,15 @@ def _check_approved(digest: str, events: Sequence[Entry]) -> Check:
     roles = ", ".join(sorted(str(event.payload["role"]) for _, event in counted))
     when = "all before cutover" if cutover is not None else "not cut over yet"
     return Check(NAME, "ok", f"{_people(len(people))} ({roles}), neither requester nor evidence author, {when}; {strength(counted)}")
+
+
+def _void(review: Entry, digest: str, since: Sequence[Entry]) -> str | None:
+    """Why no approval of this digest can count, or None. `since`: the entries from its review on, up to the cutover."""
+    if not {str(need["role"]) for need in review.payload["needs"]}:
+        return "policy asked for no approval at all: an empty matrix is not a pass"
+    if any(event.type == "change:review" and event.payload["digest"] != digest for event in since):
+        return "the approvals are stale: a later review put another digest before the deciders"
+    return None
 
 
 def _unmet(review: Entry, digest: str, approvals: Sequence[tuple[int, Entry]], counted: Sequence[tuple[int, Entry]]) -> str | None:

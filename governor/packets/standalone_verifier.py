@@ -1199,6 +1199,9 @@ class Packet:
         if not needed:
             raise Fail("policy asked for no approval at all: an empty matrix is not a pass")
         cutover = next((at for at, event in enumerate(events) if event["type"] == "change:cutover"), None)
+        later = [event["payload"]["digest"] for event in events[events.index(review) : cutover] if event["type"] == "change:review"]
+        if any(one != change["digest"] for one in later):
+            raise Fail("the approvals are stale: a later review put another digest before the deciders")
         every = [(at, event) for at, event in enumerate(events) if event["type"] == "change:approve"]
         counted = [(at, event) for at, event in every if event["payload"]["digest"] == change["digest"] and at > events.index(review)]
         for at, event in counted:

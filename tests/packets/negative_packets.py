@@ -528,7 +528,7 @@ add("entry_of_another_predecessor", forged(5, lambda body: body.update(stream_pr
 add("approval_without_role", forged(4, lambda body: body["payload"].pop("role")))
 add("approval_without_digest", forged(4, lambda body: body["payload"].pop("digest")))
 add("approval_expiry_not_a_time", forged(4, lambda body: body["payload"].update(expires_at="next week")))
-add("evidence_author_is_no_name", forged(2, lambda body: body["payload"].update(author=["p-2"])))
+add("evidence_author_is_no_name", forged(2, lambda body: body["payload"].update(author=7)))
 add("review_without_needs", forged(3, lambda body: body["payload"].pop("needs")))
 add("approval_weaker_than_policy_demands", forged(3, lambda body: body["payload"]["needs"][0].update(strength="passkey")))
 add("review_without_parts", forged(3, lambda body: body["payload"].pop("parts")))

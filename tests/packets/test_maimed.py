@@ -1,5 +1,6 @@
 """Packets that are signed and sealed without a flaw, but lie: each fails in the check it should, for the reason it should."""
 
+import copy
 import io
 import zipfile
 from collections.abc import Callable
@@ -61,6 +62,26 @@ def approver_signed_in_by_words(story: Any) -> None:
 @case("approvals", "role security: nobody approved")
 def security_never_asked(story: Any) -> None:
     del story.chapters[4]
+
+
+@case("approvals", "a later review put another digest before the deciders")
+def reviewed_again_after_the_approvals(story: Any) -> None:
+    """The evidence changed, so nobody had approved what was cut over; the statement still tells of the first digest."""
+    again = copy.deepcopy(story.chapters[2])
+    again.payload["digest"] = "f" * 64
+    story.chapters.insert(5, again)
+
+
+@case("approvals", "the author of the evidence approved (role owner)")
+def runner_without_a_named_author_approved(story: Any) -> None:
+    del story.chapters[1].payload["author"]
+    story.chapters[1].actor = story.chapters[3].actor
+
+
+@case("approvals", "role owner: nobody approved")
+def approved_before_the_review(story: Any) -> None:
+    """Of the same digest, but before policy was asked about it for the last time."""
+    story.chapters[2:4] = [story.chapters[3], story.chapters[2]]
 
 
 @case("approvals", "role security: approved another digest (stale)")

@@ -94,6 +94,15 @@ def test_a_retired_key_holds_within_its_range_and_not_outside(story: Story) -> N
         assert not said or said in {check["detail"] for check in found["checks"]}
 
 
+def test_a_successor_that_did_not_sign_stands_in_for_no_key_past_its_range(story: Story) -> None:
+    successor = f"log {vkey(LOG, SeedSigner('successor').public_key)} 15..\nquorum none"
+    trust = text_of(story, log="0..14").replace("quorum none", successor).encode()
+    (page,) = in_node([(story.packet(), trust)])
+    found = ours(story.packet(), trust)
+    assert found == by_program(story.packet(), trust) == page
+    assert "the log key is not valid for tree size 15" in {check["detail"] for check in found["checks"]}
+
+
 def test_an_address_behind_a_log_is_no_range(story: Story) -> None:
     trust = text_of(story, log="https://log.acme.example/").encode()
     assert ours(story.packet(), trust)["result"] == by_program(story.packet(), trust)["result"] == "VERIFIED"
