@@ -22,7 +22,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_findings
 from governor.actions.notify import known, listening, tell
 from governor.actions.remembered import one_state
-from governor.actions.show_budgets import catalog_of, crossing
+from governor.actions.show_budgets import catalog_of, crossing, told_at
 from governor.actions.usage import usd
 from governor.catalog import Catalog
 from governor.changes import State
@@ -44,7 +44,7 @@ def watch(ctx: Context) -> int:
     zone = catalog.organization.billing_zone
     month = month_of(ctx.now(), zone)
     months = [period for period in (previous_month(month), month) if watched(ctx, period, zone)]
-    told = sum(watch_month(ctx, period) for period in months)
+    told = sum(watch_month(ctx, period, catalog) for period in months)
     if listening_at_all(catalog, "approval.waiting"):
         told += watch_approvals(ctx, catalog)
     if listening_at_all(catalog, "finding.violation"):
@@ -63,26 +63,26 @@ def listening_at_all(catalog: Catalog, event: str) -> bool:
     return any(event in one.events for one in catalog.notifications.values())
 
 
-def watch_month(ctx: Context, period: str) -> int:
+def watch_month(ctx: Context, period: str, catalog: Catalog) -> int:
     told = 0
+    before = told_at(ctx, period)
     with one_state(ctx):
         horizon = horizon_of(ctx, period)
         every = [(one, expect(ctx, horizon, one.dimension, one.value).made) for one in budgets_of(catalog_of(ctx, period))]
     for budget, made in every:  # all forecasts first: an entry in the ledger lets go of what is remembered
         reached = budget.reached(made.spent)
         for percent in reached:
-            told += cross(ctx, period, budget, made, percent, quiet=percent != reached[-1])
+            if crossing(period, budget, percent) not in before:
+                told += cross(ctx, period, budget, made, percent, catalog if percent == reached[-1] else Catalog())
         heading = made.status == "forecast" and made.spent and made.total is not None and made.spent < budget.pico <= made.total
-        if budget.warn_by_forecast and heading:
-            told += cross(ctx, period, budget, made, None)
+        if budget.warn_by_forecast and heading and crossing(period, budget, None) not in before:
+            told += cross(ctx, period, budget, made, None, catalog)
     return told
 
 
-def cross(ctx: Context, period: str, budget: Budget, made: Forecast, percent: int | None, *, quiet: bool = False) -> bool:
-    """Tell one crossing, if it was not told before. quiet: on record only."""
+def cross(ctx: Context, period: str, budget: Budget, made: Forecast, percent: int | None, catalog: Catalog) -> bool:
+    """Tell one crossing, if it was not told before, to those who listen in the catalog: in an empty one it is on record only."""
     name = crossing(period, budget, percent)
-    if known(ctx, name):
-        return False
     facts: dict[str, Any] = {"month": period, "budget": budget.key, "limit": usd(budget.pico), "spent": usd(made.spent)}
     facts |= {"threshold": percent} if percent is not None else {"forecast": usd(made.total or 0)}
     so_far = f"{dollars(made.spent)} of {dollars(budget.pico)} USD spent in {period}"
@@ -92,7 +92,6 @@ def cross(ctx: Context, period: str, budget: Budget, made: Forecast, percent: in
     else:
         title, text = f"{budget.key} reached {percent}% of its budget", f"{so_far}."
     with ctx.transaction(SYSTEM) as tx:
-        catalog = Catalog() if quiet else catalog_as_of(ctx)
         event = "budget.forecast" if percent is None else "budget.threshold"
         workflow = budget.value if budget.dimension == "workflow" else ""
         if not tell(

@@ -86,6 +86,22 @@ def test_many_budgets_read_the_catalog_as_often_as_few(filled: Context, monkeypa
     assert len(times) < 5 < len(rows)
 
 
+def test_many_crossings_at_once_read_the_catalog_as_often_as_one(filled: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch(filled)
+    read = load_catalog.read_catalog
+    times: list[str] = []
+    monkeypatch.setattr(load_catalog, "read_catalog", lambda *asked: times.append("") or read(*asked))  # type: ignore[func-returns-value]
+
+    def reads(name: str, budgets: int) -> int:
+        one = "kind: budget\nid: {}-{}\nscope: {{organization: true}}\nmonthly: '0.01'\nthresholds: [50, 100]\n"
+        declare(filled, "---\n".join(one.format(name, place) for place in range(budgets)))
+        times.clear()
+        assert watch(filled) == 2 * budgets
+        return len(times)
+
+    assert reads("one", 1) == reads("many", 20)
+
+
 def test_as_of_looks_at_nothing_later(filled: Context) -> None:
     early = forecast_document(filled, MONTH, as_of=date(2026, 10, 5))
     assert (early["status"], early["forecast"], early["days"][-1]["day"]) == ("not_enough_history", None, "2026-10-04")
