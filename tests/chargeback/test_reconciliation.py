@@ -103,6 +103,12 @@ def test_adding_up_loses_nothing(lines: list[BillLine]) -> None:
         ("amazon.nova-pro-v1:0", "NovaPro"),
         ("openai/gpt-4.1", "openai/gpt-4.1-2025-04-14"),
         ("meta.llama3-1-70b-instruct-v1:0", "Llama3-1-70B-Instruct"),
+        ("amazon.titan-embed-text-v2:0", "TitanEmbeddingV2"),
+        ("amazon.titan-embed-text-v2:0", "Titan-Embeddings-V2"),
+        ("amazon.titan-embed-text-v1", "TitanEmbeddingsG1"),
+        ("amazon.titan-text-express-v1", "TitanTextG1-Express"),
+        ("deepseek.r1-v1:0", "DeepSeek-R1"),
+        ("mistral.mistral-large-2402-v1:0", "MistralLarge"),
     ],
 )
 def test_names_of_one_model_meet(ours: str, billed: str) -> None:
@@ -121,6 +127,23 @@ def test_names_of_other_models_do_not_meet() -> None:
     assert matched_names(snapshots, ["gpt-4o"])[0] == dict.fromkeys(snapshots, "gpt-4o")
     assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
     assert matched_names(snapshots, ["gpt 4o 0806", "gpt-4o-0513"])[1] == {"gpt 4o 0806": snapshots[1], "gpt-4o-0513": snapshots[0]}
+
+
+def test_revisions_of_a_model_are_told_apart_where_the_bill_tells_them() -> None:
+    first, second = "amazon.titan-embed-text-v1", "amazon.titan-embed-text-v2:0"
+    assert matched_names([first, second], ["TitanEmbeddingV2", "TitanEmbeddingsG1"]) == (
+        {first: first, second: second},
+        {"TitanEmbeddingV2": second, "TitanEmbeddingsG1": first},
+    )
+    assert matched_names([first], ["TitanEmbeddingV2"]) == ({first: first}, {"TitanEmbeddingV2": "TitanEmbeddingV2"})
+    assert matched_names(["deepseek-v2", "deepseek-v3"], ["DeepSeek-V3"])[0] == {"deepseek-v2": "deepseek-v2", "deepseek-v3": "deepseek-v3"}
+    june, october = "anthropic.claude-3-5-sonnet-20240620-v1:0", "anthropic.claude-3-5-sonnet-20241022-v2:0"
+    assert matched_names([june, october], ["Claude3.5Sonnet", "Claude3.5Sonnetv2"])[1] == {
+        "Claude3.5Sonnet": june,
+        "Claude3.5Sonnetv2": october,
+    }
+    large = ["mistral-large-2402", "mistral-large-2407"]
+    assert matched_names(large, ["MistralLarge", "MistralLarge2407"])[1] == {"MistralLarge": large[0], "MistralLarge2407": large[1]}
 
 
 def test_amounts_are_added_after_a_rate_that_was_rounded() -> None:

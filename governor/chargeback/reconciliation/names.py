@@ -13,27 +13,29 @@ from typing import Final
 
 DAY: Final = r"(?:0[1-9]|[12]\d|3[01])"
 DATE: Final = re.compile(
-    rf"(?<!\d)(?:20\d{{2}}-?(?:0[1-9]|1[0-2])-?{DAY}|(?:0[1-9]|1[0-2]){DAY})(?!\d)"
-)  # Azure's meters leave out the year: 4o 0806
-REVISION: Final = re.compile(r"[-_@:](?:v\d+(?::\d+)?|\d+:\d+)(?::\d+k)?$")
+    rf"(?<!\d)(?:20\d{{2}}-?(?:0[1-9]|1[0-2])-?{DAY}|(?:0[1-9]|1[0-2]){DAY}|2[3-9](?:0[1-9]|1[0-2]))(?!\d)"
+)  # Azure's meters leave out the year (4o 0806), Mistral's names the day (large-2407)
+REVISION: Final = re.compile(r"(?:(?:[-_@: ]|(?<=[a-z]))v(\d+)(?::\d+)?|[-_@:]\d+:\d+)(?::\d+k)?$")
+GENERATION: Final = re.compile(r"[- ]g(\d)(?![a-z0-9])")  # AWS bills Titan's first revision as its first generation: TitanTextG1-Express
 CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-9]+\.(?=[a-z]))?")
 NOISE: Final = frozenset(
     {"latest", "text", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
 )
+ROOTS: Final = {"embedding": "embed", "embeddings": "embed"}
 VAGUE: Final = frozenset({"instruct", "preview"})  # bills leave them out: Llama4-Maverick-17B, Gemini 3 Pro
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-def words_of(model: str, *, camel: bool = False) -> Words:
+def words_of(model: str, *, camel: bool = False, maker: bool = False) -> Words:
     """The words of a name in any order and its numbers in theirs: `Claude4.6Sonnet` and `us.anthropic.claude-sonnet-4-6-v1:0` are the same.
 
-    `camel`: a capital after a small letter begins a word (`NovaPro`).
+    `camel`: a capital after a small letter begins a word (`NovaPro`). `maker`: with who made it (`deepseek.r1-v1:0` is DeepSeek-R1).
     """
     spaced = CAMEL.sub(" ", model) if camel else model
     plain = spaced.strip().lower().rsplit("/", 1)[-1]
-    plain = DATE.sub(" ", REVISION.sub("", PREFIX.sub("", plain, count=1)))
-    found = re.findall(r"[a-z]+|\d+", plain)
+    plain = DATE.sub(" ", GENERATION.sub(" ", REVISION.sub("", plain if maker else PREFIX.sub("", plain, count=1))))
+    found = [ROOTS.get(word, word) for word in re.findall(r"[a-z]+|\d+", plain)]
     return tuple(sorted(word for word in found if not word.isdigit() and word not in NOISE)), tuple(
         word for word in found if word.isdigit()
     )
@@ -53,12 +55,24 @@ def snapshot(model: str) -> str:
     return re.sub(r"\D", "", found[0])[-4:] if found else ""
 
 
+def revision(model: str) -> str:
+    """The number behind the v of its end, or of its generation; empty without one."""
+    plain = CAMEL.sub(" ", model).strip().lower()
+    found = REVISION.search(plain) or GENERATION.search(plain)
+    return (found[1] if found else "") or ""
+
+
+def _other_revision(one: str, other: str) -> bool:
+    return "" not in {revision(one), revision(other)} and revision(one) != revision(other)
+
+
 def _alike(own: list[str], theirs: list[str]) -> dict[str, list[str]]:
     """Bill's name -> ours of the same words; where there is none, those that differ in what bills leave out, unless another name of the bill means them."""
     by_words: dict[Words, list[str]] = defaultdict(list)
     by_loose: dict[Words, list[str]] = defaultdict(list)
     for name in own:
-        by_words[words_of(name)].append(name)
+        for words in dict.fromkeys((words_of(name), words_of(name, maker=True))):
+            by_words[words].append(name)
         by_loose[loosely(words_of(name))].append(name)
     said = {name: (words_of(name), words_of(name, camel=True)) for name in theirs}
     strict = {name: next((by_words[one] for one in said[name] if one in by_words), []) if name else [] for name in theirs}
@@ -66,7 +80,15 @@ def _alike(own: list[str], theirs: list[str]) -> dict[str, list[str]]:
     found = {}
     for name in theirs:
         loose = next((by_loose[loosely(one)] for one in said[name] if loosely(one) in by_loose), []) if name else []
-        found[name] = strict[name] or [one for one in loose if one not in met]
+        found[name] = [one for one in strict[name] or [one for one in loose if one not in met] if not _other_revision(one, name)]
+    claims: dict[str, set[str]] = defaultdict(set)  # what the bill says with a date or revision; a name without one is not that as well
+    for name in theirs:
+        for one in found[name]:
+            if snapshot(one) == snapshot(name) != "" or revision(one) == revision(name) != "":
+                claims[one].add(name)
+    for name in theirs:
+        mine = [one for one in found[name] if name in claims[one]]
+        found[name] = mine or [one for one in found[name] if not claims[one]] or found[name]
     return found
 
 
@@ -83,8 +105,6 @@ def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str,
             from_bill[name] = exact[name.lower()]
         elif len(alike) == 1:
             from_bill[name] = alike[0]
-        elif len(dated := [one for one in alike if snapshot(one) == snapshot(name) != ""]) == 1:
-            from_bill[name] = dated[0]
         elif alike and not any(other.lower() in {one.lower() for one in theirs} for other in alike):
             from_bill[name] = name  # the bill does not tell the snapshots apart, so neither does the comparison
             from_ours |= dict.fromkeys(alike, name)
@@ -94,7 +114,7 @@ def matched_names(ours: Iterable[str], billed: Iterable[str]) -> tuple[dict[str,
     for name in filter(None, theirs):
         billed_as[words_of(name)].add(from_bill[name])
     for name in own:  # an alias without a date that the bill never names is the one snapshot that it does
-        meant = billed_as[words_of(name)]
+        meant = {one for one in billed_as[words_of(name)] if not _other_revision(one, name)}
         if len(meant) == 1 and from_ours[name] == name and not DATE.search(name) and name not in from_bill.values():
             from_ours[name] = next(iter(meant))
     return from_ours, from_bill
