@@ -101,6 +101,7 @@ class OutputMapping(Part):
     about: str = ""
     records: Literal["journal", "events"]
     layout: Literal["csv", "json", "jsonl"] = "csv"
+    header: bool = Field(default=True, description="CSV: whether the first row names the columns; some imports go by position alone")
     under: str | None = Field(default=None, description="JSON: the records are a list under this key")
     batch: int | None = Field(default=None, ge=1, le=10_000, description="JSON lines: so many records in one request body")
     currency: Literal["pricing", "statement"] = Field(

@@ -29,7 +29,7 @@ def render(mapping: OutputMapping, records: Sequence[Mapping[str, Any]]) -> byte
         _short_enough(mapping, column, records)
     rows = [[_cell(mapping, column, record, place) for column in mapping.columns] for place, record in enumerate(records, start=1)]
     if mapping.layout == "csv":
-        return _csv([column.name for column in mapping.columns], rows)
+        return _csv([[column.name for column in mapping.columns], *rows] if mapping.header else rows)
     objects = [_object(mapping.columns, row) for row in rows]
     if mapping.layout == "json":
         return _json({mapping.under: objects} if mapping.under else objects, indent=1)
@@ -126,10 +126,9 @@ def _moment(value: Any, form: str | None) -> Any:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value.isoformat()
 
 
-def _csv(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
     writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
     return out.getvalue().encode()
 

@@ -95,7 +95,7 @@ def test_an_accrual_is_that_of_the_soft_close_in_every_format(october: Any, tmp_
 
 def test_wrong_requests_are_named(october: Any, tmp_path: Path) -> None:  # noqa: F811
     close(october.ctx, october.person("finn"), OCTOBER, tmp_path)
-    for name, words in (("", "name a format"), ("oracle", "no format 'oracle'"), ("focus-2.0", "FOCUS 2.0 is not written")):
+    for name, words in (("", "name a format"), ("lawson", "no format 'lawson'"), ("focus-2.0", "FOCUS 2.0 is not written")):
         with pytest.raises(Invalid, match=words):
             export_month(october.ctx, OPERATOR, OCTOBER, name, out=tmp_path / "a")
     with pytest.raises(Invalid, match="not written as Parquet"):

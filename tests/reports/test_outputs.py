@@ -27,12 +27,16 @@ JOURNALS = {
     "quickbooks": ("Debits", "Credits", "quickbooks_online_journal.csv"),
     "workday": ("L_DebitAmount", "L_CreditAmount", "workday_accounting_journal.csv"),
     "sap": ("WRSOL", "WRHAB", "sap_s4_general_journal_upload.csv"),
+    "dynamics365": ("DEBITAMOUNT", "CREDITAMOUNT", ""),
+    "oracle": ("ENTERED_DR", "ENTERED_CR", ""),
 }
+SAMPLED = sorted(name for name, (*_, sample) in JOURNALS.items() if sample)
+ORACLE = [column.name for column in output_mapping(shipped()["oracle"]).columns]  # its file has no header row
 CUSTOMERS = "extends: stripe\ncost_centers:\n  CC-4100: {customer: cus_1}\n  CC-5200: {customer: cus_2}\n  UNALLOCATED: {customer: cus_3}\n"
 
 
 def rows_of(body: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(body.decode())))
+    return list(csv.DictReader(io.StringIO(body.decode()), ORACLE if body.startswith(b"NEW,") else None))
 
 
 def total(rows: list[dict[str, str]], side: str) -> Decimal:
@@ -63,7 +67,7 @@ def test_a_journal_balances_equals_the_statement_and_is_the_same_again(name: str
     assert made.control["debit"] == f"{total(rows, debit):.2f}"
 
 
-@pytest.mark.parametrize("name", JOURNALS)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_a_journal_has_the_columns_of_the_target(name: str, plain: dict[str, Any]) -> None:
     sample = SAMPLES / "gl" / JOURNALS[name][2]
     if not sample.exists():
@@ -103,6 +107,35 @@ def test_every_cost_center_that_is_too_long_for_sap_is_named_with_what_to_write(
     assert written == 'extends: sap, cost_centers: {"CC-4100-CLAIMS": {code: ...}, "CC-5200-GROWTH": {code: ...}}'
     codes = 'extends: sap\ncost_centers: {"CC-4100-CLAIMS": {code: "4100"}, "CC-5200-GROWTH": {code: "5200"}}\n'
     assert {"4100", "5200"} <= {row["KOSTL"] for row in rows_of(printed(long, "sap", mapping=codes).body)}
+
+
+def test_oracle_goes_by_position_and_every_line_has_its_segments(plain: dict[str, Any]) -> None:
+    """Positions of the journal import template, counted from one."""
+    own = "extends: oracle\nvalues: {ledger_id: '300000001', company: '07', no_cost_center: '0000', group_id: '12'}\n"
+    rows = list(csv.reader(io.StringIO(printed(plain, "oracle", mapping=own).body.decode())))
+    assert {len(row) for row in rows} == {92}
+    for row in rows:
+        assert (row[0], row[1], row[2], row[5], row[7]) == ("NEW", "300000001", "2026/10/31", "USD", "A")
+        assert row[8] == "07"
+        assert row[9]
+        assert row[10]
+        assert bool(row[38]) != bool(row[39])
+        assert row[66] == "12"
+        assert row[91] == "Primary Ledger"
+    assert (rows[-1][9], rows[-1][10], rows[-1][39]) == ("0000", "2150", plain["totals"]["statement_total"])
+
+
+def test_dynamics_takes_account_and_cost_center_in_one_value(plain: dict[str, Any]) -> None:
+    rows = rows_of(printed(plain, "dynamics365", accrual=True).body)
+    assert {"5210|CC-4100", "2150|"} <= {row["ACCOUNTDISPLAYVALUE"] for row in rows}
+    assert [len({row["VOUCHER"] for row in rows if row["TRANSDATE"] == day}) for day in ("2026-10-31", "2026-11-01")] == [1, 1]
+    assert max(len(row["TEXT"]) for row in rows) <= 60
+    dashes = rows_of(
+        printed(
+            plain, "dynamics365", mapping="extends: dynamics365\nvalues: {delimiter: '-'}\ncost_centers: {CC-4100: {code: '4100'}}\n"
+        ).body
+    )
+    assert "5210-4100" in {row["ACCOUNTDISPLAYVALUE"] for row in dashes}
 
 
 @pytest.mark.parametrize(("name", "column"), [("netsuite", "Department"), ("quickbooks", "Class"), ("generic", "owner")])
@@ -286,7 +319,7 @@ def test_every_shipped_mapping_fits_the_published_schema(name: str) -> None:
         ("", "is empty"),
         ("- a\n", "not one set of keys"),
         ("extends: netsuite\n---\nextends: sap\n", "not one set of keys"),
-        ("extends: oracle\n", "no mapping 'oracle' is shipped"),
+        ("extends: lawson\n", "no mapping 'lawson' is shipped"),
         ("extends: [netsuite]\n", "is shipped"),
         ("extends: netsuite\nacounts: {}\n", "acounts: no such key; keys are about, accounts"),
         ("extends: netsuite\naccounts: {usgae: {number: '1'}}\n", "accounts: no kind of spend 'usgae'; kinds are usage"),
