@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from governor.chargeback.reconciliation.drawn import drawable
+
 FONT: Final = "Liberation Sans, DejaVu Sans, sans-serif"
 WHOLE_DOLLARS: Final = 5  # below it, an axis in whole dollars would repeat itself
 NOW, BEFORE, INK, GRID = "#14566b", "#b87a1e", "#1c2126", "#d9ddd8"
@@ -42,5 +44,5 @@ def svg(spec: Mapping[str, Any]) -> str:
     """The specification, printed. Ids that the printer numbers are left alone: they are the same every time."""
     import vl_convert
 
-    text: str = vl_convert.vegalite_to_svg(dict(spec))
+    text: str = vl_convert.vegalite_to_svg(drawable(dict(spec)))
     return re.sub(r"^<\?xml[^>]*\?>\s*", "", text)

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import vl_convert
 
+from governor.chargeback.reconciliation.drawn import drawable
+
 PALETTE: Final = ["#14566b", "#cf9a2b", "#5b8c5a", "#a3544a", "#6f6aa8", "#3f9aae", "#8a6d3b", "#b6beb8"]
 REST: Final = "others"
 REST_COLOUR: Final = "#b6beb8"
@@ -113,4 +115,4 @@ def _svg(spec: str) -> str:
 
 def svg(spec: dict[str, Any]) -> str:
     """The same spec gives the same image."""
-    return _svg(json.dumps(spec, sort_keys=True))
+    return _svg(json.dumps(drawable(spec), sort_keys=True))

@@ -20,9 +20,12 @@ from governor.actions.show_spend import CUTS, price_yaml, show_spend
 from governor.actions.usage import usage_report
 from governor.catalog import parse_documents
 from governor.demo.traffic import make_month
+from governor.web.charts import daily_spec, svg
 from governor.web.present import money_text
 from governor.web.refusals import sentence
 from governor.web.spend import share_text
+from reports.charts import svg as printed_svg
+from reports.charts import workflow_spec
 
 MONTH = "2026-10"
 FINN = "finn@acme.example"
@@ -265,6 +268,21 @@ def test_coverage_is_the_gates_however_the_month_is_cut(open_site: Any, tmp_path
         assert page["coverage"] == gate
         assert [one["high"] for one in page["unpriced"]] == [gate["unpriced_exposure"]["high"]]
         assert [one["workflows"] for one in page["unpriced"]] == [["no workflow"]]
+
+
+def test_a_name_that_no_image_can_hold_is_drawn_with_a_replacement_sign(open_site: Any, tmp_path: Path) -> None:
+    """The renderer ended the whole server at a control character, and callers choose the names."""
+    log = Path(unpriced_calls(tmp_path))
+    odd = log.read_text().replace('"custom_llm_provider": "openai"', r'"custom_llm_provider": "own\u0000\u0001"')
+    log.write_text(odd.replace('"model": "own-model"', r'"model": "own\u001b\ufffe", "response_cost": 0.5'))
+    with open_site(tmp_path / "home") as site:
+        ingest(site.ctx, OPERATOR, "litellm", [str(log)])
+        with site.at("admin@acme.example") as admin:
+            page, image = (admin.get(path) for path in (f"/spend?period={MONTH}", f"/spend/chart.svg?period={MONTH}&stack=provider"))
+    assert (page.status_code, image.status_code) == (200, 200)
+    spec = daily_spec([{"day": f"{MONTH}-01", "name": "own\x00\x01", "cost": "1"}], "provider", [f"{MONTH}-01"], width=600, height=200)
+    assert "own\ufffd\ufffd" in svg(spec)
+    assert "own\ufffd" in printed_svg(workflow_spec([{"workflow": "own\x07", "amount": 1.0, "previous": None}]))
 
 
 def test_a_workflow_whose_calls_have_no_price_did_not_cost_nothing(open_site: Any, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The bridge from our number to the invoice, as a waterfall: a bar for each cause between the two totals.
 
-Owns: the spec, the same for the page and the statement. Does not own: the terms (bridge.py), rendering (web, reports). Invariants: the axis shows the part in which the
-steps lie, and the totals say what they are in full; colour is never the only sign: each step carries its signed amount.
+Owns: the spec, the same for the page and the statement; what no chart may be told. Does not own: the terms (bridge.py), rendering (web, reports). Invariants: the axis
+shows the part in which the steps lie, and the totals say what they are in full; colour is never the only sign: each step carries its signed amount.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +15,16 @@ NARROW: Final = 400  # pixels; a phone
 FONT: Final = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
 
 MORE, LESS, WHOLE = "#a3544a", "#5b8c5a", "#14566b"
+NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # the renderer ends the whole process at one of these
+
+
+def drawable(spec: Any) -> Any:
+    """A chart's spec with the replacement sign for what no SVG can hold: names of models come from whoever made the call."""
+    if isinstance(spec, dict):
+        return {key: drawable(value) for key, value in spec.items()}
+    if isinstance(spec, list):
+        return [drawable(value) for value in spec]
+    return NO_XML.sub("\ufffd", spec) if isinstance(spec, str) else spec
 
 
 def bridge_spec(ours: str, steps: Sequence[tuple[str, str]], invoice: str, *, width: int, height: int, font: str = FONT) -> dict[str, Any]:
