@@ -83,6 +83,35 @@ def test_reasoning_is_inside_output() -> None:
     assert cost(prices, Usage(17, 482, reasoning_tokens=448)) == cost(prices, Usage(17, 482))
 
 
+def test_reasoning_with_a_price_of_its_own_is_output_no_more() -> None:
+    prices = rows({"input": "1", "output": "4", "reasoning": "7"})
+    assert usd(cost(prices, Usage(10, 100, reasoning_tokens=30))) == Decimal("0.0005")  # (10 + 70 * 4 + 30 * 7) / 10^6
+
+
+def test_spoken_and_drawn_output_are_taken_off_the_text() -> None:
+    prices = rows({"input": "1", "output": "4", "audio_output": "20", "image_output": "30"})
+    found = cost(prices, Usage(0, 100, audio_output_tokens=10, image_output_tokens=20))
+    assert {part.meter: part.quantity for part in found.parts} == {"output": 70, "audio_output": 10, "image_output": 20}
+    assert usd(found) == Decimal("0.00108")
+
+
+def test_cached_and_heard_tokens_overlap_also_where_only_the_contract_prices_sound() -> None:
+    prices = [*rows({"input": "3", "cache_read": "0.3", "output": "15"})]
+    sound = price_of({"kind": "contract", "provider": "p", "model": "m", "per": 1_000_000, "meter": "audio_input", "amount": "9"})
+    assert cost([*prices, sound], Usage(100, 0, cache_read_tokens=50, audio_input_tokens=60)).reason == "unknown_usage"
+    assert cost(prices, Usage(100, 0, cache_read_tokens=50, audio_input_tokens=60)).status == "priced"
+
+
+def test_marginal_bands_of_the_list_and_of_the_contract_are_each_cut_at_their_own_price() -> None:
+    low, high = {"band_rule": "marginal", "context_max": BAND}, {"band_rule": "marginal", "context_min": BAND}
+    prices = [
+        price_of({"kind": kind, "provider": "p", "model": "m", "per": 1_000_000, "meter": "input", **band, "amount": amount})
+        for kind, band, amount in (("list", low, "3"), ("list", high, "6"), ("contract", low, "2"), ("contract", high, "5"))
+    ]
+    found = cost([*prices, *rows({"output": "15"})], Usage(300_000, 0))
+    assert (found.list_pico, found.contracted_pico) == (1_200_000_000_000, 900_000_000_000)
+
+
 def test_the_whole_request_changes_price_one_token_above_the_threshold() -> None:
     prices = book_of({"input": "3", "output": "15", "above_200000": {"input": "6", "output": "22.5"}})
     assert [usd(cost(prices, Usage(tokens, 1000))) for tokens in (200_000, 200_001)] == [Decimal("0.615"), Decimal("1.222506")]

@@ -5,7 +5,11 @@ import io
 from decimal import Decimal
 from typing import Any
 
-from reports.journal import render_csv
+import pytest
+
+from governor.catalog.commitment import FxRateDocument
+from governor.chargeback.currency import stated_in
+from reports.journal import ACCOUNTS, amounts, render_csv
 
 
 def lines(month: dict[str, Any]) -> list[dict[str, str]]:
@@ -63,3 +67,31 @@ def test_the_period_is_that_of_the_posting_day(month: dict[str, Any]) -> None:
     assert {(row["period"], row["posting_date"]) for row in lines(month)} == {("2026-10", "2026-10-31")}
     accrued = month | {"posting_date": "2026-11-01"}
     assert {(row["period"], row["posting_date"]) for row in lines(accrued)} == {("2026-11", "2026-11-01")}
+
+
+@pytest.mark.parametrize(("currency", "rate"), [("EUR", "0.87"), ("JPY", "151.37")])
+def test_both_currencies_balance_line_by_line(month: dict[str, Any], currency: str, rate: str) -> None:
+    stated = stated_in(month, FxRateDocument(currency=currency, period="2026-10", rate=rate, source="ECB", date="2026-10-30"))
+    found = lines(stated)
+    assert side(found, "local_debit") == side(found, "local_credit")
+    assert Decimal(found[-1]["local_credit"]) == Decimal(stated["totals"]["local_total"])
+    facts = {(line["local_currency"], line["fx_rate"], line["fx_source"], line["fx_date"]) for line in found}
+    assert facts == {(currency, rate, "ECB", "2026-10-30")}
+    told = {(line["cost_center"], line["account"]): (net(line, ""), net(line, "local_")) for line in found if line["cost_center"]}
+    assert told == {(center["id"], ACCOUNTS[kind][0]): both for center in stated["cost_centers"] for kind, both in amounts(center).items()}
+    assert not any(line[name].startswith("-") for line in found for name in ("debit", "credit", "local_debit", "local_credit"))
+
+
+def net(line: dict[str, str], before: str) -> Decimal:
+    return Decimal(line[f"{before}debit"] or 0) - Decimal(line[f"{before}credit"] or 0)
+
+
+@pytest.mark.parametrize("cents", ["0.01", "0.99", "1.00", "-0.01", "-1.00"])
+def test_a_line_of_cents_is_on_one_side(month: dict[str, Any], cents: str) -> None:
+    center = month["cost_centers"][0]
+    line = center["lines"][0] | {"amount": cents}
+    small = month | {"cost_centers": [center | {"lines": [line], "corrections": [], "internal": [], "commitments": []}]}
+    told, clearing = lines(small)
+    given, other = ("credit", "debit") if cents.startswith("-") else ("debit", "credit")
+    assert (told[given], told[other]) == (cents.removeprefix("-"), "")
+    assert (clearing[other], clearing[given]) == (cents.removeprefix("-"), "")
