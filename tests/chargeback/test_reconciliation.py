@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from governor.chargeback.reconciliation.bill import KINDS, WIDE, BillLine, add_up, line_of, pico, total
 from governor.chargeback.reconciliation.bridge import CAUSES, document, exceeds, percent, reconcile
-from governor.chargeback.reconciliation.cells import UsageLine
+from governor.chargeback.reconciliation.cells import UsageLine, lay_out
 from governor.chargeback.reconciliation.names import matched_names
 from governor.errors import Invalid
 
@@ -127,6 +127,16 @@ def test_names_of_other_models_do_not_meet() -> None:
     assert matched_names(snapshots, ["gpt-4o"])[0] == dict.fromkeys(snapshots, "gpt-4o")
     assert matched_names(snapshots, snapshots)[0] == {name: name for name in snapshots}
     assert matched_names(snapshots, ["gpt 4o 0806", "gpt-4o-0513"])[1] == {"gpt 4o 0806": snapshots[1], "gpt-4o-0513": snapshots[0]}
+
+
+def test_lines_with_and_without_a_list_price_add_up_in_any_order() -> None:
+    """Of a key whose lines carry a list price only in part, what had come before was left out of the list, and the rest was told as a negative discount."""
+    line = BillLine("2026-10-01", "gcp", "", "gemini-2.5-pro", "input", "", "usage", "USD", Decimal(100))
+    listed = replace(line, amount=Decimal(40), list_amount=Decimal(50))
+    discount = replace(line, kind="discount", amount=Decimal(-10))
+    for lines, at_list in (([line, listed], 150), ([listed, line], 150), ([discount, line, listed], 150), ([line, discount, listed], 150)):
+        (cell,) = lay_out([], lines).cells.values()
+        assert cell.bill_list == at_list * 10**12
 
 
 def test_revisions_of_a_model_are_told_apart_where_the_bill_tells_them() -> None:

@@ -172,7 +172,7 @@ def _add_line(cell: Cell, line: BillLine, places: int) -> None:
     if line.kind == "usage":
         at_list = amount if line.list_amount is None else pico(line.list_amount, rate)
         if line.list_amount is not None or cell.bill_list is not None:
-            cell.bill_list = (cell.bill_list or 0) + at_list
+            cell.bill_list = (cell.bill_pico - amount if cell.bill_list is None else cell.bill_list) + at_list
     elif cell.bill_list is None:  # a discount in a line of its own: the usage beside it is at list
         cell.bill_list = cell.bill_pico - amount
 
