@@ -18,6 +18,7 @@ from governor.web import (
     changes,
     exports,
     findings,
+    icon,
     inbox,
     ledger,
     month_end,
@@ -65,6 +66,7 @@ MODULES: Final = (
     verifier,
     settings,
     passkeys,
+    icon,
 )
 
 

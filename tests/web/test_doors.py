@@ -245,3 +245,11 @@ def test_a_server_whose_parent_is_killed_does_not_hold_the_port() -> None:
         killed = time.monotonic()
         assert first.stdout.read() == ""  # the pipe closes with its last holder, which is the child
         assert time.monotonic() - killed < 120
+
+
+def test_the_tab_of_a_plain_file_has_a_picture(site: Any) -> None:
+    with site.visitor() as visitor:
+        answer = visitor.get("/favicon.ico")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.text == visitor.get("/static/icon.svg").text
