@@ -218,3 +218,9 @@ def read_organization(session: Session, org: str) -> OrganizationDocument:
     """What `init` said, until an organization document is applied."""
     row = session.exec(select(Organization).where(Organization.id == org)).first()
     return OrganizationDocument(name=row.name, billing_zone=row.billing_zone) if row else OrganizationDocument()
+
+
+def organization_name(ctx: Context) -> str:
+    """What people call it; its id until somebody says."""
+    with ctx.rows.session() as session:
+        return read_organization(session, ctx.org).name or ctx.org

@@ -21,6 +21,7 @@ from litestar.response import Redirect
 
 from governor.actions.context import Context
 from governor.actions.inbox import waiting_count
+from governor.actions.load_catalog import organization_name
 from governor.actions.remembered import older_told
 from governor.actions.sign_in import SignedIn
 from governor.web.present import FILTERS
@@ -96,7 +97,7 @@ def navigation(request: type_of_request, waiting: int) -> list[NavItem]:
 def shell_of(request: type_of_request, signed: SignedIn, page: str, waiting: int = 0) -> Shell:
     ctx: Context = request.app.state.context
     return Shell(
-        org=ctx.org,
+        org=organization_name(ctx),
         email=signed.actor.email,
         roles=sorted(signed.actor.roles),
         csrf=signed.csrf,

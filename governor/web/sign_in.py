@@ -12,6 +12,7 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.context import Context
+from governor.actions.load_catalog import organization_name
 from governor.actions.people import PREFIX
 from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out
 from governor.errors import GovernorError
@@ -26,20 +27,22 @@ UNSENT: Final = "Your session ended before the form was sent: nothing was done. 
 
 @dataclass(frozen=True)
 class SignInPage:
-    org: str
     csrf: str
     next: str
     email: str = ""
     problem: str = ""
     with_token: bool = False
+    org: str = ""
     provider: str = ""  # what people call the identity provider, where there is one
     passwords: bool = True
 
 
 def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) -> Response[str]:
     request.scope["user"] = None  # shown bare, even to somebody signed in
-    settings = request.app.state.context.settings
-    page = replace(page, provider=settings.oidc_name if settings.oidc_issuer else "", passwords=settings.password_sign_in)
+    ctx: Context = request.app.state.context
+    settings = ctx.settings
+    provider = settings.oidc_name if settings.oidc_issuer else ""
+    page = replace(page, org=organization_name(ctx), provider=provider, passwords=settings.password_sign_in)
     response = render(request, "sign_in.html", page, status=status)
     name = cookie_name(settings, BEFORE_SIGN_IN)
     response.set_cookie(Cookie(key=name, value=page.csrf, path="/", httponly=True, samesite="lax", max_age=3600))
@@ -64,7 +67,7 @@ def show_sign_in(
 ) -> Response[str]:
     ended = bool(request.cookies.get(session_cookie_name(ctx.settings))) and request.user is None
     problem = UNSENT if unsent else "Your session ended. Sign in again." if ended else ""
-    return sign_in_page(request, SignInPage(org=ctx.org, csrf=before_sign_in(request), next=local_path(next_path), problem=problem))
+    return sign_in_page(request, SignInPage(csrf=before_sign_in(request), next=local_path(next_path), problem=problem))
 
 
 @post("/sign-in", opt={OPEN: True}, request_max_body_size=LARGEST_FORM, sync_to_thread=True)
@@ -72,7 +75,7 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     attempts: Attempts = request.app.state.attempts
     address = request.client.host if request.client else ""
     token, email = form.secret("token").strip(), form.text("email")
-    page = SignInPage(org=ctx.org, csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
+    page = SignInPage(csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
     name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it
     if wait := attempts.begin(name, address, ctx.now()):
         return too_many(request, page, wait)

@@ -36,7 +36,7 @@ def go_to_provider(
 ) -> Response[str] | Redirect:
     provider = provider_of(request)
     attempts: Attempts = request.app.state.attempts
-    page = SignInPage(org=ctx.org, csrf=before_sign_in(request), next=local_path(next_path))
+    page = SignInPage(csrf=before_sign_in(request), next=local_path(next_path))
     if wait := attempts.begin("", request.client.host if request.client else "", ctx.now()):
         return too_many(request, page, wait)
     try:
@@ -64,7 +64,7 @@ def come_back(
 ) -> Response[str] | Redirect:
     provider = provider_of(request)
     name = cookie_name(ctx.settings, UNDER_WAY)
-    page = SignInPage(org=ctx.org, csrf=before_sign_in(request), next="/")
+    page = SignInPage(csrf=before_sign_in(request), next="/")
     try:
         asked, wanted = under_way(request.cookies.get(name, ""), came)
         page = replace(page, next=wanted)
