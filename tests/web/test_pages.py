@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from governor.actions.apply import plan
+from governor.actions.apply import apply, plan
 from governor.actions.context import Actor
 from governor.actions.people import create_person
 from governor.actions.show_change import show_change
@@ -262,3 +262,19 @@ def test_the_badge_counts_nothing_that_is_not_mine(site: Any) -> None:
     stranger = Actor(id="nobody", email="nobody@acme.example", roles=frozenset({"auditor"}))
     assert waiting_count(site.ctx, stranger) == 0
     assert inbox(site.ctx, stranger)["decide"] == []
+
+
+def test_pages_call_the_organization_by_its_name(open_site: Any, tmp_path: Any) -> None:
+    with open_site(tmp_path / "named") as named:
+        with named.visitor() as visitor:
+            assert "<small>default</small>" in visitor.get("/sign-in").text
+        apply(named.ctx, named.admin, parse_documents("kind: organization\nname: Müller & Söhne\n"))
+        with named.at("admin@acme.example") as admin:
+            assert "<small>Müller &amp; Söhne</small>" in admin.get("/settings").text
+
+
+def test_the_decision_comes_before_the_evidence_on_a_phone(site: Any) -> None:
+    """One column follows the order of the page: the decision was five screens down."""
+    with site.at("dana@acme.example") as dana:
+        text = dana.get("/changes/RC-1").text
+    assert text.index('id="decide"') < text.index('id="evidence"') < text.index('id="history"')
