@@ -28,9 +28,14 @@ MOST: Final = 100
 
 
 def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
-    """{"decide","act","watch","drifted","expiring","months"}: decide: my decision is asked for; act: my next step; watch: others act."""
+    """{"decide","act","watch","drifted","expiring","months","more"}: decide: my decision is asked for; act: my next step; watch: others act; more: how many
+    changes are left out. What waits for a decision comes before all else, and there the oldest first.
+    """
     owned = owned_workflows(ctx, actor)
-    shown = [row for row in list_changes(ctx) if row["state"] in {*OPEN, State.CUTOVER, State.DRIFTED}][:MOST]
+    moving = [row for row in list_changes(ctx) if row["state"] in {*OPEN, State.CUTOVER, State.DRIFTED}]
+    asked = [row for row in reversed(moving) if row["state"] == State.IN_REVIEW][:MOST]
+    others = [row for row in moving if row["state"] != State.IN_REVIEW][:MOST]
+    shown = asked + others
     found: dict[str, Any] = {"decide": [], "act": [], "watch": [], "drifted": []}
     for row in shown:
         if row["state"] == State.DRIFTED:
@@ -52,7 +57,7 @@ def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
         can = full["you"]["may_approve"] or full["you"]["may_reject"]
         found["decide" if can else "watch"].append(item)
     found["decide"].sort(key=lambda item: item["updated_at"])
-    return {**found, "expiring": expiring_routes(ctx), "months": open_months(ctx)}
+    return {**found, "expiring": expiring_routes(ctx), "months": open_months(ctx), "more": len(moving) - len(shown)}
 
 
 NEXT_STEP: Final = {
@@ -83,7 +88,7 @@ def waiting_count(ctx: Context, actor: Actor) -> int:
     """Changes in review whose open need this person seems to answer, from what is stored."""
     with ctx.rows.session() as session:
         query = select(Change).where(Change.org_id == ctx.org, Change.state == State.IN_REVIEW, Change.requester_id != actor.id)
-        changes = list(session.exec(query.limit(MOST)))
+        changes = list(session.exec(query.order_by(col(Change.number)).limit(MOST)))
         if not changes:
             return 0
         ids = [change.id for change in changes]

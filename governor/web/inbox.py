@@ -21,6 +21,7 @@ class InboxPage:
     drifted: list[dict[str, Any]]
     expiring: list[dict[str, Any]]
     months: list[dict[str, Any]]
+    more: int  # changes that are left out
     roles: list[str]
     first: bool  # nothing is governed yet
 

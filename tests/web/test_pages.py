@@ -278,3 +278,19 @@ def test_the_decision_comes_before_the_evidence_on_a_phone(site: Any) -> None:
     with site.at("dana@acme.example") as dana:
         text = dana.get("/changes/RC-1").text
     assert text.index('id="decide"') < text.index('id="evidence"') < text.index('id="history"')
+
+
+def test_the_inbox_shows_what_waits_for_a_decision_before_what_has_moved(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newer changes that only wait for traffic took all its places."""
+    from governor.actions import inbox as module
+
+    row = module.list_changes(site.ctx)[0]
+    rows = [{**row, "id": f"RC-{number}", "state": "cutover"} for number in range(9, 1, -1)] + [row]
+    with_review = [*rows[:-1], {**row, "state": "in_review"}]
+    monkeypatch.setattr(module, "list_changes", lambda _ctx: with_review)
+    monkeypatch.setattr(module, "MOST", 3)
+    found = module.inbox(site.ctx, site.admin)
+    assert [one["id"] for one in found["decide"] + found["watch"] if one["state"] == "in_review"] == ["RC-1"]
+    assert (len(found["decide"] + found["act"] + found["watch"]), found["more"]) == (4, 5)
+    with site.at("dana@acme.example") as dana:
+        assert '5 more changes: <a href="/changes">' in dana.get("/").text
