@@ -20,7 +20,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_view
 from governor.actions.remembered import remembered
 from governor.actions.usage import DIMENSION_READERS, usd
-from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Error, Forecast, Series, calibrate, forecast
+from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Forecast, Past, Series, calibrate, forecast
 from governor.chargeback.period import month_bounds, previous_month
 from governor.errors import Invalid, NotFound
 
@@ -58,20 +58,20 @@ def expect(ctx: Context, horizon: Horizon, dimension: str = "", value: str = "")
     period = f"{horizon.start:%Y-%m}"
     days = daily_by(ctx, period, dimension).get(value if dimension else "", {})
     series = series_of(days, horizon)
-    errors, shorter = earned(ctx, period, dimension or "workflow", horizon)
+    past, shorter = earned(ctx, period, dimension or "workflow", horizon)
     today = days.get(horizon.unknown_from, 0) if horizon.today else 0
-    return Expectation(forecast(series, horizon.start, horizon.end, today_pico=today, errors=errors), series, horizon, shorter)
+    return Expectation(forecast(series, horizon.start, horizon.end, today_pico=today, past=past), series, horizon, shorter)
 
 
-def earned(ctx: Context, period: str, dimension: str, horizon: Horizon) -> tuple[list[Error], int]:
+def earned(ctx: Context, period: str, dimension: str, horizon: Horizon) -> tuple[Past, int]:
     """Errors of forecasts that could have been made before, over every value of the dimension."""
 
-    def compute() -> tuple[list[Error], int]:
+    def compute() -> tuple[Past, int]:
         others = [series_of(found, horizon) for found in daily_by(ctx, period, dimension).values()]
         elapsed = max(0, (horizon.unknown_from - horizon.start).days)
         return calibrate(others, elapsed, (horizon.end - horizon.start).days - elapsed)
 
-    return cast("tuple[list[Error], int]", remembered(ctx, f"errors/{period}/{dimension}/{horizon.unknown_from}", compute))
+    return cast("tuple[Past, int]", remembered(ctx, f"errors/{period}/{dimension}/{horizon.unknown_from}", compute))
 
 
 def horizon_of(ctx: Context, period: str, as_of: date | None = None) -> Horizon:

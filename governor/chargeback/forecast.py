@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import ceil, exp, floor, log
+from functools import cached_property
+from itertools import pairwise
+from math import ceil, exp, floor, inf, log
 from statistics import fmean, median
 from typing import Final
 
@@ -56,6 +58,30 @@ class Error:
 
 
 @dataclass(frozen=True)
+class Past:
+    """Errors put in order once: thousands of budgets are judged by the same ones."""
+
+    errors: Sequence[Error] = ()
+
+    @cached_property
+    def groups(self) -> list[tuple[float, list[float]]]:
+        """(forecasts below this belong to it, its ratios in order), by spend tercile; one of all sizes where terciles are too few."""
+        ordered = sorted(self.errors, key=lambda error: error.forecast)
+        third = len(ordered) // 3
+        cuts = [third, 2 * third] if third >= ENOUGH_ERRORS else []
+        ends = [ordered[cut].forecast for cut in cuts] + [inf]
+        parts = [ordered[begin:end] for begin, end in pairwise([0, *cuts, len(ordered)])]
+        return [(end, sorted(error.ratio for error in part)) for end, part in zip(ends, parts, strict=True)]
+
+    def alike(self, total: float) -> list[float]:
+        """Ratios of the spend tercile that `total` falls into."""
+        return next(ratios for end, ratios in self.groups if total < end)
+
+
+NOTHING_PAST: Final = Past()
+
+
+@dataclass(frozen=True)
 class Forecast:
     """status: forecast | complete | not_enough_history. Money in pico-USD; low and high are null where no interval was earned.
 
@@ -73,7 +99,7 @@ class Forecast:
     calibrated_on: int = 0
 
 
-def forecast(series: Series, start: date, end: date, *, today_pico: int = 0, errors: Sequence[Error] = ()) -> Forecast:
+def forecast(series: Series, start: date, end: date, *, today_pico: int = 0, past: Past = NOTHING_PAST) -> Forecast:
     """The period [start, end) from the complete days of `series`, which ends where the unknown begins. `today_pico`: spent on the day after them so far."""
     spent = sum(series.between(start, end)) + today_pico
     known = len(series.pico) if any(series.pico) else 0
@@ -89,7 +115,7 @@ def forecast(series: Series, start: date, end: date, *, today_pico: int = 0, err
         days[series.end] = max(days[series.end], float(today_pico))
     done = sum(series.between(start, end))
     total = max(spent, rounded(done + sum(days.values())))
-    low, high, used = interval(float(total), errors)
+    low, high, used = interval(float(total), past)
     return Forecast(
         "forecast",
         spent,
@@ -149,37 +175,25 @@ def past_errors(every: Sequence[Series], elapsed: int, remaining: int) -> list[E
     return found
 
 
-def calibrate(every: Sequence[Series], elapsed: int, remaining: int) -> tuple[list[Error], int]:
+def calibrate(every: Sequence[Series], elapsed: int, remaining: int) -> tuple[Past, int]:
     """(past errors, how many times shorter than this period the spans they come from are): 1 wherever history holds enough whole periods."""
     found: list[Error] = []
     for shorter in range(1, SHORTEST + 1):
         found = past_errors(every, elapsed // shorter, -(-remaining // shorter))
         if len(found) >= ENOUGH_ERRORS:
-            return found, shorter
-    return found, SHORTEST
+            return Past(found), shorter
+    return Past(found), SHORTEST
 
 
-def interval(total: float, errors: Sequence[Error]) -> tuple[float | None, float | None, int]:
+def interval(total: float, past: Past) -> tuple[float | None, float | None, int]:
     """(low, high, errors used): the errors of forecasts of like size, of all sizes where those are too few; nothing below ENOUGH_ERRORS."""
-    usable = alike(total, errors)
-    if len(usable) < ENOUGH_ERRORS or total <= 0:
-        return None, None, len(errors)
-    ratios = sorted(error.ratio for error in usable)
+    if len(past.errors) < ENOUGH_ERRORS or total <= 0:
+        return None, None, len(past.errors)
+    ratios = past.alike(total)
     tail = (1 - LEVEL) / 2
     low = floor(tail * (len(ratios) + 1)) - 1
     high = ceil((1 - tail) * (len(ratios) + 1)) - 1
     return total * exp(ratios[max(0, low)]), total * exp(ratios[min(high, len(ratios) - 1)]), len(ratios)
-
-
-def alike(total: float, errors: Sequence[Error]) -> Sequence[Error]:
-    """The spend tercile that `total` falls into."""
-    ordered = sorted(errors, key=lambda error: error.forecast)
-    third = len(ordered) // 3
-    if third < ENOUGH_ERRORS:
-        return errors
-    if total < ordered[third].forecast:
-        return ordered[:third]
-    return ordered[third : 2 * third] if total < ordered[2 * third].forecast else ordered[2 * third :]
 
 
 def used_up(made: Forecast, budget: int, series: Series, start: date, *, end_pico: int | None = None) -> date | None:
