@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from litestar import Request, Router
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
@@ -87,7 +88,12 @@ PAGES: Final = Router(
     },
     include_in_schema=False,
 )
+# Installed files bear the date of the wheel's build, years back: a browser that is not told keeps them for a tenth of that, months after an upgrade.
 STATIC: Final = create_static_files_router(
-    path="/static", directories=[Path(__file__).parent / "static"], include_in_schema=False, name="static"
+    path="/static",
+    directories=[Path(__file__).parent / "static"],
+    include_in_schema=False,
+    name="static",
+    cache_control=CacheControlHeader(max_age=300),
 )
 ROUTERS: Final = [PAGES, STATIC]

@@ -253,3 +253,10 @@ def test_the_tab_of_a_plain_file_has_a_picture(site: Any) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.text == visitor.get("/static/icon.svg").text
+
+
+@pytest.mark.parametrize("name", ["governor.css", "governor.js", "passkey.js", "icon.svg"])
+def test_browsers_ask_again_for_scripts_and_styles_after_an_upgrade(site: Any, name: str) -> None:
+    """Without a word on it a browser keeps a file for a tenth of its age, and a wheel's files are years old."""
+    with site.visitor() as visitor:
+        assert visitor.get(f"/static/{name}").headers["cache-control"] == "max-age=300"
