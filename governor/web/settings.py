@@ -46,7 +46,7 @@ class SettingsPage:
     search: str
     tokens: Slice[dict[str, Any]]
     endpoints: list[dict[str, Any]]
-    sources: list[dict[str, Any]]
+    sources: Slice[dict[str, Any]]
     waivers: list[dict[str, Any]]
     installation: dict[str, Any]
     admin: bool
@@ -67,19 +67,27 @@ class DoctorPage:
 
 
 def settings_page(
-    ctx: Context, actor: Actor, secret: NewTokenDocument | None = None, *, search: str = "", page: int = 1, tokens: int = 1
+    ctx: Context,
+    actor: Actor,
+    secret: NewTokenDocument | None = None,
+    *,
+    search: str = "",
+    page: int = 1,
+    tokens: int = 1,
+    sources: int = 1,
 ) -> SettingsPage:
     admin = "admin" in actor.roles
     people = list_people(ctx)
     wanted = [one for one in people if search.casefold() in f"{one['email']} {one['name']} {' '.join(one['roles'])}".casefold()]
     every = [with_state(one, ctx.now()) for one in reversed(list_tokens(ctx, actor, email="" if admin else actor.email))]
+    configured = [{**one, "config": shown_config(one.get("config", {}))} for one in documents(ctx, "source")]
     return SettingsPage(
         people=people,
         found=slice_of(wanted, page, "/settings", {"q": search}, SHOWN),
         search=search,
         tokens=slice_of(every, tokens, "/settings", {}, SHOWN, "tokens"),
         endpoints=documents(ctx, "endpoint"),
-        sources=[{**one, "config": shown_config(one.get("config", {}))} for one in documents(ctx, "source")],
+        sources=slice_of(configured, sources, "/settings", {}, SHOWN, "sources"),
         waivers=documents(ctx, "waiver"),
         installation=installation(ctx),
         admin=admin,
@@ -121,8 +129,9 @@ def show_settings(
     search: Annotated[str, Parameter(query="q")] = "",
     page: Annotated[int, Parameter(query="page", ge=1)] = 1,
     tokens: Annotated[int, Parameter(query="tokens", ge=1)] = 1,
+    sources: Annotated[int, Parameter(query="sources", ge=1)] = 1,
 ) -> Response[str]:
-    return render(request, "settings.html", settings_page(ctx, actor, search=search.strip(), page=page, tokens=tokens))
+    return render(request, "settings.html", settings_page(ctx, actor, search=search.strip(), page=page, tokens=tokens, sources=sources))
 
 
 @get("/settings/tokens", sync_to_thread=False)

@@ -36,7 +36,7 @@ from governor.web.plots import heat_strip
 from governor.web.present import plural
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
-from governor.web.slices import Slice, slice_read
+from governor.web.slices import Slice, slice_of, slice_read
 
 DAYS: Final = 14  # of the heat strip
 STATES: Final = ("open", "retried", "discarded", "all")
@@ -45,6 +45,7 @@ STATES: Final = ("open", "retried", "discarded", "all")
 @dataclass(frozen=True)
 class SourcesPage:
     sources: list[dict[str, Any]]
+    listed: Slice[dict[str, Any]]
     batches: Slice[dict[str, Any]]
     source: str
     waiting: dict[str, int]
@@ -85,12 +86,19 @@ Page = Annotated[int, Parameter(query="page", ge=1)]
 
 @get("/sources", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_sources(
-    request: type_of_request, ctx: Context, actor: Actor, source: Annotated[str, Parameter(query="source")] = "", page: Page = 1
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    source: Annotated[str, Parameter(query="source")] = "",
+    page: Page = 1,
+    listed: Annotated[int, Parameter(query="list", ge=1)] = 1,
 ) -> Response[str]:
+    every = sources(ctx)
     until = strips_end(ctx)
     complete = [one for one in completeness(ctx, days=DAYS, until=until) if source in {"", one["source"]}]
     shown = SourcesPage(
-        sources=sources(ctx),
+        sources=every,
+        listed=slice_of(every, listed, "/sources", {"source": source}, named="list"),
         batches=slice_read(
             count_batches(ctx, source=source),
             lambda offset, limit: batches(ctx, source=source, offset=offset, limit=limit),

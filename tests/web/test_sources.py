@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from governor.actions.ingest import ingest
 from governor.actions.people import create_person
 from governor.actions.sync import keep
 from governor.api.v1_sources import list_quarantine
-from governor.catalog import SourceDocument
+from governor.catalog import SourceDocument, parse_documents
 from governor.ports import SeenWindow
 
 RECORD = {
@@ -286,3 +287,17 @@ def test_a_long_quarantine_is_counted_whole_and_no_page_past_its_end_says_that_i
         rows = list_quarantine.fn(own.ctx, limit=500, cursor=rows["next"], source="wrong")
         seen |= {row["id"] for row in rows["items"]}
     assert len(seen) == 10_001
+
+
+def test_hundreds_of_sources_come_in_pages(open_site: Any, tmp_path: Path) -> None:
+    """The list of batches stood ninety phone screens below them."""
+    documents = [f"kind: source\nid: gateway-{number:03}\nconnector: litellm\nconfig: {{database: env:DB}}\n" for number in range(120)]
+    with open_site(tmp_path / "many") as many:
+        apply(many.ctx, many.admin, parse_documents("---\n".join(documents)))
+        with many.at("admin@acme.example") as admin:
+            for path, named in (("/sources", "list"), ("/settings", "sources")):
+                first = admin.get(path).text
+                assert ">gateway-000</a>" in first
+                assert ">gateway-119</a>" not in first
+                assert f"{path}?{named}=2" in first
+                assert ">gateway-119</a>" in admin.get(f"{path}?{named}=99").text
