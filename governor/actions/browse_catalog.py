@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from governor.catalog import Catalog, Document
 
 
 def browse_catalog(ctx: Context, *, kind: str = "", at: datetime | None = None) -> dict[str, Any]:
-    """{"digest", "items": [{"kind", "key", "document"}]}; a waiver also says who put it in force, by their opaque id."""
+    """{"digest", "items": [{"kind", "key", "document"}]}; a waiver and an allocation also say who put them in force, by their opaque id."""
     catalog = catalog_as_of(ctx, at)
     items = [item for item in every(catalog) if kind in {"", item["kind"]}]
     return {"digest": catalog.digest, "items": items}
@@ -20,11 +20,24 @@ def browse_catalog(ctx: Context, *, kind: str = "", at: datetime | None = None) 
 
 def every(catalog: Catalog) -> Iterator[dict[str, Any]]:
     yield item(catalog.organization)
-    for part in (catalog.people, catalog.workflows, catalog.attributions, catalog.endpoints, catalog.sources):
+    named: tuple[Mapping[str, Document], ...] = (
+        catalog.people,
+        catalog.workflows,
+        catalog.attributions,
+        catalog.endpoints,
+        catalog.sources,
+        catalog.budgets,
+        catalog.notifications,
+        catalog.drivers,
+        catalog.rate_plans,
+        catalog.commitments,
+        catalog.fx_rates,
+    )
+    for part in named:
         yield from (item(document) for document in part.values())
     yield from (item(document) for document in catalog.contract_prices)
-    for terms in (catalog.commitments, catalog.fx_rates):
-        yield from (item(document) for document in terms.values())
+    for rule in catalog.allocations:
+        yield {**item(rule.document), "applied_by": rule.approver}
     for waiver in catalog.waivers:
         yield {**item(waiver.document), "applied_by": waiver.approver}
 
