@@ -83,7 +83,7 @@ def proposals(
     ] = "",
 ) -> Slice:
     """Proposed sets of list prices, newest first."""
-    return slice_of(list_proposals(ctx, state=only, limit=None), lambda one: str(one["id"]), limit=limit, cursor=cursor)
+    return slice_of(list_proposals(ctx, state=only, limit=None), lambda one: str(one["proposal"]), limit=limit, cursor=cursor)
 
 
 @get("/prices/proposals/{proposal:str}", sync_to_thread=True, tags=["prices"])

@@ -83,6 +83,21 @@ def test_prices_show_diff_and_import(door: Any) -> None:
     assert (again["added"], again["changed"]) == (0, 0)
 
 
+def test_proposals_of_prices_are_walked_one_by_one(door: Any) -> None:
+    for model in ("gpt-house-2", "gpt-house-3"):
+        table = f"provider,model,meter,amount,per\nopenai,{model},input,1.25,1000000\n"
+        assert door.post("/api/v1/prices/import", "finn@acme.example", content=table).status_code == 200
+    whole = door.get("/api/v1/prices/proposals", params={"limit": 500}).json()["items"]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = door.get("/api/v1/prices/proposals", params={"limit": 1, "cursor": cursor})
+        assert page.status_code == 200, page.text
+        seen += [one["proposal"] for one in page.json()["items"]]
+        cursor = page.json()["next"]
+    assert seen == [one["proposal"] for one in whole]
+    assert len(seen) >= 2
+
+
 def test_ledger_entries_proofs_and_checkpoints(door: Any) -> None:
     walked: list[int] = []
     cursor = ""
