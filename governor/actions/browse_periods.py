@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import UTC
-from typing import Any, Final, cast
+from datetime import UTC, datetime
+from typing import Any, Final, TypedDict, cast
 
 from sqlmodel import col, select
 
@@ -31,15 +31,23 @@ from governor.store.rows.periods import CoverageException, Period, PeriodFile
 IN_DETAIL: Final = 2  # open months of the list that are computed; older ones show their numbers on their own page
 
 
-def list_periods(ctx: Context) -> list[dict[str, Any]]:
-    """Months with calls or with a state, and the running one, newest first: {"month","state","calls","closed_at","closed_by","status"}.
+class MonthRow(TypedDict):
+    """status: what closing would do now, or did; null for older open months."""
 
-    `status` is what close_period says; null for older open months.
-    """
+    month: str
+    state: str
+    calls: int
+    closed_at: datetime | None
+    closed_by: str
+    status: dict[str, Any] | None
+
+
+def list_periods(ctx: Context) -> list[MonthRow]:
+    """Months with calls or with a state, and the running one, newest first."""
     calls = cast(dict[str, int], remembered(ctx, "calls by month", lambda: calls_by_month(ctx)))
     with ctx.rows.session() as session:
         known = {row.month: row for row in session.exec(select(Period).where(Period.org_id == ctx.org))}
-    rows: list[dict[str, Any]] = []
+    rows: list[MonthRow] = []
     computed = 0
     running = {this_month(ctx)} if calls or known else set()
     for month in sorted({*calls, *known, *running}, reverse=True):

@@ -16,7 +16,7 @@ from governor.actions.browse_periods import month_status
 from governor.actions.browse_sources import in_no_sum
 from governor.actions.context import Context
 from governor.actions.correct import statement_lines
-from governor.actions.dispute_line import list_disputes
+from governor.actions.dispute_line import DisputeDocument, list_disputes
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame
 from governor.actions.newest_comparison import not_compared, unreconciled
@@ -181,7 +181,7 @@ def _corrections(found: dict[str, Any]) -> dict[str, str]:
     return item("Corrections of earlier months", "look" if count else "done", f"{count:,} lines of {months}" if count else "none", FINANCE)
 
 
-def _disputed(disputes: list[dict[str, Any]]) -> dict[str, str]:
+def _disputed(disputes: list[DisputeDocument]) -> dict[str, str]:
     waiting = sum(one["state"] == "open" for one in disputes)
     return item(
         "Disputes are answered",

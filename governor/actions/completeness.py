@@ -15,14 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from statistics import median
-from typing import Any, Final
+from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.lost_calls import Loss, lost_calls
+from governor.actions.lost_calls import Loss, LossDocument, lost_calls
 from governor.actions.remembered import remembered
 from governor.errors import Invalid
 from governor.store.lake_slices import HOURS, SLICE_OF
@@ -40,6 +40,45 @@ STORED: Final = f"""SELECT source_instance AS source, epoch(start_time)::BIGINT 
     FROM {{calls}} WHERE start_time >= $start AND start_time < $end GROUP BY ALL"""  # noqa: S608 - an expression of our own
 
 
+class HourDocument(TypedDict):
+    hour: str
+    stored: int
+    said: int | None
+    state: str
+
+
+class Shortfall(TypedDict):
+    """A window of a pull of which less came than the source counted. hole: why it was not read whole, or empty."""
+
+    start: str
+    end: str
+    came: int
+    said: int | None
+    missing: int | None
+    hole: str
+
+
+class Gap(TypedDict):
+    start: str
+    end: str
+    hours: int
+
+
+class SourceTruth(TypedDict):
+    """states: state -> hours in it. lost: calls that only another witness has."""
+
+    source: str
+    start: str
+    end: str
+    stored: int
+    lag_s: float | None
+    states: dict[str, int]
+    windows: list[Shortfall]
+    gaps: list[Gap]
+    lost: list[LossDocument]
+    hours: list[HourDocument]
+
+
 @dataclass(frozen=True)
 class Hour:
     """state: whole | short | hole | silent | unchecked | idle. said: the source's own count, where it covers exactly this hour."""
@@ -49,13 +88,13 @@ class Hour:
     said: int | None
     state: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> HourDocument:
         return {"hour": iso(self.start), "stored": self.stored, "said": self.said, "state": self.state}
 
 
 def completeness(
     ctx: Context, *, source: str = "", days: int = 14, since: datetime | None = None, until: datetime | None = None
-) -> list[dict[str, Any]]:
+) -> list[SourceTruth]:
     """Each source that is pulled or brought calls in the last `days` days (UTC) up to `until` (now): its hours, windows that came short, gaps and lost calls.
 
     since: from this hour on, whatever `days` says.
@@ -124,7 +163,7 @@ def document(
     zone: tzinfo,
     *,
     live: bool,
-) -> dict[str, Any]:
+) -> SourceTruth:
     counts = {hour: one[0] for hour, one in stored.items()}
     states, said = looks(counts, windows)
     quiet = silent_hours(counts, start, end, zone)
@@ -158,7 +197,7 @@ def got(window: SourceWindow, counts: Mapping[datetime, int]) -> int:
     return max(window.read, inside)
 
 
-def shortfall(window: SourceWindow, counts: Mapping[datetime, int]) -> dict[str, Any] | None:
+def shortfall(window: SourceWindow, counts: Mapping[datetime, int]) -> Shortfall | None:
     came = got(window, counts)
     if not window.hole and (window.said is None or window.said <= came):
         return None
@@ -217,7 +256,7 @@ def silent_hours(counts: Mapping[datetime, int], start: datetime, end: datetime,
     return {hour for hour in found if hour >= start}
 
 
-def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[dict[str, Any]]:
+def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[Gap]:
     """Silent hours are one gap as long as nothing came between them; `hours` counts those that always brought calls."""
     runs: list[list[datetime]] = []
     for hour in sorted(quiet):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -26,7 +26,7 @@ MAY_OPEN: Final = ("requester", "owner", "security", "finance", "admin")
 LONGEST: Final = 2000
 
 
-def dispute_line(ctx: Context, actor: Actor, month: str, line: str, reason: str) -> dict[str, Any]:
+def dispute_line(ctx: Context, actor: Actor, month: str, line: str, reason: str) -> DisputeDocument:
     """Open a dispute. Raises NotFound for a line that is not on the month's statement, Invalid without a reason, WrongState for a second open one."""
     actor.require(*MAY_OPEN)
     text = _text(reason, "a dispute needs a reason")
@@ -51,7 +51,7 @@ def dispute_line(ctx: Context, actor: Actor, month: str, line: str, reason: str)
         return document(made)
 
 
-def answer_dispute(ctx: Context, actor: Actor, dispute: str, verdict: str, answer: str) -> dict[str, Any]:
+def answer_dispute(ctx: Context, actor: Actor, dispute: str, verdict: str, answer: str) -> DisputeDocument:
     """verdict: upheld | rejected. Raises SeparationOfDuties for whoever opened it, WrongState when it is answered."""
     actor.require(*ROLES)
     if verdict not in {"upheld", "rejected"}:
@@ -72,7 +72,7 @@ def answer_dispute(ctx: Context, actor: Actor, dispute: str, verdict: str, answe
         return document(found)
 
 
-def list_disputes(ctx: Context, month: str = "") -> list[dict[str, Any]]:
+def list_disputes(ctx: Context, month: str = "") -> list[DisputeDocument]:
     """Newest first; of one month, or of all. Raises Invalid for what is no month."""
     if month:
         month_bounds(month)
@@ -98,7 +98,24 @@ def _entry(actor: Actor, kind: str, month: str, payload: dict[str, Any], key: st
     return EntryDraft(type=kind, stream=f"period/{month}", payload=payload, actor=actor.ledger_ref(), idem=f"{kind}:{key}", occurred_at=now)
 
 
-def document(row: Dispute) -> dict[str, Any]:
+class DisputeDocument(TypedDict):
+    """late: opened after the days that the organization gives."""
+
+    id: str
+    month: str
+    line: str
+    cost_center: str
+    reason: str
+    state: str
+    opened_by: str
+    opened_at: str
+    late: bool
+    answer: str | None
+    answered_by: str | None
+    answered_at: str | None
+
+
+def document(row: Dispute) -> DisputeDocument:
     return {
         "id": row.id,
         "month": row.month,

@@ -7,8 +7,8 @@ Invariants: undecided is a finding, never silence; money is the exact contracted
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, TypedDict
 
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, govern_month
@@ -18,6 +18,23 @@ from governor.policy.decision import Decision
 EXAMPLES = 3
 STATUS_WEIGHT = {"violation": 0, "undecided": 1, "waived": 2, "warning": 3}
 SEVERITY_WEIGHT = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+
+
+class FindingDocument(TypedDict):
+    """cost_at_risk: contracted cost of the calls concerned, without the unpriced_calls among them. window: of a rule over time, such as a day."""
+
+    rule: str
+    workflow: str | None
+    severity: str
+    status: str
+    message: str
+    solution: str
+    calls: int
+    example_record_ids: list[str]
+    waiver: str | None
+    window: str | None
+    unpriced_calls: int
+    cost_at_risk: str
 
 
 @dataclass(frozen=True)
@@ -37,11 +54,23 @@ class Finding:
     window: str | None = None
     unpriced_calls: int = 0
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> FindingDocument:
         from governor.actions.usage import usd
 
-        plain = asdict(self)
-        return {**plain, "cost_at_risk": usd(plain.pop("cost_at_risk_pico")), "example_record_ids": list(self.example_record_ids)}
+        return {
+            "rule": self.rule,
+            "workflow": self.workflow,
+            "severity": self.severity,
+            "status": self.status,
+            "message": self.message,
+            "solution": self.solution,
+            "calls": self.calls,
+            "example_record_ids": list(self.example_record_ids),
+            "waiver": self.waiver,
+            "window": self.window,
+            "unpriced_calls": self.unpriced_calls,
+            "cost_at_risk": usd(self.cost_at_risk_pico),
+        }
 
 
 class Judged(Protocol):
@@ -127,7 +156,7 @@ def route_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
                     check["workflow"],
                     severity,
                     status,
-                    f"{check['change']}: {check['result']['sentence']}",
+                    f"{check['change']}: {(check['result'] or {})['sentence']}",
                     todo,
                     0,
                     0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -109,7 +109,19 @@ def import_golden(ctx: Context, actor: Actor, *, workflow: str, name: str, body:
     return {"set": name, "workflow": workflow, "version": version, "digest": found, "cases": len(cases), "new": same is None}
 
 
-def list_golden(ctx: Context, workflow: str = "") -> list[dict[str, Any]]:
+class GoldenRow(TypedDict):
+    """withdrawn: its texts are erased."""
+
+    set: str
+    workflow: str
+    version: int
+    digest: str
+    cases: int
+    imported_at: str
+    withdrawn: bool
+
+
+def list_golden(ctx: Context, workflow: str = "") -> list[GoldenRow]:
     """Versions, newest first; no texts."""
     with ctx.rows.session() as session:
         query = select(GoldenVersion).where(GoldenVersion.org_id == ctx.org)

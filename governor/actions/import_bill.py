@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
@@ -110,7 +110,25 @@ def totals(lines: Iterable[BillLine]) -> dict[str, str]:
     return {currency: f"{amount:f}" for currency, amount in sorted(sums.items())}
 
 
-def document(row: BillImport) -> dict[str, Any]:
+class BillDocument(TypedDict):
+    """totals: per kind and currency, decimal text. rejected: rows that were not understood; skipped: rows that are no cost or use of models."""
+
+    id: str
+    source: str
+    files: list[Any]
+    digest: str
+    issuers: list[str]
+    first_day: str
+    last_day: str
+    lines: int
+    totals: dict[str, Any]
+    rejected: list[Any]
+    skipped: dict[str, Any]
+    imported_at: str
+    imported_by: str
+
+
+def document(row: BillImport) -> BillDocument:
     return {
         "id": row.id,
         "source": row.source,
@@ -128,7 +146,7 @@ def document(row: BillImport) -> dict[str, Any]:
     }
 
 
-def list_bills(ctx: Context, month: str = "") -> list[dict[str, Any]]:
+def list_bills(ctx: Context, month: str = "") -> list[BillDocument]:
     """Imports, newest first; with `month`, those with a line billed in it."""
     if month:
         month_bounds(month)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, cast
 
 import pyarrow as pa
 
@@ -83,6 +83,17 @@ FROM (VALUES {{pairs}}) AS p(w, by_w, ends_only) JOIN keys k ON k.w = p.by_w AND
 WHERE NOT EXISTS (SELECT 1 FROM keys o WHERE o.slice = k.slice AND o.h = k.h AND o.w = p.w) GROUP BY ALL"""  # noqa: S608 - numbers of our own
 
 
+class LossDocument(TypedDict):
+    """witness and seen_by: who misses the calls and who has them; both: calls that both have; lost_ok: of the lost, those that were served."""
+
+    witness: str
+    seen_by: dict[str, str]
+    both: int
+    lost: int
+    lost_ok: int
+    calls: list[dict[str, str]]
+
+
 @dataclass(frozen=True)
 class Loss:
     """`kind` of `source` misses `lost` calls (of them `ok` served) that `by_kind` of `by_source` has; they share `both` calls."""
@@ -96,7 +107,7 @@ class Loss:
     ok: int
     named: tuple[dict[str, Any], ...]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> LossDocument:
         return {
             "witness": self.kind,
             "seen_by": {"source": self.by_source, "witness": self.by_kind},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlmodel import col, select
 
@@ -95,14 +95,34 @@ def notify_test(ctx: Context, actor: Actor, notification: str) -> dict[str, str]
     return {"notification": document.id, "channel": document.channel, "result": notifier_of(ctx, document).send(notice)}
 
 
-def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[dict[str, Any]]:
+class Delivery(TypedDict):
+    notification: str
+    state: str
+    error: str
+
+
+class NoticeDocument(TypedDict):
+    """data: what the event is about. path: of the page that shows it."""
+
+    id: str
+    event: str
+    at: str
+    workflow: str | None
+    title: str
+    text: str
+    path: str
+    data: dict[str, Any]
+    deliveries: list[Delivery]
+
+
+def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[NoticeDocument]:
     """What was told, newest first (older than the notice `before`), and how delivery went: {"notification", "state", "error"} of each."""
     with ctx.rows.session() as session:
         query = select(NoticeRow).where(NoticeRow.org_id == ctx.org).order_by(col(NoticeRow.id).desc()).limit(limit)
         rows = list(session.exec(query.where(col(NoticeRow.id) < before) if before else query))
         oldest = min((row.created_at for row in rows), default=ctx.now())  # a notice and its jobs are of one transaction
         jobs = list(session.exec(select(Job).where(Job.org_id == ctx.org, Job.actor == "notify", Job.created_at >= oldest)))
-    sent: dict[str, list[dict[str, str]]] = {}
+    sent: dict[str, list[Delivery]] = {}
     for job in jobs:
         args = json.loads(job.args)
         sent.setdefault(args["notice"], []).append({"notification": args["notification"], "state": job.state, "error": job.error})
@@ -112,7 +132,10 @@ def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[dict[st
             "event": row.event,
             "at": row.created_at.isoformat(),
             "workflow": row.workflow or None,
-            **json.loads(row.body),
+            "title": (said := json.loads(row.body))["title"],
+            "text": said["text"],
+            "path": said["path"],
+            "data": said["data"],
             "deliveries": sorted(sent.get(row.id, []), key=lambda one: one["notification"]),
         }
         for row in rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, func, select
 
@@ -103,7 +103,7 @@ def decide_proposal(
     return said
 
 
-def list_proposals(ctx: Context, *, state: str = "", limit: int | None = 100) -> list[dict[str, Any]]:
+def list_proposals(ctx: Context, *, state: str = "", limit: int | None = 100) -> list[ProposalRow]:
     """Newest first, without their differences."""
     with ctx.rows.session() as session:
         query = select(PriceProposal).where(PriceProposal.org_id == ctx.org)
@@ -137,7 +137,25 @@ def seed_of_proposal(row: PriceProposal) -> Seed:
     return Seed(row.source, row.source_version, rows, tuple(json.loads(row.notes)))
 
 
-def _facts(row: PriceProposal) -> dict[str, Any]:
+class ProposalRow(TypedDict):
+    """version: of the price book that an approval made."""
+
+    proposal: str
+    state: str
+    source: str
+    source_version: str
+    digest: str
+    evidence_sha256: str
+    rows: int
+    proposed_at: str
+    proposed_by: str
+    decided_at: str | None
+    decided_by: str | None
+    reason: str
+    version: str | None
+
+
+def _facts(row: PriceProposal) -> ProposalRow:
     return {
         "proposal": row.id,
         "state": row.state,

@@ -7,7 +7,7 @@ statements carry corrections of earlier ones; whoever asks cannot agree; files, 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -114,7 +114,28 @@ def entry(actor: Actor, month: str, kind: str, payload: dict[str, Any], key: str
     )
 
 
-def versions(ctx: Context, month: str) -> list[dict[str, Any]]:
+class FileRow(TypedDict):
+    name: str
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+class VersionRow(TypedDict):
+    """total: of the statements, decimal text in USD."""
+
+    version: int
+    closed_at: str
+    closed_by: str
+    reopened_at: str
+    reason: str
+    asked_by: str
+    agreed_by: str
+    total: str | None
+    files: list[FileRow]
+
+
+def versions(ctx: Context, month: str) -> list[VersionRow]:
     """Closes of the month that were reopened, oldest first, each with its files. Raises Invalid for what is no month."""
     month_bounds(month)
     with ctx.rows.session() as session:

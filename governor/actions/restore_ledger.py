@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -141,10 +141,26 @@ def restore_ledger(ctx: Context, actor: Actor, *, reason: str, confirm: str, add
     return {"entry": begun.idx, **told[0]}
 
 
-def incarnations(ctx: Context) -> list[dict[str, Any]]:
+IncarnationRow = TypedDict(  # `from` is a word of Python's
+    "IncarnationRow",
+    {
+        "origin": str,
+        "from": int,
+        "entry": int | None,
+        "decided_at": str | None,
+        "reason": str | None,
+        "lost": Any,
+        "old_head": Any,
+        "restored_head": Any,
+        "unsigned": Any,
+    },
+)
+
+
+def incarnations(ctx: Context) -> list[IncarnationRow]:
     """Every name the log had, newest first; one alone where nothing was ever restored."""
     with ctx.rows.session() as session:
-        found = []
+        found: list[Any] = []
         for row, entry in restores(session, ctx.org, ctx.keys):
             said = entry.payload
             about = {name: said[name] for name in ("reason", "lost", "old_head", "restored_head", "unsigned")}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import col, select
 
@@ -28,7 +28,7 @@ from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import load
 from governor.actions.replay_table import Table
 from governor.actions.revalidate_golden import golden_again, golden_line, golden_row, input_again, record_of
-from governor.actions.route_checks import document, find_check
+from governor.actions.route_checks import RouteCheckDocument, document, find_check
 from governor.actions.usage import usd
 from governor.actions.workflow_calls import calls_by_id
 from governor.adapters.model_endpoint import NOT_SENT
@@ -44,7 +44,7 @@ WAVE: Final = 8  # prompts between two looks at the budget
 ARMS: Final = ("now", "again")
 
 
-def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpoint) -> dict[str, Any]:
+def revalidate(ctx: Context, check_id: str, *, endpoints: Endpoints = http_endpoint) -> RouteCheckDocument:
     """The job: carry a check out from wherever it stands; a finished one answers what it found."""
     with ctx.rows.session(write=True) as session:
         check = find_check(session, ctx.org, check_id)
@@ -188,7 +188,7 @@ def lines_of(ctx: Context, check_id: str) -> list[Line]:
         return [Line.parse(json.loads(line)) for line in find_check(session, ctx.org, check_id).lines.splitlines()]
 
 
-def finish(ctx: Context, check_id: str, plan: ReplayPlan) -> dict[str, Any]:
+def finish(ctx: Context, check_id: str, plan: ReplayPlan) -> RouteCheckDocument:
     found = result(plan, lines_of(ctx, check_id))
     with ctx.transaction(SYSTEM) as tx:
         check = find_check(tx.session, ctx.org, check_id)

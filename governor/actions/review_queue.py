@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -101,7 +101,24 @@ def other_part(session: Session, org: str, person_id: str, change: Change, name:
     return ""
 
 
-def waiting(ctx: Context, actor: Actor) -> list[dict[str, Any]]:
+class ReviewRow(TypedDict):
+    """registered: pairs of the plan, from first to last; beyond: labelled ones after them. may: whether you may label, why_not says why not."""
+
+    change: str
+    workflow: str
+    differing: int
+    registered: int
+    labelled: int
+    beyond: int
+    drafts: int
+    submitted_by_you: int
+    open_for_you: int
+    verdict: str
+    may: bool
+    why_not: str
+
+
+def waiting(ctx: Context, actor: Actor) -> list[ReviewRow]:
     """Changes whose answers differ and that wait for people, or that people already label; newest first."""
     found = []
     with ctx.rows.session() as session:
@@ -117,7 +134,7 @@ def waiting(ctx: Context, actor: Actor) -> list[dict[str, Any]]:
     return found
 
 
-def progress(work: Work, actor: Actor) -> dict[str, Any]:
+def progress(work: Work, actor: Actor) -> ReviewRow:
     registered = work.order[: work.plan.labels]
     done, mine = work.submitted(), work.by(actor.email)
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -51,8 +51,16 @@ def schedule(ctx: Context) -> list[str]:
     return made
 
 
-def start_revalidation(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
-    """{"id","check","job"}: a check now. Raises WrongState before the cutover or when the route is no longer approved, Invalid without a setting."""
+class StartedCheck(TypedDict):
+    """id: of the change."""
+
+    id: str
+    check: str
+    job: str
+
+
+def start_revalidation(ctx: Context, actor: Actor, change_id: str) -> StartedCheck:
+    """A check now. Raises WrongState before the cutover or when the route is no longer approved, Invalid without a setting."""
     actor.require(*ASKERS)
     catalog = catalog_as_of(ctx)
     with ctx.transaction(actor) as tx:
@@ -123,14 +131,14 @@ def find_check(session: Session, org: str, check_id: str) -> RouteCheck:
     return found
 
 
-def checks_of(ctx: Context, change_id: str, *, limit: int = 12) -> list[dict[str, Any]]:
+def checks_of(ctx: Context, change_id: str, *, limit: int = 12) -> list[RouteCheckDocument]:
     """Newest first."""
     with ctx.rows.session() as session:
         query = select(RouteCheck).where(RouteCheck.org_id == ctx.org, RouteCheck.change_id == change_id)
         return [document(one) for one in session.exec(query.order_by(col(RouteCheck.created_at).desc()).limit(limit))]
 
 
-def checks_between(ctx: Context, start: datetime, end: datetime) -> list[dict[str, Any]]:
+def checks_between(ctx: Context, start: datetime, end: datetime) -> list[RouteCheckDocument]:
     """The last finished check of each change in [start, end)."""
     with ctx.rows.session() as session:
         query = select(RouteCheck).where(
@@ -143,7 +151,24 @@ def checks_between(ctx: Context, start: datetime, end: datetime) -> list[dict[st
     return [last[name] for name in sorted(last)]
 
 
-def document(check: RouteCheck) -> dict[str, Any]:
+class RouteCheckDocument(TypedDict):
+    """scheduled: asked for by the workflow's `revalidate`, by nobody. verdict and result: null until it is done."""
+
+    check: str
+    change: str
+    workflow: str
+    status: str
+    verdict: str | None
+    planned: int
+    spent: str
+    budget: str
+    scheduled: bool
+    created_at: str
+    finished_at: str | None
+    result: dict[str, Any] | None
+
+
+def document(check: RouteCheck) -> RouteCheckDocument:
     """A check as people and programs read it."""
     return {
         "check": check.id,

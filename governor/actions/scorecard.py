@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any, Final, cast
+from typing import Final, TypedDict, cast
 
 from governor.actions.context import Context
 from governor.actions.govern import attribute_rows
@@ -51,13 +51,31 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
 UNATTRIBUTED: Final = ""
 
 
-def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[dict[str, Any]]:
-    """Lowest score first: {"workflow","calls","score","facts":[{"fact","calls","share","fix"}]}; calls of no workflow are one row with workflow null."""
-    found = cast("list[dict[str, Any]]", remembered(ctx, f"scorecard/{period}", lambda: cards(ctx, period)))
+class Fact(TypedDict):
+    """share: percent of the calls, cut. fix: what to do, empty where all of them say it."""
+
+    fact: str
+    calls: int
+    share: int
+    fix: str
+
+
+class Card(TypedDict):
+    """workflow: null for calls of none."""
+
+    workflow: str | None
+    calls: int
+    score: int
+    facts: list[Fact]
+
+
+def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[Card]:
+    """Lowest score first; calls of no workflow are one row with workflow null."""
+    found = cast("list[Card]", remembered(ctx, f"scorecard/{period}", lambda: cards(ctx, period)))
     return [one for one in found if workflow in {"", one["workflow"]}]
 
 
-def cards(ctx: Context, period: str) -> list[dict[str, Any]]:
+def cards(ctx: Context, period: str) -> list[Card]:
     catalog = catalog_as_of(ctx)
     start, end = month_bounds(period, catalog.organization.billing_zone)
     timeline = load_timeline(ctx, start, end)
@@ -84,9 +102,9 @@ def cards(ctx: Context, period: str) -> list[dict[str, Any]]:
     )
 
 
-def card(workflow: str, counts: list[int]) -> dict[str, Any]:
+def card(workflow: str, counts: list[int]) -> Card:
     calls = counts[0]
-    facts = [
+    facts: list[Fact] = [
         {"fact": name, "calls": have, "share": percent(have, calls), "fix": fix if have < calls else ""}
         for (name, (_, fix)), have in zip(FACTS.items(), counts[1:], strict=True)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlmodel import col, select
 
@@ -29,8 +29,41 @@ from governor.store.rows.notices import NoticeRow
 ORDER = ("over", "heading_over", "near", "within")
 
 
-def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str = "", as_of: date | None = None) -> dict[str, Any]:
-    """{"period","rows"}: most urgent first. dimension and value: only budgets of that scope. Raises Invalid for a malformed period."""
+class Threshold(TypedDict):
+    percent: int
+    reached: bool
+    told_at: str | None
+
+
+class BudgetRow(TypedDict):
+    """scope: {"workflow": ID}, {"owner": ...}, {"cost_center": ...} or {"organization": true}. Money is null where no forecast can be said."""
+
+    budget: str
+    scope: dict[str, Any]
+    limit: str
+    spent: str
+    left: str
+    percent: str
+    state: str
+    forecast_status: str
+    forecast: str | None
+    low: str | None
+    high: str | None
+    used_up_on: str | None
+    used_up_earliest: str | None
+    unpriced_calls: int
+    unpriced_at_most: str
+    thresholds: list[Threshold]
+    forecast_told_at: str | None
+
+
+class MonthBudgets(TypedDict):
+    period: str
+    rows: list[BudgetRow]
+
+
+def show_budgets(ctx: Context, period: str, *, dimension: str = "", value: str = "", as_of: date | None = None) -> MonthBudgets:
+    """Most urgent first. dimension and value: only budgets of that scope. Raises Invalid for a malformed period."""
     catalog = catalog_of(ctx, period)
     told = told_at(ctx, period)
     chosen = [one for one in budgets_of(catalog) if not dimension or (one.dimension, one.value) == (dimension, value)]
@@ -52,7 +85,7 @@ def catalog_of(ctx: Context, period: str) -> Catalog:
     return catalog_as_of(ctx, min(ctx.now(), month_bounds(period, zone)[1] - timedelta(microseconds=1)))
 
 
-def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str], unpriced: tuple[int, int]) -> dict[str, Any]:
+def budget_row(period: str, one: Budget, found: Expectation, told: dict[str, str], unpriced: tuple[int, int]) -> BudgetRow:
     """unpriced: calls without a price, and what they cost at most."""
     made, start = found.made, found.horizon.start
     day = used_up(made, one.pico, found.series, start)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -108,7 +108,23 @@ def next_words(found: Assessment, given_up: Collection[str], now: datetime) -> s
     return next_step(found.change.state, last.status if last else "", str(found.verdict.get("verdict", "")))
 
 
-def list_changes(ctx: Context, *, state: str = "", workflow: str = "") -> list[dict[str, Any]]:
+class ChangeRow(TypedDict):
+    """needs: roles that must approve."""
+
+    id: str
+    state: str
+    workflow: str
+    baseline: str
+    candidate: str
+    requester: str
+    reason: str
+    digest: str
+    needs: list[str]
+    created_at: str
+    updated_at: str
+
+
+def list_changes(ctx: Context, *, state: str = "", workflow: str = "") -> list[ChangeRow]:
     """Newest first; short rows from what is stored (no policy is asked)."""
     if state and state not in set(State):
         raise Invalid(f"unknown state {state!r}", hint=f"states: {', '.join(State)}")
@@ -121,7 +137,7 @@ def list_changes(ctx: Context, *, state: str = "", workflow: str = "") -> list[d
         return [row_document(change) for change in session.exec(query)]
 
 
-def row_document(change: Change) -> dict[str, Any]:
+def row_document(change: Change) -> ChangeRow:
     request = json.loads(change.request)
     return {
         "id": change.id,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, Generic, TypedDict, TypeVar
 
-from litestar.params import Parameter
+from litestar.params import Body, Parameter
 
 from governor.errors import Invalid
 
@@ -21,25 +21,33 @@ Limit = Annotated[int, Parameter(query="limit", ge=1, le=LARGEST, default=100, d
 Cursor = Annotated[str, Parameter(query="cursor", default="", description="`next` of the answer before.")]
 
 
-class Items(TypedDict):
+Item = TypeVar("Item")
+
+
+class Items(TypedDict, Generic[Item]):
     """A list that is always short, whole."""
 
-    items: list[Any]
+    items: list[Item]
 
 
-class Slice(TypedDict):
+class Slice(TypedDict, Generic[Item]):
     """A part of a list; `next` is the cursor of the part that follows, null at the end."""
 
-    items: list[Any]
+    items: list[Item]
     next: str | None
 
 
-class PeriodItems(Items):
+class PeriodItems(Items[Item], Generic[Item]):
     period: str
 
 
-class PeriodSlice(Slice):
+class PeriodSlice(Slice[Item], Generic[Item]):
     period: str
+
+
+def named(name: str) -> Any:
+    """What OpenAPI calls an annotated list; of itself its name would hold the module of its rows."""
+    return Body(schema_component_key=name)
 
 
 def encode(key: str) -> str:
@@ -53,7 +61,7 @@ def decode(cursor: str) -> str:
         raise Invalid("unknown cursor", hint="give the `next` of an earlier answer") from error
 
 
-def slice_of(items: Sequence[Any], key: Callable[[Any], str], *, limit: int, cursor: str) -> Slice:
+def slice_of(items: Sequence[Item], key: Callable[[Item], str], *, limit: int, cursor: str) -> Slice[Item]:
     """The items after the one the cursor names."""
     start = 0
     if cursor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import get, post
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from governor.actions.context import Context
 from governor.actions.show_allocation import lines_from, show_allocation
 from governor.api.months import Month
-from governor.api.slices import Items
+from governor.api.slices import Items, named
 from governor.catalog import parse_document
 from governor.errors import TooLarge
 
@@ -39,7 +39,7 @@ def preview(ctx: Context, month: Month, data: Trial) -> dict[str, Any]:
 
 
 @get("/periods/{month:str}/lines/{line:str}", sync_to_thread=True, tags=TAGS)
-def show_line(ctx: Context, month: Month, line: str) -> Items:
+def show_line(ctx: Context, month: Month, line: str) -> Annotated[Items[dict[str, Any]], named("LineItems")]:
     """A line and the parts it was shared out into, as the month is now."""
     return {"items": lines_from(ctx, month, line)}
 

@@ -11,11 +11,11 @@ from litestar.params import Parameter
 from msgspec import Struct, field
 
 from governor.actions.context import Actor, Context
-from governor.actions.import_bill import import_bills, list_bills, show_bill
+from governor.actions.import_bill import BillDocument, import_bills, list_bills, show_bill
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.api.bodies import raw_body, unpack
 from governor.api.months import MONTH
-from governor.api.slices import Cursor, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 from governor.errors import Invalid, NotFound
 from governor.ports import Payload
 
@@ -48,7 +48,7 @@ def send_bill(
 
 
 @get("/bills", sync_to_thread=True, tags=TAGS)
-def all_bills(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def all_bills(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[BillDocument], named("BillSlice")]:
     """Imports, newest first."""
     return slice_of(list_bills(ctx), lambda one: str(one["id"]), limit=limit, cursor=cursor)
 

@@ -13,10 +13,10 @@ from governor.actions.context import Actor, Context
 from governor.actions.explain_spend import explain_spend
 from governor.actions.forecast_month import forecast_document, refuse_unknown
 from governor.actions.month_view import newest_month
-from governor.actions.notify import notices, notify_test
-from governor.actions.show_budgets import show_budgets
+from governor.actions.notify import NoticeDocument, notices, notify_test
+from governor.actions.show_budgets import BudgetRow, show_budgets
 from governor.api.months import MONTH_OR_NONE, NewestMonth
-from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, decode, encode, slice_of
+from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, decode, encode, named, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["budgets"]
@@ -25,7 +25,9 @@ AsOf = Annotated[date | None, Parameter(query="as_of", description="What would h
 
 
 @get("/budgets", sync_to_thread=True, tags=TAGS)
-def list_budgets(ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None) -> PeriodSlice:
+def list_budgets(
+    ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None
+) -> Annotated[PeriodSlice[BudgetRow], named("BudgetSlice")]:
     """Every budget of a month with spend, forecast, the day it is used up and which thresholds were told; most urgent first."""
     found = show_budgets(ctx, period or newest_month(ctx), as_of=as_of)
     return {"period": found["period"], **slice_of(found["rows"], lambda row: str(row["budget"]), limit=limit, cursor=cursor)}
@@ -63,7 +65,7 @@ def show_movement(
 
 
 @get("/notices", sync_to_thread=True, tags=TAGS)
-def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[NoticeDocument], named("NoticeSlice")]:
     """What was told, newest first, with the state of each delivery."""
     before = decode(cursor) if cursor else ""
     if not NOTICE.fullmatch(before):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic
 
 from litestar import get, post
 from litestar.params import Parameter
 
 from governor.actions.apply import apply, plan
-from governor.actions.browse_catalog import browse_catalog
+from governor.actions.browse_catalog import CatalogItem, browse_catalog
 from governor.actions.context import Actor, Context
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
-from governor.api.slices import Cursor, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Item, Limit, Slice, named, slice_of
 from governor.catalog import KINDS, json_schema, parse_documents
 from governor.errors import Invalid, NotFound
 
@@ -22,7 +22,7 @@ YAML: Final = ("application/json", "application/yaml")
 Prune = Annotated[bool, Parameter(query="prune", description="Also remove documents that the body does not name (persons never).")]
 
 
-class DocumentSlice(Slice):
+class DocumentSlice(Slice[Item], Generic[Item]):
     """digest: of the whole catalog."""
 
     digest: str
@@ -35,7 +35,7 @@ def list_documents(
     cursor: Cursor,
     kind: Annotated[str, Parameter(query="kind", description=f"Only this kind: {', '.join(KINDS)}.")] = "",
     at: Annotated[datetime | None, Parameter(query="at", description="Instant; default: now.")] = None,
-) -> DocumentSlice:
+) -> Annotated[DocumentSlice[CatalogItem], named("DocumentSlice")]:
     """Documents in force at an instant."""
     if at is not None and at.tzinfo is None:
         raise Invalid("at: give a time zone, such as 2026-10-01T00:00:00Z")

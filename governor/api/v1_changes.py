@@ -13,14 +13,14 @@ from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.propose import propose
-from governor.actions.route_checks import checks_of, start_revalidation
-from governor.actions.show_change import list_changes, show_change
+from governor.actions.route_checks import RouteCheckDocument, StartedCheck, checks_of, start_revalidation
+from governor.actions.show_change import ChangeRow, list_changes, show_change
 from governor.actions.split_route import split_route
 from governor.actions.start_shadow import start_shadow
 from governor.actions.verify_change import verify_change
 from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
-from governor.api.slices import Cursor, Items, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, named, slice_of
 from governor.ledger.canonical import sha256_hex
 
 TAGS: Final = ["changes"]
@@ -76,7 +76,7 @@ def list_all(
     cursor: Cursor,
     in_state: Annotated[str, Parameter(query="state", description="Only changes in this state.")] = "",
     workflow: Annotated[str, Parameter(query="workflow")] = "",
-) -> Slice:
+) -> Annotated[Slice[ChangeRow], named("ChangeSlice")]:
     """Changes, newest first."""
     return slice_of(list_changes(ctx, state=in_state, workflow=workflow), lambda row: str(row["id"]), limit=limit, cursor=cursor)
 
@@ -99,13 +99,13 @@ def split(
 
 
 @get("/changes/{change_id:str}/revalidations", sync_to_thread=True, tags=TAGS)
-def revalidations(ctx: Context, change_id: str) -> Items:
+def revalidations(ctx: Context, change_id: str) -> Annotated[Items[RouteCheckDocument], named("RouteCheckItems")]:
     """How the approved route answered when it was asked again; the newest twelve checks."""
     return {"items": checks_of(ctx, show_change(ctx, change_id)["id"])}
 
 
 @post("/changes/{change_id:str}/revalidate", status_code=202, sync_to_thread=True, tags=TAGS)
-def ask_again(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+def ask_again(ctx: Context, actor: Actor, change_id: str) -> StartedCheck:
     """Ask the approved route again now; a worker does it. Changes no route."""
     return start_revalidation(ctx, actor, change_id)
 

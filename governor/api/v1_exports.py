@@ -6,7 +6,7 @@ Owns: the three answers of one export. Does not own: formats and permission (exp
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
 from litestar import Request, Response, get, post
 from litestar.params import Parameter
@@ -17,7 +17,7 @@ from governor.api.bearer import ASKS
 from governor.api.bodies import ANY, download, raw_answer, raw_body, unpack
 from governor.api.idempotency import REPEATABLE
 from governor.api.months import Month
-from governor.api.slices import Items
+from governor.api.slices import Items, named
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
@@ -34,8 +34,18 @@ Accrual = Annotated[
 ]
 
 
+class FormatRow(TypedDict):
+    """mapping: the file a journal or usage event is printed through, null for FOCUS. needs_customers: 422 until yours names the customers."""
+
+    name: str
+    about: str
+    records: str
+    needs_customers: bool
+    mapping: str | None
+
+
 @get("/export-formats", sync_to_thread=True, tags=TAGS)
-def list_formats() -> Items:
+def list_formats() -> Annotated[Items[FormatRow], named("FormatItems")]:
     """The formats a month can be fetched in; `mapping` is the file a journal or usage event is printed through, null for FOCUS.
 
     `needs_customers`: it answers 422 until a mapping file of your own names the customer of each cost center.

@@ -9,9 +9,9 @@ from litestar.params import Parameter
 from msgspec import Struct
 
 from governor.actions.context import Actor, Context
-from governor.actions.golden_sets import import_golden, list_golden, show_golden, withdraw_golden
+from governor.actions.golden_sets import GoldenRow, import_golden, list_golden, show_golden, withdraw_golden
 from governor.api.bodies import raw_body, unpack
-from governor.api.slices import Cursor, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 
 TAGS: Final = ["golden"]
 
@@ -28,7 +28,7 @@ def every(
     limit: Limit,
     cursor: Cursor,
     workflow: Annotated[str, Parameter(query="workflow", max_length=200, description="Only sets of this workflow.")] = "",
-) -> Slice:
+) -> Annotated[Slice[GoldenRow], named("GoldenSlice")]:
     """Sets and their versions, without texts."""
     return slice_of(list_golden(ctx, workflow), lambda one: f"{one['workflow']}/{one['set']}/{one['version']}", limit=limit, cursor=cursor)
 

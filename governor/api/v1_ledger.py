@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Generic, TypedDict
 
 from litestar import MediaType, Response, get, post
 from litestar.params import Parameter
@@ -22,10 +22,10 @@ from governor.actions.browse_ledger import (
     streams,
 )
 from governor.actions.context import Actor, Context
-from governor.actions.restore_ledger import incarnations, preview_restore, restore_ledger
+from governor.actions.restore_ledger import IncarnationRow, incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download, raw_answer
-from governor.api.slices import Cursor, Items, Limit, decode, encode, slice_of
+from governor.api.slices import Cursor, Item, Items, Limit, Slice, decode, encode, named, slice_of
 from governor.errors import Invalid
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
@@ -48,23 +48,11 @@ def place(cursor: str) -> int | None:
     return int(found) if found else None
 
 
-class EntrySlice(TypedDict):
+class LogSlice(Slice[Item], Generic[Item]):
     """size: entries of the log; sealed: how many of them the newest checkpoint covers."""
 
-    items: list[EntryRow]
-    next: str | None
     size: int
     sealed: int
-
-
-class CheckpointSlice(TypedDict):
-    items: list[CheckpointRow]
-    next: str | None
-
-
-class StreamSlice(TypedDict):
-    items: list[StreamRow]
-    next: str | None
 
 
 class NewestCheckpoint(TypedDict):
@@ -91,11 +79,10 @@ class LedgerCheck(TypedDict):
     anchors: list[AnchorCheck]
 
 
-class AnchorItems(TypedDict):
+class GradedItems(Items[Item], Generic[Item]):
     """audit_grade: one outside the database owner's reach is up to date."""
 
     audit_grade: bool
-    items: list[AnchorState]
 
 
 @get("/ledger/checkpoint", sync_to_thread=True, tags=TAGS)
@@ -107,7 +94,7 @@ def show_checkpoint(ctx: Context) -> NewestCheckpoint:
 
 
 @get("/ledger/checkpoints", sync_to_thread=True, tags=TAGS)
-def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> CheckpointSlice:
+def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[CheckpointRow], named("CheckpointSlice")]:
     """Signed checkpoints, newest first."""
     found = checkpoints(ctx, limit + 1, before=place(cursor))
     shown = found[:limit]
@@ -115,10 +102,9 @@ def list_checkpoints(ctx: Context, limit: Limit, cursor: Cursor) -> CheckpointSl
 
 
 @get("/ledger/streams", sync_to_thread=True, tags=TAGS)
-def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> StreamSlice:
+def list_streams(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[StreamRow], named("StreamSlice")]:
     """Streams by newest entry."""
-    found = slice_of(streams(ctx, limit=None), lambda one: str(one["stream"]), limit=limit, cursor=cursor)
-    return {"items": found["items"], "next": found["next"]}
+    return slice_of(streams(ctx, limit=None), lambda one: one["stream"], limit=limit, cursor=cursor)
 
 
 @get("/ledger/entries", sync_to_thread=True, tags=TAGS)
@@ -128,7 +114,7 @@ def list_entries(
     cursor: Cursor,
     stream: Annotated[str, Parameter(query="stream", description="Only this stream, such as change/RC-1.")] = "",
     kind: Annotated[str, Parameter(query="type", description="Only this type (change:approve) or subject (change).")] = "",
-) -> EntrySlice:
+) -> Annotated[LogSlice[EntryRow], named("EntrySlice")]:
     """Entries, newest first; `sealed` is the size that the newest checkpoint covers."""
     page = entries_page(ctx, stream=stream, kind=kind, before=place(cursor), limit=limit)
     following = encode(str(page["next"])) if page["next"] is not None else None
@@ -178,14 +164,14 @@ def check(
 
 
 @get("/ledger/anchors", sync_to_thread=True, tags=TAGS)
-def list_anchors(ctx: Context) -> AnchorItems:
+def list_anchors(ctx: Context) -> Annotated[GradedItems[AnchorState], named("AnchorItems")]:
     """Every anchor with its age; `audit_grade` needs one outside the database owner's reach that is up to date."""
     states = anchor_states(ctx)
     return {"audit_grade": audit_grade(states), "items": states}
 
 
 @get("/ledger/incarnations", sync_to_thread=True, tags=TAGS)
-def list_incarnations(ctx: Context) -> Items:
+def list_incarnations(ctx: Context) -> Annotated[Items[IncarnationRow], named("IncarnationItems")]:
     """Every name the log had, newest first: one more for every time it went on after a restored database."""
     return {"items": incarnations(ctx)}
 

@@ -11,13 +11,13 @@ from msgspec import Struct
 from governor.actions.accruals import accrual_of
 from governor.actions.close_checklist import close_checklist
 from governor.actions.context import Actor, Context
-from governor.actions.dispute_line import answer_dispute, dispute_line, list_disputes
-from governor.actions.reopen_period import reopen, version_file, versions
+from governor.actions.dispute_line import DisputeDocument, answer_dispute, dispute_line, list_disputes
+from governor.actions.reopen_period import VersionRow, reopen, version_file, versions
 from governor.actions.sign_close import withdraw
 from governor.actions.soft_close import soft_close
 from governor.api.bodies import ANY, download, raw_answer
 from governor.api.months import Month
-from governor.api.slices import Cursor, Items, Limit, Slice, Whole, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, Whole, named, slice_of
 
 TAGS: Final = ["periods"]
 
@@ -71,7 +71,7 @@ def do_reopen(ctx: Context, actor: Actor, month: Month, data: Why) -> dict[str, 
 
 
 @get("/periods/{month:str}/versions", sync_to_thread=True, tags=TAGS)
-def list_versions(ctx: Context, month: Month) -> Items:
+def list_versions(ctx: Context, month: Month) -> Annotated[Items[VersionRow], named("VersionItems")]:
     """Closes of the month that were reopened."""
     return {"items": versions(ctx, month)}
 
@@ -84,19 +84,21 @@ def fetch_version_file(ctx: Context, month: Month, version: Whole, name: str) ->
 
 
 @get("/disputes", sync_to_thread=True, tags=TAGS)
-def disputes(ctx: Context, limit: Limit, cursor: Cursor, period: Annotated[str, Parameter(query="period")] = "") -> Slice:
+def disputes(
+    ctx: Context, limit: Limit, cursor: Cursor, period: Annotated[str, Parameter(query="period")] = ""
+) -> Annotated[Slice[DisputeDocument], named("DisputeSlice")]:
     """Disputes and their answers, newest first."""
     return slice_of(list_disputes(ctx, period), lambda one: str(one["id"]), limit=limit, cursor=cursor)
 
 
 @post("/periods/{month:str}/disputes", sync_to_thread=True, tags=TAGS)
-def do_dispute(ctx: Context, actor: Actor, month: Month, data: Disagreement) -> dict[str, Any]:
+def do_dispute(ctx: Context, actor: Actor, month: Month, data: Disagreement) -> DisputeDocument:
     """Disagree with a line of a closed statement."""
     return dispute_line(ctx, actor, month, data.line, data.reason)
 
 
 @post("/disputes/{dispute:str}/answer", status_code=200, sync_to_thread=True, tags=TAGS)
-def do_answer(ctx: Context, actor: Actor, dispute: str, data: Answer) -> dict[str, Any]:
+def do_answer(ctx: Context, actor: Actor, dispute: str, data: Answer) -> DisputeDocument:
     """Answer a dispute somebody else opened. Role finance or admin."""
     return answer_dispute(ctx, actor, dispute, data.verdict, data.answer)
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from governor.actions.context import Actor, Context
 from governor.actions.people import NewPersonDocument, NewTokenDocument, TokenRow, create_person, create_token, list_tokens, revoke_token
 from governor.api.idempotency import SECRET
-from governor.api.slices import Cursor, Limit, slice_of
+from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 
 
 class NewPerson(Struct, forbid_unknown_fields=True):
@@ -39,11 +39,6 @@ class Me(TypedDict):
     scopes: list[str]
 
 
-class TokenSlice(TypedDict):
-    items: list[TokenRow]
-    next: str | None
-
-
 class RevokedToken(TypedDict):
     id: str
     revoked: bool
@@ -68,11 +63,10 @@ def list_all(
     limit: Limit,
     cursor: Cursor,
     email: Annotated[str, Parameter(query="email", description="Only of this person.")] = "",
-) -> TokenSlice:
+) -> Annotated[Slice[TokenRow], named("TokenSlice")]:
     """Your own tokens, or everybody's for an admin; never a secret."""
     mine = "" if "admin" in actor.roles else actor.email
-    found = slice_of(list_tokens(ctx, actor, email=email or mine), lambda row: str(row["id"]), limit=limit, cursor=cursor)
-    return {"items": found["items"], "next": found["next"]}
+    return slice_of(list_tokens(ctx, actor, email=email or mine), lambda row: row["id"], limit=limit, cursor=cursor)
 
 
 @post("/tokens", sync_to_thread=True, tags=["people"], opt={SECRET: True})

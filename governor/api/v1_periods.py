@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response, get, post
 from msgspec import Struct
 
-from governor.actions.browse_periods import list_periods, period_file, period_status
+from governor.actions.browse_periods import MonthRow, list_periods, period_file, period_status
 from governor.actions.close_period import close, closed_files
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
+from governor.actions.reopen_period import FileRow
 from governor.api.bodies import ANY, download, raw_answer
 from governor.api.months import Month
-from governor.api.slices import Cursor, Items, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Items, Limit, Slice, named, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["periods"]
@@ -29,7 +30,7 @@ class Exemption(Struct, forbid_unknown_fields=True):
 
 
 @get("/periods", sync_to_thread=True, tags=TAGS)
-def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_all(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[MonthRow], named("MonthSlice")]:
     """Months with calls or with a state, newest first."""
     return slice_of(list_periods(ctx), lambda one: str(one["month"]), limit=limit, cursor=cursor)
 
@@ -58,7 +59,7 @@ def make_exception(ctx: Context, actor: Actor, month: Month, data: Exemption) ->
 
 
 @get("/periods/{month:str}/files", sync_to_thread=True, tags=TAGS)
-def list_files(ctx: Context, month: Month) -> Items:
+def list_files(ctx: Context, month: Month) -> Annotated[Items[FileRow], named("FileItems")]:
     """Files of a closed month with their digests; 404 while it is open."""
     _, files = closed_files(ctx, month)
     return {"items": [{"name": file.name, "media_type": file.media_type, "sha256": file.sha256, "bytes": len(file.body)} for file in files]}

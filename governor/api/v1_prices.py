@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from governor.actions.context import Actor, Context
 from governor.actions.import_prices import import_prices, preview, show_price
-from governor.actions.propose_prices import decide_proposal, list_proposals, propose_prices, show_proposal
+from governor.actions.propose_prices import ProposalRow, decide_proposal, list_proposals, propose_prices, show_proposal
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
-from governor.api.slices import Cursor, Limit, Slice, slice_of
+from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 from governor.errors import Invalid
 from governor.prices.formats import read_prices
 from governor.prices.seed import Seed, genai_seed
@@ -81,9 +81,9 @@ def proposals(
     only: Annotated[
         str, Parameter(query="state", pattern="^(proposed|approved|rejected)?$", description="Only proposed, approved or rejected ones.")
     ] = "",
-) -> Slice:
+) -> Annotated[Slice[ProposalRow], named("ProposalSlice")]:
     """Proposed sets of list prices, newest first."""
-    return slice_of(list_proposals(ctx, state=only, limit=None), lambda one: str(one["proposal"]), limit=limit, cursor=cursor)
+    return slice_of(list_proposals(ctx, state=only, limit=None), lambda one: one["proposal"], limit=limit, cursor=cursor)
 
 
 @get("/prices/proposals/{proposal:str}", sync_to_thread=True, tags=["prices"])

@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from governor.actions.context import Actor, Context
 from governor.actions.review_labels import label, submit, undo
-from governor.actions.review_queue import show_pair, waiting
+from governor.actions.review_queue import ReviewRow, show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
 from governor.api.bodies import raw_answer, raw_body, unpack
-from governor.api.slices import LARGEST_WHOLE, Items, Whole
+from governor.api.slices import LARGEST_WHOLE, Items, Whole, named
 from governor.errors import Invalid
 
 TAGS: Final = ["review"]
@@ -32,7 +32,7 @@ class Pick(Struct, forbid_unknown_fields=True):
 
 
 @get("/review", sync_to_thread=True, tags=TAGS)
-def all_waiting(ctx: Context, actor: Actor) -> Items:
+def all_waiting(ctx: Context, actor: Actor) -> Annotated[Items[ReviewRow], named("ReviewItems")]:
     """Changes whose answers differ and wait for people."""
     return {"items": waiting(ctx, actor)}
 

@@ -6,27 +6,74 @@ Pushed bodies have receivers of their own (push.py): `POST /v1/traces` and `POST
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Any, Final, TypedDict
 
 from litestar import get, post
 from litestar.params import Parameter
 from msgspec import Struct, field
 
-from governor.actions.completeness import completeness
+from governor.actions.completeness import SourceTruth, completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard, discard_all
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import installed
 from governor.actions.quarantine import retry
-from governor.actions.scorecard import scorecard
+from governor.actions.scorecard import Card, scorecard
 from governor.actions.sync import sync
-from governor.api.slices import Cursor, Items, Limit, PeriodItems, Slice, slice_of
+from governor.api.slices import Cursor, Items, Limit, PeriodItems, Slice, named, slice_of
 from governor.errors import Invalid
 
 TAGS: Final = ["sources"]
 QUARANTINED: Final = ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "state", "created_at")
 CONFLICTING: Final = ("record_id", "source_instance", "source_record_id", "ingest_uri", "ingest_row", "detected_at")
 STATES: Final = ("open", "retried", "discarded", "all")
+
+
+class SourceRow(TypedDict):
+    id: str
+    connector: str
+
+
+class BatchRow(TypedDict):
+    """uris: the first 20 of what was read. read is the sum of the next four counts."""
+
+    batch_id: str
+    source: str
+    connector: str
+    uris: list[str]
+    actor: str | None
+    cursor: str | None
+    read: int
+    stored: int
+    duplicates: int
+    conflicts: int
+    quarantined: int
+    other_spans: int
+    started_at: datetime
+    committed_at: datetime
+
+
+class QuarantineRow(TypedDict):
+    """reason: a code, a colon and words. state: open, retried or discarded."""
+
+    id: str
+    source: str
+    connector: str
+    ingest_uri: str | None
+    ingest_row: int | None
+    reason: str
+    state: str
+    created_at: datetime
+
+
+class ConflictRow(TypedDict):
+    record_id: str
+    source_instance: str | None
+    source_record_id: str
+    ingest_uri: str | None
+    ingest_row: int | None
+    detected_at: datetime
 
 
 class Pull(Struct, forbid_unknown_fields=True):
@@ -55,15 +102,15 @@ class Discard(Struct, forbid_unknown_fields=True):
 
 
 @get("/connectors", sync_to_thread=True, tags=TAGS)
-def list_connectors() -> Items:
+def list_connectors() -> Annotated[Items[str], named("ConnectorItems")]:
     """Installed connectors."""
     return {"items": list(installed())}
 
 
 @get("/sources", sync_to_thread=True, tags=TAGS)
-def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_sources(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[SourceRow], named("SourceSlice")]:
     """Configured sources. Their configuration holds references to secrets, never secrets."""
-    found = [{"id": one.id, "connector": one.connector} for one in catalog_as_of(ctx).sources.values()]
+    found: list[SourceRow] = [{"id": one.id, "connector": one.connector} for one in catalog_as_of(ctx).sources.values()]
     return slice_of(found, lambda one: str(one["id"]), limit=limit, cursor=cursor)
 
 
@@ -72,7 +119,7 @@ def show_completeness(
     ctx: Context,
     source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
     days: Annotated[int, Parameter(query="days", ge=1, le=92, description="How far back.")] = 14,
-) -> Items:
+) -> Annotated[Items[SourceTruth], named("CompletenessItems")]:
     """By source and hour: stored, the source's own count, holes, silent hours, and calls that only another witness has."""
     return {"items": completeness(ctx, source=source, days=days)}
 
@@ -82,7 +129,7 @@ def show_scorecard(
     ctx: Context,
     period: Annotated[str, Parameter(query="period", description="Calendar month, YYYY-MM.")],
     workflow: Annotated[str, Parameter(query="workflow", description="Only this workflow.")] = "",
-) -> PeriodItems:
+) -> Annotated[PeriodItems[Card], named("CardItems")]:
     """What production calls say about themselves, per workflow, lowest score first, with what to do."""
     return {"period": period, "items": scorecard(ctx, period, workflow=workflow)}
 
@@ -96,9 +143,9 @@ def pull(ctx: Context, actor: Actor, data: Pull) -> dict[str, Any]:
 @get("/batches", sync_to_thread=True, tags=TAGS)
 def list_batches(
     ctx: Context, limit: Limit, cursor: Cursor, source: Annotated[str, Parameter(query="source", description="Only this source.")] = ""
-) -> Slice:
+) -> Annotated[Slice[BatchRow], named("BatchSlice")]:
     """Committed batches, newest first, with their six counts."""
-    found = [
+    found: list[Any] = [
         batch | {"uris": json.loads(batch["uris"] or "[]")} for batch in reversed(ctx.lake.batches()) if source in {"", batch["source"]}
     ]
     return slice_of(found, lambda batch: str(batch["batch_id"]), limit=limit, cursor=cursor)
@@ -112,14 +159,15 @@ def list_quarantine(
     source: Annotated[str, Parameter(query="source", description="Only this source.")] = "",
     in_state: Annotated[str, Parameter(query="state", description=f"{', '.join(STATES)}.")] = "open",
     code: Annotated[str, Parameter(query="code", description="Only reasons with this code, the word before the colon.")] = "",
-) -> Slice:
+) -> Annotated[Slice[QuarantineRow], named("QuarantineSlice")]:
     """Records that could not be read, newest first, with the reason and where they came from; never their content."""
     if in_state not in STATES:
         raise Invalid(f"state is one of {', '.join(STATES)}")
     found = ctx.lake.quarantine(
         state=None if in_state == "all" else in_state, source=source or None, code=code or None, limit=None, raw=False
     )
-    return slice_of([{name: row[name] for name in QUARANTINED} for row in found], lambda row: str(row["id"]), limit=limit, cursor=cursor)
+    rows: list[Any] = [{name: row[name] for name in QUARANTINED} for row in found]
+    return slice_of(rows, lambda row: str(row["id"]), limit=limit, cursor=cursor)
 
 
 @post("/quarantine/retry", status_code=200, sync_to_thread=True, tags=TAGS)
@@ -142,9 +190,9 @@ def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
 
 
 @get("/conflicts", sync_to_thread=True, tags=TAGS)
-def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> Slice:
+def list_conflicts(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[ConflictRow], named("ConflictSlice")]:
     """Payloads that arrived for a call that was stored with another payload; nothing was overwritten."""
-    found = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=None)]
+    found: list[Any] = [{name: row[name] for name in CONFLICTING} for row in ctx.lake.conflicts(limit=None)]
     return slice_of(
         found,
         lambda row: f"{row['record_id']}\x1f{row['ingest_uri']}\x1f{row['ingest_row']}\x1f{row['detected_at']}",

@@ -16,14 +16,14 @@ from msgspec import Meta, Struct
 from governor.actions.context import Actor, Context
 from governor.actions.erase import erase
 from governor.actions.export_calls import export_calls
-from governor.actions.findings import STATUS_WEIGHT, Finding, findings
+from governor.actions.findings import STATUS_WEIGHT, Finding, FindingDocument, findings
 from governor.actions.month_view import this_month
 from governor.actions.raw_record import raw_record
 from governor.actions.show_call import kept_from
 from governor.actions.usage import DIMENSIONS, usage_report
 from governor.api.bodies import download, raw_answer
 from governor.api.months import MONTH, MONTH_OR_NONE
-from governor.api.slices import Cursor, Limit, PeriodSlice, slice_of
+from governor.api.slices import Cursor, Limit, PeriodSlice, named, slice_of
 from governor.errors import Invalid, NotFound
 
 Period = Annotated[str, Parameter(query="period", pattern=MONTH, description="Calendar month of the billing zone, YYYY-MM.")]
@@ -58,7 +58,7 @@ def list_findings(
     rule: Annotated[str, Parameter(query="rule", description="Such as model.approved.")] = "",
     status: Annotated[str, Parameter(query="status", description="violation, undecided, waived or warning.")] = "",
     as_of: AsOf = "event",
-) -> PeriodSlice:
+) -> Annotated[PeriodSlice[FindingDocument], named("FindingSlice")]:
     """Violations, what is undecided, waived or near a limit; with calls, cost at risk and example record ids."""
     if status not in {"", *STATUS_WEIGHT}:
         raise Invalid(f"no finding has status {status!r}", hint=f"choose from {', '.join(STATUS_WEIGHT)}")

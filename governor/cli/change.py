@@ -261,8 +261,11 @@ def revalidate(
     started = start_revalidation(context, session.actor(), change_id)
     if wait and wait_for(context, started["job"]) == "failed":
         raise Unavailable(f"the check could not be done: {error_of(context, started['job'])}", hint="mend the cause and run this again")
-    found = checks_of(context, started["id"])[0] if wait else started
-    session.print(found, found["result"]["sentence"] if wait else f"check {started['check']} of {started['id']} is with a worker")
+    if wait:
+        found = checks_of(context, started["id"])[0]
+        session.print(found, (found["result"] or {})["sentence"])
+    else:
+        session.print(started, f"check {started['check']} of {started['id']} is with a worker")
 
 
 @app.command("expire")

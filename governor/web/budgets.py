@@ -18,8 +18,8 @@ from governor.actions.explain_spend import explain_spend
 from governor.actions.forecast_month import SCOPES, forecast_document
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import month_frame, newest_month
-from governor.actions.notify import notices, notify_test
-from governor.actions.show_budgets import show_budgets
+from governor.actions.notify import NoticeDocument, notices, notify_test
+from governor.actions.show_budgets import BudgetRow, show_budgets
 from governor.chargeback.period import month_days
 from governor.errors import GovernorError, Invalid
 from governor.web.charts import svg
@@ -41,7 +41,7 @@ Period = Annotated[str, Parameter(query="period")]
 class Row:
     """One budget: its facts, bar, words of its state, where its forecast is shown."""
 
-    facts: dict[str, Any]
+    facts: BudgetRow
     bar: Markup
     tone: str
     label: str
@@ -59,7 +59,7 @@ class BudgetsPage:
     chart: str
     why: dict[str, Any]
     waterfall: str
-    told: list[dict[str, Any]]
+    told: list[NoticeDocument]
     notifications: list[str]
     may_test: bool
     kept: dict[str, str]
@@ -157,14 +157,14 @@ def day_of(text: str) -> date | None:
         raise Invalid("as_of: not a day", hint="write it as YYYY-MM-DD") from None
 
 
-def limit_of(rows: list[dict[str, Any]], dimension: str, value: str) -> str | None:
+def limit_of(rows: list[BudgetRow], dimension: str, value: str) -> str | None:
     """The lowest budget of exactly this scope."""
     wanted = {dimension: value} if dimension else {"organization": True}
     limits = [row["limit"] for row in rows if row["scope"] == wanted]
     return min(limits, key=Decimal, default=None)
 
 
-def row_of(found: dict[str, Any], period: str) -> Row:
+def row_of(found: BudgetRow, period: str) -> Row:
     scope = {name: str(value) for name, value in found["scope"].items() if name in SCOPES}
     share = Decimal(found["spent"]) / Decimal(found["limit"])
     return Row(

@@ -20,7 +20,7 @@ from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
-from governor.actions.route_checks import ASKERS, LIVE, checks_of, start_revalidation
+from governor.actions.route_checks import ASKERS, LIVE, RouteCheckDocument, checks_of, start_revalidation
 from governor.actions.show_change import VOID, show_change
 from governor.actions.show_golden import golden_texts
 from governor.actions.show_losses import losses_of
@@ -81,7 +81,7 @@ class ChangePage:
     split: SplitPart | None
     segments: list[dict[str, Any]]
     noise: list[dict[str, str]]
-    checks: list[dict[str, Any]]
+    checks: list[RouteCheckDocument]
     may_check: bool
     passkeys: int = 0
 

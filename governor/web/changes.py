@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from litestar import Response, get
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
-from governor.actions.show_change import list_changes
+from governor.actions.show_change import ChangeRow, list_changes
 from governor.changes import State
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
@@ -19,7 +19,7 @@ PROPOSERS: Final = frozenset({"requester", "owner", "admin"})
 
 @dataclass(frozen=True)
 class ChangesPage:
-    slice: Slice[dict[str, Any]]
+    slice: Slice[ChangeRow]
     states: list[str]
     state: str
     workflow: str

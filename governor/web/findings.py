@@ -12,7 +12,7 @@ from litestar import Response, get
 from litestar.params import Parameter
 
 from governor.actions.context import Context
-from governor.actions.findings import Finding
+from governor.actions.findings import Finding, FindingDocument
 from governor.actions.month_view import month_findings, month_frame, month_view, newest_month
 from governor.actions.period_way import place_in_time
 from governor.web.newer_calls import SHOWS_SUMS
@@ -52,7 +52,7 @@ class Section:
     """more: a link to the rest, or empty."""
 
     kind: Kind
-    slice: Slice[dict[str, Any]]
+    slice: Slice[FindingDocument]
     more: str
 
 

@@ -19,7 +19,7 @@ from governor.actions.check_entry import EntryCheck, check_entry
 from governor.actions.context import Actor, Context
 from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
-from governor.actions.restore_ledger import incarnations
+from governor.actions.restore_ledger import IncarnationRow, incarnations
 from governor.actions.verify_ledger import Verified, verify_with_anchors
 from governor.errors import GovernorError, NotFound
 from governor.ledger.types import REGISTRY
@@ -51,7 +51,7 @@ class LedgerPage:
     names: dict[str, str]
     anchors: list[AnchorState]
     audit_grade: bool
-    incarnations: list[dict[str, Any]]
+    incarnations: list[IncarnationRow]
     broken: str
     quarter: str = ""
     verified: Verified | None = None
@@ -109,7 +109,7 @@ def quarter_of(now: datetime) -> str:
     return f"{now.year}-Q{(now.month + 2) // 3}"
 
 
-def read_incarnations(ctx: Context) -> tuple[list[dict[str, Any]], str]:
+def read_incarnations(ctx: Context) -> tuple[list[IncarnationRow], str]:
     """(names of the log, why nothing more is signed); a database that is older than its home still shows its page."""
     try:
         with ctx.rows.session() as session:

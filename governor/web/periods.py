@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from litestar.response import Redirect
 
 from governor.actions.accruals import accrual_shown
-from governor.actions.browse_periods import list_periods, period_file, show_period
+from governor.actions.browse_periods import MonthRow, list_periods, period_file, show_period
 from governor.actions.close_period import ROLES, close
 from governor.actions.context import Actor, Context
 from governor.actions.except_coverage import except_coverage
@@ -36,7 +36,7 @@ KINDS: Final = (  # how a file is named -> what it is for
 
 @dataclass(frozen=True)
 class PeriodsPage:
-    months: list[dict[str, Any]]
+    months: list[MonthRow]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from litestar.response import Redirect
 from governor.actions.browse_prices import price_history, providers, search_prices, with_prices
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.propose_prices import APPROVERS, decide_proposal, list_proposals, show_proposal
+from governor.actions.propose_prices import APPROVERS, ProposalRow, decide_proposal, list_proposals, show_proposal
 from governor.web.charts import svg
 from governor.web.price_chart import drawn, price_spec
 from governor.web.session import Form
@@ -32,8 +32,8 @@ class BookPage:
     search: str
     provider: str
     providers: list[str]
-    waiting: list[dict[str, Any]]
-    decided: list[dict[str, Any]]
+    waiting: list[ProposalRow]
+    decided: list[ProposalRow]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.context import Actor, Context
-from governor.actions.golden_sets import list_golden
+from governor.actions.golden_sets import GoldenRow, list_golden
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import newest_month
 from governor.actions.priced_models import priced_models
@@ -27,7 +27,7 @@ class ProposePage:
     workflows: list[dict[str, Any]]
     endpoints: list[str]
     models: list[str]
-    golden: list[dict[str, Any]]
+    golden: list[GoldenRow]
     may: bool
     roles: tuple[str, ...]
     workflow: str
@@ -35,7 +35,7 @@ class ProposePage:
 
 def propose_page(ctx: Context, actor: Actor, workflow: str) -> ProposePage:
     catalog = catalog_as_of(ctx)
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, GoldenRow] = {}
     for row in list_golden(ctx):
         if not row["withdrawn"]:
             newest.setdefault(row["set"], row)

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from litestar.response import Redirect
 
 from governor.actions.context import Actor, Context
-from governor.actions.import_bill import ROLES, import_bills, list_bills
+from governor.actions.import_bill import ROLES, BillDocument, import_bills, list_bills
 from governor.actions.ingest_upload import plain_name
 from governor.actions.month_view import month_frame
 from governor.actions.newest_comparison import not_compared
@@ -43,7 +43,7 @@ class ReconciliationPage:
     part: str
     bridge: list[tuple[str, str]]
     lines: Slice[dict[str, Any]] | None
-    bills: list[dict[str, Any]]
+    bills: list[BillDocument]
     may: bool
     roles: tuple[str, ...]
     readers: list[str]

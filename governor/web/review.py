@@ -16,7 +16,7 @@ from litestar.response import Redirect
 
 from governor.actions.context import Actor, Context
 from governor.actions.review_labels import label, submit, undo
-from governor.actions.review_queue import show_pair, waiting
+from governor.actions.review_queue import ReviewRow, show_pair, waiting
 from governor.actions.review_sheets import export_sheet, import_sheet
 from governor.adapters.spreadsheets import LARGEST_FILE
 from governor.errors import Invalid
@@ -31,7 +31,7 @@ CHOICES: Final = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally g
 
 @dataclass(frozen=True)
 class ReviewPage:
-    waiting: list[dict[str, Any]]
+    waiting: list[ReviewRow]
 
 
 @dataclass(frozen=True)

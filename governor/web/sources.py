@@ -25,7 +25,7 @@ from governor.actions.browse_sources import (
     tally_quarantined,
     waiting,
 )
-from governor.actions.completeness import completeness
+from governor.actions.completeness import SourceTruth, completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard, discard_all
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
@@ -53,7 +53,7 @@ class SourcesPage:
     connectors: list[str]
     limit_mib: int
     url: str
-    complete: list[dict[str, Any]]
+    complete: list[SourceTruth]
     strips: dict[str, Markup]
     until: datetime
 
@@ -126,7 +126,7 @@ def strips_end(ctx: Context) -> datetime:
     return now if newest is None or newest > now - timedelta(days=DAYS) else newest.astimezone(UTC)
 
 
-def strip(one: dict[str, Any]) -> Markup:
+def strip(one: SourceTruth) -> Markup:
     """A row a day, a cell an hour."""
     days: dict[str, list[tuple[str, str]]] = {}
     for hour in one["hours"]:

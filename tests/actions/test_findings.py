@@ -131,6 +131,9 @@ def test_money_at_risk_is_exact(ctx: Context) -> None:
     assert [one.rule for one in only] == ["environment.match"]
     assert only[0].cost_at_risk_pico == 3 * (1000 * 2_000_000 + 100 * 10_000_000)
     assert only[0].document()["cost_at_risk"] == "0.009"
+    assert not any(isinstance(value, int) and value > only[0].calls for value in only[0].document().values()), (
+        "money goes out as decimal text alone"
+    )
 
 
 def test_an_approval_that_ends_inside_the_month_splits_it(ctx: Context) -> None:

@@ -132,8 +132,16 @@ def test_answers_have_fields(door: Any) -> None:
     for path in ("ledger/entries/{name}", "ledger/checkpoint", "ledger/verify", "ledger/anchors"):
         assert fields(path) == set(door.get(f"/api/v1/{path.format(name=0)}").json()), path
     assert fields("me") == set(door.get("/api/v1/me").json())
-    for path in ("ledger/entries", "ledger/checkpoints", "ledger/streams", "tokens"):
+    for path in ("ledger/entries", "ledger/checkpoints", "ledger/streams", "ledger/incarnations", "tokens", "budgets", "export-formats"):
         assert fields(path, item=True) == set(door.get(f"/api/v1/{path}").json()["items"][0]), path
+
+
+def test_every_list_says_what_its_items_are(door: Any) -> None:
+    """By one generic slice, under a name of its own and not that of a module."""
+    schemas = door.client.get("/schema/openapi.json").json()["components"]["schemas"]
+    assert all(name.isidentifier() and "_" not in name for name in schemas), sorted(schemas)
+    untold = {name for name, one in schemas.items() if "items" in one.get("properties", {}) and not one["properties"]["items"].get("items")}
+    assert untold == set()
 
 
 def test_a_list_answers_items(door: Any) -> None:
