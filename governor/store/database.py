@@ -17,12 +17,12 @@ from typing import Any, Final
 import psycopg.conninfo
 import psycopg.errors
 import psycopg.sql
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
-from governor.errors import Misconfigured, Refused, Unavailable
+from governor.errors import Invalid, Misconfigured, Refused, Unavailable
 from governor.store import rows
 from governor.store.no_way_in import cause_of, read_only_address
 from governor.store.sqlite_wal import write_ahead
@@ -236,6 +236,11 @@ def _begun(connection: Connection, options: dict[str, Any]) -> Connection:
 def _postgres(url: str) -> Engine:
     """The driver would begin with a message of its own: here that is the one that names the organization."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=5, max_overflow=10)
+
+    @event.listens_for(engine, "handle_error")
+    def _refuse(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, psycopg.DataError) and "NUL (0x00)" in str(context.original_exception):
+            raise Invalid("a text holds the character U+0000, which Postgres keeps in none", hint="send it without") from None
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
