@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -71,6 +72,8 @@ class Session:
 
     def print(self, data: Any, human: str | Callable[[Any], None] | None = None) -> None:
         """`data` as JSON with --json, else `human` (text, or a callable that prints)."""
+        if sys.stdout is None:  # closed by whoever started us: the result would be lost in silence
+            raise OSError(errno.EBADF, "standard output is closed")
         if self.json or human is None:
             sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
         elif callable(human):

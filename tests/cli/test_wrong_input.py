@@ -361,3 +361,18 @@ def test_a_command_that_needs_something_shows_an_example_of_itself(path: tuple[s
     for words in examples:
         assert {word for word in words if word.startswith("-")} <= known, words
         assert len(words) >= sum(one.required for one in command.params), words
+
+
+def test_an_argument_that_is_no_text_is_refused_in_words(admin: tuple[Path, str]) -> None:
+    words: list[str | bytes] = [sys.executable, "-m", "governor.cli", "--home", str(admin[0]), "change", "show", b"\xff"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"error[invalid]: a text that was given")
+
+
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_result_that_nobody_can_read_is_no_success(admin: tuple[Path, str], form: str) -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m governor.cli --home {shlex.quote(str(admin[0]))} {form} change list >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[file]: standard output is closed")
