@@ -14,7 +14,7 @@ SQLITE: Final = (
     ("database or disk is full", "its disk is full", "free some space and try again"),
     ("readonly database", "it may not be written", "check its permissions and whether its disk is mounted read-only, or copy the home and give the copy"),
     ("not a database", "the file is no SQLite database", "bring it back from a backup"),
-    ("disk I/O error", "its disk gives an error; it may be full", "check the disk and its free space"),
+    ("disk I/O error", "its disk gives an error; it may be full", "check its free space, and that the temporary folder (/tmp) may be written"),
     ("unable to open database file", "its file cannot be opened", "check that its folder exists and may be written"),
     ("database is locked", "another process holds it", "try again when that is done"),
 )  # fmt: skip

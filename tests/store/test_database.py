@@ -427,3 +427,8 @@ def test_an_embedded_database_is_its_owners_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert set(modes.values()) == {0o600}, modes
+
+
+def test_an_error_of_the_disk_names_the_temporary_folder() -> None:
+    """SQLite keeps there what a large statement undoes: on a read-only root it is what is missing, not space."""
+    assert "/tmp" in cause_of("(sqlite3.OperationalError) disk I/O error", embedded=True)[1]  # noqa: S108 - words
