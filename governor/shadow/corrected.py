@@ -2,7 +2,8 @@
 
 Owns: estimate, interval and p of the quality difference from both. Does not own: which pairs were labelled (labels.py), the decision (verdict.py).
 Invariants: valid however wrong the judge is, because only the labelled part says what it is worth (a useless judge gets weight 0 and people alone decide);
-nothing is estimated before the registered part is labelled whole, so labels coming in give no extra looks; a label nobody was sure of counts against the candidate.
+nothing is estimated before the registered part is labelled whole, so labels coming in give no extra looks; a label nobody was sure of counts against the candidate
+where it asks to pass and for it where it is to fail.
 Source: Angelopoulos et al. 2023, Science 382:669 (PPI) and 2311.01453 (PPI++), with the answers that agree as a stratum that is known.
 """
 
@@ -23,7 +24,9 @@ FAR: Final = 6.0  # standard errors beyond which Student's sum has no digits lef
 
 @dataclass(frozen=True)
 class Corrected:
-    """labelled of differing answers; trust: weight of the judge between 0 and 1; error: standard error; p: of H0 difference <= -margin."""
+    """labelled of differing answers; trust: weight of the judge between 0 and 1; error: standard error; p: of H0 difference <= -margin, harm_p: of the other
+    side, H0 difference >= -margin.
+    """
 
     estimate: float
     error: float
@@ -33,6 +36,7 @@ class Corrected:
     differing: int
     judged: int
     trust: float
+    harm_p: float
 
 
 def complete_part(seed: str, pairs: Sequence[Pair], registered: int) -> list[int] | None:
@@ -43,9 +47,19 @@ def complete_part(seed: str, pairs: Sequence[Pair], registered: int) -> list[int
 
 
 def corrected(
-    seed: str, pairs: Sequence[Pair], weights: Sequence[float], margin: float, registered: int, *, judge: bool, effect: float = 1.0
+    seed: str,
+    pairs: Sequence[Pair],
+    weights: Sequence[float],
+    margin: float,
+    registered: int,
+    *,
+    judge: bool,
+    effect: float = 1.0,
+    best: bool = False,
 ) -> Corrected | None:
-    """None where labels decide nothing yet, or where every differing answer is in the registered part (then the counts are known and Tango's test serves)."""
+    """None where labels decide nothing yet, or where every differing answer is in the registered part (then the counts are known and Tango's test serves).
+    best: labels that left it open are read for the candidate.
+    """
     part = complete_part(seed, pairs, registered)
     rows = [(pair, weight) for pair, weight in zip(pairs, weights, strict=True) if pair.state == "done"]
     unknown = [(pair, weight) for pair, weight in rows if pair.equal == "no"]
@@ -54,7 +68,7 @@ def corrected(
     chosen = set(part)
     total, open_weight = math.fsum(w for _, w in rows), math.fsum(w for _, w in unknown)
     said = {pair.position: float(pair.judge or 0) if judge else 0.0 for pair, _ in unknown}
-    truth = {pair.position: float(reading(pair.labels)[0]) for pair, _ in unknown if pair.position in chosen}
+    truth = {pair.position: float(reading(pair.labels)[best]) for pair, _ in unknown if pair.position in chosen}
     drawn_weight = math.fsum(w for pair, w in unknown if pair.position in chosen)
     trust = power([(w, truth[pair.position], said[pair.position]) for pair, w in unknown if pair.position in chosen])
     residual = {position: value - trust * said[position] for position, value in truth.items()}
@@ -78,12 +92,18 @@ def corrected(
         estimate=estimate,
         error=error,
         interval=Interval(max(estimate - half, -1.0), min(estimate + half, 1.0)),
-        p=upper_tail(z) if abs(z) > FAR else 1 - student_cdf(z, freedom) if z > 0 else student_cdf(-z, freedom),
+        p=beyond(z, freedom),
         labelled=len(part),
         differing=len(unknown),
         judged=sum(judge and pair.judge is not None for pair, _ in unknown),
         trust=trust,
+        harm_p=beyond(-z, freedom),
     )
+
+
+def beyond(z: float, freedom: int) -> float:
+    """Student's upper tail."""
+    return upper_tail(z) if abs(z) > FAR else 1 - student_cdf(z, freedom) if z > 0 else student_cdf(-z, freedom)
 
 
 def power(rows: Sequence[tuple[float, float, float]]) -> float:

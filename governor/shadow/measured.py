@@ -42,6 +42,7 @@ class Measured:
     effect: float
     told: bool = True  # a promise about time is not kept by the few calls that both answered
     labelled: Corrected | None = None  # quality from people's labels and the judge, once the registered part is labelled
+    harmed: bool = False  # by these labels: what nobody read is on neither side of them, so that a harm they show would else never be told
 
     def holds(self, *, final: bool) -> bool:
         """Has the candidate shown that it keeps this promise? The final test counts once, at the registered size.
@@ -56,7 +57,7 @@ class Measured:
     def document(self, *, final: bool) -> dict[str, Any]:
         interval = tango_interval(self.counts) if self.labelled is None else self.labelled.interval
         difference = self.counts.difference if self.labelled is None else self.labelled.estimate
-        status = "fail" if self.harm_at is not None else "pass" if self.holds(final=final) else "inconclusive"
+        status = "fail" if self.harm_at is not None or (final and self.harmed) else "pass" if self.holds(final=final) else "inconclusive"
         if not self.applies:
             status = "not_applicable" if self.n else "inconclusive"  # nothing was measured: neither kept nor broken
         return {
@@ -131,8 +132,11 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
     names = traces(plan, prefix)
     effect = design_effect(worst, weights, names, float(plan.alpha_final)) if clustered(prefix, names) else 1.0
     counts = deflated(weighted_counts(worst, weights), effect)
-    labelled = (
-        corrected(plan.seed, prefix, weights, margin, plan.labels, judge=judge_serves(plan, prefix), effect=effect) if quality else None
+    labelled, kindly = (
+        corrected(plan.seed, prefix, weights, margin, plan.labels, judge=judge_serves(plan, prefix), effect=effect, best=best)
+        if quality
+        else None
+        for best in (False, True)
     )
     return Measured(
         metric=metric,
@@ -148,6 +152,7 @@ def measure(plan: ReplayPlan, metric: Metric, prefix: Sequence[Pair], weights: S
         p_final=noninferiority_p(counts, margin) if labelled is None else labelled.p,
         told=metric.name != "latency" or enough_times(prefix),
         labelled=labelled,
+        harmed=kindly is not None and kindly.harm_p * level <= 1,
         anytime=anytime_interval(low, heavy, cap, plan.block),
         pass_level=1 / float(plan.alpha_anytime),
         alpha_final=float(plan.alpha_final),

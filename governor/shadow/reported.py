@@ -164,7 +164,7 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
         (
             found.metric.name,
             NOT_BY_MORE
-            if found.unlabelled and found.counts.difference <= -found.margin
+            if found.labelled is not None or (found.unlabelled and found.counts.difference <= -found.margin)
             else still_needed(
                 found.counts, found.margin, plan.harm_level, 1 / float(plan.alpha_anytime), plan.n, f"{plan.seed}|{found.metric.name}"
             ),
@@ -189,7 +189,7 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
         "usd": usd(p50),
         "usd_p10": usd(p10),
         "usd_p90": usd(p90),
-        "labels_would_help": any(found.metric.name == QUALITY and found.unlabelled for found in open_metrics),
+        "labels_would_help": any(found.metric.name == QUALITY and found.unlabelled and found.labelled is None for found in open_metrics),
         "labels": labels_needed(plan, prefix) if any(found.metric.name == QUALITY for found in open_metrics) else None,
     }
 
@@ -199,12 +199,11 @@ def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, dri
     done = [pair for pair in prefix if pair.state == "done"]
     differ = [pair.judge for pair in done if pair.equal == "no"]
     silent = plan.judge is not None and 2 * differ.count(None) > len(differ)
+    read = complete_part(plan.seed, prefix, plan.labels) is not None  # a random part of them, by people
     found = {
         "teacher_forced": True,
-        "content_not_judged": plan.judge is None and any(pair.equal == "no" and not pair.labels for pair in done),
-        "judge_uncalibrated": plan.judge is not None
-        and not plan.judge.calibrated
-        and complete_part(plan.seed, prefix, plan.labels) is None,
+        "content_not_judged": plan.judge is None and not read and any(pair.equal == "no" and not pair.labels for pair in done),
+        "judge_uncalibrated": plan.judge is not None and not plan.judge.calibrated and not read,
         "judge_silent": silent,
         "judge_discarded": plan.judge is not None and not silent and discarded([pair.canary for pair in prefix if pair.canary is not None]),
         "judge_self_preference_risk": plan.judge is not None and plan.judge.provider in {plan.baseline.provider, plan.candidate.provider},

@@ -29,9 +29,10 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
     pairs = f"{document['n_pairs']:,} replayed calls"
     asked = pairs if golden is None or not golden["n"] else f"{pairs} and {golden['n']:,} golden cases"
     by_status: dict[str, list[str]] = {"fail": [], "inconclusive": [], "pass": [], "not_applicable": []}
+    read = (document.get("people") or {}).get("correction")
     for metric in document["metrics"]:
         if metric["critical"]:
-            by_status[metric["status"]].append(described(metric))
+            by_status[metric["status"]].append(described(metric, read if metric["kind"] == "quality" else None))
     if word == "pass":
         return f"On {asked}, {name(plan)} lost no more than allowed on every promise{saving(document)}."
     if word == "fail":
@@ -48,7 +49,7 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
         " The judge gave no opinion on most of them: see its endpoint, key and cap." if "judge_silent" in document["limitations"] else ""
     )
     also = f" {golden_cases(golden).capitalize()} are open too: {open_golden}." if open_golden else ""
-    return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {})}{silent}{also}"
+    return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {}, read)}{silent}{also}"
 
 
 def golden_cases(golden: Mapping[str, Any] | None) -> str:
@@ -97,12 +98,14 @@ def no_baseline(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
 STOPPED: Final = {"aborted_budget": out_of_budget, "aborted_policy": out_of_policy, "invalid_baseline": no_baseline}
 
 
-def more(needed: Mapping[str, Any]) -> str:
-    """What would settle it, with the band the forecast gives and its price."""
+def more(needed: Mapping[str, Any], read: Mapping[str, Any] | None = None) -> str:
+    """What would settle it, with the band the forecast gives and its price. read: what the labels of people gave, where they gave it."""
     if not needed.get("metrics"):
         return ""
     if labels := needed.get("labels"):
         return f" Answers differ on {labels['differing']:,}; labels of people on {labels['missing']:,} of them would let them be read (governor review)."
+    if read and "quality" in needed["metrics"]:
+        return " The answers that the plan drew are labelled; a new proposal with more calls, or more answers for people to read, would narrow it."
     if not needed.get("p50"):
         return " More of the same calls are unlikely to decide it."
     least, most = f"{needed['p10'] or 0:,}", f"{needed['p90']:,}" if needed["p90"] else "far more"
@@ -114,14 +117,17 @@ def name(plan: ReplayPlan) -> str:
     return f"{plan.candidate.provider}/{plan.candidate.model}"
 
 
-def described(metric: Mapping[str, Any]) -> str:
-    """With its interval; where answers that differ were not read, both readings of them instead, for an interval of the worst would say too much."""
-    if metric["status"] == "inconclusive" and metric["unlabelled"] and metric["best_estimate"] != metric["estimate"]:
+def described(metric: Mapping[str, Any], read: Mapping[str, Any] | None = None) -> str:
+    """With its interval; where answers that differ were not read, both readings of them instead, for an interval of the worst would say too much.
+    read: what the labels of people gave, whose interval speaks for all answers.
+    """
+    by = f", by {read['labelled']:,} answers that people read" if read else ""
+    if not read and metric["status"] == "inconclusive" and metric["unlabelled"] and metric["best_estimate"] != metric["estimate"]:
         worst, best = percent(metric["estimate"]), percent(metric["best_estimate"])
         why = "nobody reads {:,} answers that differ" if metric["kind"] == "quality" else "{:,} replies tell no usage"
         return f"{words(metric)}, between {worst} and {best} points as long as {why.format(metric['unlabelled'])}"
     low, high = (percent(bound) for bound in metric["ci95"])
-    return f"{words(metric)} {percent(metric['estimate'])} points [{low}, {high}], allowed -{percent(metric['margin']).lstrip('+')}"
+    return f"{words(metric)} {percent(metric['estimate'])} points [{low}, {high}], allowed -{percent(metric['margin']).lstrip('+')}{by}"
 
 
 def words(metric: Mapping[str, Any]) -> str:

@@ -155,6 +155,7 @@ def decide(
         (no_baseline, "invalid_baseline", "unusable"),  # two arms that fail alike would otherwise look equal
         (drifted, "invalid_baseline", "aa"),
         (harmed, "fail", "harm_e_process"),
+        (complete and any(found.harmed for found in critical), "fail", "labels"),
         (complete and poor_variety, "fail", "variety"),
         (complete and gate is not None and gate.harmed, "fail", "golden"),
         (holds and all(found.holds(final=False) for found in critical), "pass", "anytime"),

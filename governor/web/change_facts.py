@@ -126,7 +126,9 @@ def approvals_tile(change: dict[str, Any]) -> Tile:
 
 def metric_rows(change: dict[str, Any]) -> list[MetricRow]:
     """Failed first, then undecided; what never applied stands last."""
-    metrics = (change["verdict"] or {}).get("metrics") or []
+    found = change["verdict"] or {}
+    metrics = found.get("metrics") or []
+    read = bool((found.get("people") or {}).get("correction"))  # a random part of the answers that differ, which speaks for all
     shown = [one for one in metrics if one.get("ci95")]
     drawn = {one["name"]: interval_of(one) for one in shown}
     span = reach(list(drawn.values()))
@@ -143,7 +145,7 @@ def metric_rows(change: dict[str, Any]) -> list[MetricRow]:
             worse=str(one["worse"]),
             applies=one["applies"],
             critical=one["critical"],
-            unlabelled=one["unlabelled"] if one["kind"] == "quality" else 0,
+            unlabelled=one["unlabelled"] if one["kind"] == "quality" and not read else 0,
             uncosted=one["unlabelled"] if one["kind"] == "limit" else 0,
             plot=interval_plot(drawn[one["name"]], span) if one["applies"] else Markup(""),
         )

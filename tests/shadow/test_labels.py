@@ -128,6 +128,47 @@ def test_a_random_part_labelled_by_people_decides_and_part_of_it_does_not(plan_o
     assert found["judge"]["agreement"]["n"] == 100
 
 
+def test_labels_that_show_harm_fail_the_candidate_though_answers_nobody_read_are_left(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=400, margin="0.05")
+    rows = differing_pairs(plan, pairs_of, share=0.5, worse=0.6, better=0.04)
+    almost = verdict(plan, labelled(plan, rows, 99))
+    assert almost["verdict"] == "inconclusive"
+    whole = labelled(plan, rows, 100)
+    found = verdict(plan, whole)
+    assert (found["verdict"], found["decided_by"]) == ("fail", "labels")
+    assert "did worse than allowed: quality -" in found["sentence"]
+    assert "by 100 answers that people read" in found["sentence"]
+    quality = next(one for one in found["metrics"] if one["name"] == "quality")
+    assert quality["status"] == "fail"
+    assert float(quality["best_estimate"]) > 0  # what nobody read could still make good for it, but what people read is a random part
+    unsure = [replace(pair, labels=(None,), quality=(-1, 1)) if pair.labels == (-1,) else pair for pair in whole]
+    assert verdict(plan, unsure)["verdict"] == "inconclusive"
+
+
+def test_what_stays_open_after_the_labels_is_told_by_their_interval(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=400, margin="0.05")
+    found = verdict(plan, labelled(plan, differing_pairs(plan, pairs_of, share=0.5, worse=0.2, better=0.1), 100))
+    assert found["verdict"] == "inconclusive"
+    assert "as long as nobody reads" not in found["sentence"]
+    assert "by 100 answers that people read. The answers that the plan drew are labelled" in found["sentence"]
+    assert "content_not_judged" not in found["limitations"]
+    assert found["still_needed"]["labels_would_help"] is False
+
+
+@pytest.mark.parametrize(("worse", "better", "labels"), [(0.3, 0.1, 100), (0.3, 0.1, 40), (0.2, 0.0, 60)])
+def test_labels_fail_a_candidate_at_the_margin_as_seldom_as_stated(
+    plan_of: PlanOf, pairs_of: PairsOf, worse: float, better: float, labels: int
+) -> None:
+    plan = plan_of(n=200, margin="0.1", metrics=("quality",), labels=labels)
+    weights = [1.0] * plan.n
+    failed = 0
+    for seed in range(400):
+        rows = differing_pairs(plan, pairs_of, share=0.5, worse=worse, better=better, seed=seed)
+        found = corrected(plan.seed, labelled(plan, rows, labels), weights, 0.1, labels, judge=False, best=True)
+        failed += found is not None and found.harm_p <= 0.05
+    assert 4 <= failed <= 32  # 5 % of 400, give or take three standard errors
+
+
 def test_a_judge_that_always_likes_the_candidate_does_not_carry_a_bad_one(plan_of: PlanOf, pairs_of: PairsOf) -> None:
     plan = plan_of(n=600, margin="0.05", judge=JUDGE)
     rows = judged(differing_pairs(plan, pairs_of, worse=0.5, better=0.0), 0.0, 1)
