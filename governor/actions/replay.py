@@ -24,7 +24,7 @@ from governor.actions.replay_calls import WAVE, Endpoints, Replay, await_others,
 from governor.actions.replay_evidence import finish
 from governor.actions.replay_gate import denied
 from governor.actions.replay_golden import ask_golden
-from governor.actions.replay_inputs import keep_output, measure_reply, recorded_reply, request_of
+from governor.actions.replay_inputs import keep_output, measure_recorded_reply, measure_reply, recorded_reply, request_of
 from governor.actions.replay_judge import ask_judge
 from governor.actions.replay_price import Pricer, most_tokens
 from governor.actions.replay_rows import find_run, load, start, write_recorded
@@ -120,7 +120,7 @@ def measure_recorded(job: Replay) -> None:
         reply = recorded_reply(job.ctx, row)
         if given is None:
             continue  # found by build()
-        facts = measure_reply(reply, job.contract, given) if reply is not None else None
+        facts = measure_recorded_reply(job.ctx, job.plan, row, reply, given) if reply is not None else None
         state = "done" if facts is not None or job.plan.baseline_arm == "replayed" else "excluded_content"
         found[position] = Written(state, facts, job.pricer.recorded(row), output_sha256=row["output_sha256"] or "")
     write_recorded(job.ctx, job.run_id, found)

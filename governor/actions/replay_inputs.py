@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 from sqlmodel import col, select
 
@@ -117,15 +118,24 @@ def request_of(plan: ReplayPlan, run_id: str, position: int, arm: str, route: Ar
 
 def redacted(found: Input) -> Input:
     """The same conversation with personal data and secrets named by their kind. It depends on nothing but the text, so every arm is sent the same."""
+    return Input(hidden(found.messages), hidden(found.params), found.limit)
 
-    def words(value: Any) -> Any:
-        if isinstance(value, str):
-            return redact(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-        if isinstance(value, Mapping):
-            return {key: words(item) for key, item in value.items()}
-        return [words(item) for item in value] if isinstance(value, list | tuple) else value
 
-    return Input(words(found.messages), words(found.params), found.limit)
+def hidden(value: Any) -> Any:
+    """Every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+    if isinstance(value, Mapping):
+        return {key: hidden(item) for key, item in value.items()}
+    return [hidden(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def answer_document(ctx: Context, plan: ReplayPlan, arm: str, sha256: str | None) -> Any:
+    """What an arm answered. Of a plan that redacts production's answer is redacted too: it was given to the whole prompt, and neither a judge nor
+    who compares blind may see from it which side it is.
+    """
+    found = read_document(ctx, sha256)
+    return hidden(found) if plan.redact and arm == "recorded" else found
 
 
 def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
@@ -170,6 +180,17 @@ def measure_reply(reply: ModelReply, contract: Contract, found: Input) -> Facts:
         dropped_params=tuple(reply.dropped_params),
         step=found.step,
     )
+
+
+def measure_recorded_reply(ctx: Context, plan: ReplayPlan, row: Mapping[str, Any], reply: ModelReply, given: Input) -> Facts:
+    """Production's reply against the prompt that production sent; where the arms get a redacted one, what is compared is redacted as well."""
+    if not plan.redact:
+        return measure_reply(reply, plan.output_contract, given)
+    found = measure_reply(reply, plan.output_contract, read_input(ctx, row["input_sha256"]) or given)
+    if reply.status != "ok":
+        return found
+    text, answer = digests(hidden(reply.text), hidden(reply.tool_calls), plan.output_contract)
+    return msgspec.structs.replace(found, text=text, answer=answer)
 
 
 def recorded_reply(ctx: Context, row: Mapping[str, Any]) -> ModelReply | None:

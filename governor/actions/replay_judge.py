@@ -14,7 +14,7 @@ from typing import TypeVar
 from governor.actions.replay_budget import reserve, settle
 from governor.actions.replay_calls import WAVE, Replay, answers, priced, served
 from governor.actions.replay_evidence import pairs_of
-from governor.actions.replay_inputs import keep_output, read_document
+from governor.actions.replay_inputs import answer_document, keep_output
 from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, load
 from governor.actions.replay_table import Task, Written
 from governor.ledger.canonical import canonical_json
@@ -132,7 +132,7 @@ def judge_tasks(job: Replay, position: int, judge: Arm, names: Sequence[str], tu
 def words(job: Replay, position: int, arm: str) -> str | None:
     """What an arm answered, as the judge reads it; None where the text is not held."""
     found = job.table[position].get(arm)
-    document = read_document(job.ctx, found.output_sha256) if found is not None else None
+    document = answer_document(job.ctx, job.plan, arm, found.output_sha256) if found is not None else None
     if not isinstance(document, dict):
         return None
     message = document["message"]

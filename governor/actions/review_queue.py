@@ -18,7 +18,7 @@ from governor.actions.assess import find_change
 from governor.actions.context import Actor, Context
 from governor.actions.evidence_files import evidence_files
 from governor.actions.load_catalog import read_catalog
-from governor.actions.replay_inputs import read_document
+from governor.actions.replay_inputs import answer_document, read_document
 from governor.actions.show_losses import content_text, may_not_read
 from governor.actions.workflow_calls import calls_by_id
 from governor.changes import State
@@ -221,7 +221,10 @@ def answer_texts(
         )
         rows |= {(row.position, row.arm): row.output_sha256 for row in session.exec(query)}
     return {
-        at: (answer_text(read_document(ctx, rows.get((at, compared)))), answer_text(read_document(ctx, rows.get((at, "candidate")))))
+        at: (
+            answer_text(answer_document(ctx, plan, compared, rows.get((at, compared)))),
+            answer_text(answer_document(ctx, plan, "candidate", rows.get((at, "candidate")))),
+        )
         for at in positions
     }
 
