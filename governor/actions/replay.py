@@ -194,7 +194,7 @@ def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict
             if stands is not None and stands.state == "planned":
                 route = job.route(arm)
                 request = request_of(job.plan, job.run_id, position, arm, route, given)
-                into = most_tokens(request.messages, request.params) if job.plan.params else given.bound
+                into = most_tokens(request.messages, request.params, route.model) if job.plan.params else given.bound(route.model)
                 worst = job.pricer.tokens(route, now, input_tokens=into, output_tokens=request.max_output_tokens) or 0
                 group.append(Task(position, arm, request, route, worst, stands.row))
         if group:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlmodel import col, select
 
 from governor.actions.context import Context
-from governor.actions.replay_price import most_tokens
+from governor.actions.replay_price import picture_tokens, size_of
 from governor.errors import IntegrityError, NotFound
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
@@ -58,9 +58,14 @@ class Input:
         return canonical_json(plain({"messages": self.messages, "params": self.params})).decode()
 
     @cached_property
-    def bound(self) -> int:
-        """No model counts more tokens in it."""
-        return most_tokens(self.messages, self.params)
+    def size(self) -> tuple[int, int]:
+        """Bytes and pictures. Kept: every arm needs it."""
+        return size_of(self.messages, self.params)
+
+    def bound(self, model: str) -> int:
+        """No more tokens are in it as this model counts."""
+        size, pictures = self.size
+        return size + pictures * picture_tokens(model)
 
     @cached_property
     def step(self) -> int:

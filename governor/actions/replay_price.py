@@ -22,7 +22,8 @@ from governor.shadow.plan import Arm
 
 PICO: Final = Decimal(10**12)
 ELSE: Final = 64  # what providers put around messages and tools
-IMAGE_TOKENS: Final = 6000  # above what any provider counts for one picture
+PICTURE_TOKENS: Final = 8_000  # above what providers count for one picture
+DEAR_PICTURES: Final = {"gpt-4o-mini": 50_000}  # but for this model: 2,833 tokens and 5,667 for each of up to eight tiles
 VERSION: Final = re.compile(r"(?:[-@:.](?:preview|exp|beta|latest|\d{3,}).*)?")  # behind the name of a model
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
@@ -89,7 +90,7 @@ class Pricer:
         self, arm: Arm, at: datetime, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], max_output_tokens: int
     ) -> int:
         """The most this call may cost: a token is at least a byte, and the answer may be as long as allowed."""
-        return self.tokens(arm, at, input_tokens=most_tokens(messages, params), output_tokens=max_output_tokens) or 0
+        return self.tokens(arm, at, input_tokens=most_tokens(messages, params, arm.model), output_tokens=max_output_tokens) or 0
 
     def _rate(
         self, provider: str | None, model: str | None, region: str | None, tier: str | None, at: datetime, counts: Sequence[int | None]
@@ -108,12 +109,22 @@ def version_of(asked: str, named: str) -> bool:
     return "latest" in asked or (long.startswith(short) and VERSION.fullmatch(long[len(short) :]) is not None)
 
 
-def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> int:
-    """An upper bound of the input's tokens. A picture's bytes are no text: it counts as one."""
-    shown = {"messages": list(messages), "tools": params.get("tools") or []}
+def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], model: str) -> int:
+    """An upper bound of the input's tokens."""
+    size, pictures = size_of(messages, params)
+    return size + pictures * picture_tokens(model)
+
+
+def picture_tokens(model: str) -> int:
+    return next((most for name, most in DEAR_PICTURES.items() if name in model.lower()), PICTURE_TOKENS)
+
+
+def size_of(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> tuple[int, int]:
+    """(bytes of all that a model is shown as text, pictures). A schema of the answer is shown too; a picture's bytes are no text."""
+    shown = {"messages": list(messages), **{name: params[name] for name in ("tools", "response_format") if params.get(name)}}
     text = json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     if b'"image' not in text:
-        return len(text) + ELSE
+        return len(text) + ELSE, 0
     pictures = 0
 
     def strip(value: Any) -> Any:
@@ -125,8 +136,4 @@ def most_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
             return {key: strip(item) for key, item in value.items()}
         return [strip(item) for item in value] if isinstance(value, list | tuple) else value
 
-    return (
-        len(json.dumps(strip(shown), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
-        + ELSE
-        + pictures * IMAGE_TOKENS
-    )
+    return len(json.dumps(strip(shown), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")) + ELSE, pictures

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from governor.actions.replay_price import TOKENS, Pricer
+from governor.actions.replay_inputs import Input
+from governor.actions.replay_price import TOKENS, Pricer, most_tokens
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.price import Price
@@ -77,3 +78,27 @@ def test_a_model_of_nobodys_route_costs_the_most_that_anybody_asks(listed: Price
     assert there is not None
     assert dearest >= there == 3_500_000_000
     assert listed.dearest("nobody-knows-it", CHANGE, reply) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "counted"),
+    # what the makers' pages say of one picture at its largest: gpt-4o-mini 2,833 and 5,667 a tile, gpt-4o 85 and 170 a tile, Claude's newest 4,784
+    [
+        ("gpt-4o-mini", 2833 + 8 * 5667),
+        ("openai/gpt-4o-mini-2024-07-18", 2833 + 8 * 5667),
+        ("gpt-4o", 85 + 8 * 170),
+        ("claude-opus-4-7", 4784),
+    ],
+)
+def test_a_picture_takes_no_more_tokens_than_are_reserved_for_it(model: str, counted: int) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 40}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is damaged?"}, picture, picture]}]
+    assert most_tokens(messages, {}, model) >= 2 * counted
+    assert Input(messages, {}, None).bound(model) == most_tokens(messages, {}, model)
+    assert most_tokens(messages, {}, "gpt-4o") < 20_000
+
+
+def test_a_schema_of_the_answer_is_part_of_what_a_call_may_cost() -> None:
+    messages = [{"role": "user", "content": "Hail."}]
+    schema = {"type": "json_schema", "json_schema": {"name": "notice", "schema": {"enum": [f"cause {number}" for number in range(200)]}}}
+    assert most_tokens(messages, {"response_format": schema}, "gpt-4o") > len(str(schema)) * 0.8
