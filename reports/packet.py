@@ -78,6 +78,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "word": word,
         "word_tone": word_tone,
         "outcome": verdict.get("sentence") or "No shadow test is on record.",
+        "earlier": document.get("earlier", ""),
         "metrics": metric_rows(verdict.get("metrics") or []),
         "excluded": [f"{count} {EXCLUDED.get(name, name)}" for name, count in (verdict.get("states") or {}).items() if name != "done"],
         "counted": counted(document.get("decisions", [])),

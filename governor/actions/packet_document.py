@@ -28,6 +28,7 @@ from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.controls import controls, controls_item
 from governor.packets.told import Told, check_told, decisions_of, words_of
 from governor.packets.verify import evidence_named
+from governor.shadow.sentence import after_others
 from governor.store import ledger
 from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 from governor.store.rows.people import Person
@@ -146,6 +147,16 @@ class Facts:
             "recipient": self.recipient,
             "people": dict(self.people),
             "golden": report_of(self.evidence),
+            "earlier": after_others(
+                [
+                    str(entry.payload["verdict"])
+                    for entry in self.entries
+                    if entry.type == "change:shadow"
+                    and entry.payload["status"] == "done"
+                    and self.run
+                    and entry.payload["run"] != self.run.id
+                ]
+            ),
             "evidence": [item.reference() for item in self.evidence],
             "controls": controls("change", [item.name for item in self.evidence]),
             "events": [

@@ -20,6 +20,7 @@ from governor.actions.show_golden import report_of
 from governor.changes import Person, State, may_decide, next_step, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
+from governor.shadow.sentence import after_others
 from governor.store.rows import people
 from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.jobs import Job
@@ -71,6 +72,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             for run in found.runs
         ],
         "verdict": found.verdict or None,
+        "earlier_runs": after_others(earlier_words(found)),
         "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],
         "approvals": [
@@ -211,6 +213,12 @@ def representativeness(plan: dict[str, Any], verdict: dict[str, Any]) -> dict[st
     """What the evidence speaks for; before there is any, what the plan can speak for."""
     spoken: dict[str, Any] | None = verdict.get("representativeness")
     return spoken or planned_shares(plan.get("population", {}).get("coverage", {}))
+
+
+def earlier_words(found: Assessment) -> list[str]:
+    """Verdicts of the runs before the one that counts."""
+    ended = [run for run in found.runs if run.status == "done" and run.verdict]
+    return [str(json.loads(run.verdict)["verdict"]) for run in ended[:-1]]
 
 
 def run_document(run: ShadowRun, names: dict[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def print_change(shown: dict[str, Any]) -> None:
         lines.append("        changed since it was last reviewed; approvals on the old digest are void")
     if shown["verdict"]:
         lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
+        lines += [f"        {shown['earlier_runs']}"] if shown["earlier_runs"] else []
     elif shown["runs"]:
         last = shown["runs"][-1]
         lines.append(f"shadow  run {last['status']}{': ' + last['sentence'] if last['sentence'] else ''}")

@@ -6,7 +6,7 @@ much, and what was not decided; never more than the verdict says; where there is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -50,6 +50,16 @@ def sentence(plan: ReplayPlan, document: Mapping[str, Any]) -> str:
     )
     also = f" {golden_cases(golden).capitalize()} are open too: {open_golden}." if open_golden else ""
     return f"{pairs} do not decide {'; '.join(left) or 'it'}.{more(document.get('still_needed') or {}, read)}{silent}{also}"
+
+
+def after_others(words: Sequence[str]) -> str:
+    """Beside a verdict where earlier runs of the same change came to theirs. words: those, oldest first."""
+    if not words:
+        return ""
+    return (
+        f"This is run {len(words) + 1} of this change; before it: {', '.join(words)}. Each run has its own chance to be wrong, so a pass after others says"
+        " less than a first one."
+    )
 
 
 def golden_cases(golden: Mapping[str, Any] | None) -> str:

@@ -17,9 +17,11 @@ from sqlmodel import SQLModel, select
 from governor.actions.context import open_context
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
-from governor.actions.export_packet import export_packet
+from governor.actions.export_packet import export_packet, renderer
 from governor.actions.export_trust import export_trust
+from governor.actions.show_change import show_change
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_ledger
+from governor.cli.change_text import print_change
 from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.ledger import merkle
 from governor.ledger.canonical import canonical_json, sha256_hex
@@ -167,6 +169,27 @@ def test_a_rejected_change_has_a_packet_too(world: Any) -> None:
     report = verify_packet(export_packet(world.ctx, world.person("ada"), change["id"]), export_trust(world.ctx))
     assert report.exit_code == 0, report.text()
     assert detail(report, "approvals") == "not approved: rejected by owner"
+
+
+def test_a_pass_after_other_verdicts_says_so_on_page_terminal_and_report(
+    world: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = str(world.propose()["id"])
+    world.shadow(change)
+    assert show_change(world.ctx, change)["earlier_runs"] == ""
+    world.shadow(change, worse=60)
+    world.shadow(change)
+    shown = show_change(world.ctx, change)
+    assert shown["verdict"]["verdict"] == "pass"
+    assert shown["earlier_runs"].startswith("This is run 3 of this change; before it: pass, fail.")
+    print_change(shown)
+    assert "before it: pass, fail." in capsys.readouterr().out
+    printed: list[dict[str, Any]] = []
+    press = renderer("packet_pdf")
+    monkeypatch.setattr("governor.actions.export_packet.renderer", lambda _name: lambda found: printed.append(found) or press(found))
+    reject(world.ctx, world.person("dana"), change, digest=shown["digest"], reason="not now")
+    assert verify_packet(export_packet(world.ctx, world.person("ada"), change), export_trust(world.ctx)).exit_code == 0
+    assert "before it: pass, fail." in printed[0]["earlier"]
 
 
 def test_what_is_not_decided_has_no_packet(world: Any) -> None:
