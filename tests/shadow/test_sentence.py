@@ -125,7 +125,7 @@ def test_a_saving_that_may_be_a_loss_shows_it(rate: str, interval: tuple[str, st
 
 def test_a_constant_answer_is_told_in_words(plan_of: PlanOf, pairs_of: PairsOf) -> None:
     plan = plan_of()
-    word, said = told(plan, [replace(pair, candidate_text="same") for pair in pairs_of(plan, [0] * plan.n)])
+    word, said = told(plan, [replace(pair, candidate_text="same", equal="no") for pair in pairs_of(plan, [0] * plan.n)])
     assert (word, "its answers hardly differ from one another" in said) == ("fail", True)
 
 

@@ -75,7 +75,7 @@ def test_a_cost_nobody_knows_neither_keeps_nor_breaks_the_ceiling(plan_of: PlanO
 
 def test_a_constant_answer_fails_although_every_guard_holds(plan_of: PlanOf, pairs_of: PairsOf) -> None:
     plan = plan_of()
-    found = verdict(plan, [replace(pair, candidate_text="same") for pair in pairs_of(plan, [0] * plan.n)])
+    found = verdict(plan, [replace(pair, candidate_text="same", equal="no") for pair in pairs_of(plan, [0] * plan.n)])
     assert (found["verdict"], found["decided_by"]) == ("fail", "variety")
 
 
@@ -162,3 +162,26 @@ def test_candidates_are_told_apart(plan_of: PlanOf, pairs_of: PairsOf, differenc
         words.append(verdict(plan, pairs_of(plan, d))["verdict"])
     assert words.count(word) >= 18
     assert words.count("pass" if word == "fail" else "fail") == 0
+
+
+def test_variety_counts_a_call_once_however_often_it_was_drawn(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    """Forty calls, drawn again and again: the baseline words each answer anew, the candidate repeats itself."""
+    plan = plan_of()
+    again = [
+        replace(pair, record_id=f"call-{pair.position % 40}", candidate_text=f"c{pair.position % 40}", equal="no")
+        for pair in pairs_of(plan, [0] * 300)
+    ]
+    found = verdict(plan, again)
+    assert found["variety"] == {"replies": 40, "baseline_distinct": 40, "candidate_distinct": 40, "status": "ok"}
+    constant = [replace(pair, candidate_text="same") for pair in again]
+    assert verdict(plan, constant)["variety"]["status"] == "fail"
+
+
+def test_answers_that_are_equal_in_what_the_contract_compares_are_as_various(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    """The baseline gives a reason in its own words beside the severity that is compared; the candidate gives the severity alone."""
+    plan = plan_of()
+    pairs = [replace(pair, candidate_text=f"severity {pair.position % 4}") for pair in pairs_of(plan, [0] * 300)]
+    found = verdict(plan, pairs)
+    assert (found["verdict"], found["variety"]["status"]) == ("pass", "ok")
+    unlike = [replace(pair, equal="no") for pair in pairs]
+    assert verdict(plan, unlike)["decided_by"] == "variety"
