@@ -206,7 +206,7 @@ def savings(
     if draws < 2:  # noqa: PLR2004 - a variance needs two draws
         return None
     error = math.sqrt(math.fsum(r * r for r in sums.values()) * draws / (draws - 1)) / base
-    half = NORMAL.inv_cdf(1 - alpha / 2) * error
+    half = student_quantile(1 - alpha / 2, draws - 1) * error  # a few draws know their own spread badly
     return Savings(1 - ratio, Interval(1 - ratio - half, 1 - ratio + half), n)
 
 

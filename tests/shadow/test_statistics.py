@@ -16,6 +16,7 @@ from governor.shadow.statistics import (
     least_pairs,
     noninferiority_p,
     pairs_needed,
+    quantile,
     savings,
     student_quantile,
     tango_interval,
@@ -191,3 +192,22 @@ def test_student_quantile_is_the_one_of_the_textbooks_and_of_scipy() -> None:
     for freedom in (1, 2, 3, 4, 7, 30, 101, 600, 2_000):
         for probability in (0.9, 0.96, 0.975, 0.999):
             assert student_quantile(probability, freedom) == pytest.approx(float(t.ppf(probability, freedom)), rel=1e-11)
+
+
+@pytest.mark.parametrize("n", [4, 8, 20])
+def test_the_cost_interval_of_few_calls_is_as_wide_as_few_calls_make_it(n: int) -> None:
+    """Student's t with a degree of freedom less than draws, against the textbook's quantiles."""
+    baseline, candidate = [1_000_000 + 9_000 * at for at in range(n)], [500_000 + 13_000 * (at * 7 % n) for at in range(n)]
+    found = savings(baseline, candidate, [1.0] * n)
+    assert found is not None
+    ratio = sum(candidate) / sum(baseline)
+    residuals = [c - ratio * b for b, c in zip(baseline, candidate, strict=True)]
+    error = (sum(r * r for r in residuals) * n / (n - 1)) ** 0.5 / sum(baseline)
+    half = (found.interval.high - found.interval.low) / 2
+    assert half / error == pytest.approx({4: 3.182446, 8: 2.364624, 20: 2.093024}[n], rel=1e-6)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 25.0), (0.95, 38.5), (0.0, 10.0), (1.0, 40.0), (0.25, 17.5)])
+def test_a_quantile_between_two_values_is_interpolated(share: float, expected: float) -> None:
+    assert quantile([40, 10, 30, 20], share) == pytest.approx(expected)
+    assert latency_ratio([10, 20, 30, 40], [20, 40, 60, 80], share) == pytest.approx(2.0)
