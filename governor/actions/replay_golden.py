@@ -132,7 +132,8 @@ def ask_about(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
     todo = sorted(cases.items())
     for task, reply in asked(job, todo, lambda one: questions(job, one[0], *one[1], judge.arm), endpoint, cap):
         pick, criteria = judging.opinion(reply.text if reply.status == "ok" else "", cases[task.position][0].rubric)
-        settle(job.ctx, job.run_id, task, priced(job, task, reply, Written("done", pick=pick, criteria=criteria)))
+        said = pick if reply.status == "ok" else None  # silence is no tie
+        settle(job.ctx, job.run_id, task, priced(job, task, reply, Written("done", pick=said, criteria=criteria)))
 
 
 def questions(job: Replay, position: int, case: Case, given: Input, judge: Arm) -> list[Task]:

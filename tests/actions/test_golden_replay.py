@@ -48,6 +48,7 @@ from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 WORKFLOW = "fnol-triage"
 UNTIL = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
 SECRET_WORD = "Zanzibar"
+SILENT = "the customer nobody knows"
 
 
 def golden(count: int = 40, **more: Any) -> bytes:
@@ -65,12 +66,15 @@ def golden(count: int = 40, **more: Any) -> bytes:
 
 
 class Judge:
-    """Likes the longer answer in either order, and says so by criterion."""
+    """Likes the longer answer in either order, and says so by criterion; of what holds SILENT it says nothing."""
 
     def call_many(self, requests: Sequence[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
         del concurrency
         for request in requests:
             text = str(request.messages[0]["content"])
+            if SILENT in text:
+                yield request, ModelReply("error", http_status=503, duration_ms=5.0)
+                continue
             a, b = (text.split(f"<{tag}>\n")[1].split(f"\n</{tag}>", maxsplit=1)[0] for tag in ("answer_a", "answer_b"))
             word = "A" if len(a) > len(b) else "B" if len(b) > len(a) else "tie"
             said = {"better": "tie", "criteria": {"facts": word, "tone": "tie"}}
@@ -266,6 +270,7 @@ def test_two_workers_that_hold_a_run_ask_every_case_once(house: House, seed: str
 def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house: House) -> None:
     rubric = [{"name": "facts", "text": "Are the facts right?", "weight": 2}, {"name": "tone", "text": "Is it kind?"}]
     extra = [{"id": f"free-{at}", "prompt": f"Write to customer {at}.", "rubric": rubric} for at in range(4)]
+    extra.append({"id": "silent", "prompt": f"Write to {SILENT}.", "rubric": rubric})
     import_golden(house.ctx, house.rae, workflow=WORKFLOW, name="mixed", body=golden(extra=extra))
     house.endpoint.behaviours["sim-words"] = Behaviour(differ=0.2)
     judge = {"endpoint": "judges", "provider": "anthropic", "model": "claude-haiku-4-5", "rubric": rubric}
@@ -277,7 +282,7 @@ def test_cases_with_only_a_rubric_are_read_by_the_judge_and_decide_nothing(house
     assert found["golden"]["by_rubric"]["judged"] == 4
     assert found["golden"]["n"] == 40
     told = show_change(house.ctx, change)["golden"]["by_rubric"]
-    assert (told["cases"], told["judged"], told["better"] + told["worse"] + told["tie"]) == (4, 4, 4)
+    assert (told["cases"], told["judged"], told["better"] + told["worse"] + told["tie"]) == (5, 4, 4), "silence is no tie"
     assert {one["name"]: one["tie"] for one in told["criteria"]}["tone"] == 4
     by_criterion = {one["name"]: one for one in found["judge"]["criteria"]}
     assert by_criterion["facts"]["n"] == by_criterion["tone"]["n"] == found["judge"]["n"] > 0
