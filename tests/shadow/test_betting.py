@@ -70,3 +70,44 @@ def test_the_confidence_sequence_holds_and_shrinks() -> None:
 def test_nothing_is_known_before_the_first_block() -> None:
     assert anytime_interval([0, 0, 0], [1.0] * 3, 1.0, 4) == (-1.0, 1.0)
     assert not len(noninferiority_wealth([0, 0, 0], [1.0] * 3, 0.03, 1.0, 4))
+
+
+def plain_wealth(increments: list[float], worst: float, target: float, prior: float, block: int) -> list[float]:
+    """The same bettor written out: eight fixed bets and one that learns, each with its own purse."""
+    fractions = (0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85)
+    bets = [fraction / -worst for fraction in fractions]
+    purses, moving, squares = [1.0] * len(bets), 1.0, 0.0
+    path = []
+    for start in range(0, len(increments) // block * block, block):
+        bet = min(target / ((squares + 10 * prior) / (start + 10)), 0.85 / -worst)
+        for x in increments[start : start + block]:
+            purses = [purse * (1 + one * x) for purse, one in zip(purses, bets, strict=True)]
+            moving *= 1 + bet * x
+            squares += x * x
+        path.append(sum(purses) / 16 + moving / 2)
+    return path
+
+
+@pytest.mark.parametrize("margin", [0.03, 0.1, 0.5])
+def test_wealth_and_interval_are_those_of_the_bettor_written_out(margin: float) -> None:
+    dice = np.random.default_rng(7)
+    d = [int(value) for value in dice.choice([-1, 0, 1], p=[0.2, 0.7, 0.1], size=122)]
+    w = [float(value) for value in dice.uniform(0.3, 2.0, size=122)]
+    prior = (0.1 + margin * margin) / 2
+    gains = plain_wealth([weight * (x + margin) / 2 for x, weight in zip(d, w, strict=True)], margin - 1, margin / 2, prior, 4)
+    losses = plain_wealth(
+        [-weight * (x + margin) / 2 for x, weight in zip(d, w, strict=True)], -1 - margin, max(margin, 0.05) / 2, prior, 4
+    )
+    assert noninferiority_wealth(d, w, margin, 2.0, 4) == pytest.approx(gains)
+    assert harm_wealth(d, w, margin, 2.0, 4) == pytest.approx(losses)
+
+    def refuted(mean: float, sign: int) -> bool:
+        path = plain_wealth(
+            [sign * weight * (x - mean) / 2 for x, weight in zip(d, w, strict=True)], -1 - sign * mean, 0.025, 0.1025 / 2, 4
+        )
+        return max(path) >= 40
+
+    grid = [step / 200 for step in range(-199, 200)]
+    low, high = anytime_interval(d, w, 2.0, 4)
+    assert low == pytest.approx(max(mean for mean in [-1.0, *grid] if mean == -1 or refuted(mean, 1)), abs=0.0051)
+    assert high == pytest.approx(min(mean for mean in [*grid, 1.0] if mean == 1 or refuted(mean, -1)), abs=0.0051)

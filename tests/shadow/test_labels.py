@@ -12,8 +12,9 @@ from governor.ledger.canonical import canonical_json
 from governor.shadow.comparison import Pair
 from governor.shadow.corrected import corrected
 from governor.shadow.judging import CONSTANT, caught, discarded, planted
-from governor.shadow.labels import candidate_first, doubled, drawn, kappa, queue, reading, value_of
+from governor.shadow.labels import candidate_first, doubled, drawn, kappa, queue, reading, value_of, wilson
 from governor.shadow.plan import Judge, ReplayPlan
+from governor.shadow.statistics import NORMAL
 from governor.shadow.verdict import rederive, verdict
 
 PlanOf = Callable[..., ReplayPlan]
@@ -94,6 +95,15 @@ def test_kappa_is_that_of_the_textbook_and_certainty_needs_many() -> None:
     assert 0.6 < whole.interval.low < 1
     assert kappa([0, 0], [0, 0]).value is None  # type: ignore[union-attr]
     assert kappa([], []) is None
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [(45, 50, 0.7863976856, 0.9565242351), (10, 10, 0.7224672001, 1.0), (0, 10, 0.0, 0.2775327999), (3, 40, 0.0258360256, 0.1986423352)],
+)
+def test_the_interval_of_a_share_is_wilsons(hits: int, n: int, low: float, high: float) -> None:
+    """Against statsmodels, proportion_confint(method="wilson"); the interval of kappa is made of it."""
+    assert wilson(hits, n, NORMAL.inv_cdf(0.975)) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_a_pair_with_labels_reads_back_as_it_was(plan_of: PlanOf, pairs_of: PairsOf) -> None:
@@ -219,3 +229,27 @@ def test_the_interval_covers_the_truth_however_wrong_the_judge_is(plan_of: PlanO
         assert alone / runs < 0.5
     else:
         assert mean(widths) < 0.85 * mean(without)
+
+
+def test_what_is_said_of_labels_and_of_the_judges_taste_for_length_is_counted(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=300, margin="0.05", judge=JUDGE, labels=30)
+    said = [(1, 1), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, -1)]  # (judge, longer): three of five choices took the longer answer
+    labels: list[tuple[int | None, ...]] = [(None,), (1, None), (0,), (-1, -1), (1, 0), ()]
+    known = [replace(pair, equal="answer") for pair in pairs_of(plan, [0] * plan.n)]
+    for at, ((judge, longer), told) in enumerate(zip(said, labels, strict=True)):
+        known[at] = replace(known[at], quality=reading(told), equal="no", judge=judge, longer=longer, labels=told)
+    found = verdict(plan, known)
+    length = found["judge"]["length"]
+    assert (length["n"], length["longer_preferred"]) == (5, "0.600000")
+    assert (length["estimate_candidate_longer"], length["estimate_candidate_shorter"]) == ("0.333333", "0.000000")
+    people = found["people"]
+    assert (people["pairs"], people["labels"], people["unsure"], people["differing"]) == (5, 8, 2, 6)
+    assert people["reviewers_agree"]["n"] == 2
+
+
+def test_an_answer_that_is_better_does_not_make_up_for_another_in_the_certificate(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    """A program that reads the answer is not served by a better one elsewhere: the bound is on how often answers are lost."""
+    plan = plan_of(n=300, margin="0.05")
+    found = verdict(plan, pairs_of(plan, [-1, 1, *[0] * 23] * 12))["agreement"]
+    assert found["disagreement"] == "0.040000"
+    assert found["certified"] is False
