@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from governor.shadow.statistics import Counts, noninferiority_p, savings, tango_interval, tango_z
 
@@ -107,7 +108,7 @@ def exact_savings(base: list[int], cand: list[int]) -> tuple[float, float, float
     n, total = len(base), sum(base)
     ratio = Fraction(sum(cand), total)
     spread = sum((c - ratio * b) ** 2 for b, c in zip(base, cand, strict=True)) / (n - 1) / n
-    half = float(norm.ppf(0.975)) * math.sqrt(spread) / (total / n)
+    half = float(student.ppf(0.975, n - 1)) * math.sqrt(spread) / (total / n)
     return 1 - float(ratio), 1 - float(ratio) - half, 1 - float(ratio) + half
 
 
