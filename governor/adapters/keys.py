@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +37,6 @@ LOST: Final = "bring keys/ back from the backup of this home; only a new home ge
 NAME: Final = "domain"
 DOMAIN: Final = "governor.local"  # the whole name in homes that were made before each got its own
 CONTENT_SIZE: Final = 32
-WHOLE: Final = re.compile(f"(?:[0-9a-f]{{{2 * KEY_SIZE}}}|[0-9a-f]{{{2 * MLDSA_KEY_SIZE}}})")  # a public key in hex
 _SALT: Final = 16
 _NONCE: Final = 12
 _MAGIC: Final = b"GVK1"
@@ -134,9 +132,8 @@ class FileKeys:
 
     def past(self, role: str) -> list[bytes]:
         """Public keys that were replaced here, newest first: a restored database may have forgotten them."""
-        path = self.folder / f"{role}.past"
-        lines = path.read_text().split() if path.exists() else []
-        return [bytes.fromhex(line) for line in reversed(lines) if WHOLE.fullmatch(line)]  # one whose writer died is not whole
+        path, sizes = self.folder / f"{role}.past", (2 * KEY_SIZE, 2 * MLDSA_KEY_SIZE)  # a line whose writer died is shorter
+        return [bytes.fromhex(one) for one in reversed(path.read_text().split()) if len(one) in sizes] if path.exists() else []
 
     def issuer_name(self, org: str) -> str:
         """Name the issuer key signs packets under."""
