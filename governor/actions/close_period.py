@@ -139,6 +139,7 @@ def take_pin(ctx: Context, actor: Actor, month: str) -> Pin | None:
     snapshot = ctx.lake.snapshot_id()
     with ctx.transaction(actor) as tx:
         period = locked(tx.session, ctx.org, month) or begun(tx.session, ctx.org, month)
+        tx.alone()  # whoever reopens an earlier month did so before, or sees this mark
         if period.state == "closed":
             return None
         version = version_of(tx.session, ctx.org, month)

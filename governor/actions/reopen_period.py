@@ -34,6 +34,13 @@ def reopen(ctx: Context, actor: Actor, month: str, reason: str = "") -> dict[str
         period = locked(tx.session, ctx.org, month)
         if period is None or period.state != "closed":
             raise WrongState(f"{month} is not closed")
+        tx.alone()  # as a close takes it before it computes: it saw this month closed, or open again
+        closing = select(Period.month).where(Period.org_id == ctx.org, Period.month > month, Period.state == "closing")
+        if under_way := tx.session.exec(closing).first():
+            raise WrongState(
+                f"{under_way} is being closed and may carry corrections of {month}",
+                hint=f"finish its close, or withdraw it and reopen {month} then",
+            )
         newest = closed_months(tx.session, ctx.org)[-1]
         if newest != month:
             raise WrongState(

@@ -144,6 +144,21 @@ def test_reopening_takes_two_people_and_keeps_the_old_version(ready: Any) -> Non
     assert pending_corrections(ready.ctx, NOVEMBER) == []
 
 
+def test_a_month_is_not_reopened_while_a_later_one_that_corrects_it_is_being_closed(ready: Any) -> None:
+    """Its late calls stood in the later month's corrections, and in its own new version as well."""
+    finn, multi = ready.person("finn"), ready.person("multi")
+    close(ready.ctx, finn, OCTOBER)
+    calls(ready, "late", count=3, workflow="search", model="gpt-4o-mini", tokens=(1_000_001, 7))
+    ready.later(days=30)
+    reopen(ready.ctx, finn, OCTOBER, "late calls")
+    ready.apply(POLICY % "two_people: true")
+    assert close(ready.ctx, finn, NOVEMBER)["state"] == "awaiting_second_person"
+    with pytest.raises(WrongState, match="2026-11 is being closed and may carry corrections of 2026-10"):
+        reopen(ready.ctx, multi, OCTOBER)
+    withdraw(ready.ctx, finn, NOVEMBER, "October first")
+    assert reopen(ready.ctx, multi, OCTOBER)["state"] == "open"
+
+
 def test_only_the_newest_closed_month_is_reopened(ready: Any) -> None:
     close(ready.ctx, ready.person("finn"), OCTOBER)
     ready.later(days=30)
