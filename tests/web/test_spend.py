@@ -23,6 +23,7 @@ from governor.demo.traffic import make_month
 from governor.web.charts import daily_spec, svg
 from governor.web.present import money_text
 from governor.web.refusals import sentence
+from governor.web.shell import environment
 from governor.web.spend import share_text
 from reports.charts import svg as printed_svg
 from reports.charts import workflow_spec
@@ -339,3 +340,13 @@ unused: {{cost_center: CC-9}}
         assert one["words"] in seen
         for name in ("used", "unused", "cost", "covered_value"):
             assert money_text(one[name], 2) in seen
+
+
+def test_a_model_that_hundreds_of_workflows_use_names_a_few() -> None:
+    """Each such row of the calls without a price was a screen of names, and what belongs to no workflow came thousands of lines later."""
+    shown = environment().from_string('{% import "marks.html" as m %}{{ m.names(all) }}')
+    assert shown.render(all=["<b>", "two"]) == "&lt;b&gt;, two"
+    many = shown.render(all=[f"wf-{number}" for number in range(300)])
+    before, _, folded = many.partition("<details><summary>292 more</summary>")
+    assert before.endswith("wf-7")
+    assert folded.startswith("wf-8, ")
