@@ -12,17 +12,22 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-PATTERNS = (
+SECRETS = (
     (
         "SECRET",
         re.compile(rb"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"),
     ),
     ("TOKEN", re.compile(rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}")),
+)
+PERSONAL = (
     ("EMAIL", re.compile(rb"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\b")),
     ("IBAN", re.compile(rb"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")),
     ("SSN", re.compile(rb"\b\d{3}-\d{2}-\d{4}\b")),
     ("PHONE", re.compile(rb"(?<![\w+])\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}\b")),
 )
+ENCODED = re.compile(
+    rb"([A-Za-z0-9+/]{1024,}={0,2})"
+)  # base64 of a picture or file: nobody writes so, and one changed sign makes it unreadable
 CARD = re.compile(rb"\b\d(?:[ -]?\d){12,18}\b")
 
 
@@ -48,10 +53,18 @@ def capture(mode: str, body: bytes) -> Captured:
 
 
 def redact(body: bytes) -> bytes:
-    """Replace personal data and secrets by the name of their kind, such as [EMAIL]."""
-    for name, pattern in PATTERNS:
+    """Replace personal data and secrets by the name of their kind, such as [EMAIL]. Pictures and files in base64 stay as they are."""
+    for name, pattern in SECRETS:  # before: the claims of a token are encoded, too
         body = pattern.sub(f"[{name}]".encode(), body)
-    return CARD.sub(lambda found: b"[CARD]" if _luhn(found.group()) else found.group(), body)
+    parts = ENCODED.split(body)  # text and what is encoded in turn
+    parts[::2] = [_redact_text(part) for part in parts[::2]]
+    return b"".join(parts)
+
+
+def _redact_text(text: bytes) -> bytes:
+    for name, pattern in PERSONAL:
+        text = pattern.sub(f"[{name}]".encode(), text)
+    return CARD.sub(lambda found: b"[CARD]" if _luhn(found.group()) else found.group(), text)
 
 
 def _luhn(digits: bytes) -> bool:

@@ -45,7 +45,13 @@ WRITES = [path for method, path in SHUT if method == "POST"]
 def test_the_walk_finds_the_pages() -> None:
     assert {"/", "/changes/RC-1", "/spend", "/periods/2026-10"} <= set(READS)
     assert {"/changes/RC-1/decide", "/periods/2026-10/close", "/sign-out"} <= set(WRITES)
-    assert [path for _, path, is_open in ROUTES if is_open] == ["/sign-in", "/sign-in", "/sign-in/oidc", "/sign-in/oidc/back", "/favicon.ico"]
+    assert [path for _, path, is_open in ROUTES if is_open] == [
+        "/sign-in",
+        "/sign-in",
+        "/sign-in/oidc",
+        "/sign-in/oidc/back",
+        "/favicon.ico",
+    ]
 
 
 @pytest.mark.parametrize("path", READS)
