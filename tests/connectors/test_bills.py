@@ -335,7 +335,7 @@ def test_a_packed_bill_is_recognised_and_read_as_it_is(issuer: str, packed: str)
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_a_bill_whose_archive_ends_early_is_refused(pack: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(Invalid, match=r"bill\.gz: archive ends early"):
+    with pytest.raises(Invalid, match=r"bill\.gz: the archive ends early"):
         READERS["openai"].read(Payload("bill.gz", body=pack(made.BILLS["openai"](made.usage("openai")))[:-9]))
 
 
