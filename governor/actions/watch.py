@@ -11,6 +11,7 @@ import json
 import re
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from sqlmodel import select
 
@@ -157,7 +158,7 @@ def watch_findings(ctx: Context, catalog: Catalog, period: str) -> int:
                 dedupe=name,
                 title=f"{one.rule}: {workflow or 'calls of no workflow'}",
                 text=one.message,
-                path=f"/findings?period={period}&rule={one.rule}",
+                path=f"/findings?{urlencode({'period': period, 'rule': one.rule})}",
                 workflow=workflow,
                 data={"month": period, "rule": one.rule, "workflow": workflow, "calls": one.calls},
             )

@@ -45,3 +45,10 @@ def test_memory_is_bounded() -> None:
     assert len(attempts._failures) <= REMEMBERED
     attempts.begin("a" * 10_000, "10.9.9.9", NOW)
     assert max(map(len, attempts._failures)) < 300
+
+
+def test_a_clock_that_is_set_back_shuts_nobody_out() -> None:
+    attempts = Attempts()
+    for _ in range(PER_NAME):
+        attempts.begin("dana", "10.0.0.1", NOW + timedelta(days=30))
+    assert attempts.begin("dana", "10.0.0.1", NOW) == 0
