@@ -11,13 +11,13 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import ChainableUndefined, Environment
 
 from governor.shadow.golden_report import CHECKED
 from governor.shadow.limits import LIMITATIONS
 from reports import amounts
 from reports.packet_words import COLOURS, EVENTS, EXCLUDED, GOLDEN, METRICS, STATES, VERDICTS
-from reports.pdf import TEMPLATES, pdf_of
+from reports.pdf import environment, pdf_of
 
 GOLDEN_ROWS: Final = 20
 WIDTH: Final = 150  # of the interval plot, in CSS pixels
@@ -36,11 +36,9 @@ def render_html(document: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+    return environment(
+        ChainableUndefined, moment=moment, day=day, usd=usd, points=points, percent=percent, abbreviated=abbreviated, size=size
     )
-    environment.filters.update(moment=moment, day=day, usd=usd, points=points, percent=percent, abbreviated=abbreviated, size=size)
-    return environment
 
 
 def view(document: Mapping[str, Any]) -> dict[str, Any]:

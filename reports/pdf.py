@@ -8,11 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from jinja2 import Environment, FileSystemLoader, Undefined
+
+from reports.spelling import in_one_direction
+
 TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def environment(undefined: type[Undefined], **filters: Callable[..., Any]) -> Environment:
+    """Where the templates of the documents are read."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=undefined,
+        finalize=in_one_direction,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(filters)
+    return made
 
 
 def pdf_of(html: str, document: Mapping[str, Any], **options: Any) -> bytes:

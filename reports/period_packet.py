@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import ChainableUndefined, Environment
 
 from reports.packet import abbreviated, day, framework_rows, moment, size
 from reports.packet_words import STATES
-from reports.pdf import TEMPLATES, pdf_of
+from reports.pdf import environment, pdf_of
 
 OPEN: Final = {
     "draft": ("Proposed, not tested yet", "warn"),
@@ -35,11 +35,7 @@ def render_html(document: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(moment=moment, day=day, abbreviated=abbreviated, size=size)
-    return environment
+    return environment(ChainableUndefined, moment=moment, day=day, abbreviated=abbreviated, size=size)
 
 
 def view(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
 from governor.chargeback.currency import LINES
 from reports.amounts import count, day, exact, month_name, usd
@@ -21,7 +21,7 @@ from reports.bridge import bridge_view, share
 from reports.charge_parts import TITLES, charge_parts, sum_of
 from reports.charts import svg, workflow_spec
 from reports.commitments import commitments_view, csv_currency, currency_fact
-from reports.pdf import TEMPLATES, pdf_of
+from reports.pdf import environment, pdf_of
 from reports.shared_costs import shared_view
 from reports.table import csv_bytes
 from reports.unit_price import unit_price
@@ -144,11 +144,7 @@ def render_html(document: Mapping[str, Any]) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(usd=usd, count=count, month=month_name, day=day, exact=exact, share=share)
-    return environment
+    return environment(StrictUndefined, usd=usd, count=count, month=month_name, day=day, exact=exact, share=share)
 
 
 def view(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,13 @@ def test_money_is_shown_with_negatives_in_parentheses(value: str, shown: str) ->
     assert usd(value) == shown
 
 
+def test_a_name_cannot_turn_around_what_stands_behind_it(month: Any) -> None:
+    """With U+202E in a model's name `CC-4100` behind it read 0014-CC."""
+    page = render_html(for_cost_center(month, "CC-5200") | {"warnings": ["a\u202eb \u2066c", "עברית \u200f ok"]})
+    assert "a\ufffdb \ufffdc" in page
+    assert "עברית \u200f ok" in page
+
+
 def test_the_page_says_what_a_controller_asks(month: dict[str, Any]) -> None:
     page = render_html(for_cost_center(month, "CC-4100"))
     for words in (
