@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
+from governor.actions.asked_before import asked_before
 from governor.actions.assess import Assessment, assess, find_change, since_review
 from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import failures_of, shadow_progress
@@ -37,6 +38,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         found = assess(ctx, session, change, now)
         persons = read_persons(session, ctx.org)
         errors, given_up = job_errors(session, ctx.org, found)
+        before = asked_before(session, change)
         names = dict(session.exec(select(people.Person.id, people.Person.email).where(people.Person.org_id == ctx.org)).all())
     request = json.loads(change.request)
     return {
@@ -73,6 +75,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         ],
         "verdict": found.verdict or None,
         "earlier_runs": after_others(earlier_words(found)),
+        "asked_before": before,
         "golden": report_of(found.files),
         "evidence": [item.reference() for item in found.files],
         "approvals": [

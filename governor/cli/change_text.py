@@ -23,6 +23,7 @@ def print_change(shown: dict[str, Any]) -> None:
     lines = [shown["sentence"], f"state   {shown['state']}    ({shown['next']})", f"digest  {shown['digest']}"]
     if shown["stale"]:
         lines.append("        changed since it was last reviewed; approvals on the old digest are void")
+    lines += [f"before  the same model was asked for in {one['said']}" for one in shown["asked_before"]]
     if shown["verdict"]:
         lines.append(f"shadow  {shown['verdict']['verdict']}: {shown['verdict']['sentence']}")
         lines += [f"        {shown['earlier_runs']}"] if shown["earlier_runs"] else []

@@ -272,3 +272,18 @@ def test_no_personal_data_in_any_leaf(world: Any) -> None:
         assert b"@acme.example" not in body, entry["type"]
         assert b"same quality for less" not in body, entry["type"]
     assert sha256_hex(export_trust(world.ctx).encode())
+
+
+def test_a_change_shows_who_asked_for_the_same_model_before_and_what_came_of_it(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever is refused may propose again until a run passes by chance."""
+    first = str(world.propose()["id"])
+    world.shadow(first, worse=60)
+    refused = show_change(world.ctx, first)
+    reject(world.ctx, world.person("dana"), first, digest=refused["digest"], reason="worse")
+    other = str(world.propose(candidate="openai/gpt-4.1-nano@us-east-1")["id"])
+    again = show_change(world.ctx, str(world.propose()["id"]))
+    assert (refused["asked_before"], show_change(world.ctx, other)["asked_before"]) == ([], [])
+    [before] = again["asked_before"]
+    assert (before["id"], before["state"], before["verdicts"]) == (first, "rejected", ["fail"])
+    print_change(again)
+    assert f"asked for in {first} of {before['asked_at'][:10]} (rejected; shadow run: fail)" in capsys.readouterr().out
