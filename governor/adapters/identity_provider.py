@@ -3,12 +3,14 @@
 Owns: discovery, the authorization request (code flow with PKCE, state and nonce), the exchange, what makes an ID token good. Does not own: whose account
 that is (actions/single_sign_on.py), cookies and pages (web).
 Invariants: only asymmetric signatures by a key that the issuer publishes now; issuer, audience, expiry and nonce are checked; an e-mail counts only where the
-provider says that it has verified it, or where the operator names another claim; neither code nor token is logged or kept.
+provider says that it has verified it, or where the operator names another claim; neither code nor token is logged or kept. What checks tokens is imported
+when somebody signs in: a server without single sign-on starts without it.
 Sources: OpenID Connect Core 1.0 section 3.1, Discovery 1.0, RFC 7636 (PKCE), RFC 9700 (best current practice).
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +18,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-from authlib.common.errors import AuthlibBaseError
-from authlib.common.security import generate_token
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from authlib.oidc.core import CodeIDToken
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from governor.errors import Unauthenticated, Unavailable
 
@@ -61,7 +55,10 @@ class IdentityProvider:
 
     def begin(self) -> tuple[str, Asked]:
         """The address to send the browser to. Raises Unavailable where the provider does not say where."""
-        asked = Asked(*(generate_token(48) for _ in range(3)))
+        from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+        asked = Asked(*(secrets.token_urlsafe(48) for _ in range(3)))
         metadata = self.metadata()
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
@@ -78,12 +75,15 @@ class IdentityProvider:
 
     def finish(self, code: str, asked: Asked, now: int) -> Identity:
         """Who the code stands for. `now`: Unix seconds. Raises Unauthenticated for a code or token that is not good, Unavailable where nobody answers."""
+        from authlib.common.errors import AuthlibBaseError
+        from joserfc.errors import JoseError
+
         metadata = self.metadata()
         try:
             with self._http() as http:
                 token = self._token(http, metadata, code, asked)
                 keys = _document(http.get(metadata["jwks_uri"]))
-                said = dict(self._checked(token, keys, asked, now))
+                said = self._checked(token, keys, asked, now)
                 if not said.get(self._claim) and metadata.get("userinfo_endpoint"):
                     bearer = {"Authorization": f"Bearer {token['access_token']}"}
                     more = _document(http.get(metadata["userinfo_endpoint"], headers=bearer))
@@ -129,8 +129,12 @@ class IdentityProvider:
             raise ValueError("the code or the client was refused")
         return _document(answer)
 
-    def _checked(self, token: Mapping[str, Any], keys: Mapping[str, Any], asked: Asked, now: int) -> CodeIDToken:
+    def _checked(self, token: Mapping[str, Any], keys: Mapping[str, Any], asked: Asked, now: int) -> Mapping[str, Any]:
         """The claims of the ID token, each rule of OpenID Connect Core 3.1.3.7 held."""
+        from authlib.oidc.core import CodeIDToken
+        from joserfc import jwt
+        from joserfc.jwk import KeySet
+
         signed = jwt.decode(str(token["id_token"]), KeySet.import_key_set(keys), algorithms=SIGNED_BY)  # type: ignore[arg-type]
         claims = CodeIDToken(
             signed.claims,
@@ -139,7 +143,7 @@ class IdentityProvider:
             params={"nonce": asked.nonce, "client_id": self._client_id, "access_token": token.get("access_token")},
         )
         claims.validate(now=now, leeway=LEEWAY_S)
-        return claims
+        return dict(claims)
 
     def _email(self, said: Mapping[str, Any]) -> str:
         email = said.get(self._claim)

@@ -126,6 +126,11 @@ def back(request: Request[Any, Any, Any]) -> str:
     return local_path(found.path + (f"?{found.query}" if found.query else "")) if found.netloc in ours else ""
 
 
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """Where the request came from; empty where the server was not told."""
+    return request.client.host if request.client else ""
+
+
 def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:
     return request.user.actor
 

@@ -26,7 +26,7 @@ from governor.errors import Invalid
 from governor.web.attempts import Attempts
 from governor.web.present import instant
 from governor.web.propose import whole
-from governor.web.session import Form, session_cookie
+from governor.web.session import Form, address_of, session_cookie
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
 
@@ -182,7 +182,7 @@ def do_set_password(request: type_of_request, ctx: Context, actor: Actor, form: 
         set_password(ctx, actor, email=email, password=form.secret("password"))
         return go("/settings", Flash("good", f"Password of {email} is set", "Their open sessions ended."))
     attempts: Attempts = request.app.state.attempts
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     if wait := attempts.begin(email, address, ctx.now()):
         raise TooManyRequestsException(f"try again in {wait // 60 + 1} minutes")
     try:

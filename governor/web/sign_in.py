@@ -18,7 +18,7 @@ from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign
 from governor.errors import GovernorError
 from governor.web.attempts import Attempts
 from governor.web.present import plural
-from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, cookie_name, local_path, session_cookie, session_cookie_name
+from governor.web.session import BEFORE_SIGN_IN, OPEN, Form, address_of, cookie_name, local_path, session_cookie, session_cookie_name
 from governor.web.shell import render, type_of_request
 
 LARGEST_FORM: Final = 16_384  # bytes; anybody may send one, and a large one costs much to take apart
@@ -73,7 +73,7 @@ def show_sign_in(
 @post("/sign-in", opt={OPEN: True}, request_max_body_size=LARGEST_FORM, sync_to_thread=True)
 def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[str] | Redirect:
     attempts: Attempts = request.app.state.attempts
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     token, email = form.secret("token").strip(), form.text("email")
     page = SignInPage(csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
     name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it

@@ -21,7 +21,7 @@ from governor.actions.single_sign_on import CALLBACK, sign_in_with_code
 from governor.adapters.identity_provider import Asked, IdentityProvider
 from governor.errors import GovernorError, NotFound, Unauthenticated
 from governor.web.attempts import Attempts
-from governor.web.session import OPEN, cookie_name, local_path, session_cookie
+from governor.web.session import OPEN, address_of, cookie_name, local_path, session_cookie
 from governor.web.shell import type_of_request
 from governor.web.sign_in import SignInPage, before_sign_in, sign_in_page, too_many
 
@@ -37,7 +37,7 @@ def go_to_provider(
     provider = provider_of(request)
     attempts: Attempts = request.app.state.attempts
     page = SignInPage(csrf=before_sign_in(request), next=local_path(next_path))
-    if wait := attempts.begin("", request.client.host if request.client else "", ctx.now()):
+    if wait := attempts.begin("", address_of(request), ctx.now()):
         return too_many(request, page, wait)
     try:
         url, asked = provider.begin()
@@ -75,7 +75,7 @@ def come_back(
         told = " ".join(f"{part[0].upper()}{part[1:]}." for part in (problem.message, problem.hint) if part)
         response: Response[str] | Redirect = sign_in_page(request, replace(page, problem=told), problem.status)
     else:
-        request.app.state.attempts.succeeded("", request.client.host if request.client else "")
+        request.app.state.attempts.succeeded("", address_of(request))
         response = Redirect(page.next, status_code=303)
         response.set_cookie(session_cookie(ctx.settings, signed.secret))
     response.delete_cookie(name, path="/")
