@@ -49,9 +49,8 @@ def refusal(text: str, *, allow_private: bool, encrypted: bool = True) -> str:
         return "it is a cloud metadata address"
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         return "it is a link-local, multicast or unspecified address"
-    inside = (
-        isinstance(address, ipaddress.IPv6Address) and address.is_site_local
-    )  # fec0::/10, private before fc00::/7 was: Python calls it global
+    # fec0::/10, private before fc00::/7 was: Python calls it global
+    inside = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
     if address.is_global and not address.is_reserved and not inside:
         return "" if encrypted else "plain http would send content unencrypted over the internet"
     if address.is_reserved and not address.is_loopback:

@@ -175,9 +175,8 @@ def unforeseen(error: Exception) -> tuple[str, str, str]:
     """(code, message, hint) of an error that the command did not expect."""
     if isinstance(error, UnicodeDecodeError):
         return "invalid", f"a file that was given is not UTF-8 text (byte {error.start})", "save it as UTF-8"
-    if (
-        isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason
-    ):  # what Python makes of bytes in an argument or the environment
+    # what Python makes of bytes in an argument or the environment
+    if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return "invalid", "a text that was given (an argument, or GOVERNOR_TOKEN) is not UTF-8", "write it in UTF-8"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

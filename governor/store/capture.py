@@ -25,9 +25,8 @@ PERSONAL = (
     ("SSN", re.compile(rb"\b\d{3}-\d{2}-\d{4}\b")),
     ("PHONE", re.compile(rb"(?<![\w+])\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}\b")),
 )
-ENCODED = re.compile(
-    rb"([A-Za-z0-9+/]{1024,}={0,2})"
-)  # base64 of a picture or file: nobody writes so, and one changed sign makes it unreadable
+# base64 of a picture or file: nobody writes so, and one changed sign makes it unreadable
+ENCODED = re.compile(rb"([A-Za-z0-9+/]{1024,}={0,2})")
 CARD = re.compile(rb"\b\d(?:[ -]?\d){12,18}\b")
 
 

@@ -50,7 +50,6 @@ class Attempts:
         return {**named, f"address:{address}": PER_ADDRESS}
 
     def _wait(self, key: str, limit: int, now: datetime) -> int:
-        recent = [
-            instant for instant in self._failures.get(key, ()) if abs(now - instant) < WINDOW
-        ]  # a clock that was set back shuts nobody out
+        # to either side: a clock that was set back shuts nobody out
+        recent = [instant for instant in self._failures.get(key, ()) if abs(now - instant) < WINDOW]
         return 0 if len(recent) < limit else int((recent[-limit] + WINDOW - now).total_seconds()) + 1
