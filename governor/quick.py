@@ -38,6 +38,8 @@ def plain_verify(words: list[str]) -> tuple[str, str, bool] | None:
 
 
 def verify(packet: str, trust: str, as_json: bool) -> int:
+    from pathlib import Path  # the packet's zipfile loads it anyway
+
     from governor.errors import Invalid
     from governor.packets.report import USAGE
     from governor.packets.verify import verify_packet
@@ -45,8 +47,7 @@ def verify(packet: str, trust: str, as_json: bool) -> int:
     bodies = []
     for path in (packet, trust):
         try:
-            with open(path, "rb") as file:
-                bodies.append(file.read())
+            bodies.append(Path(path).read_bytes())
         except OSError as error:
             sys.stderr.write(f"{path}: {error.strerror}\n")
             return USAGE
