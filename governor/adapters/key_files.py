@@ -1,4 +1,4 @@
-"""Private keys of one folder as PEM files, mode 0600: Ed25519 and, where the library has it, ML-DSA-44.
+"""Private keys and other secrets of one folder, mode 0600; keys as PEM: Ed25519 and, where the library has it, ML-DSA-44.
 
 Owns: making and reading such a file. Does not own: what is signed (keys.py and witness use it). Invariants: a file that others may read is refused; one
 that exists is never overwritten.
@@ -40,9 +40,12 @@ def signer_of(private: PrivateKey) -> KeySigner:
 
 
 def make_key(path: Path, private: PrivateKey, passphrase: bytes | None = None) -> None:
-    """Written whole or not at all; the first of two rivals wins."""
     cipher = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    body = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, cipher)
+    place_secret(path, private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, cipher))
+
+
+def place_secret(path: Path, body: bytes) -> None:
+    """Written whole or not at all; the first of two rivals wins."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -50,21 +53,24 @@ def make_key(path: Path, private: PrivateKey, passphrase: bytes | None = None) -
             handle.write(body)
             handle.flush()
             os.fsync(handle.fileno())
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError):  # a rival was first: its key is the key
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def read_secret(path: Path) -> bytes:
+    """Raises FileNotFoundError, and Refused for a file that others may read."""
+    with path.open("rb") as handle:
+        if os.name == "posix" and os.fstat(handle.fileno()).st_mode & 0o077:
+            raise Refused(f"key file {path} may be read by others", hint=f"chmod 600 {path}, and replace the key if others could log in")
+        return handle.read()
+
+
 def read_key(path: Path, passphrase: bytes | None = None) -> KeySigner:
     """Raises NotFound, Refused for a file that others may read, IntegrityError for one that holds no such key."""
     try:
-        with path.open("rb") as handle:
-            if os.name == "posix" and os.fstat(handle.fileno()).st_mode & 0o077:
-                raise Refused(
-                    f"key file {path} may be read by others", hint=f"chmod 600 {path}, and replace the key if others could log in"
-                )
-            body = handle.read()
+        body = read_secret(path)
     except FileNotFoundError:
         raise NotFound(f"no key file {path}") from None
     try:

@@ -8,8 +8,6 @@ signatures; a key replaced by another process is noticed at the next use.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -22,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from governor.adapters.key_files import make_key, read_key
+from governor.adapters.key_files import make_key, place_secret, read_key, read_secret
 from governor.adapters.key_stores import open_key, whole_address
 from governor.adapters.secrets import secret_of
-from governor.errors import IntegrityError, Invalid, NotFound, Refused
+from governor.errors import IntegrityError, Invalid, NotFound
 from governor.ledger.cosign import cosign_mldsa
 from governor.ledger.note import KEY_SIZE, MLDSA_COSIGNATURE, MLDSA_KEY_SIZE, VerifierKey, vkey
 from governor.ledger.trust import trust_text
@@ -58,14 +56,14 @@ class FileKeys:
         self.folder.chmod(0o700)
         # before the key: a home with a key has its name for ever
         if not self._domain and not self.has("log") and not (self.folder / NAME).exists():
-            self._place(self.folder / NAME, f"{secrets.token_hex(6)}.{DOMAIN}\n".encode())
+            place_secret(self.folder / NAME, f"{secrets.token_hex(6)}.{DOMAIN}\n".encode())
         for role in ROLES:
             if not self._path(role).exists() and not self._address(role).exists():
                 make_key(self._path(role), Ed25519PrivateKey.generate(), self._secret())
         if not self._path(MLDSA).exists():
             make_key(self._path(MLDSA), MLDSA44PrivateKey.generate(), self._secret())
         if not self._content_path(org).exists():
-            self._place(self._content_path(org), self._wrap(secrets.token_bytes(CONTENT_SIZE)))
+            place_secret(self._content_path(org), self._wrap(secrets.token_bytes(CONTENT_SIZE)))
 
     def lacking(self, *, second: bool) -> list[str]:
         """Names of signing keys that are not here. `second`: whether the log's ML-DSA-44 key belongs to them."""
@@ -123,7 +121,7 @@ class FileKeys:
         if number > self.incarnation(org):
             temporary = self._incarnation_path(f"{org}.next")
             temporary.unlink(missing_ok=True)
-            self._place(temporary, str(number).encode())
+            place_secret(temporary, str(number).encode())
             temporary.replace(self._incarnation_path(org))
 
     def organizations(self) -> list[str]:
@@ -179,7 +177,7 @@ class FileKeys:
         if address:
             if open_key(address, self._secret()).public_key in used:  # before anything is written
                 raise Invalid(f"the key at {address} signs or signed here already", hint="a key that was replaced does not come back")
-            self._place(self._address(name), f"{whole_address(address)}\n".encode())
+            place_secret(self._address(name), f"{whole_address(address)}\n".encode())
         else:
             make_key(self._path(name), (MLDSA44PrivateKey if role == MLDSA else Ed25519PrivateKey).generate(), self._secret())
         return self.signer(name)
@@ -243,28 +241,9 @@ class FileKeys:
 
     def _read(self, path: Path) -> bytes:
         try:
-            with path.open("rb") as handle:
-                mode = os.fstat(handle.fileno()).st_mode
-                if os.name == "posix" and mode & 0o077:
-                    raise Refused(
-                        f"key file {path} may be read by others", hint=f"chmod 600 {path}, and replace the key if others could log in"
-                    )
-                return handle.read()
+            return read_secret(path)
         except FileNotFoundError:
             raise NotFound(f"no key file {path.name} in {self.folder}", hint=LOST) from None
-
-    def _place(self, path: Path, body: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as handle:
-                handle.write(body)
-                handle.flush()
-                os.fsync(handle.fileno())
-            with contextlib.suppress(FileExistsError):  # a rival was first: its key is the key
-                os.link(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def _secret(self) -> bytes | None:
         return secret_of(self._passphrase)
