@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.load_catalog import in_force, known_versions, parsed, read_organization, read_people
 from governor.catalog import (
+    KINDS,
     Document,
     OrganizationDocument,
     PersonDocument,
@@ -31,21 +32,7 @@ from governor.prices.contract import close_open_ends, contract_price
 from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.periods import Period
 
-PRUNABLE: Final = (
-    "workflow",
-    "endpoint",
-    "source",
-    "attribution",
-    "contract_price",
-    "waiver",
-    "budget",
-    "notification",
-    "allocation",
-    "driver",
-    "rate_plan",
-    "commitment",
-    "fx_rate",
-)
+PRUNABLE: Final = frozenset(KINDS) - {"organization", "person"}
 
 
 @dataclass(frozen=True)

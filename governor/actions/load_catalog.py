@@ -21,6 +21,7 @@ from sqlmodel import Session, col, select
 from governor.actions.context import Context
 from governor.attribution import Rule, rules_of
 from governor.catalog import (
+    KINDS,
     AllocationDocument,
     AllocationRule,
     AttributionDocument,
@@ -153,25 +154,7 @@ def build(
     known_at: datetime | None,
 ) -> Catalog:
     chosen = sorted(in_force(versions, valid_at), key=lambda row: sequence[row.kind, row.key])
-    of: dict[str, dict[str, Any]] = {
-        kind: {}
-        for kind in (
-            "organization",
-            "workflow",
-            "endpoint",
-            "source",
-            "attribution",
-            "contract_price",
-            "waiver",
-            "budget",
-            "notification",
-            "allocation",
-            "driver",
-            "rate_plan",
-            "commitment",
-            "fx_rate",
-        )
-    }
+    of: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for row in chosen:
         document: Document = parsed(row.body)
         if row.kind == "allocation":
