@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from governor.actions.anchors import Compared, caveat, compare_all, cosigned
 from governor.actions.browse_ledger import find
@@ -54,6 +54,21 @@ class Verified:
     @property
     def audit_grade(self) -> bool:
         return self.ok and not self.blind
+
+    def document(self) -> dict[str, Any]:
+        found = self.findings
+        return {
+            "ok": self.ok,
+            "audit_grade": self.audit_grade,
+            "blind": self.blind,
+            "size": found.size,
+            "checked": found.checked,
+            "checkpoints": found.checkpoints,
+            "unsealed": found.unsealed,
+            "root": found.root,
+            "problems": self.problems,
+            "anchors": [one.document() for one in self.anchors],
+        }
 
 
 def verify_with_anchors(ctx: Context, *, tail: int | None = None) -> Verified:

@@ -103,19 +103,7 @@ def verify(
     ]
     lines += [f"evidence: {path}" for path in files]
     session.print(
-        {
-            "ok": verified.ok,
-            "audit_grade": verified.audit_grade,
-            "blind": verified.blind,
-            "size": found.size,
-            "checked": found.checked,
-            "checkpoints": found.checkpoints,
-            "unsealed": found.unsealed,
-            "root": found.root,
-            "problems": verified.problems,
-            "anchors": [one.document() for one in verified.anchors],
-            "evidence": [str(path) for path in files],
-        },
+        verified.document() | {"evidence": [str(path) for path in files]},
         "\n".join([*lines, f"{'OK' if verified.ok else 'FAILED'}: {summary}"]),
     )
     if not verified.ok:
