@@ -6,7 +6,6 @@ Invariants: the file is written by the one that signs, before the signature is c
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import VerifierKey, parse_note
 from governor.store import ledger
 from governor.store.sequencer import tree_size
+from governor.store.whole_file import write_whole
 
 HINT = (
     "the database was restored or rewritten: run `governor ledger verify --evidence DIR`. Bring back the newer database; "
@@ -62,9 +62,7 @@ def kept_note(path: Path) -> str:
 
 def keep_note(path: Path, note: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(note, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, note.encode())
 
 
 def check_kept(session: Session, org_id: str, key: VerifierKey, note: str) -> None:

@@ -5,6 +5,7 @@ Owns: writing beside it and renaming, so that a full disk or a crash leaves what
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
 from pathlib import Path
@@ -19,7 +20,10 @@ def write_whole(path: Path, body: bytes) -> None:
     target = path.resolve()  # a link keeps pointing where it did
     part = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        part.write_bytes(body)
+        with part.open("xb") as out:
+            out.write(body)
+            out.flush()
+            os.fsync(out.fileno())  # a name that is on disk before its bytes would be an empty file after a power cut
         if mode is not None:
             part.chmod(stat.S_IMODE(mode))
         part.replace(target)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from governor.store.kept import keep_note
 from governor.store.whole_file import write_whole
 
 
@@ -13,16 +15,32 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     file = tmp_path / "a.govpacket"
     write_whole(file, b"good")
 
-    def full(self: Path, body: bytes) -> int:
-        with self.open("wb") as out:
-            out.write(body[:2])
-        raise OSError(28, "No space left on device", str(self))
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as failed:
         write_whole(file, b"better")
     assert failed.value.filename == str(file)
     assert (file.read_bytes(), list(tmp_path.iterdir())) == (b"good", [file])
+
+
+def test_the_bytes_are_on_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, done = tmp_path / "note", list[tuple[str, bytes]]()
+    replace, sync = Path.replace, os.fsync
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        done.append(("synced", Path(f"/proc/self/fd/{descriptor}").read_bytes()))
+
+    def named(self: Path, target: Path) -> Path:
+        done.append(("named", self.read_bytes()))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    keep_note(file, "a note")
+    assert (done, file.read_bytes()) == ([("synced", b"a note"), ("named", b"a note")], b"a note")
 
 
 def test_mode_and_link_of_what_was_there_stay(tmp_path: Path) -> None:
