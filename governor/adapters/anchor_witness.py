@@ -49,6 +49,8 @@ class WitnessAnchor:
             if known == old:
                 raise AnchorConflict(f"witness {self._name} has cosigned another tree of {old} entries")
             old = known
+        else:
+            raise Unavailable(f"witness {self._name} was told of other checkpoints each time", hint="the next turn tries again")
         raise self._refusal(answer, tree)
 
     def kept(self, newest: str) -> list[str]:

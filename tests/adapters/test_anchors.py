@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from governor.adapters.anchor_git import MOST_NOTES, told
+from governor.adapters.anchor_wire import Answer
 from governor.adapters.anchors import open_anchor
 from governor.adapters.aws_signature import s3_url, signed_headers
 from governor.adapters.key_files import signer_of
 from governor.errors import AnchorConflict, GovernorError, Refused, Unavailable
 from governor.ledger.anchor import AnchorConfig, split_notes
 from governor.ledger.checkpoint import Checkpoint
-from governor.ledger.note import sign_note
+from governor.ledger.note import VerifierKey, sign_note
 from governor.ports import Anchor
 
 LOG = signer_of(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -410,3 +411,16 @@ def test_what_git_says_is_told_with_its_cause() -> None:
     advice = "Please make sure you have the correct access rights\nand the repository exists.\n"
     assert told(f"{said}{advice}".encode()).startswith("ssh: connect to host git.example port 22: Connection refused; fatal: ")
     assert AnchorConfig(name="one", kind="git", target="ssh://git@git.example:22/x.git").target
+
+
+def test_a_witness_that_others_of_this_log_told_first_is_no_conflict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = iter([2, 3, 4, 5, 5, 9])
+    monkeypatch.setattr("governor.adapters.anchor_witness.exchange", lambda *_, **__: Answer(409, f"{next(known)}\n".encode()))
+    key = VerifierKey("w.example", 4, LOG.public_key).text
+    witness = anchor(tmp_path, kind="witness", target="https://w.example", key=key)
+    with pytest.raises(Unavailable, match="each time"):  # 2, 3, 4: other processes were faster three times
+        witness.publish(note(8), no_proof)
+    with pytest.raises(AnchorConflict, match="another tree of 5"):
+        witness.publish(note(8), no_proof)
+    with pytest.raises(AnchorConflict, match="9 entries"):
+        witness.publish(note(8), no_proof)
