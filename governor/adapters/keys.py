@@ -113,8 +113,10 @@ class FileKeys:
 
     def incarnation(self, org: str) -> int:
         """1, and one more for every time a person decided to go on from an older state."""
-        path = self._incarnation_path(org)
-        return int(self._read(path)) if path.exists() else 1
+        told = self._read(path).strip() if (path := self._incarnation_path(org)).exists() else b"1"
+        if not (told.isdigit() and int(told)):
+            raise IntegrityError(f"{path} is damaged: it holds no number", hint="bring it back from the backup of this home's keys")
+        return int(told)
 
     def begin_incarnation(self, org: str, number: int) -> None:
         """From now on the log has the name of this incarnation. Safe to repeat after a crash; never steps back."""
@@ -249,15 +251,13 @@ class FileKeys:
         return secret_of(self._passphrase)
 
     def _wrap(self, key: bytes) -> bytes:
-        secret = self._secret()
-        if secret is None:
+        if (secret := self._secret()) is None:
             return key
         salt, nonce = secrets.token_bytes(_SALT), secrets.token_bytes(_NONCE)
         return _MAGIC + salt + nonce + AESGCM(_derive(secret, salt)).encrypt(nonce, key, _MAGIC)
 
     def _unwrap(self, body: bytes) -> bytes:
-        secret = self._secret()
-        if secret is not None and body.startswith(_MAGIC):
+        if (secret := self._secret()) is not None and body.startswith(_MAGIC):
             start = len(_MAGIC)
             salt, nonce, sealed = body[start : start + _SALT], body[start + _SALT : start + _SALT + _NONCE], body[start + _SALT + _NONCE :]
             try:

@@ -137,3 +137,15 @@ def test_the_second_key_cosigns_checkpoints_and_is_named_in_the_trust_file(tmp_p
     assert note.signed_by(first) is note.signed_by(second) is True
     (tmp_path / "keys/log-mldsa.pem").unlink()
     assert FileKeys(tmp_path).cosign("default", datetime(2026, 11, 20, tzinfo=UTC))(text) == ""
+
+
+@pytest.mark.parametrize("said", ["", "two", "0", "-1", "²"])
+def test_a_damaged_number_of_the_log_is_named(tmp_path: Path, said: str) -> None:
+    keys = FileKeys(tmp_path)
+    keys.create()
+    keys.begin_incarnation("default", 3)
+    file = tmp_path / "keys" / "incarnation-default"
+    assert keys.origin("default").endswith("/incarnation-3")
+    file.write_text(said)
+    with pytest.raises(IntegrityError, match="incarnation-default is damaged"):
+        keys.origin("default")
