@@ -17,12 +17,14 @@ from governor.demo.guide import Guide
 from governor.demo.simulated_endpoint import SimulatedEndpoint
 from governor.demo.traffic import Month, make_month
 from governor.errors import Refused
+from governor.settings import load_settings
 
 ADMIN = "admin@acme.example"
 WORKFLOW = "fnol-triage"
 CANDIDATE = "openai/gpt-4.1-mini"
 REQUESTER, OWNER, SECURITY, FINANCE = "rae@acme.example", "dana@acme.example", "sol@acme.example", "finn@acme.example"
 AUDITOR = "ada@acme.example"
+SHARED = ("database_url", "lake_catalog", "lake_data", "broker_url", "anchors")  # settings that lead out of the home
 PASSWORD = "governor-demo"  # noqa: S105 - a demo account on this machine, printed to the person who made it
 
 
@@ -34,6 +36,7 @@ def run_demo(home: Path, *, calls: int, sample: int, console: Console) -> dict[s
     home = home.resolve()
     if home.exists() and any(home.iterdir()):
         raise Refused(f"{home} is not empty", hint="give an empty --home, or remove it first")
+    refuse_shared(home)
     guide = Guide(home, console)
     month = last_month(datetime.now(UTC))
     out = home / "out"
@@ -49,6 +52,17 @@ def run_demo(home: Path, *, calls: int, sample: int, console: Console) -> dict[s
     os.environ.setdefault("GOVERNOR_DEMO_SHADOW_KEY", "demo-shadow-key")
     with SimulatedEndpoint(seed=7) as endpoint:
         return loop(guide, home, out, month, endpoint.base_url, calls=calls, sample=sample)
+
+
+def refuse_shared(home: Path) -> None:
+    """Made-up calls, and people whose password everybody knows, belong in no database, bucket or anchor of a company's own installation."""
+    settings = load_settings(home=home)
+    outside = [f"GOVERNOR_{name.upper()}" for name in SHARED if getattr(settings, name)]
+    if outside:
+        raise Refused(
+            f"the demo stays in a home of its own, and {', '.join(outside)} leads out of it",
+            hint=f"unset {' '.join(outside)} for this command",
+        )
 
 
 def loop(guide: Guide, home: Path, out: Path, month: str, endpoint_url: str, *, calls: int, sample: int) -> dict[str, Any]:

@@ -44,6 +44,15 @@ def test_the_planted_warts_are_in_the_files(tmp_path: Path) -> None:
     assert all(count > 0 for count in month.counts.values())
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "LAKE_CATALOG", "LAKE_DATA", "BROKER_URL", "ANCHORS"])
+def test_the_demo_touches_no_shared_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    values = {"ANCHORS": '[{"name": "audit", "kind": "directory", "target": "/anchors"}]', "LAKE_DATA": "s3://company/lake"}
+    monkeypatch.setenv(f"GOVERNOR_{name}", values.get(name, "postgresql://governor@db.invalid/governor"))
+    with pytest.raises(Refused, match=f"GOVERNOR_{name} leads out of it"):
+        run_demo(tmp_path / "home", calls=2500, sample=120, console=Console(quiet=True))
+    assert not (tmp_path / "home").exists()
+
+
 def test_the_guided_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GOVERNOR_HOME", "GOVERNOR_TOKEN", "GOVERNOR_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
