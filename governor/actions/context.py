@@ -40,7 +40,10 @@ BRINGERS: Final = ("requester", "owner", "security", "finance", "admin")  # who 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts. `id` is opaque (it enters the ledger); `email` never does. kind: person | operator | system."""
+    """Who acts. `id` is opaque (it enters the ledger); `email` never does. kind: person | operator | system.
+
+    `ends`: when the token that proves them expires; None for one without an end and for who signed in otherwise.
+    """
 
     id: str
     email: str = ""
@@ -48,6 +51,7 @@ class Actor:
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset({"api"})
     auth: str = "token"
+    ends: datetime | None = None
 
     def ledger_ref(self) -> dict[str, Any]:
         """The actor block of a ledger entry (no personal data)."""
@@ -61,6 +65,12 @@ class Actor:
             raise Forbidden("this token lacks scope api", hint="make one with `governor token create EMAIL --scope api`")
         if not self.roles & set(roles):
             raise Forbidden(f"this needs role {' or '.join(roles)}; you hold {', '.join(sorted(self.roles)) or 'none'}")
+
+    def require_lasting(self, what: str) -> None:
+        """Raise where `what` would outlive the token that proves this person: whoever finds a token must not make it last."""
+        if self.ends is not None:
+            hint = "sign in with a password or the identity provider, or use a token without an end"
+            raise Forbidden(f"{what} would outlive your token, which ends {self.ends:%Y-%m-%d %H:%M} UTC", hint=hint)
 
 
 OPERATOR = Actor(id="operator", kind="operator", scopes=frozenset({"api", "ingest:*"}), auth="local")

@@ -65,6 +65,7 @@ def list_passkeys(ctx: Context, actor: Actor) -> list[dict[str, Any]]:
 def begin_registration(ctx: Context, actor: Actor) -> str:
     """What the browser is given, as JSON."""
     decided_by_person(actor)
+    actor.require_lasting("a passkey")
     _, rp = site(ctx.settings)
     asked = secrets.token_bytes(32)
     with ctx.rows.session(write=True) as session:
@@ -91,6 +92,7 @@ def begin_registration(ctx: Context, actor: Actor) -> str:
 def finish_registration(ctx: Context, actor: Actor, answer: str, *, name: str = "") -> dict[str, Any]:
     """Raises Forbidden for an answer that does not hold. The public key is on record from then on."""
     decided_by_person(actor)
+    actor.require_lasting("a passkey")
     origin, rp = site(ctx.settings)
     held = take(ctx, actor, "register", answer)
     found = checked(

@@ -2,7 +2,7 @@
 
 Owns: proving who acts. Does not own: what a person may do (each action asks `Actor.require`), persons as documents (apply.py).
 Invariants: secrets are stored as digests only and shown once; a disabled person or a revoked or expired token proves nothing;
-whoever makes a token for somebody else is an admin, and the ledger says so.
+whoever makes a token for somebody else is an admin, and the ledger says so; nothing made with a token outlives it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def create_person(ctx: Context, actor: Actor, *, email: str, name: str = "", rol
 def create_token(
     ctx: Context, actor: Actor, *, email: str, scopes: Sequence[str] = ("api",), name: str = "", days: int | None = None
 ) -> NewTokenDocument:
-    """A token for oneself, or for anybody by an admin; the token is shown once."""
+    """A token for oneself, or for anybody by an admin; the token is shown once. Who acts by a token with an end makes none that outlives it."""
     wrong = [scope for scope in scopes if not SCOPE.fullmatch(scope)]
     if wrong or not scopes:
         raise Invalid(f"unknown scope {wrong[0]!r}" if wrong else "a token needs a scope", hint="scopes are api, read, ingest:SOURCE")
@@ -108,7 +108,9 @@ def create_token(
         may_make_tokens(actor, row)
         if any(scope.startswith("ingest:") for scope in scopes):
             actor.require(*BRINGERS)
-        expires = tx.now + timedelta(days=days) if days is not None else None
+        expires = tx.now + timedelta(days=days) if days is not None else actor.ends
+        if expires is not None and actor.ends is not None and expires > actor.ends:
+            actor.require_lasting("this token")
         secret, token = new_token(tx.session, ctx, row, scopes, name)
         token.expires_at = expires
         tx.append(
@@ -186,11 +188,6 @@ def revoke_token(ctx: Context, actor: Actor, token_id: str) -> bool:
 
 def authenticate(ctx: Context, token: str) -> Actor:
     """The person a token proves. Raises Unauthenticated without saying which part was wrong."""
-    return proven_by(ctx, token)[0]
-
-
-def proven_by(ctx: Context, token: str) -> tuple[Actor, datetime | None]:
-    """The same, and when the token expires."""
     now = ctx.now()
     with ctx.rows.session() as session:
         held = session.exec(select(Token).where(Token.org_id == ctx.org, Token.secret_sha256 == sha256(token.strip()))).first()
@@ -205,13 +202,13 @@ def proven_by(ctx: Context, token: str) -> tuple[Actor, datetime | None]:
             if used is not None:
                 used.last_used_at = now
                 session.add(used)
-    return actor_of(person, frozenset(held.scopes.split()), "token"), held.expires_at
+    return actor_of(person, frozenset(held.scopes.split()), "token", held.expires_at)
 
 
-def actor_of(person: Person, scopes: frozenset[str], auth: str) -> Actor:
+def actor_of(person: Person, scopes: frozenset[str], auth: str, ends: datetime | None = None) -> Actor:
     """A token without scope `api` carries no roles: it can push or read, never decide."""
     roles = frozenset(role for role in person.roles.split(",") if role) if "api" in scopes else frozenset()
-    return Actor(id=person.id, email=person.email, kind="person", roles=roles, scopes=scopes, auth=auth)
+    return Actor(id=person.id, email=person.email, kind="person", roles=roles, scopes=scopes, auth=auth, ends=ends)
 
 
 def find_person(session: Session, org: str, email: str) -> Person:

@@ -2,14 +2,15 @@
 
 Owns: password digests, session secrets. Does not own: tokens and roles (people.py), cookies (web).
 Invariants: an unknown e-mail costs as much time as a wrong password; a session ends after SESSION_HOURS, on sign-out, when the person is
-disabled, when their password changes or a token of theirs that opens sessions is revoked, and when the token that opened it expires.
+disabled, when their password changes or a token of theirs that opens sessions is revoked, and when the token that opened it expires. A token with an end
+sets no password, and none replaces its own person's: whoever found it would stay when it is gone.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import BoundedSemaphore
 from typing import Final
@@ -19,7 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import col, delete, select
 
 from governor.actions.context import Actor, Context
-from governor.actions.people import actor_of, find_person, person_entry, proven_by, sha256
+from governor.actions.people import actor_of, authenticate, find_person, person_entry, sha256
 from governor.errors import Forbidden, Invalid, Unauthenticated
 from governor.store.rows.people import Person, WebSession
 
@@ -45,7 +46,8 @@ def decoy() -> str:
 
 
 def set_password(ctx: Context, actor: Actor, *, email: str, password: str) -> None:
-    """One's own password, or anybody's by an admin. Ends the person's sessions."""
+    """One's own password, or anybody's by an admin. Ends the person's sessions. With a token alone, one's own is set only where there is none."""
+    actor.require_lasting("a password")
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"a password has {SHORTEST} to {LONGEST:,} characters; this one has {len(password):,}")
     with AT_ONCE:
@@ -54,6 +56,8 @@ def set_password(ctx: Context, actor: Actor, *, email: str, password: str) -> No
         row = find_person(tx.session, ctx.org, email)
         if row.id != actor.id:
             actor.require("admin")
+        elif row.password_hash and actor.auth == "token":
+            raise Forbidden("you have a password, and a token does not replace it", hint="change it under Settings, or ask an admin")
         row.password_hash = digest
         tx.session.add(row)
         tx.session.exec(delete(WebSession).where(col(WebSession.person_id) == row.id))
@@ -90,15 +94,17 @@ def sign_in(ctx: Context, *, email: str, password: str) -> SignedIn:
 
 def sign_in_with_token(ctx: Context, token: str) -> SignedIn:
     """A session for the person of an API token with scope api."""
-    actor, ends = proven_by(ctx, token)
+    actor = authenticate(ctx, token)
     if "api" not in actor.scopes:
         raise Unauthenticated("this token lacks scope api")
-    return open_session(ctx, actor, ends)
+    return open_session(ctx, actor)
 
 
-def open_session(ctx: Context, actor: Actor, ends: datetime | None = None) -> SignedIn:
-    """`ends`: when what proved the person expires, which the session does not outlive."""
+def open_session(ctx: Context, actor: Actor) -> SignedIn:
+    """It does not outlive the token that proved the person, and its secret says when that ends: the digest that is kept holds for this too."""
     secret, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(32), ctx.now()
+    if actor.ends is not None:
+        secret += f".{int(actor.ends.timestamp())}"
     expires = now + timedelta(hours=SESSION_HOURS)
     with ctx.rows.session(write=True) as session:
         session.exec(delete(WebSession).where(col(WebSession.org_id) == ctx.org, col(WebSession.expires_at) <= now))
@@ -109,7 +115,7 @@ def open_session(ctx: Context, actor: Actor, ends: datetime | None = None) -> Si
                 person_id=actor.id,
                 csrf=csrf,
                 created_at=now,
-                expires_at=min(expires, ends or expires),
+                expires_at=min(expires, actor.ends or expires),
             )
         )
     return SignedIn(secret, csrf, actor)
@@ -122,7 +128,9 @@ def session_actor(ctx: Context, secret: str) -> SignedIn:
         person = session.get(Person, held.person_id) if held else None
     if held is None or held.expires_at <= ctx.now() or person is None or person.disabled:
         raise Unauthenticated("your session ended", hint="sign in again")
-    return SignedIn(secret, held.csrf, actor_of(person, frozenset({"api"}), "session"))
+    ends = secret.partition(".")[2]
+    until = datetime.fromtimestamp(int(ends), UTC) if ends else None
+    return SignedIn(secret, held.csrf, actor_of(person, frozenset({"api"}), "session", until))
 
 
 def sign_out(ctx: Context, secret: str) -> None:

@@ -8,8 +8,18 @@ from sqlmodel import select
 from governor.actions import sign_in as passwords
 from governor.actions.context import OPERATOR
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.passkeys import begin_registration
 from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, revoke_token
-from governor.actions.sign_in import SESSION_HOURS, session_actor, set_password, sign_in, sign_in_with_token, sign_out
+from governor.actions.sign_in import (
+    SESSION_HOURS,
+    change_password,
+    open_session,
+    session_actor,
+    set_password,
+    sign_in,
+    sign_in_with_token,
+    sign_out,
+)
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from governor.store.rows.people import Person, Token, WebSession
 
@@ -167,6 +177,41 @@ def test_a_session_does_not_outlive_the_token_that_opened_it(world: Any) -> None
     world.later(hours=5)
     with pytest.raises(Unauthenticated):
         session_actor(world.ctx, signed.secret)
+
+
+def test_what_a_token_makes_does_not_outlive_it(world: Any) -> None:
+    made = create_token(world.ctx, world.admin, email="admin@acme.example", days=2)
+    world.later(hours=1)
+    by_token = authenticate(world.ctx, made["token"])
+    signed = sign_in_with_token(world.ctx, made["token"])
+    for actor in (by_token, session_actor(world.ctx, signed.secret).actor):
+        for email in ("admin@acme.example", "dana@acme.example"):
+            assert create_token(world.ctx, actor, email=email)["expires_at"] == made["expires_at"]
+            with pytest.raises(Forbidden, match="would outlive your token"):
+                create_token(world.ctx, actor, email=email, days=2)
+            with pytest.raises(Forbidden, match="a password would outlive"):
+                set_password(world.ctx, actor, email=email, password=PASSWORD)
+        with pytest.raises(Forbidden, match="a passkey would outlive"):
+            begin_registration(world.ctx, actor)
+        again = open_session(world.ctx, actor)  # as the page does for who revoked a token of their own
+        assert session_actor(world.ctx, again.secret).actor.ends is not None
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, signed.secret.partition(".")[0])
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, signed.secret + "0")
+    world.later(days=2)
+    with pytest.raises(Unauthenticated):
+        session_actor(world.ctx, again.secret)
+
+
+def test_a_token_does_not_replace_its_persons_password(world: Any) -> None:
+    dana = world.person("dana")
+    set_password(world.ctx, dana, email="dana@acme.example", password=PASSWORD)
+    with pytest.raises(Forbidden, match="a token does not replace it"):
+        set_password(world.ctx, dana, email="dana@acme.example", password=PASSWORD + "2")
+    set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD + "3")
+    signed = sign_in(world.ctx, email="dana@acme.example", password=PASSWORD + "3")
+    change_password(world.ctx, session_actor(world.ctx, signed.secret).actor, current=PASSWORD + "3", password=PASSWORD)
 
 
 def test_revoking_a_token_ends_the_sessions_it_may_have_opened(world: Any) -> None:
