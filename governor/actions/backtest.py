@@ -17,8 +17,8 @@ from governor.actions.judge import judge, prepare
 from governor.actions.usage import usd
 from governor.errors import Invalid
 from governor.policy.bundle import Bundle, load_bundle
+from governor.policy.confined import ConfinedEngine
 from governor.policy.decision import Decision
-from governor.policy.embedded import RegorusEngine
 from governor.policy.sandbox import check_confined
 
 
@@ -59,7 +59,7 @@ def backtest(ctx: Context, period: str, directory: Path) -> dict[str, Any]:
 
 def judged_by(month: GovernedMonth, bundle: Bundle) -> list[Decision]:
     """One decision per group, in order, as this bundle would have decided."""
-    engine, by_catalog = RegorusEngine(), defaultdict(list)
+    engine, by_catalog = ConfinedEngine(), defaultdict(list)
     for index, group in enumerate(month.groups):
         by_catalog[month.timeline.at(group.epoch_start).digest].append(index)
     decisions: dict[int, Decision] = {}

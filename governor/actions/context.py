@@ -108,11 +108,15 @@ class Context:
         return load_bundle(self.settings.own_policies)
 
     def engine(self) -> PolicyEngine:
-        """A fresh policy engine: the OPA server where one is configured, else the embedded one."""
+        """A fresh policy engine: the OPA server where one is configured, else the embedded one; rules of one's own where they can be stopped."""
         if self.settings.opa_url:
             from governor.adapters.opa import OpaEngine
 
             return OpaEngine(self.settings.opa_url, token=self.settings.opa_token)
+        if self.settings.own_policies:
+            from governor.policy.confined import ConfinedEngine
+
+            return ConfinedEngine()
         from governor.policy.embedded import RegorusEngine
 
         return RegorusEngine()

@@ -40,21 +40,27 @@ class RegorusEngine:
             raise Invalid("no policy module: an empty rule set is refused")
         self._modules, self._data = dict(modules), json.dumps(data)
         self._loads += 1
-        self._engine()
+        self._loaded()
 
     def decide_many(self, path: str, inputs: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Equal inputs are evaluated once; many distinct ones on every core."""
         if not self._loads:
             raise PolicyRefused("no policy is loaded")
-        engine, rule = self._engine(), "data." + path.strip("/").replace("/", ".")
+        rule = "data." + path.strip("/").replace("/", ".")
         keys = [json.dumps(one, sort_keys=True) for one in inputs]
         distinct = list(dict.fromkeys(keys))
-        if len(distinct) >= WORTH_IT and (os.cpu_count() or 1) > 1:
-            found = answers_of(self._modules, self._data, rule, distinct)
-        else:
-            found = [evaluate(engine, rule, key) for key in distinct]
+        many = len(distinct) >= WORTH_IT and (os.cpu_count() or 1) > 1
+        found = answers_of(self._modules, self._data, rule, distinct) if many else self._answers(rule, distinct)
         answers = dict(zip(distinct, found, strict=True))
         return [answers[key] for key in keys]
+
+    def _loaded(self) -> None:
+        """Raises Invalid where what was loaded is no policy."""
+        self._engine()
+
+    def _answers(self, rule: str, questions: Sequence[str]) -> list[Any]:
+        engine = self._engine()
+        return [evaluate(engine, rule, one) for one in questions]
 
     def _engine(self) -> Any:
         if getattr(self._threads, "loads", None) != self._loads:
