@@ -44,7 +44,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
 def _run(order: dict[str, Any], seconds: float) -> Any:
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "governor.policy.sandbox"],
+            [sys.executable, "-P", "-m", "governor.policy.sandbox"],
             input=json.dumps(order).encode(),
             capture_output=True,
             timeout=seconds,

@@ -1,11 +1,14 @@
 """What the static check finds, and that a rule which never ends is stopped."""
 
+from pathlib import Path
+
 import pytest
 
 from governor.errors import PolicyRefused
 from governor.policy.bundle import Bundle
 from governor.policy.check import BUILTINS, check
 from governor.policy.embedded import RegorusEngine
+from governor.policy.processes import answers_of
 from governor.policy.runner import run_tests
 from governor.policy.sandbox import check_confined, run_tests_confined
 
@@ -129,3 +132,12 @@ def test_outcomes_of_the_runner(bundle: Bundle) -> None:
 
 def test_no_tests_do_not_pass(bundle: Bundle) -> None:
     assert not run_tests(Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={})).passed
+
+
+def test_a_file_of_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "resource.py").write_text("open('ran', 'w')\n")
+    (tmp_path / "json.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    check_confined({"a.rego": "package a\n"})
+    assert answers_of({"a.rego": "package a\n\nx := 1\n"}, "{}", "data.a.x", ["{}"]) == [1]
+    assert not (tmp_path / "ran").exists()
