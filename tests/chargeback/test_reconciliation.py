@@ -109,6 +109,8 @@ def test_adding_up_loses_nothing(lines: list[BillLine]) -> None:
         ("amazon.titan-text-express-v1", "TitanTextG1-Express"),
         ("deepseek.r1-v1:0", "DeepSeek-R1"),
         ("mistral.mistral-large-2402-v1:0", "MistralLarge"),
+        ("amazon.nova-2-multimodal-embeddings-v1:0", "NovaMultiModalEmbeddings"),
+        ("amazon.titan-embed-image-v1", "TitanMultiModalEmbeddingsG1"),
     ],
 )
 def test_names_of_one_model_meet(ours: str, billed: str) -> None:
@@ -137,6 +139,52 @@ def test_lines_with_and_without_a_list_price_add_up_in_any_order() -> None:
     for lines, at_list in (([line, listed], 150), ([listed, line], 150), ([discount, line, listed], 150), ([line, discount, listed], 150)):
         (cell,) = lay_out([], lines).cells.values()
         assert cell.bill_list == at_list * 10**12
+
+
+def test_a_name_without_a_number_is_the_only_model_of_its_words() -> None:
+    first, second = "amazon.nova-lite-v1:0", "amazon.nova-2-lite-v1:0"
+    assert matched_names([second], ["NovaLite"])[1] == {"NovaLite": second}
+    assert matched_names([second], ["NovaLite", "Nova2.0Lite"])[1] == {"NovaLite": "NovaLite", "Nova2.0Lite": second}, (
+        "the bill means another by it"
+    )
+    assert matched_names([first, second], ["NovaLite"])[1] == {"NovaLite": first}
+    assert matched_names(["gpt-5-nano", "gpt-4.1-nano"], ["gpt nano"])[1] == {"gpt nano": "gpt nano"}, "which of them is not known"
+
+
+def test_a_line_that_names_no_model_stands_for_itself() -> None:
+    """One nameless line turned off the comparison by model and meter for everything that the issuer billed."""
+    use = [
+        UsageLine(f"2026-10-0{day}", "openai", (account,), model, "input", "", 1000, 10**12, 10**12)
+        for day in (1, 2)
+        for account in ("a", "b")
+        for model in ("gpt-5", "o3")
+    ]
+    line = BillLine("2026-10-01", "openai", "a", "gpt-5", "input", "", "usage", "USD", Decimal(1), Decimal(1000))
+    billed = [replace(line, day=one.day, account=one.accounts[0], model=one.model) for one in use]
+    nameless = replace(line, model="", meter="", tier=None, amount=Decimal(3), quantity=None)
+    laid = lay_out(use, [*billed, nameless])
+    (alone,) = [cell for cell in laid.cells.values() if not cell.key.model]
+    assert (alone.bill_pico, alone.ours_pico, len(laid.cells)) == (3 * 10**12, 0, 9)
+    assert all(cell.difference == 0 for cell in laid.cells.values() if cell is not alone)
+    assert laid.notes == ["openai: lines of the bill that name neither model nor meter stand for themselves: 1"]
+    assert reconcile("2026-10", use, [*billed, nameless], now=NOW).terms["not_captured"] == 3 * 10**12
+
+    # where all that is said of an account's day is a sum, that sum meets all of its usage, and only its
+    sums = [replace(nameless, day="2026-10-02", account="b", amount=Decimal(2))]
+    laid = lay_out(use, [*(one for one in billed if (one.day, one.account) != ("2026-10-02", "b")), *sums])
+    assert all(cell.difference == 0 for cell in laid.cells.values())
+    assert [cell.key.day for cell in laid.cells.values() if not cell.key.model] == ["2026-10-02"]
+    assert laid.notes == ["openai: models and meters of 2026-10-02 are not compared, because the bill does not name them"]
+
+    # without accounts the sums of one cannot be taken from the named lines of another: that day is one cell
+    strangers = [replace(one, accounts=()) for one in use]
+    laid = lay_out(strangers, [*(one for one in billed if (one.day, one.account) != ("2026-10-02", "b")), *sums])
+    assert all(cell.difference == 0 for cell in laid.cells.values())
+    assert sum(cell.key.day == "2026-10-02" for cell in laid.cells.values()) == 1
+    assert laid.notes[0] == "openai: accounts are not compared, because our calls do not name them"
+    assert lay_out(use, [replace(nameless, day=one.day, account=one.accounts[0]) for one in use]).notes == [
+        "openai: models and meters are not compared, because the bill does not name them"
+    ]
 
 
 def test_revisions_of_a_model_are_told_apart_where_the_bill_tells_them() -> None:

@@ -1,14 +1,14 @@
 """The table on which both sides meet: one cell per (UTC day, issuer, account, model, meter, tier).
 
 Owns: our usage line, laying both sides out, giving up a dimension that one side does not have. Does not own: why they differ (causes.py).
-Invariants: every usage line of either side is in exactly one cell; a dimension is given up for a whole issuer and that is said; what `explain` is told adds
-up: residual = billed - ours - explained, always.
+Invariants: every usage line of either side is in exactly one cell; a dimension is given up where one side does not have it, and that is said; what `explain` is
+told adds up: residual = billed - ours - explained, always.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
@@ -116,25 +116,21 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
     with_account = bool(accounts) and bool(ours) and all(accounts & set(use.accounts) for use in ours)
     money = [line for line in billed if line.amount is not None]
     with_tier = any(line.tier is not None for line in money) or not money
-    with_meter = not any(line.meter == "" for line in money if line.kind == "usage")
-    with_model = not any(line.model == "" and line.meter == "" for line in money if line.kind == "usage")
+    unnamed = _unnamed(money, with_account=with_account)
+    with_meter = not any(line.meter == "" and line.model for line in money if line.kind == "usage")
     from_ours, from_bill = matched_names((use.model for use in ours), (line.model for line in billed))
-    for given, what in ((with_account, "accounts"), (with_meter, "meters"), (with_model, "models")):
-        if not given and (what != "accounts" or accounts):
-            notes.append(
-                f"{issuer}: {what} are not compared, because {'our calls do' if what == 'accounts' else 'the bill does'} not name them"
-            )
+    if accounts and not with_account:
+        notes.append(f"{issuer}: accounts are not compared, because our calls do not name them")
+    if not with_meter:
+        notes.append(f"{issuer}: meters are not compared, because the bill does not name them")
+    notes += _said_of_unnamed(issuer, money, unnamed, with_account=with_account)
     places = max((decimals(line.amount) for line in money if line.amount is not None), default=12)
 
     def cell_at(day: str, account: str, model: str, meter: str, tier: str | None) -> Cell:
-        key = Key(
-            day,
-            issuer,
-            account if with_account else "",
-            model if with_model else "",
-            meter if with_meter else "",
-            (tier or "") if with_tier else "",
-        )
+        account = account if with_account else ""
+        named = (day, account) not in unnamed
+        parts = (model, meter if with_meter else "", (tier or "") if with_tier else "") if named else ("", "", "")
+        key = Key(day, issuer, account, *parts)
         return cells.setdefault(key, Cell(key))
 
     for use in ours:
@@ -158,6 +154,25 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
             cell.bill_quantity = quantity
         elif not cell.bill_rows and not cell.ours_quantity:
             del cells[key]
+
+
+def _unnamed(money: Iterable[BillLine], *, with_account: bool) -> set[tuple[str, str]]:
+    """The (day, account) of which the bill says a sum alone. Beside lines that name a model or a meter, one that names neither stands for itself."""
+    usage = [line for line in money if line.kind == "usage"]
+    named = {(line.day, line.account) for line in usage if line.model or line.meter}
+    sums = {(line.day, line.account) for line in usage} - named
+    return {(day, account if with_account else "") for day, account in sums}
+
+
+def _said_of_unnamed(issuer: str, money: Iterable[BillLine], unnamed: set[tuple[str, str]], *, with_account: bool) -> Iterator[str]:
+    usage = [line for line in money if line.kind == "usage"]
+    if unnamed:
+        days = sorted({day for day, _ in unnamed})
+        when = "" if {line.day for line in usage} <= set(days) else f" of {', '.join(days[:3])}{' and other days' if days[3:] else ''}"
+        yield f"{issuer}: models and meters{when} are not compared, because the bill does not name them"
+    alone = [line for line in usage if not (line.model or line.meter) and (line.day, line.account if with_account else "") not in unnamed]
+    if alone:
+        yield f"{issuer}: lines of the bill that name neither model nor meter stand for themselves: {sum(line.rows for line in alone)}"
 
 
 def _add_line(cell: Cell, line: BillLine, places: int) -> None:

@@ -22,7 +22,12 @@ PREFIX: Final = re.compile(r"^(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:[a-z0-
 NOISE: Final = frozenset(
     {"latest", "text", "models", "model", "tokens", "global", "bedrock", "anthropic", "openai", "azure", "google", "meta", "amazon"}
 )
-ROOTS: Final = {"embedding": "embed", "embeddings": "embed"}
+MULTIMODAL: Final = re.compile(r"multi[- ]?modal")
+ROOTS: Final = {
+    "embedding": "embed",
+    "embeddings": "embed",
+    "multimodal": "image",
+}  # titan-embed-image is sold as Titan Multimodal Embeddings
 VAGUE: Final = frozenset({"instruct", "preview"})  # bills leave them out: Llama4-Maverick-17B, Gemini 3 Pro
 Words = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -34,6 +39,7 @@ def words_of(model: str, *, camel: bool = False, maker: bool = False) -> Words:
     """
     spaced = CAMEL.sub(" ", model) if camel else model
     plain = spaced.strip().lower().rsplit("/", 1)[-1]
+    plain = MULTIMODAL.sub("multimodal", plain)
     plain = DATE.sub(" ", GENERATION.sub(" ", REVISION.sub("", plain if maker else PREFIX.sub("", plain, count=1))))
     found = [ROOTS.get(word, word) for word in re.findall(r"[a-z]+|\d+", plain)]
     return tuple(sorted(word for word in found if not word.isdigit() and word not in NOISE)), tuple(
@@ -67,7 +73,10 @@ def _other_revision(one: str, other: str) -> bool:
 
 
 def _alike(own: list[str], theirs: list[str]) -> dict[str, list[str]]:
-    """Bill's name -> ours of the same words; where there is none, those that differ in what bills leave out, unless another name of the bill means them."""
+    """Bill's name -> ours of the same words; where there is none, those that differ in what bills leave out, unless another name of the bill means them.
+
+    A name of the bill without any number (`NovaMultiModalEmbeddings`) is the one of ours that has its words.
+    """
     by_words: dict[Words, list[str]] = defaultdict(list)
     by_loose: dict[Words, list[str]] = defaultdict(list)
     for name in own:
@@ -81,6 +90,12 @@ def _alike(own: list[str], theirs: list[str]) -> dict[str, list[str]]:
     for name in theirs:
         loose = next((by_loose[loosely(one)] for one in said[name] if loosely(one) in by_loose), []) if name else []
         found[name] = [one for one in strict[name] or [one for one in loose if one not in met] if not _other_revision(one, name)]
+    met = {one for mine in found.values() for one in mine}
+    for name in theirs:
+        words = words_of(name, camel=True)
+        if name and not found[name] and words[0] and not words[1]:
+            numbered = [one for one in own if one not in met and loosely(words_of(one))[0] == loosely(words)[0]]
+            found[name] = numbered if len(numbered) == 1 and not _other_revision(numbered[0], name) else []
     claims: dict[str, set[str]] = defaultdict(set)  # what the bill says with a date or revision; a name without one is not that as well
     for name in theirs:
         for one in found[name]:
