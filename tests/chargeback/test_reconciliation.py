@@ -187,6 +187,23 @@ def test_a_line_that_names_no_model_stands_for_itself() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["images", "other", "image"])
+def test_a_unit_that_the_bill_words_its_own_way_is_the_one_that_its_model_is_counted_in(said: str) -> None:
+    """A bill of images has meters of its own; each dollar of it was not captured, and each of ours not billed."""
+    use = UsageLine("2026-10-01", "fal", (), "fal-ai/flux/dev", "image", "", 100, 2 * 10**12, 2 * 10**12)
+    line = BillLine("2026-10-01", "fal", "", "fal-ai/flux/dev", said, None, "usage", "USD", Decimal("2.40"), Decimal(120))
+    (cell,) = reconcile("2026-10", [use], [line], now=NOW).cells
+    assert (cell.ours_quantity, cell.bill_quantity, cell.terms) == (100, 120, {"not_captured": 4 * 10**11})
+    charged = replace(use, meter="reported_cost", quantity=2 * 10**12)  # the provider's own charge counts no images
+    (cell,) = reconcile("2026-10", [charged], [line], now=NOW).cells
+    assert cell.terms == {"unexplained": 4 * 10**11}
+    tokens = replace(use, meter="input")
+    assert len(reconcile("2026-10", [tokens], [replace(line, meter="other")], now=NOW).cells) == 2
+    assert len(reconcile("2026-10", [use, tokens], [replace(line, meter="other")], now=NOW).cells) == 3, (
+        "of two it is not known which is meant"
+    )
+
+
 def test_revisions_of_a_model_are_told_apart_where_the_bill_tells_them() -> None:
     first, second = "amazon.titan-embed-text-v1", "amazon.titan-embed-text-v2:0"
     assert matched_names([first, second], ["TitanEmbeddingV2", "TitanEmbeddingsG1"]) == (

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 
 from governor.chargeback.reconciliation.bill import BillLine, decimals, pico
 from governor.chargeback.reconciliation.names import matched_names
+from governor.prices.rate import UNIT_METERS
 
 COMPARED: Final = ("usage", "discount")
 INPUT_SIDE: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"})
@@ -124,6 +125,7 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
     if not with_meter:
         notes.append(f"{issuer}: meters are not compared, because the bill does not name them")
     notes += _said_of_unnamed(issuer, money, unnamed, with_account=with_account)
+    sole = _sole_meters((from_ours[use.model], use.meter) for use in ours)
     places = max((decimals(line.amount) for line in money if line.amount is not None), default=12)
 
     def cell_at(day: str, account: str, model: str, meter: str, tier: str | None) -> Cell:
@@ -141,8 +143,10 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
         cell.ours_quantity += use.quantity
         cell.calls += use.calls
     reported: dict[Key, int] = defaultdict(int)
-    for line in billed:
-        cell = cell_at(line.day, line.account, from_bill[line.model], line.meter, line.tier)
+    for billed_line in billed:
+        model = from_bill[billed_line.model]
+        line = _in_our_unit(billed_line, sole[model]) if model in sole and with_meter else billed_line
+        cell = cell_at(line.day, line.account, model, line.meter, line.tier)
         if line.amount is None:
             reported[cell.key] += _whole(line.quantity)
             cell.currency = line.currency or cell.currency
@@ -173,6 +177,19 @@ def _said_of_unnamed(issuer: str, money: Iterable[BillLine], unnamed: set[tuple[
     alone = [line for line in usage if not (line.model or line.meter) and (line.day, line.account if with_account else "") not in unnamed]
     if alone:
         yield f"{issuer}: lines of the bill that name neither model nor meter stand for themselves: {sum(line.rows for line in alone)}"
+
+
+def _sole_meters(counted: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Model -> the one meter that all our use of it has, where that is none of tokens: images, seconds, or what the provider said it charged."""
+    meters: dict[str, set[str]] = defaultdict(set)
+    for model, meter in counted:
+        meters[model].add(meter)
+    return {model: next(iter(found)) for model, found in meters.items() if len(found) == 1 and found <= {*UNIT_METERS, "reported_cost"}}
+
+
+def _in_our_unit(line: BillLine, meter: str) -> BillLine:
+    """Bills name a unit in words of their own (`images`, `standard 1024x1024`); what another meter counts is no number of ours."""
+    return line if line.meter == meter else replace(line, meter=meter, quantity=line.quantity if meter in UNIT_METERS else None)
 
 
 def _add_line(cell: Cell, line: BillLine, places: int) -> None:
