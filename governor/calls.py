@@ -233,7 +233,7 @@ CONTENT_SCHEMA: Final = pa.schema(
 
 # How witnesses of one call are merged; a pure function of the set of rows, so the order of arrival does not matter:
 #   1. of the rows that share a dup_group_key the first by (whether it tells tokens or a cost, rank, how many of input, output,
-#      cache read, cache write and reasoning tokens are not null, lowest record_id) is the winner;
+#      cache read, cache write (whole and for an hour), reasoning and audio tokens are not null, lowest record_id) is the winner;
 #   2. a whole group is out when any row of another group names it in dup_alias_key. A span that names `span:<trace>:<span>` and has no
 #      response id names the group of that span, whichever it is. A group of spans that knows no tokens, nor any that names it (also through
 #      others), puts none out that does: it is itself out ('duplicate_instrumentation') beside one that counts. Of groups that name each other

@@ -25,8 +25,11 @@ _RANK: Final = (
 )
 _USAGE: Final = " + ".join(
     f"({name} IS NOT NULL)::INTEGER"
-    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-)
+    for name in (
+        "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens",
+        "audio_output_tokens",
+    )
+)  # fmt: skip
 # Why the source itself keeps a row out of the count; null for a row that takes part. Kept beside the call, because exclusion_reason also
 # holds what we decide here, and that is decided afresh when another witness arrives.
 SOURCE_EXCLUSION: Final = """CASE WHEN exclusion_reason IS NOT NULL THEN exclusion_reason WHEN traffic_class = 'shadow' THEN 'shadow'

@@ -15,7 +15,10 @@ from governor.calls import CALL_SCHEMA, WITNESS_RANK
 from governor.ports import Batch, Payload, ReadOptions
 
 CAPTURES = Path(__file__).parents[2] / "../shared/data/captures"
-_USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_USAGE = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens",
+    "audio_output_tokens",
+)  # fmt: skip
 
 
 def merge(calls: pa.Table) -> pa.Table:

@@ -127,6 +127,14 @@ def test_usage_then_id_decide_among_equals(lake: Lake, make_call: Make, make_bat
     assert verdicts(lake) == {"a": (False, "duplicate_instrumentation"), "b": (True, None), "c": (False, "duplicate_instrumentation")}
 
 
+def test_the_lifetime_of_what_was_written_and_sound_are_usage_too(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    key = {"dup_group_key": "response:r1", "source_kind": "otlp.gen_ai"}
+    lake.ingest("b1", [make_batch(make_call("a", **key), make_call("b", cache_write_1h_tokens=5, **key), make_call("c", **key))], NOW)
+    assert verdicts(lake)["b"] == (True, None)
+    lake.ingest("b2", [make_batch(make_call("d", cache_write_1h_tokens=5, audio_input_tokens=1, **key))], NOW)
+    assert (verdicts(lake)["b"][0], verdicts(lake)["d"]) == (False, (True, None))
+
+
 def test_the_newest_revision_carries_the_cost(lake: Lake, make_call: Make, make_batch: Make) -> None:
     lake.ingest("b1", [make_batch(make_call("r1", revision=1, dup_group_key="k", input_tokens=7))], NOW)
     lake.ingest("b2", [make_batch(make_call("r0", revision=0, dup_group_key="k"))], NOW)
