@@ -7,6 +7,7 @@ Invariants: a span that says nothing about usage has null tokens; a value of the
 from __future__ import annotations
 
 import json
+import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
 _TIER_WORDS: Final = ('"speed"', '"service_tier"', '"serviceTier"')
+# what OpenTelemetry's and OpenLLMetry's instrumentations of Bedrock write is Converse's usage as it came, OpenLLMetry's total its sum without the cache
+_COPIES_CONVERSE: Final = re.compile(r"opentelemetry\.instrumentation\.(genai\.bedrock|botocore\.bedrock-runtime|bedrock)")
 _MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
@@ -77,6 +80,10 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         "reasoning",
         "audio_in",
         "audio_out",
+        "image_in",
+        "image_out",
+        "compacted_in",
+        "compacted_out",
     )
     count = {name: _count(attributes, name) for name in names}
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
@@ -92,11 +99,12 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         count["cache_write"] = written = given - read
     cached = read + written
     apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)
-    apart = apart or dialect == "claude_code"  # as Anthropic counts, also where nothing proves it
-    if given is not None and apart:
-        given += cached
-    if made is not None and thought_apart:
-        made += thoughts
+    # as Anthropic and Converse count, also where nothing proves it
+    apart = apart or dialect == "claude_code" or _COPIES_CONVERSE.fullmatch(span.scope) is not None
+    if given is not None:
+        given += (cached if apart else 0) + (count["compacted_in"] or 0)
+    if made is not None:
+        made += (thoughts if thought_apart else 0) + (count["compacted_out"] or 0)
     knows_cache = count["cache_read"] is not None or count["cache_write"] is not None
     return {
         "input_tokens": given,
@@ -109,6 +117,8 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         "reasoning_tokens": count["reasoning"],
         "audio_input_tokens": count["audio_in"],
         "audio_output_tokens": count["audio_out"],
+        "image_input_tokens": count["image_in"],
+        "image_output_tokens": count["image_out"],
         "total_tokens_reported": count["total"],
         "usage_source": "provider",
         "usage_convention": "exclusive" if apart or thought_apart else "inclusive",

@@ -291,6 +291,64 @@ def test_parts_of_the_usage_under_other_names(read: Any, parts: dict[str, int], 
     assert (str(row["cost_amount"]), row["cost_source"]) == ("0.012500000000", "tool_estimate")
 
 
+def test_tokens_of_sound_and_pictures_have_their_own_price(read: Any) -> None:
+    """As OpenTelemetry's own instrumentations say them since 1.3b0."""
+    parts = {
+        "audio.input_tokens": 30,
+        "audio.output_tokens": 4,
+        "image.input_tokens": 20,
+        "image.output_tokens": 3,
+        "text.input_tokens": 50,
+    }
+    [row] = read(
+        connector, request(span(1, attributes=CHAT | USAGE | {f"gen_ai.usage.{k}": v for k, v in parts.items()}))
+    ).calls.to_pylist()
+    assert tuple(row[f"{name}_tokens"] for name in ("audio_input", "audio_output", "image_input", "image_output")) == (30, 4, 20, 3)
+    assert (row["input_tokens"], row["output_tokens"]) == (100, 10)
+
+
+def test_what_shortening_a_conversation_cost_is_part_of_the_call(read: Any) -> None:
+    """Anthropic bills a compaction beside the answer; its SDK says both apart."""
+    parts = {"anthropic.usage.compaction.input_tokens": 9000, "anthropic.usage.compaction.output_tokens": 500}
+    cached = {"gen_ai.usage.cache_read.input_tokens": 40}
+    [row] = read(connector, request(span(1, attributes=CHAT | USAGE | cached | parts))).calls.to_pylist()
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["cache_read_tokens"], row["output_tokens"]) == (9100, 9060, 40, 510)
+
+
+@pytest.mark.parametrize(
+    ("scope", "counted"),
+    [
+        ("opentelemetry.instrumentation.genai.bedrock", (1300, 1000, "exclusive")),
+        ("opentelemetry.instrumentation.botocore.bedrock-runtime", (1300, 1000, "exclusive")),
+        ("opentelemetry.instrumentation.bedrock", (1300, 1000, "exclusive")),
+        ("openinference.instrumentation.bedrock", (1000, 700, "inclusive")),
+        ("strands.telemetry.tracer", (1000, 700, "inclusive")),
+    ],
+)
+def test_converse_counts_its_cache_apart_where_the_instrumentation_copies_it(read: Any, scope: str, counted: tuple[Any, ...]) -> None:
+    """Nothing in the numbers proves it; OpenLLMetry's total even speaks against it."""
+    names = {
+        "input_tokens": 1000,
+        "output_tokens": 50,
+        "total_tokens": 1050,
+        "cache_read.input_tokens": 200,
+        "cache_creation.input_tokens": 100,
+    }
+    facts = {f"gen_ai.usage.{name}": count for name, count in names.items()} | {"gen_ai.provider.name": "aws.bedrock"}
+    [row] = read(connector, request(span(1, attributes=CHAT | facts), scope=scope)).calls.to_pylist()
+    assert (row["input_tokens"], row["input_uncached_tokens"], row["usage_convention"]) == counted
+
+
+def test_of_two_views_the_one_that_knows_how_long_was_written_counts(read: Any, merged: Any) -> None:
+    """Anthropic's SDK beside OpenTelemetry's instrumentation of it: what is kept for an hour costs more."""
+    facts = CHAT | USAGE | {"gen_ai.response.id": "msg_" + "0" * 24, "gen_ai.usage.cache_write.input_tokens": 30}
+    kept = {"anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 30}
+    for numbers in ((1, 2), (2, 1)):
+        outer, inner = span(numbers[0], None, facts), span(numbers[1], numbers[0], facts | kept)
+        rows = merged(read(connector, request(outer, inner)).calls).to_pylist()
+        assert [row["cache_write_1h_tokens"] for row in rows if row["cost_bearing"]] == [30]
+
+
 VERCEL = {
     "ai.model.provider": "openai.responses", "ai.model.id": "gpt-4o", "gen_ai.system": "openai.responses", "ai.usage.inputTokens": 1000,
     "ai.usage.outputTokens": 50, "ai.usage.totalTokens": 1050, "ai.usage.cachedInputTokens": 800, "ai.usage.reasoningTokens": 20,
