@@ -23,6 +23,8 @@ from governor.catalog import CREDENTIAL_FIELDS, Catalog
 
 TAG = "tag"
 SEPARATOR = "\x1f"  # joins the tags of one call into one key
+TELLING = "telling"  # a grouping key: `field SEPARATOR value`, what calls could be told by that carry no field of a rule; null for others
+SESSION = r"^(arn:aws[a-z-]*:sts::[0-9]*:assumed-role/.+/)[^/]+$"  # the name of a session differs from call to call, its role is who called
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(re.sub(r"([?\[])", r"[\1]", pattern)), re.DOTALL)
 
 
-# Which field tells most about who called: what the gateway knows from the key first, then what the caller says.
+# Which field tells most about who called: what the gateway knows from the key first, then what the caller says. SQL asks in the same order (lake_facts).
 SUGGESTION_FIELDS = (
     "api_key_alias",
     "metadata.workflow",
@@ -149,10 +151,10 @@ SUGGESTION_FIELDS = (
 
 
 def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], catalog: Catalog, *, limit: int = 20) -> list[Suggestion]:
-    """Rules for unattributed traffic, dearest first. groups: (key, calls, spend in pico-USD) of groups without a workflow."""
+    """Rules for unattributed traffic, dearest first. groups: (key, calls, spend in pico-USD) of groups without a workflow; a key may hold TELLING."""
     bins: dict[tuple[str, str], list[int]] = {}
     for key, calls, spend in groups:
-        telling = _telling(key)
+        telling = telling_of(key)
         if telling is not None:
             sums = bins.setdefault(telling, [0, 0])
             sums[0] += calls
@@ -172,13 +174,15 @@ def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], cat
     return made
 
 
-def _telling(key: Mapping[str, str | None]) -> tuple[str, str] | None:
-    ordered = [*SUGGESTION_FIELDS, *sorted(name for name in key if name not in SUGGESTION_FIELDS)]
-    for field in ordered:
+def telling_of(key: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """(field, pattern) that a rule for these calls could ask for: a field that rules look at already, else what TELLING says. None: nothing."""
+    names = [name for name in key if name != TELLING]
+    for field in (*SUGGESTION_FIELDS, *sorted(name for name in names if name not in SUGGESTION_FIELDS)):
         value = key.get(field)
         if value:
-            return field, value.split(SEPARATOR)[0] if field == TAG else value
-    return None
+            return field, re.sub(SESSION, r"\1*", value.split(SEPARATOR)[0] if field == TAG else value)
+    field, _, value = (key.get(TELLING) or "").partition(SEPARATOR)
+    return (field, value) if value else None
 
 
 def _resembling(value: str, catalog: Catalog) -> str | None:

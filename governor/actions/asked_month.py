@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from governor.actions.context import Context
 from governor.actions.load_catalog import Timeline
-from governor.attribution import SUGGESTION_FIELDS, rule_fields
+from governor.attribution import rule_fields
 from governor.prices.book import PriceBook
 from governor.store.lake_facts import grouping
 from governor.store.lake_month import Made, Window
@@ -82,7 +82,7 @@ def ask(
     return AskedMonth(
         start=start,
         end=end,
-        names=tuple(names or sorted(asked or SUGGESTION_FIELDS)),  # without a single rule: what the first ones could hold on to
+        names=tuple(names or sorted(asked)),
         cut=tuple(cut),
         boundaries=tuple(sorted({instant for instant in (*timeline.boundaries, *book.boundaries(start, end)) if start < instant < end})),
         bands=tuple(book.bands()),

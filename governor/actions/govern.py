@@ -20,7 +20,7 @@ from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
 from governor.actions.price_row import counted, price_row, reported_pico
-from governor.attribution import Attribution, Suggestion, attribute, rules_of, suggestions
+from governor.attribution import Attribution, attribute, rules_of
 from governor.catalog import Catalog
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
 from governor.chargeback.period import month_bounds
@@ -114,7 +114,6 @@ class GovernedMonth:
     end: datetime
     groups: list[Group]
     coverage: Coverage
-    suggestions: list[Suggestion]
     snapshot: int
     price_book: str
     policy_revision: str
@@ -152,7 +151,7 @@ def govern(
     cut: Sequence[str] = (),
 ) -> GovernedMonth:
     """Govern [start, end). as_of="event": the catalog in force when a call happened; "now": today's catalog for all of them.
-    cut: fields of a call that part the groups for one view; the sums stay what they are, and no rule is suggested.
+    cut: fields of a call that part the groups for one view; the sums stay what they are.
     """
     timeline = load_timeline(ctx, start, end, as_of=as_of, known_at=known_at)
     book = load_book(ctx, timeline.at(end), known_at=known_at)
@@ -173,13 +172,11 @@ def govern(
     parts = {day: part_of(made, rows[day], before[day], judged) if day in rows else known[day] for day, (made, _) in days.items()}
     remember_parts(basis, parts)
     groups = [group for part in parts.values() for group in part.groups]
-    orphans = [(group.keys, group.calls, group.contracted_pico) for group in groups if group.workflow_id is None and not asked.cut]
     return GovernedMonth(
         start=start,
         end=end,
         groups=groups,
         coverage=coverage_of([coverage_line(group) for group in groups if group.traffic_class == "production"]),
-        suggestions=suggestions(orphans, timeline.at(end)),
         snapshot=asked.snapshot,
         price_book=book.digest,
         policy_revision=ctx.bundle.revision,

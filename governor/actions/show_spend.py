@@ -20,6 +20,7 @@ from governor.actions.govern import GovernedMonth, Group
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import matches, month_frame, month_view, month_whole, view_for
 from governor.actions.remembered import remembered
+from governor.actions.suggest_rules import suggested_rules
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
 from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds
@@ -62,7 +63,7 @@ def show_spend(ctx: Context, period: str, *, by: str = "workflow", only: Mapping
         "unattributed": next(iter(usage_rows(orphans, [])), None),
         "unattributed_models": len({group.model for group in orphans}),
         "orphans": [example for group in orphans for example in group.examples][:EXAMPLES],
-        "suggestions": [suggestion_document(one) for one in month.suggestions],
+        "suggestions": [suggestion_document(one) for one in remembered(ctx, f"suggestions/{period}", lambda: suggested_rules(ctx, whole))],
         "unpriced": unpriced_rows(whole.groups, period),
         "by": by,
         "totals": totals,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from governor.actions.context import Context
 from governor.actions.govern import Group, govern_month
+from governor.actions.suggest_rules import suggested_rules
 from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
 
@@ -63,7 +64,7 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
         "catalog": month.catalog_digest,
         "rows": usage_rows(month.groups, by),
         "coverage": coverage_document(whole.coverage),
-        "suggestions": [suggestion_document(found) for found in month.suggestions],
+        "suggestions": [suggestion_document(found) for found in suggested_rules(ctx, whole, as_of=as_of)],
     }
 
 

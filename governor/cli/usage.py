@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from governor.cli.session import session_of
 from governor.cli.tables import cell, results, table
+
+SUGGESTED: Final = 5  # rules for calls without a workflow; JSON and the page have twenty
 
 
 def usage(
@@ -72,12 +74,14 @@ def show(report: dict[str, Any]) -> None:
             "`--by pricing,provider,model` names them.",
             highlight=False,
         )
-    for suggestion in report["suggestions"][:5]:
+    for suggestion in report["suggestions"][:SUGGESTED]:
         console.print(
             cell(f"unattributed: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}")
         )
     if report["suggestions"]:
-        console.print("As YAML for `governor apply`: `governor --json usage`, or the spend page.", highlight=False)
+        further = len(report["suggestions"]) - SUGGESTED
+        rest = f"{further} more like these, all as YAML" if further > 0 else "As YAML"
+        console.print(f"{rest} for `governor apply`: `governor --json usage`, or the spend page.", highlight=False)
 
 
 def count(tokens: int | None) -> str:

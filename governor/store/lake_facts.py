@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governor.attribution import SEPARATOR, TAG
+from governor.attribution import SEPARATOR, SESSION, SUGGESTION_FIELDS, TAG, TELLING
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
@@ -123,8 +123,19 @@ def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
         "units_whole": f"({_UNITS}) % 1 = 0",
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
-    columns |= {name: key_expression(name) for name in keys if name not in columns and name != WAY}
+    columns |= {name: key_expression(name) for name in keys if name not in columns and name not in (WAY, TELLING)}
+    if TELLING in keys:
+        columns[TELLING] = _telling([key_expression(name) for name in keys if name != TELLING])
     return columns | ({WAY: way_of(columns)} if WAY in keys else {})
+
+
+def _telling(asked: Sequence[str]) -> str:
+    """SQL of TELLING: only calls with none of the fields that are asked already are told apart, so that a group per caller costs nothing where rules know them."""
+    silent = " AND ".join(f"coalesce({expression}, '') = ''" for expression in asked) or "true"
+    values = {name: "tags[1]" if name == TAG else key_expression(name) for name in SUGGESTION_FIELDS}
+    values["principal"] = f"regexp_replace(principal, {literal(SESSION)}, '\\1*')"
+    told = ", ".join(f"{literal(name + SEPARATOR)} || nullif({value}, '')" for name, value in values.items())
+    return f"CASE WHEN {silent} THEN coalesce({told}) END"
 
 
 def _grouped(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], day: str) -> tuple[dict[str, str], str]:

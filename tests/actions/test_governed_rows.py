@@ -121,7 +121,7 @@ def from_nothing(ctx: Context) -> tuple[GovernedMonth, GovernedMonth]:
 
 def same(one: GovernedMonth, other: GovernedMonth) -> bool:
     facts = [
-        (month.groups, [group.keys for group in month.groups], month.coverage, month.suggestions, month.snapshot, month.catalog_digest)
+        (month.groups, [group.keys for group in month.groups], month.coverage, month.snapshot, month.catalog_digest)
         for month in (one, other)
     ]
     return facts[0] == facts[1]
@@ -167,7 +167,7 @@ def test_days_made_of_the_same_answers_are_told_again_whole(ctx: Context, zone: 
         groups = sorted(
             (repr(replace(group, examples=tuple(sorted(group.examples)))), sorted(group.keys.items())) for group in month.groups
         )
-        return groups, month.coverage, month.suggestions
+        return groups, month.coverage
 
     def reads(change: Callable[[], Any]) -> int:
         change()

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from governor.attribution import SEPARATOR
+from governor.attribution import SEPARATOR, TELLING, telling_of
 from governor.errors import Invalid
 from governor.store.lake import Lake
 from governor.store.lake_facts import epoch_of
@@ -129,3 +129,28 @@ def test_the_sums_do_not_depend_on_how_the_calls_came(lake: Lake, make_call: Mak
     assert [row["calls"] for row in facts] == [30, 30, 30]
     assert sum(row["cost_amount"] for row in facts) == sum(call["cost_amount"] for call in calls)
     assert sum(row["calls"] for row in lake.month_facts(*OCTOBER, keys=["team_id"], snapshot=once).to_pylist()) == 10
+
+
+def test_calls_with_none_of_the_fields_that_are_asked_are_told_apart_by_what_else_they_carry(
+    lake: Lake, make_call: Make, make_batch: Make
+) -> None:
+    silent = {"app": None, "tags": None, "api_key_alias": None, "team_id": None, "metadata": None}
+    role = "arn:aws:sts::111111111111:assumed-role/path/rag-task"
+    calls = [
+        make_call("known", **silent | {"app": "letters", "team_id": "t-1"}),
+        make_call("one", **silent, principal=f"{role}/i-1"),
+        make_call("two", **silent, principal=f"{role}/i-2"),
+        make_call("user", **silent, principal="arn:aws:iam::111111111111:user/ann"),
+        make_call("tagged", **silent | {"tags": ["", "x"], "app": "", "team_id": "t-2"}),
+        make_call("nothing", **silent),
+    ]
+    lake.ingest("b1", [make_batch(*calls)], NOW)
+    for shape in ({}, {"day_zone": "Europe/Berlin"}):
+        found = {row[TELLING]: row["calls"] for row in lake.month_facts(*OCTOBER, keys=["app", TELLING], **shape).to_pylist()}
+        assert {telling and tuple(telling.split(SEPARATOR)): count for telling, count in found.items()} == {
+            None: found[None],
+            ("principal", f"{role}/*"): 2,
+            ("principal", "arn:aws:iam::111111111111:user/ann"): 1,
+            ("team_id", "t-2"): 1,
+        }
+    assert telling_of({"principal": f"{role}/i-1"}) == ("principal", f"{role}/*")  # as the lake says it
