@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from governor.catalog import KINDS, Document, json_schema, parse_documents
 from governor.cli.session import session_of
 from governor.errors import NotFound
 
+RULES = ("match", "rules")  # what a call belongs to: people who add a rule mean the calls they have seen
 SIGNS = {"create": "+", "update": "~", "remove": "-"}
 
 
@@ -46,7 +48,7 @@ def apply(
     documents = [document for _, held in found for document in held]
     context, actor = session.context(), session.actor()
     if not session.json:
-        show(plan(context, documents, prune=prune).as_dict())
+        show(plan(context, documents, prune=prune).as_dict(), undated={(one.kind, one.key) for one in documents if one.valid_from is None})
     done = apply_documents(context, actor, documents, dry_run=dry_run, prune=prune)
     session.print(
         done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run}, closing(done.counts, dry_run=dry_run)
@@ -62,7 +64,8 @@ def read(path: Path) -> list[Document]:
         raise NotFound(f"cannot read {path}: {error.strerror}") from None
 
 
-def show(plan: dict[str, Any]) -> None:
+def show(plan: dict[str, Any], *, undated: Container[tuple[str, str]] = ()) -> None:
+    """undated: (kind, key) of documents that do not say since when they hold."""
     for op, sign in SIGNS.items():
         for item in plan[op]:
             since = f"  from {item['valid_from']}" if item["valid_from"] else ""
@@ -74,6 +77,10 @@ def show(plan: dict[str, Any]) -> None:
             typer.echo(f"{sign} {item['kind']} {item['key']}{since}")
             for change in item["fields"] if op == "update" else []:
                 typer.echo(f"    {change['path']}: {brief(change['before'])} -> {brief(change['after'])}")
+                if change["path"] in RULES and (item["kind"], item["key"]) in undated:
+                    typer.echo(
+                        "      calls before this instant keep the rules of before; with valid_from, such as 2026-10-01, it holds since then"
+                    )
 
 
 def brief(value: Any) -> str:

@@ -48,6 +48,12 @@ def test_from_init_to_a_persons_token(run: Any, tmp_path: Path) -> None:
     code, out, _ = run("apply", "-f", str(file), "--json")
     assert (code, json.loads(out)["counts"]["create"]) == (0, 2)
     assert json.loads(run("apply", "-f", str(file), "--json", token=admin)[1])["changes"] == []
+    file.write_text(CATALOG + "match: [{app: new}]\n")
+    plans = [run("apply", "-f", str(file), "--dry-run")[1]]
+    file.write_text(file.read_text().replace("kind: workflow", "kind: workflow\nvalid_from: 2026-10-01"))
+    plans.append(run("apply", "-f", str(file), "--dry-run")[1])
+    assert ["keep the rules of before" in plan for plan in plans] == [True, False]
+    file.write_text(CATALOG)
     code, out, err = run("token", "create", "dana@acme.example")
     assert (code, out) == (1, "")
     assert err.startswith("error[unauthenticated]")
