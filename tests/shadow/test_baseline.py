@@ -45,6 +45,26 @@ def test_a_baseline_that_loses_to_itself_voids_the_run(plan_of: PlanOf, pairs_of
         }
 
 
+@pytest.mark.parametrize(("theirs", "own", "drift"), [(0, 100, True), (85, 100, True), (99, 100, False), (20, 20, False), (100, 80, False)])
+def test_an_endpoint_that_answers_otherwise_than_production_did_is_told(
+    plan_of: PlanOf, pairs_of: PairsOf, theirs: int, own: int, drift: bool
+) -> None:
+    """theirs, own: of 100 calls, how many replies equal the recorded one, and the second one. A stub that says the same to everything keeps every guard."""
+    plan = plan_of(aa_replays=100, aa_size=100)
+    pairs = [
+        replace(pair, aa={"error": 0}, aa_equal="answer" if at < theirs else "no", repeat_equal="answer" if at < own else "no")
+        if at < 100
+        else pair
+        for at, pair in enumerate(asked_twice(pairs_of(plan, [0] * plan.n), [0] * 100))
+    ]
+    found = verdict(plan, pairs)
+    line = next(one for one in found["aa"]["metrics"] if one["name"] == "answers")
+    assert (found["verdict"], line["estimate"], line["drift"]) == ("pass", f"{(theirs - own) / 100:.6f}", drift)
+    assert ("baseline_drift" in found["limitations"]) is drift
+    assert ("serves the model that production runs" in found["sentence"]) is drift
+    assert drift is False or f"production's {own - theirs}.0 points less often" in found["sentence"]
+
+
 def test_noise_without_direction_is_no_shift(plan_of: PlanOf, pairs_of: PairsOf) -> None:
     plan = plan_of(aa_replays=100)
     moved = [-1, 1] * 15 + [0] * 70
