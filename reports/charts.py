@@ -17,27 +17,41 @@ WHOLE_DOLLARS: Final = 5  # below it, an axis in whole dollars would repeat itse
 NOW, BEFORE, INK, GRID = "#14566b", "#b87a1e", "#1c2126", "#d9ddd8"
 
 
-def workflow_spec(rows: Sequence[Mapping[str, Any]], *, width: int = 430) -> dict[str, Any]:
+def workflow_spec(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """rows: {"workflow", "amount", "previous" or null} in drawing order, amounts in USD as numbers for drawing only. A bar is this month, a tick the last."""
-    import altair as alt
-
-    order = [row["workflow"] for row in rows]
-    base = alt.Chart(alt.InlineData(values=[dict(row) for row in rows])).encode(
-        y=alt.Y("workflow:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelLimit=150, labelPadding=6))
-    )
     largest = max((value for row in rows for value in (row["amount"], row["previous"]) if value is not None), default=0)
-    axis = alt.Axis(format="$,.0f" if largest >= WHOLE_DOLLARS else "$,.2f", tickCount=5, gridColor=GRID, domain=False, ticks=False)
-    bars = base.mark_bar(color=NOW, height=11).encode(x=alt.X("amount:Q", title=None, axis=axis))
-    ticks = (
-        base.transform_filter("datum.previous !== null")
-        .mark_tick(color=BEFORE, thickness=2.4, height=17, opacity=1)
-        .encode(x=alt.X("previous:Q", title=None))
-    )
-    layered = alt.layer(bars, ticks).properties(width=width, height=alt.Step(20))
-    spec: dict[str, Any] = (
-        layered.configure_view(stroke=None).configure(font=FONT).configure_axis(labelFontSize=9, labelColor=INK).to_dict()
-    )
-    return spec
+    amounts = {
+        "format": "$,.0f" if largest >= WHOLE_DOLLARS else "$,.2f",
+        "tickCount": 5,
+        "gridColor": GRID,
+        "domain": False,
+        "ticks": False,
+    }
+    y = {
+        "field": "workflow",
+        "type": "nominal",
+        "sort": [row["workflow"] for row in rows],
+        "title": None,
+        "axis": {"domain": False, "ticks": False, "labelLimit": 150, "labelPadding": 6},
+    }
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": 430,
+        "height": {"step": 20},
+        "data": {"values": [dict(row) for row in rows]},
+        "layer": [
+            {
+                "mark": {"type": "bar", "color": NOW, "height": 11},
+                "encoding": {"y": y, "x": {"field": "amount", "type": "quantitative", "title": None, "axis": amounts}},
+            },
+            {
+                "transform": [{"filter": "datum.previous !== null"}],
+                "mark": {"type": "tick", "color": BEFORE, "thickness": 2.4, "height": 17, "opacity": 1},
+                "encoding": {"y": y, "x": {"field": "previous", "type": "quantitative", "title": None}},
+            },
+        ],
+        "config": {"font": FONT, "axis": {"labelFontSize": 9, "labelColor": INK}},
+    }
 
 
 def svg(spec: Mapping[str, Any]) -> str:
