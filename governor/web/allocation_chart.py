@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from governor.web.charts import NARROW, dollars
-from governor.web.money_charts import CONFIG
+from governor.web.charts import NARROW, dollars, frame
 
 PARTS: Final = (
     ("direct", "own use", "#14566b"),
@@ -32,13 +31,8 @@ def allocation_spec(rows: Sequence[Mapping[str, Any]], *, width: int) -> dict[st
     ]
     narrow = width <= NARROW
     largest = max((abs(float(row[name])) for row in rows[:LARGEST] for name, _, _ in PARTS), default=0.0)
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": width,
-        "height": 80 + 34 * min(len(rows), LARGEST),
-        "autosize": {"type": "fit", "contains": "padding"},
+    return frame(width, 80 + 34 * min(len(rows), LARGEST)) | {
         "padding": {"left": 0, "top": 6, "right": 8, "bottom": 0},
-        "background": None,
         "data": {"values": values},
         "mark": {"type": "bar", "height": {"band": 0.62}},
         "encoding": {
@@ -65,5 +59,4 @@ def allocation_spec(rows: Sequence[Mapping[str, Any]], *, width: int) -> dict[st
             },
             "order": {"field": "place"},
         },
-        "config": CONFIG,
     }

@@ -20,13 +20,23 @@ PALETTE: Final = ["#14566b", "#cf9a2b", "#5b8c5a", "#a3544a", "#6f6aa8", "#3f9aa
 REST: Final = "others"
 REST_COLOUR: Final = "#b6beb8"
 NARROW: Final = 400  # pixels; a phone
-FONT: Final = "DejaVu Sans, Liberation Sans, Arial, sans-serif"
+CONFIG: Final[dict[str, Any]] = {
+    "font": "DejaVu Sans, Liberation Sans, Arial, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "gridColor": "#e4e8e3",
+        "domain": False,
+        "ticks": False,
+        "labelColor": "#4a545e",
+        "titleColor": "#4a545e",
+        "labelFontSize": 11,
+    },
+    "axisX": {"grid": False},
+}
 
 
-def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], *, width: int, height: int) -> dict[str, Any]:
-    """Stacked bars, a bar for each of `days`, with calls or without. rows: {"day","name","cost"}, series in drawing order. Outer size in pixels."""
-    order = list(dict.fromkeys(row["name"] for row in rows))
-    narrow = width <= NARROW
+def frame(width: int, height: int) -> dict[str, Any]:
+    """What every chart is drawn in. Outer size in pixels."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width,
@@ -34,6 +44,15 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
         "autosize": {"type": "fit", "contains": "padding"},
         "padding": {"left": 0, "top": 6, "right": 4, "bottom": 0},
         "background": None,
+        "config": CONFIG,
+    }
+
+
+def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], *, width: int, height: int) -> dict[str, Any]:
+    """Stacked bars, a bar for each of `days`, with calls or without. rows: {"day","name","cost"}, series in drawing order. Outer size in pixels."""
+    order = list(dict.fromkeys(row["name"] for row in rows))
+    narrow = width <= NARROW
+    return frame(width, height) | {
         "data": {
             "values": [
                 {"day": row["day"], "name": row["name"], "cost": float(row["cost"]), "place": order.index(row["name"])} for row in rows
@@ -74,18 +93,8 @@ def daily_spec(rows: Sequence[Mapping[str, Any]], by: str, days: Sequence[str], 
             },
         },
         "config": {
-            "font": FONT,
-            "view": {"stroke": None},
-            "axis": {
-                "grid": True,
-                "gridColor": "#e4e8e3",
-                "domain": False,
-                "ticks": False,
-                "labelColor": "#4a545e",
-                "titleColor": "#4a545e",
-                "labelFontSize": 11,
-            },
-            "axisX": {"grid": False},
+            **CONFIG,
+            "axis": {**CONFIG["axis"], "grid": True},
             "legend": {"labelColor": "#1c2126", "titleColor": "#4a545e", "symbolType": "square", "labelFontSize": 11},
         },
     }

@@ -9,25 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from governor.web.charts import FONT, NARROW, dollars
+from governor.web.charts import NARROW, dollars, frame
 
 SPENT: Final = "#14566b"
 AHEAD: Final = "#3f9aae"
 LIMIT: Final = "#a3544a"
 LESS: Final = "#5b8c5a"
-CONFIG: Final[dict[str, Any]] = {
-    "font": FONT,
-    "view": {"stroke": None},
-    "axis": {
-        "gridColor": "#e4e8e3",
-        "domain": False,
-        "ticks": False,
-        "labelColor": "#4a545e",
-        "titleColor": "#4a545e",
-        "labelFontSize": 11,
-    },
-    "axisX": {"grid": False},
-}
 
 
 def forecast_spec(found: dict[str, Any], days: Sequence[str], budget: str | None, *, width: int, height: int) -> dict[str, Any]:
@@ -142,15 +129,3 @@ def money_axis(field: str, width: int, found: dict[str, Any], budget: str | None
     largest = max(float(value or 0) for value in (found["spent"], found["high"], found["forecast"], budget))
     title = None if width <= NARROW else "USD, month to date"
     return {"field": field, "type": "quantitative", "axis": {"title": title, "tickCount": 5, **dollars(largest)}}
-
-
-def frame(width: int, height: int) -> dict[str, Any]:
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": width,
-        "height": height,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "padding": {"left": 0, "top": 6, "right": 4, "bottom": 0},
-        "background": None,
-        "config": CONFIG,
-    }

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from governor.web.charts import NARROW
-from governor.web.money_charts import frame
+from governor.web.charts import NARROW, frame
 
 DRAWN: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "image", "second")
 MILLION: Final = 1_000_000
