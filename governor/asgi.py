@@ -34,6 +34,7 @@ from governor.api.bodies import HungUp, Malformed
 from governor.api.methods import with_head
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
+from governor.api.routes import operation_id
 from governor.api.v1_metrics import REQUESTS
 from governor.settings import Settings, load_settings
 from governor.web.attempts import Attempts
@@ -88,6 +89,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON), YamlRenderPlugin()],
             use_handler_docstrings=True,
+            operation_id_creator=operation_id,
         ),
         logging_config=None,
     )

@@ -100,6 +100,10 @@ def test_openapi_lists_every_route(door: Any) -> None:
 def test_a_client_can_be_generated_from_openapi(door: Any) -> None:
     """Names are unique, a POST takes its key, lists say their shape, a body that may be left out is not required."""
     document = door.client.get("/schema/openapi.json").json()
+    assert document["paths"]["/api/v1/changes/{change_id}/split"]["get"]["operationId"] == "get_changes_by_change_id_split"
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch("(get|post|delete)(_[a-z0-9]+)+", one) for one in ids)
     titles = [schema["title"] for schema in document["components"]["schemas"].values()]
     assert sorted(titles) == sorted(set(titles))
     for path, methods in document["paths"].items():
