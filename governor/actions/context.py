@@ -242,6 +242,16 @@ def refuse_strange_keys(session: Session, org: str, keys: FileKeys) -> None:
         raise Misconfigured(f"keys in {keys.folder} are not those that signed this ledger: {', '.join(strange)}", hint=LOST)
 
 
+def refuse_lost_content_key(home: Path, keys: FileKeys, org: str) -> None:
+    """A new key would open none of the bodies that are kept, and what it seals would lie among them."""
+    kept = home / "content" / org
+    if kept.exists() and any(kept.iterdir()) and org not in keys.organizations():
+        raise Misconfigured(
+            f"the content key of {org} is not in {keys.folder}, and no other opens what {kept} holds",
+            hint="bring keys/ back from the backup of this home; if there is none, move that folder away: nobody can read it any more",
+        )
+
+
 def open_context(settings: Settings, *, create: bool = False) -> Context:
     """Open the organization of `settings`; `create` makes home, keys, tables and lake where missing.
 
@@ -263,6 +273,7 @@ def open_context(settings: Settings, *, create: bool = False) -> Context:
         raise Misconfigured("the rows database is of an earlier version of Governor", hint="run governor init once: it migrates the schema")
     if create:
         refuse_lost_keys(rows, keys)
+        refuse_lost_content_key(home, keys, settings.org)
         keys.create(settings.org)
     catalog = settings.lake_catalog or str(home / "lake" / "catalog.sqlite")
     data = settings.lake_data or str(home / "lake" / "data")

@@ -270,6 +270,27 @@ def test_a_home_that_lost_a_key_gets_no_other_one(tmp_path: Path, name: str) -> 
     assert (told.ok, name in told.detail) == (False, True)
 
 
+def test_a_home_that_lost_its_content_key_gets_another_only_without_bodies(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    key, bodies = settings.home / "keys" / "content-default.key", settings.home / "content" / "default"
+    with contextlib.closing(open_context(settings, create=True)) as ctx:
+        ctx.content.put("ab" * 32, b"a prompt")
+    kept = key.read_bytes()
+    key.unlink()
+    with pytest.raises(Misconfigured, match="content key of default is not in") as refused:
+        open_context(settings, create=True)
+    assert ("backup" in refused.value.hint, key.exists()) == (True, False)
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    with contextlib.closing(open_context(settings, create=True)) as ctx:
+        assert ctx.content.get("ab" * 32) == b"a prompt"
+    key.unlink()
+    bodies.rename(tmp_path / "unreadable")
+    with contextlib.closing(open_context(settings, create=True)) as ctx:
+        ctx.content.put("cd" * 32, b"another")
+    assert key.read_bytes() != kept
+
+
 @pytest.mark.parametrize("role", ["log", "log-mldsa", "producer"])
 def test_a_key_of_another_home_writes_nothing(tmp_path: Path, role: str) -> None:
     """As after a restore with the wrong `keys/`: what a stranger signed would verify under no key, also when the right one is back."""
