@@ -10,33 +10,20 @@ import csv
 import io
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from governor.errors import Invalid
+from governor.prices.litellm import litellm_rows
 from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.openrouter import openrouter_rows
 from governor.prices.overlap import refuse_overlaps
-from governor.prices.price import FIELD_NAMES, Price, plain, price_of
+from governor.prices.price import FIELD_NAMES, price_of
 from governor.prices.rate import refuse_unknown_meter
 from governor.prices.seed import Seed
 
-LITELLM_METERS: Final = {
-    "input_cost_per_token": "input",
-    "output_cost_per_token": "output",
-    "cache_read_input_token_cost": "cache_read",
-    "cache_creation_input_token_cost": "cache_write",
-    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
-    "output_cost_per_reasoning_token": "reasoning",
-    "input_cost_per_audio_token": "audio_input",
-    "output_cost_per_audio_token": "audio_output",
-    "input_cost_per_image_token": "image_input",
-    "output_cost_per_image_token": "image_output",
-}
-LITELLM_TIERS: Final = {"_batches": "batch", "_priority": "priority", "_flex": "flex"}
-ABOVE: Final = re.compile(r"_above_(\d+)k_tokens")  # on either side of the service tier's suffix
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 BEYOND: Final = "values beyond the header"
 
@@ -115,43 +102,7 @@ def read_openrouter(models: list[Any], version: str) -> Seed:
 
 
 def read_litellm(text: str | Mapping[str, Any], version: str) -> Seed:
-    """`model_prices_and_context_window.json`. Names keep LiteLLM's `provider/` prefix apart: the provider is `litellm_provider`."""
-    document = _json(text) if isinstance(text, str) else text
+    """`model_prices_and_context_window.json`."""
     notes: Counter[str] = Counter()
-    rows: list[Price] = []
-    for name, entry in document.items():
-        if name == "sample_spec" or not isinstance(entry, Mapping) or not entry.get("litellm_provider"):
-            continue
-        rows += _litellm_rows(name, entry, notes)
-    unique = {(row.provider, row.model, row.meter, row.service_tier, row.context_min): row for row in rows}
-    counted = tuple(f"field not used: {field} ({count})" for field, count in sorted(notes.items()))
-    return Seed("litellm", version, tuple(sorted(unique.values(), key=lambda row: row.order)), counted)
-
-
-def _litellm_rows(name: str, entry: Mapping[str, Any], notes: Counter[str]) -> list[Price]:
-    door = (
-        str(entry["litellm_provider"]).split("-")[0]
-        if str(entry["litellm_provider"]).startswith("vertex_ai")
-        else str(entry["litellm_provider"])
-    )
-    provider = canonical_provider(door)
-    prefix, slash, rest = name.partition("/")
-    model = rest if slash and canonical_provider(prefix) == provider else name
-    found: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)  # of each meter and tier: the first token of a band -> its price
-    for field, value in entry.items():
-        if "cost" not in field or isinstance(value, bool) or not isinstance(value, int | Decimal):
-            continue
-        plain_field, tier, above = ABOVE.sub("", field), "", ABOVE.search(field)
-        for suffix, named in LITELLM_TIERS.items():
-            if plain_field.endswith(suffix):
-                plain_field, tier = plain_field.removesuffix(suffix), canonical_tier(named)
-        meter = LITELLM_METERS.get(plain_field)
-        if meter is None or value < 0:
-            notes[field if meter is None else f"{field} (below zero)"] += 1
-            continue
-        found[meter, tier][int(above[1]) * 1000 + 1 if above else 0] = plain(Decimal(value) * 1_000_000)
-    return [
-        Price("list", provider, model, meter, bands[low], 1_000_000, service_tier=tier, context_min=low, context_max=high)
-        for (meter, tier), bands in found.items()
-        for low, high in zip(sorted(bands), [*sorted(bands)[1:], None], strict=True)
-    ]
+    rows = litellm_rows(_json(text) if isinstance(text, str) else text, notes)
+    return Seed("litellm", version, tuple(rows), tuple(f"{what} ({count})" for what, count in sorted(notes.items())))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from governor.errors import Invalid
 from governor.prices.book import PriceBook
 from governor.prices.difference import difference
 from governor.prices.formats import read_prices
+from governor.prices.overlap import refuse_overlaps
 from governor.prices.rate import Usage, rate_group
 from governor.prices.seed import Seed
 
@@ -157,3 +159,112 @@ def test_our_list_prices_are_the_genai_side_of_the_published_comparison(book: Pr
             wrong.append((row["provider"], row["model"], row["field"], row["genai_usd_per_mtok"], price and price.amount))
     assert compared > 15
     assert {provider for provider, *_ in wrong} <= {"deepseek"}, wrong  # its time-of-day prices are not modelled
+
+
+def litellm(**entries: Mapping[str, object]) -> Seed:
+    return read_prices(json.dumps({name: {"litellm_provider": "openai", **entry} for name, entry in entries.items()}), "map.json")
+
+
+def test_a_zero_for_tokens_beside_what_is_charged_in_other_units_is_no_price() -> None:
+    """A reranker charged by the query, video by the second: their calls cost nothing, where they have no price."""
+    free = {"input_cost_per_token": 0, "output_cost_per_token": 0.0}
+    seed = litellm(
+        rerank=free | {"input_cost_per_query": 0.002},
+        read={"input_cost_per_token": 0, "ocr_cost_per_page": 0.001},
+        video={"input_cost_per_token": 0, "output_cost_per_token": 7e-06, "input_cost_per_video_per_second": 0.0005},
+        embedding={"input_cost_per_token": 1e-07, "output_cost_per_token": 0, "output_cost_per_image": 0},
+        local=free | {"search_context_cost_per_query": {"low": 0.01}},
+        paged=free | {"input_cost_per_request": "0.005"},
+    )
+    assert {(row.model, row.meter, row.amount, row.per) for row in seed.rows} == {
+        ("video", "output", "7", 1_000_000),
+        ("embedding", "input", "0.1", 1_000_000),
+        ("embedding", "output", "0", 1_000_000),
+        ("local", "input", "0", 1_000_000),
+        ("local", "output", "0", 1_000_000),
+        ("paged", "input", "0", 1_000_000),
+        ("paged", "output", "0", 1_000_000),
+        ("paged", "request", "0.005", 1),
+    }
+    book = PriceBook(seed.rows)
+    assert [rate_group(book, "openai", model, AT, Usage(10, 1)).status for model in ("rerank", "video", "local")] == [
+        "unpriced",
+        "unpriced",
+        "priced",
+    ]
+    assert rate_group(book, "openai", "paged", AT, Usage(10, 1, requests=3)).list_pico == 3 * 5_000_000_000
+    assert "models whose tokens cost nothing beside what is charged in other units (2)" in seed.notes
+    assert "zero for tokens beside what is charged in other units (1)" in seed.notes
+    assert "field not used: search_context_cost_per_query (1)" in seed.notes
+
+
+def test_prices_by_the_length_of_a_request_hold_for_all_of_it() -> None:
+    """Fifty models of LiteLLM's map have their prices in `tiered_pricing` alone: they had none, and nothing said so."""
+    tiers = [
+        {"range": [32000.0, 128000.0], "input_cost_per_token": "2.4e-06", "output_cost_per_token": 1.2e-05},
+        {"range": [0, 32000.0], "input_cost_per_token": 1.2e-06, "output_cost_per_token": 6e-06, "cache_read_input_token_cost": 1e-07},
+        {"range": [128000.0, 252000.0], "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05},
+    ]
+    own = {
+        "input_cost_per_token": 9e-06,
+        "output_cost_per_token": 9e-06,
+        "input_cost_per_token_batches": 5e-07,
+        "output_cost_per_token_batches": 1e-06,
+    }
+    seed = litellm(
+        tiered=own | {"tiered_pricing": tiers},
+        answered={"output_cost_per_token": 9e-06, "tiered_pricing": [{"range": [0, 1], "input_cost_per_token": 1e-06}]},
+    )
+    book = PriceBook(seed.rows)
+
+    def cost(tokens: int, read: int = 0, tier: str = "") -> int | None:
+        return rate_group(book, "openai", "tiered", AT, Usage(tokens, 1, read), tier=tier).list_pico
+
+    assert cost(32_000, 1_000) == 31_000 * 1_200_000 + 1_000 * 100_000 + 6_000_000
+    assert cost(32_001, 1_000) == 32_001 * 2_400_000 + 12_000_000, "its range names no price for what was read: input's"
+    assert cost(128_000) == 128_000 * 2_400_000 + 12_000_000
+    assert cost(128_001) == 128_001 * 3_000_000 + 15_000_000
+    assert cost(900_000) == 900_000 * 3_000_000 + 15_000_000, "longer than any range: the last one"
+    assert cost(32_001, tier="batch") == 32_001 * 500_000 + 1_000_000
+    assert rate_group(book, "openai", "answered", AT, Usage(500, 1)).list_pico == 500 * 1_000_000 + 9_000_000
+    for wrong in (
+        [{"range": [0], "input_cost_per_token": 1}],
+        [{"max_results_range": [0, 25]}],
+        "none",
+        [None],
+        [tiers[1], tiers[1]],
+        [{"range": [0, 5]}],
+    ):
+        found = litellm(tiered=own | {"tiered_pricing": wrong})
+        assert "field not used: tiered_pricing (1)" in found.notes
+        assert rate_group(PriceBook(found.rows), "openai", "tiered", AT, Usage(1, 0)).list_pico == 9_000_000
+
+
+def test_two_names_of_one_model_are_one_price() -> None:
+    """The whole map was refused: the later name's short requests and the earlier one's long ones held at once."""
+    seed = litellm(
+        **{
+            "gpt": {"input_cost_per_token": 0, "input_cost_per_token_above_128k_tokens": 0, "input_cost_per_token_flex": 1e-06},
+            "openai/gpt": {"input_cost_per_token": 3e-07},
+        }
+    )
+    refuse_overlaps(seed.rows)
+    assert [(row.service_tier, row.amount, row.context_max) for row in seed.rows] == [("", "0.3", None), ("flex", "1", None)]
+
+
+def test_numbers_as_text_newer_tiers_and_the_threshold_of_xai() -> None:
+    entry = {
+        "input_cost_per_token": "1e-06",
+        "output_cost_per_token": "free",
+        "input_cost_per_token_ultrafast": 5e-06,
+        "input_cost_per_token_above_200k_tokens": 2e-06,
+    }
+    for provider, long in (("xai", 200_000), ("openai", 200_001)):
+        seed = litellm(model=entry | {"litellm_provider": provider})
+        assert "field not used: output_cost_per_token (no number) (1)" in seed.notes
+        book = PriceBook(seed.rows)
+        assert [rate_group(book, provider, "model", AT, Usage(tokens, None)).list_pico for tokens in (long - 1, long)] == [
+            (long - 1) * 1_000_000,
+            long * 2_000_000,
+        ]
+        assert rate_group(book, provider, "model", AT, Usage(1, None), tier="ultrafast").list_pico == 5_000_000
