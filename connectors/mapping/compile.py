@@ -292,7 +292,8 @@ def _keyed(mapping: Mapping) -> str:
     if mapping.witness == "gateway":
         group, alias = "own_key", answer
     else:
-        # a call that says nothing of usage leaves the count to the span around it
-        group, alias = f"coalesce({answer}, span_key, own_key)", "CASE WHEN has_usage OR status_said <> 'ok' THEN outer_key END"
+        # a call that says nothing of usage leaves the count to the span around it; a client's span may know the provider's own row
+        outer = "CASE WHEN has_usage OR status_said <> 'ok' THEN outer_key END"
+        group, alias = f"coalesce({answer}, span_key, own_key)", "own_key" if mapping.witness == "provider" else outer
     return f"""keyed AS (SELECT *, {group} AS group_key, {alias} AS alias_key,
         sha256(concat_ws(chr(10), getvariable('kind'), source_record_id_text, revision_said::VARCHAR)) AS record_key FROM named)"""

@@ -9,8 +9,9 @@ How one call seen twice is recognised, whichever request, file or batch each vie
    `response:<id>`. This covers the Anthropic SDK's own span beside any instrumentation, child or sibling, and nested instrumentations.
 2. LiteLLM's spans carry litellm.call_id: they share `litellm:<call id>:...` with LiteLLM's logs, and name `response:<id>` in dup_alias_key,
    so that the client's own spans of the same call give way.
-3. a view without an id has the key `span:<trace>:<span>`; a call inside it names that key in dup_alias_key. Any parent is named, known or
-   not: naming a span that claims no call does nothing. Which of the two has usage, the store looks at; it also knows spans by their answers.
+3. a view without an id has the key `span:<trace>:<span>`, or of Bedrock's own log row where it has AWS's request id; a call inside it names
+   that key in dup_alias_key. Any parent is named, known or not: naming a span that claims no call does nothing. Which of the two has usage,
+   the store looks at; it also knows spans by their answers.
 4. an agent or workflow span with usage is a row of grain span_rollup; calls inside it name it, so it counts only where nothing inside does.
    A call that names a span which claims no call names what is around that one: the lake climbs, since it may come in a later read.
 Nothing of this depends on batching.

@@ -22,6 +22,7 @@ from connectors.otlp.usage import Unusable, compact, cost, tier, tokens
 from connectors.otlp.vendors import known_of
 from connectors.otlp.wire import ERROR, Span, storable
 from connectors.providers import provider_of
+from connectors.reshaped import named
 
 _SDK_ERROR: Final = re.compile(r"Error code: (\d{3})\b")
 _STATUS_CODE: Final = re.compile(r"[0-9]{1,3}")
@@ -35,13 +36,13 @@ def instant(nanos: int) -> int | None:
 
 
 def response_id(span: Span, dialect: str) -> str | None:
-    """The provider's id. OpenInference has no attribute for it, but the response it records begins with it."""
+    """The provider's id. OpenInference has no attribute for it, but the response it records has it, mostly in front."""
     given = ai_sdk.gateway(span.attributes)[0] or pick(span.attributes, "response_id")
-    if given is None and dialect == "openinference":
-        text = span.attributes.get("output.value")
-        match = _FIRST_ID.match(text) if isinstance(text, str) else None
-        given = match[1] if match else None
-    if given is None:
+    text = span.attributes.get("output.value")
+    if given is None and dialect == "openinference" and isinstance(text, str):
+        match = _FIRST_ID.match(text)
+        given = match[1] if match else named(json_attribute(span.attributes, "output.value")).get("id") if '"id"' in text else None
+    if not isinstance(given, (str, int)):
         return None
     bare = str(given).partition("_cache_hit")[0]
     return None if bare == pick(span.attributes, "call_id") else bare
@@ -70,7 +71,8 @@ def _failure(span: Span) -> dict[str, Any]:
 def _models(span: Span) -> dict[str, Any]:
     attributes = span.attributes
     requested = pick(attributes, "requested_model")
-    if requested is None:
+    # where OpenInference writes the conventions' names too, the model that answered stands as the one that was asked for
+    if requested is None or requested == attributes.get("llm.model_name"):
         for source in ("llm.invocation_parameters", "input.value"):
             given = json_attribute(attributes, source)
             if isinstance(given, dict) and isinstance(given.get("model"), str):

@@ -5,7 +5,8 @@ Invariants: a key depends on one span alone wherever an id exists, so that any b
 
     LiteLLM's own spans    litellm:<call id>:ok:<response id>   or   litellm:<call id>:failed      (the keys of the litellm connector)
     a span with a response id                                       response:<id>
-    a span without one                                              span:<trace>:<span>
+    a span of Amazon's SDK without one                              bedrock-row:<request id>       (a row of the bedrock connector)
+    a span without either                                           span:<trace>:<span>
     aliases: LiteLLM's span names response:<id>; any other call names the call-claiming span it is inside, span:<trace>:<parent>.
 """
 
@@ -53,6 +54,8 @@ def _group(claim: Claim) -> str:
         return f"litellm:{call}:ok:{answer or ''}" if row["status"] == "ok" else f"litellm:{call}:failed"
     if answer:
         return f"response:{answer}" if _STRONG.fullmatch(answer) else f"response:{span.trace_id}:{answer}"
+    if logged := span.attributes.get("aws.request_id"):
+        return f"bedrock-row:{logged}"
     return own_key(span.trace_id, span.span_id)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from connectors.bedrock import connector
+from connectors.otlp import connector as otlp
 from governor.ports import Payload, ReadOptions
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -134,7 +135,26 @@ def test_keys(row: Row) -> None:
     assert converse["source_record_id"] == converse["provider_request_id"] == RECORDS[0]["requestId"]
     assert converse["dup_group_key"] == f"bedrock-row:{RECORDS[0]['requestId']}"
     assert stream["dup_group_key"] == "response:msg_bdrk_01FixtureAbcdefghij0003"
-    assert converse["dup_alias_key"] is stream["dup_alias_key"] is converse["trace_id"] is None
+    assert converse["dup_alias_key"] is converse["trace_id"] is None
+    assert stream["dup_alias_key"] == f"bedrock-row:{RECORDS[2]['requestId']}"
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_call_in_the_log_and_in_a_span_of_amazons_sdk_counts_once(read: Any, merged: Any, place: int) -> None:
+    """Converse has no response id and a stream of InvokeModel has one: the span knows AWS's request id of both."""
+    log = read(connector, json.dumps(RECORDS[place]).encode()).calls
+    facts = {
+        "gen_ai.operation.name": "chat", "gen_ai.system": "aws.bedrock", "gen_ai.request.model": "m", "aws.request_id": RECORDS[place]["requestId"],
+        "cloud.region": "us-east-1",
+    }  # fmt: skip
+    named = [{"key": name, "value": {"stringValue": fact}} for name, fact in facts.items()]
+    used = [{"key": f"gen_ai.usage.{name}_tokens", "value": {"intValue": "9"}} for name in ("input", "output")]
+    span = {"traceId": "a" * 32, "spanId": "b" * 16, "startTimeUnixNano": "1790848801000000000", "attributes": named + used}
+    seen = read(otlp, json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()).calls
+    assert (seen["region"][0].as_py(), seen["provider_request_id"][0].as_py()) == ("us-east-1", RECORDS[place]["requestId"])
+    for tables in ((log, seen), (seen, log)):
+        verdicts = {row["source_kind"]: row["exclusion_reason"] for row in merged(*tables).to_pylist()}
+        assert verdicts == {"bedrock.invocation": None, "otlp.gen_ai": "superseded"}
 
 
 def test_a_failed_call_has_a_code_and_no_tokens(row: Row) -> None:

@@ -521,6 +521,28 @@ def test_a_tool_that_asks_a_model_is_a_call_of_its_own(counted: Any) -> None:
     assert counted(span(1, None, CHAT | USAGE | ANSWER), span(2, 1, CHAT | USAGE | other)) == {1: "counts", 2: "counts"}
 
 
+def test_an_answer_that_openinference_recorded_has_its_id_in_any_place(read: Any) -> None:
+    """Of a stream its instrumentation of OpenAI's SDK puts the choices first; such a call and the gateway's record of it were two."""
+    answer = {"choices": [{"message": {"content": 'say "id"'}}], "id": "chatcmpl-" + "7" * 20, "usage": {}}
+    facts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 5}
+    for text, known in ((json.dumps(answer), answer["id"]), ('{"choices": [{"id"', None), ('[{"id": "x"}]', None)):
+        [row] = read(connector, request(span(1, attributes=facts | {"output.value": text}))).calls.to_pylist()
+        assert row["provider_response_id"] == known
+
+
+def test_openinference_under_the_conventions_names_asked_for_what_was_asked_for(read: Any) -> None:
+    """There it writes the model that answered as gen_ai.request.model."""
+    facts = {
+        "openinference.span.kind": "LLM", "llm.model_name": "gpt-5-2026-01-01", "gen_ai.request.model": "gpt-5-2026-01-01",
+        "gen_ai.operation.name": "chat", "llm.token_count.prompt": 5,
+    }  # fmt: skip
+    asked = ({"llm.invocation_parameters": '{"model": "gpt-5"}'}, {"llm.request.model_name": "gpt-5"}, {})
+    rows = [read(connector, request(span(1, attributes=facts | one))).calls.to_pylist()[0] for one in asked]
+    assert [(row["requested_model"], row["response_model"]) for row in rows] == [
+        ("gpt-5", "gpt-5-2026-01-01"), ("gpt-5", "gpt-5-2026-01-01"), ("gpt-5-2026-01-01", "gpt-5-2026-01-01"),
+    ]  # fmt: skip
+
+
 def test_short_answer_ids_join_only_inside_their_trace(read: Any, merged: Any) -> None:
     local = {"gen_ai.response.id": "chatcmpl-845"}
     one, two = span(1, None, CHAT | USAGE | local), span(2, None, CHAT | USAGE | local) | {"traceId": "f" * 32}

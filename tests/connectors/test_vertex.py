@@ -132,7 +132,10 @@ def test_a_request_id_keeps_all_its_digits(row: Row, read: Any) -> None:
 
 def test_keys(row: Row) -> None:
     found = row(ROWS[0])
-    assert (found["dup_group_key"], found["dup_alias_key"]) == ("response:FixtureVertexResponse01", None)
+    assert (found["dup_group_key"], found["dup_alias_key"]) == (
+        "response:FixtureVertexResponse01",
+        f"vertex-row:{found['source_record_id']}",
+    )
     assert (found["trace_id"], found["span_id"]) == ("4bf92f3577b34da6a3ce929d0e0e4736", None)
     assert row(ROWS[4])["dup_group_key"] == "vertex-row:5374205265901353985"
 
