@@ -133,6 +133,13 @@ OPERATIONS: Final = {
 
 # LiteLLM logs the tools that it calls over MCP beside the calls of models
 TOOL_CALLS: Final = ("call_mcp_tool", "list_mcp_tools")
+# and requests that make, read or drop objects at the provider (files, batches, stored answers, videos); what a finished batch used is read with it
+BATCH_READS: Final = ("aretrieve_batch", "retrieve_batch")
+MANAGED: Final = (
+    r"a?_?(?:(?:create|list|retrieve|cancel|delete|get|upload|add|update)_(?:files?|batch(?:es)?|assistants?|threads?|messages?|fine_tuning_jobs?"
+    r"|responses|input_items|containers?|container_files?|sandbox|skills?|realtime_[a-z_]+)"
+    r"|(?:file|video|vector_store|vector_store_file)_(?:create|list|retrieve|delete|content|update|status|retrieve_job|create_character|get_character))"
+)
 
 # hosts of providers' own APIs; a gateway that knows an address only says with it who served
 _HOSTS: Final = tuple(

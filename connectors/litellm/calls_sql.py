@@ -15,6 +15,10 @@ Rules worth knowing
   fold many calls into one, the response id alone would fold a cache hit into the call it repeats (their ids differ per sink).
   A failed attempt in the payload log: `litellm:<call id>:failed:<start>-<end>`, and it names `litellm:<call id>:failed`, which is what the
   sinks that only say "this call failed" (SpendLogs, spans) use. A served call names `response:<id>`, the key of the client's own span.
+  A batch is one call however often it is read: `litellm:batch:<batch id>`.
+* A request that manages objects (files, batches, stored answers) is structure, also where the answer that it reads again repeats the usage of the
+  call that made it; a finished batch and an answer made in the background are told by nothing else and are calls. So is the `null` that the
+  payload loggers write for such a request: it says nothing of a call.
 """
 
 from __future__ import annotations
@@ -37,14 +41,16 @@ from connectors.litellm.shapes import (
     unstring,
 )
 from connectors.parameters import spec
-from connectors.providers import PROVIDERS, TOOL_CALLS
+from connectors.providers import BATCH_READS, MANAGED, PROVIDERS, TOOL_CALLS
 from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
 _BLANKS: Final = "' ' || chr(9) || chr(10) || chr(13)"
-_OWN_ID: Final = (
-    "CASE WHEN contains(native_id, '_cache_hit') THEN regexp_replace(native_id, '_cache_hit[0-9.eE+-]*$', '') ELSE native_id END"
-)
+_OWN_ID: Final = """CASE WHEN contains(native_id, '_cache_hit') THEN regexp_replace(native_id, '_cache_hit[0-9.eE+-]*$', '')
+    WHEN ends_with(native_id, '_cost') THEN regexp_replace(native_id, '_(batch|background)_cost$', '') ELSE native_id END"""
+# the proxy's own name of a batch is base64 of `litellm_proxy;model_id:...;llm_batch_id:...`, and a read of it may say either
+_BATCH_ID: Final = """coalesce(nullif(regexp_extract(TRY(decode(from_base64(translate(base_id, '-_', '+/') || repeat('=', (4 - len(base_id) % 4) % 4)))),
+    'llm_batch_id:([^;,]+)', 1), ''), base_id)"""
 
 
 def _parsed(form: str, content: bool) -> str:
@@ -67,7 +73,8 @@ def _parsed(form: str, content: bool) -> str:
     structs AS (SELECT uri, row, position, fault, payload_sha256, line,
         CASE WHEN fault IS NULL THEN TRY(json_transform(line, {spec(shape)})) END AS r FROM records),
     parsed AS (SELECT * EXCLUDE line, CASE WHEN r IS NOT NULL THEN true ELSE coalesce(json_valid(line), false) END AS valid,
-        CASE WHEN starts_with(line, '{{') THEN true ELSE starts_with(ltrim(line, {_BLANKS}), '{{') END AS is_object, {metadata} AS m, {frame} AS p FROM structs)"""
+        CASE WHEN starts_with(line, '{{') THEN true ELSE starts_with(ltrim(line, {_BLANKS}), '{{') END AS is_object,
+        line = 'null' AS is_nothing, {metadata} AS m, {frame} AS p FROM structs)"""
 
 
 def _facts(form: str, content: bool) -> str:
@@ -111,7 +118,7 @@ _STEPS: Final = f"""
         {seconds("start_text")} AS start_at, {seconds("end_text")} AS end_at, {seconds("first_text")} AS first_at, {money("cost_text")} AS cost_n,
         {members("key_meta")} AS key_members, {members("requester_meta")} AS requester_members, {members("spend_meta")} AS spend_members,
         list_filter(from_json(tags_json, '["VARCHAR"]'), lambda t: t IS NOT NULL AND NOT starts_with(t, 'User-Agent:')) AS tags,
-        {_PROVIDER} AS provider_name FROM facts),
+        call_type IN {BATCH_READS} AS is_batch, {_PROVIDER} AS provider_name FROM facts),
     named AS (SELECT *, coalesce(nullif(call_id, ''), CASE WHEN regexp_full_match(base_id, '[0-9a-f-]{{36}}') THEN base_id END) AS call,
         CASE WHEN is_counted THEN total_text ELSE u.total_tokens END AS sum_text,
         coalesce(u.prompt_tokens_details.cached_tokens, u.cache_read_input_tokens) AS read_text,
@@ -125,11 +132,12 @@ _STEPS: Final = f"""
         CASE WHEN is_counted THEN completion_n ELSE usage_completion_n END AS output_n,
         {whole("sum_text")} AS total_n, {whole("read_text")} AS read_n, {whole("write_text")} AS told_write_n, {_WRITTEN} AS write_n,
         {whole("reasoning_text")} AS reasoning_n,
-        CASE WHEN base_id <> call THEN base_id WHEN call IS NULL THEN base_id END AS response_id,
+        CASE WHEN is_batch THEN {_BATCH_ID} WHEN base_id <> call THEN base_id WHEN call IS NULL THEN base_id END AS response_id,
         list_transform(entries, lambda e: e.k) AS entry_names FROM named),
     judged AS (SELECT *, CASE
         WHEN fault IS NOT NULL THEN fault
         WHEN NOT valid THEN 'invalid_json: the record is not valid JSON'
+        WHEN is_nothing THEN NULL
         WHEN NOT is_object THEN 'not_an_object: the record is not a JSON object'
         WHEN base_id IS NULL AND call IS NULL THEN 'missing_id: neither an id nor a litellm_call_id'
         WHEN start_text IS NULL THEN 'bad_time: startTime is missing'
@@ -157,8 +165,14 @@ _STEPS: Final = f"""
             ELSE native_id END AS source_record_id FROM judged)"""
 
 
-_STRUCTURE: Final = f"""CASE WHEN reason IS NULL AND call_type IN {TOOL_CALLS} THEN 'tool' END AS kind, coalesce(nullif(model, ''), call_type, '') AS name,
-    CASE WHEN call_type IN {TOOL_CALLS} THEN json_object('call_type', call_type, 'cost', cost_text)::VARCHAR END AS attributes"""
+_KIND: Final = f"""CASE WHEN reason IS NOT NULL THEN NULL
+    WHEN is_nothing THEN 'other'
+    WHEN call_type IN {TOOL_CALLS} THEN 'tool'
+    WHEN NOT regexp_full_match(coalesce(call_type, ''), '{MANAGED}') THEN NULL
+    WHEN is_batch THEN CASE WHEN NOT has_usage AND coalesce(cost_n, 0) = 0 THEN 'other' END
+    WHEN contains(call_type, 'responses') AND NOT coalesce(in_background, false) OR coalesce(cost_n, 0) = 0 THEN 'other' END"""
+_STRUCTURE: Final = f"""{_KIND} AS kind, coalesce(nullif(model, ''), call_type, '') AS name,
+    CASE WHEN kind IS NOT NULL THEN json_object('call_type', call_type, 'cost', cost_text)::VARCHAR END AS attributes"""
 
 
 def calls_query(form: str, columns: list[str], *, content: bool) -> str:
@@ -171,7 +185,9 @@ def calls_query(form: str, columns: list[str], *, content: bool) -> str:
     expressions["raw_sha256"] = SPEND_PAYLOAD if form == "spend_logs" else "payload_sha256"
     expressions["record_id"] = "sha256(concat_ws(chr(10), getvariable('kind'), source_record_id, coalesce(call, ''), '0'))"
     selected = ", ".join(f"{expressions[name]} AS {name}" for name in columns if name in expressions)
-    facts = f"facts AS (SELECT uri, row, position, fault, valid, is_object, payload_sha256, {_facts(form, content)} FROM parsed)"
+    facts = (
+        f"facts AS (SELECT uri, row, position, fault, valid, is_object, is_nothing, payload_sha256, {_facts(form, content)} FROM parsed)"
+    )
     steps = [_parsed(form, content), facts, _STEPS] + ([BODIES] if content else [])
     bodies = "input_body, output_body" if content else "NULL AS input_body, NULL AS output_body"
     return f"WITH {', '.join(steps)} SELECT {selected}, {_STRUCTURE}, uri, row, position, reason, {bodies} FROM {'written' if content else 'keyed'}"

@@ -18,13 +18,14 @@ KINDS: Final = {"generic_api": "litellm.generic_api", "s3": "litellm.s3", "spend
 
 _KEYS: Final = {
     "dup_group_key": """CASE
+        WHEN is_batch AND is_ok AND response_id IS NOT NULL THEN 'litellm:batch:' || response_id
         WHEN call IS NULL AND is_ok AND NOT coalesce(is_hit, false) AND {strong} THEN 'response:' || response_id
         WHEN call IS NULL THEN 'litellm-row:' || source_record_id
         WHEN is_ok THEN 'litellm:' || call || ':ok:' || coalesce(response_id, '')
         WHEN getvariable('kind') = 'litellm.spend_logs' THEN 'litellm:' || call || ':failed'
         ELSE 'litellm:' || call || ':failed:' || span_us END""",
     "dup_alias_key": """CASE
-        WHEN call IS NULL THEN NULL
+        WHEN call IS NULL OR is_batch THEN NULL
         WHEN is_ok AND NOT coalesce(is_hit, false) AND {strong} THEN 'response:' || response_id
         WHEN NOT is_ok AND getvariable('kind') <> 'litellm.spend_logs' THEN 'litellm:' || call || ':failed' END""",
 }
@@ -121,7 +122,7 @@ COLUMNS: Final[dict[str, str]] = {
     "api_base": f"nullif({kept_address('api_base')}, '')",
     "region": f"coalesce({region_in('api_base')}, parts.vertex_location)",
     # a finished batch is one row with the sums of its calls, and providers charge batches at a tier of their own
-    "service_tier": """CASE WHEN call_type IN ('aretrieve_batch', 'retrieve_batch') THEN 'batch'
+    "service_tier": """CASE WHEN is_batch THEN 'batch'
         ELSE coalesce(nullif(u.speed, 'standard'), u.service_tier, parts.service_tier) END""",
     "stream": "CASE lower(stream_text) WHEN 'true' THEN true WHEN 'false' THEN false END",
     "is_fallback": "TRY_CAST(fallbacks AS INTEGER) > 0",

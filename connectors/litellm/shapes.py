@@ -63,7 +63,7 @@ PAYLOAD: Final[dict[str, Any]] = {
     "error_information": _ERROR,
     "guardrail_information": _J,
 }
-PAYLOAD_RESPONSE: Final = {"model": _V, "choices": [{"finish_reason": _V}], "stop_reason": _V}
+PAYLOAD_RESPONSE: Final = {"model": _V, "background": _V, "choices": [{"finish_reason": _V}], "stop_reason": _V}
 PAYLOAD_CONTENT: Final = {"messages": _J, "response": _J}
 
 _SPEND_TEXTS: Final = (
@@ -168,6 +168,7 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "retries": ("m.attempted_retries", "m.attempted_retries"),
     "fallbacks": ("m.attempted_fallbacks", "m.attempted_fallbacks"),
     "routing": ("m.routing_decision", "m.routing_decision"),
+    "in_background": ("p.background = 'true'", "ends_with(r.request_id, '_background_cost')"),
     "overhead": ("r.hidden_params.litellm_overhead_time_ms", "m.litellm_overhead_time_ms"),
     "upstream_id": (_UPSTREAM_ID, "NULL"),
     "error": ("r.error_information", "m.error_information"),

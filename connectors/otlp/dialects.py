@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 
 from connectors.otlp.wire import Span, sound
-from connectors.providers import OPERATIONS, TOOL_CALLS
+from connectors.providers import BATCH_READS, MANAGED, OPERATIONS, TOOL_CALLS
 
 MODEL_OPERATIONS: Final = {
     "chat", "text_completion", "generate_content", "embeddings", "completion", "responses", "rerank", "image_generation",
@@ -145,7 +145,8 @@ def operation_of(span: Span, dialect: str) -> str | None:
     if named in STRUCTURE_OPERATIONS or named in TOOL_CALLS:
         return None
     if dialect == "litellm":  # its helper spans carry a model name but no operation
-        return named or None
+        managed = re.fullmatch(MANAGED, named) and not (named in BATCH_READS and pick(attributes, "input"))
+        return None if managed else named or None
     return named_otherwise(attributes) if not named or "ai.operationId" in attributes else _unlisted(attributes, named)
 
 

@@ -4,6 +4,7 @@ Owns: dup_group_key and dup_alias_key of span rows. Does not own: applying them,
 Invariants: a key depends on one span alone wherever an id exists, so that any batching and any order of arrival give the same groups.
 
     LiteLLM's own spans    litellm:<call id>:ok:<response id>   or   litellm:<call id>:failed      (the keys of the litellm connector)
+    LiteLLM's span of a batch  litellm:batch:<batch id>
     a span with a response id                                       response:<id>
     a span of Amazon's SDK without one                              bedrock-row:<request id>       (a row of the bedrock connector)
     a span without either                                           span:<trace>:<span>
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from connectors.keys import STRONG_ID
 from connectors.otlp.wire import Span
+from connectors.providers import BATCH_READS
 
 _STRONG: Final = re.compile(STRONG_ID)
 _DEPTH: Final = 256
@@ -50,6 +52,8 @@ def _group(claim: Claim) -> str:
     answer, call = row["provider_response_id"], row["call_group_id"]
     if claim.rollup:
         return own_key(span.trace_id, span.span_id)
+    if row["source_kind"] == "otlp.litellm" and answer and row["operation"] in BATCH_READS:
+        return f"litellm:batch:{answer}"
     if row["source_kind"] == "otlp.litellm" and call:
         return f"litellm:{call}:ok:{answer or ''}" if row["status"] == "ok" else f"litellm:{call}:failed"
     if answer:

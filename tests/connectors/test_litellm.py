@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -448,3 +449,84 @@ def test_the_system_prompt_of_a_request_in_other_forms_than_chat_is_kept(read: A
         [{"role": "system", "content": "Be brief."}, why],
         [why],
     ]
+
+
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+def _logged(call_type: str, call: str, **facts: Any) -> dict[str, Any]:
+    record = first(status="success", cache_hit=None, call_type="acompletion") | NOTHING
+    return (
+        record
+        | {"call_type": call_type, "litellm_call_id": call, "response_cost": 0.0, "response": {}, "model_group": "", "metadata": {}}
+        | facts
+    )
+
+
+def _spent(call_type: str, call: str, **facts: Any) -> dict[str, Any]:
+    row = next(row for row in SPEND if row["status"] == "success") | NOTHING
+    return row | {"call_type": call_type, "litellm_call_id": call, "spend": 0.0, "metadata": "{}"} | facts
+
+
+_CALLS = [f"00000000-0000-4000-8000-00000000000{n}" for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    "call_type",
+    [
+        "acreate_file", "afile_content", "afile_retrieve", "acreate_batch", "alist_batches", "acancel_batch", "alist_input_items", "adelete_responses",
+        "avideo_status", "avideo_content", "vector_store_file_list", "alist_fine_tuning_jobs", "a_add_message", "retrieve_container",
+    ],
+)  # fmt: skip
+def test_a_request_that_manages_objects_is_no_call_of_a_model(read: Any, call_type: str) -> None:
+    for record in (_logged(call_type, _CALLS[0], id="file-abc"), _spent(call_type, _CALLS[0], request_id="file-abc")):
+        batch = read(connector, body(record, first(status="failure") if "id" in record else SPEND[0]))
+        assert (batch.calls.num_rows, batch.rejected.num_rows) == (1, 0)
+        assert [(one["kind"], json.loads(one["attributes"])["call_type"]) for one in batch.spans.to_pylist()] == [("other", call_type)]
+
+
+@pytest.mark.parametrize(
+    "call_type", ["avideo_generation", "acreate_video", "_arealtime", "pass_through_endpoint", "aocr", "amoderation", "acreate_container"]
+)
+def test_what_asks_a_model_or_was_charged_is_a_call(read: Any, call_type: str) -> None:
+    batch = read(connector, body(_logged(call_type, _CALLS[0], id="x" * 24, response_cost=0.03)))
+    assert (batch.calls.num_rows, batch.spans.num_rows) == (1, 0)
+
+
+def test_a_stored_answer_that_is_read_again_is_no_call_unless_it_was_made_in_the_background(read: Any) -> None:
+    """The answer that is read repeats the usage of the call that made it; the proxy priced each read until it knew better."""
+    usage = {"prompt_tokens": 2000, "completion_tokens": 300, "total_tokens": 2300}
+    again = [_logged("aget_responses", call, id="resp_" + "a" * 24, response_cost=cost, response={"background": False}, **usage)
+             for call, cost in zip(_CALLS, (0.0, 0.0017), strict=False)]  # fmt: skip
+    batch = read(connector, body(*again))
+    assert (batch.calls.num_rows, batch.spans.num_rows) == (0, 2)
+    later = _logged("aget_responses", _CALLS[0], id="resp_" + "a" * 24, response_cost=0.0017, response={"background": True}, **usage)
+    settled = _spent("aget_responses", _CALLS[0], request_id="resp_" + "a" * 24 + "_background_cost", spend=0.0017, **usage)
+    keys = {read(connector, body(record)).calls["dup_group_key"][0].as_py() for record in (later, settled)}
+    assert keys == {f"litellm:{_CALLS[0]}:ok:resp_{'a' * 24}"}
+
+
+def test_a_batch_is_one_call_however_often_and_wherever_it_is_read(read: Any, merged: Any) -> None:
+    """Each read of a finished batch has its usage and cost; spend rows mark its id; the proxy's own name of it is base64."""
+    usage = {"prompt_tokens": 6000, "completion_tokens": 900, "total_tokens": 6900}
+    name = "batch_6a1f0e63b1c48190a5"
+    unified = base64.urlsafe_b64encode(f"litellm_proxy;model_id:dep-1;llm_batch_id:{name}".encode()).decode().rstrip("=")
+    running = _logged("aretrieve_batch", _CALLS[0], id=name)
+    done = [
+        _logged("aretrieve_batch", call, id=one, response_cost=0.00072, **usage)
+        for call, one in zip(_CALLS[1:], (name, name, unified), strict=False)
+    ]
+    row = _spent("aretrieve_batch", _CALLS[4], request_id=name + "_batch_cost", spend=0.00072, **usage)
+    payloads, spent = read(connector, body(running, *done)), read(connector, body(row))
+    assert (payloads.calls.num_rows, payloads.spans.num_rows) == (3, 1)
+    for tables in ((payloads.calls, spent.calls), (spent.calls, payloads.calls)):
+        counting = [one for one in merged(*tables).to_pylist() if one["cost_bearing"]]
+        assert [(one["source_kind"], one["input_tokens"], one["service_tier"], one["provider_response_id"]) for one in counting] == [
+            ("litellm.spend_logs", 6000, "batch", name)
+        ]
+
+
+def test_a_null_among_records_says_nothing_of_a_call(read: Any) -> None:
+    """generic_api writes it in the place of a request that it has no payload for, such as a list of files."""
+    batch = read(connector, json.dumps([None, first(status="success"), None]).encode())
+    assert (batch.calls.num_rows, batch.rejected.num_rows, batch.spans.num_rows) == (1, 0, 2)

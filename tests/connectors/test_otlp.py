@@ -961,3 +961,16 @@ def test_a_translated_span_keeps_its_digest(read: Any) -> None:
         connector, json.dumps([json.loads(request(span(1, None, CLAUDE_CODE, name="claude_code.llm_request")))]).encode()
     ).calls.to_pylist()
     assert call["raw_sha256"] == same["raw_sha256"] != row["raw_sha256"]
+
+
+def test_litellms_span_of_a_batch_is_the_batch_and_of_a_file_no_call(read: Any) -> None:
+    common = {"gen_ai.provider.name": "openai", "gen_ai.response.id": "batch_6a1f0e63b1c48190a5", "litellm.call_id": "c-1"}
+    spans = [
+        span(number, None, common | {"gen_ai.operation.name": name} | usage)
+        for number, (name, usage) in enumerate(
+            (("aretrieve_batch", USAGE), ("aretrieve_batch", {}), ("afile_content", {}), ("aget_responses", USAGE)), 1
+        )
+    ]
+    batch = read(connector, request(*spans, scope="litellm"))
+    assert batch.calls["dup_group_key"].to_pylist() == ["litellm:batch:batch_6a1f0e63b1c48190a5"]
+    assert batch.spans.num_rows == 3
