@@ -78,9 +78,12 @@ def _models(span: Span) -> dict[str, Any]:
             if isinstance(given, dict) and isinstance(given.get("model"), str):
                 requested = given["model"]
                 break
+    answered = pick(attributes, "response_model")
+    if "litellm.call_id" in attributes and answered == attributes.get("litellm.model_group"):
+        answered = None  # LiteLLM writes the alias over the provider's name
     return {
         "requested_model": requested,
-        "response_model": pick(attributes, "response_model"),
+        "response_model": answered,
         "routed_model": pick(attributes, "routed_model"),
     }
 

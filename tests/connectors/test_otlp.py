@@ -974,3 +974,16 @@ def test_litellms_span_of_a_batch_is_the_batch_and_of_a_file_no_call(read: Any) 
     batch = read(connector, request(*spans, scope="litellm"))
     assert batch.calls["dup_group_key"].to_pylist() == ["litellm:batch:batch_6a1f0e63b1c48190a5"]
     assert batch.spans.num_rows == 3
+
+
+@pytest.mark.parametrize(("answered", "said"), [("mini", None), ("gpt-4o-mini-2024-07-18", "gpt-4o-mini-2024-07-18")])
+def test_litellms_alias_is_no_model_that_answered(read: Any, answered: str, said: str | None) -> None:
+    """It writes the alias over the provider's name; no price list knows an alias, and the span lends its model to the spend row."""
+    facts = {
+        "litellm.call_id": "c-1",
+        "litellm.model_group": "mini",
+        "litellm.provider.model": "openai/gpt-4o-mini",
+        "gen_ai.response.model": answered,
+    }
+    [row] = read(connector, request(span(1, None, CHAT | USAGE | ANSWER | facts))).calls.to_pylist()
+    assert (row["requested_model"], row["routed_model"], row["response_model"]) == ("mini", "openai/gpt-4o-mini", said)
