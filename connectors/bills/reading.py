@@ -245,8 +245,8 @@ def day_of(row: Record, *names: str) -> str:
         raise Wrong(name, f"{str(value)[:40]!r} is not a day") from None
 
 
-def currency_of(value: Any, name: str, default: str = "USD") -> str:
-    text = str(value or default).strip().upper()
+def currency_of(value: Any, name: str) -> str:
+    text = str(value or "USD").strip().upper()
     if not re.fullmatch(r"[A-Z]{3}", text):
         raise Wrong(name, f"{text[:20]!r} is not a currency")
     return text

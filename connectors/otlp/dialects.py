@@ -13,6 +13,7 @@ from typing import Any, Final
 from connectors.otlp.wire import Span, sound
 from connectors.providers import BATCH_READS, MANAGED, OPERATIONS, TOOL_CALLS
 
+LONGEST_JSON: Final = 4 << 20
 MODEL_OPERATIONS: Final = {
     "chat", "text_completion", "generate_content", "embeddings", "completion", "responses", "rerank", "image_generation",
     "transcription", "speech", "moderation", "chat_completion", "messages",
@@ -171,12 +172,12 @@ def structure_kind(span: Span) -> str:
     return kind or (traceloop if traceloop in ("workflow", "agent", "tool") else "workflow" if traceloop == "task" else "other")
 
 
-def json_attribute(attributes: dict[str, Any], name: str, limit: int = 4 << 20) -> Any:
+def json_attribute(attributes: dict[str, Any], name: str) -> Any:
     """An attribute that is JSON in a string (or was already structured); None when it is neither."""
     value = attributes.get(name)
     if not isinstance(value, str):
         return value
-    if len(value) > limit:
+    if len(value) > LONGEST_JSON:
         return None
     try:
         return sound(json.loads(value), value.encode())

@@ -75,9 +75,9 @@ def check_seed(seed: Seed) -> None:
     refuse_overlaps(seed.rows)
 
 
-def seed_document(seed: Seed, found: Difference, limit: int = 0) -> dict[str, Any]:
+def seed_document(seed: Seed, found: Difference) -> dict[str, Any]:
     named = {"source": seed.source, "source_version": seed.source_version, "digest": seed.digest, "rows": len(seed.rows)}
-    return named | found.document(limit) | {"notes": list(seed.notes)}
+    return named | found.document(0) | {"notes": list(seed.notes)}
 
 
 def record(

@@ -35,12 +35,12 @@ class OurUsage:
     unpriced_calls: dict[str, int]
 
 
-def our_usage(ctx: Context, month: str, *, snapshot: int | None = None) -> OurUsage:
+def our_usage(ctx: Context, month: str) -> OurUsage:
     """The calendar month in UTC, which is how providers bill. Raises Invalid for a malformed month."""
     start, end = month_bounds(month, "UTC")
     timeline = load_timeline(ctx, start, end)
     book = load_book(ctx, timeline.at(end))
-    asked = ask(ctx, timeline, book, start, end, zone="UTC", snapshot=snapshot, names=KEYS)
+    asked = ask(ctx, timeline, book, start, end, zone="UTC", names=KEYS)
     lines: list[UsageLine] = []
     unpriced: dict[str, int] = {}
     for row in asked.facts(ctx).to_pylist():

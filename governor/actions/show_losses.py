@@ -27,7 +27,7 @@ READERS: Final = frozenset({"security", "auditor", "requester"})
 GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 
 
-def losses_of(ctx: Context, actor: Actor, change_id: str, *, limit: int = SHOWN) -> dict[str, Any]:
+def losses_of(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
     """{"total","differ","shown":[{"position","record_id","why","prompt","baseline","candidate"}],"may_read","why_not"}; texts are null where not readable."""
     with ctx.rows.session() as session:
         change = find_change(session, ctx.org, change_id)
@@ -37,7 +37,7 @@ def losses_of(ctx: Context, actor: Actor, change_id: str, *, limit: int = SHOWN)
         run_id = session.exec(runs.order_by(col(ShadowRun.id).desc())).first()
         pairs = [json.loads(line) for line in files.get("pairs.jsonl", b"").splitlines() if line]
         worse = sorted((pair for pair in pairs if why(pair)), key=lambda pair: (-len(why(pair)), pair["quality"][0], pair["position"]))
-        shown = worse[:limit]
+        shown = worse[:SHOWN]
         query = select(ReplayResult).where(
             ReplayResult.org_id == ctx.org,
             ReplayResult.run_id == (run_id or ""),

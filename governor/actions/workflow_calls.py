@@ -137,13 +137,13 @@ def _select(
     return ctx.lake.query(sql, {"since": since, "until": until}, snapshot=snapshot, wanted=wanted)
 
 
-def calls_by_id(ctx: Context, record_ids: Sequence[str], *, snapshot: int | None = None) -> dict[str, dict[str, Any]]:
+def calls_by_id(ctx: Context, record_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The same columns for known calls, by record id."""
     ids = pa.table({"record_id": pa.array(sorted(set(record_ids)), pa.string())})
     near = "AND dup_group_key IN (SELECT dup_group_key FROM {calls} AS k JOIN ids USING (record_id))"
     sql = f"""SELECT {_columns()} FROM {{calls}} AS c JOIN ids ON ids.record_id = c.record_id
         LEFT JOIN ({_witness(near)}) AS x ON x.dup_group_key = c.dup_group_key"""  # noqa: S608 - names come from the schema
-    return {row["record_id"]: row for row in ctx.lake.query(sql, {}, snapshot=snapshot, ids=ids).to_pylist()}
+    return {row["record_id"]: row for row in ctx.lake.query(sql, {}, ids=ids).to_pylist()}
 
 
 def _columns() -> str:

@@ -28,16 +28,16 @@ CURRENCY: Final = re.compile(r"[A-Z]{3}")
 BEYOND: Final = "values beyond the header"
 
 
-def read_prices(text: str, name: str, version: str = "") -> Seed:
+def read_prices(text: str, name: str) -> Seed:
     """Rows of a file by its content. Raises Invalid when it is neither format."""
     start = text.lstrip()[:1]
     if start == "{":
         document = _json(text)
         if isinstance(document.get("data"), list):
-            return read_openrouter(document["data"], version or name)
-        return read_litellm(document, version or name)
+            return read_openrouter(document["data"], name)
+        return read_litellm(document, name)
     if "," in text.partition("\n")[0]:
-        return read_csv(text, version or name)
+        return read_csv(text, name)
     raise Invalid(
         f"{name}: neither LiteLLM's model map nor OpenRouter's models (JSON) nor a price CSV", hint="the CSV columns are in docs/prices.md"
     )

@@ -48,10 +48,10 @@ def check_fields(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def edges_of(lengths: Sequence[int], bands: int = BANDS) -> tuple[int, ...]:
+def edges_of(lengths: Sequence[int]) -> tuple[int, ...]:
     """Where bands of prompt length begin, at quantiles of the choosing calls; equal edges fall together."""
     ordered = sorted(lengths)
-    return tuple(sorted({ordered[len(ordered) * at // bands] for at in range(1, bands)} - {ordered[0]})) if ordered else ()
+    return tuple(sorted({ordered[len(ordered) * at // BANDS] for at in range(1, BANDS)} - {ordered[0]})) if ordered else ()
 
 
 def band(length: int | None, edges: Sequence[int]) -> str:

@@ -197,13 +197,13 @@ def _saves(mine: Sequence[Trial]) -> bool:
     return not known or math.fsum(w * (b - c) for b, c, w in known) > 0
 
 
-def chosen_sets(scored: Sequence[Score], margin: float, *, most: int = MOST_SETS) -> list[Chosen]:
-    """Nested sets, best segment first. All that fit the margin with caution (thinned to `most`), then one that does not, as a sight of the frontier."""
+def chosen_sets(scored: Sequence[Score], margin: float) -> list[Chosen]:
+    """Nested sets, best segment first. All that fit the margin with caution (thinned to MOST_SETS), then one that does not, as a sight of the frontier."""
     movable = [one for one in scored if ABSENT not in one.segment and one.saves]
     found = [_chosen(movable[: size + 1], margin) for size in range(len(movable))]
     last = max((at for at, one in enumerate(found) if one.fits), default=-1)
     inside = [one for one in found[: last + 1] if one.fits]
-    stride = max(math.ceil(len(inside) / most), 1)
+    stride = max(math.ceil(len(inside) / MOST_SETS), 1)
     kept = inside[::-1][::stride][::-1]  # always with the largest
     beyond = found[last + 1 :]
     return kept + [beyond[at] for at in sorted({0, len(beyond) // 2, len(beyond) - 1}) if beyond]
