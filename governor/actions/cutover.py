@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import pydantic
 from sqlmodel import Session
@@ -33,7 +33,23 @@ MOVERS: Final = ("requester", "owner", "admin")
 ROUTE_DAYS: Final = 365  # where the baseline's own approval has less to run than a review cycle
 
 
-def cutover(ctx: Context, actor: Actor, change_id: str, *, export: str = "", note: str = "", approved_until: str = "") -> dict[str, Any]:
+class RouteSnippet(TypedDict):
+    format: str
+    text: str
+
+
+class MovedRoute(TypedDict):
+    """route: as the catalog holds it now; export: the route as a gateway writes it."""
+
+    id: str
+    state: str
+    workflow: str
+    route: dict[str, Any]
+    approved_until: str | None
+    export: RouteSnippet | None
+
+
+def cutover(ctx: Context, actor: Actor, change_id: str, *, export: str = "", note: str = "", approved_until: str = "") -> MovedRoute:
     """{"id","state","route","approved_until","export"}. export: gateway format to print; approved_until: end of the new route's approval.
 
     Raises WrongState, StaleApproval or ExpiredApproval. Needs role requester, owner or admin.
@@ -57,7 +73,7 @@ def refuse_moved(ctx: Context, change_id: str) -> None:
         raise StaleApproval(f"{change_id} changed since it was approved; it is back in review and its approvals are void")
 
 
-def record(ctx: Context, actor: Actor, change_id: str, *, export: str, note: str, approved_until: str) -> dict[str, Any]:
+def record(ctx: Context, actor: Actor, change_id: str, *, export: str, note: str, approved_until: str) -> MovedRoute:
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
         lock_catalog(tx.session, ctx.org)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from governor.actions.assess import assess, find_change
 from governor.actions.context import Actor, Context
@@ -24,7 +24,19 @@ from governor.packets.passkey import PASSKEY
 from governor.store.rows.changes import Approval
 
 
-def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> dict[str, Any]:
+class DecidedChange(TypedDict):
+    """open: roles that are still needed; expires_at: of an approval."""
+
+    id: str
+    state: str
+    decision: str
+    role: str
+    digest: str
+    open: list[str]
+    expires_at: str | None
+
+
+def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> DecidedChange:
     """{"id","state","role","digest","open","expires_at"}. `role` chooses among several needed roles the person holds.
 
     `assertion`: what the person's device answered (passkeys.py); without it the decision counts, and is marked as the weaker kind.
@@ -32,14 +44,14 @@ def approve(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: 
     return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="approve", role=role, assertion=assertion)
 
 
-def reject(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> dict[str, Any]:
+def reject(ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, role: str = "", assertion: str = "") -> DecidedChange:
     """One rejection by a needed role ends the change."""
     return decide(ctx, actor, change_id, digest=digest, reason=reason, decision="reject", role=role, assertion=assertion)
 
 
 def decide(
     ctx: Context, actor: Actor, change_id: str, *, digest: str, reason: str, decision: str, role: str, assertion: str = ""
-) -> dict[str, Any]:
+) -> DecidedChange:
     person = decider(actor)
     if not reason.strip():
         raise Invalid("a decision needs a reason", hint="say why; the reason goes on record")
@@ -78,7 +90,7 @@ def record(
     decision: str,
     role: str,
     signed: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> DecidedChange:
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
         found = assess(ctx, tx.session, change, tx.now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, select
 
@@ -33,6 +33,25 @@ CANDIDATE: Final = re.compile(r"(?P<provider>[A-Za-z0-9._-]+)/(?P<model>[^\s@]\S
 LONGEST_RETENTION: Final = 36_500  # days; 0 is zero retention
 
 
+class PlanSummary(TypedDict):
+    digest: str
+    sample: int
+    budget_usd: str
+    expected_spend_usd: str
+    population: int
+
+
+class ProposedChange(TypedDict):
+    """needs: roles with their reasons; violations: what policy objects to."""
+
+    id: str
+    digest: str | None
+    state: str
+    needs: list[dict[str, Any]]
+    violations: list[str]
+    plan: PlanSummary
+
+
 def propose(
     ctx: Context,
     actor: Actor,
@@ -48,7 +67,7 @@ def propose(
     baseline: str = "",
     retention_days: int | None = None,
     options: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> ProposedChange:
     """{"id","digest","state","needs","violations","plan"}. candidate: provider/model[@region]; baseline: id of a route, by default the first in force.
 
     retention_days: how long the candidate's provider keeps prompts, where a contract says; options: further parameters of the plan

@@ -7,7 +7,7 @@ Invariants: the run carries the digest of the plan that was fixed at proposal; w
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from sqlmodel import col, select
 
@@ -25,8 +25,15 @@ STARTERS: Final = ("requester", "owner", "admin")
 MOST_RUNS: Final = 5  # repeating a run until it passes is not evidence; all runs stay on record
 
 
-def start_shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
-    """{"id","run","state","job"}; asking again while a run is under way answers that run."""
+class StartedRun(TypedDict):
+    id: str
+    run: str
+    state: str
+    job: str
+
+
+def start_shadow(ctx: Context, actor: Actor, change_id: str) -> StartedRun:
+    """Asking again while a run is under way answers that run."""
     actor.require(*STARTERS)
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)

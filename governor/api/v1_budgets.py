@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict, cast
 
 from litestar import get, post
 from litestar.params import Parameter
@@ -24,6 +24,38 @@ NOTICE: Final = re.compile(r"([0-9a-f-]{36})?")  # the id of one, or none
 AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
 
 
+class DaySpent(TypedDict):
+    day: str
+    spent: str
+
+
+class DayExpected(TypedDict):
+    day: str
+    cost: str
+
+
+class ForecastDocument(TypedDict):
+    """forecast, low and high: null where nothing can be said; low to high holds with probability level. scope: one field and its value, or organization: true."""
+
+    period: str
+    scope: dict[str, str | bool]
+    status: str
+    unknown_from: str
+    known_days: int
+    spent: str
+    forecast: str | None
+    low: str | None
+    high: str | None
+    level: str
+    method: str
+    methods: dict[str, str]
+    interval_method: str
+    calibrated_on: int
+    calibration_span: str
+    days: list[DaySpent]
+    expected: list[DayExpected]
+
+
 @get("/budgets", sync_to_thread=True, tags=TAGS)
 def list_budgets(
     ctx: Context, limit: Limit, cursor: Cursor, period: NewestMonth = "", as_of: AsOf = None
@@ -41,7 +73,7 @@ def show_forecast(
     owner: Annotated[str, Parameter(query="owner")] = "",
     cost_center: Annotated[str, Parameter(query="cost_center")] = "",
     as_of: AsOf = None,
-) -> dict[str, Any]:
+) -> ForecastDocument:
     """What a month will come to, with an 80% interval; null where nothing can be said. At most one scope."""
     chosen = [(name, value) for name, value in (("workflow", workflow), ("owner", owner), ("cost_center", cost_center)) if value]
     if len(chosen) > 1:
@@ -49,7 +81,7 @@ def show_forecast(
     dimension, value = chosen[0] if chosen else ("", "")
     month = period or newest_month(ctx)
     refuse_unknown(ctx, month, dimension, value)
-    return forecast_document(ctx, month, dimension, value, as_of=as_of)
+    return cast("ForecastDocument", forecast_document(ctx, month, dimension, value, as_of=as_of))
 
 
 @get("/movement", sync_to_thread=True, tags=TAGS)

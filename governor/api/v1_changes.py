@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict, cast
 
 from litestar import Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct, field
 
+from governor.actions.asked_before import AskedBefore
 from governor.actions.context import Actor, Context
-from governor.actions.cutover import cutover
-from governor.actions.decide import approve, reject
+from governor.actions.cutover import MovedRoute, cutover
+from governor.actions.decide import DecidedChange, approve, reject
 from governor.actions.export_packet import export_packet
-from governor.actions.propose import propose
+from governor.actions.propose import ProposedChange, propose
 from governor.actions.route_checks import RouteCheckDocument, StartedCheck, checks_of, start_revalidation
 from governor.actions.show_change import ChangeRow, list_changes, show_change
 from governor.actions.split_route import split_route
-from governor.actions.start_shadow import start_shadow
+from governor.actions.start_shadow import StartedRun, start_shadow
 from governor.actions.verify_change import verify_change
 from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
@@ -69,6 +70,91 @@ class Recipient(Struct, forbid_unknown_fields=True):
     recipient: str = ""
 
 
+class Vote(TypedDict):
+    """counts: of the digest shown, and not expired."""
+
+    person: str
+    role: str
+    decision: str
+    digest: str
+    reason: str
+    decided_at: str
+    expires_at: str | None
+    auth: str | None
+    counts: bool
+
+
+class Standing(TypedDict):
+    """why_not, code: why you may not approve now."""
+
+    may_approve: bool
+    may_reject: bool
+    role: str | None
+    why_not: str | None
+    code: str | None
+
+
+class PolicySays(TypedDict):
+    bundle: str
+    allow: bool
+    violations: list[dict[str, Any]]
+    undecided: list[str]
+
+
+class ChangeDocument(TypedDict):
+    """digest: what a decision must name. needs: who must decide and why. you: null without a person. Times are RFC 3339."""
+
+    id: str
+    state: str
+    next: str
+    sentence: str
+    workflow: str
+    owner: str | None
+    requester: str
+    reason: str
+    baseline: dict[str, Any]
+    candidate: dict[str, Any]
+    endpoint: str
+    digest: str | None
+    reviewed_digest: str | None
+    stale: bool
+    needs: list[dict[str, Any]]
+    policy: PolicySays
+    progress: dict[str, Any] | None
+    representativeness: dict[str, Any] | None
+    plan: dict[str, Any]
+    runs: list[dict[str, Any]]
+    verdict: dict[str, Any] | None
+    earlier_runs: str
+    asked_before: list[AskedBefore]
+    golden: dict[str, Any] | None
+    evidence: list[dict[str, Any]]
+    approvals: list[Vote]
+    you: Standing | None
+    created_at: str
+    updated_at: str
+    submitted_at: str | None
+    decided_at: str | None
+    cutover_at: str | None
+    verification: dict[str, Any] | None
+
+
+class RouteUse(TypedDict):
+    """Calls since the cutover by where they went; share: percent on the approved route, approved fallbacks aside. enough: to say verified or drifted."""
+
+    id: str
+    state: str
+    calls: int
+    on_route: int
+    fallback: int
+    elsewhere: int
+    share: str
+    routes: list[dict[str, Any]]
+    since: str
+    until: str
+    enough: bool
+
+
 @get("/changes", sync_to_thread=True, tags=TAGS)
 def list_all(
     ctx: Context,
@@ -82,9 +168,9 @@ def list_all(
 
 
 @get("/changes/{change_id:str}", sync_to_thread=True, tags=TAGS)
-def show(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+def show(ctx: Context, actor: Actor, change_id: str) -> ChangeDocument:
     """Digest, who must decide and why, evidence, verdict, decisions; `you` says what you may do."""
-    return show_change(ctx, change_id, actor)
+    return cast("ChangeDocument", show_change(ctx, change_id, actor))
 
 
 @get("/changes/{change_id:str}/split", sync_to_thread=True, tags=TAGS)
@@ -111,7 +197,7 @@ def ask_again(ctx: Context, actor: Actor, change_id: str) -> StartedCheck:
 
 
 @post("/changes", sync_to_thread=True, tags=TAGS)
-def make(ctx: Context, actor: Actor, data: Proposal) -> dict[str, Any]:
+def make(ctx: Context, actor: Actor, data: Proposal) -> ProposedChange:
     """Propose a route change. The evaluation plan is fixed now, before anything is sent."""
     return propose(
         ctx,
@@ -131,33 +217,33 @@ def make(ctx: Context, actor: Actor, data: Proposal) -> dict[str, Any]:
 
 
 @post("/changes/{change_id:str}/shadow", status_code=202, sync_to_thread=True, tags=TAGS)
-def shadow(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+def shadow(ctx: Context, actor: Actor, change_id: str) -> StartedRun:
     """Ask for the shadow run; a worker does it. Whoever asks is the author of the evidence and cannot approve it."""
     return start_shadow(ctx, actor, change_id)
 
 
 @post("/changes/{change_id:str}/approve", status_code=200, sync_to_thread=True, tags=TAGS)
-def say_yes(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> dict[str, Any]:
+def say_yes(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> DecidedChange:
     """Approve exactly what you were shown. Refused with separation_of_duties, stale_approval, missing_evidence or role_not_needed."""
     return approve(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
 
 
 @post("/changes/{change_id:str}/reject", status_code=200, sync_to_thread=True, tags=TAGS)
-def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> dict[str, Any]:
+def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> DecidedChange:
     """Reject; one rejection by a needed role ends the change."""
     return reject(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
 
 
 @post("/changes/{change_id:str}/cutover", status_code=200, sync_to_thread=True, tags=TAGS)
-def moved(ctx: Context, actor: Actor, change_id: str, data: Cutover) -> dict[str, Any]:
+def moved(ctx: Context, actor: Actor, change_id: str, data: Cutover) -> MovedRoute:
     """Record that you moved the route in your gateway. Governor changes no gateway."""
     return cutover(ctx, actor, change_id, export=data.export, note=data.note, approved_until=data.approved_until)
 
 
 @post("/changes/{change_id:str}/verify", status_code=200, sync_to_thread=True, tags=TAGS)
-def verify(ctx: Context, actor: Actor, change_id: str, data: Look) -> dict[str, Any]:
+def verify(ctx: Context, actor: Actor, change_id: str, data: Look) -> RouteUse:
     """Look at later traffic: verified when it takes the approved route, drifted when it does not."""
-    return verify_change(ctx, actor, change_id, grace_hours=data.grace_hours)
+    return cast("RouteUse", verify_change(ctx, actor, change_id, grace_hours=data.grace_hours))
 
 
 @post(

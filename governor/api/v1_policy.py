@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict, cast
 
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
@@ -18,6 +18,7 @@ from governor.api.idempotency import REPEATABLE
 from governor.ledger.canonical import sha256_hex
 from governor.policy.bundle import archive
 from governor.policy.catalog_data import catalog_data
+from governor.policy.decision import Need, Undecided, Violation, Waived
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -36,10 +37,39 @@ class Asked(Struct, forbid_unknown_fields=True):
     keys: dict[str, str] = field(default_factory=dict)
 
 
+class AttributedBy(TypedDict):
+    """reason: why no workflow was found."""
+
+    rule: str
+    trust: str
+    reason: str
+
+
+class CallDecision(TypedDict):
+    """status: violation, undecided, waived or allowed. revision: of the policy bundle; catalog: its digest."""
+
+    allow: bool
+    rules: list[str]
+    violations: list[Violation]
+    warnings: list[Violation]
+    waived: list[Waived]
+    undecided: list[Undecided]
+    needs: list[Need]
+    route: str | None
+    route_status: str
+    data_class: str | None
+    status: str
+    workflow: str | None
+    owner: str | None
+    attribution: AttributedBy
+    revision: str
+    catalog: str
+
+
 @post("/policy/decision", status_code=200, sync_to_thread=True, tags=["policy"], opt={ASKS: True, REPEATABLE: True})
-def decide(ctx: Context, data: Asked) -> dict[str, Any]:
+def decide(ctx: Context, data: Asked) -> CallDecision:
     """May a call like this one be made now? `allow` is false for violations and for what is undecided; scope `read` is enough."""
-    return decide_call(ctx, AskedCall(**structs.asdict(data)))
+    return cast("CallDecision", decide_call(ctx, AskedCall(**structs.asdict(data))))
 
 
 @get(

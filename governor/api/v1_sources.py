@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict, cast
 
 from litestar import get, post
 from litestar.params import Parameter
@@ -35,8 +35,23 @@ class SourceRow(TypedDict):
     connector: str
 
 
-class BatchRow(TypedDict):
-    """uris: the first 20 of what was read. read is the sum of the next four counts."""
+class Counts(TypedDict):
+    """read is the sum of the next four."""
+
+    read: int
+    stored: int
+    duplicates: int
+    conflicts: int
+    quarantined: int
+    other_spans: int
+
+
+class Synced(TypedDict):
+    sources: dict[str, Counts]
+
+
+class BatchRow(Counts):
+    """uris: the first 20 of what was read."""
 
     batch_id: str
     source: str
@@ -44,12 +59,6 @@ class BatchRow(TypedDict):
     uris: list[str]
     actor: str | None
     cursor: str | None
-    read: int
-    stored: int
-    duplicates: int
-    conflicts: int
-    quarantined: int
-    other_spans: int
     started_at: datetime
     committed_at: datetime
 
@@ -135,9 +144,9 @@ def show_scorecard(
 
 
 @post("/sources/sync", status_code=200, sync_to_thread=True, tags=TAGS)
-def pull(ctx: Context, actor: Actor, data: Pull) -> dict[str, Any]:
+def pull(ctx: Context, actor: Actor, data: Pull) -> Synced:
     """Pull from configured gateways since their last cursor. Answers when it is done."""
-    return {"sources": sync(ctx, actor, data.source)}
+    return cast("Synced", {"sources": sync(ctx, actor, data.source)})
 
 
 @get("/batches", sync_to_thread=True, tags=TAGS)
@@ -171,9 +180,9 @@ def list_quarantine(
 
 
 @post("/quarantine/retry", status_code=200, sync_to_thread=True, tags=TAGS)
-def try_again(ctx: Context, actor: Actor, data: Retry) -> dict[str, Any]:
+def try_again(ctx: Context, actor: Actor, data: Retry) -> Counts:
     """Read quarantined records again, after a fix of the connector or the source."""
-    return dict(retry(ctx, actor, data.ids, every=data.all, source=data.source, code=data.code))
+    return cast("Counts", retry(ctx, actor, data.ids, every=data.all, source=data.source, code=data.code))
 
 
 @post("/quarantine/discard", status_code=200, sync_to_thread=True, tags=TAGS)

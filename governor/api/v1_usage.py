@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict, cast
 
 from litestar import Response, get, post
 from litestar.background_tasks import BackgroundTask
@@ -35,15 +35,87 @@ OCTETS: Final = "application/octet-stream"
 PARQUET: Final = "application/vnd.apache.parquet"
 
 
+class UsageSums(TypedDict):
+    """Token sums are null where no call of the row knew its usage. Beside it stand the dimensions of `by`, null where a call says none."""
+
+    calls: int
+    input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    list_cost: str
+    contracted_cost: str
+    unpriced_calls: int
+    gateway_cost: str | None
+    provider_cost: str | None
+    ledger_cost: str
+
+
+class CoverageParts(TypedDict):
+    workflow: str
+    owner: str
+    approved_policy: str
+
+
+class Exposure(TypedDict):
+    low: str
+    middle: str
+    high: str
+
+
+class CoverageDocument(TypedDict):
+    """Percentages are cut, never rounded up; of nothing they are 100."""
+
+    mapped_spend: str
+    total_spend: str
+    percent: str
+    sufficient: bool
+    nothing_to_cover: bool
+    parts: CoverageParts
+    calls: int
+    mapped_calls: int
+    unpriced_calls: int
+    unpriced_exposure: Exposure
+
+
+class SuggestedRule(TypedDict):
+    """A rule that would attribute calls nobody owns; looks_like: a workflow of the catalog."""
+
+    match: str
+    calls: int
+    spend: str
+    looks_like: str | None
+    yaml: str
+
+
+class UsageReport(TypedDict):
+    period: str
+    snapshot: int | None
+    as_of: str
+    price_book: str
+    policy_revision: str
+    catalog: str
+    rows: list[UsageSums]
+    coverage: CoverageDocument
+    suggestions: list[SuggestedRule]
+
+
+class ErasedContent(TypedDict):
+    calls: int
+    objects: int
+    erased: int
+
+
 @get("/usage", sync_to_thread=True, tags=["usage"])
 def show_usage(
     ctx: Context,
     period: Period,
     by: Annotated[str, Parameter(query="by", description=f"Comma separated: {', '.join(DIMENSIONS)}.")] = "workflow",
     as_of: AsOf = "event",
-) -> dict[str, Any]:
+) -> UsageReport:
     """Calls, inclusive token sums and exact cost of a month, with coverage and what would map the rest."""
-    return usage_report(ctx, period, [part.strip() for part in by.split(",") if part.strip()], as_of=as_of)
+    return cast("UsageReport", usage_report(ctx, period, [part.strip() for part in by.split(",") if part.strip()], as_of=as_of))
 
 
 @get("/findings", sync_to_thread=True, tags=["usage"])
@@ -123,11 +195,12 @@ class Erasure(Struct, forbid_unknown_fields=True):
 
 
 @post("/content/erase", status_code=200, sync_to_thread=True, tags=["calls"])
-def erase_content(ctx: Context, actor: Actor, data: Erasure) -> dict[str, int]:
+def erase_content(ctx: Context, actor: Actor, data: Erasure) -> ErasedContent:
     """Erase prompts, answers and archived records of calls; hashes, calls and proofs stay. Role admin or security."""
     if data.before is not None and data.before.tzinfo is None:
         raise Invalid("before: give the instant with its offset, such as 2026-01-01T00:00:00Z")
-    return erase(ctx, actor, record_ids=data.record_ids, end_user=data.end_user, before=data.before, reason=data.reason)
+    found = erase(ctx, actor, record_ids=data.record_ids, end_user=data.end_user, before=data.before, reason=data.reason)
+    return cast("ErasedContent", found)
 
 
 ROUTES = [show_usage, list_findings, export, show_call, raw, erase_content]

@@ -86,7 +86,7 @@ def shadow(
 
     session = session_of(ctx)
     context = session.context()
-    started = start_shadow(context, session.actor(), change_id)
+    started: dict[str, Any] = {**start_shadow(context, session.actor(), change_id)}
     if wait:
         started |= await_run(session, started, timeout)
     words = [f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -58,7 +59,7 @@ def print_change(shown: dict[str, Any]) -> None:
     typer.echo("\n".join(lines))
 
 
-def tight_budget(plan: dict[str, Any]) -> list[str]:
+def tight_budget(plan: Mapping[str, Any]) -> list[str]:
     """A run that is expected to cost more than its budget ends without a verdict: said before anything is spent."""
     if Decimal(plan["expected_spend_usd"]) <= Decimal(plan["budget_usd"]):
         return []

@@ -119,6 +119,17 @@ def test_a_client_can_be_generated_from_openapi(door: Any) -> None:
         and (of := methods["get"]["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {}))
         and "items" in document["components"]["schemas"].get(of.get("$ref", "").rsplit("/", 1)[-1], {}).get("properties", {})
     }
+    unnamed = {
+        f"{method} {path}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and "additionalProperties" in answer.get("content", {}).get("application/json", {}).get("schema", {})
+    }
+    steps = ("approve", "reject", "cutover", "shadow", "verify")
+    assert not unnamed & {f"post /api/v1/changes/{{change_id}}/{step}" for step in steps}
+    assert not unnamed & {f"get /api/v1/{name}" for name in ("usage", "spend", "spend/segments", "forecast", "changes/{change_id}")}
+    assert not unnamed & {f"post /api/v1/{name}" for name in ("changes", "policy/decision", "sources/sync", "quarantine/retry")}
     assert {"/api/v1/golden", "/api/v1/review", "/api/v1/changes", "/api/v1/budgets", "/api/v1/ledger/entries", "/api/v1/batches"} <= lists
     assert document["paths"]["/api/v1/prices/import"]["post"]["requestBody"]["required"] is False
 
