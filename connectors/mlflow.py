@@ -19,6 +19,7 @@ import pyarrow as pa
 from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
 from connectors.payloads import Records, rewritten
+from connectors.reshaped import listed, named
 from governor.ports import Payload
 
 _MARKS: Final = (b'"trace_location"', b'"trace_metadata"', b'"mlflow.traceRequestId"')
@@ -51,7 +52,7 @@ def _plain(received: bytes) -> bytes:
         return received
     facts = _facts(trace.get("info"))
     parents = {_hex(span.get("span_id")): _hex(span.get("parent_span_id")) for span in spans}
-    links = {_hex(span.get("span_id")) for span in spans if _LINK in _dict(span.get("attributes"))}
+    links = {_hex(span.get("span_id")) for span in spans if _LINK in named(span.get("attributes"))}
     plain = [_span(span, facts, mirrored=_under(_hex(span.get("span_id")), links, parents)) for span in spans]
     _usage_from_above(plain)
     return rewritten({"data": {"spans": plain}})
@@ -59,24 +60,24 @@ def _plain(received: bytes) -> bytes:
 
 def _facts(info: Any) -> dict[str, Any]:
     """What the trace says of all its spans. MLflow's own names hold prompts too, so only the user's are metadata."""
-    about = _dict(info)
-    tags, metadata = _dict(about.get("tags")), _dict(about.get("trace_metadata"))
+    about = named(info)
+    tags, metadata = named(about.get("tags")), named(about.get("trace_metadata"))
     return {
         "own": {name: value for name, value in (metadata | tags).items() if name.startswith(("mlflow.trace.user", "mlflow.trace.session"))}
         | {name: value for name, value in metadata.items() if name.startswith(("mlflow.gateway.", "mlflow.auth."))},
         "metadata": {name: value for name, value in (metadata | tags).items() if not name.startswith("mlflow.")},
-        "experiment": _dict(_dict(about.get("trace_location")).get("mlflow_experiment")).get("experiment_id"),
+        "experiment": named(named(about.get("trace_location")).get("mlflow_experiment")).get("experiment_id"),
         "traffic": "eval" if any(name in metadata or name in tags for name in _EVALUATION) else None,
     }
 
 
 def _span(span: dict[str, Any], facts: dict[str, Any], *, mirrored: bool) -> dict[str, Any]:
-    attributes = {name: _value(text) for name, text in _dict(span.get("attributes")).items()}
+    attributes = {name: _value(text) for name, text in named(span.get("attributes")).items()}
     prompts = attributes.get("mlflow.linkedPrompts")
     attributes["mlflow.linkedPrompts"] = _value(prompts)  # a list as text, stored as text
     trace_id, span_id = _hex(span.get("trace_id")), _hex(span.get("span_id"))
-    events = [event for event in _list(span.get("events")) if isinstance(event, dict)]
-    failures = [_dict(event.get("attributes")) for event in events if event.get("name") == "exception"]
+    events = [event for event in listed(span.get("events")) if isinstance(event, dict)]
+    failures = [named(event.get("attributes")) for event in events if event.get("name") == "exception"]
     return facts | {
         "id": f"{trace_id}:{span_id}" if trace_id and span_id else None,
         "trace_id": trace_id,
@@ -151,14 +152,6 @@ def _hex(given: Any) -> str | None:
     except ValueError:
         return given.removeprefix("0x").lower()
     return raw.hex() if len(raw) in _ID_BYTES else given.removeprefix("0x").lower()
-
-
-def _dict(given: Any) -> dict[str, Any]:
-    return given if isinstance(given, dict) else {}
-
-
-def _list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else []
 
 
 connector = _MLflow("mlflow", [shipped("mlflow")])

@@ -25,6 +25,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.lost_calls import Loss, LossDocument, lost_calls
 from governor.actions.remembered import remembered
 from governor.errors import Invalid
+from governor.policy.catalog_data import rfc3339
 from governor.store.lake_slices import HOURS, SLICE_OF
 from governor.store.rows.ingest import IngestBatch, SourceCursor, SourceWindow
 
@@ -89,7 +90,7 @@ class Hour:
     state: str
 
     def document(self) -> HourDocument:
-        return {"hour": iso(self.start), "stored": self.stored, "said": self.said, "state": self.state}
+        return {"hour": rfc3339(self.start), "stored": self.stored, "said": self.said, "state": self.state}
 
 
 def completeness(
@@ -178,8 +179,8 @@ def document(
     shown = [(hour, one) for hour, one in stored.items() if hour >= start]
     return {
         "source": name,
-        "start": iso(start),
-        "end": iso(end),
+        "start": rfc3339(start),
+        "end": rfc3339(end),
         "stored": sum(one.stored for one in hours),
         "lag_s": round(median(one[1] for _, one in shown), 1) if shown else None,
         "states": {state: sum(one.state == state for one in hours) for state in ("whole", "short", "hole", "silent", "unchecked", "idle")},
@@ -202,8 +203,8 @@ def shortfall(window: SourceWindow, counts: Mapping[datetime, int]) -> Shortfall
     if not window.hole and (window.said is None or window.said <= came):
         return None
     return {
-        "start": iso(window.start_at),
-        "end": iso(window.end_at),
+        "start": rfc3339(window.start_at),
+        "end": rfc3339(window.end_at),
         "came": came,
         "said": window.said,
         "missing": max(window.said - came, 0) if window.said is not None else None,
@@ -264,8 +265,4 @@ def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[Gap]
             runs[-1].append(hour)
         else:
             runs.append([hour])
-    return [{"start": iso(run[0]), "end": iso(run[-1] + HOUR), "hours": len(run)} for run in runs]
-
-
-def iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return [{"start": rfc3339(run[0]), "end": rfc3339(run[-1] + HOUR), "hours": len(run)} for run in runs]

@@ -20,7 +20,7 @@ from governor.actions.replay_calls import WAVE, Replay, await_others, batches, b
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
 from governor.actions.replay_judge import asked
-from governor.actions.replay_rows import JUDGES, OPEN, find_run, load, mark
+from governor.actions.replay_rows import JUDGES, OPEN, find_run, load
 from governor.actions.replay_table import Result, Task, Written
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
@@ -40,7 +40,7 @@ def ask_golden(job: Replay, retention_days: int | None) -> None:
     first = job.plan.n
     places = {first + number: case for number, case in enumerate(golden.cases)}
     if any(pair.state == "skipped_decided" for pair in job.finished()):
-        close(job, dict.fromkeys(places, "skipped_decided"))
+        job.mark(dict.fromkeys(places, "skipped_decided"))
         return
     rows = {ARM_PREFIX + case.sha256: {"data_class": job.plan.data_class or None, "content_state": "full"} for case in golden.cases}
     refused = denied(job.ctx, job.plan, retention_days, rows)
@@ -54,7 +54,7 @@ def ask_golden(job: Replay, retention_days: int | None) -> None:
             shut[position] = "excluded_content"
         else:
             cases[position] = (Case.stored(document), redacted(given) if job.plan.redact else given)
-    close(job, shut)
+    job.mark(shut)
     carry_out(job, cases)
     if job.plan.judge is not None:
         ask_about(job, {at: case for at, case in cases.items() if not case[0].check})
@@ -96,7 +96,7 @@ def carry_out(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
         job.table = load(job.ctx, job.run_id)  # what the budget did not reach is tried again: calls cost less than they might
         idle = 0 if granted else idle + 1
         if not granted and groups and beyond_budget(job, groups[0]):
-            close(job, dict.fromkeys(ours, "skipped_budget"))
+            job.mark(dict.fromkeys(ours, "skipped_budget"))
         elif not granted:
             await_others(job, idle)
 
@@ -166,10 +166,3 @@ def spoken(job: Replay, found: Result) -> str | None:
         return None
     message = document["message"]
     return canonical_json(message).decode() if message.get("tool_calls") else str(message.get("content") or "")
-
-
-def close(job: Replay, states: Mapping[int, str]) -> None:
-    mark(job.ctx, job.run_id, states)
-    for position, state in states.items():
-        for one in job.table[position].values():
-            one.state = state if one.state == "planned" else one.state

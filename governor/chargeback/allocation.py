@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from governor.prices.rate import round_half_even
+
 CENT: Final = 10**10  # pico-USD
 
 
 def to_cents(pico: int, cent: int = CENT) -> int:
     """An amount on its own, rounded half to even. cent: how many of the amount's units one cent is."""
-    whole, rest = divmod(pico, cent)
-    return whole + (1 if 2 * rest > cent or (2 * rest == cent and whole % 2) else 0)
+    return round_half_even(pico, cent)
 
 
 def split_cents(parts: Mapping[str, int], *, total_cents: int | None = None, cent: int = CENT) -> dict[str, int]:

@@ -76,7 +76,7 @@ class Disclosure:
 
     @property
     def digest(self) -> str:
-        return _b64url(hashlib.sha256(self.text.encode("ascii")).digest())
+        return base64url(hashlib.sha256(self.text.encode("ascii")).digest())
 
     @property
     def said(self) -> tuple[str, Any]:
@@ -91,8 +91,8 @@ class Disclosure:
 
 def disclose(name: str, value: Any, salt: bytes | None = None) -> Disclosure:
     """A fresh disclosure of one field."""
-    salted = [_b64url(salt or os.urandom(SALT_SIZE)), name, normalised(value)]
-    return Disclosure(name, _b64url(canonical_json(salted)))
+    salted = [base64url(salt or os.urandom(SALT_SIZE)), name, normalised(value)]
+    return Disclosure(name, base64url(canonical_json(salted)))
 
 
 @dataclass(frozen=True)
@@ -250,5 +250,5 @@ def _check_keys(value: Any, where: str, *, strict: bool) -> None:
             _check_keys(child, where, strict=strict)
 
 
-def _b64url(raw: bytes) -> str:
+def base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from governor.errors import GovernorError
 from governor.ledger.canonical import canonical_json
-from governor.ledger.entry import Entry
+from governor.ledger.entry import Entry, base64url
 
 PASSKEY: Final = "passkey"
 FIELDS: Final = frozenset({"record", "algorithm", "public_key", "authenticator_data", "client_data", "signature"})
@@ -45,10 +45,6 @@ def decision_record(*, change: str, digest: str, decision: str, role: str, perso
 
 def challenge(record: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(canonical_json(dict(record))).digest()
-
-
-def base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def check_assertion(event: Entry) -> str | None:

@@ -20,6 +20,7 @@ from governor.store import lake_witness
 from governor.store.content import ADDRESS_LENGTH, SEALED
 from governor.store.free_memory import give_back
 from governor.store.lake_lock import committed
+from governor.store.lake_read import count
 from governor.store.lake_stage import Stage
 from governor.store.lake_tables import BATCH_SCHEMA, CONFLICT_SCHEMA, RECORD_HASH
 
@@ -125,7 +126,7 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         SELECT record_id, min(seq) AS seq, arg_min(raw_sha256, seq) AS raw_sha256 FROM in_calls GROUP BY record_id
     """)
     _find_stored(connection)
-    distinct, known = _count(connection, "seen"), _count(connection, "stored")
+    distinct, known = count(connection, "seen"), count(connection, "stored")
     if known < distinct:
         _insert_new(connection, batch_id, now, all_new=known == 0 and distinct == staged, bulk=staged >= BULK)
     if known == 0 and distinct == staged:
@@ -137,9 +138,9 @@ def _store_calls(connection: duckdb.DuckDBPyConnection, batch_id: str, now: date
         FROM in_calls c JOIN seen s USING (record_id) LEFT JOIN stored k USING (record_id)
         WHERE c.raw_sha256 <> coalesce(k.raw_sha256, s.raw_sha256)
     """)
-    if _count(connection, "found"):
+    if count(connection, "found"):
         _keep_other_facts(connection)
-    conflicts = _count(connection, "found")
+    conflicts = count(connection, "found")
     if conflicts:
         own = {"ingest_batch_id": "$batch", "ingested_at": "$now"}
         columns = ", ".join(f"{own.get(name, f'c.{name}')} AS {name}" for name in CALL_SCHEMA.names)
@@ -167,7 +168,7 @@ def _find_stored(connection: duckdb.DuckDBPyConnection) -> None:
         WHERE record_hash IN (SELECT record_hash FROM met)
             AND start_time BETWEEN (SELECT min(start_time) FROM met) AND (SELECT max(start_time) FROM met)
     """
-        if _count(connection, "met")
+        if count(connection, "met")
         else """
         CREATE OR REPLACE TEMP TABLE stored AS SELECT record_id, raw_sha256, start_time FROM in_calls LIMIT 0
     """
@@ -271,11 +272,6 @@ def _record_batch(connection: duckdb.DuckDBPyConnection, batch_id: str, info: Ba
     }
     names = ", ".join(BATCH_SCHEMA.names)
     connection.execute(f"INSERT INTO lake.batches ({names}) VALUES ({', '.join(f'${name}' for name in BATCH_SCHEMA.names)})", row)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(row[0]) if row else 0
 
 
 assert set(CALL_SCHEMA.names) < set(CONFLICT_SCHEMA.names)  # noqa: S101 - conflicts hold whole calls

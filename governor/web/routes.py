@@ -10,6 +10,7 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
+from governor.api.bearer import provide_context
 from governor.web import (
     allocation,
     audit,
@@ -39,7 +40,7 @@ from governor.web import (
     workflows,
 )
 from governor.web.newer_calls import begin_patience
-from governor.web.session import SessionAuthentication, check_csrf, provide_actor, provide_context, read_form
+from governor.web.session import SessionAuthentication, check_csrf, provide_actor, read_form
 
 MODULES: Final = (
     sign_in,

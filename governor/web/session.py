@@ -133,8 +133,3 @@ def address_of(request: Request[Any, Any, Any]) -> str:
 
 def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:
     return request.user.actor
-
-
-def provide_context(request: Request[Any, Any, Any]) -> Context:
-    found: Context = request.app.state.context
-    return found
