@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from connectors.bills.aws import REGION
 from connectors.bills.reading import Record, Skip, Wrong, columns_of, currency_of, day_of, first_of, lines_of, maybe, money, table
 from connectors.bills.words import Said, kind_of, said, tier_of, with_family
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine, issuer_of
@@ -21,7 +22,6 @@ CATEGORIES: Final = {"usage": "usage", "purchase": "fee", "tax": "tax", "credit"
 NAMES: Final = (
     (r"microsoft|azure", "azure"), (r"amazon|aws", "aws"), (r"google", "gcp"), (r"openrouter", "openrouter"), (r"openai", "openai"), (r"anthropic", "anthropic"),
 )  # fmt: skip
-REGION: Final = re.compile(r"^(?:[A-Z]{2,4}\d?-)+(?=[A-Za-z])")
 MODELS: Final = re.compile(
     r"openai|bedrock|sagemaker|vertex|gemini|cognitive|foundry|anthropic|claude|gpt|generative|language model", re.IGNORECASE
 )

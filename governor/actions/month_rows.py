@@ -17,6 +17,7 @@ from governor.actions.close_period import correction_summary, files_of
 from governor.actions.erase_person import ERASED
 from governor.actions.recorded_entries import recorded_entries
 from governor.actions.sealed_files import MANIFEST, close_key, file_problems
+from governor.chargeback.currency import LINES
 from governor.chargeback.lines import Line, line_of
 from governor.chargeback.statement import usd
 from governor.ledger.canonical import counted, timestamp
@@ -24,7 +25,6 @@ from governor.ledger.entry import Entry
 from governor.store.rows.people import Person
 from governor.store.rows.periods import Period, PeriodFile, PeriodLine, PeriodVersion, PeriodVersionFile
 
-LINES: Final = ("lines", "internal", "commitments", "corrections")  # where a statement has them; an older one has fewer
 NAMED: Final = 3  # wrong lines that are named; the rest is a number
 
 

@@ -26,7 +26,7 @@ from governor.ledger.types import change_stream
 from governor.packets.approvals import APPROVED
 from governor.packets.assemble import PacketEvent, event_line
 from governor.packets.controls import controls, controls_item
-from governor.packets.told import Told, check_told, decisions_of, words_of
+from governor.packets.told import WORDS, Told, check_told, decisions_of, words_of
 from governor.packets.verify import evidence_named
 from governor.shadow.sentence import after_others
 from governor.store import ledger
@@ -35,9 +35,6 @@ from governor.store.rows.people import Person
 
 DECIDED: Final = APPROVED | {"rejected", "expired"}
 LONG_LIST: Final = 24
-WORDS: Final = frozenset(
-    {"reason", "note"}
-)  # why something was decided belongs in every packet; names and addresses only in one for a named recipient
 MAX_EVENTS: Final = 10_000
 
 

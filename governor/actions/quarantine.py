@@ -20,6 +20,7 @@ from governor.errors import Forbidden, Invalid, NotFound
 from governor.ports import Payload, ReadOptions
 
 MOST: Final = 100_000
+STATES: Final = ("open", "retried", "discarded", "all")  # what a list of records may be asked for
 
 
 def retry(ctx: Context, actor: Actor, ids: Sequence[str], *, every: bool = False, source: str = "", code: str = "") -> dict[str, int]:

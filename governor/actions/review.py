@@ -16,6 +16,7 @@ from sqlmodel import Session, select
 from governor.actions.assess import Assessment, assess, find_change
 from governor.actions.context import SYSTEM, Context
 from governor.actions.evidence_files import ended_idem
+from governor.actions.review_queue import REVIEWABLE
 from governor.changes import State, move
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json
@@ -24,8 +25,6 @@ from governor.ledger.types import change_stream
 from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.ledger import LedgerEntry
 from governor.store.transaction import Transaction
-
-REVIEWABLE = frozenset({State.IN_REVIEW, State.APPROVED})
 
 
 def complete_shadow(ctx: Context, tx: Transaction, change: Change, run: ShadowRun, files: Sequence[EvidenceItem]) -> None:

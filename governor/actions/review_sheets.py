@@ -23,6 +23,7 @@ from governor.ledger.canonical import digest
 from governor.shadow.labels import PICKS
 from governor.store.rows.reviews import ReviewLabel
 
+TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 COLUMNS: Final = ("change", "pair", "check", "request", "answer_a", "answer_b", "pick", "note")
 NEEDED: Final = ("change", "pair", "check", "pick")
 PART: Final = "registered"

@@ -19,12 +19,12 @@ from governor.actions.evidence_files import evidence_files
 from governor.actions.load_catalog import read_catalog
 from governor.actions.replay_inputs import read_document
 from governor.actions.workflow_calls import calls_by_id
+from governor.shadow.guards import GUARDS
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
 SHOWN: Final = 20
 LONGEST: Final = 4000
 READERS: Final = frozenset({"security", "auditor", "requester"})
-GUARDS: Final = ("error", "timeout", "refusal", "truncation", "empty", "contract", "tool_calls", "leak", "language")
 
 
 def losses_of(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from msgspec import Struct
 from governor.actions.context import Actor, Context
 from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import ReviewRow, show_pair, waiting
-from governor.actions.review_sheets import export_sheet, import_sheet
+from governor.actions.review_sheets import TYPES, export_sheet, import_sheet
 from governor.api.bodies import raw_answer, raw_body, unpack
 from governor.api.slices import LARGEST_WHOLE, Items, Whole, named
 from governor.errors import Invalid
 
 TAGS: Final = ["review"]
-TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 Reviewer = Annotated[str, Parameter(query="reviewer", max_length=200, description="Who compares, where it is not you.")]
 Position = Annotated[
     int | None, Parameter(query="position", ge=0, le=LARGEST_WHOLE, description="Pair to show; the first open one without it.")

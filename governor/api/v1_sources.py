@@ -18,7 +18,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.discard import discard, discard_all
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import installed
-from governor.actions.quarantine import retry
+from governor.actions.quarantine import STATES, retry
 from governor.actions.scorecard import Card, scorecard
 from governor.actions.sync import sync
 from governor.api.slices import Cursor, Items, Limit, PeriodItems, Slice, named, slice_of
@@ -27,7 +27,6 @@ from governor.errors import Invalid
 TAGS: Final = ["sources"]
 QUARANTINED: Final = ("id", "source", "connector", "ingest_uri", "ingest_row", "reason", "state", "created_at")
 CONFLICTING: Final = ("record_id", "source_instance", "source_record_id", "ingest_uri", "ingest_row", "detected_at")
-STATES: Final = ("open", "retried", "discarded", "all")
 
 
 class SourceRow(TypedDict):

@@ -14,7 +14,7 @@ from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import Disclosure, Entry
 
 DECISIONS: Final = ("change:approve", "change:reject")
-WORDS: Final = frozenset({"reason", "note"})
+WORDS: Final = frozenset({"reason", "note"})  # belong in every packet; names and addresses in one for a named recipient
 MEASURED: Final = ("run", "status", "author", "plan_digest", "spent_pico")
 OBSERVED: Final = ("since", "until", "calls", "on_route", "fallback", "elsewhere", "share")
 Told = tuple[int, Entry, str]  # place in the log, entry, the words disclosed with it

@@ -11,17 +11,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from governor.errors import Invalid
 from governor.prices.match import dashed_dates, matches
 from governor.prices.names import canonical_provider, canonical_tier, model_spellings
-from governor.prices.price import RATED_IN, Price, price_of
+from governor.prices.price import EVER, RATED_IN, Price, price_of
 from governor.prices.terms import ANY, Term, narrowest, width
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
-EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 BY_NAME: Final = -1  # before every rank of a list: an entry by its own name wins over a clause that also means it
 Bands = tuple[Price, ...]  # one meter's prices; the first that covers a request holds, ascending by context_min where they do not overlap
 

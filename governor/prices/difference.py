@@ -13,9 +13,9 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
-from governor.prices.book import EVER, PriceBook
+from governor.prices.book import PriceBook
 from governor.prices.merge import EntryKey, by_entry, merged, place_of
-from governor.prices.price import RATED_IN, Price
+from governor.prices.price import EVER, RATED_IN, Price
 
 JUMP: Final = Fraction(1, 5)
 

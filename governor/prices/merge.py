@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from governor.prices.book import EVER, PriceBook, rank_of
+from governor.prices.book import PriceBook, rank_of
 from governor.prices.overlap import NEVER, clash, without_overlaps
-from governor.prices.price import Price
+from governor.prices.price import EVER, Price
 
 EntryKey = tuple[str, str]
 

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from itertools import combinations
 
 from governor.errors import Invalid
-from governor.prices.price import Price
+from governor.prices.price import EVER, Price
 
-EVER = datetime(1, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 

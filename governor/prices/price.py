@@ -19,6 +19,7 @@ from typing import Any, Final
 from governor.errors import Invalid
 
 PICO: Final = 10**12
+EVER: Final = datetime(1, 1, 1, tzinfo=UTC)  # what has no beginning holds since then
 RATED_IN: Final = "USD"  # a price in another currency leaves its calls unpriced
 BAND_RULES: Final = ("", "whole_request", "marginal")
 

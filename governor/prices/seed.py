@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from governor.prices.names import canonical_provider, canonical_tier
-from governor.prices.price import Price, plain
+from governor.prices.price import EVER, Price, plain
 
 # One list for a vendor's two doors: the package has no separate prices for them.
 DOORS: Final = {"google": ("gcp.gemini", "gcp.vertex_ai"), "azure": ("azure.ai.openai", "azure.ai.inference")}
@@ -114,9 +114,6 @@ def _variants(provider: str, model: Any, match: str, left_out: Counter[str]) -> 
         for row in _rows(Price("list", provider, model.id, "", "0", 1), variant.prices):
             known = taken.get((value, row.meter))
             taken[(value, row.meter)] = min(start or EVER, known) if known else start or EVER
-
-
-EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def _rows(like: Price, prices: Any) -> Iterator[Price]:

@@ -15,12 +15,12 @@ from governor.actions.context import Context
 from governor.actions.findings import Finding, FindingDocument
 from governor.actions.month_view import month_findings, month_frame, month_view, newest_month
 from governor.actions.period_way import place_in_time
+from governor.policy.metadata import SEVERITIES
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.shell import render, type_of_request
 from governor.web.slices import Slice, slice_of
 
 SHOWN: Final = 20  # of each kind before a filter pages through them
-SEVERITIES: Final = ("critical", "high", "medium", "low")
 NO_WORKFLOW: Final = "-"
 
 

@@ -17,14 +17,13 @@ from litestar.response import Redirect
 from governor.actions.context import Actor, Context
 from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import ReviewRow, show_pair, waiting
-from governor.actions.review_sheets import export_sheet, import_sheet
+from governor.actions.review_sheets import TYPES, export_sheet, import_sheet
 from governor.adapters.spreadsheets import LARGEST_FILE
 from governor.errors import Invalid
 from governor.web.attached import attached
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 
-TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 SHOWN_ERRORS: Final = 5
 CHOICES: Final = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("unsure", "Cannot tell"))
 

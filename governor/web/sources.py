@@ -29,7 +29,7 @@ from governor.actions.completeness import SourceTruth, completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard, discard_all
 from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
-from governor.actions.quarantine import MOST, retry
+from governor.actions.quarantine import MOST, STATES, retry
 from governor.errors import Invalid
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import heat_strip
@@ -39,7 +39,6 @@ from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of, slice_read
 
 DAYS: Final = 14  # of the heat strip
-STATES: Final = ("open", "retried", "discarded", "all")
 
 
 @dataclass(frozen=True)
