@@ -19,7 +19,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.evidence_files import evidence_files
 from governor.actions.load_catalog import read_catalog
 from governor.actions.replay_inputs import answer_document, read_document
-from governor.actions.show_losses import content_text, may_not_read
+from governor.actions.show_losses import content_text, cut, may_not_read, prompt_text
 from governor.actions.workflow_calls import calls_by_id
 from governor.changes import State
 from governor.errors import Forbidden, NotFound
@@ -199,7 +199,7 @@ def blind_texts(ctx: Context, session: Session, work: Work, positions: list[int]
         first = candidate_first(work.plan.seed, at)
         call = calls.get(work.pairs[at].record_id)
         found[at] = {
-            "prompt": request_text(read_document(ctx, call["input_sha256"])) if call else None,
+            "prompt": prompt_text(read_document(ctx, call["input_sha256"]), LONGEST) if call else None,
             "a": candidate if first else baseline,
             "b": baseline if first else candidate,
         }
@@ -238,26 +238,15 @@ def alike(ctx: Context, session: Session, run_id: str, plan: ReplayPlan, pairs: 
     return _ALIKE[key]
 
 
-def request_text(document: Any) -> str | None:
-    messages = document.get("messages") if isinstance(document, Mapping) else None
-    if not isinstance(messages, list):
-        return None
-    return cut("\n\n".join(f"{one.get('role', '?')}: {content_text(one.get('content'))}" for one in messages if isinstance(one, Mapping)))
-
-
 def answer_text(document: Any) -> str | None:
     if not isinstance(document, Mapping):
         return None
     message = document.get("message")
     if not isinstance(message, Mapping):
-        return cut(str(message or ""))
+        return cut(str(message or ""), LONGEST)
     called = message.get("tool_calls")
     parts = [one.get("function", one) for one in called if isinstance(one, Mapping)] if isinstance(called, list) else []
     calls = [one for one in parts if isinstance(one, Mapping)]
     # ids of calls are a provider's handwriting: they would tell who answered
     named = "".join(f"\n[tool call] {one.get('name', '')} {one.get('arguments', '')}" for one in calls)
-    return cut((content_text(message.get("content")) + named).strip())
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n[{len(text) - LONGEST:,} more characters]"
+    return cut((content_text(message.get("content")) + named).strip(), LONGEST)

@@ -93,13 +93,13 @@ def loss(
     }
 
 
-def prompt_text(document: Any) -> str | None:
+def prompt_text(document: Any, longest: int = LONGEST) -> str | None:
     """The conversation as lines of `role: text`."""
     messages = document.get("messages") if isinstance(document, Mapping) else None
     if not isinstance(messages, list):
         return None
     lines = [f"{message.get('role', '?')}: {content_text(message.get('content'))}" for message in messages if isinstance(message, Mapping)]
-    return cut("\n\n".join(lines))
+    return cut("\n\n".join(lines), longest)
 
 
 def output_text(document: Any) -> str | None:
@@ -119,5 +119,5 @@ def content_text(content: Any) -> str:
     return "" if content is None else str(content)
 
 
-def cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n[{len(text) - LONGEST:,} more characters]"
+def cut(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}\n[{len(text) - longest:,} more characters]"
