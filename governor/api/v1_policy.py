@@ -38,9 +38,9 @@ class Asked(Struct, forbid_unknown_fields=True):
 
 
 class AttributedBy(TypedDict):
-    """reason: why no workflow was found."""
+    """rule: null where none matched; reason: why, in words."""
 
-    rule: str
+    rule: str | None
     trust: str
     reason: str
 
