@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -27,6 +28,9 @@ from governor.store.sequencer import as_sequencer, tree_size
 DISTRIBUTION = "workflow-model-governor"
 LATE_SECONDS = 60.0
 TOP_LEVEL = ("governor", "connectors", "workers", "reports", "policies")
+WRITTEN = ("anchors", "content", "lake", "scratch", "spool")  # folders of the home
+UNCHANGED = {".parquet", ".pack"}  # files that are written once
+NAMED = 3  # of many that are wrong
 LOG_RIGHTS = (
     *((table, right) for table in ("ledgerentry", "ledgernode", "ledgercheckpoint") for right in ("SELECT", "INSERT")),
     *(("ledgerwaiting", right) for right in ("SELECT", "DELETE")),
@@ -66,6 +70,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     home = settings.home.absolute()
     free = shutil.disk_usage(home if home.exists() else home.anchor).free
     yield Check("disk", free > 1 << 30, f"{free / (1 << 30):.1f} GiB free at {settings.home}")
+    yield _guard("files", lambda: _files(settings.home))
     try:
         context = open_context(settings)
     except GovernorError as error:
@@ -92,6 +97,35 @@ def _guard(name: str, probe: Callable[[], str], *, needed: bool = True) -> Check
     except Exception as error:  # noqa: BLE001 - a probe may fail in any way; the line says which
         hint = getattr(error, "hint", "")
         return Check(name, ok=False, detail=f"{type(error).__name__}: {error} {hint}".strip(), needed=needed)
+
+
+def _files(home: Path) -> str:
+    """Raises Misconfigured for what another user made in this home, such as root by a command beside the server."""
+    if not os.access(home, os.W_OK):
+        return "the home may only be read, or is not there"
+    found = [*home.glob("governor.db*"), *(path for name in WRITTEN for path in [home / name, *(home / name).rglob("*")])]
+    owner, root = home.stat().st_uid, os.geteuid() == 0
+    wrong = [path for path in found if _is_strange(path, owner, root=root)]
+    if wrong:
+        named = ", ".join(str(path.relative_to(home)) for path in sorted(wrong)[:NAMED])
+        whose = f"of another user than the home ({owner})" if root else f"not for this user ({os.geteuid()}) to write"
+        raise Misconfigured(
+            f"{len(wrong)} of its files and folders are {whose}: {named}{', ...' * (len(wrong) > NAMED)}",
+            hint="give the whole home to the user of the server (chown -R), and run every command as that user",
+        )
+    return f"all {len(found)} of the home may be used"
+
+
+def _is_strange(path: Path, owner: int, *, root: bool) -> bool:
+    try:
+        if root:
+            return path.stat().st_uid != owner
+        needs = os.R_OK if path.suffix in UNCHANGED else os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+        return not os.access(path, needs) and path.exists()
+    except PermissionError:
+        return True
+    except FileNotFoundError:  # gone meanwhile, or never made
+        return False
 
 
 def _variables() -> Check:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from governor.actions import drain, pace, push
 from governor.actions.context import OPERATOR, Context
-from governor.actions.doctor import examine
+from governor.actions.doctor import Check, examine
 from governor.actions.drain import Drainer, drain_due, drain_spool
 from governor.actions.quarantine import retry
 from governor.actions.spool import BODY, GROUP, claimed, folder_of, put
@@ -283,6 +283,35 @@ def test_a_body_on_disk_is_acknowledged_whatever_its_reader_does(ctx: Context, p
     assert push.push(ctx, OPERATOR, "litellm", b'[{"poison": 1}]')["spooled"] is True
     assert drain_spool(ctx) == 1
     assert [row["reason"].split(":")[0] for row in ctx.lake.quarantine()] == ["payload"]
+
+
+def test_the_doctor_names_what_another_user_left_in_the_home(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `sudo governor ingest` beside a server that runs as a user of its own."""
+    folder, access = spool_all(ctx)[0].parent, os.access
+
+    def check() -> Check:
+        return next(check for check in examine(ctx.settings) if check.name == "files")
+
+    monkeypatch.setattr(os, "geteuid", lambda: ctx.settings.home.stat().st_uid)
+    assert check().ok
+    monkeypatch.setattr(os, "geteuid", lambda: 10_001)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and access(path, mode))
+    assert (check().ok, check().needed) == (False, True)
+    assert f"not for this user (10001) to write: {folder.relative_to(ctx.settings.home)}" in check().detail
+    assert "chown" in check().detail
+
+
+def test_the_doctor_tells_root_what_is_of_another_user_than_the_home(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat, home = Path.stat, ctx.settings.home
+
+    def of_the_server(self: Path, **options: Any) -> os.stat_result:
+        found = stat(self, **options)
+        return os.stat_result((*found[:4], 10_001 if self == home else 0, *found[5:10]))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Path, "stat", of_the_server)
+    [found] = [check.detail for check in examine(ctx.settings) if check.name == "files"]
+    assert "of another user than the home (10001): " in found
 
 
 def test_the_doctor_says_what_waits_and_since_when(ctx: Context) -> None:
