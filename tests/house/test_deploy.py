@@ -40,6 +40,23 @@ def test_the_unit_starts_a_server_that_may_write_its_home_alone() -> None:
     assert (service["ProtectSystem"], service["PrivateTmp"], service["CapabilityBoundingSet"]) == ("strict", "yes", "")
 
 
+def test_the_first_init_is_given_the_home_of_the_unit() -> None:
+    """systemd makes the folder, for a user who may not write /var/lib; the database and keys that init meets are those of the server."""
+    service, told = unit(), (ROOT / "deploy/governor.service").read_text().partition("[Unit]")[0].replace("\\\n#", "")
+    [command] = re.findall(r"systemd-run .*", told)
+    for name in ("StateDirectory", "StateDirectoryMode", "EnvironmentFile"):
+        assert f"-p {name}={service[name]} " in command
+    assert f"-E {service['Environment']} " in command
+    assert f"--uid={service['User']} --gid={service['Group']} " in command
+    assert parsed(command.partition("/opt/governor/bin/governor ")[2].split())["email"] == "you@company.example"
+
+
+def test_a_database_that_is_late_is_waited_for() -> None:
+    service = unit()
+    assert service["Restart"] == "on-failure"
+    assert int(service["RestartSec"]) > 10 / 5, "systemd gives up after five starts in ten seconds"
+
+
 def test_the_image_starts_a_server_as_nobody_special() -> None:
     command = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[-1])
     assert parsed(command)["port"] == 8321
