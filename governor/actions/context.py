@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 
 BRINGERS: Final = ("requester", "owner", "security", "finance", "admin")  # who may bring traffic in: auditors read
+ISSUERS: Final = (*BRINGERS, "auditor")  # who may export packets, which is on record: whoever holds a role
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from governor.actions.context import Actor, Context
+from governor.actions.context import ISSUERS, Actor, Context
 from governor.actions.packet_document import Facts, gather
 from governor.actions.rotate_keys import present_issuer
 from governor.actions.witnessed import witnessed
@@ -35,6 +35,7 @@ def export_packet(ctx: Context, actor: Actor, change_id: str, *, recipient: str 
 
     Raises NotFound for an unknown change, WrongState while it is undecided, MissingEvidence without evidence, IntegrityError where rows and ledger disagree.
     """
+    may_issue(actor)
     wrong = ""
     for _ in range(ATTEMPTS):
         sequencer.settle(ctx.rows)  # what a crash left waiting belongs to the story
@@ -49,6 +50,12 @@ def export_packet(ctx: Context, actor: Actor, change_id: str, *, recipient: str 
     if wrong:
         raise IntegrityError(f"{change_id}: {wrong}", hint="`governor ledger verify` names what was changed; restore it from a backup")
     raise Refused(f"{change_id} keeps changing while its packet is made", hint="try again")
+
+
+def may_issue(actor: Actor) -> None:
+    """A packet is a document that this company signs, and its issue stands on the ledger: more than reading."""
+    if actor.kind == "person":
+        actor.require(*ISSUERS)
 
 
 def _known(ctx: Context, facts: Facts) -> tuple[PacketParts, bytes, int] | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, func, select
 
 from governor.actions.context import Actor, Context
-from governor.actions.export_packet import renderer
+from governor.actions.export_packet import may_issue, renderer
 from governor.actions.witnessed import witnessed
 from governor.errors import Invalid, NotFound, Refused
 from governor.evidence import EvidenceItem
@@ -74,6 +74,7 @@ class Facts:
 
 def export_period(ctx: Context, actor: Actor, name: str, *, recipient: str = "") -> bytes:
     """The .govpacket bytes. Raises Invalid for what is no period, NotFound for one without entries."""
+    may_issue(actor)
     if parse_timestamp(period_bounds(name)[0]) > ctx.now():
         raise Invalid(f"{name} has not begun", hint="name the running period or an earlier one")
     for _ in range(ATTEMPTS):

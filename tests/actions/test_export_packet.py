@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from governor.actions.context import open_context
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet, renderer
+from governor.actions.export_period import export_period
 from governor.actions.export_trust import export_trust
 from governor.actions.show_change import show_change
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_ledger
 from governor.cli.change_text import print_change
-from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
+from governor.errors import Forbidden, IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.ledger import merkle
 from governor.ledger.canonical import canonical_json, sha256_hex
 from governor.ledger.checkpoint import parse_checkpoint
@@ -41,6 +43,15 @@ def approved(world: Any) -> str:
     approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="no new exposure")
     world.later(minutes=5)
     return str(change["id"])
+
+
+@pytest.mark.parametrize("less", [{"roles": frozenset()}, {"scopes": frozenset({"read"})}], ids=["no role", "a token that reads"])
+def test_packets_are_issued_by_who_holds_a_role(world: Any, less: dict[str, Any]) -> None:
+    change, actor = approved(world), replace(world.person("ada"), **less)
+    for attempt in (lambda: export_packet(world.ctx, actor, change), lambda: export_period(world.ctx, actor, f"{world.ctx.now():%Y-%m}")):
+        with pytest.raises(Forbidden):
+            attempt()
+    assert not [one for one in world.entries() if one["type"].startswith("packet:")]
 
 
 def detail(report: Any, name: str) -> str:
