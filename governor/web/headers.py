@@ -1,4 +1,4 @@
-"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer."""
+"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer, no copy kept of what did not say that it may be."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ HEADERS: Final = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 TLS_ONLY: Final = {"strict-transport-security": "max-age=31536000"}
