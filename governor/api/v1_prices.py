@@ -28,6 +28,13 @@ Source = Annotated[
         query="source", max_length=100, description=f"`{PACKAGE}` for the installed package (no body), else the name of what the body is."
     ),
 ]
+Begins = Annotated[
+    datetime | None,
+    Parameter(
+        query="valid_from",
+        description="Instant from which prices hold that name none themselves; default: ever, so that the past is rated at them.",
+    ),
+]
 
 
 @get("/prices", sync_to_thread=True, tags=["prices"])
@@ -53,10 +60,14 @@ def show(
     opt={ASKS: True, REPEATABLE: True},
 )
 def diff(
-    ctx: Context, body: bytes, source: Source = "body", limit: Annotated[int, Parameter(query="limit", ge=1, le=1000)] = 50
+    ctx: Context,
+    body: bytes,
+    source: Source = "body",
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=1000)] = 50,
+    begins: Begins = None,
 ) -> dict[str, Any]:
     """What importing would change, jumps over 20% first. Writes nothing."""
-    return preview(ctx, seed_of(body, source)).document(limit)
+    return preview(ctx, seed_of(body, source, begins)).document(limit)
 
 
 @post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES, required=False))
@@ -66,11 +77,12 @@ def propose(
     body: bytes,
     source: Source = "body",
     approve: Annotated[bool, Parameter(query="approve", description="Approve it at once; needs role finance.")] = False,
+    begins: Begins = None,
 ) -> dict[str, Any]:
     """Propose list prices: LiteLLM's model map or OpenRouter's models (JSON), a price CSV, or the installed package. Nothing is priced by them before approval."""
     evidence = None if source == PACKAGE else body
     made = import_prices if approve else propose_prices
-    return made(ctx, actor, seed_of(body, source), evidence=evidence)
+    return made(ctx, actor, seed_of(body, source, begins), evidence=evidence)
 
 
 @get("/prices/proposals", sync_to_thread=True, tags=["prices"])
@@ -108,7 +120,16 @@ def decide(ctx: Context, actor: Actor, proposal: str, data: PriceDecision) -> di
     )
 
 
-def seed_of(body: bytes, source: str) -> Seed:
+def seed_of(body: bytes, source: str, begins: datetime | None = None) -> Seed:
+    seed = _seed(body, source)
+    if begins is None:
+        return seed
+    if begins.tzinfo is None:
+        raise Invalid("valid_from: give a time zone, such as 2026-10-01T00:00:00Z")
+    return seed.beginning(begins)
+
+
+def _seed(body: bytes, source: str) -> Seed:
     if source == PACKAGE:
         if body:
             raise Invalid(f"source {PACKAGE} takes no body")

@@ -21,9 +21,25 @@ Source = Annotated[
     ),
 ]
 
+Begins = Annotated[
+    str,
+    typer.Option(
+        "--from", help="Instant or day from which prices hold that name none themselves; default: ever, so that the past is rated at them."
+    ),
+]
 
-def read(source: str) -> Seed:
+
+def read(source: str, begins: str = "") -> Seed:
     """The set of prices a source names. Raises NotFound or Invalid."""
+    from governor.errors import Invalid
+
+    seed, start = _read(source), moment(begins, "--from")
+    if start is None or seed.undated:
+        return seed if start is None else seed.beginning(start)
+    raise Invalid(f"--from {begins}: every price of {source} names its own first day", hint="leave it out")
+
+
+def _read(source: str) -> Seed:
     from governor.errors import Invalid, NotFound
     from governor.prices.formats import read_prices
     from governor.prices.seed import genai_seed
@@ -45,23 +61,26 @@ def import_(
     ctx: typer.Context,
     source: Source,
     approve: Annotated[bool, typer.Option("--approve", help="Approve it at once; needs role finance.")] = False,
+    begins: Begins = "",
 ) -> None:
     """Propose a set of list prices. It prices nothing until a person of finance approves the difference it makes.
 
     Who may propose: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
     What the set does not name stays.
 
-    Example: `governor prices import genai-prices`
+    Example: `governor prices import models.json --from 2026-11-15`
     """
     from governor.actions.import_prices import import_prices
     from governor.actions.propose_prices import propose_prices
 
     session = session_of(ctx)
-    context, actor, seed = session.context(), session.actor(), read(source)
+    context, actor, seed = session.context(), session.actor(), read(source, begins)
     evidence = Path(source).read_bytes() if source != "genai-prices" else None
     made = import_prices(context, actor, seed, evidence=evidence) if approve else propose_prices(context, actor, seed, evidence=evidence)
     for note in made["notes"]:
         session.note(f"note: {note}")
+    if seed.undated and made["state"] is not None:
+        session.note(f"note: {seed.undated} prices name no first day and hold for all of the past; `--from DAY` begins them then")
     if made["state"] == "proposed":
         session.note(
             f"look with `governor prices proposal {made['proposal']}`; a person of finance approves with `governor prices approve {made['proposal']}`"
@@ -154,6 +173,7 @@ def diff(
     ctx: typer.Context,
     source: Source,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
+    begins: Begins = "",
 ) -> None:
     """What importing a set of list prices would change. Writes nothing.
 
@@ -162,7 +182,7 @@ def diff(
     from governor.actions.import_prices import preview
 
     session = session_of(ctx)
-    found = preview(session.context(), read(source))
+    found = preview(session.context(), read(source, begins))
     session.print(found.document(limit), show_difference)
 
 
@@ -184,7 +204,7 @@ def show(
     session.print(show_price(session.context(), model, at=moment(at), tier=tier, region=region), show_prices)
 
 
-def moment(text: str) -> datetime | None:
+def moment(text: str, option: str = "--at") -> datetime | None:
     from governor.catalog.moments import begins, moment_text
     from governor.errors import Invalid
 
@@ -193,7 +213,7 @@ def moment(text: str) -> datetime | None:
     try:
         return begins(moment_text(text))
     except ValueError as error:
-        raise Invalid(f"--at {text!r}: {error}") from None
+        raise Invalid(f"{option} {text!r}: {error}") from None
 
 
 def show_difference(found: dict[str, Any]) -> None:

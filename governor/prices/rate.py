@@ -188,7 +188,7 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
     read, written, long = (usage.cache_read_tokens or 0), (usage.cache_write_tokens or 0), (usage.cache_write_1h_tokens or 0)
     heard, seen = (usage.audio_input_tokens or 0), (usage.image_input_tokens or 0)
     spoken, drawn = (usage.audio_output_tokens or 0), (usage.image_output_tokens or 0)
-    if (heard or seen) and (read or written) and _own(rates, "audio_input" if heard else "image_input"):
+    if (read or written) and ((heard and _own(rates, "audio_input")) or (seen and _own(rates, "image_input"))):
         return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
     thought = (usage.reasoning_tokens or 0) if "reasoning" in known else 0  # otherwise reasoning is simply output
     classes = {

@@ -52,6 +52,19 @@ class Seed:
     def digest(self) -> str:
         return rows_digest(self.rows)
 
+    @property
+    def undated(self) -> int:
+        """Prices that name no first instant: they hold for all of the past."""
+        return sum(row.valid_from is None for row in self.rows)
+
+    def beginning(self, at: datetime) -> Seed:
+        """The same prices, where they name no first instant from `at` on; one that ended before it stays as it is."""
+        rows = (
+            replace(row, valid_from=at) if row.valid_from is None and (row.valid_to is None or at < row.valid_to) else row
+            for row in self.rows
+        )
+        return replace(self, rows=tuple(sorted(rows, key=lambda row: row.order)))
+
 
 def rows_digest(rows: Any) -> str:
     """Hex SHA-256 over the sorted digests of rows: equal sets of prices, equal digest."""

@@ -79,6 +79,14 @@ def test_prices_show_diff_and_import(door: Any) -> None:
     assert door.post(f"{path}/decision", "finn@acme.example", json=decision).json()["state"] == "approved"
     assert door.get("/api/v1/prices", params={"model": "openai/gpt-house-1"}).json()["prices"][0]["rates"][0]["amount"] == "1.25"
     assert door.post("/api/v1/prices/import", content=b"\xff\xfe").status_code == 422
+    changed = "provider,model,meter,amount,per\nopenai,gpt-house-1,input,0.75,1000000\n"
+    query = {"source": "house.csv", "valid_from": "2026-11-15T00:00:00Z", "approve": "true"}
+    assert door.post("/api/v1/prices/diff", params={"valid_from": "2026-11-15T00:00:00"}, content=changed).status_code == 422
+    assert door.post("/api/v1/prices/diff", params=query, content=changed).json()["changes"][0]["valid_from"] == "2026-11-15T00:00:00+00:00"
+    assert door.post("/api/v1/prices/import", "finn@acme.example", params=query, content=changed).json()["state"] == "approved"
+    for at, amount in (("2026-11-14T23:59:59Z", "1.25"), ("2026-11-15T00:00:00Z", "0.75")):
+        shown = door.get("/api/v1/prices", params={"model": "openai/gpt-house-1", "at": at}).json()
+        assert shown["prices"][0]["rates"][0]["amount"] == amount
     again = door.post("/api/v1/prices/import", params={"source": "genai-prices"}).json()
     assert (again["added"], again["changed"]) == (0, 0)
 
