@@ -33,7 +33,7 @@ CONTENT_NAMES: Final = re.compile(
     r"|ai\.(?:values?|embeddings?|documents|ranking)(?:\..*)?|gen_ai\.(?:retrieval|memory)\.(?:query|documents|records).*"
     r"|embedding\.(?:embeddings|text).*|reranker\.(?:query|.*documents).*|retrieval\.documents.*|exception\.stacktrace|.*stack_trace"
     # Pydantic AI, Google's ADK, Genkit, LiveKit, and what tracing tools have their SDKs write
-    r"|(?:pydantic_ai\.)?all_messages(?:_events)?|events|final_result|tool_arguments|tool_response"
+    r"|(?:pydantic_ai\.)?all_messages(?:_events)?|model_request_parameters|logfire\.json_schema|events|final_result|tool_arguments|tool_response"
     r"|gcp\.vertex\.agent\.(?:llm_request|llm_response|tool_call_args|tool_response|data)|genkit:(?:input|output)"
     r"|lk\.(?:input_text|user_input|chat_ctx|response\.text|function_tool\.(?:arguments|output))"
     r"|langfuse\.(?:trace|observation)\.(?:input|output)|mlflow\.span(?:Inputs|Outputs)"

@@ -216,6 +216,6 @@ def add_content(span: Span, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
             digest = hashlib.sha256(body).hexdigest()
             row |= {f"{kind}_sha256": digest, f"{kind}_bytes": len(body)}
             yield {"record_id": row["record_id"], "kind": kind, "sha256": digest, "body": body}
-    chat = row["operation"] in ("chat", "responses")
+    chat = row["operation"] in ("chat", "responses", "generate_content")
     blockers = ([] if chat else ["not_chat"]) + (["no_content"] if prompt is None else [] if whole else ["media_missing"])
     row |= {"content_state": "absent" if prompt is None else "full", "replayable": not blockers, "replay_blockers": blockers}

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from connectors.otlp.wire import Span, sound
+from connectors.otlp.wire import ERROR, Span, sound
 from connectors.providers import BATCH_READS, MANAGED, OPERATIONS, TOOL_CALLS
 
 LONGEST_JSON: Final = 4 << 20
@@ -53,10 +53,10 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
                     "gen_ai.usage.details.cache_creation_input_tokens",
                     "llm.token_count.prompt_details.cache_write", "llm.usage.cache_creation_input_tokens",
                     "ai.usage.inputTokenDetails.cacheWriteTokens"),
-    "cache_write_5m": ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens",),
-    "cache_write_1h": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens",),
+    "cache_write_5m": ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens", "gen_ai.usage.details.ephemeral_5m_input_tokens"),
+    "cache_write_1h": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens", "gen_ai.usage.details.ephemeral_1h_input_tokens"),
     "reasoning": ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.output_tokens.reasoning",
-                  "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.details.thoughts_tokens",
+                  "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.details.thoughts_tokens", "gen_ai.usage.details.thinking_tokens",
                   "llm.token_count.completion_details.reasoning", "llm.usage.reasoning_tokens",
                   "ai.usage.outputTokenDetails.reasoningTokens", "ai.usage.reasoningTokens"),
     "audio_in": ("gen_ai.usage.audio.input_tokens", "gen_ai.usage.details.input_audio_tokens", "llm.token_count.prompt_details.audio",
@@ -137,6 +137,8 @@ def has_usage_names(attributes: dict[str, Any]) -> bool:
 def operation_of(span: Span, dialect: str) -> str | None:
     """The model operation this span claims to be, or None for a span that organises work or helps."""
     attributes = span.attributes
+    if _opens_a_stream(span):
+        return None
     if dialect == "openinference":
         return _INFERENCE_KINDS.get(str(attributes.get("openinference.span.kind", "")).upper())
     named = str(attributes.get("gen_ai.operation.name") or "")
@@ -149,6 +151,14 @@ def operation_of(span: Span, dialect: str) -> str | None:
         managed = re.fullmatch(MANAGED, named) and not (named in BATCH_READS and pick(attributes, "input"))
         return None if managed else named or None
     return named_otherwise(attributes) if not named or "ai.operationId" in attributes else _unlisted(attributes, named)
+
+
+def _opens_a_stream(span: Span) -> bool:
+    """Logfire tells of a stream in a record of its own when it ends; the span of the request has ended by then and knows nothing."""
+    if not span.scope.startswith("logfire.") or span.status == ERROR or has_usage_names(span.attributes):
+        return False
+    asked = json_attribute(span.attributes, "request_data")
+    return isinstance(asked, dict) and asked.get("stream") is True
 
 
 def named_otherwise(attributes: dict[str, Any]) -> str | None:

@@ -13,14 +13,17 @@ from typing import Any, Final
 
 from connectors.expressions import SHOWN
 from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
+from connectors.otlp.recorded import recorded
 from connectors.otlp.wire import Span
 from connectors.reshaped import named
 from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
 _TIER_WORDS: Final = ('"speed"', '"service_tier"', '"serviceTier"')
-# what OpenTelemetry's and OpenLLMetry's instrumentations of Bedrock write is Converse's usage as it came, OpenLLMetry's total its sum without the cache
-_COPIES_CONVERSE: Final = re.compile(r"opentelemetry\.instrumentation\.(genai\.bedrock|botocore\.bedrock-runtime|bedrock)")
+# these copy Converse's counts (OpenLIT: Anthropic's too), which leave out the cache; OpenLLMetry's total is its own sum of them
+_COPIES_USAGE: Final = re.compile(
+    r"opentelemetry\.instrumentation\.(genai\.bedrock|botocore\.bedrock-runtime|bedrock)|openlit\.instrumentation\.(bedrock|anthropic)"
+)
 _MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
@@ -89,6 +92,9 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
     if not any(count[name] for name in ("input", "output", "total")):
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": compact(raw) if raw else None}
+    kept = any(count[name] is not None for name in ("cache_write_5m", "cache_write_1h"))
+    said = recorded(attributes, count["input"], count["output"], answer=bool(count["cache_write"]) and not kept)
+    count |= {name: value for name, value in said.parts.items() if count[name] is None}
     lifetimes = [count[name] for name in ("cache_write_5m", "cache_write_1h") if count[name] is not None]
     if lifetimes:
         count["cache_write"] = max(count["cache_write"] or 0, sum(filter(None, lifetimes)))
@@ -100,11 +106,14 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     cached = read + written
     apart, thought_apart = counted_apart(given, made, count["total"], cached, thoughts)
     # as Anthropic and Converse count, also where nothing proves it
-    apart = apart or dialect == "claude_code" or _COPIES_CONVERSE.fullmatch(span.scope) is not None
+    apart = apart or said.cache_apart or dialect == "claude_code" or _COPIES_USAGE.fullmatch(span.scope) is not None
+    thought_apart = thought_apart or said.thought_apart
     if given is not None:
         given += (cached if apart else 0) + (count["compacted_in"] or 0)
     if made is not None:
         made += (thoughts if thought_apart else 0) + (count["compacted_out"] or 0)
+    if made is not None and beyond and not apart and count["reasoning"] is None and _is_gemini(attributes):
+        made, thought_apart = (count["total"] or 0) - (count["input"] or 0), True
     knows_cache = count["cache_read"] is not None or count["cache_write"] is not None
     return {
         "input_tokens": given,
@@ -130,6 +139,11 @@ def _counts_inside(attributes: dict[str, Any]) -> bool:
     """OpenAI counts what it read from its cache and what it wrote inside the input, and does not bill again what was read of a longer write."""
     provider = str(pick(attributes, "provider") or "").lower()
     return "openai" in provider or provider == "azure"
+
+
+def _is_gemini(attributes: dict[str, Any]) -> bool:
+    """Its total holds what it thought; who leaves that out of the output and does not name it has it there alone."""
+    return str(pick(attributes, "provider") or "").lower().startswith(("gcp", "google", "gemini", "vertex"))
 
 
 def counted_apart(given: int | None, made: int | None, total: int | None, cached: int, thoughts: int) -> tuple[bool, bool]:
@@ -177,8 +191,8 @@ def compact(value: Any) -> str:
 
 def cost(span: Span, dialect: str, *, priced: bool) -> dict[str, Any]:
     amount = money(span.attributes, "cost")
-    # LiteLLM writes 0.0 for a model it has no price for
-    if amount is None or (dialect == "litellm" and not amount and priced):
+    # LiteLLM and OpenLIT write 0 for a model they have no price for
+    if amount is None or (dialect != "openrouter" and not amount and priced):
         raw = pick(span.attributes, "cost")
         return {"cost_source": "missing", "cost_raw": None if raw is None else str(raw)}
     parts = ("cost_input", "cost_output", "cost_tools", "cost_cache_read", "cost_cache_write")

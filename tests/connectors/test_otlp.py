@@ -70,8 +70,8 @@ def verdicts(table: Any) -> dict[int, str]:
 def counted(read: Any, merged: Any) -> Any:
     """Verdict per span, the same for every order of one-span requests as for one request with all."""
 
-    def of(*spans: dict[str, Any], together_only: bool = False) -> dict[int, str]:
-        together = verdicts(merged(read(connector, request(*spans)).calls))
+    def of(*spans: dict[str, Any], together_only: bool = False, scope: str = "app") -> dict[int, str]:
+        together = verdicts(merged(read(connector, request(*spans, scope=scope)).calls))
         if not together_only:
             for order in itertools.permutations(spans):
                 assert verdicts(merged(*(read(connector, request(one)).calls for one in order))) == together
@@ -273,6 +273,7 @@ def test_lifetimes_alone_say_how_much_was_written(read: Any, whole: dict[str, in
         # Pydantic AI
         ({"details.cache_read_tokens": 40, "details.cache_write_tokens": 30, "details.reasoning_tokens": 5}, (40, 30, 5)),
         ({"details.cache_read_tokens": 40, "details.thoughts_tokens": 5}, (40, None, 5)),
+        ({"details.ephemeral_1h_input_tokens": 30, "details.thinking_tokens": 5}, (None, 30, 5)),
         # its versions before 1.0, by provider
         ({"details.cached_tokens": 40, "details.reasoning_tokens": 5}, (40, None, 5)),
         ({"details.cache_read_input_tokens": 40, "details.cache_creation_input_tokens": 30}, (40, 30, None)),
@@ -321,6 +322,7 @@ def test_what_shortening_a_conversation_cost_is_part_of_the_call(read: Any) -> N
         ("opentelemetry.instrumentation.genai.bedrock", (1300, 1000, "exclusive")),
         ("opentelemetry.instrumentation.botocore.bedrock-runtime", (1300, 1000, "exclusive")),
         ("opentelemetry.instrumentation.bedrock", (1300, 1000, "exclusive")),
+        ("openlit.instrumentation.anthropic", (1300, 1000, "exclusive")),
         ("openinference.instrumentation.bedrock", (1000, 700, "inclusive")),
         ("strands.telemetry.tracer", (1000, 700, "inclusive")),
     ],
@@ -347,6 +349,104 @@ def test_of_two_views_the_one_that_knows_how_long_was_written_counts(read: Any, 
         outer, inner = span(numbers[0], None, facts), span(numbers[1], numbers[0], facts | kept)
         rows = merged(read(connector, request(outer, inner)).calls).to_pylist()
         assert [row["cache_write_1h_tokens"] for row in rows if row["cost_bearing"]] == [30]
+
+
+RECORDED = {
+    "anthropic": {
+        "input_tokens": 1928, "cache_read_input_tokens": 2048, "cache_creation_input_tokens": 1024, "output_tokens": 700,
+        "cache_creation": {"ephemeral_5m_input_tokens": 1000, "ephemeral_1h_input_tokens": 24}, "output_tokens_details": {"thinking_tokens": 300},
+    },
+    "openai": {
+        "prompt_tokens": 5000, "prompt_tokens_details": {"cached_tokens": 2048, "audio_tokens": 100}, "completion_tokens": 700,
+        "completion_tokens_details": {"reasoning_tokens": 300},
+    },
+    "responses": {
+        "input_tokens": 5000, "input_tokens_details": {"cached_tokens": 2048}, "output_tokens": 700, "output_tokens_details": {"reasoning_tokens": 300},
+    },
+    "gemini": {"promptTokenCount": 5000, "cachedContentTokenCount": 2048, "candidatesTokenCount": 400, "thoughtsTokenCount": 300},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "said", "given", "counted"),
+    [
+        # version 5 of Vercel's AI SDK copies the input without its cache, and names no part of it outside of streams
+        ("ai", "anthropic", (1928, 700), (5000, 2048, 1024, 24, 700, 300, "exclusive")),
+        ("ai", "anthropic", (5000, 700), (5000, 2048, 1024, 24, 700, 300, "inclusive")),  # version 6
+        ("ai", "gemini", (5000, 400), (5000, 2048, None, None, 700, 300, "exclusive")),
+        ("ai", "gemini", (5000, 700), (5000, 2048, None, None, 700, 300, "inclusive")),
+        # Logfire
+        ("raw", "openai", (5000, 700), (5000, 2048, None, None, 700, 300, "inclusive")),
+        ("raw", "responses", (5000, 700), (5000, 2048, None, None, 700, 300, "inclusive")),
+        ("raw", "anthropic", (5000, 700), (5000, 2048, 1024, 24, 700, 300, "inclusive")),
+        # another call's: the last of several rounds
+        ("raw", "anthropic", (9000, 900), (9000, None, None, None, 900, None, "inclusive")),
+    ],
+)
+def test_what_the_provider_said_is_read_where_a_span_holds_it(
+    read: Any, place: str, said: str, given: tuple[int, int], counted: tuple[Any, ...]
+) -> None:
+    used = RECORDED[said]
+    told = {said: {"usageMetadata" if said == "gemini" else "usage": used}}
+    held = {"gen_ai.usage.raw": json.dumps(used)} if place == "raw" else {"ai.response.providerMetadata": json.dumps(told)}
+    facts = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": given[0], "gen_ai.usage.output_tokens": given[1]}
+    [row] = read(connector, request(span(1, attributes=facts | held))).calls.to_pylist()
+    names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "reasoning_tokens")
+    assert (*(row[name] for name in names), row["usage_convention"]) == counted
+
+
+def test_openinferences_recorded_answer_says_how_long_was_written(read: Any) -> None:
+    facts = {
+        "openinference.span.kind": "LLM", "llm.token_count.prompt": 5000, "llm.token_count.completion": 700,
+        "llm.token_count.prompt_details.cache_write": 1024, "output.value": json.dumps({"id": "msg", "usage": RECORDED["anthropic"]}),
+    }  # fmt: skip
+    [row] = read(connector, request(span(1, attributes=facts))).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_write_5m_tokens"], row["cache_write_1h_tokens"]) == (5000, 1000, 24)
+
+
+@pytest.mark.parametrize(
+    "used", ['"x"', "[]", "{", '{"input_tokens": true}', '{"input_tokens": 100, "cache_read_input_tokens": -5}', '{"iterations": 7}']
+)
+def test_a_recorded_usage_that_is_none_costs_the_call_nothing(read: Any, used: str) -> None:
+    [row] = read(connector, request(span(1, attributes=CHAT | USAGE | {"gen_ai.usage.raw": used}))).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_read_tokens"]) == (100, None)
+
+
+def test_what_gemini_thought_is_in_its_total_alone(read: Any) -> None:
+    """OpenLLMetry leaves it out of the output and names it nowhere; it is billed as output."""
+    counts = {"input_tokens": 5000, "output_tokens": 400, "total_tokens": 5700, "cache_read.input_tokens": 2048}
+    facts = {f"gen_ai.usage.{name}": count for name, count in counts.items()}
+    rows = [
+        read(connector, request(span(1, attributes=CHAT | facts | {"gen_ai.provider.name": provider}))).calls.to_pylist()[0]
+        for provider in ("gcp.gen_ai", "openai")
+    ]
+    assert [(row["input_tokens"], row["output_tokens"], row["reasoning_tokens"]) for row in rows] == [(5000, 700, None), (5000, 400, None)]
+
+
+@pytest.mark.parametrize(("operation", "replayable"), [("chat", True), ("generate_content", True), ("embeddings", False)])
+def test_what_can_be_asked_again(read: Any, operation: str, replayable: bool) -> None:
+    """OpenTelemetry's name of Gemini's calls is a chat like the others."""
+    facts = CHAT | {
+        "gen_ai.operation.name": operation,
+        "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"hi"}]}]',
+    }
+    [row] = read(connector, request(span(1, attributes=facts)), with_content=True).calls.to_pylist()
+    assert (row["replayable"], row["replay_blockers"]) == (replayable, [] if replayable else ["not_chat"])
+
+
+def test_a_price_of_nothing_beside_tokens_is_unknown(read: Any) -> None:
+    """OpenLIT writes 0 for a model it does not know."""
+    [row] = read(connector, request(span(1, attributes=CHAT | USAGE | {"gen_ai.usage.cost": 0}))).calls.to_pylist()
+    assert (row["cost_amount"], row["cost_source"], row["cost_raw"]) == (None, "missing", "0")
+
+
+def test_a_stream_under_logfire_is_one_call(counted: Any) -> None:
+    """The span of the request knows no usage; a record beside it tells it when the stream has ended."""
+    asked = {"logfire.span_type": "span", "request_data": json.dumps({"model": "gpt-4o", "stream": True})}
+    ended = asked | {"logfire.span_type": "log"} | USAGE
+    for status, found in ({}, {2: "counts"}), ({"status": {"code": 2}}, {1: "counts", 2: "counts"}):
+        spans = span(1, 9, CHAT | asked, **status), span(2, 9, CHAT | ended)
+        assert counted(*spans, together_only=True, scope="logfire.openai") == found
 
 
 VERCEL = {
@@ -831,6 +931,7 @@ def test_structure_keeps_no_content(read: Any) -> None:
 @pytest.mark.parametrize("base", [CHAT | USAGE, {"gen_ai.operation.name": "execute_tool"}])
 @pytest.mark.parametrize(
     "name", ["reranker.query", "ai.value", "ai.values", "ai.result.text", "gen_ai.retrieval.query.text", "gen_ai.memory.query.text", "pydantic_ai.all_messages",
+             "model_request_parameters",
              "all_messages_events", "events", "final_result", "tool_arguments", "gcp.vertex.agent.llm_request", "genkit:input", "lk.user_input",
              "langfuse.observation.input", "langfuse.trace.output", "mlflow.spanInputs", "request_data", "response_data", "span.input", "trace.output",
              "user_prompt", "new_context", "response.model_output", "braintrust.input_json", "haystack.pipeline.output_data", "gen_ai.content.prompt"],

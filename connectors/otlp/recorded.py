@@ -1,0 +1,91 @@
+"""What the provider itself said of a call's usage, where a span holds its words: in the recorded answer (OpenInference), in the provider metadata of
+Vercel's AI SDK, in Logfire's raw usage.
+
+Owns: the forms of OpenAI, Anthropic and Gemini; whether they are of this very call; what they count apart. Does not own: what a span's own
+attributes say (usage), which go first. Invariants: words whose input is not the span's are another call's and are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from connectors.otlp.dialects import json_attribute
+from connectors.reshaped import listed, named
+from governor.calls import MOST_TOKENS
+
+_PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "cache_read": (
+        ("prompt_tokens_details", "cached_tokens"),
+        ("input_tokens_details", "cached_tokens"),
+        ("cache_read_input_tokens",),
+        ("cachedContentTokenCount",),
+    ),
+    "cache_write": (
+        ("prompt_tokens_details", "cache_write_tokens"),
+        ("input_tokens_details", "cache_write_tokens"),
+        ("cache_creation_input_tokens",),
+    ),
+    "cache_write_5m": (("cache_creation", "ephemeral_5m_input_tokens"),),
+    "cache_write_1h": (("cache_creation", "ephemeral_1h_input_tokens"),),
+    "reasoning": (
+        ("completion_tokens_details", "reasoning_tokens"),
+        ("output_tokens_details", "reasoning_tokens"),
+        ("output_tokens_details", "thinking_tokens"),
+        ("thoughtsTokenCount",),
+    ),
+    "audio_in": (("prompt_tokens_details", "audio_tokens"),),
+    "audio_out": (("completion_tokens_details", "audio_tokens"),),
+}
+_WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",))
+_BESIDE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")  # Anthropic's: its input leaves out both
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """parts: fact -> tokens; whether the span copied an input without its cache, or an output without its thoughts."""
+
+    parts: dict[str, int] = field(default_factory=dict)
+    cache_apart: bool = False
+    thought_apart: bool = False
+
+
+def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *, answer: bool) -> Recorded:
+    """answer: also look into the recorded answer, which is long."""
+    for used in _usages(attributes, answer=answer):
+        whole = _first(used, _WHOLE)
+        parts = {fact: count for fact, places in _PLACES.items() if (count := _first(used, places)) is not None}
+        parts |= _compacted(used)
+        beside = sum(_first(used, ((name,),)) or 0 for name in _BESIDE)
+        if whole is not None and given in (whole, whole + beside):
+            thoughts = parts.get("reasoning") if "thoughtsTokenCount" in used else None
+            return Recorded(parts, beside > 0 and given == whole, bool(thoughts) and made == _first(used, (("candidatesTokenCount",),)))
+    return Recorded()
+
+
+def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, Any]]:
+    yield named(json_attribute(attributes, "gen_ai.usage.raw"))
+    for told in named(json_attribute(attributes, "ai.response.providerMetadata")).values():
+        yield named(named(told).get("usage"))
+        yield named(named(told).get("usageMetadata"))
+    if answer:
+        yield named(named(json_attribute(attributes, "output.value")).get("usage"))
+
+
+def _first(used: dict[str, Any], places: tuple[tuple[str, ...], ...]) -> int | None:
+    for place in places:
+        found: Any = used
+        for name in place:
+            found = named(found).get(name)
+        if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MOST_TOKENS:
+            return found
+    return None
+
+
+def _compacted(used: dict[str, Any]) -> dict[str, int]:
+    """Anthropic lists the rounds of an answer; those that shortened the conversation are not in its sums."""
+    rounds = [one for one in listed(used.get("iterations")) if named(one).get("type") == "compaction"]
+    read = sum(_first(one, ((name,),)) or 0 for one in rounds for name in ("input_tokens", *_BESIDE))
+    wrote = sum(_first(one, (("output_tokens",),)) or 0 for one in rounds)
+    return {"compacted_in": read, "compacted_out": wrote} if rounds else {}
