@@ -20,7 +20,9 @@ from governor.ports import Batch, Payload, ReadOptions
 
 _SPEND: Final = re.compile(rb'"(request_id|spend)"\s*:')
 _PAYLOAD: Final = re.compile(rb'"(litellm_call_id|response_cost|startTime|call_type|model_group)"\s*:')
-_MARKS: Final = 3  # this many of the payload's names make it LiteLLM's
+_MARKS: Final = 3  # this many of the payload's names make it LiteLLM's, of proxies up to 1.76, which told no call id, all of them
+_FIRST: Final = {b"response_cost", b"startTime", b"call_type", b"model_group"}
+_OURS: Final = re.compile(rb'"(model_map_information|hidden_params|model_parameters)"\s*:')
 # s3_v2 writes time-..._<id>.json, the GCS logger batch-<ms>-<hex>.ndjson
 _OBJECT_NAME: Final = re.compile(r"(^|/)(time-[0-9T-]+_[^/]*\.jsonl?|batch-\d+-[0-9a-f]{8}\.(nd)?jsonl?)(\.(gz|zst))?$")
 
@@ -32,7 +34,7 @@ def form_of(head: bytes, uri: str) -> str | None:
     payload = {match.group(1) for match in _PAYLOAD.finditer(text)}
     if spend == {b"request_id", b"spend"} and b"startTime" in payload:
         return "spend_logs"
-    if b"litellm_call_id" in payload and len(payload) >= _MARKS:
+    if (b"litellm_call_id" in payload and len(payload) >= _MARKS) or (payload >= _FIRST and _OURS.search(text)):
         return "s3" if _OBJECT_NAME.search(uri) or uri.startswith(("s3://", "gs://")) else "generic_api"
     return None
 

@@ -530,3 +530,12 @@ def test_a_null_among_records_says_nothing_of_a_call(read: Any) -> None:
     """generic_api writes it in the place of a request that it has no payload for, such as a list of files."""
     batch = read(connector, json.dumps([None, first(status="success"), None]).encode())
     assert (batch.calls.num_rows, batch.rejected.num_rows, batch.spans.num_rows) == (1, 0, 2)
+
+
+def test_payloads_of_proxies_that_told_no_call_id_are_known_as_such(read: Any) -> None:
+    """Up to 1.76: the answer's id alone joins a payload and its spend row, a failed attempt goes by its own id."""
+    records = [{name: value for name, value in record.items() if name != "litellm_call_id"} for record in PAYLOADS]
+    assert connector.detect(json.dumps(records).encode(), "logs.json") > 0.9
+    found = read(connector, body(*records)).calls.to_pylist()
+    served = next(row for row in found if row["status"] == "ok" and row["gateway_cache"] == "none")
+    assert served["dup_group_key"] == f"response:{served['source_record_id'].partition('@')[0]}"
