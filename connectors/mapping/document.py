@@ -35,6 +35,12 @@ UNITS: Final = {
     "number": get_args(TimeUnit),
     "money": get_args(MoneyUnit),
 }
+# What a person looks for among the columns and an option of the file says.
+ELSEWHERE: Final = {
+    "cost_currency": "cost: {currency: ...}", "cost_source": "cost: {source: ...}", "cost_raw_unit": "cost: {unit: ...}", "usage_source": "usage: {source: ...}",
+    "usage_raw": "usage: {raw: ...}", "tags": "tags: ...", "metadata": "metadata: ...", "time_basis": "time_basis: ...",
+    "time_precision": "time_precision: ...", "gateway_kind": "gateway: ...", "source_kind": "name: ...",
+}  # fmt: skip
 MAPPABLE: Final = frozenset(CALL_SCHEMA.names) - OWN
 
 
@@ -138,6 +144,8 @@ class Mapping(Part):
     @model_validator(mode="after")
     def _names(self) -> Mapping:
         for name in self.columns:
+            if name in ELSEWHERE:
+                raise ValueError(f"columns: {name!r} is said by {ELSEWHERE[name]!r} of the file, beside `columns`")
             if name not in MAPPABLE:
                 raise ValueError(f"columns: {name!r} is no column that a mapping can fill; docs/calls.md lists them")
             unit, known = self.columns[name].unit, UNITS.get(kind_of(name), ())

@@ -35,6 +35,7 @@ from governor.ports import Batch, Payload, ReadOptions
 _SURE: Final = 0.9
 _TOKENS: Final = re.compile(TEXT + rb"|[\[\]{},]", re.DOTALL)
 _ROWS: Final = 2048
+SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class MappedConnector:
@@ -98,6 +99,13 @@ class MappedConnector:
             return Invalid(
                 f"{uri}: its lines end with a carriage return alone", hint="write it anew with line feeds: `tr '\\r' '\\n' < OLD > NEW`"
             )
+        for separator, name in SEPARATORS.items():
+            if any(header_of(head, separator) >= set(one.finds) for one in self.mappings):
+                rewrite = f"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=chr({ord(separator)})))"
+                return Invalid(
+                    f"{uri}: its columns are separated by {name}, not by commas",
+                    hint=f"write it anew: `python3 -c '{rewrite}' < OLD > NEW`; numbers have a decimal point",
+                )
         there = header_of(head)
         missing = [", ".join(name for name in one.finds if name not in there) for one in self.mappings]
         return Invalid(
@@ -150,11 +158,11 @@ def _begun(text: bytes) -> Any:
     return found[0] if isinstance(found, list) and found else found
 
 
-def header_of(text: bytes) -> frozenset[str]:
+def header_of(text: bytes, separator: str = ",") -> frozenset[str]:
     """The names in the first line of a CSV."""
     try:
-        line = text.split(b"\n", 1)[0].decode("utf-8")
-        return frozenset(next(csv.reader(io.StringIO(line)), []))
+        line = text.split(b"\n", 1)[0].decode("utf-8").removeprefix("\ufeff")
+        return frozenset(next(csv.reader(io.StringIO(line), delimiter=separator), []))
     except (UnicodeDecodeError, csv.Error):
         return frozenset()
 

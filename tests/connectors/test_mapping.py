@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,7 +20,7 @@ import yaml
 
 from connectors.addresses import bare
 from connectors.mapping import MappedConnector, connector, shipped
-from connectors.mapping.document import Mapping, parse
+from connectors.mapping.document import ELSEWHERE, MAPPABLE, Mapping, parse
 from connectors.otlp.usage import counted_apart
 from governor.cli import main
 from governor.errors import Invalid
@@ -300,10 +302,9 @@ def test_a_csv_with_only_a_header_is_empty(read: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        (b"id;model;at\n1;m;2026-10-01\n", "id, model"),
         (b"id,llm\n", "model"),
         (b"7,anna\n", "id, model"),
-        ("id;model\n".encode("utf-16"), "id, model"),
+        ("id,llm\n".encode("utf-16"), "model"),
     ],
 )
 def test_a_csv_with_another_header_is_refused_and_says_what_is_missing(read: Any, text: bytes, missing: str) -> None:
@@ -311,6 +312,23 @@ def test_a_csv_with_another_header_is_refused_and_says_what_is_missing(read: Any
         read(mapped(format="csv", finds=["id", "model"]), text)
     assert "anna" not in str(caught.value)  # it may be a record
     assert "commas" in caught.value.hint
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_a_csv_with_another_separator_says_which_and_how_to_write_it_anew(read: Any, separator: str, name: str) -> None:
+    text = separator.join(["\ufeffid", "model", "at"]) + "\n" + separator.join(['"1,5"', "m", "2026-10-01"]) + "\n"
+    with pytest.raises(Invalid, match=f"separated by {name}") as caught:
+        read(mapped(format="csv", finds=["id", "model"]), text.encode())
+    code = caught.value.hint.split("'")[1]
+    done = subprocess.run([sys.executable, "-c", code], input=text.lstrip("\ufeff"), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["id,model,at", '"1,5",m,2026-10-01']
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_a_column_that_an_option_says_names_the_option(name: str) -> None:
+    assert name not in MAPPABLE
+    with pytest.raises(ValueError, match=f"'{name}' is said by '{ELSEWHERE[name].split(':')[0]}"):
+        mapped(columns={name: "x"})
 
 
 def test_a_csv_whose_lines_end_with_a_carriage_return_says_so(read: Any) -> None:
