@@ -52,7 +52,7 @@ def move(before: str, after: State, *, verb: str = "") -> State:
 NEXT: Final[Mapping[State, str]] = {
     State.DRAFT: "run `governor change shadow ID`",
     State.SHADOWING: "the shadow run is under way; `governor change show ID` shows how far it is",
-    State.IN_REVIEW: "`governor change show ID` says whose decision is missing",
+    State.IN_REVIEW: "`governor change show ID` says whose decision is missing; they run `governor change approve ID --digest DIGEST --reason ...`, or reject",
     State.APPROVED: "move the route in your gateway, then run `governor change cutover ID`",
     State.REJECTED: "a rejected change stays rejected; propose a new one",
     State.EXPIRED: "run `governor change shadow ID` for fresh evidence, then ask for approval again",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from governor.cli.change_text import print_change, print_split, tight_budget
+from governor.cli.change_text import of_change, print_change, print_split, tight_budget
 from governor.cli.progress import following
 from governor.cli.session import Session, session_of
 
@@ -90,7 +90,11 @@ def shadow(
     if wait:
         started |= await_run(session, started, timeout)
     words = [f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}"]
-    words += [f"{started['verdict']}: {started['sentence']}", f"Next: {started['next']}"] if started.get("sentence") else []
+    words += (
+        [f"{started['verdict']}: {started['sentence']}", f"Next: {of_change(started['next'], started['id'])}"]
+        if started.get("sentence")
+        else []
+    )
     if not wait:
         words.append("A worker does it (`governor serve` or `governor worker` must run); --wait stays here and does it where none does.")
     session.print(started, "\n".join(words))

@@ -40,9 +40,16 @@ def ingest(
     Example: `governor ingest auto export.jsonl`
     """
     from governor.actions.ingest import ingest as run
+    from governor.actions.load_catalog import catalog_as_of
 
     session = session_of(ctx)
     refused: list[Invalid] = []
+    catalog = catalog_as_of(session.context(pushing=True))
+    if not catalog.workflows and (kept := catalog.capture(None)) in {"off", "hashed"}:
+        session.note(
+            f"No workflow is registered: of prompts and answers {'only hashes are' if kept == 'hashed' else 'nothing is'} kept, and what is not kept now "
+            "cannot be had later. Shadow runs need it: `governor apply -f catalog.yaml` comes first (docs/catalog.md)."
+        )
     try:
         with watching(session, "reading") as tell:
             counts = run(
@@ -73,11 +80,16 @@ def afterwards(counts: dict[str, Any], connector: str, paths: list[str]) -> list
     look = f"`governor sources preview {paths[0]}` says what the file is; it stores nothing."
     if not (counts["read"] or counts["other_spans"]):
         return [f"There was nothing to read in {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}. Was the export cut off?"]  # noqa: PLR2004 - a line
+    lines = []
+    if counts["conflicts"]:
+        lines = [
+            f"{counts['conflicts']:,} have the key of a stored call and say something else; they are kept apart: `governor calls conflicts`."
+        ]
     if not counts["quarantined"]:
-        return []
+        return lines
     if counts["quarantined"] == counts["read"]:
         return [f"None of it is a call that {connector} can read: `governor quarantine list` says why. Another format? {look}"]
-    return [f"{counts['quarantined']:,} could not be read: `governor quarantine list` says why."]
+    return [*lines, f"{counts['quarantined']:,} could not be read: `governor quarantine list` says why."]
 
 
 class watching:  # noqa: N801 - reads as a verb where it is used

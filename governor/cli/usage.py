@@ -79,9 +79,8 @@ def show(report: dict[str, Any]) -> None:
             cell(f"unattributed: {suggestion['calls']:,} calls, {money(suggestion['spend'])} USD; a rule could match {suggestion['match']}")
         )
     if report["suggestions"]:
-        further = len(report["suggestions"]) - SUGGESTED
-        rest = f"{further} more like these, all as YAML" if further > 0 else "As YAML"
-        console.print(f"{rest} for `governor apply`: `governor --json usage`, or the spend page.", highlight=False)
+        some = f"The dearest {len(report['suggestions'])} as" if len(report["suggestions"]) > SUGGESTED else "As"
+        console.print(f"{some} YAML for `governor apply`: `governor --json usage`, or the spend page.", highlight=False)
 
 
 def count(tokens: int | None) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from governor.changes import next_step
+from governor.cli.change_text import of_change
 from governor.errors import Refused
 from governor.shadow.plan import choose_metrics
 
@@ -33,3 +34,9 @@ def test_a_sample_that_is_too_small_is_told_what_all_promises_need() -> None:
         in refused.value.message
     )
     assert choose_metrics(("error", "timeout", "quality"), {"quality": "0.01"}, 304)
+
+
+def test_on_a_terminal_the_next_command_names_the_change() -> None:
+    said = of_change(next_step("in_review", "done", "pass"), "RC-12")
+    assert said.startswith("`governor change show RC-12` says")
+    assert "`governor change approve RC-12 --digest DIGEST" in said

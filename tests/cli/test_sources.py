@@ -69,7 +69,12 @@ def test_completeness_and_scorecard_as_text_and_json(capsys: pytest.CaptureFixtu
     now = datetime.now(UTC).timestamp() - 3 * 3600
     file = tmp_path / "calls.jsonl"
     file.write_text(json.dumps(row | {"startTime": now, "endTime": now + 1, "completion_tokens": 1, "total_tokens": 4, "metadata": {}}))
-    assert run(capsys, "ingest", "litellm", str(file), "--source", "proxy")[0] == 0
+    code, _, said = run(capsys, "ingest", "litellm", str(file), "--source", "proxy")
+    assert (code, "only hashes are kept" in said) == (0, True)  # prompts cannot be had later, and nobody is registered
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text("kind: person\nemail: dana@acme.example\nroles: [owner]\n---\nkind: workflow\nid: w1\nowner: dana@acme.example\n")
+    assert run(capsys, "apply", "-f", str(catalog))[0] == 0
+    assert "only hashes" not in run(capsys, "ingest", "litellm", str(file), "--source", "proxy")[2]
     code, out, _ = run(capsys, "sources", "completeness", "proxy", "--days", "3", "--json")
     [one] = json.loads(out)["sources"]
     assert (code, one["source"], one["stored"], one["states"]["unchecked"]) == (0, "proxy", 1, 1)

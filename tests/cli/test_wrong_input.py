@@ -70,6 +70,7 @@ def test_a_file_of_another_kind_says_so_and_where_to_look(run: Callable[..., Any
     ("counts", "words"),
     [
         (COUNTS, ["1 could not be read"]),
+        (COUNTS | {"conflicts": 1, "stored": 2}, ["1 have the key", "1 could not be read"]),
         (COUNTS | {"quarantined": 4, "stored": 0}, ["None of it is a call"]),
         (COUNTS | {"quarantined": 0, "stored": 4}, []),
         (dict.fromkeys(COUNTS, 0) | {"other_spans": 3}, []),
