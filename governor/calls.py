@@ -237,7 +237,8 @@ CONTENT_SCHEMA: Final = pa.schema(
 #   2. a whole group is out when any row of another group names it in dup_alias_key. A span that names `span:<trace>:<span>` and has no
 #      response id names the group of that span, whichever it is. A group of spans that knows no tokens, nor any that names it (also through
 #      others), puts none out that does: it is itself out ('duplicate_instrumentation') beside one that counts. Of groups that name each other
-#      in a ring the first by (knows tokens, goes by a response id, highest key) puts out the others;
+#      in a ring the first by (knows tokens, goes by a response id, highest key) puts out the others. Of the logs of several gateways that name
+#      one answer (`response:<id>`; the log is the group's key up to the first colon) the first by (tells, rank, knows, name) puts out the others;
 #   3. cost_bearing = winner of a group that is not out. Losers of 1: 'duplicate_instrumentation' when the winner is of
 #      the same source family (source_kind up to the first dot), else 'superseded'. Losers of 2: 'parent_rollup' (grain
 #      span_rollup) or 'wrapper_span' when named from the same family, else 'superseded'.

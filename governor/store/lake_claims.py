@@ -34,7 +34,7 @@ _NO_TAGS: Final = "coalesce(len({0}.tags), 0) = 0"
 
 
 def fill(connection: duckdb.DuckDBPyConnection, fresh: str, naming: str) -> None:
-    """Make temp table `filling` (record_id, filled, was_filled) from temp table `said` (lake_witness.py): every row that is filled or was."""
+    """Make temp table `filling` (record_id, filled, was_filled) from temp tables `said` and `logged` (lake_witness.py): every row that is filled or was."""
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE pairs AS
         WITH witness AS (SELECT * FROM said WHERE source_exclusion IS NULL),
@@ -46,6 +46,10 @@ def fill(connection: duckdb.DuckDBPyConnection, fresh: str, naming: str) -> None
             UNION ALL
             SELECT w.record_id, r.record_id, false, r.rank, r.revision, r.known
             FROM winner w JOIN names n ON n.key = w.dup_group_key JOIN witness r ON r.dup_group_key = n.target
+            UNION ALL
+            SELECT w.record_id, r.record_id, true, r.rank, r.revision, r.known
+            FROM winner w JOIN logged a ON a.key = w.dup_group_key JOIN logged b ON b.answer = a.answer AND b.log <> a.log
+            JOIN witness r ON r.dup_group_key = b.key
         )
         SELECT *, row_number() OVER (PARTITION BY winner ORDER BY same DESC, rank DESC, revision DESC, known DESC, source) AS place FROM met
     """)

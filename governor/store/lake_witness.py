@@ -39,6 +39,8 @@ _IS_SPAN: Final = "starts_with(source_kind, 'otlp.') AND span_id IS NOT NULL"
 _COLUMNS: Final = f"""record_id, start_time, dup_group_key, dup_alias_key, source_kind, split_part(source_kind, '.', 1) AS family, grain,
     {_RANK} AS rank, coalesce(revision, 0) AS revision, {_USAGE} AS known, coalesce(traffic_class = 'shadow', false) AS shadow,
     {_USAGE} > 0 OR cost_amount IS NOT NULL AS tells, provider_response_id IS NOT NULL AS answered, CASE WHEN {_IS_SPAN} THEN {_SPAN_KEY} END AS span_key"""
+_LOG: Final = "split_part(dup_group_key, ':', 1)"  # whose record: litellm, kong-row; an answer's own group is `response`, a span's `span`
+_LOGGED: Final = f"starts_with(dup_alias_key, 'response:') AND {_LOG} NOT IN ('response', 'span') AND (source_exclusion IS NULL OR shadow)"
 _NAMING: Final = "dup_alias_key IS NOT NULL AND dup_alias_key IS DISTINCT FROM dup_group_key"
 
 
@@ -192,6 +194,7 @@ def _name_calls(connection: duckdb.DuckDBPyConnection) -> None:
         FROM members WHERE {_NAMING} AND (source_exclusion IS NULL OR shadow) AND dup_alias_key IN (SELECT dup_group_key FROM members)
     """)
     _reach(connection)
+    _meet_logs(connection)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE telling AS
         SELECT dup_group_key AS key FROM members WHERE known > 0 AND source_exclusion IS NULL GROUP BY 1;
@@ -203,10 +206,29 @@ def _name_calls(connection: duckdb.DuckDBPyConnection) -> None:
         WHERE NOT by_place OR key IN (FROM carrying) OR target NOT IN (FROM telling)
         UNION ALL
         SELECT r.target, m.family, m.shadow FROM ringed r JOIN members m ON m.dup_group_key = r.key
-        WHERE {_weight("r.key")} > {_weight("r.target")};
+        WHERE {_weight("r.key")} > {_weight("r.target")}
+        UNION ALL
+        SELECT key, first, shadow FROM logged WHERE log <> first OR shadow;
         CREATE OR REPLACE TEMP TABLE unknown_inside AS
         SELECT DISTINCT key FROM reach
         WHERE key NOT IN (FROM carrying) AND target IN (FROM telling) AND target NOT IN (SELECT key FROM named_by)
+    """)
+
+
+def _meet_logs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Temp table `logged` (key, answer, log, first, shadow): answers that the logs of several gateways name, one behind the other or one that
+    replaced the other. The log with the highest witness goes first, and all calls of it stay: a gateway may serve one answer more than once.
+    """
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE logged AS
+        WITH groups AS (
+            SELECT dup_group_key AS key, dup_alias_key AS answer, any_value({_LOG}) AS log, bool_or(shadow) AS shadow, max(row(tells, rank, known)) AS weight
+            FROM members WHERE {_LOGGED} GROUP BY 1, 2
+        ),
+        first AS (
+            SELECT answer, arg_max(log, row(weight, log)) AS first, bool_or(shadow) AS shadow FROM groups GROUP BY 1 HAVING count(DISTINCT log) > 1
+        )
+        SELECT key, answer, log, first, first.shadow FROM groups JOIN first USING (answer)
     """)
 
 
@@ -237,5 +259,6 @@ def _meet(connection: duckdb.DuckDBPyConnection) -> bool:
         SELECT EXISTS (SELECT 1 FROM members WHERE NOT is_new)
             OR (SELECT count(DISTINCT dup_group_key) < count(*) FROM members)
             OR EXISTS (SELECT 1 FROM members WHERE {_NAMING} AND dup_alias_key IN (SELECT dup_group_key FROM members))
+            OR EXISTS (SELECT 1 FROM members WHERE {_LOGGED} GROUP BY dup_alias_key HAVING count(DISTINCT {_LOG}) > 1)
     """).fetchone()
     return bool(row and row[0])

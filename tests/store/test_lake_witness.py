@@ -77,6 +77,33 @@ def test_the_best_witness_wins_in_any_order(make_call: Make, make_batch: Make, t
     assert outcome(tmp_path / "together", make_batch, [group(make_call)]) == expected
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2), (2, 1, 0, 3)])
+def test_a_call_that_several_gateways_logged_counts_once(order: tuple[int, ...], make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    """Kong stands before LiteLLM, which answered the second request from its cache: that call names no answer and stays one of its own."""
+    answer = {"dup_alias_key": "response:chatcmpl-1", "input_tokens": 10}
+    calls = [
+        make_call("kong", source_kind="kong.log", dup_group_key="kong-row:1", gateway_kind="kong", workflow_id="fnol", **answer),
+        make_call("litellm", source_kind="litellm.generic_api", dup_group_key="litellm:c1:ok:chatcmpl-1", gateway_kind="litellm", **answer),
+        make_call("hit", source_kind="litellm.generic_api", dup_group_key="litellm:c2:ok:chatcmpl-1", gateway_kind="litellm"),
+        make_call("other", source_kind="kong.log", dup_group_key="kong-row:2", gateway_kind="kong", dup_alias_key="response:chatcmpl-2"),
+    ]
+    expected = {"kong": (False, "superseded"), "litellm": (True, None), "hit": (True, None), "other": (True, None)}
+    for place, arrivals in enumerate(([[calls[at]] for at in order], [[calls[at] for at in order]])):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        found, seen = both(folder, make_batch, arrivals)
+        assert found == expected
+        assert seen["litellm"]["workflow_id"] == "fnol"
+
+
+def test_shadow_traffic_behind_another_gateway_bears_no_cost(lake: Lake, make_call: Make, make_batch: Make) -> None:
+    answer = {"dup_alias_key": "response:chatcmpl-1"}
+    kong = make_call("kong", source_kind="kong.log", dup_group_key="kong-row:1", traffic_class="shadow", **answer)
+    lake.ingest("b1", [make_batch(make_call("pk", source_kind="portkey.export", dup_group_key="portkey-row:1", **answer))], NOW)
+    lake.ingest("b2", [make_batch(kong)], NOW)
+    assert verdicts(lake) == {"kong": (False, "shadow"), "pk": (False, "shadow")}
+
+
 def test_the_winner_is_filled_with_what_only_others_say(lake: Lake, make_call: Make, make_batch: Make) -> None:
     """The spend row bears the cost; the log knows the workflow and the model, the client's own span the environment."""
     spend = make_call(
