@@ -1,4 +1,4 @@
-"""Tests and intervals for paired replies: Tango's score method for paired proportions, the ratio estimator for money, latency ratios.
+"""Tests and intervals for paired replies: Tango's score method for paired proportions, the ratio estimator for money with Hall's interval, latency ratios.
 
 Owns: fixed-sample statistics. Does not own: any-time statistics (betting.py), what a metric means (comparison.py), the decision (verdict.py).
 Invariants: pure functions of counts or sequences; counts may be fractional (Kish-scaled weights); no I/O, no randomness.
@@ -206,8 +206,24 @@ def savings(
     if draws < 2:  # noqa: PLR2004 - a variance needs two draws
         return None
     error = math.sqrt(math.fsum(r * r for r in sums.values()) * draws / (draws - 1)) / base
-    half = student_quantile(1 - alpha / 2, draws - 1) * error  # a few draws know their own spread badly
-    return Savings(1 - ratio, Interval(1 - ratio - half, 1 - ratio + half), n)
+    student = student_quantile(1 - alpha / 2, draws - 1)  # a few draws know their own spread badly
+    low, high = (1 - ratio + unskewed(at, skewness(list(sums.values()))) * error for at in (-student, student))
+    return Savings(1 - ratio, Interval(low, high), n)
+
+
+def skewness(residuals: Sequence[float]) -> float:
+    """Of the mean of residuals that sum to zero; 0 where all are."""
+    squares = math.fsum(r * r for r in residuals)
+    return math.fsum(r**3 for r in residuals) / squares**1.5 if squares else 0.0
+
+
+def unskewed(student: float, skew: float) -> float:
+    """Quantile of the statistic of skewed values from Student's: the inverse of Hall's cubic transformation (1992, JRSS B 54:221). A candidate that
+    thinks for long about one call in twenty looks cheap in most samples and dear in few; an interval of equal arms holds its truth too seldom.
+    skew: of the mean, which is that of a value over the root of their number.
+    """
+    a = skew / 3
+    return student if abs(a) < 1e-6 else (math.cbrt(1 + 3 * a * (student - a / 2)) - 1) / a  # noqa: PLR2004 - too near to zero to divide by
 
 
 def quantile(values: Sequence[int], share: float) -> float:

@@ -78,7 +78,9 @@ def test_counts_and_savings_from_recorded_calls_equal_the_golden_pairs() -> None
         found = savings([cost(base[key]) for key in keys], [cost(cand[key]) for key in keys], [1.0] * len(keys))
         assert found is not None
         assert found.rate == pytest.approx(row["savings"], abs=1e-4)
-        assert (found.interval.low, found.interval.high) == pytest.approx(tuple(row["savings95"]), abs=1e-4)
+        assert (found.interval.low, found.interval.high) == pytest.approx(
+            tuple(row["savings95"]), abs=2e-3
+        )  # theirs takes no account of skew
         checked += 1
     assert checked >= 6
 
@@ -180,6 +182,29 @@ def test_savings_interval_covers_the_truth() -> None:
     assert 0.90 <= hits / 400 <= 0.98
 
 
+@pytest.mark.parametrize(("share", "longer", "n"), [(0.1, 2.5, 60), (0.1, 2.5, 100), (0.03, 3.5, 400)])
+def test_the_savings_of_a_candidate_that_sometimes_thinks_for_long_are_not_overstated(share: float, longer: float, n: int) -> None:
+    """A fifth of the price, but for a share of the calls some e^longer times as many tokens. Student's interval alone held the truth in 83, 87 and 86 %
+    of such runs, and nearly all of the rest promised too much.
+    """
+    rng = np.random.default_rng(8)
+    hits, promised, runs = 0, 0, 600
+    for at in range(runs):
+        if at % 20 == 0:
+            base = np.rint(rng.lognormal(13, 1, 4000))
+            thinks = rng.random(4000) < share
+            cand = np.rint(np.where(thinks, rng.lognormal(longer, 0.7, 4000), 1.0) * base * 0.2)
+            chance = (1 / 4000 + base / base.sum()) / 2
+            truth = 1 - cand.sum() / base.sum()
+        drawn = rng.choice(4000, n, p=chance)
+        found = savings(base[drawn].astype(int).tolist(), cand[drawn].astype(int).tolist(), (1 / chance[drawn]).tolist())
+        assert found is not None
+        hits += found.interval.low <= truth <= found.interval.high
+        promised += truth < found.interval.low
+    assert hits / runs >= 0.92
+    assert promised / runs <= 0.05
+
+
 def test_latency_without_successes_is_unknown() -> None:
     assert latency_ratio([], [], 0.95) is None
     assert latency_ratio([100, 200], [50, 100], 0.5) == 0.5
@@ -197,7 +222,7 @@ def test_student_quantile_is_the_one_of_the_textbooks_and_of_scipy() -> None:
 @pytest.mark.parametrize("n", [4, 8, 20])
 def test_the_cost_interval_of_few_calls_is_as_wide_as_few_calls_make_it(n: int) -> None:
     """Student's t with a degree of freedom less than draws, against the textbook's quantiles."""
-    baseline, candidate = [1_000_000 + 9_000 * at for at in range(n)], [500_000 + 13_000 * (at * 7 % n) for at in range(n)]
+    baseline, candidate = [1_000_000] * n, [500_000 + 13_000 * (at // 2 + 1) * (1 if at % 2 else -1) for at in range(n)]  # no skew
     found = savings(baseline, candidate, [1.0] * n)
     assert found is not None
     ratio = sum(candidate) / sum(baseline)
