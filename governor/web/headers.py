@@ -1,4 +1,4 @@
-"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer, no copy kept of what did not say that it may be."""
+"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer, no unasked copy."""
 
 from __future__ import annotations
 
