@@ -225,6 +225,13 @@ def world(made_home: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.Monke
         yield made
 
 
+@pytest.fixture
+def ctx(world: World) -> Context:
+    """After the traffic of the fixtures."""
+    world.now = datetime(2026, 11, 22, tzinfo=UTC)
+    return world.ctx
+
+
 @contextlib.contextmanager
 def opened(home: Path, monkeypatch: pytest.MonkeyPatch, *, token: str = "", **knobs: Any) -> Iterator[World]:
     """An organization with people and catalog; `knobs` are settings, such as database_url and org. With a token, its home is there already."""

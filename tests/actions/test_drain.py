@@ -29,13 +29,6 @@ RECORDS = [json.loads(line) for line in (FIXTURES / "litellm_generic_api.jsonl")
 NOTE = {"source": "litellm", "connector": "litellm", "content_type": "application/json", "actor": "gateway"}
 
 
-@pytest.fixture
-def ctx(world: Any) -> Context:
-    world.now = datetime(2026, 11, 22, tzinfo=UTC)
-    found: Context = world.ctx
-    return found
-
-
 def spool_all(ctx: Context) -> list[Path]:
     """One body a record, as small flushes of a busy gateway are."""
     return [put(ctx, NOTE, json.dumps([record]).encode()) for record in RECORDS]

@@ -36,13 +36,6 @@ SPEND = FIXTURES / "litellm_spend_logs.jsonl"
 OTLP = FIXTURES / "otlp_litellm.pb"
 
 
-@pytest.fixture
-def ctx(world: Any) -> Context:
-    world.now = datetime(2026, 11, 22, tzinfo=UTC)
-    found: Context = world.ctx
-    return found
-
-
 def totals(ctx: Context) -> list[dict[str, Any]]:
     sql = """SELECT source_kind, status, cost_bearing, exclusion_reason, count(*) AS calls, sum(input_tokens) AS input, sum(output_tokens) AS output,
         sum(cost_amount) AS cost FROM {calls} GROUP BY ALL ORDER BY ALL"""

@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,6 @@ from connector_samples.sample import all_samples
 SAMPLES = {name: sample for name, sample in all_samples().items() if sample.connector != "mapping"}
 LINES = int(os.environ.get("GOVERNOR_DAMAGE_LINES", "200"))
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNOR_")}
-
-
-@pytest.fixture
-def ctx(world: Any) -> Context:
-    world.now = datetime(2026, 11, 22, tzinfo=UTC)
-    found: Context = world.ctx
-    return found
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

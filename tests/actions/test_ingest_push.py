@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,6 @@ FIXTURES = ROOT / "tests/connectors/fixtures"
 RECORDS = [json.loads(line) for line in (FIXTURES / "litellm_generic_api.jsonl").read_text().splitlines()]
 BODY = json.dumps(RECORDS).encode()
 SENDER = Actor(id="gateway", scopes=frozenset({"ingest:litellm"}))
-
-
-@pytest.fixture
-def ctx(world: Any) -> Context:
-    world.now = datetime(2026, 11, 22, tzinfo=UTC)
-    found: Context = world.ctx
-    return found
 
 
 def spool(ctx: Context) -> list[Path]:

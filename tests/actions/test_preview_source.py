@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from governor.errors import Invalid, NotFound
 FIXTURES = Path(__file__).parents[1] / "connectors/fixtures"
 EVENTS = FIXTURES / "mapping_llm_usage_events.jsonl"
 MAPPING = "mapping:llm_usage_events"
-
-
-@pytest.fixture
-def ctx(world: Any) -> Context:
-    world.now = datetime(2026, 11, 22, tzinfo=UTC)
-    found: Context = world.ctx
-    return found
 
 
 def test_it_counts_what_an_ingest_then_stores(ctx: Context, tmp_path: Path) -> None:

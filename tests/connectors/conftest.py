@@ -144,6 +144,31 @@ def read() -> Callable[..., Batch]:
 
 
 @pytest.fixture
+def row(request: pytest.FixtureRequest, read: Any) -> Callable[..., dict[str, Any]]:
+    """The call and the bodies of one record of the test module's connector."""
+
+    def of(record: dict[str, Any]) -> dict[str, Any]:
+        batch = read(request.module.connector, json.dumps(record).encode())
+        assert batch.rejected.to_pylist() == []
+        bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
+        return batch.calls.to_pylist()[0] | {"bodies": bodies}
+
+    return of
+
+
+@pytest.fixture
+def calls(request: pytest.FixtureRequest, read: Any) -> Callable[..., list[dict[str, Any]]]:
+    """The calls of bodies of the test module's connector, in the order of their ids."""
+
+    def of(*bodies: bytes) -> list[dict[str, Any]]:
+        batch = read(request.module.connector, *bodies)
+        assert batch.rejected.to_pylist() == []
+        return sorted(batch.calls.to_pylist(), key=lambda row: row["source_record_id"])
+
+    return of
+
+
+@pytest.fixture
 def merged() -> Callable[..., pa.Table]:
     return lambda *tables: merge(pa.concat_tables(tables))
 

@@ -26,17 +26,6 @@ def envelope(*messages: str, **more: Any) -> dict[str, Any]:
     return {"messageType": "DATA_MESSAGE", "logGroup": "g", "logStream": "s", "logEvents": events, **more}
 
 
-@pytest.fixture
-def row(read: Any) -> Row:
-    def of(record: dict[str, Any]) -> dict[str, Any]:
-        batch = read(connector, json.dumps(record).encode())
-        assert batch.rejected.to_pylist() == []
-        bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
-        return batch.calls.to_pylist()[0] | {"bodies": bodies}
-
-    return of
-
-
 def test_cached_tokens_are_counted_apart_and_added(row: Row) -> None:
     found = row(RECORDS[0])
     assert (found["input_tokens"], found["input_uncached_tokens"], found["output_tokens"]) == (1540, 40, 12)

@@ -16,17 +16,6 @@ LOGS = (Path(__file__).parent / "fixtures" / "braintrust_project_logs.jsonl").re
 ROWS = [json.loads(line) for line in LOGS.splitlines()]
 
 
-@pytest.fixture
-def calls(read: Any) -> Any:
-    def of(*bodies: bytes) -> list[dict[str, Any]]:
-        batch = read(connector, *bodies)
-        assert batch.rejected.to_pylist() == []
-        found: list[dict[str, Any]] = sorted(batch.calls.to_pylist(), key=lambda row: row["source_record_id"])
-        return found
-
-    return of
-
-
 def test_the_facts_of_a_call(calls: Any) -> None:
     expected = {
         "source_kind": "braintrust.project_logs", "trace_id": ROWS[0]["root_span_id"], "span_id": ROWS[0]["span_id"],

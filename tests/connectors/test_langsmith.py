@@ -19,17 +19,6 @@ RUNS = (Path(__file__).parent / "fixtures" / "langsmith_runs.jsonl").read_bytes(
 ROWS = [json.loads(line) for line in RUNS.splitlines()]
 
 
-@pytest.fixture
-def calls(read: Any) -> Any:
-    def of(*bodies: bytes) -> list[dict[str, Any]]:
-        batch = read(connector, *bodies)
-        assert batch.rejected.to_pylist() == []
-        found: list[dict[str, Any]] = sorted(batch.calls.to_pylist(), key=lambda row: row["source_record_id"])
-        return found
-
-    return of
-
-
 def body(**facts: Any) -> bytes:
     return json.dumps(ROWS[0] | facts).encode()
 

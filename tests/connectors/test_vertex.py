@@ -17,17 +17,6 @@ ROWS = [json.loads(line) for line in (FIXTURES / "vertex_rows.jsonl").read_text(
 Row = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
-def row(read: Any) -> Row:
-    def of(record: dict[str, Any]) -> dict[str, Any]:
-        batch = read(connector, json.dumps(record).encode())
-        assert batch.rejected.to_pylist() == []
-        bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
-        return batch.calls.to_pylist()[0] | {"bodies": bodies}
-
-    return of
-
-
 def test_thoughts_are_counted_apart_and_added_cached_tokens_are_inside(row: Row) -> None:
     found = row(ROWS[0])
     assert (found["input_tokens"], found["input_uncached_tokens"], found["cache_read_tokens"]) == (1200, 176, 1024)

@@ -54,28 +54,42 @@ class Chapter:
     stream: str = "change/RC-42"
 
 
-@dataclass
-class Story:
-    """Change `chapters`, `evidence` or `document` before `packet()`; or hand `packet` a function that maims the finished parts."""
+@dataclass(kw_only=True)
+class Log:
+    """A log of leaves with the keys that sign it and its packets."""
 
-    chapters: list[Chapter]
-    evidence: list[EvidenceItem]
-    document: dict[str, Any]
     log: SeedSigner = field(default_factory=lambda: SeedSigner("log"))
     issuer: SeedSigner = field(default_factory=lambda: SeedSigner("issuer"))
     producer: SeedSigner = field(default_factory=lambda: SeedSigner("producer"))
-    witnesses: dict[str, SeedSigner] = field(default_factory=dict)
-    show_personal: bool = True
-    skip: frozenset[int] = frozenset()  # stream numbers left out of the packet
     leaves: list[bytes] = field(default_factory=list)
-    restate: Callable[[bytes], bytes] = bytes  # the statement's envelope, before its digest goes on record
-    forge: dict[int, Callable[[bytes], bytes]] = field(default_factory=dict)  # leaf of a stream number, before it goes into the log
 
     @property
     def trust(self) -> bytes:
         return trust_text(
             title="acme audit trust", logs=[vkey(LOG, self.log.public_key)], issuers=[vkey(ISSUER, self.issuer.public_key)]
         ).encode()
+
+    def checkpoint(self) -> str:
+        return sign_note(Checkpoint(LOG, len(self.leaves), merkle.root(self._read, len(self.leaves))).text, [(LOG, self.log)])
+
+    def _read(self, level: int, pos: int) -> bytes:
+        if level == 0:
+            return merkle.leaf_hash(self.leaves[pos])
+        return merkle.node_hash(self._read(level - 1, 2 * pos), self._read(level - 1, 2 * pos + 1))
+
+
+@dataclass
+class Story(Log):
+    """Change `chapters`, `evidence` or `document` before `packet()`; or hand `packet` a function that maims the finished parts."""
+
+    chapters: list[Chapter]
+    evidence: list[EvidenceItem]
+    document: dict[str, Any]
+    witnesses: dict[str, SeedSigner] = field(default_factory=dict)
+    show_personal: bool = True
+    skip: frozenset[int] = frozenset()  # stream numbers left out of the packet
+    restate: Callable[[bytes], bytes] = bytes  # the statement's envelope, before its digest goes on record
+    forge: dict[int, Callable[[bytes], bytes]] = field(default_factory=dict)  # leaf of a stream number, before it goes into the log
 
     def packet(self) -> bytes:
         self.leaves = []
@@ -94,16 +108,8 @@ class Story:
     def issue_chapter(self, statement: bytes) -> Chapter:
         return Chapter("packet:issue", person("p-auditor", "auditor"), {"change": "RC-42", "statement_sha256": sha256_hex(statement)})
 
-    def checkpoint(self) -> str:
-        return sign_note(Checkpoint(LOG, len(self.leaves), merkle.root(self._read, len(self.leaves))).text, [(LOG, self.log)])
-
     def _proof(self, idx: int, note: str) -> TlogProof:
         return TlogProof(idx, tuple(merkle.inclusion_proof(self._read, idx, len(self.leaves))), note)
-
-    def _read(self, level: int, pos: int) -> bytes:
-        if level == 0:
-            return merkle.leaf_hash(self.leaves[pos])
-        return merkle.node_hash(self._read(level - 1, 2 * pos), self._read(level - 1, 2 * pos + 1))
 
     def _noise(self) -> None:
         self.leaves.append(b"another organization's business %d" % len(self.leaves))

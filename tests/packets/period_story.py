@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from packet_story import ISSUER, LOG, PDF, SYSTEM, SeedSigner, person
+from packet_story import ISSUER, LOG, PDF, SYSTEM, Log, person
 
 from governor.evidence import EvidenceItem
 from governor.ledger import merkle
 from governor.ledger.canonical import sha256_hex
-from governor.ledger.checkpoint import Checkpoint
 from governor.ledger.entry import Disclosure, Entry, EntryDraft, Producer, disclose
-from governor.ledger.note import sign_note, vkey
 from governor.ledger.proof import TlogProof
-from governor.ledger.trust import trust_text
 from governor.packets.assemble import PacketEvent, PeriodParts, assemble_period, period_statement
 from governor.packets.period import population_csv
 
@@ -69,7 +66,7 @@ def steps() -> list[Step]:
 
 
 @dataclass
-class PeriodStory:
+class PeriodStory(Log):
     """Change `steps`, the cut or the statement before `packet()`."""
 
     steps: list[Step] = field(default_factory=steps)
@@ -80,20 +77,10 @@ class PeriodStory:
     listed: Callable[[bytes], bytes] = bytes  # changes.csv, before the statement names its digest
     show_personal: bool = False
     issued: datetime = field(default_factory=lambda: at(1, 5, 2027))
-    log: SeedSigner = field(default_factory=lambda: SeedSigner("log"))
-    issuer: SeedSigner = field(default_factory=lambda: SeedSigner("issuer"))
-    producer: SeedSigner = field(default_factory=lambda: SeedSigner("producer"))
-    leaves: list[bytes] = field(default_factory=list)
     hidden: dict[int, list[Disclosure]] = field(default_factory=dict)
     restate: Callable[[bytes], bytes] = bytes
     forge: dict[int, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)  # an entry's body by index, before it goes into the log
     more: int = 0  # entries between the last of the range and the issue
-
-    @property
-    def trust(self) -> bytes:
-        return trust_text(
-            title="acme audit trust", logs=[vkey(LOG, self.log.public_key)], issuers=[vkey(ISSUER, self.issuer.public_key)]
-        ).encode()
 
     def packet(self) -> bytes:
         self.leaves, self.hidden = [], {}
@@ -122,20 +109,12 @@ class PeriodStory:
         population = self.listed(population_csv(parts.document["changes"]))
         return replace(parts, evidence=[EvidenceItem("changes.csv", "text/csv", population)])
 
-    def checkpoint(self) -> str:
-        return sign_note(Checkpoint(LOG, len(self.leaves), merkle.root(self._read, len(self.leaves))).text, [(LOG, self.log)])
-
     def _event(self, idx: int) -> PacketEvent:
         return PacketEvent(idx, self.leaves[idx], disclosures=self.hidden.get(idx, []) if self.show_personal else ())
 
     def _proven(self, event: PacketEvent, note: str) -> PacketEvent:
         path = merkle.inclusion_proof(self._read, event.idx, len(self.leaves))
         return PacketEvent(event.idx, event.leaf, TlogProof(event.idx, tuple(path), note), event.disclosures)
-
-    def _read(self, level: int, pos: int) -> bytes:
-        if level == 0:
-            return merkle.leaf_hash(self.leaves[pos])
-        return merkle.node_hash(self._read(level - 1, 2 * pos), self._read(level - 1, 2 * pos + 1))
 
     def _write(self, step: Step) -> None:
         before = [entry for entry in map(Entry.parse, self.leaves) if entry.body["stream"] == step.stream]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
-import re
 from decimal import Decimal
 from typing import Any
+
+from page_text import plain
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR
@@ -18,10 +18,6 @@ from governor.web.present import money_text
 
 MONTH = "2026-10"
 FINN, ADMIN = "finn@acme.example", "admin@acme.example"
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def test_every_budget_stands_with_its_spend(site: Any) -> None:

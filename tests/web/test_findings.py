@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_text import plain
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR
@@ -26,10 +27,6 @@ MONTH = "2026-10"
 WHO = "sol@acme.example"
 CANARY = "the claimant said that"
 NO_FILTER = {"period": MONTH, "status": "", "severity": "", "rule": "", "workflow": ""}
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def finding(status: str, number: int = 0, **more: Any) -> Finding:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from page_text import plain
 
 from governor.actions.close_checklist import close_checklist
 from governor.actions.verify_ledger import verify_ledger
@@ -15,10 +15,6 @@ from governor.actions.verify_ledger import verify_ledger
 MONTH = "2026-10"
 FINN, DANA, ADMIN = "finn@acme.example", "dana@acme.example", "admin@acme.example"
 RULES = "kind: allocation\nid: nobody\nmethod: %s\nsource: {cost_center: UNALLOCATED}\n"
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_text import plain
 from sqlmodel import select
 
 from governor.actions.accruals import accrual_of
@@ -30,10 +31,6 @@ from governor.web.periods import end_of, kind_of
 
 MONTH = "2026-10"
 FINN, DANA = "finn@acme.example", "dana@acme.example"
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from page_text import plain
 
 from governor.actions.show_segments import show_segments
 from governor.actions.show_spend import spend_table
@@ -17,10 +16,6 @@ from governor.web.present import money_text
 
 MONTH = "2026-10"
 FINN = "finn@acme.example"
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def test_the_page_cut_by_prompt_has_versions_parts_and_the_whole(site: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import sys
 from collections import defaultdict
@@ -13,16 +12,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "chargeback"))
 
 import bills_of_usage as made
+from page_text import plain
 
 from governor.actions.our_usage import our_usage
 from governor.actions.reconcile_period import latest
 from governor.chargeback.reconciliation.cells import UsageLine
 
 MONTH, PATH = "2026-10", "/periods/2026-10/reconciliation"
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def bill(site: Any) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_text import plain
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR
@@ -30,11 +31,6 @@ from reports.charts import workflow_spec
 
 MONTH = "2026-10"
 FINN = "finn@acme.example"
-
-
-def plain(text: str) -> str:
-    """What a reader sees."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 def copied(text: str, kind: str) -> list[str]:
