@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8321",
         description="URL people use; fixes cookies and links. Where none is set, `governor serve` takes the loopback address it listens on.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of reverse proxies, separated by commas: theirs is the `X-Forwarded-For` that counts tries to sign in. Empty means none.",
     )
     oidc_issuer: str = Field(
         default="",
@@ -122,6 +127,13 @@ class Settings(BaseSettings):
             raise ValueError("not the address of a host, such as https://governor.acme.example (pages cannot live under a path)")
         return url
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for one in text.split(",") if text.strip() else ():
+            ip_network(one.strip(), strict=False)
+        return text
+
     @field_validator("oidc_issuer")
     @classmethod
     def _over_tls(cls, issuer: str) -> str:
@@ -155,6 +167,10 @@ class Settings(BaseSettings):
     @property
     def own_policies(self) -> Path | None:
         return Path(self.policies) if self.policies else None
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(one.strip(), strict=False) for one in self.trusted_proxies.split(",") if one.strip())
 
     @property
     def embedded(self) -> bool:

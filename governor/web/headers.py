@@ -1,4 +1,7 @@
-"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer, no unasked copy."""
+"""Headers that tell browsers to distrust everything but ourselves: no inline script or style, no framing, no sniffing, no referrer.
+
+What does not say how long it may be kept is not kept.
+"""
 
 from __future__ import annotations
 

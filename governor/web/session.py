@@ -7,6 +7,7 @@ Invariants: a page without a session leads to sign-in; a POST whose form lacks t
 from __future__ import annotations
 
 import hmac
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -127,8 +128,23 @@ def back(request: Request[Any, Any, Any]) -> str:
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
-    """Where the request came from; empty where the server was not told."""
-    return request.client.host if request.client else ""
+    """Where the request came from; empty where the server was not told. Of IPv6 the network: whoever has one address has 2^64 of them.
+
+    What a proxy says counts only where the settings name that proxy: anybody else may write what they like.
+    """
+    proxies = request.app.state.context.settings.proxies
+    forwarded = ",".join(request.headers.getall("x-forwarded-for", [])) if proxies else ""
+    found = ""
+    for one in reversed([*forwarded.split(","), request.client.host if request.client else ""]):
+        try:
+            address = ip_address(one.strip())
+        except ValueError:
+            break
+        address = getattr(address, "ipv4_mapped", None) or address
+        found = str(address if address.version == 4 else ip_network((address, 64), strict=False))  # noqa: PLR2004 - IPv4
+        if not any(address in network for network in proxies):
+            break
+    return found
 
 
 def provide_actor(request: Request[SignedIn, Any, Any]) -> Actor:

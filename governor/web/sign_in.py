@@ -76,8 +76,8 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
     address = address_of(request)
     token, email = form.secret("token").strip(), form.text("email")
     page = SignInPage(csrf=form.text("csrf"), next=local_path(form.text("next", "/")), email=email, with_token=bool(token))
-    name = "" if token else email  # a token is not guessed, and who has one must not clear the e-mail beside it
-    if wait := attempts.begin(name, address, ctx.now()):
+    # a token is not guessed: it counts for nobody, so that tries of others, or what they do to an e-mail, shut out nobody who has one
+    if not token and (wait := attempts.begin(email, address, ctx.now())):
         return too_many(request, page, wait)
     if not token and not ctx.settings.password_sign_in:
         return sign_in_page(
@@ -91,7 +91,8 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
             problem += " What you typed as the password looks like a token: sign in with it below, without an e-mail."
             page = replace(page, with_token=True)
         return sign_in_page(request, replace(page, problem=problem), 401)
-    attempts.succeeded(name, address)
+    if not token:
+        attempts.succeeded(email, address)
     response = Redirect(page.next, status_code=303)
     response.set_cookie(session_cookie(ctx.settings, signed.secret))
     response.delete_cookie(cookie_name(ctx.settings, BEFORE_SIGN_IN), path="/")

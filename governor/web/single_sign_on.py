@@ -37,7 +37,7 @@ def go_to_provider(
     provider = provider_of(request)
     attempts: Attempts = request.app.state.attempts
     page = SignInPage(csrf=before_sign_in(request), next=local_path(next_path))
-    if wait := attempts.begin("", address_of(request), ctx.now()):
+    if wait := attempts.begin("", counted(request), ctx.now()):
         return too_many(request, page, wait)
     try:
         url, asked = provider.begin()
@@ -75,11 +75,16 @@ def come_back(
         told = " ".join(f"{part[0].upper()}{part[1:]}." for part in (problem.message, problem.hint) if part)
         response: Response[str] | Redirect = sign_in_page(request, replace(page, problem=told), problem.status)
     else:
-        request.app.state.attempts.succeeded("", address_of(request))
+        request.app.state.attempts.succeeded("", counted(request))
         response = Redirect(page.next, status_code=303)
         response.set_cookie(session_cookie(ctx.settings, signed.secret))
     response.delete_cookie(name, path="/")
     return response
+
+
+def counted(request: type_of_request) -> str:
+    """Apart from passwords: neither way in is shut by tries at the other."""
+    return f"{address_of(request)} by provider"
 
 
 def under_way(cookie: str, state: str) -> tuple[Asked, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 
 from governor import asgi
@@ -19,7 +20,7 @@ from governor.actions.verify_ledger import verify_ledger
 from governor.asgi import MACHINE_PATHS, create_app
 from governor.settings import load_settings
 from governor.web.headers import HEADERS
-from governor.web.session import OPEN
+from governor.web.session import OPEN, address_of
 
 WHO = "dana@acme.example"
 FILL = {"month": "2026-10", "period": "2026-10", "change_id": "RC-1", "workflow_id": "fnol-triage", "by": "workflow"}
@@ -203,6 +204,38 @@ def test_guessing_is_slowed_down(open_site: Any, tmp_path: Any) -> None:
         assert visitor.post("/sign-in", both, page="/sign-in").status_code == 303
     with site.visitor() as visitor:
         assert visitor.sign_in("admin@acme.example").status_code == 429, "a token is no way to be forgiven for an e-mail"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "found"),
+    [
+        ("", "10.0.0.1", ["203.0.113.9"], "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", "::ffff:10.0.0.1", ["203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", "10.0.0.2", ["203.0.113.9"], "10.0.0.2"),
+        ("10.0.0.0/8, 192.168.0.1", "192.168.0.1", ["198.51.100.1, 203.0.113.9", "10.9.9.9"], "203.0.113.9"),
+        ("10.0.0.1", "10.0.0.1", ["203.0.113.9, nonsense"], "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.1", [], "10.0.0.1"),
+        ("", "2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
+        ("", "testclient", [], ""),
+    ],
+    ids=["none known", "known", "mapped", "a stranger", "two in a row", "nonsense", "says nothing", "IPv6", "no address"],
+)
+def test_where_a_request_came_from(proxies: str, peer: str, forwarded: list[str], found: str) -> None:
+    request = Mock()
+    request.app.state.context.settings = load_settings(trusted_proxies=proxies)
+    request.headers = Headers([(b"x-forwarded-for", one.encode()) for one in forwarded])
+    request.client.host = peer
+    assert address_of(request) == found
+
+
+def test_tries_without_a_token_shut_out_nobody_who_has_one(open_site: Any, tmp_path: Any) -> None:
+    with open_site(tmp_path / "sprayed") as site, site.visitor() as visitor:
+        app: Any = site.app
+        for number in range(60):
+            app.state.attempts.begin(f"person{number}", "", site.ctx.now())
+        assert visitor.sign_in("admin@acme.example").status_code == 429
+        assert visitor.post("/sign-in", {"token": site.token}, page="/sign-in").status_code == 303
 
 
 def test_wrong_tokens_shut_nobody_elses_out(open_site: Any, tmp_path: Any) -> None:
