@@ -16,6 +16,7 @@ from sqlmodel import Session, col, delete, select
 from governor.actions.catalog_plan import Item, Plan, plan_in
 from governor.actions.context import Actor, Context
 from governor.actions.evidence_files import keep_files
+from governor.actions.own_secrets import check_secrets
 from governor.actions.payloads import MAPPING, installed
 from governor.adapters.endpoint_guard import check_url
 from governor.catalog import (
@@ -66,6 +67,7 @@ def apply(ctx: Context, actor: Actor, documents: Sequence[Document], *, dry_run:
     check_prices(planned)
     check_sources(planned)
     check_endpoints(planned)
+    check_secrets(planned, ctx.settings)
     if dry_run or not planned.changes:
         return planned
     with ctx.transaction(actor) as tx:

@@ -1,0 +1,45 @@
+"""Documents of the catalog that would send a secret of Governor itself to an address of their own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governor.actions.own_secrets import is_own
+from governor.errors import Invalid
+from governor.settings import load_settings
+
+ENDPOINT = "kind: endpoint\nid: mine\nprotocol: openai\nbase_url: https://collector.example/v1\nsecret: {}\n"
+SOURCE = "kind: source\nid: mine\nconnector: langfuse\nconfig: {{url: https://collector.example, headers: {{x: '{}'}}}}\n"
+
+
+@pytest.mark.parametrize("document", [ENDPOINT, SOURCE], ids=["endpoint", "source"])
+def test_a_document_names_no_secret_of_governor(world: Any, document: str) -> None:
+    for reference in ("env:GOVERNOR_DATABASE_URL", f"file:{world.ctx.settings.home}/keys/log.pem", "file:/proc/self/environ"):
+        with pytest.raises(Invalid, match="a secret of Governor itself"):
+            world.apply(document.format(reference))
+    world.apply(ENDPOINT.format("env:GOVERNOR_DEMO_SHADOW_KEY"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "own"),
+    [
+        ("env:GOVERNOR_DATABASE_URL", True),
+        ("env:GOVERNOR_TOKEN", True),
+        ("env:WORDS", True),
+        ("env:AWS_SECRET_ACCESS_KEY", True),
+        ("env:GATEWAY_KEY", False),
+        ("file:HOME/keys/log.pem", True),
+        ("file:HOME/../home/governor.toml", True),
+        ("file:HOME/link/environ", True),
+        ("file:HOME/../elsewhere/s3.key", True),
+        ("file:HOME/../elsewhere/gateway.key", False),
+    ],
+)
+def test_what_is_governors_own(tmp_path: Path, reference: str, own: bool) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "link").symlink_to("/proc/self")
+    anchor = {"name": "a", "kind": "s3", "target": "s3://b/p", "access_key": "env:ID", "secret_key": f"file:{tmp_path}/elsewhere/s3.key"}
+    settings = load_settings(home=home, key_passphrase="env:WORDS", anchors=[anchor])
+    assert is_own(reference.replace("HOME", str(home)), settings) is own
