@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.correct import by_charge_month
+from governor.actions.coverage_gaps import first_gaps
 from governor.actions.except_coverage import exception_in_force
 from governor.actions.govern import GovernedMonth
 from governor.actions.load_catalog import catalog_as_of
@@ -68,6 +69,7 @@ def status(ctx: Context, month: str, governed: Callable[[], GovernedMonth] | Non
             "currency": "USD",
         },
         "coverage": coverage_document(coverage),
+        "gaps": first_gaps(ctx, charged.governed),
         "exception": exception,
         "corrections": [
             {"charge_month": name, "lines": len(lines), "contracted_cost": usd(sum(line.contracted_pico for line in lines))}

@@ -7,23 +7,24 @@ Invariants: fields that rules look at come first; the others are asked for only 
 from __future__ import annotations
 
 from governor.actions.context import Context
-from governor.actions.govern import GovernedMonth, govern
+from governor.actions.govern import GovernedMonth, Group, govern
 from governor.attribution import TELLING, Suggestion, suggestions, telling_of
 
 
 def suggested_rules(ctx: Context, month: GovernedMonth, *, as_of: str = "event") -> list[Suggestion]:
     """Dearest first. month: governed as of the same."""
-    catalog = month.timeline.at(month.end)
-    orphans = _orphans(month)
-    if any(telling_of(key) is None for key, _, _ in orphans):
-        orphans = _orphans(govern(ctx, month.start, month.end, as_of=as_of, snapshot=month.snapshot, cut=(TELLING,)))
-    return suggestions(orphans, catalog)
+    apart = told_apart(ctx, month, as_of=as_of)
+    orphans = [(asked_of(apart, group), group.calls, group.contracted_pico) for group in apart.groups if group.workflow_id is None]
+    return suggestions(orphans, month.timeline.at(month.end))
 
 
-def _orphans(month: GovernedMonth) -> list[tuple[dict[str, str | None], int, int]]:
-    names = {*month.asked.names, TELLING}
-    return [
-        ({name: value for name, value in group.keys.items() if name in names}, group.calls, group.contracted_pico)
-        for group in month.groups
-        if group.workflow_id is None
-    ]
+def told_apart(ctx: Context, month: GovernedMonth, *, as_of: str = "event") -> GovernedMonth:
+    """The same month, in which also calls are told apart that carry no field of a rule."""
+    if all(telling_of(asked_of(month, group)) for group in month.groups if group.workflow_id is None):
+        return month
+    return govern(ctx, month.start, month.end, as_of=as_of, snapshot=month.snapshot, cut=(TELLING,))
+
+
+def asked_of(month: GovernedMonth, group: Group) -> dict[str, str | None]:
+    """What rules look at, and TELLING."""
+    return {name: value for name, value in group.keys.items() if name in month.asked.names or name == TELLING}

@@ -202,6 +202,7 @@ def show(result: dict[str, Any]) -> None:
         typer.echo(f"  coverage {coverage['percent']}% of {coverage['total_spend']} USD ({enough})")
         for name, share in coverage["parts"].items():
             typer.echo(f"    {name.replace('_', ' ')} {share}%")
+    show_gaps(result.get("gaps", []))
     stated = f", stated at {totals['local_total']} {totals['local_currency']}" if "local_total" in totals else ""
     typer.echo(
         f"  {'statement' if 'statement_total' in totals else 'contracted cost so far'} {totals.get('statement_total', totals['contracted_cost'])} USD{stated}"
@@ -216,3 +217,13 @@ def show(result: dict[str, Any]) -> None:
         typer.echo(f"  {file['name']}  {file['bytes']:,} bytes  {file['total'] or ''}")
     if "out" in result:
         typer.echo(f"written to {result['out']}")
+
+
+def show_gaps(gaps: list[dict[str, Any]]) -> None:
+    """What keeps an open month below 95%, and what to do about each kind of it."""
+    if gaps:
+        typer.echo("  what is missing, the biggest first, and the coverage once it and all above it are mended:")
+    for gap in gaps:
+        typer.echo(f"    {gap['percent']:>6}%  then {gap['percent_then']:>6}%  {gap['text']} ({gap['calls']:,} calls)")
+    for words in dict.fromkeys(words for gap in gaps for words in gap["do"].split("; ")):
+        typer.echo(f"    {words}")
