@@ -248,6 +248,11 @@ def test_below_the_gate_only_a_signed_exception_lets_it_close(open_site: Any, tm
             seen = plain(person.get(page).text)
             assert "Coverage is below 95% and no signed exception is in force." in seen
             assert "Sign an exception" in seen
+            missing = show_period(site.ctx, MONTH)["gaps"]
+            assert missing[0]["percent_then"] != "100.00"
+            assert missing[-1]["percent_then"] == "100.00"
+            assert all(one["text"] in seen for one in missing)
+            assert seen.index("What is missing, the biggest first") < seen.index(missing[0]["text"]) < seen.index(missing[-1]["text"])
             assert 'name="confirm"' not in person.get(page).text
             refused = person.post(f"{page}/close", {"confirm": MONTH}, page=page)
             assert refused.status_code == 409
