@@ -1,5 +1,7 @@
 """The 95% rule, to the last pico-dollar."""
 
+from itertools import product
+
 import pytest
 
 from governor.chargeback.coverage import Coverage, CoverageLine, coverage_of
@@ -63,3 +65,13 @@ def test_a_month_without_spend_has_nothing_to_cover(lines: list[CoverageLine]) -
     assert (found["nothing_to_cover"], found["percent"], found["sufficient"]) == (True, "100.00", True)
     assert set(found["parts"].values()) == {"100.00"}
     assert coverage_document(covered(949, 51))["nothing_to_cover"] is False
+
+
+@pytest.mark.parametrize("has", list(product((True, False), repeat=3)), ids=str)
+def test_mapped_is_what_has_all_three(has: tuple[bool, bool, bool]) -> None:
+    found = coverage_of([CoverageLine(3, 70, None, *has), CoverageLine(2, 0, Exposure(1, 5, 90, 4), *has, unpriced_calls=2)])
+    assert (found.mapped_pico, found.mapped_calls) == ((70, 3) if all(has) else (0, 0))
+    assert (found.denominator_pico, found.calls, found.unpriced_calls) == (75, 5, 2)
+    assert (found.workflow_pico, found.owner_pico, found.approved_pico) == tuple(70 * one for one in has)
+    assert (found.exposure_low_pico, found.exposure_mid_pico, found.exposure_high_pico) == (1, 5, 90)
+    assert not found.nothing

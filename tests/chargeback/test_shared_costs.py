@@ -127,6 +127,29 @@ def test_rules_run_once_in_order_and_the_residual_takes_what_they_left() -> None
     assert by_center(without) == {"A": 100, "B": 51, "SHARED": 16, UNALLOCATED: 5}
 
 
+def test_what_is_shared_and_by_what_is_the_months_own_production_use() -> None:
+    """Corrections were shared out in their own month; shadow use, corrections of it and lines that count no tokens weigh nothing as tokens."""
+    lines = [
+        line("S", 100), line("S", 40, corrects="a-line-of-september", charge_month="2026-09"), line("A", 10, quantity=30),
+        line("B", 10, quantity=10), line("B", 5, quantity=900, meter="request", list_per=1, contract_per=1), line("B", 5, quantity=999, traffic_class="shadow"),
+    ]  # fmt: skip
+    assert {one.unit for one in lines} == {"Tokens", "Requests"}
+    found = shared(lines, rule("r", method="driver", driver="tokens", source={"cost_center": "S"}))
+    assert by_center(found) == {"S": 40, "A": 10 + 75, "B": 20 + 25}
+    costs = shared([*lines, line("A", 70, traffic_class="judge")], rule("r", method="proportional", source={"cost_center": "S"}))
+    assert by_center(costs) == {"S": 40, "A": 80 + 40, "B": 20 + 60}
+
+
+def test_what_a_missing_driver_blocks_no_residual_takes() -> None:
+    rules = (
+        rule("r", method="driver", driver="seats", source={"cost_center": "S"}),
+        rule("rest", 99, method="residual", targets=["C"]),
+    )
+    found = shared([line("S", 90), line(UNALLOCATED, 7), line(UNALLOCATED, 2, traffic_class="shadow")], *rules)
+    assert by_center(found) == {"S": 90, "C": 7, UNALLOCATED: 2}
+    assert [left.blocking for left in found.left] == [True]
+
+
 def test_missing_weights_block_and_nothing_moves() -> None:
     found = shared([line("A", 10), line("S", 90)], rule("r", method="driver", driver="seats", source={"cost_center": "S"}))
     assert [(left.blocking, left.reason) for left in found.left] == [(True, f"driver seats has no weights for {MONTH}")]
@@ -204,6 +227,13 @@ def plan(kind: str, **fields: Any) -> RatePlanDocument:
             125 * PICO,
             "10 % of $1,000.00 + 5 % of $500.00 = $125.00",
         ),
+        (
+            plan("tiered", tiers=[{"up_to": "1000", "percent": "10"}, {"percent": "5"}]),
+            1000 * PICO,
+            100 * PICO,
+            "10 % of $1,000.00 = $100.00",
+        ),
+        (plan("credit_pool", amount="100"), -40 * PICO, 0, "the smaller of $-40.00 used and $100.00 prepaid = $0.00"),
     ],
 )
 def test_each_plan_prints_its_arithmetic(given_plan: RatePlanDocument, base: int, pico: int, words: str) -> None:
@@ -211,7 +241,12 @@ def test_each_plan_prints_its_arithmetic(given_plan: RatePlanDocument, base: int
 
 
 def test_every_fee_has_its_counter_line() -> None:
-    lines = [line("A", 7 * PICO), line("B", 9 * PICO), line("A", PICO, traffic_class="shadow")]
+    lines = [
+        line("A", 7 * PICO),
+        line("B", 9 * PICO),
+        line("A", PICO, traffic_class="shadow"),
+        line("A", PICO, corrects="a-line-of-september"),
+    ]
     found = plan_lines(lines, [RatePlanDocument.model_validate(
         {"id": "fee", "plan": "platform_fee", "percent": "33.333", "cost_centers": ["A", "B", "NOBODY"], "recovers_to": "PLATFORM"}
     )], MONTH)  # fmt: skip
