@@ -1,6 +1,6 @@
 """Prompts and answers of a span, in the OpenAI chat form that replays use.
 
-Owns: the five ways instrumentations write content (Vercel's AI SDK in ai_sdk). Does not own: whether content is kept (the store decides by data class).
+Owns: the ways instrumentations write content (of the AI SDK in ai_sdk, in events of a span in events). Does not own: whether content is kept (the store).
 Invariants: a body is canonical JSON (sorted keys, no spaces), so that its sha256 does not depend on the encoding of the request.
 """
 
@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from connectors.otlp import ai_sdk
+from connectors.otlp import ai_sdk, events
 from connectors.otlp.blocks import content, is_whole, media, picture, plain, text, written
 from connectors.otlp.dialects import PARAMETER_PREFIXES, json_attribute
 from connectors.otlp.wire import Span
@@ -25,7 +25,6 @@ PARAMETERS: Final = frozenset(
 _INDEXED: Final = re.compile(r"^(?:gen_ai\.(prompt|completion)|llm\.(input|output)_messages)\.(\d{1,6})\.(?:message\.)?(.+)$")
 _PART: Final = re.compile(r"^contents\.(\d{1,6})\.message_content\.(.+)$")
 _CALL: Final = re.compile(r"^tool_calls\.(\d{1,6})\.(?:tool_call\.)?(?:function\.)?(id|name|arguments)$")
-_EVENT_ROLE: Final = re.compile(r"^gen_ai\.(system|user|assistant|tool)\.message$")
 CONTENT_NAMES: Final = re.compile(
     r"^(?:(?:input|output)\.(?:value|mime_type)|gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|prompt|completion)"
     r"(?:\..*)?|llm\.(?:input_messages|output_messages|tools|prompts|prompt_template\.variables|invocation_parameters)(?:\..*)?"
@@ -65,7 +64,7 @@ def parameters(span: Span) -> dict[str, Any]:
 
 def input_body(span: Span) -> tuple[bytes | None, bool]:
     """The prompt, and whether all of it is there: of pictures, recordings and files a span may have only the place."""
-    attributes = span.attributes
+    attributes = span.attributes | events.details(span)
     request = json_attribute(attributes, "input.value")
     request = request if isinstance(request, dict) else {}
     messages, system = request.get("messages") or request.get("input"), request.get("system") or request.get("instructions")
@@ -77,7 +76,7 @@ def input_body(span: Span) -> tuple[bytes | None, bool]:
         messages = [{"role": "user", "content": messages}]
     if system and isinstance(messages, list):
         messages = [{"role": "system", "content": system}, *messages]
-    messages = messages or _indexed(attributes, incoming=True) or _from_events(span) or ai_sdk.asked(attributes)
+    messages = messages or _indexed(attributes, incoming=True) or events.asked(span) or ai_sdk.asked(attributes)
     if not messages:
         return None, False
     tools = request.get("tools") or json_attribute(attributes, "gen_ai.tool.definitions") or ai_sdk.tools(attributes)
@@ -85,8 +84,13 @@ def input_body(span: Span) -> tuple[bytes | None, bool]:
 
 
 def output_body(span: Span, finish: str | None) -> bytes | None:
-    attributes = span.attributes
-    messages = _current(attributes, "gen_ai.output.messages") or _indexed(attributes, incoming=False) or ai_sdk.said(attributes)
+    attributes = span.attributes | events.details(span)
+    messages = (
+        _current(attributes, "gen_ai.output.messages")
+        or _indexed(attributes, incoming=False)
+        or events.said(span)
+        or ai_sdk.said(attributes)
+    )
     if not messages:
         return None
     return canonical({"message": messages[0], "finish_reason": finish})
@@ -155,13 +159,3 @@ def _block(part: dict[str, Any]) -> dict[str, Any] | None:
     if "text" in part:
         return text(str(part["text"]))
     return picture(part.get("image.image.url")) if part.get("type") == "image" else media(part)
-
-
-def _from_events(span: Span) -> list[dict[str, Any]]:
-    """Older GenAI conventions wrote each message as a span event."""
-    messages = []
-    for name, attributes in span.events:
-        match = _EVENT_ROLE.match(name)
-        if match and "content" in attributes:
-            messages.append({"role": match[1], "content": attributes["content"]})
-    return messages

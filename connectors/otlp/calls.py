@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from connectors.addresses import bare, bare_address, region_at
-from connectors.otlp import ai_sdk
+from connectors.otlp import ai_sdk, events
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, pick
@@ -88,8 +88,8 @@ def _models(span: Span) -> dict[str, Any]:
     }
 
 
-def _finish(attributes: dict[str, Any]) -> list[str] | None:
-    given = pick(attributes, "finish")
+def _finish(span: Span) -> list[str] | None:
+    given = pick(span.attributes, "finish") or events.finish(span)
     if isinstance(given, str) and given.startswith("["):
         given = json_attribute({"finish": given}, "finish")
     if given is None:
@@ -187,7 +187,7 @@ def call_row(span: Span, dialect: str, operation: str, *, latest: int) -> dict[s
         "prompt_id": pick(attributes, "prompt_id"),
         "prompt_version": pick(attributes, "prompt_version"),
         **_failure(span),
-        "finish_reasons": _finish(attributes),
+        "finish_reasons": _finish(span),
         "gateway_cache": {"true": "hit_exact", "false": "none"}.get(hit, "unknown") if dialect == "litellm" else None,
         "content_state": "absent",
         "request_params": compact(chosen) if chosen else None,

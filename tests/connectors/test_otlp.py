@@ -813,6 +813,73 @@ def test_a_picture_is_kept_and_what_is_missing_is_not_replayed(read: Any, given:
     assert (row["replayable"], row["replay_blockers"], row["content_state"]) == (not blockers, blockers, "full")
 
 
+def event(name: str, **facts: str) -> dict[str, Any]:
+    return {"name": name, "attributes": [{"key": key.replace("__", "."), "value": value(given)} for key, given in facts.items()]}
+
+
+CALLED = {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"q": "x"}'}}]}
+
+
+@pytest.mark.parametrize(
+    ("events", "messages", "answer"),
+    [
+        # Strands: Converse's blocks as text
+        (
+            [
+                event("gen_ai.system.message", content='[{"text": "be"}, {"cachePoint": {"type": "default"}}]'),
+                event("gen_ai.user.message", content='[{"text": "hi"}]'),
+                event("gen_ai.assistant.message", content='[{"reasoningContent": {}}, {"toolUse": {"toolUseId": "c1", "name": "f", "input": {"q": "x"}}}]'),
+                event("gen_ai.tool.message", content='[{"toolResult": {"toolUseId": "c1", "content": [{"text": "r"}, {"json": {"n": 1}}]}}]'),
+                event("gen_ai.choice", message='[{"text": "hello"}]', finish_reason="end_turn"),
+            ],
+            [
+                {"role": "system", "content": "be"}, {"role": "user", "content": "hi"}, CALLED,
+                {"role": "tool", "tool_call_id": "c1", "content": 'r{"n": 1}'},
+            ],
+            ({"role": "assistant", "content": "hello"}, "end_turn"),
+        ),
+        # Azure AI Inference: the message itself
+        (
+            [
+                event("gen_ai.user.message", gen_ai__system="az.ai.inference", gen_ai__event__content='{"role": "user", "content": "hi"}'),
+                event("gen_ai.choice", gen_ai__event__content=json.dumps({"message": CALLED, "finish_reason": "tool_calls"})),
+            ],
+            [{"role": "user", "content": "hi"}],
+            (CALLED, "tool_calls"),
+        ),
+        # the current conventions
+        (
+            [
+                event("gen_ai.client.inference.operation.details", gen_ai__input__messages='[{"role":"user","parts":[{"type":"text","content":"hi"}]}]'),
+                event("gen_ai.client.inference.operation.details", gen_ai__output__messages='[{"role":"assistant","parts":[{"type":"text","content":"yo"}]}]'),
+            ],
+            [{"role": "user", "content": "hi"}],
+            ({"role": "assistant", "content": "yo"}, None),
+        ),
+        # plain text, and JSON that is what a person wrote
+        (
+            [event("gen_ai.user.message", content="hi"), event("gen_ai.user.message", content='[{"n": 1}]')],
+            [{"role": "user", "content": "hi"}, {"role": "user", "content": '[{"n": 1}]'}],
+            None,
+        ),
+    ],
+    ids=["strands", "azure", "details", "plain"],
+)  # fmt: skip
+def test_messages_in_events_of_a_span(read: Any, events: list[Any], messages: list[Any], answer: Any) -> None:
+    batch = read(connector, request(span(1, None, CHAT, events=events)), with_content=True)
+    bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
+    assert bodies["input"]["messages"] == messages
+    assert (bodies["output"]["message"], bodies["output"]["finish_reason"]) == answer if answer else "output" not in bodies
+    [row] = batch.calls.to_pylist()
+    assert (row["replayable"], row["finish_reasons"]) == (True, [answer[1]] if answer and answer[1] else None)
+
+
+def test_a_picture_in_an_event_is_missing(read: Any) -> None:
+    seen = [event("gen_ai.user.message", content='[{"text": "what?"}, {"image": {"format": "png"}}]')]
+    [row] = read(connector, request(span(1, None, CHAT, events=seen)), with_content=True).calls.to_pylist()
+    assert (row["replayable"], row["replay_blockers"]) == (False, ["media_missing"])
+
+
 @pytest.mark.parametrize(
     "given",
     [
