@@ -88,7 +88,7 @@ def provider_named(raw: str) -> str:
 # frameworks that write their own name where the provider's belongs
 _FRAMEWORKS: Final = frozenset(
     ("strands-agents", "gcp.vertex.agent", "langchain", "langgraph", "llamaindex", "llama_index", "crewai", "agno", "autogen", "haystack",
-     "microsoft.agent_framework")
+     "microsoft.agent_framework", "langfuse")
 )  # fmt: skip
 _MODELS: Final = tuple(
     (re.compile(pattern), name)
@@ -98,7 +98,7 @@ _MODELS: Final = tuple(
          "aws.bedrock"),
         # a maker's plain name: other providers' ids of the same model have a prefix
         (r"claude-[^/]+", "anthropic"),
-        (r"(?:gpt-|chatgpt-|o[1345](?:-|$))[^/]*", "openai"),
+        (r"(?:gpt-|chatgpt-|text-embedding-(?:3-|ada-)|o[1345](?:-|$))[^/]*", "openai"),
         (r"gemini-[^/]+", "gcp.gemini"),
         (r"(?:mistral|magistral|codestral|ministral)-[^/]+", "mistral_ai"),
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from connectors.reshaped import named
+
 MISSING: Final = {"type": "missing"}  # our own mark: a recording, a file, a picture that was cut from the span
 _MEDIA: Final = ("blob", "uri", "file", "image", "audio", "video", "document")
 _CUT: Final = "__REDACTED__"  # how OpenInference writes a picture that it does not keep
@@ -41,6 +43,12 @@ def content(blocks: list[dict[str, Any]]) -> Any:
 def plain(value: Any) -> str:
     """Arguments and results of tools, as text."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def tool_call(call: dict[str, Any]) -> dict[str, Any]:
+    """A call of chat's as a part of gen_ai.output.messages."""
+    function = named(call.get("function"))
+    return {"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": plain(function.get("arguments"))}
 
 
 def written(value: Any) -> Any:

@@ -23,12 +23,12 @@ _STANDARD: Final = re.compile(
     r"^(gen_ai\.|llm\.|litellm\.|openinference\.|ai\.|anthropic\.|openai\.|http\.|url\.|server\.|network\.|client\.|telemetry\.|otel\."
     r"|process\.|host\.|os\.|service\.|code\.|thread\.|error\.|exception\.|db\.|rpc\.|input\.|output\.|embedding\.|metadata$|tag\.tags$)"
 )
-# where OpenLLMetry and Vercel's AI SDK (to version 6, and from 7 on) put what the caller says
-_OF_THE_CALLER: Final = ("traceloop.association.properties.", "ai.telemetry.metadata.", "ai.settings.context.")
+# where OpenLLMetry, Vercel's AI SDK (to version 6, and from 7 on) and LangSmith put what the caller says
+_OF_THE_CALLER: Final = ("traceloop.association.properties.", "ai.telemetry.metadata.", "ai.settings.context.", "langsmith.metadata.")
 _PYTHON_LIMIT: Final = 16 << 10
 
 
-def _loose(value: Any) -> Any:
+def loose(value: Any) -> Any:
     """LiteLLM writes nested metadata as Python's str(dict); literal_eval reads literals only and runs nothing."""
     if not isinstance(value, str) or not value.startswith(("{", "[")) or len(value) > _PYTHON_LIMIT:
         return value
@@ -52,7 +52,7 @@ def claims(span: Span) -> dict[str, str]:
     for source in (span.resource, span.attributes):
         found |= {name: value for name, value in source.items() if _is_own(name)}
     for nested in ("metadata", "metadata.requester_metadata", "metadata.spend_logs_metadata"):
-        given = _loose(span.attributes.get(nested))
+        given = loose(span.attributes.get(nested))
         if isinstance(given, dict):
             found |= given
     for prefix in _OF_THE_CALLER:
@@ -72,5 +72,5 @@ def _plain(value: Any) -> str:
 
 
 def tags(span: Span) -> list[str] | None:
-    given = _loose(span.attributes.get("tag.tags"))
+    given = loose(span.attributes.get("tag.tags"))
     return [str(tag) for tag in given if not str(tag).startswith("User-Agent:")] if isinstance(given, list) else None

@@ -1,7 +1,7 @@
 """What the provider itself said of a call's usage, where a span holds its words: in the recorded answer (OpenInference), in the provider metadata of
-Vercel's AI SDK, in Logfire's raw usage.
+Vercel's AI SDK, in what Logfire and LangSmith have of it.
 
-Owns: the forms of OpenAI, Anthropic and Gemini; whether they are of this very call; what they count apart. Does not own: what a span's own
+Owns: the forms of OpenAI, Anthropic, Gemini and LangChain; whether they are of this very call; what they count apart. Does not own: what a span's own
 attributes say (usage), which go first. Invariants: words whose input is not the span's are another call's and are not read.
 """
 
@@ -21,22 +21,25 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ("input_tokens_details", "cached_tokens"),
         ("cache_read_input_tokens",),
         ("cachedContentTokenCount",),
+        ("input_token_details", "cache_read"),
     ),
     "cache_write": (
         ("prompt_tokens_details", "cache_write_tokens"),
         ("input_tokens_details", "cache_write_tokens"),
         ("cache_creation_input_tokens",),
+        ("input_token_details", "cache_creation"),
     ),
-    "cache_write_5m": (("cache_creation", "ephemeral_5m_input_tokens"),),
-    "cache_write_1h": (("cache_creation", "ephemeral_1h_input_tokens"),),
+    "cache_write_5m": (("cache_creation", "ephemeral_5m_input_tokens"), ("input_token_details", "ephemeral_5m_input_tokens")),
+    "cache_write_1h": (("cache_creation", "ephemeral_1h_input_tokens"), ("input_token_details", "ephemeral_1h_input_tokens")),
     "reasoning": (
         ("completion_tokens_details", "reasoning_tokens"),
         ("output_tokens_details", "reasoning_tokens"),
         ("output_tokens_details", "thinking_tokens"),
         ("thoughtsTokenCount",),
+        ("output_token_details", "reasoning"),
     ),
-    "audio_in": (("prompt_tokens_details", "audio_tokens"),),
-    "audio_out": (("completion_tokens_details", "audio_tokens"),),
+    "audio_in": (("prompt_tokens_details", "audio_tokens"), ("input_token_details", "audio")),
+    "audio_out": (("completion_tokens_details", "audio_tokens"), ("output_token_details", "audio")),
 }
 _WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",))
 _BESIDE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")  # Anthropic's: its input leaves out both
@@ -69,6 +72,7 @@ def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, A
     for told in named(json_attribute(attributes, "ai.response.providerMetadata")).values():
         yield named(named(told).get("usage"))
         yield named(named(told).get("usageMetadata"))
+    yield named(json_attribute(attributes, "langsmith.metadata.usage_metadata"))
     if answer:
         yield named(named(json_attribute(attributes, "output.value")).get("usage"))
 

@@ -1,4 +1,4 @@
-"""Spans of programs that have names of their own for what the conventions name: OpenRouter's Broadcast and Claude Code.
+"""Spans of programs that have names of their own for what the conventions name: OpenRouter's Broadcast, Claude Code, Langfuse's SDK (langfuse_sdk).
 
 Owns: those names, and what is known of a call only because of who wrote it. Does not own: rows (calls), what the conventions' names mean (dialects).
 Invariants: the span is kept as it came for its digest; what has no name in a convention stays metadata.
@@ -10,7 +10,8 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from connectors.otlp.blocks import plain
+from connectors.otlp import langfuse_sdk
+from connectors.otlp.blocks import tool_call
 from connectors.otlp.dialects import json_attribute
 from connectors.otlp.wire import ERROR, Span
 from connectors.reshaped import named
@@ -35,6 +36,8 @@ def vendor_of(span: Span) -> str | None:
     """Who wrote a span under names of its own."""
     if span.name == "claude_code.llm_request":
         return "claude_code"
+    if span.scope.startswith("langfuse") and span.attributes.get(langfuse_sdk.KIND) in langfuse_sdk.OPERATIONS:
+        return "langfuse"
     broadcast = span.resource.get("service.name") == "openrouter" and "gen_ai.request.model" in span.attributes
     return "openrouter" if broadcast or any(name.startswith(_OPENROUTER) for name in span.attributes) else None
 
@@ -46,6 +49,8 @@ def translated(span: Span, vendor: str | None) -> Span:
             return _claude_code(span)
         case "openrouter":
             return _broadcast(span)
+        case "langfuse":
+            return langfuse_sdk.translated(span)
     return span
 
 
@@ -88,15 +93,10 @@ def _broadcast(span: Span) -> Span:
         said.setdefault("gen_ai.request.stream", sent["stream"])
     parts = [{"type": "text", "content": answer["completion"]}] if isinstance(answer.get("completion"), str) else []
     calls = answer.get("toolCalls")
-    parts += [_tool_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    parts += [tool_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     if parts:
         said["gen_ai.output.messages"] = json.dumps([{"role": "assistant", "parts": parts}])
     return replace(span, attributes=said, received=span)
-
-
-def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
-    function = named(call.get("function"))
-    return {"type": "tool_call", "id": call.get("id"), "name": function.get("name"), "arguments": plain(function.get("arguments"))}
 
 
 def known_of(span: Span, vendor: str | None) -> dict[str, Any]:

@@ -412,6 +412,85 @@ def test_a_recorded_usage_that_is_none_costs_the_call_nothing(read: Any, used: s
     assert (row["input_tokens"], row["cache_read_tokens"]) == (100, None)
 
 
+def test_langsmiths_spans_have_their_parts_in_their_metadata(read: Any) -> None:
+    used = {
+        "input_tokens": 5000, "output_tokens": 700, "output_token_details": {"reasoning": 300, "audio": 50},
+        "input_token_details": {"cache_read": 2048, "ephemeral_5m_input_tokens": 1000, "ephemeral_1h_input_tokens": 24, "audio": 100},
+    }  # fmt: skip
+    facts = {
+        "gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 5000, "gen_ai.usage.output_tokens": 700, "gen_ai.response.service_tier": "flex",
+        "langsmith.metadata.usage_metadata": json.dumps(used), "langsmith.metadata.workflow": "claims",
+    }  # fmt: skip
+    [row] = read(connector, request(span(1, attributes=facts), scope="langsmith")).calls.to_pylist()
+    names = ("input", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio_input", "audio_output")
+    assert tuple(row[f"{name}_tokens"] for name in names) == (5000, 2048, 1024, 24, 300, 100, 50)
+    assert (row["service_tier"], row["workflow_id"]) == ("flex", "claims")
+
+
+def generation(used: dict[str, Any], **more: Any) -> dict[str, Any]:
+    named = {name.replace("__", "."): given if isinstance(given, str) else json.dumps(given) for name, given in more.items()}
+    facts = {"type": "generation", "model.name": "gpt-5", "usage_details": json.dumps(used)} | named
+    return {f"langfuse.observation.{name}": given for name, given in facts.items()}
+
+
+@pytest.mark.parametrize(
+    ("used", "counted"),
+    [
+        # the wrapper of OpenAI's SDK passes on what it was told
+        (RECORDED["openai"] | {"total_tokens": 5700}, (5000, 2048, None, 700, 300, "inclusive")),
+        (RECORDED["responses"] | {"total_tokens": 5700}, (5000, 2048, None, 700, 300, "inclusive")),
+        # buckets are apart, as Langfuse adds them up
+        (
+            {"input": 3000, "cache_read_input_tokens": 2048, "cache_creation_input_tokens": 1024, "output": 700},
+            (6072, 2048, 1024, 700, None, "exclusive"),
+        ),
+        (
+            {"input": 3000, "input_cached_tokens": 2048, "output": 400, "output_reasoning_tokens": 300},
+            (5048, 2048, None, 700, 300, "exclusive"),
+        ),
+        ({"input": 3000, "input_cached_tokens": 2048, "output": 400, "total": 3400}, (3000, 2048, None, 400, None, "inclusive")),
+        ({"input": 42}, (42, None, None, None, None, "inclusive")),
+    ],
+)
+def test_generations_of_langfuses_sdk_are_calls(read: Any, used: dict[str, Any], counted: tuple[Any, ...]) -> None:
+    """A collector that also feeds Langfuse passes them on; they were structure, and their calls lost."""
+    batch = read(connector, request(span(1, attributes=generation(used)), scope="langfuse-sdk"))
+    [row] = batch.calls.to_pylist()
+    names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+    assert (*(row[name] for name in names), row["usage_convention"]) == counted
+    assert (row["source_kind"], row["operation"], row["provider"], row["requested_model"]) == ("otlp.langfuse", "chat", "openai", "gpt-5")
+
+
+def test_what_langfuses_sdk_says_beside_tokens(read: Any) -> None:
+    called = {"role": "assistant", "content": None, "tool_calls": CALLED["tool_calls"]}
+    facts = generation(
+        {"input": 10, "output": 2}, input=[{"role": "user", "content": "hi"}], output=called, cost_details={"input": 0.1, "total": 0.25},
+        level="ERROR", status_message="Error code: 429 - slow", metadata__finish_reason='"stop"', metadata__workflow="claims", prompt__name="p",
+        model__parameters={"temperature": 0.5, "max_tokens": "Infinity", "service_tier": "flex"}, completion_start_time='"2026-10-01T00:00:00Z"',
+    )  # fmt: skip
+    more = {"langfuse.environment": "prod", "session.id": "s1", "user.id": "u1", "langfuse.trace.metadata.tenant": "t1"}
+    given = request(span(1, attributes=facts | more), scope="langfuse-sdk")
+    batch = read(connector, given, with_content=True)
+    [row] = batch.calls.to_pylist()
+    assert (str(row["cost_amount"]), row["cost_source"], row["service_tier"]) == ("0.250000000000", "tool_estimate", "flex")
+    assert (row["status"], row["http_status"], row["finish_reasons"], row["stream"]) == ("error", 429, ["stop"], True)
+    assert (row["environment"], row["session_id"], row["end_user_id"], row["prompt_id"], row["workflow_id"]) == (
+        "prod",
+        "s1",
+        "u1",
+        "p",
+        "claims",
+    )
+    assert dict(row["metadata"]) == {"workflow": "claims", "tenant": "t1", "deployment.environment": "prod"}
+    bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
+    assert bodies["input"]["messages"] == [{"role": "user", "content": "hi"}]
+    assert bodies["input"]["params"] == {"temperature": 0.5, "service_tier": "flex", "stream": True}
+    assert bodies["output"]["message"] == CALLED
+    other = generation({"input": 1}, type="agent")
+    batch = read(connector, request(span(1, attributes=other), span(2, attributes=generation({"input": 1})), scope="mine"))
+    assert (len(batch.calls), len(batch.spans)) == (0, 2)
+
+
 def test_what_gemini_thought_is_in_its_total_alone(read: Any) -> None:
     """OpenLLMetry leaves it out of the output and names it nowhere; it is billed as output."""
     counts = {"input_tokens": 5000, "output_tokens": 400, "total_tokens": 5700, "cache_read.input_tokens": 2048}
