@@ -113,8 +113,10 @@ COLUMNS: Final[dict[str, str]] = {
     "api_method": "nullif(call_type, '')",
     "requested_model": "coalesce(nullif(original_group, ''), nullif(model_group, ''), nullif(model, ''))",
     "routed_model": "nullif(model, '')",
-    # LiteLLM writes the alias over the provider's name, so a name equal to the alias says nothing
-    "response_model": "CASE WHEN response_model_text NOT IN ('', coalesce(model_group, '')) THEN response_model_text END",
+    # LiteLLM writes the alias over the provider's name, so a name equal to the alias says nothing; a deployment of Azure may have any name,
+    # and what LiteLLM was told that it serves (`base_model`) is the name under which it priced the call
+    "response_model": """coalesce(CASE WHEN response_model_text NOT IN ('', coalesce(model_group, '')) THEN response_model_text END,
+        CASE WHEN starts_with(provider_text, 'azure') AND priced_as NOT IN ('', model) THEN nullif(regexp_extract(priced_as, '[^/]*$'), '') END)""",
     "provider_raw": "nullif(provider_text, '')",
     "provider": "provider_name",
     "deployment_id": "nullif(model_id, '')",

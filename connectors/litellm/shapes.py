@@ -41,6 +41,7 @@ _COST_PARTS: Final = {
     "service_tier": _V,
     "vertex_location": _V,
 }
+_PRICED_AS: Final = {"model_map_key": _V}
 _ERROR: Final = {"error_code": _V, "error_class": _V, "error_message": _V}
 
 _PAYLOAD_TEXTS: Final = (
@@ -53,6 +54,7 @@ PAYLOAD: Final[dict[str, Any]] = {
     **dict.fromkeys(_PAYLOAD_TEXTS, _V),
     "metadata": _IDENTITY_METADATA,
     "cost_breakdown": _COST_PARTS,
+    "model_map_information": _PRICED_AS,
     "request_tags": _J,
     "model_parameters": _J,
     "status_fields": {"guardrail_status": _V},
@@ -79,6 +81,7 @@ SPEND_METADATA: Final[dict[str, Any]] = {
     "litellm_call_id": _V,
     "status": _V,
     "cost_breakdown": _COST_PARTS,
+    "model_map_information": _PRICED_AS,
     "error_information": _ERROR,
     "litellm_overhead_time_ms": _V,
     "additional_usage_values": _J,
@@ -137,6 +140,7 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "model_group": ("r.model_group", "r.model_group"),
     "original_group": ("m.original_model_group", "m.original_model_group"),
     "response_model_text": ("p.model", "NULL"),
+    "priced_as": ("r.model_map_information.model_map_key", "m.model_map_information.model_map_key"),
     "finish": (_FINISH, "NULL::VARCHAR[]"),
     "model_id": ("r.model_id", "r.model_id"),
     "api_base": ("r.api_base", "r.api_base"),

@@ -539,3 +539,23 @@ def test_payloads_of_proxies_that_told_no_call_id_are_known_as_such(read: Any) -
     found = read(connector, body(*records)).calls.to_pylist()
     served = next(row for row in found if row["status"] == "ok" and row["gateway_cache"] == "none")
     assert served["dup_group_key"] == f"response:{served['source_record_id'].partition('@')[0]}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "said"),
+    [
+        ("azure", "azure/gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
+        ("azure_ai", "azure/eu/gpt-4.1", "gpt-4.1"),
+        ("azure", "azure/claims-prod", None),
+        ("azure", "", None),
+        ("openai", "openai/gpt-4o", None),
+    ],
+)
+def test_a_deployment_of_azure_is_the_model_that_the_proxy_was_told_it_serves(row: Any, provider: str, key: str, said: str | None) -> None:
+    """A deployment has any name, the answer's name is overwritten by the alias; without the base model no list prices the call."""
+    facts = {"model": "azure/claims-prod", "model_group": "claims", "custom_llm_provider": provider}
+    priced = {"model_map_information": {"model_map_key": key, "model_map_value": None}}
+    logged = first(status="success", cache_hit=None) | facts | priced | {"response": {"model": "claims"}}
+    spent = next(one for one in SPEND if one["status"] == "success") | facts | {"metadata": json.dumps(priced)}
+    assert [row(record)["response_model"] for record in (logged, spent)] == [said, said]
+    assert row(logged | {"response": {"model": "gpt-4o-2024-11-20"}})["response_model"] == "gpt-4o-2024-11-20"
