@@ -181,7 +181,8 @@ COLUMNS: Final[dict[str, str]] = {
     "api_key_alias": "nullif(key_alias, '')",
     "tags": "tags",
     "metadata": "metadata",
-    "traffic_class": "CASE WHEN is_shadow THEN 'shadow' WHEN metadata['traffic_class'] IN ('eval', 'test') THEN metadata['traffic_class'] ELSE 'production' END",
+    "traffic_class": """CASE WHEN is_shadow THEN 'shadow' WHEN is_copy THEN 'eval'
+        WHEN metadata['traffic_class'] IN ('eval', 'test') THEN metadata['traffic_class'] ELSE 'production' END""",
     "data_class": f"coalesce({claim('data_class')}, {tag('data_class')})",
     "data_class_source": f"CASE WHEN {claim('data_class')} IS NOT NULL THEN 'metadata' WHEN {tag('data_class')} IS NOT NULL THEN 'tag' ELSE 'unknown' END",
     "prompt_id": "prompt_template",

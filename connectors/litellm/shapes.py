@@ -30,6 +30,8 @@ _IDENTITY_METADATA: Final = {
     "routing_decision": _J,
     "applied_guardrails": _J,
     "guardrail_information": _J,
+    "is_silent_experiment": _V,
+    "internal_call_origin": _V,
     "prompt_management_metadata": {"prompt_id": _V, "prompt_version": _V},
 }
 _COST_PARTS: Final = {
@@ -121,6 +123,7 @@ _FINISH: Final = """coalesce(list_filter(list_transform(p.choices, lambda c: c.f
 # the payload sums up what the guardrails did, a spend row only lists it
 _INTERVENED: Final = """CASE WHEN regexp_matches(m.guardrail_information::VARCHAR, '"guardrail_status"\\s*:\\s*"(guardrail_intervened|blocked)"')
     THEN 'guardrail_intervened' END"""
+_COPY: Final = "m.is_silent_experiment = 'true' OR starts_with(m.internal_call_origin, 'shadow_eval')"
 # name -> (StandardLoggingPayload, SpendLogs); r is the record, m its metadata, p the response's frame
 FACTS: Final[dict[str, tuple[str, str]]] = {
     "native_id": ("r.id", "r.request_id"),
@@ -167,6 +170,8 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
         "coalesce(r.guardrail_information, m.guardrail_information, m.applied_guardrails)",
         "coalesce(m.guardrail_information, m.applied_guardrails)",
     ),
+    # traffic that the proxy copied to another model, or sent to compare two: nobody was served with it
+    "is_copy": (_COPY, _COPY),
     "prompt_template": ("m.prompt_management_metadata.prompt_id", "m.prompt_management_metadata.prompt_id"),
     "prompt_release": ("m.prompt_management_metadata.prompt_version", "m.prompt_management_metadata.prompt_version"),
     "retries": ("m.attempted_retries", "m.attempted_retries"),

@@ -559,3 +559,21 @@ def test_a_deployment_of_azure_is_the_model_that_the_proxy_was_told_it_serves(ro
     spent = next(one for one in SPEND if one["status"] == "success") | facts | {"metadata": json.dumps(priced)}
     assert [row(record)["response_model"] for record in (logged, spent)] == [said, said]
     assert row(logged | {"response": {"model": "gpt-4o-2024-11-20"}})["response_model"] == "gpt-4o-2024-11-20"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"is_silent_experiment": True}, "eval"),
+        ({"internal_call_origin": "shadow_eval_router"}, "eval"),
+        ({"internal_call_origin": "shadow_eval_judge"}, "eval"),
+        ({"internal_call_origin": "autorouter_classifier"}, "production"),
+        ({"is_silent_experiment": False, "internal_call_origin": None}, "production"),
+    ],
+)
+def test_what_the_proxy_sends_beside_the_traffic_is_not_production(row: Any, facts: dict[str, Any], said: str) -> None:
+    """A copy for a silent model serves nobody: it is no baseline, shows no cutover and needs no approved route. It is charged."""
+    logged = first(status="success", cache_hit=None)
+    spent = next(one for one in SPEND if one["status"] == "success")
+    for found in (row(logged | {"metadata": logged["metadata"] | facts}), row(spent | {"metadata": json.dumps(facts)})):
+        assert (found["traffic_class"], found["cost_bearing"]) == (said, True)
