@@ -14,9 +14,19 @@ from typing import Any, Final
 from connectors.addresses import bare_attribute
 from connectors.mapping import shipped
 from connectors.providers import provider_at
-from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, listed, named, opened, unknown_fields
+from connectors.reshaped import OURS, Parts, ReshapedConnector, client_claims, first_of, listed, named, opened, unknown_fields
 
 _MAIN: Final = ("proxy", "ai-proxy", "ai-proxy-advanced")
+# where an answer counts its input, what of it a cache gave and took, its output and its reasoning; whether the cache and the reasoning stand beside
+_WORDS: Final = (
+    ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens", "output_tokens_details.thinking_tokens", True, False),
+    ("input_tokens", "input_tokens_details.cached_tokens", "input_tokens_details.cache_write_tokens",
+     "output_tokens", "output_tokens_details.reasoning_tokens", False, False),
+    ("prompt_tokens", "prompt_tokens_details.cached_tokens", "prompt_tokens_details.cache_write_tokens",
+     "completion_tokens", "completion_tokens_details.reasoning_tokens", False, False),
+    ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "outputTokens", "", True, False),
+    ("promptTokenCount", "cachedContentTokenCount", "", "candidatesTokenCount", "thoughtsTokenCount", False, True),
+)  # fmt: skip
 _JUDGE: Final = "ai-llm-as-judge"
 _OUTER: Final = frozenset({
     "ai", "authenticated_entity", "client_ip", "consumer", "consumer_groups", "latencies", "request", "response", "route", "service",
@@ -49,6 +59,7 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         meta, targets = meta | {"request_model": meta.get("response_model")}, []
     payload, shared = named(block.get("payload")), named(ai.get("payload"))
     guards = _guards(ai, block)
+    answered = opened(payload.get("response") or shared.get("response"))
     latency = named(record.get("latencies")).get("request") if name in _MAIN else None  # a transformer's call is a part of the request
     duration = latency if latency is not None else meta.get("llm_latency")
     said = {key: value for key, value in meta.items() if value != "UNSPECIFIED"}
@@ -58,6 +69,7 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         "meta": said,
         "provider": _served_by(targets[-1]) if targets else None,
         "usage": usage,
+        "counts": _counts(usage, named(answered)),
         "ttft": usage.get("time_to_first_token") if meta.get("request_mode") == "stream" else None,
         "cache": _cache(block),
         "targets": [{key: bare_attribute(key, value) for key, value in target.items()} for target in targets] or None,
@@ -70,9 +82,40 @@ def _call(record: dict[str, Any], ai: dict[str, Any], name: str, block: dict[str
         "guards": guards or None,
         "blocked": "blocked" if _stopped(guards) and (_status(record) or 0) >= 400 else None,  # noqa: PLR2004
         "request": opened(payload.get("request") or shared.get("request")),
-        "response": opened(payload.get("response") or shared.get("response")),
+        "response": answered,
         "metadata": unknown_fields(record, _OUTER) | client_claims(request.get("headers"), OURS) | _consumer(record),
     }
+
+
+def _counts(usage: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Kong's counts; where it tells no parts, those of the logged answer that it took them from, with every part inside its whole.
+
+    Up to 3.10, and in its open source to this day, it counts neither Anthropic's and Bedrock's cached tokens nor Gemini's thoughts.
+    """
+    if "prompt_tokens_details" in usage or "completion_tokens_details" in usage:
+        return usage
+    body = named(answer.get("usageMetadata") or answer.get("usage"))
+    for asked, cached, written, told, thought, cache_beside, thoughts_beside in _WORDS:
+        given, read, wrote, said, thoughts = (_at(body, path) for path in (asked, cached, written, told, thought))
+        counted = first_of(usage.get("prompt_tokens"), usage.get("prompt_token"))
+        if given is None or given != counted or read is wrote is thoughts is None:
+            continue
+        whole = given + ((read or 0) + (wrote or 0) if cache_beside else 0)
+        answered = (said or 0) + (thoughts or 0 if thoughts_beside else 0)
+        return {
+            "prompt_tokens": whole,
+            "completion_tokens": answered,
+            "total_tokens": whole + answered,
+            "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": wrote},
+            "completion_tokens_details": {"reasoning_tokens": thoughts},
+        }
+    return usage
+
+
+def _at(body: dict[str, Any], path: str) -> int | None:
+    first, _, rest = path.partition(".")
+    found = named(body.get(first)).get(rest) if rest else body.get(first)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
 
 def _served_by(target: dict[str, Any]) -> str | None:

@@ -235,3 +235,42 @@ def test_a_record_that_cannot_be_opened_is_refused(read: Any, records: list[dict
 def test_a_log_field_of_the_name_of_ours_is_only_a_field(read: Any, records: list[dict[str, Any]]) -> None:
     row = one(read, records[0] | {"governor_parts": [{"started_at": 1}]})
     assert (row["source_record_id"], row["input_tokens"]) == ("k0ng" + "0" * 28, 1200)
+
+
+@pytest.mark.parametrize(
+    ("kongs", "answer", "counted"),
+    [
+        # Kong's own count leaves out what stands beside it in the provider's words
+        ((100, 300), {"type": "message", "usage": {"input_tokens": 100, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 20, "output_tokens": 300}},
+         (160, 40, 20, 300, None)),
+        ((100, 300), {"usage": {"inputTokens": 100, "cacheReadInputTokens": 40, "outputTokens": 300}}, (140, 40, None, 300, None)),
+        ((2000, 172), {"usageMetadata": {"promptTokenCount": 2000, "cachedContentTokenCount": 1024, "candidatesTokenCount": 172, "thoughtsTokenCount": 128}},
+         (2000, 1024, None, 300, 128)),
+        ((2000, 300), {"usage": {"prompt_tokens": 2000, "completion_tokens": 300, "prompt_tokens_details": {"cached_tokens": 1024},
+                                 "completion_tokens_details": {"reasoning_tokens": 128}}}, (2000, 1024, None, 300, 128)),
+        ((2000, 300), {"usage": {"input_tokens": 2000, "output_tokens": 300, "input_tokens_details": {"cached_tokens": 1024}}}, (2000, 1024, None, 300, None)),
+        # an answer that does not say what Kong counted proves nothing
+        ((160, 300), {"type": "message", "usage": {"input_tokens": 100, "cache_read_input_tokens": 60, "output_tokens": 300}}, (160, None, None, 300, None)),
+        ((100, 300), {"usage": {"inputTokens": "100", "cacheReadInputTokens": True}}, (100, None, None, 300, None)),
+        ((100, 300), {"usage": ["inputTokens"]}, (100, None, None, 300, None)),
+    ],
+)  # fmt: skip
+def test_parts_of_the_tokens_come_from_the_logged_answer_where_kong_tells_none(
+    read: Any, records: list[dict[str, Any]], kongs: tuple[int, int], answer: dict[str, Any], counted: tuple[int | None, ...]
+) -> None:
+    """Kong up to 3.10, and the open-source one: its two counts are the answer's, without cache and without Gemini's thoughts."""
+    proxy = records[0]["ai"]["proxy"]
+    proxy["usage"] = {"prompt_tokens": kongs[0], "completion_tokens": kongs[1], "total_tokens": sum(kongs), "cost": 0, "time_per_token": 3}
+    proxy["payload"] = {"request": "{}", "response": json.dumps(answer)}
+    row = one(read, records[0])
+    names = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+    assert tuple(row[name] for name in names) == counted
+    assert json.loads(row["usage_raw"]) == proxy["usage"]
+
+
+def test_parts_that_kong_tells_itself_are_kongs(read: Any, records: list[dict[str, Any]]) -> None:
+    proxy = records[0]["ai"]["proxy"]
+    proxy["usage"] = {"prompt_tokens": 160, "completion_tokens": 300, "total_tokens": 460, "prompt_tokens_details": {"cached_tokens": 60}}
+    answer = {"type": "message", "usage": {"input_tokens": 160, "cache_read_input_tokens": 60, "output_tokens": 300}}
+    proxy["payload"] = {"request": "{}", "response": json.dumps(answer)}
+    assert (one(read, records[0])["input_tokens"], one(read, records[0])["cache_read_tokens"]) == (160, 60)
