@@ -296,6 +296,21 @@ def test_a_long_panel_goes_on_over_the_printed_page(browser: Browser) -> None:
         assert look == ["block", "auto", "visible"]
 
 
+def test_a_printed_page_has_its_sums_once_and_what_is_folded(browser: Browser) -> None:
+    """A sum at the foot of each sheet was read as that of the sheet, and limits of the evidence were not on paper; YAML and prompts stay folded."""
+    with browser.at(OWNER) as page:
+        page.goto(f"{browser.base}/spend")
+        folded = page.get_by_text("The days as a table").locator("xpath=..").locator("table")
+        assert not folded.is_visible()
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.querySelector('tfoot')).display") == "table-row-group"
+        assert folded.is_visible()
+        page.evaluate(
+            "document.querySelector('main').insertAdjacentHTML('beforeend', '<details><summary>Prompt</summary><pre>said</pre></details>')"
+        )
+        assert not page.get_by_text("said", exact=True).is_visible()
+
+
 def test_a_day_can_be_chosen_on_a_phone(browser: Browser) -> None:
     with browser.at(OWNER, size="phone") as page:
         page.goto(f"{browser.base}/budgets")
