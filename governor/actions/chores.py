@@ -38,6 +38,7 @@ CHORES: Final = (
     Chore("compact lake", "governor.actions.compact:compact", 6 * 3600.0),
     Chore("compact lake of many files", "governor.actions.compact:compact_many", 300.0),
     Chore("revalidate routes", "governor.actions.route_checks:schedule", 3600.0),
+    Chore("look at cutovers", "governor.actions.verify_change:watch_cutovers", 86_400.0, apart=True),
     Chore("verify the end of the ledger", "governor.actions.verify_ledger:watch_tail", 300.0),
     Chore("verify the whole ledger", "governor.actions.verify_ledger:watch_whole", 86_400.0, apart=True),
     Chore("watch anchors", "governor.actions.anchors:watch_anchors", 600.0),

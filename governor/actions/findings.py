@@ -6,13 +6,16 @@ Invariants: undecided is a finding, never silence; money is the exact contracted
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypedDict
 
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, govern_month
 from governor.actions.windows import Window, month_windows
+from governor.changes import State
 from governor.policy.decision import Decision
 
 EXAMPLES = 3
@@ -141,8 +144,11 @@ def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
 
 
 def route_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
-    """Approved routes that were asked again in the month and are not what was approved (actions/revalidate.py); the last check of each counts."""
+    """Approved routes that were asked again in the month and are not what was approved (actions/revalidate.py), the last check of each; and changes
+    whose traffic, when it was last looked at, went elsewhere (actions/verify_change.py).
+    """
     from governor.actions.route_checks import checks_between
+    from governor.actions.verify_change import newest_cutovers
 
     todo = "Look at the check on the change's page; propose a change, or let the approval run out. No route was changed."
     found = []
@@ -162,6 +168,12 @@ def route_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
                     0,
                 )
             )
+    for change in newest_cutovers(ctx):
+        seen = json.loads(change.verification or "{}")
+        if change.state == State.DRIFTED and datetime.fromisoformat(seen["until"]) <= month.end:
+            said = f"{change.id}: {seen['share']}% of the calls from {seen['since'][:10]} to {seen['until'][:10]} took the approved route"
+            todo = "Set the route right in the gateway, or propose what it does now; then run `governor change verify` for the change."
+            found.append(Finding("route.drift", change.workflow_id, "medium", "warning", said, todo, seen["elsewhere"], 0))
     return found
 
 

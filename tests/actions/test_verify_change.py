@@ -1,5 +1,6 @@
 """Later traffic against the approved route: what counts for it, what counts against it, what counts for nothing."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from governor.actions import verify_change
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve
+from governor.actions.findings import route_findings
 from governor.actions.gateway_snippets import EXPORTS, snippet
 from governor.actions.show_change import show_change
 from governor.errors import Invalid, WrongState
@@ -68,9 +70,63 @@ def test_verified_then_drifted_then_verified_again(world: Any, monkeypatch: pyte
     second = verify_change.verify_change(world.ctx, dana, number)
     assert (second["state"], second["share"]) == ("drifted", "94.90")
     assert show_change(world.ctx, number)["verification"]["routes"][1]["examples"] == ["r1"]
+    world.later(hours=1)
     see(monkeypatch, group(100), group(1000, "gpt-4o", is_fallback=True))
     assert verify_change.verify_change(world.ctx, dana, number)["state"] == "verified"
     assert [entry["type"] for entry in world.entries()][-3:] == ["change:verify", "change:drift", "change:verify"]
+
+
+def traffic(monkeypatch: pytest.MonkeyPatch, world: Any, *moves: tuple[int, str]) -> None:
+    """An hour's call each hour from the cutover on; (day, model) says from which day on it is which."""
+    start = world.ctx.now() - timedelta(days=1)
+
+    def govern(_: Any, since: Any, until: Any) -> Any:
+        hours = [start + timedelta(hours=at) for at in range(24 * 400) if since <= start + timedelta(hours=at) < until]
+        models = [[model for day, model in moves if at >= start + timedelta(days=day)][-1] for at in hours]
+        return SimpleNamespace(groups=[group(models.count(model), model) for model in sorted(set(models))])
+
+    monkeypatch.setattr(verify_change, "govern", govern)
+
+
+def test_the_clock_finds_traffic_that_left_after_months_and_that_came_back(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = cut_over(world)
+    traffic(monkeypatch, world, (0, "gpt-4.1-mini"), (120, "gpt-4o"), (122, "gpt-4.1-mini"))
+    found, last = [], 1
+    for day in (1, 119, 120, 121, 122, 128, 129, 130):
+        world.later(days=day - last)
+        last = day
+        if verify_change.watch_cutovers(world.ctx):
+            found.append((day, show_change(world.ctx, number)["state"]))
+        assert not verify_change.watch_cutovers(world.ctx), "a second look on the same day records nothing"
+        drifts = [one for one in route_findings(world.ctx, month_of_now(world)) if one.rule == "route.drift"]
+        assert len(drifts) == (121 <= day < 129)
+    assert found == [(1, "verified"), (121, "drifted"), (129, "verified")]
+    types = [entry["type"] for entry in world.entries() if entry["type"] in {"change:verify", "change:drift"}]
+    assert types == ["change:verify", "change:drift", "change:verify"]
+
+
+def test_a_route_that_was_set_right_is_verified_by_what_came_since(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    number, dana = cut_over(world), world.person("dana")
+    traffic(monkeypatch, world, (0, "gpt-4.1-mini"), (3, "gpt-4o"), (5, "gpt-4.1-mini"))
+    world.later(days=4)
+    assert verify_change.verify_change(world.ctx, dana, number)["state"] == "drifted"
+    soon = verify_change.verify_change(world.ctx, dana, number)
+    assert (soon["state"], soon["enough"]) == ("drifted", False)
+    world.later(days=1)
+    assert verify_change.verify_change(world.ctx, dana, number)["state"] == "verified"
+
+
+def month_of_now(world: Any) -> Any:
+    now = world.ctx.now()
+    return SimpleNamespace(start=now - timedelta(days=1), end=now + timedelta(days=1))
+
+
+def test_a_change_that_another_one_followed_is_left_alone(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = cut_over(world)
+    traffic(monkeypatch, world, (0, "gpt-4o"))
+    monkeypatch.setattr(verify_change, "newest_cutovers", lambda _: [])
+    assert verify_change.watch_cutovers(world.ctx) == []
+    assert show_change(world.ctx, number)["state"] == "cutover"
 
 
 def test_too_little_traffic_is_no_answer(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
