@@ -4,7 +4,8 @@ Owns: the document of each source. Does not own: what pulls saw (sync.py writes 
 Invariants: reads only; an hour that nothing could be compared with is `unchecked`, never whole; a count that a source cannot tell stays null.
 
 An hour is `silent` when nothing came in it although the same hour of the week always brought calls before: at least two weeks of them, ten on the
-median. The hour of the week is that of the billing zone, for people keep their hours when clocks change. Profiles need history, so a source is not
+median. Or where a silence lasts a day and three times the longest of the four weeks before: a source of few calls an hour has no hour that always
+brings any. The hour of the week is that of the billing zone, for people keep their hours when clocks change. Profiles need history, so a source is not
 accused in its first two weeks; a source that comes as files is not silent after its newest record.
 """
 
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 from statistics import median
 from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
@@ -33,6 +35,8 @@ HOUR: Final = timedelta(hours=1)
 WEEK: Final = timedelta(days=7)
 BACK: Final = 4  # weeks of history that make a profile
 LEAST_WEEKS: Final = 2
+LONGEST: Final = 3  # times the longest silence before that a source of few calls may be silent
+LEAST_SILENCE: Final = 24  # hours
 LEAST_CALLS: Final = 10  # median of the profile below which a silent hour says nothing
 MOST_DAYS: Final = 92
 STORED: Final = f"""SELECT source_instance AS source, epoch(start_time)::BIGINT // 3600 AS hour,
@@ -167,7 +171,7 @@ def document(
 ) -> SourceTruth:
     counts = {hour: one[0] for hour, one in stored.items()}
     states, said = looks(counts, windows)
-    quiet = silent_hours(counts, start, end, zone)
+    quiet = silent_hours(counts, start, end, zone) | {hour for hour in long_silences(counts, end) if hour >= start}
     if not live:  # what comes as files is not silent after its newest record, it was not given yet
         quiet = {hour for hour in quiet if hour < max(counts)}
     hours = []
@@ -255,6 +259,21 @@ def silent_hours(counts: Mapping[datetime, int], start: datetime, end: datetime,
                 found.add(at)
         at += HOUR
     return {hour for hour in found if hour >= start}
+
+
+def long_silences(counts: Mapping[datetime, int], end: datetime) -> set[datetime]:
+    """Hours of silences such as the source never had in the weeks before; of one without end the first two weeks, as with a profile that is used up."""
+    busy = sorted(hour for hour, stored in counts.items() if stored and hour < end - HOUR)
+    found: set[datetime] = set()
+    usual: list[tuple[datetime, int]] = []
+    for before, after in pairwise([*busy, end - HOUR]):
+        length = (after - before) // HOUR - 1
+        longest = max((one for ended, one in usual if ended > before - BACK * WEEK), default=0)
+        if before - busy[0] >= LEAST_WEEKS * WEEK and length >= LEAST_SILENCE and length > LONGEST * longest:
+            found |= {before + at * HOUR for at in range(1, min(length, LEAST_WEEKS * WEEK // HOUR) + 1)}
+        elif length:
+            usual.append((after, length))
+    return found
 
 
 def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[Gap]:

@@ -137,7 +137,7 @@ def source_findings(ctx: Context, month: GovernedMonth) -> list[Finding]:
             found.append(Finding("source.completeness", None, "high", "warning", said, todo, missing, 0))
         if one["gaps"]:
             hours = sum(gap["hours"] for gap in one["gaps"])
-            said = f"{name}: silent for {hours:,} hour{'s' if hours != 1 else ''} of a kind that always brought calls, first from {one['gaps'][0]['start']}"
+            said = f"{name}: silent for {hours:,} hour{'s' if hours != 1 else ''} in which it used to bring calls, first from {one['gaps'][0]['start']}"
             todo = "Look whether the sender stopped, then read the missing hours from an export."
             found.append(Finding("source.silence", None, "high", "warning", said, todo, 0, 0))
     return found

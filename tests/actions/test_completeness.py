@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from governor.actions.completeness import completeness, gaps, silent_hours
+from governor.actions.completeness import completeness, gaps, long_silences, silent_hours
 from governor.actions.context import OPERATOR, Context
 from governor.actions.findings import findings
 from governor.actions.ingest import ingest
@@ -63,6 +63,27 @@ def test_an_hour_is_silent_against_its_own_weekday_and_hour() -> None:
     assert not silent_hours(dict.fromkeys(counts, 3), last, last + 48 * HOUR)  # too few calls to be sure of
     assert not silent_hours({hour: n for hour, n in counts.items() if hour >= last - 7 * 24 * HOUR}, last, last + 48 * HOUR)
     assert not silent_hours(counts, last, last + 11 * HOUR - timedelta(minutes=0)) - {last + 10 * HOUR}  # the running hour is not judged
+
+
+@pytest.mark.parametrize(
+    ("every", "days", "silent", "expected"),
+    [(5, 28, 30, 29), (5, 28, 23, 0), (12, 28, 33, 0), (12, 28, 36, 35), (5, 13, 30, 0), (5, 28, 1000, 336), (1, 28, 30, 29)],
+)
+def test_a_source_of_few_calls_is_silent_against_its_own_longest_silence(every: int, days: int, silent: int, expected: int) -> None:
+    """A call each `every` hours for `days` days, then none for `silent` hours, of which the running one is not judged."""
+    first = datetime(2026, 9, 1, tzinfo=UTC)
+    counts = {first + at * HOUR: 1 for at in range(0, days * 24 + 1, every)}
+    assert len(long_silences(counts, max(counts) + (silent + 1) * HOUR)) == expected
+    assert not long_silences({}, first)
+
+
+def test_a_silence_that_was_found_is_no_measure_for_the_next_and_a_weekend_is() -> None:
+    first = datetime(2026, 9, 1, tzinfo=UTC)  # a Tuesday
+    twice = {first + at * HOUR: 1 for at in range(0, 56 * 24, 4) if not (600 <= at < 640 or 900 <= at < 940)}
+    found = long_silences(twice, max(twice) + HOUR)
+    assert sorted({hour.date().isoformat() for hour in found if hour.hour == 0}) == ["2026-09-26", "2026-09-27", "2026-10-09", "2026-10-10"]
+    weekdays = {first + at * HOUR: 2 for at in range(56 * 24) if (first + at * HOUR).weekday() < 5 and 8 <= at % 24 < 18}
+    assert not long_silences(weekdays, max(weekdays) + 100 * HOUR)
 
 
 def test_the_change_of_clocks_makes_no_hour_silent() -> None:
