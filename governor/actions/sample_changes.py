@@ -78,7 +78,6 @@ def sample_changes(ctx: Context, wish: Wish) -> dict[str, Any]:
                     "rank": rank,
                     "drawn_by": key,
                     "risk": risks.get(row.workflow_id, ""),
-                    "decided_at": row.decided_at.isoformat() if row.decided_at else None,
                     "auth": sorted({vote.auth for vote in votes if vote.change_id == row.id and vote.decision == "approve"}),
                     "page": f"{ctx.settings.public_url.rstrip('/')}/changes/{row.id}",
                 }

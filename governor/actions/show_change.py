@@ -114,7 +114,7 @@ def next_words(found: Assessment, given_up: Collection[str], now: datetime) -> s
 
 
 class ChangeRow(TypedDict):
-    """needs: roles that must approve."""
+    """needs: roles that must approve; submitted_at: put before them with its evidence, last; decided_at: approved or rejected, as it stands."""
 
     id: str
     state: str
@@ -126,6 +126,8 @@ class ChangeRow(TypedDict):
     digest: str
     needs: list[str]
     created_at: str
+    submitted_at: str | None
+    decided_at: str | None
     updated_at: str
 
 
@@ -155,6 +157,8 @@ def row_document(change: Change) -> ChangeRow:
         "digest": change.digest,
         "needs": [need["role"] for need in json.loads(change.needs)],
         "created_at": change.created_at.isoformat(),
+        "submitted_at": change.submitted_at.isoformat() if change.submitted_at else None,
+        "decided_at": change.decided_at.isoformat() if change.decided_at else None,
         "updated_at": change.updated_at.isoformat(),
     }
 

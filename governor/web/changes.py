@@ -9,6 +9,7 @@ from litestar import Response, get
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
+from governor.actions.decision_times import DecisionTimes, decision_times
 from governor.actions.show_change import ChangeRow, list_changes
 from governor.changes import State
 from governor.web.shell import render, type_of_request
@@ -24,6 +25,7 @@ class ChangesPage:
     state: str
     workflow: str
     may_propose: bool
+    times: DecisionTimes
 
 
 @get("/changes", sync_to_thread=True)
@@ -45,6 +47,7 @@ def show_changes(
             state=in_state,
             workflow=workflow,
             may_propose=bool(actor.roles & PROPOSERS),
+            times=decision_times(rows, ctx.now()),
         ),
     )
 

@@ -167,6 +167,19 @@ def test_a_wrong_question_is_answered_as_such(site: Any, path: str) -> None:
         assert dana.get(path).status_code == 422
 
 
+def test_the_list_of_changes_says_how_long_decisions_take(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from governor.web import changes as module
+
+    row = module.list_changes(site.ctx)[0]
+    day = {"created_at": "2026-11-01T00:00:00+00:00", "submitted_at": "2026-11-07T00:00:00+00:00"}
+    decided = {**row, **day, "state": "approved", "decided_at": "2026-11-10T00:00:00+00:00"}
+    monkeypatch.setattr(module, "list_changes", lambda *_, **__: [decided, {**row, **day, "state": "in_review", "decided_at": None}])
+    with site.at("dana@acme.example") as dana:
+        page = " ".join(dana.get("/changes").text.split())
+    assert "1 change decided, half of them within 9 days of being asked for and 3 days of their evidence; the slowest took 9 days." in page
+    assert "1 waits for a decision, the oldest for " in page
+
+
 def test_the_change_says_who_may_decide_and_why_not(site: Any) -> None:
     digest = show_change(site.ctx, "RC-1")["digest"]
     with site.at("rae@acme.example") as rae, site.at("finn@acme.example") as finn:
