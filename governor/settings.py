@@ -6,6 +6,7 @@ Read from the environment (`GOVERNOR_*`), then `governor.toml` in the home. Secr
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
@@ -117,6 +118,13 @@ class Settings(BaseSettings):
         if re.match(r"[A-Za-z][\w+.-]+:/", place) and not place.startswith(known):
             raise ValueError(f"neither a path nor a URL that begins with {', '.join(known)}")
         return place
+
+    @field_validator("log_level")
+    @classmethod
+    def _a_level(cls, level: str) -> str:
+        if level.upper() not in logging.getLevelNamesMapping():
+            raise ValueError(f"{level!r} is not a level: use debug, info, warning or error")
+        return level
 
     @field_validator("public_url")
     @classmethod

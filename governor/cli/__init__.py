@@ -199,7 +199,8 @@ class OneLine(logging.Formatter):
         return "\\n".join(super().formatMessage(record).splitlines())
 
     def format(self, record: logging.LogRecord) -> str:
-        if not record.exc_info or record.exc_info[1] is None or record.levelno >= self.traces_from:
+        asked = logging.getLogger().isEnabledFor(logging.DEBUG)
+        if not record.exc_info or record.exc_info[1] is None or record.levelno >= self.traces_from or asked:
             return super().format(record)
         cause, short = record.exc_info[1], logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         return f"{super().format(short)} ({type(cause).__name__}: {cause})"
@@ -208,10 +209,7 @@ class OneLine(logging.Formatter):
 def log_to_stderr(level: str, *, long_lived: bool) -> None:
     """Words of the program beside its results."""
     handler = logging.StreamHandler(sys.stderr)
-    asked = logging.getLevelNamesMapping()[level] <= logging.DEBUG
-    handler.setFormatter(
-        OneLine(traces_from=logging.NOTSET if asked else logging.ERROR if long_lived else logging.CRITICAL + 1, dated=long_lived)
-    )
+    handler.setFormatter(OneLine(traces_from=logging.ERROR if long_lived else logging.CRITICAL + 1, dated=long_lived))
     logging.basicConfig(level=level, handlers=[handler])
 
 

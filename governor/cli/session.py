@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -35,7 +36,9 @@ class Session:
         from governor.settings import load_settings
 
         warn_of_mistyped()
-        return load_settings(home=self.home)
+        found = load_settings(home=self.home)
+        logging.getLogger().setLevel(found.log_level.upper())  # until here it was the environment's: governor.toml may name one too
+        return found
 
     def context(self, *, create: bool = False, process: bool = False, pushing: bool = False) -> Context:
         """The organization of the home, opened by somebody who may. Raises NotFound when it was never initialised, Unauthenticated for a wrong

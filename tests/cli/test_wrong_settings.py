@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,22 @@ def home(governor: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("settings") / "home"
     assert governor("--home", str(made), "init", "--admin", "a@acme.example").returncode == 0
     return made
+
+
+def test_the_level_of_the_log_may_stand_in_the_file(governor: Command, home: Path) -> None:
+    """It was taken there, right or wrong, and did nothing."""
+    file = home / "governor.toml"
+    try:
+        file.write_text('log_level = "loud"\n')
+        assert "error[settings]: log_level: 'loud' is not a level" in governor("usage", "--period", "2026-10", "--home", str(home)).stderr
+        file.write_text('log_level = "info"\n')
+        governor("usage", "--period", "2026-10", "--home", str(home))
+        assert logging.getLogger().level == logging.INFO
+        governor("usage", "--period", "2026-10", "--home", str(home), GOVERNOR_LOG_LEVEL="error")
+        assert logging.getLogger().level == logging.ERROR
+    finally:
+        file.unlink()
+        governor("usage", "--period", "2026-10", "--home", str(home))
 
 
 @pytest.mark.parametrize(
