@@ -77,10 +77,6 @@ class Price(Part):
     per: int = Field(default=1_000_000, gt=0)
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
-    @property
-    def decimal(self) -> Decimal:
-        return Decimal(self.amount)
-
 
 class ContractPriceDocument(Document):
     """A negotiated price: an amount (`price`), a percentage off the list (`percent_off`) or a multiple of it (`multiplier`).

@@ -88,7 +88,7 @@ def test_the_documented_example_parses_and_survives_storage() -> None:
     for document in documents:
         assert document_of(document_json(document)) == document
     price = next(document for document in documents if isinstance(document, ContractPriceDocument))
-    assert (price.key, str(price.price.decimal)) == ("openai/gpt-4o/input@2026-10-01", "2.1")
+    assert (price.key, price.price.amount) == ("openai/gpt-4o/input@2026-10-01", "2.1")
     workflow = next(document for document in documents if isinstance(document, WorkflowDocument))
     assert workflow.capture() == "redacted"
 
