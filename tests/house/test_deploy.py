@@ -41,7 +41,7 @@ def test_the_unit_starts_a_server_that_may_write_its_home_alone() -> None:
 
 
 def test_the_first_init_is_given_the_home_of_the_unit() -> None:
-    """The service manager makes the folder, for a user who may not write /var/lib; the database and keys that init meets are those of the server."""
+    """Systemd makes the folder, for a user who may not write /var/lib; the database and keys that init meets are those of the server."""
     service, told = unit(), (ROOT / "deploy/governor.service").read_text().partition("[Unit]")[0].replace("\\\n#", "")
     [command] = re.findall(r"systemd-run .*", told)
     for name in ("StateDirectory", "StateDirectoryMode", "EnvironmentFile"):
