@@ -1,7 +1,7 @@
 """What happens by the clock: approvals expire, batches are completed, forgotten jobs are offered again.
 
 Owns: the visible list of chores and their pace. Does not own: what a chore does. Invariants: every chore is safe to run twice and beside itself;
-one that fails is logged and tried again at its next turn.
+one that fails is logged and tried again at its next turn, or after AGAIN_S where that is sooner.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 from governor.actions.context import Context
 
 log = logging.getLogger(__name__)
+AGAIN_S: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,19 @@ class Clock:
                 continue
             self._next[chore.name] = self.clock() + chore.every_s
             if chore.apart:
-                self.apart[chore.name] = threading.Thread(target=done, args=(chore, ctx), name=chore.name, daemon=True)
+                self.apart[chore.name] = threading.Thread(target=self._run, args=(chore, ctx), name=chore.name, daemon=True)
                 self.apart[chore.name].start()
                 ran.append(chore.name)
-            elif done(chore, ctx):
+            elif self._run(chore, ctx):
                 ran.append(chore.name)
         return ran
+
+    def _run(self, chore: Chore, ctx: Context) -> bool:
+        """What is daily is not put off to tomorrow by a failure: a database that is down every night at that time would stop it for good."""
+        if done(chore, ctx):
+            return True
+        self._next[chore.name] = self.clock() + min(chore.every_s, AGAIN_S)
+        return False
 
     def _is_under_way(self, chore: Chore) -> bool:
         return chore.name in self.apart and self.apart[chore.name].is_alive()

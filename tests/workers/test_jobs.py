@@ -1,6 +1,7 @@
 """The outbox without a broker: one holder at a time, leases, failures, threads, chores."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -194,6 +195,29 @@ def test_chores_run_at_their_pace_and_a_broken_one_stops_no_other(ctx: Context) 
     assert clock.tick(ctx) == []
     moment[0] = 11
     assert clock.tick(ctx) == ["note"]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_daily_chore_that_failed_is_not_put_off_to_tomorrow(ctx: Context, apart: bool) -> None:
+    """A database that is away for a minute every night, when the chores have their turn, would keep expired content for ever."""
+    moment, pace = [0.0], 86_400.0
+    clock = Clock((Chore("daily", "tests_workers_test_jobs:missing", pace, apart),), clock=lambda: moment[0])
+
+    seen: list[float] = []
+
+    def missing(_ctx: Context) -> None:
+        seen.append(moment[0])
+        if len(seen) < 3:
+            raise Unavailable("the database is away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["tests_workers_test_jobs"], "missing", missing, raising=False)
+        for at in (0.0, 10.0, 300.0, 600.0, 900.0, 86_000.0, 600.0 + pace):
+            moment[0] = at
+            clock.tick(ctx)
+            for thread in clock.apart.values():
+                thread.join(60)
+    assert seen == [0.0, 300.0, 600.0, 600.0 + pace]
 
 
 def test_nothing_waits_for_a_chore_that_takes_minutes(ctx: Context) -> None:
