@@ -136,3 +136,9 @@ def session_actor(ctx: Context, secret: str) -> SignedIn:
 def sign_out(ctx: Context, secret: str) -> None:
     with ctx.rows.session(write=True) as session:
         session.exec(delete(WebSession).where(col(WebSession.org_id) == ctx.org, col(WebSession.secret_sha256) == sha256(secret)))
+
+
+def sign_out_everywhere(ctx: Context, actor: Actor) -> None:
+    """For who lost a device, and signs in where no password of ours ends sessions."""
+    with ctx.rows.session(write=True) as session:
+        session.exec(delete(WebSession).where(col(WebSession.org_id) == ctx.org, col(WebSession.person_id) == actor.id))

@@ -11,10 +11,10 @@ from litestar.datastructures import Cookie
 from litestar.params import Parameter
 from litestar.response import Redirect
 
-from governor.actions.context import Context
+from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import organization_name
 from governor.actions.people import PREFIX
-from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out
+from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out, sign_out_everywhere
 from governor.errors import GovernorError
 from governor.web.attempts import Attempts
 from governor.web.present import plural
@@ -102,9 +102,19 @@ def do_sign_in(request: type_of_request, ctx: Context, form: Form) -> Response[s
 @post("/sign-out", sync_to_thread=True)
 def do_sign_out(request: type_of_request, ctx: Context) -> Redirect:
     sign_out(ctx, request.cookies.get(session_cookie_name(ctx.settings), ""))
+    return to_sign_in(ctx)
+
+
+@post("/sign-out/everywhere", sync_to_thread=True)
+def do_sign_out_everywhere(ctx: Context, actor: Actor) -> Redirect:
+    sign_out_everywhere(ctx, actor)
+    return to_sign_in(ctx)
+
+
+def to_sign_in(ctx: Context) -> Redirect:
     response = Redirect("/sign-in", status_code=303)
     response.delete_cookie(session_cookie_name(ctx.settings), path="/")
     return response
 
 
-ROUTES = [show_sign_in, do_sign_in, do_sign_out]
+ROUTES = [show_sign_in, do_sign_in, do_sign_out, do_sign_out_everywhere]

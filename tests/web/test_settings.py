@@ -103,6 +103,13 @@ def test_a_password_changes_for_whoever_knows_it_and_ends_other_sessions(own: An
         assert visitor.sign_in("dana@acme.example", OTHER).status_code == 303
 
 
+def test_signing_out_everywhere_ends_ones_own_sessions_and_nobody_elses(own: Any) -> None:
+    with own.at("rae@acme.example") as here, own.at("rae@acme.example") as elsewhere, own.at("admin@acme.example") as other:
+        done = here.post("/sign-out/everywhere", {}, page="/settings")
+        assert (done.status_code, done.headers["location"]) == (303, "/sign-in")
+        assert [one.get("/settings").status_code for one in (here, elsewhere, other)] == [303, 303, 200]
+
+
 def test_the_present_password_cannot_be_guessed_at_leisure(own: Any) -> None:
     with own.at("rae@acme.example") as rae:
         for number in range(8):
