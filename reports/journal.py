@@ -114,11 +114,11 @@ def amounts(center: Mapping[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:
 def _line(
     place: int, account: tuple[str, str], center: str, words: str, amount: Decimal, local: Decimal | None, number: str
 ) -> dict[str, Any]:
-    side = {"debit": f"{amount:.2f}" if amount > 0 else "", "credit": f"{-amount:.2f}" if amount <= 0 else ""}
-    if local is not None:
-        side |= {"local_debit": f"{local:.2f}" if local > 0 else "", "local_credit": f"{-local:.2f}" if local <= 0 else ""}
-    else:
-        side |= {"local_debit": "", "local_credit": ""}
+    owed = (amount or local or 0) > 0  # what rounds to nothing in one currency stands on the side that it has in the other
+    side = {"debit": "", "credit": "", "local_debit": "", "local_credit": ""}
+    for before, value in (("", amount), ("local_", local)):
+        if value is not None:
+            side[f"{before}{'debit' if value > 0 or (owed and not value) else 'credit'}"] = f"{abs(value):.2f}"
     identity = hashlib.sha256("|".join([number, account[0], center, words, f"{amount:.2f}"]).encode()).hexdigest()[:16]
     return side | {
         "line_no": place,

@@ -95,3 +95,40 @@ def test_a_line_of_cents_is_on_one_side(month: dict[str, Any], cents: str) -> No
     given, other = ("credit", "debit") if cents.startswith("-") else ("debit", "credit")
     assert (told[given], told[other]) == (cents.removeprefix("-"), "")
     assert (clearing[other], clearing[given]) == (cents.removeprefix("-"), "")
+
+
+def test_lines_are_those_that_post_something_numbered_in_order() -> None:
+    """Written out by hand: what comes to nothing in both currencies is no line, what rounds to nothing in one of them still is, on one side.
+
+    Such a line stood in debit in one currency and in credit in the other.
+    """
+
+    def center(name: str, *pairs: tuple[str, str], **more: Any) -> dict[str, Any]:
+        return {
+            "id": name,
+            "lines": [{"traffic_class": "production", "amount": one, "local_amount": other} for one, other in pairs],
+            **more,
+        }
+
+    document = {
+        "statement_number": "acme-2026-10", "month": "2026-10", "posting_date": "2026-10-31", "currency": "USD", "organization": {"id": "acme"},
+        "fx": {"currency": "JPY", "rate": "150", "source": "ECB", "date": "2026-10-30"},
+        "cost_centers": [
+            center("A", ("1.00", "150"), ("0.25", "38"), corrections=[{"amount": "-2.00", "local_amount": "-300"}]),
+            center("B", ("0.50", "75"), ("-0.50", "-75")),
+            center("C", ("0.00", "1")),
+            center("D", ("0.01", "0")),
+            center("E", ("0.00", "-2")),
+        ],
+    }  # fmt: skip
+    found = lines(document)
+    names = ("line_no", "cost_center", "account", "debit", "credit", "local_debit", "local_credit")
+    assert [tuple(row[name] for name in names) for row in found] == [
+        ("1", "A", "5210", "1.25", "", "188.00", ""),
+        ("2", "A", "5230", "", "2.00", "", "300.00"),
+        ("3", "C", "5210", "0.00", "", "1.00", ""),
+        ("4", "D", "5210", "0.01", "", "0.00", ""),
+        ("5", "E", "5210", "", "0.00", "", "2.00"),
+        ("6", "", "2150", "0.74", "", "113.00", ""),
+    ]
+    assert {len(row["external_id"].removeprefix("acme-2026-10-")) for row in found} == {16}
