@@ -23,7 +23,7 @@ _MEMBERS = {
         'audio_input', r -> '$.prompt_audio_tokens', 'audio_output', r -> '$.completion_audio_tokens')::VARCHAR END""",
     "opened": f"""'{{"request":' || coalesce({_opened("request_body")}, 'null') || ',"response":' || coalesce({_opened("response_body")}, 'null') || '}}'""",
     "seen": f"""json_object(
-        'operation', {operation_at("r ->> '$.request_path'")},
+        'operation', {operation_at("coalesce(nullif(r ->> '$.request_path', ''), split_part(r ->> '$.target_url', '?', 1))")},
         'first_token', nullif(TRY_CAST(r ->> '$.time_to_first_token' AS DOUBLE), 0))::VARCHAR""",
 }
 connector = NotedConnector("helicone", [shipped("helicone")], members(_MEMBERS))

@@ -135,3 +135,12 @@ def test_the_tier_of_an_answer(read: Any, answer: dict[str, Any], tier: str, pac
     row |= {"response_body": json.dumps(answer) if packed else answer}
     [found] = read(connector, json.dumps(row).encode()).calls.to_pylist()
     assert found["service_tier"] == tier
+
+
+def test_what_a_request_was_is_read_from_its_target_where_no_path_is_told(read: Any) -> None:
+    """The query on ClickHouse, which is the one that is pulled, has no request_path."""
+    row = json.loads(FIXTURE.read_text().splitlines()[0])
+    row = (row["data"][0] if "data" in row else row) | {"target_url": "https://api.openai.com/v1/embeddings?key=s3cret"}
+    row.pop("request_path", None)
+    found = read(connector, json.dumps(row).encode()).calls.to_pylist()[0]
+    assert (found["operation"], found["api_base"]) == ("embeddings", "https://api.openai.com/v1/embeddings")
