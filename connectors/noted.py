@@ -11,6 +11,7 @@ from collections.abc import Mapping as Names
 from dataclasses import replace
 from typing import Final
 
+from connectors.addresses import kept_text
 from connectors.mapping import MappedConnector
 from connectors.mapping.compile import listed_records
 from connectors.mapping.document import Mapping, pointer
@@ -62,16 +63,18 @@ def numbers(source: str) -> str:
 
 
 def others(source: str, mappings: Sequence[Mapping]) -> str:
-    """The plain members that are neither numbers nor read into a column."""
+    """The plain members that are neither numbers nor read into a column. An address among them may hold a key in its query."""
     known = {path.rsplit(".", 1)[-1] for mapping in mappings for take in mapping.columns.values() for path in take.paths}
     columns = ", ".join(f"'{name}'" for name in sorted(known))
-    return _some(source, f"json_type(e.value) IN ('VARCHAR', 'BOOLEAN') AND NOT ({_NUMBER}) AND e.key NOT IN ({columns})")
+    keep = f"json_type(e.value) IN ('VARCHAR', 'BOOLEAN') AND NOT ({_NUMBER}) AND e.key NOT IN ({columns})"
+    text = kept_text("(e.value ->> '$')")
+    return _some(source, keep, f"CASE json_type(e.value) WHEN 'VARCHAR' THEN to_json({text}) ELSE e.value END")
 
 
-def _some(source: str, keep: str) -> str:
+def _some(source: str, keep: str, value: str = "e.value") -> str:
     """Text of an object with some of the members of another. It may repeat a name, as its source does."""
     entries = f"map_entries(json_transform({source}, '\"MAP(VARCHAR, JSON)\"'))"
-    pairs = f"list_transform(list_filter({entries}, lambda e: {keep}), lambda e: to_json(e.key)::VARCHAR || ':' || e.value::VARCHAR)"
+    pairs = f"list_transform(list_filter({entries}, lambda e: {keep}), lambda e: to_json(e.key)::VARCHAR || ':' || ({value})::VARCHAR)"
     return f"'{{' || array_to_string({pairs}, ',') || '}}'"
 
 

@@ -146,3 +146,13 @@ def test_sums_are_not_taken_for_calls(read: Any, sums: dict[str, Any]) -> None:
     assert connector.detect(body, "activity.json") == 0.0
     assert len(read(connector, body).calls) == 0
     assert connector.detect(b"date,model_permaslug,requests,cost_total\n2026-06-12,openai/gpt-4o,5,1.5\n", "sums.csv") == 0.0
+
+
+def test_of_the_page_that_asked_no_query_is_kept(read: Any) -> None:
+    """It may hold a key; `http_referer` is the address that the client sent."""
+    record = json.loads((FIXTURES / "openrouter_generation.jsonl").read_text().splitlines()[0])
+    record["data"] |= {"http_referer": "https://claims.acme.example/ask?key=s3cret#top", "user_agent": 'agent "2"', "origin": None}
+    row = read(connector, json.dumps(record).encode()).calls.to_pylist()[0]
+    said = dict(row["metadata"])
+    assert (said["http_referer"], said["user_agent"]) == ("https://claims.acme.example/ask", 'agent "2"')
+    assert "s3cret" not in json.dumps(row, default=str)
