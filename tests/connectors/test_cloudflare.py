@@ -145,3 +145,19 @@ def test_a_row_and_its_entry_are_one_call(read: Any, merged: Any) -> None:
     ).to_pylist()
     counted = [row["source_kind"] for row in both if row["cost_bearing"]]
     assert counted == ["cloudflare.log"]  # it says more
+
+
+def test_geminis_own_answer_has_its_cache_and_its_thoughts(read: Any) -> None:
+    entry = json.loads((FIXTURES / "cloudflare_log.jsonl").read_text().splitlines()[0])
+    usage = {
+        "promptTokenCount": 2000,
+        "cachedContentTokenCount": 1024,
+        "candidatesTokenCount": 172,
+        "thoughtsTokenCount": 128,
+        "totalTokenCount": 2300,
+    }
+    answer = {"usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "abcdefghijklmnopqrstuv"}
+    entry["result"] |= {"provider": "google-ai-studio", "tokens_in": 2000, "tokens_out": 172, "response_head": json.dumps(answer)}
+    [row] = read(connector, json.dumps(entry).encode()).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (2000, 1024, 300, 128)
+    assert (row["response_model"], row["provider_response_id"]) == ("gemini-2.5-flash", "abcdefghijklmnopqrstuv")

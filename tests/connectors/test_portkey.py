@@ -103,3 +103,47 @@ def test_only_a_conversation_is_replayed(read: Any, path: str, operation: str, r
     record = RECORD | {"request_url": f"https://api.openai.com/v1/{path}", "request": {"body": {"model": "m", "input": "Claim 1."}}}
     [found] = read(connector, json.dumps(record).encode()).calls.to_pylist()
     assert (found["operation"], found["replayable"]) == (operation, replayable)
+
+
+GEMINI = {
+    "candidates": [{"finishReason": "STOP"}],
+    "usageMetadata": {
+        "promptTokenCount": 2000,
+        "cachedContentTokenCount": 1024,
+        "candidatesTokenCount": 172,
+        "thoughtsTokenCount": 128,
+        "totalTokenCount": 2300,
+    },
+    "modelVersion": "gemini-2.5-flash",
+    "responseId": "abcdefghijklmnopqrstuv",
+}
+CONVERSE = {
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 100, "outputTokens": 50, "cacheReadInputTokens": 40, "cacheWriteInputTokens": 20, "totalTokens": 210},
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "counted"),
+    [
+        ("google", GEMINI, (2000, 1024, None, 300, 128, "gemini-2.5-flash", ["STOP"])),
+        ("bedrock", CONVERSE, (160, 40, 20, 50, None, None, ["end_turn"])),
+    ],
+    ids=["gemini", "converse"],
+)
+def test_answers_in_googles_and_bedrocks_own_form_are_counted(
+    read: Any, provider: str, body: dict[str, Any], counted: tuple[Any, ...]
+) -> None:
+    """Passed through as the provider wrote them: thoughts stand beside Gemini's output, the cache beside Converse's input."""
+    found = row(read, provider, "m", body)
+    names = (
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "response_model",
+        "finish_reasons",
+    )
+    assert tuple(found[name] for name in names) == counted
+    assert json.loads(found["usage_raw"]) == body.get("usage", body.get("usageMetadata"))
