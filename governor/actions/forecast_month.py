@@ -23,6 +23,7 @@ from governor.actions.usage import DIMENSION_READERS, usd
 from governor.chargeback.forecast import INTERVAL_METHOD, LEVEL, METHOD, Forecast, Past, Series, calibrate, forecast
 from governor.chargeback.period import month_bounds, previous_month
 from governor.errors import Invalid, NotFound
+from governor.store.rows.periods import Period
 
 HISTORY_MONTHS: Final = 4  # before the month in question
 SCOPES: Final = ("workflow", "owner", "cost_center")
@@ -83,11 +84,19 @@ def horizon_of(ctx: Context, period: str, as_of: date | None = None) -> Horizon:
         if as_of > today:
             raise Invalid(f"as-of {as_of} lies in the future")
         return Horizon(begin, over, min(as_of, over), today=False)
+    if over <= today and is_closed(ctx, period):
+        return Horizon(begin, over, over, today=False)  # its last days had no calls: what comes now is charged elsewhere
     newest = newest_call(ctx)
     last = newest.astimezone(zone).date() if newest else begin - timedelta(days=1)
     if last >= today:
         return Horizon(begin, over, min(today, over), today=begin <= today < over)
     return Horizon(begin, over, min(over, last + timedelta(days=1)), today=False)
+
+
+def is_closed(ctx: Context, period: str) -> bool:
+    with ctx.rows.session() as session:
+        row = session.get(Period, (ctx.org, period))
+        return row is not None and row.state == "closed"
 
 
 def newest_call(ctx: Context) -> datetime | None:

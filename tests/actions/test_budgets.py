@@ -33,6 +33,7 @@ from governor.errors import Forbidden, Invalid, NotFound
 from governor.settings import load_settings
 from governor.store.rows.jobs import Job
 from governor.store.rows.ledger import LedgerEntry
+from governor.store.rows.periods import Period
 
 MONTH = "2026-10"
 HOOK = """
@@ -193,6 +194,21 @@ def test_what_comes_after_the_newest_call_is_unknown_and_not_zero(filled: Contex
         assert Decimal(found["forecast"]) > 0
     finally:
         filled.now = now
+
+
+def test_of_a_closed_month_nothing_more_is_expected(filled: Context) -> None:
+    filled.now, now = (lambda: datetime(2026, 11, 15, tzinfo=UTC)), filled.now
+    try:
+        open_still = forecast_document(filled, MONTH)
+        with filled.rows.session(write=True) as session:
+            session.add(Period(org_id=filled.org, month=MONTH, state="closed"))
+        found = forecast_document(filled, MONTH)
+        assert Decimal(open_still["forecast"]) > Decimal(open_still["spent"]) == Decimal(found["spent"])
+        assert (found["unknown_from"], found["forecast"], found["high"]) == ("2026-11-01", found["spent"], found["spent"])
+    finally:
+        filled.now = now
+        with filled.rows.session(write=True) as session:
+            session.delete(session.get_one(Period, (filled.org, MONTH)))
 
 
 def test_a_test_notice_says_what_stands_in_the_way(filled: Context, monkeypatch: pytest.MonkeyPatch) -> None:
