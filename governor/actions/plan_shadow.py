@@ -25,6 +25,7 @@ from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflo
 from governor.catalog import Catalog, WorkflowDocument
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import digest, timestamp
+from governor.prices.book import PriceBook
 from governor.shadow.corrected import LEAST_LABELS
 from governor.shadow.families import judge_family
 from governor.shadow.judging import CANARIES, prompt_sha256
@@ -93,7 +94,7 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         if why:
             raise Refused(
                 f"the {what} {arm.provider}/{arm.model} has no price ({why})",
-                hint="declare a contract_price, or run `governor prices import`",
+                hint=spelled(book, arm),
             )
     size = whole(request.get("sample", 300), "sample", 1, LARGEST_SAMPLE)
     found = window(ctx, workflow, options)
@@ -180,6 +181,14 @@ def plan_shadow(ctx: Context, request: Mapping[str, Any]) -> ReplayPlan:
         golden=golden,
     )
     return replace(plan, translation=translations(ctx, plan, eligible.rows))
+
+
+def spelled(book: PriceBook, arm: Arm) -> str:
+    """Bedrock and OpenRouter sell models under longer names than their makers do: a price may be there under the name that calls have."""
+    longer = [entry.model for _, entry in book.entries(arm.provider) if arm.model.lower() in entry.model.lower()][:3]
+    if longer:
+        return f"{arm.provider} has prices for {', '.join(longer)}: write the model as your calls name it, in the catalog too"
+    return "declare a contract_price, or run `governor prices import`"
 
 
 def arms(request: Mapping[str, Any], names: Mapping[str, str]) -> tuple[Arm, Arm]:

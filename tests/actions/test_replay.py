@@ -421,6 +421,15 @@ def test_what_cannot_be_decided_is_not_planned(house: House, changes: dict[str, 
         plan_shadow(house.ctx, {**request, **changes})
 
 
+def test_a_model_that_is_sold_under_a_longer_name_is_refused_with_it(house: House) -> None:
+    candidate = {"provider": "aws.bedrock", "model": "claude-haiku-4-5", "region": "eu-central-1"}
+    baseline = {"provider": "openai", "model": "gpt-4o"}
+    request = {"workflow": "fnol-triage", "endpoint": "gateway-shadow", "baseline": baseline, "candidate": candidate}
+    with pytest.raises(Refused, match="no price") as refused:
+        plan_shadow(house.ctx, request)
+    assert "aws.bedrock has prices for global.anthropic.claude-haiku-4-5" in str(refused.value.hint)
+
+
 WORKER = """
 import sys
 from pathlib import Path
