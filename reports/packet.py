@@ -88,7 +88,7 @@ def view(document: Mapping[str, Any]) -> dict[str, Any]:
         "spent": usd_of_pico(shadow.get("spent_pico")),
         "plan": document.get("plan") or {},
         "golden": golden_part(document.get("golden")),
-        "verification": document.get("verification"),
+        "later": later_traffic(document.get("verification") or {}, str(change.get("state", ""))),
         "events": events,
         "evidence": document.get("evidence") or [],
         "dated": events[-1]["recorded_at"] if events else change.get("requested_at"),
@@ -169,6 +169,19 @@ def counted(decisions: Sequence[Mapping[str, Any]]) -> str:
     different = len(set(people))
     who = f"{different} {'person' if different == 1 else 'people'}"
     return who if len(people) == different else f"{len(people)} by {who}"
+
+
+def later_traffic(seen: Mapping[str, Any], state: str) -> str:
+    """What became of the route after the cutover, as it was last looked at; empty where nobody did."""
+    if "on_route" not in seen:
+        return ""
+    counted_calls = seen["on_route"] + seen["elsewhere"]
+    besides = f", and {seen['fallback']:,} were approved fallbacks" if seen.get("fallback") else ""
+    word = {"verified": "The change is verified. ", "drifted": "The change drifted. "}.get(state, "")
+    return (
+        f"{word}From {seen['since'][:10]} to {seen['until'][:10]}, {seen['on_route']:,} of {counted_calls:,} calls took the approved route"
+        f" ({seen['share']} %); {seen['elsewhere']:,} went elsewhere{besides}."
+    )
 
 
 def metric_rows(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -160,6 +160,25 @@ def test_absence_is_named_not_hidden(document: dict[str, Any]) -> None:
     assert render_pdf(document)
 
 
+@pytest.mark.parametrize(
+    ("state", "on_route", "words"),
+    [
+        (
+            "drifted",
+            240,
+            "The change drifted. From 2026-10-08 to 2026-11-01, 240 of 1,360 calls took the approved route (17.64 %); 1,120 went elsewhere.",
+        ),
+        ("verified", 0, "The change is verified. From 2026-10-08 to 2026-11-01, 0 of 1,120 calls took the approved route"),
+    ],
+)
+def test_it_says_what_became_of_the_route(document: dict[str, Any], state: str, on_route: int, words: str) -> None:
+    seen = {"calls": on_route + 1120, "on_route": on_route, "elsewhere": 1120, "fallback": 0, "share": "17.64"}
+    seen |= {"since": "2026-10-08T15:00:01.018525Z", "until": "2026-11-01T09:00:00.000000Z", "routes": [], "enough": True}
+    page = " ".join(render_html({**document, "verification": seen, "change": {**document["change"], "state": state}}).split())
+    assert words in page
+    assert "Since the cutover" not in render_html(document)
+
+
 def test_text_is_escaped(document: dict[str, Any]) -> None:
     document["change"]["reason"] = "<script>alert(1)</script>"
     assert "<script>" not in render_html(document)
