@@ -90,11 +90,8 @@ def shadow(
     if wait:
         started |= await_run(session, started, timeout)
     words = [f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}"]
-    words += (
-        [f"{started['verdict']}: {started['sentence']}", f"Next: {of_change(started['next'], started['id'])}"]
-        if started.get("sentence")
-        else []
-    )
+    if started.get("sentence"):
+        words += [f"{started['verdict']}: {started['sentence']}", f"Next: {of_change(started['next'], started['id'])}"]
     if not wait:
         words.append("A worker does it (`governor serve` or `governor worker` must run); --wait stays here and does it where none does.")
     session.print(started, "\n".join(words))
