@@ -170,7 +170,10 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.home / 'governor.db'}"
+        path = (
+            str(self.home / "governor.db").replace("%", "%25").replace("?", "%3F")
+        )  # in a URL they would end the path, or be other characters
+        return self.database_url or f"sqlite:///{path}"
 
     @property
     def own_policies(self) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 # words of the driver -> what it is, what to do
 SQLITE: Final = (
@@ -49,4 +50,5 @@ def read_only_address(path: Path) -> str | None:
     if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return None
     log = path.with_name(f"{path.name}-wal")
-    return f"sqlite:///file:{path}?mode=ro{'' if log.exists() and log.stat().st_size else '&immutable=1'}&uri=true"
+    address = quote(quote(str(path)))  # SQLAlchemy takes one away, SQLite the other
+    return f"sqlite:///file:{address}?mode=ro{'' if log.exists() and log.stat().st_size else '&immutable=1'}&uri=true"

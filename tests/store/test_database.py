@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel, select
 
+from governor.actions.context import open_context
 from governor.errors import Refused, Unavailable
+from governor.settings import load_settings
 from governor.store.database import Database, guarded_tables, libpq, newest_revision
 from governor.store.no_way_in import cause_of
 from governor.store.rows.jobs import Job
@@ -432,3 +435,16 @@ def test_an_embedded_database_is_its_owners_alone(tmp_path: Path) -> None:
 def test_an_error_of_the_disk_names_the_temporary_folder() -> None:
     """SQLite keeps there what a large statement undoes: on a read-only root it is what is missing, not space."""
     assert "/tmp" in cause_of("(sqlite3.OperationalError) disk I/O error", embedded=True)[1]  # noqa: S108 - words
+
+
+@pytest.mark.parametrize("name", ["a?b=c", "a%20b", "a%b#c", "a b'ä"])
+def test_a_home_is_where_its_path_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A question mark ended the path of the database, and `%20` was a blank: the rows lay beside the home, or in another one."""
+    settings = load_settings(home=tmp_path / name)
+    with closing(open_context(settings, create=True)) as ctx, ctx.rows.session(write=True) as session:
+        session.add(Organization(id="default", name="ours", billing_zone="UTC", created_at=ctx.now()))
+        assert ctx.lake.totals()["calls"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with closing(open_context(settings)) as ctx, ctx.rows.session() as session:
+        assert (ctx.rows.read_only, session.get_one(Organization, "default").name) == (True, "ours")
