@@ -232,7 +232,7 @@ class Lake:
         """Merge small files, and remove what merges and killed ingests left behind a day ago. Every snapshot stays readable."""
         for call in (
             "ducklake_merge_adjacent_files('lake')",
-            *(f"{name}('lake', older_than => now() - INTERVAL 1 DAY)" for name in lake_tables.SWEEPS),
+            *(f"{name}('lake', older_than => now() - INTERVAL 1 DAY)" for name in lake_tables.sweeps(self.place)),
         ):
             self._write(lambda connection, call=call: connection.execute(f"CALL {call}").fetchall())  # type: ignore[misc]
         lake_slices.sweep(self._kept)

@@ -79,6 +79,11 @@ RECORD_HASH: Final = "md5_number_lower(record_id)"  # hash() may differ between 
 _INLINE_BATCHES: Final = 200
 
 
+def sweeps(place: Place) -> tuple[str, ...]:
+    """DuckLake looks for files without an owner by a pattern: in a path that holds its signs those of other homes would be found, and deleted."""
+    return SWEEPS[:1] if set(place.data_path) & set("*?[") else SWEEPS
+
+
 def missing(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether a table or column is still to be made."""
     return any(set(schema.names) - _columns(connection, name) for name, schema in TABLES.items())

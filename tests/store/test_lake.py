@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -360,3 +361,19 @@ def test_new_columns_reach_an_old_lake(lake: Lake, make_call: Make, make_batch: 
     grown = {**lake_tables.TABLES, "batches": lake_tables.BATCH_SCHEMA.append(pa.field("machine", pa.string()))}
     monkeypatch.setattr(lake_tables, "TABLES", grown)
     assert [row["machine"] for row in lake.batches()] == [None]
+
+
+@pytest.mark.parametrize(("name", "other"), [("[ab]", "a"), ("a?", "ab"), ("a", "b")])
+def test_housekeeping_deletes_nothing_of_a_home_whose_path_its_own_would_match(tmp_path: Path, name: str, other: str) -> None:
+    def home(called: str) -> Lake:
+        return Lake(str(tmp_path / called / "catalog.sqlite"), str(tmp_path / called / "data"), "default")
+
+    with closing(home(name)) as lake:
+        strange, own = (Path(lake.place.data_path.replace(f"/{name}/", f"/{called}/")) / "main/calls/x.parquet" for called in (other, name))
+        lake.totals()
+        for file in (strange, own):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"calls")
+            os.utime(file, (0, 0))
+        lake.compact()
+    assert (strange.exists(), own.exists()) == (True, name != "a")
