@@ -116,7 +116,12 @@ def of_the_form(error: UnicodeDecodeError) -> bool:
 
 
 def build() -> Litestar:
-    """What the server process calls: settings come from the environment and the home's governor.toml."""
+    """What the server process calls: settings come from the environment and the home's governor.toml.
+
+    Until the server listens for signals it holds the handler that its parent was forked with, which tells nobody: being told to end while the home is opened
+    was lost, and the parent waited for ever.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
     return create_app(load_settings())
 

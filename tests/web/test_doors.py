@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -285,6 +286,18 @@ def test_a_server_whose_parent_is_killed_does_not_hold_the_port() -> None:
         killed = time.monotonic()
         assert first.stdout.read() == ""  # the pipe closes with its last holder, which is the child
         assert time.monotonic() - killed < 120
+
+
+def test_a_server_that_is_told_to_end_while_it_opens_its_home_ends() -> None:
+    child = (
+        "import signal, time; from governor import asgi; signal.signal(signal.SIGTERM, lambda *_: None); "
+        "asgi.create_app = lambda settings: (print('opening', flush=True), time.sleep(300)); asgi.build()"
+    )
+    with subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True) as opening:
+        assert opening.stdout is not None
+        assert opening.stdout.readline()
+        opening.terminate()
+        assert opening.wait(60) == -signal.SIGTERM
 
 
 def test_the_tab_of_a_plain_file_has_a_picture(site: Any) -> None:
