@@ -133,7 +133,7 @@ def _first(payload: Payload) -> bytes:
         return file.read(HEAD)
 
 
-def _from_protobuf(payload: Payload) -> Iterator[Span]:
+def _from_protobuf(payload: Payload) -> Iterator[Span | Unread]:
     try:
         request = ExportTraceServiceRequest.FromString(body_of(payload))
     except DecodeError as error:
@@ -143,6 +143,13 @@ def _from_protobuf(payload: Payload) -> Iterator[Span]:
         resource = {item.key: _proto_value(item.value) for item in group.resource.attributes}
         for scope in group.scope_spans:
             for span in scope.spans:
+                if not (
+                    _bytes(span.trace_id, _TRACE_HEX) or _bytes(span.span_id, _SPAN_HEX) or span.start_time_unix_nano or span.attributes
+                ):
+                    # logs and metrics have a request of the same form, and what is unknown in protobuf is passed over
+                    yield Unread(payload.uri, row, "bad_request: no span; logs and metrics are not read", _alone(group, scope, span))
+                    row += 1
+                    continue
                 yield Span(
                     uri=payload.uri,
                     row=row,
@@ -161,6 +168,15 @@ def _from_protobuf(payload: Payload) -> Iterator[Span]:
                     events=[(e.name, {i.key: _proto_value(i.value) for i in e.attributes}) for e in span.events],
                 )
                 row += 1
+
+
+def _alone(group: Any, scope: Any, span: Any) -> bytes:
+    found = ExportTraceServiceRequest()
+    found.resource_spans.add().resource.CopyFrom(group.resource)
+    scoped = found.resource_spans[0].scope_spans.add()
+    scoped.scope.CopyFrom(scope.scope)
+    scoped.spans.add().CopyFrom(span)
+    return bytes(found.SerializeToString())
 
 
 def _bytes(value: bytes, length: int) -> str:

@@ -58,6 +58,20 @@ def receive_traces_of(request: type_of_request, ctx: Context, actor: Actor, body
     return traces(request, ctx, actor, body, source)
 
 
+@post(
+    ["/v1/logs", "/v1/metrics", "/ingest/{source:str}/v1/logs", "/ingest/{source:str}/v1/metrics"],
+    opt={PUSH: True},
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def refuse_other_signals() -> None:
+    """An exporter that is given one address sends all it has there."""
+    raise NotFound(
+        "of OpenTelemetry only traces are read (/v1/traces), no logs and no metrics",
+        hint="set OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none, or send a collector's traces alone",
+    )
+
+
 def traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: str) -> Response[bytes]:
     media = media_type(request)
     if media not in {JSON, PROTOBUF, "application/protobuf"}:
@@ -113,4 +127,4 @@ def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> di
         raise Unavailable("the body cannot be kept now", hint="send it again later") from None
 
 
-ROUTES = [receive_traces, receive_traces_of, receive]
+ROUTES = [receive_traces, receive_traces_of, refuse_other_signals, receive]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from connectors.addresses import bare_attribute
@@ -110,6 +112,20 @@ def test_a_body_that_is_no_request_is_invalid_or_rejected(read: Any) -> None:
     assert [r["reason"].split(":")[0] for r in read(connector, b'{"resourceLogs": []}').rejected.to_pylist()] == ["bad_request"]
     for nothing in (b'{"resourceSpans": []}', b"{}", b'{"resourceSpans": null}'):
         assert len(read(connector, nothing).rejected) == 0
+
+
+def test_logs_and_metrics_are_no_spans(read: Any) -> None:
+    """Their requests look alike in protobuf, where what is unknown is passed over: they were structure without an id."""
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=START)
+    metrics = ExportMetricsServiceRequest()
+    metrics.resource_metrics.add().scope_metrics.add().metrics.add(name="gen_ai.client.token.usage")
+    for sent in (logs, metrics):
+        batch = read(connector, sent.SerializeToString(), content_type="application/x-protobuf")
+        [refused] = batch.rejected.to_pylist()
+        assert (refused["reason"].partition(";")[0], len(batch.spans), len(batch.calls)) == ("bad_request: no span", 0, 0)
+        again = read(connector, refused["raw"], content_type="application/x-protobuf")
+        assert again.rejected.to_pylist()[0]["reason"] == refused["reason"]
 
 
 def test_one_bad_span_does_not_take_the_request_with_it(read: Any) -> None:
