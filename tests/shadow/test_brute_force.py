@@ -104,7 +104,9 @@ def test_the_final_test_errs_by_enumeration_as_often_as_it_says(margin: float, d
 
 
 def exact_savings(base: list[int], cand: list[int]) -> tuple[float, float, float]:
-    """Ratio and its linearised 95 % interval from the textbook's sums, in fractions; Hall's polynomial, as the paper has it, is inverted by bisection."""
+    """Ratio and its linearised 95 % interval from the textbook's sums, in fractions; Hall's polynomial, as the paper has it, is inverted by bisection, and
+    brings no end nearer than Student's.
+    """
     n, total = len(base), sum(base)
     ratio = Fraction(sum(cand), total)
     left = [c - ratio * b for b, c in zip(base, cand, strict=True)]
@@ -117,7 +119,7 @@ def exact_savings(base: list[int], cand: list[int]) -> tuple[float, float, float
             t = (low + high) / 2
             value = t + skew * t**2 / (3 * n**0.5) + skew**2 * t**3 / (27 * n) + skew / (6 * n**0.5)
             low, high = (t, high) if value < target else (low, t)
-        found.append(1 - float(ratio) + low * error)
+        found.append(1 - float(ratio) + (max(low, target) if target > 0 else min(low, target)) * error)
     return 1 - float(ratio), found[0], found[1]
 
 
