@@ -22,11 +22,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.archives import ARCHIVES, PARQUET, begin_of, blocks_of, head_of
+from connectors.archives import ARCHIVES, BOM, PARQUET, begin_of, blocks_of, head_of
 from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.csv_rows import rows_of
 from connectors.mapping.document import Mapping, load, parse, pointer
+from connectors.mapping.draft import drafted
 from connectors.payloads import TEXT, Records, gather, head_text, records_of, split_values
 from connectors.side_by_side import Work, convert_all
 from governor.errors import Invalid
@@ -56,6 +57,22 @@ class MappedConnector:
         if str(path) not in names:
             raise Invalid(f"{path}: no such mapping file", hint=f"shipped: {', '.join(names)}")
         return MappedConnector(f"{self.name}:{path}", [shipped(str(path))])
+
+    def draft(self, payload: Payload, name: str) -> str:
+        """The text of a first mapping file for a log that no mapping is for. Raises Invalid for what is no log."""
+        head = begin_of(payload)
+        if head.startswith(PARQUET):
+            kind, chunks = "parquet", _parquet_rows(payload)
+        elif head.removeprefix(BOM).lstrip()[:1] in (b"{", b"["):
+            kind, chunks = "json", records_of(payload)
+        else:
+            separator, said = next(
+                ((sign, word) for sign, word in SEPARATORS.items() if len(header_of(head, sign)) > len(header_of(head))), ("", "")
+            )
+            if separator:
+                raise _separated(payload.uri, separator, said)
+            kind, chunks = "csv", rows_of(payload)
+        return drafted((value.as_py() for chunk in chunks if not chunk.cut for value in chunk.values), name=name, kind=kind)
 
     def detect(self, head: bytes, uri: str) -> float:
         if head.startswith(PARQUET):
@@ -101,11 +118,7 @@ class MappedConnector:
             )
         for separator, name in SEPARATORS.items():
             if any(header_of(head, separator) >= set(one.finds) for one in self.mappings):
-                rewrite = f"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=chr({ord(separator)})))"
-                return Invalid(
-                    f"{uri}: its columns are separated by {name}, not by commas",
-                    hint=f"write it anew: `python3 -c '{rewrite}' < OLD > NEW`; numbers have a decimal point",
-                )
+                return _separated(uri, separator, name)
         there = header_of(head)
         missing = [", ".join(name for name in one.finds if name not in there) for one in self.mappings]
         return Invalid(
@@ -123,6 +136,14 @@ class MappedConnector:
             elif mapping.format == "csv" and header >= set(mapping.finds) and not header & set(mapping.not_with):
                 return mapping
         return None
+
+
+def _separated(uri: str, separator: str, name: str) -> Invalid:
+    rewrite = f"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=chr({ord(separator)})))"
+    return Invalid(
+        f"{uri}: its columns are separated by {name}, not by commas",
+        hint=f"write it anew: `python3 -c '{rewrite}' < OLD > NEW`; numbers have a decimal point",
+    )
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from governor.actions.context import BRINGERS, Actor, Context
 from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest, source_name
 from governor.actions.load_catalog import catalog_as_of
-from governor.actions.payloads import connector_named, connectors, detect, installed, source_named_after
+from governor.actions.payloads import DESCRIBE, connector_named, connectors, detect, installed, source_named_after
 from governor.errors import Invalid, NotFound, TooLarge
 from governor.ports import Payload
 
@@ -80,7 +80,7 @@ def recognised(path: Path, name: str) -> str:
     except Invalid:
         raise Invalid(
             f"no connector recognises {name}",
-            hint=f"choose one: {', '.join(name for name in known if name != 'mapping')}; or write a mapping: docs/mappings.md",
+            hint=f"choose one: {', '.join(name for name in known if name != 'mapping')}; or {DESCRIBE}",
         ) from None
 
 

@@ -22,6 +22,7 @@ from governor.ports import Connector, Payload
 
 HEAD_BYTES = 64 * 1024
 SURE = 0.5
+DESCRIBE: Final = "describe the format in a mapping, of which `governor sources draft FILE` writes the first version (docs/mappings.md)"
 MAPPING = "mapping:"
 _NO_URI: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^!-~]|[\"#<>\[\\\]^`{|}]")  # a name as it is, and as errors show it, is taken too
 _CLOSED: Final = re.compile(r"ACCESS_DENIED|InvalidObjectState|HTTP (status|response code:?) 403|permission denied", re.IGNORECASE)
@@ -164,10 +165,7 @@ def detect(names: Sequence[str], known: dict[str, Connector]) -> dict[str, list[
         if holds_nothing(unknown[0]):
             raise Invalid(f"{unknown[0]}{more}: there is nothing in it", hint="was the export cut off? leave it out, or fetch it again")
         named = ", ".join(name for name in known if name != MAPPING.rstrip(":"))
-        raise Invalid(
-            f"no connector recognises {unknown[0]}{more}",
-            hint=f"leave them out, name the connector ({named}), or describe the format in a mapping (docs/mappings.md)",
-        )
+        raise Invalid(f"no connector recognises {unknown[0]}{more}", hint=f"leave them out, name the connector ({named}), or {DESCRIBE}")
     return chosen
 
 

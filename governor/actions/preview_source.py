@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from governor.actions.context import Context
 from governor.actions.load_catalog import load_timeline
-from governor.actions.payloads import connector_named, connectors, files_of, payloads_of, recognised
+from governor.actions.payloads import DESCRIBE, connector_named, connectors, files_of, payloads_of, recognised
 from governor.attribution import SEPARATOR, TAG, attribute, rule_fields, rules_of
 from governor.errors import Invalid
 from governor.ports import Batch, ReadOptions
@@ -70,7 +70,7 @@ def preview_source(ctx: Context | None, word: str, connector: str = "auto", *, s
     names = files_of([word])
     plan = recognised(names, connectors())[0] if connector == "auto" else {connector: names}
     if not plan:
-        raise Invalid(f"no connector recognises {names[0]}", hint="name one with --connector, or write a mapping: docs/mappings.md")
+        raise Invalid(f"no connector recognises {names[0]}", hint=f"name one with --connector, or {DESCRIBE}")
     seen, complete = _Seen(), True
     with TemporaryDirectory() as scratch:
         for batch in _batches(plan, source, Path(scratch)):

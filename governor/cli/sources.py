@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +11,7 @@ import typer
 from governor.cli.session import Session, session_of
 from governor.cli.sources_truth import completeness, scorecard
 from governor.cli.tables import cell, results, table
-from governor.errors import NotFound
+from governor.errors import NotFound, Refused
 
 app = typer.Typer(help="Where traffic comes from.", no_args_is_help=True)
 app.command("completeness")(completeness)
@@ -41,6 +43,44 @@ def preview(
 
     session = session_of(ctx)
     session.print(preview_source(_context(session), file, connector, source=source), show)
+
+
+@app.command("draft")
+def draft(
+    ctx: typer.Context,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A log that no connector reads: JSON lines, JSON, CSV or Parquet; gz and zst too.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the mapping here; else it is printed. A file that exists is kept.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the source; else the file's.")] = "",
+) -> None:
+    """Write a first mapping file for a log of your own format, from its first 200 records.
+
+    Fields are told by their names and values; each line shows the value it was guessed from, and fields that nothing was made of are listed.
+    Read it, correct it, and look at what would become of the log with `governor sources preview`.
+
+    Example: `governor sources draft calls.csv -o calls.yaml`
+    """
+    from governor.actions.draft_mapping import draft_mapping
+
+    text = draft_mapping(file, name)
+    if out is not None:
+        try:
+            with out.open("x", encoding="utf-8") as target:
+                target.write(text)
+        except FileExistsError:
+            raise Refused(f"{out} is there already", hint="give another name, or remove it") from None
+    session_of(ctx).print({"mapping": text, "file": str(out) if out else None}, lambda data: told(data, file))
+
+
+def told(data: dict[str, Any], file: str) -> None:
+    if data["file"] is None:
+        typer.echo(data["mapping"], nl=False)
+        return
+    typer.echo(f"{data['file']}: read and correct it (docs/mappings.md), then look at what would become of the log:")
+    typer.echo(f"  governor sources preview {quote(file)} --connector mapping:{quote(data['file'])}")
 
 
 def _context(session: Session) -> Any:

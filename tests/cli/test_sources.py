@@ -62,6 +62,32 @@ def test_one_clear_line_when_it_fails(capsys: pytest.CaptureFixture[str]) -> Non
     assert err.startswith("error[invalid]: gone: no such mapping file. hint: shipped: ")
 
 
+def test_a_mapping_is_drafted_kept_and_leads_to_the_preview(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("our log.jsonl").write_text(
+        '{"rid": "a-1", "at": "2026-10-01T10:00:00Z", "llm": "gpt-4o", "tok_in": 3, "tok_out": 4, "who": "\\u001b[31m"}\n'
+    )
+    code, _, err = run(capsys, "sources", "preview", "our log.jsonl")
+    assert code != 0
+    assert "governor sources draft FILE" in err
+    code, out, _ = run(capsys, "sources", "draft", "our log.jsonl", "-o", "ours.yaml")
+    assert (code, out.splitlines()[-1]) == (0, "  governor sources preview 'our log.jsonl' --connector mapping:ours.yaml")
+    code, out, _ = run(capsys, "sources", "preview", "our log.jsonl", "--connector", "mapping:ours.yaml")
+    assert "Of 1 records: 1 calls (0 without tokens" in out
+    code, out, _ = run(capsys, "--json", "sources", "draft", "our log.jsonl", "--name", "Our Gateway")
+    said = json.loads(out)
+    assert said["mapping"].startswith("name: our_gateway.calls\n")
+    assert said["file"] is None
+    for place, why in (("ours.yaml", "is there already"), ("no/such/folder.yaml", "No such file or directory")):
+        code, _, err = run(capsys, "sources", "draft", "our log.jsonl", "-o", place)
+        assert code != 0
+        assert why in err
+        assert "Traceback" not in err
+    assert not home.exists()
+
+
 def test_completeness_and_scorecard_as_text_and_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(capsys, "init", "--admin", "admin@acme.example")[0] == 0
     assert "No source brought anything" in run(capsys, "sources", "completeness")[1]

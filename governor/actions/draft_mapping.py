@@ -1,0 +1,28 @@
+"""A first mapping file for a log that no connector reads, from its first records.
+
+Owns: which file is looked at, the name of the source. Does not own: the mapping language and the guesses (the connector `mapping`).
+Invariants: reads only; the file that is written is the caller's to judge, by a preview.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from governor.actions.payloads import MAPPING, files_of, installed, payloads_of
+from governor.errors import Invalid
+
+
+def draft_mapping(word: str, name: str = "") -> str:
+    """The text of a mapping of `word` (a file, folder, glob or URL: its first file). name: of the source, else the file's.
+
+    Raises NotFound for a word that matches nothing, Invalid for a file that is no log.
+    """
+    source = re.sub(r"[^a-z0-9]+", "_", (name or Path(word).name.split(".")[0]).lower()).strip("_") or "our_gateway"
+    with TemporaryDirectory() as scratch:
+        payload = next(payloads_of(files_of([word])[:1], Path(scratch)))
+        if payload.fault:
+            raise Invalid(f"{payload.uri}: {payload.fault}")
+        text: str = installed()[MAPPING.rstrip(":")].load().draft(payload, source)
+        return text
