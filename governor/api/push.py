@@ -7,7 +7,7 @@ installation answers 503 with Retry-After; a record that cannot be read is quara
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 from google.protobuf.json_format import MessageToJson
 from litestar import Request, Response, post
@@ -58,14 +58,20 @@ def receive_traces_of(request: type_of_request, ctx: Context, actor: Actor, body
     return traces(request, ctx, actor, body, source)
 
 
-@post(
-    ["/v1/logs", "/v1/metrics", "/ingest/{source:str}/v1/logs", "/ingest/{source:str}/v1/metrics"],
-    opt={PUSH: True},
-    include_in_schema=False,
-    sync_to_thread=False,
-)
-def refuse_other_signals() -> None:
-    """An exporter that is given one address sends all it has there."""
+@post(["/v1/logs", "/v1/metrics"], opt={PUSH: True}, sync_to_thread=False, tags=["push"])
+def refuse_other_signals(actor: Actor) -> None:
+    """Refused in words: an exporter that is given one address sends all it has there, and only traces are read."""
+    not_read(actor, OTLP)
+
+
+@post(["/ingest/{source:str}/v1/logs", "/ingest/{source:str}/v1/metrics"], opt={PUSH: True}, sync_to_thread=False, tags=["push"])
+def refuse_other_signals_of(actor: Actor, source: Source) -> None:
+    """The same for a configured source."""
+    not_read(actor, source)
+
+
+def not_read(actor: Actor, source: str) -> NoReturn:
+    may_push(actor, source)
     raise NotFound(
         "of OpenTelemetry only traces are read (/v1/traces), no logs and no metrics",
         hint="set OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none, or send a collector's traces alone",
@@ -127,4 +133,4 @@ def take(ctx: Context, actor: Actor, source: str, body: bytes, media: str) -> di
         raise Unavailable("the body cannot be kept now", hint="send it again later") from None
 
 
-ROUTES = [receive_traces, receive_traces_of, refuse_other_signals, receive]
+ROUTES = [receive_traces, receive_traces_of, refuse_other_signals, refuse_other_signals_of, receive]

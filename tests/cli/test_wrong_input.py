@@ -291,12 +291,10 @@ def test_a_packet_that_cannot_be_written_leaves_the_one_that_was_there(
     file = tmp_path / "verify.py"
     file.write_bytes(b"good")
 
-    def full(self: Path, body: bytes) -> int:
-        with self.open("wb") as out:
-            out.write(body[:2])
-        raise OSError(28, "No space left on device", str(self))
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     done = run("packet", "verifier", "-o", str(file))
     assert done.returncode == 1
     assert done.stderr.startswith(f"error[file]: {file}: No space left on device")
