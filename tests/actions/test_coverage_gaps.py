@@ -64,5 +64,5 @@ def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.Cap
     assert first_gaps(cast(Context, None), month_of(calls(95), calls(5, owner=None))) == [], "enough is mapped"
     show_gaps(found)
     told = capsys.readouterr().out
-    assert " 20.00%  then  70.00%  claims: openai/o3: no approved route (1 calls)" in told
+    assert " 20.00%  then  70.00%  claims: openai/o3: no approved route (1 call)" in told
     assert told.count("governor usage") == 1, "what to do is said once"
