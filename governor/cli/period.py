@@ -224,6 +224,8 @@ def show_gaps(gaps: list[dict[str, Any]]) -> None:
     if gaps:
         typer.echo("  what is missing, the biggest first, and the coverage once it and all above it are mended:")
     for gap in gaps:
-        typer.echo(f"    {gap['percent']:>6}%  then {gap['percent_then']:>6}%  {gap['text']} ({gap['calls']:,} call{'s' if gap['calls'] != 1 else ''})")
+        typer.echo(
+            f"    {gap['percent']:>6}%  then {gap['percent_then']:>6}%  {gap['text']} ({gap['calls']:,} call{'s' if gap['calls'] != 1 else ''})"
+        )
     for words in dict.fromkeys(words for gap in gaps for words in gap["do"].split("; ")):
         typer.echo(f"    {words}")
