@@ -64,7 +64,7 @@ def parameters(span: Span) -> dict[str, Any]:
 
 def input_body(span: Span) -> tuple[bytes | None, bool]:
     """The prompt, and whether all of it is there: of pictures, recordings and files a span may have only the place."""
-    attributes = span.attributes | events.details(span)
+    attributes = events.with_details(span)
     request = json_attribute(attributes, "input.value")
     request = request if isinstance(request, dict) else {}
     messages, system = request.get("messages") or request.get("input"), request.get("system") or request.get("instructions")
@@ -84,7 +84,7 @@ def input_body(span: Span) -> tuple[bytes | None, bool]:
 
 
 def output_body(span: Span, finish: str | None) -> bytes | None:
-    attributes = span.attributes | events.details(span)
+    attributes = events.with_details(span)
     messages = (
         _current(attributes, "gen_ai.output.messages")
         or _indexed(attributes, incoming=False)

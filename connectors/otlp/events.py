@@ -24,9 +24,10 @@ _BLOCKS: Final = frozenset(
 _UNSAID: Final = frozenset({"cachePoint", "reasoningContent"})
 
 
-def details(span: Span) -> dict[str, Any]:
-    """What the event of the current conventions says; a span may have one for what was asked and one for the answer."""
-    return {name: value for event, attributes in span.events if event == _DETAILS for name, value in attributes.items()}
+def with_details(span: Span) -> dict[str, Any]:
+    """The attributes, with what the event of the current conventions says; a span may have one for what was asked and one for the answer."""
+    told = {name: value for event, attributes in span.events if event == _DETAILS for name, value in attributes.items()}
+    return span.attributes | told if told else span.attributes
 
 
 def asked(span: Span) -> list[dict[str, Any]]:

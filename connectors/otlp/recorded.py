@@ -56,7 +56,7 @@ class Recorded:
 
 def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *, answer: bool) -> Recorded:
     """answer: also look into the recorded answer, which is long."""
-    for used in _usages(attributes, answer=answer):
+    for used in filter(None, _usages(attributes, answer=answer)):
         whole = _first(used, _WHOLE)
         parts = {fact: count for fact, places in _PLACES.items() if (count := _first(used, places)) is not None}
         parts |= _compacted(used)
