@@ -8,6 +8,7 @@ A path is dotted (`usage.input_tokens`, `choices.0.finish_reason`) or, for names
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -181,10 +182,14 @@ def pointer(path: str) -> str:
         steps = path.split(".")
         if not all(steps):
             raise ValueError(f"{path!r} is no path: write a.b, a.0.b or /name.with.dots")
-        found = "/" + "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
+        found = pointer_of(steps)
     if len(found) > MAX_PATH or "\x00" in found:
         raise ValueError(f"a path is longer than {MAX_PATH} characters or holds a NUL")
     return found
+
+
+def pointer_of(steps: Iterable[str]) -> str:
+    return "/" + "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def parse(text: str, where: str) -> Mapping:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from connectors.mapping.document import MAX_PATH, kind_of
+from connectors.mapping.document import MAX_PATH, kind_of, pointer_of
 
 DEEPEST: Final = 4
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,7 +28,7 @@ class Field(NamedTuple):
     def path(self) -> str:
         if all(_PLAIN.fullmatch(step) or step.isdigit() for step in self.steps):
             return ".".join(self.steps)
-        return "/" + "/".join(step.replace("~", "~0").replace("/", "~1") for step in self.steps)
+        return pointer_of(self.steps)
 
     @property
     def names(self) -> tuple[str, ...]:
