@@ -89,6 +89,11 @@ def gaps(month: GovernedMonth) -> list[dict[str, Any]]:
     return found
 
 
+def advice(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to do about these gaps, each said once."""
+    return list(dict.fromkeys(words for gap in found for words in gap["do"].split("; ")))
+
+
 def gap_of(group: Group, asked: Mapping[str, str | None]) -> Gap | None:
     """asked: what rules could ask of it. None for what is mapped. Whoever has no workflow has no owner and no route either: mapping it is what is missing."""
     line = coverage_line(group)

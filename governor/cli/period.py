@@ -221,11 +221,13 @@ def show(result: dict[str, Any]) -> None:
 
 def show_gaps(gaps: list[dict[str, Any]]) -> None:
     """What keeps an open month below 95%, and what to do about each kind of it."""
+    from governor.actions.coverage_gaps import advice
+
     if gaps:
         typer.echo("  what is missing, the biggest first, and the coverage once it and all above it are mended:")
     for gap in gaps:
         typer.echo(
             f"    {gap['percent']:>6}%  then {gap['percent_then']:>6}%  {gap['text']} ({gap['calls']:,} call{'s' if gap['calls'] != 1 else ''})"
         )
-    for words in dict.fromkeys(words for gap in gaps for words in gap["do"].split("; ")):
+    for words in advice(gaps):
         typer.echo(f"    {words}")

@@ -14,6 +14,7 @@ from governor.actions.accruals import accrual_shown
 from governor.actions.browse_periods import MonthRow, list_periods, period_file, show_period
 from governor.actions.close_period import ROLES, close
 from governor.actions.context import Actor, Context
+from governor.actions.coverage_gaps import advice
 from governor.actions.except_coverage import except_coverage
 from governor.errors import Invalid
 from governor.web.attached import attached
@@ -62,6 +63,7 @@ class PeriodPage:
     exports: list[ExportRow]
     accruals: list[ExportRow]
     accrual: dict[str, Any] | None
+    advice: list[str]
 
 
 @get("/periods", opt=SHOWS_SUMS, sync_to_thread=True)
@@ -84,6 +86,7 @@ def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -
         exports=export_rows(month) if closed else [],
         accruals=export_rows(month, accrual=True) if booked and may else [],
         accrual=booked,
+        advice=advice(period.get("gaps", [])),
     )
     return render(request, "period.html", page)
 

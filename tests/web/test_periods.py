@@ -18,6 +18,7 @@ from sqlmodel import select
 from governor.actions.accruals import accrual_of
 from governor.actions.browse_periods import list_periods, show_period
 from governor.actions.context import OPERATOR
+from governor.actions.coverage_gaps import advice
 from governor.actions.export_month import export_month, exported, formats_known
 from governor.actions.ingest import ingest
 from governor.actions.month_view import newest_month
@@ -252,6 +253,7 @@ def test_below_the_gate_only_a_signed_exception_lets_it_close(open_site: Any, tm
             assert missing[0]["percent_then"] != "100.00"
             assert missing[-1]["percent_then"] == "100.00"
             assert all(one["text"] in seen for one in missing)
+            assert all(seen.count(words.replace("`", "")) == 1 for words in advice(missing)), "what to do is said once"
             assert seen.index("What is missing, the biggest first") < seen.index(missing[0]["text"]) < seen.index(missing[-1]["text"])
             assert 'name="confirm"' not in person.get(page).text
             refused = person.post(f"{page}/close", {"confirm": MONTH}, page=page)
