@@ -7,22 +7,36 @@ other command (cli/). Invariants: same arguments, same output, same exit codes a
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from typing import Final
 
 PLAIN: Final = 2
+STOPPED: Final = 130  # what shells say of a program that Ctrl-C ended
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `governor` command."""
     words = sys.argv[1:] if arguments is None else arguments
     wish = plain_verify(words)
-    if wish is None:
-        from governor.cli import main as whole
-
+    try:
+        if wish is not None:
+            raise SystemExit(verify(*wish))
         whole(arguments)
-    else:
-        raise SystemExit(verify(*wish))
+    except KeyboardInterrupt:
+        raise SystemExit(STOPPED) from None
+
+
+def whole(arguments: list[str] | None) -> None:
+    """The command line. Nothing is open while it loads, which takes a second: Ctrl-C then ends the process as it ends any, without a trace of imports."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from governor.cli import main
+
+    signal.signal(signal.SIGINT, before)
+    main(arguments)
 
 
 def plain_verify(words: list[str]) -> tuple[str, str, bool] | None:
@@ -41,7 +55,7 @@ def verify(packet: str, trust: str, as_json: bool) -> int:
     from pathlib import Path  # the packet's zipfile loads it anyway
 
     from governor.errors import Invalid
-    from governor.packets.report import USAGE
+    from governor.packets.report import UNDECIDED, USAGE
     from governor.packets.verify import verify_packet
 
     bodies = []
@@ -58,5 +72,12 @@ def verify(packet: str, trust: str, as_json: bool) -> int:
         return USAGE
     name = trust.replace("\\", "/").rpartition("/")[2]
     said = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if as_json else report.text(name)
-    sys.stdout.buffer.write(f"{said}\n".encode())
+    try:
+        sys.stdout.buffer.write(f"{said}\n".encode())
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+        if not isinstance(error, BrokenPipeError):  # whose reader had enough: what was found stands
+            sys.stderr.write(f"standard output: {error.strerror}\n")
+            return UNDECIDED
     return report.exit_code

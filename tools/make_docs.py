@@ -43,9 +43,8 @@ def command_page(command: Any, trail: str) -> str:
 def commands_page() -> str:
     root = typer.main.get_command(app)
     head = (
-        "# Commands\n\n"
-        + NOTE
-        + "\n`--home DIR` and `--json` may stand anywhere on the line. Exit code 0 done, 1 refused or failed, 2 wrong usage.\n\n"
+        "# Commands\n\n" + NOTE + "\n`--home DIR` and `--json` may stand anywhere on the line. "
+        "Exit code 0 done, 1 refused or failed, 2 wrong usage; 130 stopped with Ctrl-C, 141 when its reader had enough (`| head`).\n\n"
     )
     return head + "\n".join(command_pages(root, "governor"))
 

@@ -1,6 +1,6 @@
 """The operators' door: one file per noun, one visible list of commands.
 
-Owns: argument names, exit codes (0 done, 1 refused or failed, 2 wrong usage), one-line errors. Does not own: what a command does (actions/).
+Owns: argument names, exit codes (0 done, 1 refused or failed, 2 wrong usage, 130 stopped, 141 no reader), one-line errors. Does not own: what a command does (actions/).
 Invariants: results on stdout, words and progress on stderr, never a traceback.
 """
 
@@ -52,6 +52,8 @@ from governor.errors import GovernorError
 
 # Typer carries its own copy of click since 0.27 and raises that copy's errors; the base of BadParameter is the right UsageError in every version.
 UsageError: Final = cast("type[click.UsageError]", typer.BadParameter.__base__)
+
+READER_GONE: Final = 141  # what shells say of a program whose reader had enough (`governor usage | head -1`)
 
 app = typer.Typer(
     name="governor",
@@ -162,8 +164,10 @@ def main(arguments: list[str] | None = None) -> None:
         unknown = first["type"] == "extra_forbidden"
         said = "no setting has this name" if unknown else first["msg"].removeprefix("Value error, ")
         fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {said}", "see docs/settings.md")
-    except BrokenPipeError:
-        raise SystemExit(1) from None
+    except SystemExit as over:
+        if isinstance(over.__context__, BrokenPipeError):  # Typer's answer to it is 1, which says that the command failed
+            raise SystemExit(READER_GONE) from None
+        raise
     except Exception as error:
         logging.getLogger("governor").debug("unexpected failure", exc_info=True)
         fail(*unforeseen(error))

@@ -60,6 +60,23 @@ def test_both_doors_give_the_same_answer_and_exit_code(desk: Path, packet: str, 
         )
 
 
+@pytest.mark.parametrize(("packet", "code"), [("good", 0), ("bad", 1)])
+def test_a_reader_that_had_enough_changes_no_verdict(desk: Path, packet: str, code: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as nobody:
+        words = [*QUICK, "packet", "verify", f"{packet}.govpacket", "--trust", "acme.trust"]
+        done = subprocess.run(words, cwd=desk, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_a_verdict_that_cannot_be_written_is_none(desk: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        words = [*QUICK, "packet", "verify", "good.govpacket", "--trust", "acme.trust"]
+        done = subprocess.run(words, cwd=desk, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (2, b"standard output: No space left on device\n")
+
+
 def test_what_is_not_plain_goes_to_the_whole_command_line(desk: Path) -> None:
     for words in (
         ["packet", "verify"],
