@@ -207,7 +207,7 @@ class OneLine(logging.Formatter):
         if not record.exc_info or record.exc_info[1] is None or record.levelno >= self.traces_from or asked:
             return super().format(record)
         cause, short = record.exc_info[1], logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
-        return f"{super().format(short)} ({type(cause).__name__}: {cause})"
+        return "\\n".join(f"{super().format(short)} ({type(cause).__name__}: {cause})".splitlines())
 
 
 def log_to_stderr(level: str, *, long_lived: bool) -> None:

@@ -243,6 +243,12 @@ def test_a_cause_is_one_line_where_nobody_asked_for_the_trace(traces_from: int, 
     assert OneLine(traces_from=traces_from).format(plain).endswith("no cause")
 
 
+def test_a_cause_begins_no_line_of_its_own() -> None:
+    record = logging.LogRecord("governor", logging.WARNING, "x.py", 1, "failed", (), (OSError, OSError("a\nERROR governor: forged"), None))
+    text = OneLine(traces_from=logging.ERROR, dated=False).format(record)
+    assert text == r"WARNING governor: failed (OSError: a\nERROR governor: forged)"
+
+
 def test_a_line_of_a_server_says_when_and_is_one_line() -> None:
     record = logging.LogRecord("governor", logging.WARNING, "x.py", 1, "page %s failed", ("/a\nERROR governor: forged",), None)
     record.created, record.msecs = 1_790_000_000.25, 250.0
