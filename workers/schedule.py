@@ -11,6 +11,7 @@ import threading
 from governor.actions.chores import Clock
 from governor.actions.context import Context
 from governor.actions.jobs import due
+from governor.actions.outages import Outages
 from governor.adapters.broker import backlog, offer
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,12 @@ def sweep(ctx: Context) -> int:
 
 def keep(ctx: Context, stop: threading.Event, *, sweep_s: float = SWEEP_SECONDS) -> None:
     """Until `stop`: chores when they are due, a sweep every few seconds."""
-    clock = Clock()
+    clock, outages = Clock(), Outages(log)
     while not stop.is_set():
         clock.tick(ctx)
         try:
             sweep(ctx)
-        except Exception:  # the broker may be away; the jobs wait in the outbox
-            log.warning("sweep failed", exc_info=True)
+            outages.right("sweep", "jobs are offered")
+        except Exception as error:  # noqa: BLE001 - the broker may be away; the jobs wait in the outbox
+            outages.wrong("sweep", error, "sweep failed")
         stop.wait(sweep_s)

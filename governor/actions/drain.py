@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from governor.actions import pace
 from governor.actions.context import SYSTEM, Actor, Context
 from governor.actions.ingest import ingest_batches, ingest_payloads
+from governor.actions.outages import Outages
 from governor.actions.payloads import connector_named
 from governor.actions.spool import BODY, GROUP, body_of, claimed, drop_unfinished, folder_of, members_of, note_of, put_group, uri_of
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
@@ -33,6 +34,7 @@ from governor.ports import Batch, Payload
 from governor.store.lake_ingest import Counts
 
 log = logging.getLogger(__name__)
+outages: Final = Outages(log)  # about (folder, source), or (folder, "") for whatever keeps all from being stored
 PATIENCE: Final = 2.0
 MOST_BODIES: Final = 256
 MOST_BYTES: Final = 64 << 20
@@ -70,8 +72,10 @@ def drain_spool(ctx: Context, *, paced: bool = False) -> int:
             with ExitStack() as stack:
                 if held := [path for path in paths if stack.enter_context(claimed(path))]:
                     done += store_held(ctx, stack, held)
-    except Unavailable as error:  # another writer has the lake, or the rows database is away: only the second is somebody's to mend
-        log.log(logging.INFO if isinstance(error, LakeBusy) else logging.WARNING, "spooled bodies wait: %s", error.message)
+    except LakeBusy as error:  # another writer has the lake: nobody's to mend
+        log.info("spooled bodies wait: %s", error.message)
+    except Unavailable as error:  # the rows database is away
+        outages.wrong((folder_of(ctx), ""), error, "spooled bodies wait")
     return done
 
 
@@ -140,11 +144,11 @@ def store_group(ctx: Context, group: Path, members: Sequence[Path]) -> int:
         connector = connector_named(note["connector"])
         ingest_payloads(ctx, SYSTEM, connector, payloads(), source=note["source"], uris=uris, batch_id=group.stem, patience=PATIENCE)
     except ELSEWHERE as error:
-        return wait(note, len(members), error)
+        return wait(group.parent, note, len(members), error)
     except Exception:  # noqa: BLE001 - a connector may fail in any way at one of them: each on its own
         group.unlink(missing_ok=True)
         return sum(store_alone(ctx, path) for path in members)
-    pace.stored(group.parent, note["source"])
+    stored(group.parent, note["source"])
     for path in members:
         path.unlink(missing_ok=True)
     group.unlink(missing_ok=True)
@@ -156,23 +160,29 @@ def store_alone(ctx: Context, path: Path) -> int:
     try:
         store(ctx, SYSTEM, path, note, body)
     except ELSEWHERE as error:
-        return wait(note, 1, error)
+        return wait(path.parent, note, 1, error)
     except Exception as error:  # noqa: BLE001 - the same
         reason = error.message if isinstance(error, GovernorError) else f"{type(error).__name__}: {error}"
         try:
             quarantine(ctx, path, note, body, reason[:MOST_REASON])
         except Exception as worse:  # noqa: BLE001 - a lake that does not even take this is what failed, and not the body
-            return wait(note, 1, worse)
-    pace.stored(path.parent, note["source"])
+            return wait(path.parent, note, 1, worse)
+    stored(path.parent, note["source"])
     path.unlink(missing_ok=True)
     return 1
 
 
-def wait(note: Mapping[str, str], bodies: int, error: Exception) -> int:
+def stored(folder: Path, source: str) -> None:
+    pace.stored(folder, source)
+    for about in (source, ""):
+        outages.right((folder, about), f"bodies{f' of {about}' if about else ''} are stored")
+
+
+def wait(folder: Path, note: Mapping[str, str], bodies: int, error: Exception) -> int:
     """The bodies stay in the spool, and the others have their turn; but nobody's while another writer has the lake (raises Unavailable)."""
     if isinstance(error, Unavailable) and not isinstance(error, StoreAway):
         raise error
-    log.warning("%d spooled bodies of %s wait: %s: %s", bodies, note["source"], type(error).__name__, str(error)[:MOST_REASON])
+    outages.wrong((folder, note["source"]), error, f"{bodies} spooled bodies of {note['source']} wait")
     return 0
 
 
@@ -217,6 +227,7 @@ class Drainer:
             ending = self._stop.is_set()
             try:
                 drain_spool(self._ctx, paced=not ending)  # who stops in order leaves nothing behind
-            except Exception:  # disk or database away: the bodies stay, the next turn tries again
-                log.warning("the spool could not be drained", exc_info=True)
+                outages.right(self, "the spool is drained")
+            except Exception as error:  # noqa: BLE001 - disk or database away: the bodies stay, the next turn tries again
+                outages.wrong(self, error, "the spool could not be drained")
             self._stop.wait(self._pause_s)

@@ -8,20 +8,18 @@ stores at a time, the others answer at once and leave their body to the drainer,
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Any, Final
 
 from governor.actions import pace
 from governor.actions.context import Actor, Context
-from governor.actions.drain import store
+from governor.actions.drain import outages, store, stored
 from governor.actions.ingest import COUNTS, may_ingest
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import connector_named
 from governor.actions.spool import claimed, put
 from governor.errors import BodyTooLarge, Invalid, LakeBusy
 
-log = logging.getLogger(__name__)
 PATIENCE = 2.0  # a gateway waits; a busy lake gets the body from the spool later
 SPOOLED: Final = {**dict.fromkeys(COUNTS, 0), "spooled": True}
 _storing = threading.Lock()
@@ -52,11 +50,11 @@ def push(ctx: Context, actor: Actor, source: str, body: bytes, content_type: str
             except Invalid:
                 path.unlink(missing_ok=True)
                 raise
-            except Exception as error:  # the body is on disk, so it is acknowledged; the drainer tells a bad body from a bad lake
+            except Exception as error:  # noqa: BLE001 - the body is on disk, so it is acknowledged; the drainer tells a bad body from a bad lake
                 if not isinstance(error, LakeBusy):
-                    log.warning("a pushed body of %s waits in the spool", source, exc_info=error)
+                    outages.wrong((path.parent, source), error, f"a pushed body of {source} waits in the spool")
                 return dict(SPOOLED)
-            pace.stored(path.parent, source)
+            stored(path.parent, source)
             path.unlink(missing_ok=True)
     finally:
         _storing.release()

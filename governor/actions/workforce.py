@@ -14,6 +14,7 @@ from typing import Self
 from governor.actions.chores import Clock
 from governor.actions.context import Context, open_context
 from governor.actions.jobs import LEASE_SECONDS, due, run_one
+from governor.actions.outages import Outages
 from governor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Workforce:
         self.stop()
 
     def _work(self, keeps_clock: bool) -> None:
-        clock = Clock()
+        clock, outages = Clock(), Outages(log)
         ctx: Context | None = None
         while not self._stop.is_set():
             try:
@@ -62,11 +63,12 @@ class Workforce:
                 if keeps_clock:
                     clock.tick(ctx)
                 waiting = due(ctx, limit=1)
+                outages.right("jobs", "worker looks for jobs")
                 if waiting:
                     run_one(ctx, waiting[0][0], lease_seconds=self._lease)
                     continue
-            except Exception:  # the database may be away; keep trying, slowly
-                log.warning("worker could not look for jobs", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - the database may be away; keep trying, slowly
+                outages.wrong("jobs", error, "worker could not look for jobs")
             self._wake.wait(self._poll_s)
             self._wake.clear()
         if ctx is not None:

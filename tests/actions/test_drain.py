@@ -253,8 +253,9 @@ def test_bodies_wait_for_a_lake_that_fails_and_others_have_their_turn(
         patch.setattr(drain, "ingest_payloads", fails)
         assert (drain_spool(ctx), drain_spool(ctx)) == (1, 0)
     assert len([name for name in left(ctx) if name.endswith(BODY)]) == 4
-    assert "4 spooled bodies of litellm wait" in caplog.text
+    assert caplog.messages == ["4 spooled bodies of litellm wait"]
     assert drain_spool(ctx) == 4
+    assert caplog.messages[1].startswith("bodies of litellm are stored again, after")
     assert (ctx.lake.totals()["calls"], ctx.lake.quarantine(), left(ctx)) == (5, [], [])
 
 
