@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         default=False,
         description="Let replay endpoints and pulled sources resolve to loopback or private addresses (a gateway inside the company network).",
     )
+    catalog_secrets: str = Field(
+        default="",
+        description="References that the catalog may name as secrets, patterns separated by commas, such as `env:GATEWAY_*, file:/run/secrets/*`. "
+        "Empty means all but Governor's own.",
+    )
     approval_days: int = Field(default=14, ge=0, le=36_500, description="Days an approval stays valid.")
 
     key_passphrase: str = Field(
@@ -140,6 +145,14 @@ class Settings(BaseSettings):
     def _networks(cls, text: str) -> str:
         for one in text.split(",") if text.strip() else ():
             ip_network(one.strip(), strict=False)
+        return text
+
+    @field_validator("catalog_secrets")
+    @classmethod
+    def _references(cls, text: str) -> str:
+        for one in text.split(",") if text.strip() else ():
+            if not re.match(r"env:.|file:[/*]", one.strip()):
+                raise ValueError(f"{one.strip()!r} is neither env:NAME nor file:/PATH (both may hold *)")
         return text
 
     @field_validator("oidc_issuer")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from governor.actions.own_secrets import is_own
+from governor.actions.own_secrets import is_allowed, is_own
 from governor.errors import Invalid
 from governor.settings import load_settings
 
@@ -43,3 +43,32 @@ def test_what_is_governors_own(tmp_path: Path, reference: str, own: bool) -> Non
     anchor = {"name": "a", "kind": "s3", "target": "s3://b/p", "access_key": "env:ID", "secret_key": f"file:{tmp_path}/elsewhere/s3.key"}
     settings = load_settings(home=home, key_passphrase="env:WORDS", anchors=[anchor])
     assert is_own(reference.replace("HOME", str(home)), settings) is own
+
+
+@pytest.mark.parametrize(
+    ("allowed", "reference", "may"),
+    [
+        ("", "env:DATABASE_URL", True),
+        ("env:GATEWAY_*, file:/run/secrets/*", "env:GATEWAY_KEY", True),
+        ("env:GATEWAY_*, file:/run/secrets/*", "env:DATABASE_URL", False),
+        ("env:GATEWAY_*, file:/run/secrets/*", "file:/run/secrets/shadow", True),
+        ("env:GATEWAY_*, file:/run/secrets/*", "file:/run/secrets/../../etc/ssl/private/key.pem", False),
+        ("env:GATEWAY_*", "file:/etc/passwd", False),
+    ],
+)
+def test_an_operator_says_what_the_catalog_may_name(tmp_path: Path, allowed: str, reference: str, may: bool) -> None:
+    assert is_allowed(reference, load_settings(home=tmp_path, catalog_secrets=allowed)) is may
+
+
+def test_a_document_names_only_what_is_allowed(world: Any) -> None:
+    world.ctx.settings = world.ctx.settings.model_copy(update={"catalog_secrets": "env:GATEWAY_*"})
+    with pytest.raises(Invalid, match="no secret that the catalog may name") as caught:
+        world.apply(ENDPOINT.format("env:DATABASE_URL"))
+    assert "GOVERNOR_CATALOG_SECRETS" in caught.value.hint
+    world.apply(ENDPOINT.format("env:GATEWAY_KEY"))
+
+
+@pytest.mark.parametrize("pattern", ["GATEWAY_KEY", "file:relative", "env:A,vault:x"])
+def test_a_pattern_that_allows_nothing_is_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(ValueError, match="is neither env:NAME nor file:/PATH"):
+        load_settings(home=tmp_path, catalog_secrets=pattern)
