@@ -1,13 +1,14 @@
 """Run the check or the tests of foreign Rego in a child process that can be killed.
 
 Owns: the wall-clock and memory limits, what crosses the process border (JSON). Why: the engine has no timeout; a nested loop in a rule, or a
-deeply nested literal, runs for minutes and cannot be interrupted from within.
+deeply nested literal, runs for minutes and cannot be interrupted from within. Invariant: the child ends also where its parent was killed.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
 def _run(order: dict[str, Any], seconds: float) -> Any:
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "governor.policy.sandbox"],
+            [sys.executable, "-P", "-m", "governor.policy.sandbox", str(seconds + 1)],
             input=json.dumps(order).encode(),
             capture_output=True,
             timeout=seconds,
@@ -70,6 +71,7 @@ def _obey(order: dict[str, Any]) -> Any:
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))  # by the kernel's hand: nobody handles the signal
     order = json.loads(sys.stdin.buffer.read())
     try:
         answer = {"done": _obey(order)}

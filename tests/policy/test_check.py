@@ -1,5 +1,9 @@
 """What the static check finds, and that a rule which never ends is stopped."""
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from governor.policy.processes import answers_of
 from governor.policy.runner import run_tests
 from governor.policy.sandbox import check_confined, run_tests_confined
 
+ENDLESS = "package a_test\n\nimport rego.v1\n\ntest_a if {\n\tsome i in numbers.range(1, 100000)\n\tsome j in numbers.range(1, 100000)\n\ti + j < 0\n}\n"
 GOOD = """# METADATA
 # title: No preview models
 # description: A preview model has no support.
@@ -101,10 +106,16 @@ def test_every_listed_builtin_exists_in_the_embedded_engine() -> None:
 
 
 def test_an_endless_rule_is_stopped(bundle: Bundle) -> None:
-    loop = "package a_test\n\nimport rego.v1\n\ntest_a if {\n\tsome i in numbers.range(1, 100000)\n\tsome j in numbers.range(1, 100000)\n\ti + j < 0\n}\n"
-    endless = Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={"a_test.rego": loop})
+    endless = Bundle(modules=bundle.modules, data=bundle.data, revision="r", tests={"a_test.rego": ENDLESS})
     with pytest.raises(PolicyRefused, match="did not finish within 2 seconds"):
         run_tests_confined(endless, seconds=2)
+
+
+def test_the_child_ends_itself_where_nobody_is_left_to_stop_it() -> None:
+    order = {"verb": "test", "bundle": {"modules": {}, "tests": {"a_test.rego": ENDLESS}, "data": {}, "revision": "r"}, "pattern": ""}
+    child = [sys.executable, "-P", "-m", "governor.policy.sandbox", "2"]
+    done = subprocess.run(child, input=json.dumps(order).encode(), capture_output=True, timeout=60, check=False)  # noqa: S603 - this program
+    assert done.returncode == -signal.SIGALRM
 
 
 def test_deep_nesting_does_not_take_the_checker_down(bundle: Bundle) -> None:
