@@ -44,7 +44,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
 
 def _run(order: dict[str, Any], seconds: float) -> Any:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - this program
             [sys.executable, "-P", "-m", "governor.policy.sandbox", str(seconds + 1)],
             input=json.dumps(order).encode(),
             capture_output=True,

@@ -114,7 +114,7 @@ def test_an_endless_rule_is_stopped(bundle: Bundle) -> None:
 def test_the_child_ends_itself_where_nobody_is_left_to_stop_it() -> None:
     order = {"verb": "test", "bundle": {"modules": {}, "tests": {"a_test.rego": ENDLESS}, "data": {}, "revision": "r"}, "pattern": ""}
     child = [sys.executable, "-P", "-m", "governor.policy.sandbox", "2"]
-    done = subprocess.run(child, input=json.dumps(order).encode(), capture_output=True, timeout=60, check=False)  # noqa: S603 - this program
+    done = subprocess.run(child, input=json.dumps(order).encode(), capture_output=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGALRM
 
 
