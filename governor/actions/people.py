@@ -17,6 +17,7 @@ from typing import Any, Final, TypedDict
 from sqlmodel import Session, col, delete, select
 
 from governor.actions.context import BRINGERS, OPERATOR, Actor, Context
+from governor.actions.recorded_entries import recorded_entries
 from governor.catalog import PersonDocument, parse_document
 from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
 from governor.ledger.entry import EntryDraft
@@ -184,6 +185,18 @@ def revoke_token(ctx: Context, actor: Actor, token_id: str) -> bool:
             )
         )
         return opens_sessions and token.person_id == actor.id
+
+
+def made_since(ctx: Context, token_id: str) -> list[str]:
+    """Tokens that still prove somebody and that this token's person made since it was there, for whomever: whoever held it may have made them."""
+    with ctx.rows.session() as session:
+        token = session.exec(select(Token).where(Token.org_id == ctx.org, Token.id == token_id)).one()
+        entries = recorded_entries(session, ctx.org, ("token:create",))
+        made = {entry.payload["token"] for entry in entries if entry.actor_ref == token.person_id}
+        live = select(Token).where(Token.org_id == ctx.org, Token.id != token_id, col(Token.revoked_at).is_(None))
+        since = live.where(Token.created_at >= token.created_at)
+        now = ctx.now()
+        return sorted(one.id for one in session.exec(since) if one.id in made and (one.expires_at is None or one.expires_at > now))
 
 
 def authenticate(ctx: Context, token: str) -> Actor:

@@ -9,7 +9,16 @@ from litestar.params import Parameter
 from msgspec import Struct, field
 
 from governor.actions.context import Actor, Context
-from governor.actions.people import NewPersonDocument, NewTokenDocument, TokenRow, create_person, create_token, list_tokens, revoke_token
+from governor.actions.people import (
+    NewPersonDocument,
+    NewTokenDocument,
+    TokenRow,
+    create_person,
+    create_token,
+    list_tokens,
+    made_since,
+    revoke_token,
+)
 from governor.api.idempotency import SECRET
 from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 
@@ -40,8 +49,11 @@ class Me(TypedDict):
 
 
 class RevokedToken(TypedDict):
+    """made_since: tokens that still hold and that the same person made since this one was there: whoever held it may have made them."""
+
     id: str
     revoked: bool
+    made_since: list[str]
 
 
 @get("/me", sync_to_thread=False, tags=["people"])
@@ -79,7 +91,7 @@ def make_token(ctx: Context, actor: Actor, data: NewToken) -> NewTokenDocument:
 def revoke(ctx: Context, actor: Actor, token_id: str) -> RevokedToken:
     """End a token now: your own, or anybody's by an admin."""
     revoke_token(ctx, actor, token_id)
-    return {"id": token_id, "revoked": True}
+    return {"id": token_id, "revoked": True, "made_since": made_since(ctx, token_id)}
 
 
 ROUTES = [show_me, add_person, list_all, make_token, revoke]

@@ -58,11 +58,13 @@ def revoke(ctx: typer.Context, token_id: Annotated[str, typer.Argument(help="Id 
 
     Example: `governor token revoke ID`
     """
-    from governor.actions.people import revoke_token
+    from governor.actions.people import made_since, revoke_token
 
     session = session_of(ctx)
     revoke_token(session.context(), session.actor(), token_id)
-    session.print({"id": token_id, "revoked": True}, f"token {token_id} is revoked")
+    others = made_since(session.context(), token_id)
+    told = f"; its person made others since that still hold, and whoever had it may have: {' '.join(others)}" if others else ""
+    session.print({"id": token_id, "revoked": True, "made_since": others}, f"token {token_id} is revoked{told}")
 
 
 @app.command("password")

@@ -19,7 +19,7 @@ from governor.actions.doctor import examine
 from governor.actions.installation import installation
 from governor.actions.passkey_challenges import available
 from governor.actions.passkeys import list_passkeys
-from governor.actions.people import NewTokenDocument, TokenRow, create_person, create_token, list_tokens, revoke_token
+from governor.actions.people import NewTokenDocument, TokenRow, create_person, create_token, list_tokens, made_since, revoke_token
 from governor.actions.sign_in import SHORTEST, change_password, open_session, set_password
 from governor.catalog import Role
 from governor.errors import Invalid
@@ -159,9 +159,10 @@ def do_create_token(request: type_of_request, ctx: Context, actor: Actor, form: 
 def do_revoke_token(ctx: Context, actor: Actor, token_id: str) -> Redirect:
     """Whoever revokes a token of their own goes on in a new session."""
     ended = revoke_token(ctx, actor, token_id)
-    response = go(
-        "/settings#tokens", Flash("good", "Token revoked", "It proves nothing any more, and sessions that it may have opened ended.")
-    )
+    others = len(made_since(ctx, token_id))
+    more = f" Its person made {others} more since that still hold: if somebody else had it, look at those too." if others else ""
+    words = f"It proves nothing any more, and sessions that it may have opened ended.{more}"
+    response = go("/settings#tokens", Flash("good", "Token revoked", words))
     if ended:
         response.set_cookie(session_cookie(ctx.settings, open_session(ctx, actor).secret))
     return response

@@ -9,7 +9,7 @@ from governor.actions import sign_in as passwords
 from governor.actions.context import OPERATOR
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.passkeys import begin_registration
-from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, revoke_token
+from governor.actions.people import authenticate, create_first_admin, create_person, create_token, list_tokens, made_since, revoke_token
 from governor.actions.sign_in import (
     SESSION_HOURS,
     change_password,
@@ -212,6 +212,21 @@ def test_a_token_does_not_replace_its_persons_password(world: Any) -> None:
     set_password(world.ctx, world.admin, email="dana@acme.example", password=PASSWORD + "3")
     signed = sign_in(world.ctx, email="dana@acme.example", password=PASSWORD + "3")
     change_password(world.ctx, session_actor(world.ctx, signed.secret).actor, current=PASSWORD + "3", password=PASSWORD)
+
+
+def test_a_revoked_token_names_what_may_have_been_made_with_it(world: Any) -> None:
+    before = create_token(world.ctx, world.admin, email="admin@acme.example")["id"]
+    world.later(minutes=1)
+    found, pushes = (create_token(world.ctx, world.admin, email="admin@acme.example")["id"] for _ in range(2))
+    ended = create_token(world.ctx, world.admin, email="dana@acme.example", days=1)["id"]
+    dana = create_token(world.ctx, world.admin, email="dana@acme.example")["id"]
+    own = create_token(world.ctx, world.person("dana"), email="dana@acme.example")["id"]
+    revoke_token(world.ctx, world.admin, ended)
+    revoke_token(world.ctx, world.admin, found)
+    assert before not in made_since(world.ctx, found)
+    assert {pushes, dana} <= set(made_since(world.ctx, found)), "an admin makes them for anybody"
+    assert not {found, ended, own} & set(made_since(world.ctx, found))
+    assert made_since(world.ctx, dana) == [own]
 
 
 def test_revoking_a_token_ends_the_sessions_it_may_have_opened(world: Any) -> None:
