@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from governor.store.lake_facts import UNIT_SUMS
+
 TOKENS: Final = (
     "input_tokens",
     "cache_read_tokens",
@@ -27,12 +29,14 @@ TOKENS: Final = (
     "reasoning_tokens",
     "audio_input_tokens",
     "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
 )
 # of a row of sums, what a Group is made of; the fields of attribution rules come to it
 COLUMNS: Final = (
     *("provider", "model", "requested_model", "region", "service_tier", "environment", "data_class", "is_fallback", "fallback_from_model"),
     *("traffic_class", "status", "gateway_cache", "source_kind", "epoch", "context_band", "day", "calls", "usage_unknown_calls", *TOKENS),
-    *("cost_source", "cost_currency", "cost_amount", "cost_unknown_calls", "unit_count", "examples"),
+    *("cost_source", "cost_currency", "cost_amount", "cost_unknown_calls", "units", *UNIT_SUMS, "examples"),
 )
 Row = tuple[Any, ...]
 KEPT: Final = 8  # bases (a month cut by prompt is one of its own); of each the rows of its newest answer

@@ -7,6 +7,7 @@ Invariants: cost-bearing production and shadow calls of the gateways alike, as a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 from governor.actions.asked_month import ask
@@ -20,8 +21,13 @@ from governor.chargeback.reconciliation.bill import issuer_of
 from governor.chargeback.reconciliation.cells import UsageLine
 from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.rate import Usage
+from governor.prices.units import PARTED, base_of
 
 ACCOUNTS: Final = ("project_id", "workspace_id", "org_id")
+BILLED_AS: Final = {
+    "grounded_prompt": "web_search",
+    "session": "code_execution",
+}  # our meters in the words of bills (connectors/bills/words.py)
 KEYS: Final = (*ACCOUNTS, "gateway_kind")
 
 
@@ -55,14 +61,15 @@ def our_usage(ctx: Context, month: str) -> OurUsage:
 
 def _line(row: dict[str, Any], part: Any, calls: int) -> UsageLine:
     provider = canonical_provider(row["provider"])
+    meter = base_of(part.meter).replace("millisecond", "second")
     return UsageLine(
         day=row["day"],
         issuer=issuer_of(provider, str(row["gateway_kind"] or "")),
         accounts=tuple(str(row[name]) for name in ACCOUNTS if row[name]),
         model=str(row["model"] or "unknown"),
-        meter=part.meter,
+        meter=BILLED_AS.get(meter, meter),
         tier=canonical_tier(row["service_tier"]),
-        quantity=part.quantity,
+        quantity=part.quantity if meter in part.meter else round(Fraction(part.quantity, PARTED)),
         list_pico=part.list_pico,
         cost_pico=part.contracted_pico,
         calls=calls,

@@ -7,12 +7,16 @@ Invariants: the book goes first because it knows the contract; an estimate of a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure, exposure
 from governor.prices.rate import Rated, Usage, rate_group, reported
+from governor.prices.units import CACHED
+from governor.store.lake_facts import UNIT_SUMS
 
 CHARGED: Final = frozenset({"provider_billed", "gateway_billed"})  # money that was really taken, no estimate
 
@@ -38,7 +42,19 @@ def price_row(
     charged = reported_pico(row) if row["cost_source"] in CHARGED else None
     if charged is not None and charged >= 0:
         return reported(row["provider"], row["model"], charged, rated), NOTHING
+    least = _least(usage) if rated.reason in {"unknown_usage", "no_meter_price"} and usage.counts else None
+    if least is not None:
+        known = rate_group(
+            book, row["provider"], row["model"], at, least, tier=row["service_tier"], region=row["region"], context_tokens=band
+        )
+        if known.contracted_pico is not None:
+            return rated, Exposure(known.contracted_pico, known.contracted_pico, known.contracted_pico, 1)
     return rated, exposure(book, row["provider"], at, usage, context_tokens=band)
+
+
+def _least(usage: Usage) -> Usage:
+    """What is known of it: the tokens, without the fees of tools whose count or price nobody knows."""
+    return replace(usage, counts=tuple((name, quantity) for name, quantity in usage.counts if name in CACHED))
 
 
 def reported_pico(row: dict[str, Any]) -> int | None:
@@ -48,7 +64,7 @@ def reported_pico(row: dict[str, Any]) -> int | None:
     return int(row["cost_amount"].scaleb(12))
 
 
-def counted(row: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Units other than tokens; a part of a unit has no place in a line and is left to the provider's own charge."""
-    units = row["unit_count"]
-    return (("unit", int(units)),) if units is not None and units == int(units) else ()
+def counted(row: dict[str, Any]) -> tuple[tuple[str, int | Decimal | None], ...]:
+    """Units other than tokens by name; None where they were used and nobody said how many."""
+    names = [name.rstrip("?~") for name in row["units"].split(",")] if row["units"] else []
+    return tuple((name, row[place]) for name, place in zip(names, UNIT_SUMS, strict=False))

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from governor.ledger.canonical import counted
 from governor.prices.exposure import Exposure
 from governor.prices.rate import Rated
+from governor.prices.units import base_of
 
 UNALLOCATED: Final = "UNALLOCATED"
 UNITS: Final = {
@@ -27,11 +28,24 @@ UNITS: Final = {
     "replay": "Requests",
     "reported_cost": "Pico-USD",
     "image": "Images",
+    "input_image": "Images",
     "second": "Seconds",
+    "millisecond": "Milliseconds",
+    "video_second": "Seconds",
+    "video_millisecond": "Milliseconds",
+    "input_video_second": "Seconds",
+    "input_video_millisecond": "Milliseconds",
     "character": "Characters",
     "page": "Pages",
+    "annotated_page": "Pages",
+    "search_unit": "Search Units",
+    "message": "Messages",
     "web_search": "Searches",
+    "grounded_prompt": "Prompts",
+    "maps_search": "Searches",
+    "file_search": "Searches",
     "session": "Sessions",
+    "source": "Sources",
     "storage_token_hour": "Token-Hours",
     "ptu_hour": "PTU-Hours",
     "commitment_used": "Commitments",
@@ -118,7 +132,7 @@ class Line:
 
     @property
     def unit(self) -> str:
-        return UNITS.get(self.meter, "Tokens")
+        return UNITS.get(base_of(self.meter), "Tokens")
 
     def record(self) -> dict[str, Any]:
         """Canonical JSON values: amounts of money as decimal text of pico-USD, because they outgrow 2^53."""

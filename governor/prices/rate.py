@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from math import lcm
 from typing import Final
@@ -15,6 +16,8 @@ from typing import Final
 from governor.errors import Invalid
 from governor.prices.book import PriceBook, Rates, Unpriced
 from governor.prices.price import PICO, Price
+from governor.prices.units import CACHED, FEES, SIZE, UNIT_METERS, Untold, base_of, charged, lacking, told, whole
+from governor.prices.units import INSTEAD as UNIT_NAMES
 
 # A class without a price of its own takes the first of these that has one; the result says so.
 INSTEAD: Final = {
@@ -28,13 +31,10 @@ INSTEAD: Final = {
     "reasoning": ("output",),
     "video_input": ("input_video_tokens", "input"),
     "video_output": ("output_video_tokens", "output"),
-    "second": ("audio_seconds", "input_audio_seconds"),
-    "character": ("input_characters",),
-    "page": ("input_document_pages",),
-    "web_search": ("web_searches",),
+    "cache_read_audio": ("cache_audio_read_tokens", "cache_read", "input"),
+    "cache_read_image": ("cache_image_read_tokens", "cache_read", "input"),
+    **UNIT_NAMES,
 }
-# What is counted in other units than tokens. A source that counts "units" means the one of these that its model is priced in.
-UNIT_METERS: Final = ("image", "second", "character", "page", "web_search", "session", "storage_token_hour", "ptu_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Usage:
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
     requests: int = 1
-    counts: tuple[tuple[str, int], ...] = ()  # other meters, such as ("image", 4); "unit": in whatever unit the model is priced
+    counts: tuple[tuple[str, int | Decimal | None], ...] = ()  # other meters, such as ("image", 4); units.py says what is charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +95,11 @@ def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | N
     context = context_tokens if context_tokens is not None else (usage.input_tokens or 0)
     chosen: list[tuple[str, int, Price, Price]] = []
     notes = list(rates.notes)
-    for meter, quantity in classes.items():
-        listed = price_for(rates, meter, context, contract=False)
-        contracted = price_for(rates, meter, context, contract=True)
-        if listed is None or contracted is None:
-            return unpriced(Unpriced("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}"))
-        if contracted.meter != meter:
-            notes.append(f"{meter} at the {contracted.meter} rate")
-        if listed.kind == "contract":
-            notes.append(f"{meter}: no list price, listed at the contract price")
-        if "marginal" not in (listed.band_rule, contracted.band_rule):
-            chosen.append((meter, quantity, listed, contracted))
-            continue
-        pieces = _marginal(rates, meter, quantity, usage, None if context_tokens is None else context)
-        if pieces is None:
-            why = f"{meter} of {rates.provider}/{rates.model} is priced by marginal bands, which sums over calls cannot tell apart"
-            return unpriced(Unpriced("unknown_usage", why))
-        chosen += pieces
+    try:
+        for meter, quantity in classes.items():
+            chosen += _priced(rates, meter, quantity, usage, context, notes, summed=context_tokens is not None)
+    except Untold as why:
+        return unpriced(Unpriced(*why.args))
     list_total, list_parts = _total([(quantity, listed) for _, quantity, listed, _ in chosen])
     contract_total, contract_parts = _total([(quantity, contracted) for _, quantity, _, contracted in chosen])
     parts = tuple(
@@ -119,6 +107,29 @@ def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | N
         for (meter, quantity, listed, contracted), list_pico, contracted_pico in zip(chosen, list_parts, contract_parts, strict=True)
     )
     return Rated("priced", list_total, contract_total, parts, notes=tuple(dict.fromkeys(notes)), entry=rates.entry)
+
+
+def _priced(
+    rates: Rates, meter: str, quantity: int | Decimal, usage: Usage, context: int, notes: list[str], *, summed: bool
+) -> list[tuple[str, int, Price, Price]]:
+    """One meter's use with its list and its contract price. Raises Untold."""
+    listed, contracted = (price_for(rates, meter, context, contract=contract) for contract in (False, True))
+    if listed is None or contracted is None:
+        raise Untold("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}")
+    if contracted.meter != meter:
+        notes.append(f"{meter} at the {contracted.meter} rate")
+    if listed.kind == "contract":
+        notes.append(f"{meter}: no list price, listed at the contract price")
+    name, number, parts = whole(meter, quantity)
+    if "marginal" not in (listed.band_rule, contracted.band_rule):
+        if parts > 1:
+            listed, contracted = (replace(price, per=price.per * parts) for price in (listed, contracted))
+        return [(name, number, listed, contracted)]
+    pieces = _marginal(rates, meter, number, usage, context if summed else None)
+    if pieces is None:
+        why = f"{meter} of {rates.provider}/{rates.model} is priced by marginal bands, which sums over calls cannot tell apart"
+        raise Untold("unknown_usage", why)
+    return pieces
 
 
 def reported(provider: str | None, model: str | None, pico: int, why: Rated) -> Rated:
@@ -164,64 +175,70 @@ def linear(rates: Rates) -> bool:
 RATED: Final = frozenset(
     {"input", "output", "request", "cache_write_5m", *INSTEAD, *(name for names in INSTEAD.values() for name in names), *UNIT_METERS}
 )
+SIZED: Final = frozenset({"request", *UNIT_METERS})
 
 
 def refuse_unknown_meter(meter: str, where: str) -> None:
     """Raises Invalid for a slip of the pen: no call would ever have this price."""
-    if meter not in RATED:
+    if meter not in RATED and (base_of(meter) not in SIZED or meter.endswith(SIZE)):
         near = get_close_matches(meter, sorted(RATED), n=1)
         names = f"meters are {', '.join(sorted(RATED))}"
         raise Invalid(f"{where}: no call is rated by a meter {meter!r}", hint=f"did you mean {near[0]}? {names}" if near else names)
 
 
-def token_classes(usage: Usage, rates: Rates) -> dict[str, int] | Unpriced:
-    """Disjoint classes that add up to input and output, each with a quantity above zero; or why they cannot be told."""
+def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpriced:
+    """Disjoint classes that add up to input and output, then other units, each with a quantity above zero; or why they cannot be told."""
     known = {*rates.listed, *rates.contracted}
-    if usage.counts:
-        counted = _counted(usage, known)
-        if isinstance(counted, Unpriced) or (usage.input_tokens is None and usage.output_tokens is None):
-            return counted
-        told = token_classes(replace(usage, counts=()), rates)
-        return told if isinstance(told, Unpriced) else told | counted
-    if usage.input_tokens is None or (usage.output_tokens is None and "output" in {*rates.listed, *rates.contracted}):
-        return Unpriced("unknown_usage", "the source did not say how many tokens were used")
+    by_token = bool(known & {"input", "output"})
+    untold = usage.input_tokens is None or (usage.output_tokens is None and "output" in known)
+    try:
+        counted = charged(usage.counts, known, tokens=by_token and not untold, requests=usage.requests)
+    except Untold as why:
+        return Unpriced(*why.args)
+    sized = any(base_of(name) == "request" for name in counted)
+    priced_by = lacking(known)
+    silent = untold and not usage.input_tokens and not usage.output_tokens
+    if (silent or not by_token) and any(base_of(name) not in (*FEES, "request") for name in counted):
+        return counted  # what a model is priced by in place of tokens, whatever else is told of them
+    if untold or (priced_by and not by_token):
+        what = f"how many: {priced_by}" if priced_by and not by_token else "how many tokens were used"
+        return Unpriced("unknown_usage", f"the source did not say {what}")
+    classes = _of_tokens(usage, known)
+    if isinstance(classes, Unpriced):
+        return classes
+    if wrong := [meter for meter, quantity in classes.items() if quantity < 0]:
+        return Unpriced("unknown_usage", f"token classes do not add up: {wrong[0]} would be {classes[wrong[0]]}")
+    if not sized and "request" in known:
+        classes["request"] = usage.requests
+    return {meter: quantity for meter, quantity in classes.items() if quantity} | counted
+
+
+def _of_tokens(usage: Usage, known: set[str]) -> dict[str, int | Decimal] | Unpriced:
     read, written, long = (usage.cache_read_tokens or 0), (usage.cache_write_tokens or 0), (usage.cache_write_1h_tokens or 0)
     heard, seen = (usage.audio_input_tokens or 0), (usage.image_input_tokens or 0)
     spoken, drawn = (usage.audio_output_tokens or 0), (usage.image_output_tokens or 0)
-    if (read or written) and ((heard and _own(rates, "audio_input")) or (seen and _own(rates, "image_input"))):
-        return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
+    counts = told(usage.counts)
+    kept_heard, kept_seen = (int(counts.get(name) or 0) for name in CACHED)
+    if (read or written) and not counts.keys() & {*CACHED}:
+        if (heard and "audio_input" in known) or (seen and "image_input" in known):
+            return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
+        heard = seen = 0  # without a price of its own it is input, wherever it stands
     thought = (usage.reasoning_tokens or 0) if "reasoning" in known else 0  # otherwise reasoning is simply output
-    classes = {
-        "input": usage.input_tokens - read - written - (heard + seen if not (read or written) else 0),
-        "cache_read": read,
+    fresh_heard, fresh_seen = heard - kept_heard, seen - kept_seen
+    return {
+        "input": (usage.input_tokens or 0) - read - written - fresh_heard - fresh_seen,
+        "cache_read": read - kept_heard - kept_seen,
+        "cache_read_audio": kept_heard,
+        "cache_read_image": kept_seen,
         "cache_write": written - long,
         "cache_write_1h": long,
-        "audio_input": heard if not (read or written) else 0,
-        "image_input": seen if not (read or written) else 0,
+        "audio_input": fresh_heard,
+        "image_input": fresh_seen,
         "output": (usage.output_tokens or 0) - thought - spoken - drawn,
         "audio_output": spoken,
         "image_output": drawn,
         "reasoning": thought,
-        "request": usage.requests if "request" in known else 0,
     }
-    wrong = [meter for meter, quantity in classes.items() if quantity < 0]
-    if wrong:
-        return Unpriced("unknown_usage", f"token classes do not add up: {wrong[0]} would be {classes[wrong[0]]}")
-    return {meter: quantity for meter, quantity in classes.items() if quantity}
-
-
-def _counted(usage: Usage, known: set[str]) -> dict[str, int] | Unpriced:
-    """Counts of other units by meter. "unit" is the one unit meter that has a price; with two it is not known which is meant."""
-    meters = [meter for meter in UNIT_METERS if known & {meter, *INSTEAD.get(meter, ())}]
-    found: dict[str, int] = {}
-    for name, quantity in usage.counts:
-        if name == "unit" and len(meters) != 1:
-            return Unpriced(
-                "no_meter_price", "the source counts units; " + (f"priced are {', '.join(meters)}" if meters else "no unit has a price")
-            )
-        meter = meters[0] if name == "unit" else name
-        found[meter] = found.get(meter, 0) + quantity
-    return {meter: quantity for meter, quantity in found.items() if quantity}
 
 
 def _marginal(rates: Rates, meter: str, quantity: int, usage: Usage, band: int | None) -> list[tuple[str, int, Price, Price]] | None:
@@ -252,10 +269,6 @@ def _marginal(rates: Rates, meter: str, quantity: int, usage: Usage, band: int |
 
 
 INPUT_CLASSES: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input", "video_input"})
-
-
-def _own(rates: Rates, meter: str) -> bool:
-    return meter in rates.listed or meter in rates.contracted
 
 
 def price_for(rates: Rates, meter: str, context_tokens: int, *, contract: bool) -> Price | None:

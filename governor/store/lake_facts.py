@@ -42,9 +42,18 @@ DIMENSIONS: Final = {
     "source_kind": "source_kind",
 }
 _UNKNOWN: Final = "(input_tokens IS NULL OR output_tokens IS NULL) AND coalesce(status, 'ok') = 'ok'"
-# units of a source that counts no tokens (images, seconds): the member of usage_raw that says how many
-_UNITS: Final = """CASE WHEN input_tokens IS NULL AND output_tokens IS NULL AND usage_raw LIKE '%"output_units"%'
-    THEN TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6)) END"""
+# What a call used in other units than tokens: the member of usage_raw that connectors put it in; fal's rows of before have `output_units` alone.
+_COUNTED: Final = """CASE WHEN contains(usage_raw, '"governor_units":{') THEN TRY_CAST(usage_raw AS JSON) -> '$.governor_units'
+    WHEN input_tokens IS NULL AND output_tokens IS NULL AND contains(usage_raw, '"output_units"')
+        THEN json_object('unit', TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6))) END"""
+MOST_UNITS: Final = 8  # kinds of them in one call
+UNIT_SUMS: Final = tuple(f"unit_{place}" for place in range(1, MOST_UNITS + 1))
+
+
+def _unit(place: int | str) -> str:
+    return f"TRY_CAST(counted ->> ('$.\"' || unit_names[{place}] || '\"') AS DECIMAL(24, 6))"
+
+
 MEASURES: Final = {
     "calls": "count(*)",
     "input_tokens": "sum(input_tokens)",
@@ -63,7 +72,7 @@ MEASURES: Final = {
     "upstream_cost_amount": "sum(upstream_cost_amount)",
     "gateway_fee_amount": "sum(gateway_fee_amount)",
     "cost_unknown_calls": "count(*) FILTER (cost_amount IS NULL)",
-    "unit_count": f"sum({_UNITS})",
+    **{name: f"sum({_unit(place)})" for place, name in enumerate(UNIT_SUMS, start=1)},
     "usage_unknown_calls": f"count(*) FILTER ({_UNKNOWN})",
     "first_start_time": "min(start_time)",
     "last_start_time": "max(start_time)",
@@ -72,10 +81,19 @@ MEASURES: Final = {
 _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
+# names in order, with a mark on what was used without a count and on parts of a unit: calls of one key are counted alike
+_UNIT_KEY: Final = f"""CASE WHEN counted IS NOT NULL THEN array_to_string(list_transform(unit_names[:{MOST_UNITS}], lambda name, place:
+    name || CASE WHEN {_unit("place")} IS NULL THEN '?' WHEN {_unit("place")} % 1 <> 0 THEN '~' ELSE '' END), ',') END"""
+
+
+def _with_units(source: str) -> str:
+    return f"""(SELECT *, list_sort(json_keys(counted)) AS unit_names FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS calls"""
+
+
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
     """The roll-up. `day`: the zone whose calendar days cut it too; empty for none.
 
-    Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `units_whole`, `day` (null unless asked for), each of `keys` by its own name, MEASURES, `examples`.
+    Columns: DIMENSIONS, `epoch`, `context_band`, `output_known`, `units`, `day` (null unless asked for), each of `keys` by its own name, MEASURES, `examples`.
 
     `epoch` counts the boundaries at or before start_time; `context_band` counts the bands at or below input_tokens (null when unknown).
     Binds $start and $end.
@@ -84,7 +102,7 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
     places = ", ".join(str(place) for place in range(1, len(columns) + 1))
     chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
     return f"""SELECT {chosen}, {sums}, list_distinct([min(record_id), max(record_id), arg_max(record_id, (duration_ms, record_id))]) AS examples
-        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end
+        FROM {_with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end
         GROUP BY {places} ORDER BY {places}"""
 
 
@@ -96,7 +114,7 @@ def days_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Seque
     chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
     return f"""SELECT {chosen}, {sums}, min(record_id) AS first_id, max(record_id) AS last_id,
             max(struct_pack(ms := duration_ms, id := record_id)) AS slowest, {SLICE_OF}
-        FROM {source} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""
+        FROM {_with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""
 
 
 def merge_query(keys: Sequence[str], relation: str) -> str:
@@ -120,7 +138,7 @@ def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
         "epoch": epoch_of(boundaries),
         "context_band": _band_of(bands),
         "output_known": "output_tokens IS NOT NULL",
-        "units_whole": f"({_UNITS}) % 1 = 0",
+        "units": _UNIT_KEY,
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns and name not in (WAY, TELLING)}

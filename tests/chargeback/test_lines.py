@@ -18,7 +18,8 @@ from governor.chargeback.statement import StatementInput, cents_text, for_cost_c
 from governor.ledger.canonical import canonical_json, parse_canonical
 from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure
-from governor.prices.rate import UNIT_METERS, Rated, Usage, rate_group
+from governor.prices.rate import Rated, Usage, rate_group
+from governor.prices.units import UNIT_METERS
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 

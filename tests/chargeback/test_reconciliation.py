@@ -151,6 +151,25 @@ def test_a_name_without_a_number_is_the_only_model_of_its_words() -> None:
     assert matched_names(["gpt-5-nano", "gpt-4.1-nano"], ["gpt nano"])[1] == {"gpt nano": "gpt nano"}, "which of them is not known"
 
 
+def test_fees_that_a_bill_names_without_a_model_meet_those_of_all_models() -> None:
+    """OpenAI bills `web search tool calls`, whichever model searched; tokens beside them stay with their model."""
+    use = [
+        UsageLine("2026-10-01", "openai", (), model, meter, "", quantity, pico_usd, pico_usd)
+        for model, meter, quantity, pico_usd in (
+            ("gpt-5", "input", 1000, 10**12),
+            ("gpt-5", "web_search", 3, 3 * 10**10),
+            ("o3", "web_search", 2, 2 * 10**10),
+        )
+    ]
+    tokens = BillLine("2026-10-01", "openai", "", "gpt-5", "input", None, "usage", "USD", Decimal(1), Decimal(1000))
+    searches = replace(tokens, model="", meter="web_search", amount=Decimal("0.05"), quantity=Decimal(5))
+    laid = lay_out(use, [tokens, searches])
+    assert sorted((cell.key.model, cell.key.meter, cell.difference, cell.ours_quantity) for cell in laid.cells.values()) == [
+        ("", "web_search", 0, 5),
+        ("gpt-5", "input", 0, 1000),
+    ]
+
+
 def test_a_line_that_names_no_model_stands_for_itself() -> None:
     """One nameless line turned off the comparison by model and meter for everything that the issuer billed."""
     use = [

@@ -80,10 +80,12 @@ def told_apart(usage: Usage, own: set[str]) -> dict[str, int] | None:
             return None
         meant = units[0] if name == "unit" else name
         counted[meant] = counted.get(meant, 0) + quantity
-    classes = dict(counted)
-    if not usage.counts or usage.input_tokens is not None or usage.output_tokens is not None:
-        if usage.input_tokens is None or (usage.output_tokens is None and "output" in own):
-            return None
+    untold = usage.input_tokens is None or (usage.output_tokens is None and "output" in own)
+    if untold:  # images and seconds stand in for tokens that nobody knows
+        counted = {meter: quantity for meter, quantity in counted.items() if quantity}
+        return counted if counted and not usage.input_tokens and not usage.output_tokens else None
+    classes: dict[str, int] = {}
+    if usage.input_tokens is not None:
         cached = bool(read or written)
         if cached and ((heard and "audio_input" in own) or (seen and "image_input" in own)):
             return None

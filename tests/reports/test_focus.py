@@ -14,7 +14,7 @@ import pytest
 
 from governor.chargeback.lines import UNITS
 from governor.errors import Invalid
-from governor.prices.rate import UNIT_METERS
+from governor.prices.units import UNIT_METERS
 from reports.focus import FOCUS_COLUMNS, render_csv
 from reports.focus_check import check_file
 from reports.focus_files import SPLIT_COLUMNS, VERSIONS, columns, focus_rows, render_parquet

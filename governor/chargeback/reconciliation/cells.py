@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from governor.chargeback.reconciliation.bill import BillLine, decimals, pico
 from governor.chargeback.reconciliation.names import matched_names
-from governor.prices.rate import UNIT_METERS
+from governor.prices.units import UNIT_METERS
 
 COMPARED: Final = ("usage", "discount")
 INPUT_SIDE: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"})
@@ -125,6 +125,7 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
     if not with_meter:
         notes.append(f"{issuer}: meters are not compared, because the bill does not name them")
     notes += _said_of_unnamed(issuer, money, unnamed, with_account=with_account)
+    fees = {line.meter for line in money if line.meter and not line.model} - {line.meter for line in money if line.model}
     sole = _sole_meters((from_ours[use.model], use.meter) for use in ours)
     places = max((decimals(line.amount) for line in money if line.amount is not None), default=12)
 
@@ -137,7 +138,8 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
 
     for use in ours:
         account = next((name for name in use.accounts if name in accounts), "")
-        cell = cell_at(use.day, account, from_ours[use.model], use.meter, use.tier)
+        model = "" if use.meter in fees else from_ours[use.model]  # searches are billed without the model that searched
+        cell = cell_at(use.day, account, model, use.meter, use.tier)
         cell.ours_pico += use.cost_pico
         cell.ours_list += use.list_pico
         cell.ours_quantity += use.quantity
