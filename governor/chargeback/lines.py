@@ -43,6 +43,7 @@ UNITS: Final = {
     "web_search": "Searches",
     "grounded_prompt": "Prompts",
     "maps_search": "Searches",
+    "maps_prompt": "Prompts",
     "file_search": "Searches",
     "session": "Sessions",
     "source": "Sources",

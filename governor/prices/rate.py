@@ -175,12 +175,11 @@ def linear(rates: Rates) -> bool:
 RATED: Final = frozenset(
     {"input", "output", "request", "cache_write_5m", *INSTEAD, *(name for names in INSTEAD.values() for name in names), *UNIT_METERS}
 )
-SIZED: Final = frozenset({"request", *UNIT_METERS})
 
 
 def refuse_unknown_meter(meter: str, where: str) -> None:
     """Raises Invalid for a slip of the pen: no call would ever have this price."""
-    if meter not in RATED and (base_of(meter) not in SIZED or meter.endswith(SIZE)):
+    if meter not in RATED and (base_of(meter) not in {"request", *UNIT_METERS} or meter.endswith(SIZE)):
         near = get_close_matches(meter, sorted(RATED), n=1)
         names = f"meters are {', '.join(sorted(RATED))}"
         raise Invalid(f"{where}: no call is rated by a meter {meter!r}", hint=f"did you mean {near[0]}? {names}" if near else names)
@@ -197,8 +196,10 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpr
         return Unpriced(*why.args)
     sized = any(base_of(name) == "request" for name in counted)
     priced_by = lacking(known)
-    silent = untold and not usage.input_tokens and not usage.output_tokens
-    if (silent or not by_token) and any(base_of(name) not in (*FEES, "request") for name in counted):
+    priced_by = lacking(known)
+    if (not by_token or (untold and not usage.input_tokens and not usage.output_tokens)) and any(
+        base_of(name) not in (*FEES, "request") for name in counted
+    ):
         return counted  # what a model is priced by in place of tokens, whatever else is told of them
     if untold or (priced_by and not by_token):
         what = f"how many: {priced_by}" if priced_by and not by_token else "how many tokens were used"

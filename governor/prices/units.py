@@ -25,7 +25,11 @@ MADE: Final = ("image", "second", "video_second", "character")
 # What else a model is priced by; charged beside tokens where it has a price.
 GIVEN: Final = ("page", "annotated_page", "input_image", "input_video_second", "search_unit", "message")
 # What a tool costs on top of whatever the model is priced by: charged wherever it was used.
-FEES: Final = ("web_search", "grounded_prompt", "maps_search", "file_search", "session", "source")
+FEES: Final = ("web_search", "grounded_prompt", "maps_search", "maps_prompt", "file_search", "session", "source")
+PROMPTS: Final = {
+    "web_search": "grounded_prompt",
+    "maps_search": "maps_prompt",
+}  # Google charges older models by the prompt, however often it searched
 # What is counted in other units than tokens. A source that counts "units" means the one of these that its model is priced in.
 UNIT_METERS: Final = (*MADE, *GIVEN, *FEES, "storage_token_hour", "ptu_hour")
 SIZE: Final = "@"  # image@1024x1024-hd, video_second@720p, request@low: a price for one size
@@ -75,8 +79,8 @@ def charged(counts: Counts, priced: set[str], *, tokens: bool, requests: int) ->
         base = base_of(meter)
         if tokens and (base in MADE or (base in GIVEN and base not in meters)):
             continue
-        if meter == "web_search" and "grounded_prompt" in priced:  # Google charges for the prompt, however often it searched
-            found["grounded_prompt"] = requests
+        if PROMPTS.get(meter) in priced:
+            found[PROMPTS[meter]] = requests
             continue
         if quantity is None:
             raise Untold("unknown_usage", f"the source did not say how many: {base.replace('_', ' ')}")

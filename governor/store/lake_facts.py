@@ -42,16 +42,14 @@ DIMENSIONS: Final = {
     "source_kind": "source_kind",
 }
 _UNKNOWN: Final = "(input_tokens IS NULL OR output_tokens IS NULL) AND coalesce(status, 'ok') = 'ok'"
-# What a call used in other units than tokens: the member of usage_raw that connectors put it in; fal's rows of before have `output_units` alone.
-_COUNTED: Final = """CASE WHEN contains(usage_raw, '"governor_units":{') THEN TRY_CAST(usage_raw AS JSON) -> '$.governor_units'
+# What a call used in other units than tokens: the member of usage_raw that connectors put first, as looking through all of it would cost every call;
+# fal's rows of before have `output_units` alone.
+_COUNTED: Final = """CASE WHEN starts_with(usage_raw, '{"governor_units":{')
+        THEN TRY(json_transform(usage_raw, '{"governor_units":"MAP(VARCHAR, DECIMAL(24, 6))"}')).governor_units
     WHEN input_tokens IS NULL AND output_tokens IS NULL AND contains(usage_raw, '"output_units"')
-        THEN json_object('unit', TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6))) END"""
+        THEN MAP {'unit': TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6))} END"""
 MOST_UNITS: Final = 8  # kinds of them in one call
 UNIT_SUMS: Final = tuple(f"unit_{place}" for place in range(1, MOST_UNITS + 1))
-
-
-def _unit(place: int | str) -> str:
-    return f"TRY_CAST(counted ->> ('$.\"' || unit_names[{place}] || '\"') AS DECIMAL(24, 6))"
 
 
 MEASURES: Final = {
@@ -72,7 +70,7 @@ MEASURES: Final = {
     "upstream_cost_amount": "sum(upstream_cost_amount)",
     "gateway_fee_amount": "sum(gateway_fee_amount)",
     "cost_unknown_calls": "count(*) FILTER (cost_amount IS NULL)",
-    **{name: f"sum({_unit(place)})" for place, name in enumerate(UNIT_SUMS, start=1)},
+    **{name: f"sum(unit_sums[{place}])" for place, name in enumerate(UNIT_SUMS, start=1)},
     "usage_unknown_calls": f"count(*) FILTER ({_UNKNOWN})",
     "first_start_time": "min(start_time)",
     "last_start_time": "max(start_time)",
@@ -81,13 +79,13 @@ MEASURES: Final = {
 _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
-# names in order, with a mark on what was used without a count and on parts of a unit: calls of one key are counted alike
-_UNIT_KEY: Final = f"""CASE WHEN counted IS NOT NULL THEN array_to_string(list_transform(unit_names[:{MOST_UNITS}], lambda name, place:
-    name || CASE WHEN {_unit("place")} IS NULL THEN '?' WHEN {_unit("place")} % 1 <> 0 THEN '~' ELSE '' END), ',') END"""
+# names, with a mark on what was used without a count and on parts of a unit: calls of one key are counted alike
+_UNIT_KEY: Final = f"""CASE WHEN counted IS NOT NULL THEN array_to_string(list_transform(map_entries(counted)[:{MOST_UNITS}], lambda one:
+    one.key || CASE WHEN one.value IS NULL THEN '?' WHEN one.value % 1 <> 0 THEN '~' ELSE '' END), ',') END"""
 
 
 def _with_units(source: str) -> str:
-    return f"""(SELECT *, list_sort(json_keys(counted)) AS unit_names FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS calls"""
+    return f"""(SELECT *, {_UNIT_KEY} AS units, map_values(counted) AS unit_sums FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS calls"""
 
 
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
@@ -138,7 +136,7 @@ def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
         "epoch": epoch_of(boundaries),
         "context_band": _band_of(bands),
         "output_known": "output_tokens IS NOT NULL",
-        "units": _UNIT_KEY,
+        "units": "units",
         "day": f"strftime(timezone({literal(day)}, start_time), '%Y-%m-%d')" if day else "NULL::VARCHAR",
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns and name not in (WAY, TELLING)}

@@ -177,7 +177,9 @@ def test_a_zero_for_tokens_beside_what_is_charged_in_other_units_is_no_price() -
         paged=free | {"input_cost_per_request": "0.005"},
     )
     assert {(row.model, row.meter, row.amount, row.per) for row in seed.rows} == {
+        ("read", "page", "1", 1000),
         ("video", "output", "7", 1_000_000),
+        ("video", "input_video_second", "1.8", 3600),
         ("embedding", "input", "0.1", 1_000_000),
         ("embedding", "output", "0", 1_000_000),
         ("local", "input", "0", 1_000_000),
