@@ -19,6 +19,7 @@ import pyarrow as pa
 from connectors.archives import head_of
 from connectors.mapping import MappedConnector, shipped
 from connectors.payloads import Records, rewritten
+from connectors.providers import provider_of
 from connectors.reshaped import listed, named
 from governor.ports import Payload
 
@@ -84,6 +85,7 @@ def _span(span: dict[str, Any], facts: dict[str, Any], *, mirrored: bool) -> dic
         "span_id": span_id,
         "parent_span_id": _hex(span.get("parent_span_id")),
         "name": span.get("name"),
+        "who": _who(attributes),
         "step": None if attributes.get("mlflow.spanType") in _CALLS and not mirrored else span.get("name") or "span",
         "start_time_unix_nano": span.get("start_time_unix_nano"),
         "end_time_unix_nano": span.get("end_time_unix_nano"),
@@ -93,6 +95,13 @@ def _span(span: dict[str, Any], facts: dict[str, Any], *, mirrored: bool) -> dic
         "mirrored": mirrored,
         "attributes": attributes,
     }
+
+
+def _who(attributes: dict[str, Any]) -> str | None:
+    """Of calls by OpenAI's SDK MLflow names no provider: then the model that was asked for says it, or nobody does."""
+    told = attributes.get("mlflow.llm.provider")
+    asked = (named(attributes.get("mlflow.spanInputs")).get("model"), attributes.get("model"), attributes.get("mlflow.llm.model"))
+    return str(told) if told else provider_of("mlflow", next((model for model in asked if isinstance(model, str)), None))
 
 
 def _under(span_id: str | None, links: set[str | None], parents: dict[str | None, str | None]) -> bool:

@@ -17,6 +17,7 @@ PROVIDERS: Final = {
     "azure_openai": "azure.ai.openai",
     "azure_text": "azure.ai.openai",
     "azure-openai": "azure.ai.openai",
+    "azureopenai": "azure.ai.openai",
     "az.ai.openai": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
     "azure-ai": "azure.ai.inference",
@@ -25,6 +26,7 @@ PROVIDERS: Final = {
     "anthropic": "anthropic",
     "bedrock": "aws.bedrock",
     "bedrock_converse": "aws.bedrock",
+    "bedrockconverse": "aws.bedrock",
     "amazon-bedrock": "aws.bedrock",
     "amazon bedrock": "aws.bedrock",
     "amazon_bedrock": "aws.bedrock",
@@ -56,6 +58,7 @@ PROVIDERS: Final = {
     "google_ai_studio": "gcp.gemini",
     "google-gla": "gcp.gemini",
     "google_genai": "gcp.gemini",
+    "googlegenai": "gcp.gemini",
     "googleai": "gcp.gemini",
     "cohere": "cohere",
     "cohere_chat": "cohere",
@@ -88,7 +91,7 @@ def provider_named(raw: str) -> str:
 # frameworks that write their own name where the provider's belongs
 _FRAMEWORKS: Final = frozenset(
     ("strands-agents", "gcp.vertex.agent", "langchain", "langgraph", "llamaindex", "llama_index", "crewai", "agno", "autogen", "haystack",
-     "microsoft.agent_framework", "langfuse")
+     "microsoft.agent_framework", "langfuse", "mlflow")
 )  # fmt: skip
 _MODELS: Final = tuple(
     (re.compile(pattern), name)

@@ -89,7 +89,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
              "metadata.user_api_key_end_user_id", "traceloop.association.properties.user_id", "ai.telemetry.metadata.userId",
              "ai.settings.context.userId"),
     "workflow": ("gen_ai.workflow.name", "workflow.id", "workflow.name", "traceloop.workflow.name",
-                 "traceloop.association.properties.workflow", "ai.telemetry.metadata.workflow", "ai.settings.context.workflow"),
+                 "traceloop.association.properties.workflow", "ai.telemetry.metadata.workflow", "ai.settings.context.workflow", "mlflow.traceTag.workflow"),
     "step": ("ai.telemetry.functionId", "gen_ai.agent.name"),
     "prompt_id": ("gen_ai.prompt.name", "traceloop.prompt.key", "prompt.id"),
     "prompt_version": ("traceloop.prompt.version", "llm.prompt_template.version", "prompt.version"),

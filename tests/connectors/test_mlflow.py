@@ -51,6 +51,28 @@ def test_what_openai_wrote_to_its_cache_is_in_its_answer(read: Any) -> None:
     assert (row["input_tokens"], row["cache_read_tokens"], row["cache_write_tokens"], row["input_uncached_tokens"]) == (1200, 1024, 100, 76)
 
 
+@pytest.mark.parametrize(
+    ("kind", "model", "answer", "used", "row"),
+    [
+        ("CHAT_MODEL", "gpt-5-mini", {}, {"input_tokens": 10, "output_tokens": 5}, ("openai", 10, 5, None)),
+        ("CHAT_MODEL", "our-deployment", {}, {"input_tokens": 10, "output_tokens": 5}, (None, 10, 5, None)),
+        ("EMBEDDING", "text-embedding-3-small", {"usage": {"prompt_tokens": 800, "total_tokens": 800}}, None, ("openai", 800, None, None)),
+        ("LLM", "gemini-2.5-pro", {"usage_metadata": {"thoughts_token_count": 300}}, {"input_tokens": 5000, "output_tokens": 400, "total_tokens": 5700},
+         ("gcp.gemini", 5000, 700, 300)),
+    ],
+    ids=["openai", "a deployment", "embeddings", "gemini"],
+)  # fmt: skip
+def test_what_mlflow_leaves_to_the_answer(read: Any, kind: str, model: str, answer: Any, used: Any, row: tuple[Any, ...]) -> None:
+    """It names no provider for OpenAI's SDK, counts no embeddings and leaves out what Gemini thought (3.17): such calls had no price or a lower one."""
+    trace = traces("mlflow_calls.jsonl")[0]
+    attributes = {"mlflow.spanType": kind, "mlflow.spanInputs": {"model": model}, "mlflow.spanOutputs": answer} | (
+        {"mlflow.chat.tokenUsage": used} if used else {}
+    )
+    trace["data"]["spans"][0]["attributes"] = {name: json.dumps(given) for name, given in attributes.items()}
+    [found] = read(connector, json.dumps(trace).encode()).calls.to_pylist()
+    assert (found["provider"], found["input_tokens"], found["output_tokens"], found["reasoning_tokens"]) == row
+
+
 def test_a_stream_without_usage_is_unknown_and_has_a_first_chunk(rows: list[dict[str, Any]]) -> None:
     row = rows[1]
     assert (row["stream"], row["ttft_ms"], row["status"]) == (True, 250.0, "ok")
@@ -95,7 +117,10 @@ def test_one_call_of_a_workflow_counts_once(read: Any, merged: Any) -> None:
 
 def test_a_call_has_the_usage_of_the_only_span_around_it(read: Any, merged: Any) -> None:
     tree = traces("mlflow_workflow.jsonl")[0]
-    del tree["data"]["spans"][2]["attributes"]["mlflow.chat.tokenUsage"]
+    attributes = tree["data"]["spans"][2]["attributes"]
+    del attributes["mlflow.chat.tokenUsage"]
+    answer = json.loads(attributes["mlflow.spanOutputs"])
+    attributes["mlflow.spanOutputs"] = json.dumps({name: told for name, told in answer.items() if name != "usage"})
     row = next(row for row in merged(read(connector, json.dumps(tree).encode()).calls).to_pylist() if row["cost_bearing"])
     assert (row["span_id"][-2:], row["input_tokens"], row["output_tokens"]) == ("52", 1200, 80)
     tree["data"]["spans"].append(tree["data"]["spans"][2] | {"span_id": "cCnZQX/9yFk="})  # of two calls nobody knows whose it is

@@ -477,6 +477,102 @@ def test_generations_of_langfuses_sdk_are_calls(read: Any, used: dict[str, Any],
     assert (row["source_kind"], row["operation"], row["provider"], row["requested_model"]) == ("otlp.langfuse", "chat", "openai", "gpt-5")
 
 
+def mlflow(kind: str, asked: dict[str, Any], answer: dict[str, Any], used: dict[str, int] | None = None, **more: Any) -> dict[str, Any]:
+    """A span as MLflow's exporter writes it (3.17): every attribute is JSON as text."""
+    facts = {"mlflow.spanType": kind, "mlflow.spanInputs": asked, "mlflow.spanOutputs": answer} | (
+        {"mlflow.chat.tokenUsage": used} if used else {}
+    )
+    return {name: json.dumps(given) for name, given in (facts | more).items()}
+
+
+_OPENAI_ANSWER = {
+    "id": "chatcmpl-0123456789abcdef", "model": "gpt-5-2025-08-07", "service_tier": "flex",
+    "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "42"}}],
+    "usage": {"prompt_tokens": 5000, "completion_tokens": 700, "prompt_tokens_details": {"cached_tokens": 2048, "cache_write_tokens": 1024},
+              "completion_tokens_details": {"reasoning_tokens": 300}},
+}  # fmt: skip
+_CLAUDES_ANSWER = {
+    "id": "msg_0123456789abcdefghij", "model": "claude-sonnet-4-5", "stop_reason": "end_turn", "content": [{"type": "text", "text": "42"}],
+    "usage": {"input_tokens": 1928, "cache_read_input_tokens": 2048, "cache_creation_input_tokens": 1024, "output_tokens": 700},
+}  # fmt: skip
+_GEMINIS_ANSWER = {
+    "response_id": "rid0123456789abcdefghij", "model_version": "gemini-2.5-pro", "candidates": [{"content": {"parts": [{"text": "42"}]}}],
+    "usage_metadata": {"prompt_token_count": 5000, "candidates_token_count": 400, "thoughts_token_count": 300},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "row"),
+    [
+        (
+            mlflow("CHAT_MODEL", {"model": "gpt-5"}, _OPENAI_ANSWER, {"input_tokens": 5000, "output_tokens": 700, "total_tokens": 5700, "cache_read_input_tokens": 2048}),
+            ("openai", "gpt-5", "gpt-5-2025-08-07", 5000, 2048, 1024, 700, 300),
+        ),
+        (
+            mlflow("CHAT_MODEL", {"model": "claude-sonnet-4-5"}, _CLAUDES_ANSWER,
+                   {"input_tokens": 5000, "output_tokens": 700, "cache_read_input_tokens": 2048, "cache_creation_input_tokens": 1024},
+                   **{"mlflow.llm.provider": "anthropic"}),
+            ("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5", 5000, 2048, 1024, 700, None),
+        ),
+        (
+            mlflow("LLM", {"model": "gemini-2.5-pro"}, _GEMINIS_ANSWER,
+                   {"input_tokens": 5000, "output_tokens": 400, "total_tokens": 5700, "cache_read_input_tokens": 2048}, **{"mlflow.llm.provider": "gemini"}),
+            ("gcp.gemini", "gemini-2.5-pro", "gemini-2.5-pro", 5000, 2048, None, 700, 300),
+        ),
+        (
+            mlflow("EMBEDDING", {"model": "text-embedding-3-small"}, {"model": "text-embedding-3-small", "usage": {"prompt_tokens": 800}}),
+            ("openai", "text-embedding-3-small", "text-embedding-3-small", 800, None, None, None, None),
+        ),
+    ],
+    ids=["openai", "anthropic", "gemini", "embeddings"],
+)  # fmt: skip
+def test_spans_that_mlflow_exports_are_calls(read: Any, given: dict[str, Any], row: tuple[Any, ...]) -> None:
+    """They were structure: all calls of a company that exports by MLflow's SDK, or ingests its archive, were lost."""
+    [found] = read(connector, request(span(1, attributes=given), scope="mlflow.tracing.provider")).calls.to_pylist()
+    names = (
+        "provider",
+        "requested_model",
+        "response_model",
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+    )
+    assert tuple(found[name] for name in names) == row
+    assert found["source_kind"] == "otlp.mlflow"
+
+
+def test_what_mlflow_copies_of_a_request_is_no_metadata(read: Any) -> None:
+    asked = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    copied = {"model": "gpt-5", "stream": True, "instructions": "secret words", "tools": [{"name": "f"}], "mlflow.message.format": "openai"}
+    given = mlflow("CHAT_MODEL", asked, _OPENAI_ANSWER, **copied) | {"mlflow.traceTag.workflow": "fnol", "team": "claims"}
+    batch = read(connector, request(span(1, attributes=given), scope="mlflow.tracing.provider"))
+    [row] = batch.calls.to_pylist()
+    assert dict(row["metadata"]) == {"workflow": "fnol", "team": "claims"}
+    assert (row["workflow_id"], row["stream"], row["service_tier"], row["finish_reasons"]) == ("fnol", True, "flex", ["stop"])
+    bodies = {body["kind"]: json.loads(body["body"]) for body in batch.content.to_pylist()}
+    assert (bodies["input"]["messages"], bodies["output"]["message"]) == (asked["messages"], {"role": "assistant", "content": "42"})
+
+
+def test_mlflows_spans_in_the_conventions_have_the_model_asked_for_and_a_provider(read: Any) -> None:
+    """MLFLOW_ENABLE_OTEL_GENAI_SEMCONV: the model that answered stands as the one asked for, and OpenAI is not named."""
+    given = USAGE | {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-5-2025-08-07",
+        "model": '"gpt-5"',
+        "instructions": '"secret words"',
+    }
+    [row] = read(connector, request(span(1, attributes=given), scope="mlflow.tracing.provider")).calls.to_pylist()
+    assert (row["provider"], row["requested_model"], row["metadata"]) == ("openai", "gpt-5", [])
+
+
+def test_an_mlflow_span_that_is_no_call_is_structure(read: Any) -> None:
+    spans = [span(number, attributes={"mlflow.spanType": kind}) for number, kind in enumerate(('"AGENT"', ["LLM"], '{"LLM": 1}', ""), 1)]
+    batch = read(connector, request(*spans, scope="mlflow.tracing.provider"))
+    assert (batch.calls.num_rows, batch.rejected.num_rows, batch.spans.num_rows) == (0, 0, 4)
+
+
 def test_what_langfuses_sdk_says_beside_tokens(read: Any) -> None:
     called = {"role": "assistant", "content": None, "tool_calls": CALLED["tool_calls"]}
     facts = generation(
