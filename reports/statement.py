@@ -54,6 +54,7 @@ ROUTES: Final = {
 FREE: Final = {
     "gateway_cache_hit": "answered from the gateway's cache, nothing charged",
     "failed_without_usage": "failed without any usage reported, nothing charged",
+    "without_use": "used nothing that costs, nothing charged",
 }
 COLUMNS: Final = (
     ("statement", "text"), ("month", "exact"), ("kind", "exact"), ("charge_month", "exact"), ("cost_center", "text"), ("workflow", "text"),

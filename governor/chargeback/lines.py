@@ -23,6 +23,7 @@ from governor.prices.rate import Rated
 from governor.prices.units import base_of
 
 UNALLOCATED: Final = "UNALLOCATED"
+NO_USE: Final = "without_use"  # priced, but of no tokens; or charged nothing by the provider
 UNITS: Final = {
     "request": "Requests",
     "replay": "Requests",
@@ -283,10 +284,11 @@ def _known_sum(left: int | None, right: int | None) -> int | None:
 
 
 def free_calls(groups: Iterable[GovernedGroup]) -> dict[str, dict[str, int]]:
-    """Calls explicitly rated zero, by cost center and reason (gateway cache hits, failures without usage)."""
+    """Calls that are on no line because they cost nothing, by cost center and reason: rated zero, or of no use at all."""
     found: dict[str, dict[str, int]] = {}
     for group in groups:
-        if group.rated.status == "zero_rated":
+        if group.rated.status != "unpriced" and not group.rated.parts:
+            reason = group.rated.reason if group.rated.status == "zero_rated" else NO_USE
             reasons = found.setdefault(group.cost_center or UNALLOCATED, {})
-            reasons[group.rated.reason] = reasons.get(group.rated.reason, 0) + group.calls
+            reasons[reason] = reasons.get(reason, 0) + group.calls
     return found

@@ -449,3 +449,13 @@ def test_on_postgres_organizations_close_apart_and_rivals_once(two_worlds: tuple
     assert len(acme.entries("period:close")) == 1
     assert status(globex.ctx, OCTOBER)["state"] == "open"
     assert close(globex.ctx, globex.person("finn"), OCTOBER)["totals"]["statement_total"] == "12.50"
+
+
+def test_a_call_of_no_tokens_is_counted(month: Any) -> None:
+    """It costs nothing and stands on no line: the statement had fewer calls than the usage of the month."""
+    calls(month, "none", tokens=(0, 0), at=datetime(2026, 11, 5, tzinfo=UTC))
+    month.now = datetime(2026, 12, 3, tzinfo=UTC)
+    close(month.ctx, month.person("finn"), OCTOBER)
+    closed = close(month.ctx, month.person("finn"), NOVEMBER)
+    assert closed["totals"]["calls"] == 1
+    assert closed["totals"]["statement_total"] == "0.00"

@@ -90,10 +90,13 @@ def test_unpriced_and_free_calls_are_counted_by_reason() -> None:
         Group(Rated("unpriced", reason="unknown_model", detail="d"), calls=2, input_tokens=5, exposure=Exposure(1, 2, 3, 4)),
         Group(Rated("unpriced", reason="unknown_model", detail="d"), calls=3, exposure=Exposure(1, 2, 3, 4)),
         Group(Rated("zero_rated", 0, 0, reason="gateway_cache_hit"), calls=7),
+        Group(Rated("priced", 0, 0), calls=3),
+        Group(Rated("priced_by_provider", 0, 0, reason="unknown_model"), calls=1),
+        Group(rated((10, 0)), calls=9),
     ]
     (use,) = unpriced_uses(groups)
     assert (use.calls, use.input_tokens, use.output_tokens, use.exposure_mid_pico) == (5, 5, None, 4)
-    assert free_calls(groups) == {"CC-1": {"gateway_cache_hit": 7}}
+    assert free_calls(groups) == {"CC-1": {"gateway_cache_hit": 7, "without_use": 4}}, "on no line, and so they were in no count"
 
 
 def test_a_provider_may_charge_more_than_9007_dollars_in_a_line() -> None:
