@@ -25,8 +25,8 @@ START: Final = "start from `extends: netsuite` (or another of `governor period f
 PADDING: Final = re.compile(r"(?:.?[<>^]\d{1,3})?")
 JOURNAL_FACTS: Final = frozenset({
     "batch", "reference", "period", "period_name", "entry", "line_no", "posting_date", "entity", "organization", "account", "account_name", "kind", "cost_center",
-    "cost_center_name", "description", "memo", "short_memo", "debit", "credit", "currency", "source_document", "external_id", "reverses_external_id", "prepared_by",
-    "statement_sha256", "fx_rate", "usd_rate", "fx_source", "fx_date", "local_currency", "local_debit", "local_credit",
+    "cost_center_name", "description", "line_memo", "memo", "short_memo", "debit", "credit", "currency", "source_document", "external_id", "reverses_external_id",
+    "prepared_by", "statement_sha256", "fx_rate", "usd_rate", "fx_source", "fx_date", "local_currency", "local_debit", "local_credit",
 })  # fmt: skip
 EVENT_FACTS: Final = frozenset({
     "event_id", "period", "time", "customer", "cost_center", "cost_center_name", "workflow", "owner", "provider", "model", "meter", "service_tier",

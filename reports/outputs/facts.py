@@ -8,9 +8,10 @@ send is recognised by the receiver; unpriced use has no amount and is counted ap
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from governor.chargeback.period import month_bounds, next_month
@@ -22,6 +23,7 @@ from reports.outputs.document import Account, OutputMapping
 LARGEST: Final = Decimal(10) ** 10
 MICRO: Final = 1_000_000
 CENT: Final = Decimal("0.01")
+SIDES: Final = (("debit", "credit"), ("local_debit", "local_credit"))  # the second of a file that says it
 RATE: Final = Decimal("0.00000001")  # NetSuite takes no more than eight decimals of a rate
 
 
@@ -41,9 +43,9 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
     entries = [(batch, posted, 1, "")]
     if accrual:
         entries.append((f"{batch}-R", date.fromisoformat(f"{next_month(document['month'])}-01"), -1, "Reversal: "))
-    charged = [
-        one for one in postings if one[-1] or not stated
-    ]  # a cent may be none in another currency, and ledgers take no line without an amount
+    told = {fact for column in mapping.columns for fact in column.facts()} & {"local_debit", "local_credit"}
+    # A cent may be none in another currency, and the other way round; ledgers take no line without an amount.
+    charged = [one for one in postings if (one[-1] if stated else one[-2] or (told and one[-1]))]
     lines: list[dict[str, Any]] = []
     for number, (name, day, sign, before) in enumerate(entries, start=1):
         for place, (center, kind, account, amount, local) in enumerate(charged, start=1):
@@ -68,6 +70,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "cost_center": (own and own.code) or center,
                     "cost_center_name": label if center else "",  # no ledger has a department called like the company
                     "description": f"{before}{label} {account.name or kind} {document['month']}",
+                    "line_memo": f"{before}{document['month']} {label} {account.name or kind}",  # where the end may be cut
                     "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
                     "short_memo": f"{'Reversal ' if before else ''}AI {'accr.' if before else 'accrual' if accrual else 'chargeback'} {document['month']}",
                     "debit": f"{side:.2f}" if side > 0 else "",
@@ -82,7 +85,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                 }
                 | _local(document, sign * local)
             )
-    _balanced(lines)
+    _balanced(lines, SIDES if told or stated else SIDES[:1])
     return lines
 
 
@@ -118,16 +121,16 @@ def _local(document: Mapping[str, Any], side: Decimal) -> dict[str, Any]:
     }
 
 
-def _balanced(lines: list[dict[str, Any]]) -> None:
+def _balanced(lines: list[dict[str, Any]], sides: Sequence[tuple[str, str]]) -> None:
     for line in lines:
-        for side in ("debit", "credit", "local_debit", "local_credit"):
+        for side in chain.from_iterable(sides):
             if line[side] and Decimal(line[side]) >= LARGEST:
                 raise Invalid(
                     f"journal line {line['line_no']} of {line['batch']}, {side}: {line[side]} has more than 10 digits",
                     hint="ledgers refuse it; split the cost center",
                 )
     for batch in {line["batch"] for line in lines}:
-        for left, right in (("debit", "credit"), ("local_debit", "local_credit")):
+        for left, right in sides:
             sums = [
                 sum((Decimal(line[side]) for line in lines if line["batch"] == batch and line[side]), Decimal(0)) for side in (left, right)
             ]

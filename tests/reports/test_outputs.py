@@ -99,6 +99,29 @@ def test_a_cent_that_is_none_in_the_journals_currency_is_no_line_without_an_amou
         assert total(rows, sides[0]) == total(rows, sides[1]) == Decimal("0.02") * (1 + accrual)
 
 
+@pytest.mark.parametrize(("rate", "kept"), [("150", 3), ("0.79", 2)])
+def test_a_journal_in_dollars_has_no_line_without_an_amount(rate: str, kept: int, plain: dict[str, Any]) -> None:
+    """A correction of nothing in dollars may be a yen; `generic` has a column for it, a mapping in dollars alone wrote a line of neither side."""
+    empty = dict.fromkeys(("commitments", "internal", "corrections", "unpriced"), ())
+    line = plain["cost_centers"][0]["lines"][0] | {"traffic_class": "production"}
+    pairs = {"A": ("0.01", "1.00"), "B": ("0.00", "1.00") if kept == 3 else ("0.00", "0.00"), "C": ("0.01", "1.00")}
+    centers = [{"id": name, **empty, "lines": [line | {"amount": one, "local_amount": other}]} for name, (one, other) in pairs.items()]
+    fx = {"currency": "JPY", "rate": rate, "source": "ECB", "date": "2026-10-30"}
+    month = plain | {"cost_centers": centers, "fx": fx, "totals": plain["totals"] | {"statement_total": "0.02", "local_total": "3.00"}}
+    rows = rows_of(printed(month, "netsuite", mapping="extends: netsuite\ncurrency: pricing\n").body)
+    assert [(row["Department"], row["Debit"], row["Credit"]) for row in rows] == [("A", "0.01", ""), ("C", "0.01", ""), ("", "", "0.02")]
+    assert len(rows_of(printed(month, "generic").body)) == kept + 1
+
+
+@pytest.mark.parametrize(("name", "column", "most"), [("sap", "SGTXT", 50), ("dynamics365", "TEXT", 60)])
+def test_a_line_text_that_is_cut_says_the_month(name: str, column: str, most: int, plain: dict[str, Any]) -> None:
+    """It stood at the end: of corrections, and of any cost center with a long name, an accountant could not tell the month."""
+    own = f'extends: {name}\ncost_centers: {{CC-4100: {{name: "{"Claims operations and first notice " * 2}"}}}}\n'
+    texts = {row[column] for row in rows_of(printed(plain, name, mapping=own, accrual=True).body)}
+    assert {len(text) for text in texts} >= {most}
+    assert all(text.startswith(("2026-10 ", "Reversal: 2026-10 ")) for text in texts)
+
+
 def test_every_cost_center_that_is_too_long_for_sap_is_named_with_what_to_write(plain: dict[str, Any]) -> None:
     long = json.loads(json.dumps(plain).replace("CC-4100", "CC-4100-CLAIMS").replace("CC-5200", "CC-5200-GROWTH"))
     with pytest.raises(Invalid, match=r"sap: KOSTL: longer than 10 characters: CC-4100-CLAIMS, CC-5200-GROWTH") as refused:
