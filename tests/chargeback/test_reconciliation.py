@@ -223,6 +223,35 @@ def test_a_unit_that_the_bill_words_its_own_way_is_the_one_that_its_model_is_cou
     )
 
 
+def test_a_model_partly_in_tokens_and_partly_as_charged_meets_its_bill_whole() -> None:
+    """What the provider said it charged stood on a meter that no bill has: not billed, and as much not captured, of a month that agrees."""
+    at = ("2026-10-02", "openai", ())
+    ours = [
+        UsageLine(*at, "m", "input", "", 900_000, 9 * 10**12, 9 * 10**12),
+        UsageLine(*at, "m", "output", "", 90_000, 9 * 10**12, 9 * 10**12),
+        UsageLine(*at, "m", "reported_cost", "", 2 * 10**12, 2 * 10**12, 2 * 10**12),
+        UsageLine(*at, "other", "input", "", 100, 10**12, 10**12),
+    ]
+    line = BillLine(*at[:2], "", "m", "input", None, "usage", "USD", Decimal("10.00"), Decimal(1_000_000))
+    billed = [line, replace(line, meter="output", quantity=Decimal(100_000))]
+    billed.append(replace(line, model="other", amount=Decimal("1.00"), quantity=Decimal(100)))
+    found = reconcile("2026-10", ours, billed, now=NOW)
+    assert (found.status, found.gross_pico, set(found.terms.values())) == ("reconciled", 0, {0})
+    assert {(cell.key.model, cell.key.meter) for cell in found.cells} == {("m", "reported_cost"), ("other", "input")}
+    assert found.notes == ["openai: compared as a sum, because some calls have the provider's own charge alone: m"]
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_tokens_of_a_bill_are_no_count_of_what_was_charged(report: bool) -> None:
+    """OpenRouter's activity counts tokens, the charge counts money: all of it was not billed, and all of the bill a matter of price."""
+    use = UsageLine("2026-10-02", "openrouter", (), "a/m", "reported_cost", "", 2 * 10**12, 2 * 10**12, 2 * 10**12)
+    line = BillLine("2026-10-02", "openrouter", "", "a/m", "", None, "usage", "USD", Decimal("2.06"), Decimal(12_345))
+    billed = [replace(line, meter="input", quantity=None), replace(line, meter="input", amount=None)] if report else [line]
+    found = reconcile("2026-10", [use], billed, now=NOW)
+    assert {cause: amount for cause, amount in found.terms.items() if amount} == {"unexplained": 6 * 10**10}
+    assert found.status == "mismatch"
+
+
 def test_revisions_of_a_model_are_told_apart_where_the_bill_tells_them() -> None:
     first, second = "amazon.titan-embed-text-v1", "amazon.titan-embed-text-v2:0"
     assert matched_names([first, second], ["TitanEmbeddingV2", "TitanEmbeddingsG1"]) == (

@@ -8,7 +8,7 @@ told adds up: residual = billed - ours - explained, always.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from governor.chargeback.reconciliation.names import matched_names
 from governor.prices.units import UNIT_METERS
 
 COMPARED: Final = ("usage", "discount")
+CHARGED: Final = "reported_cost"  # the meter of what the provider said it charged, counted in pico-USD
 INPUT_SIDE: Final = frozenset({"input", "cache_read", "cache_write", "cache_write_1h", "audio_input", "image_input"})
 OUTPUT_SIDE: Final = frozenset({"output", "reasoning", "audio_output", "image_output"})
 
@@ -113,20 +114,20 @@ def lay_out(ours: Iterable[UsageLine], billed: Sequence[BillLine]) -> Laid:
 
 
 def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cells: dict[Key, Cell], notes: list[str]) -> None:
+    from_ours, from_bill = matched_names((use.model for use in ours), (line.model for line in billed))
+    money = [line for line in billed if line.amount is not None]
+    fees = {line.meter for line in money if line.meter and not line.model} - {line.meter for line in money if line.model}
+    mixed = _partly_charged((from_ours[use.model], use.meter) for use in ours if use.meter not in fees)
+    in_money = [use.meter not in fees and from_ours[use.model] in mixed for use in ours]
+    ours = [replace(use, meter=CHARGED, quantity=use.cost_pico) if so else use for use, so in zip(ours, in_money, strict=True)]
     accounts = {line.account for line in billed if line.account}
     with_account = bool(accounts) and bool(ours) and all(accounts & set(use.accounts) for use in ours)
-    money = [line for line in billed if line.amount is not None]
     with_tier = any(line.tier is not None for line in money) or not money
     unnamed = _unnamed(money, with_account=with_account)
     with_meter = not any(line.meter == "" and line.model for line in money if line.kind == "usage")
-    from_ours, from_bill = matched_names((use.model for use in ours), (line.model for line in billed))
-    if accounts and not with_account:
-        notes.append(f"{issuer}: accounts are not compared, because our calls do not name them")
-    if not with_meter:
-        notes.append(f"{issuer}: meters are not compared, because the bill does not name them")
+    notes += _given_up(issuer, [] if with_account else accounts, sorted(mixed), with_meter=with_meter)
     notes += _said_of_unnamed(issuer, money, unnamed, with_account=with_account)
-    fees = {line.meter for line in money if line.meter and not line.model} - {line.meter for line in money if line.model}
-    sole = _sole_meters((from_ours[use.model], use.meter) for use in ours)
+    sole = _sole_meters((from_ours[use.model], use.meter) for use in ours if use.meter not in fees and (with_meter or use.meter == CHARGED))
     places = max((decimals(line.amount) for line in money if line.amount is not None), default=12)
 
     def cell_at(day: str, account: str, model: str, meter: str, tier: str | None) -> Cell:
@@ -147,10 +148,11 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
     reported: dict[Key, int] = defaultdict(int)
     for billed_line in billed:
         model = from_bill[billed_line.model]
-        line = _in_our_unit(billed_line, sole[model]) if model in sole and with_meter else billed_line
+        line = _in_our_unit(billed_line, sole[model]) if model in sole else billed_line
         cell = cell_at(line.day, line.account, model, line.meter, line.tier)
         if line.amount is None:
-            reported[cell.key] += _whole(line.quantity)
+            if line.quantity is not None:
+                reported[cell.key] += _whole(line.quantity)
             cell.currency = line.currency or cell.currency
             continue
         _add_line(cell, line, places)
@@ -160,6 +162,15 @@ def _lay_issuer(issuer: str, ours: list[UsageLine], billed: list[BillLine], cell
             cell.bill_quantity = quantity
         elif not cell.bill_rows and not cell.ours_quantity:
             del cells[key]
+
+
+def _given_up(issuer: str, accounts: Collection[str], mixed: Sequence[str], *, with_meter: bool) -> Iterator[str]:
+    if accounts:
+        yield f"{issuer}: accounts are not compared, because our calls do not name them"
+    if not with_meter:
+        yield f"{issuer}: meters are not compared, because the bill does not name them"
+    elif mixed:
+        yield f"{issuer}: compared as a sum, because some calls have the provider's own charge alone: {', '.join(mixed)}"
 
 
 def _unnamed(money: Iterable[BillLine], *, with_account: bool) -> set[tuple[str, str]]:
@@ -181,12 +192,20 @@ def _said_of_unnamed(issuer: str, money: Iterable[BillLine], unnamed: set[tuple[
         yield f"{issuer}: lines of the bill that name neither model nor meter stand for themselves: {sum(line.rows for line in alone)}"
 
 
+def _partly_charged(counted: Iterable[tuple[str, str]]) -> set[str]:
+    """Models of which some calls are counted and others have the provider's own charge alone: they meet their bill in money, counted as such charges are."""
+    meters: dict[str, set[str]] = defaultdict(set)
+    for model, meter in counted:
+        meters[model].add(meter)
+    return {model for model, found in meters.items() if CHARGED in found and len(found) > 1}
+
+
 def _sole_meters(counted: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Model -> the one meter that all our use of it has, where that is none of tokens: images, seconds, or what the provider said it charged."""
     meters: dict[str, set[str]] = defaultdict(set)
     for model, meter in counted:
         meters[model].add(meter)
-    return {model: next(iter(found)) for model, found in meters.items() if len(found) == 1 and found <= {*UNIT_METERS, "reported_cost"}}
+    return {model: next(iter(found)) for model, found in meters.items() if len(found) == 1 and found <= {*UNIT_METERS, CHARGED}}
 
 
 def _in_our_unit(line: BillLine, meter: str) -> BillLine:
