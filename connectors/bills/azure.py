@@ -29,6 +29,7 @@ CHARGES: Final = {
     "roundingadjustment": "rounding",
     "unusedreservation": "commitment",
 }
+BOUGHT: Final = frozenset({"usage", "fee"})  # of reserved capacity both are what it costs
 
 
 class AzureBill:
@@ -50,14 +51,15 @@ def _lines(row: Record) -> Iterable[BillLine]:
     )
     charge = str(first_of(row, "chargetype") or "Usage")
     kind = CHARGES.get(charge.replace(" ", "").lower()) or kind_of(charge)
-    if service.strip() and not MODELS.search(service):  # a purchase or refund names its service too
+    of_the_invoice = kind == "rounding" and not first_of(row, "metercategory")
+    if service.strip() and not of_the_invoice and not MODELS.search(service):  # a purchase or refund names its service too
         raise Skip(str(first_of(row, "metercategory") or "another service"))
     name = str(first_of(row, "metername", "product", "productname"))
     words = said(CAMEL.sub(" ", name))
     currency = currency_of(first_of(row, "billingcurrency", "billingcurrencycode", "currency"), "BillingCurrency")
     quantity = maybe(row, "quantity", "usagequantity")
-    if words.meter == "provisioned" or (kind == "usage" and first_of(row, "reservationid")):
-        kind = "commitment" if kind == "usage" else kind
+    reserved = words.meter == "provisioned" or first_of(row, "reservationid") or first_of(row, "pricingmodel") == "Reservation"
+    kind = "commitment" if reserved and kind in BOUGHT else kind
     payg = maybe(row, "paygcostinbillingcurrency")
     yield BillLine(
         day=day_of(row, "date", "usagedatetime", "usagedate"),

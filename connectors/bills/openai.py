@@ -29,7 +29,7 @@ from connectors.bills.words import Said, kind_of, said, tier_of
 from governor.chargeback.reconciliation.bill import Bill, BillLine
 from governor.ports import Payload
 
-BATCH: Final = re.compile(r"[ -]+batch(?:[ -]+api)?\b", re.IGNORECASE)
+TIER: Final = re.compile(r"[ -]+(batch|flex|priority)(?:[ -]+(?:api|processing))?\b", re.IGNORECASE)
 TOKENS: Final = (("input", "input_uncached_tokens"), ("cache_read", "input_cached_tokens"), ("cache_write", "input_cache_write_tokens"))
 
 
@@ -108,8 +108,8 @@ def words_of(item: str) -> Said:
     model, comma, meter = item.rpartition(",")
     if not comma:
         return said(item)
-    after, batch = said(meter.replace("_", " ")), BATCH.sub("", model)
-    return Said(batch.strip(), after.meter, "batch" if batch != model else after.tier)
+    after, tier = said(meter.replace("_", " ")), TIER.search(model)
+    return Said(TIER.sub("", model).strip(), after.meter, tier[1].lower() if tier else after.tier)
 
 
 def _usage(row: Record, day: str, account: str) -> Iterable[BillLine]:

@@ -159,6 +159,33 @@ def test_rows_of_other_products_are_no_part_of_any_bill() -> None:
     }
 
 
+def test_what_azure_says_of_reserved_capacity_and_of_the_whole_invoice() -> None:
+    """The purchase of a reservation was a fee, the invoice's rounding a row of another service."""
+    row = {
+        "Date": "10/05/2026", "MeterCategory": "Foundry Models", "MeterName": "Managed Global Unit", "ProductName": "Foundry Throughput Reservation",
+        "CostInBillingCurrency": "22000", "BillingCurrency": "USD", "ChargeType": "Purchase", "PricingModel": "Reservation", "ReservationId": "",
+    }  # fmt: skip
+    rounding = dict.fromkeys(row, "") | {"Date": "10/31/2026", "ProductName": "Rounding Adjustment", "ChargeType": "RoundingAdjustment"}
+    rounding |= {"CostInBillingCurrency": "0.01", "BillingCurrency": "USD"}
+    rows = [
+        row,
+        row | {"PricingModel": "", "ReservationId": "r-1", "CostInBillingCurrency": "1"},
+        row | {"PricingModel": "", "CostInBillingCurrency": "2"},
+    ]
+    found = azure.reader.read(Payload("azure.csv", body=made._csv([*rows, rounding, rounding | {"MeterCategory": "Virtual Machines"}])))
+    assert sorted((line.kind, line.amount) for line in found.lines) == [
+        ("commitment", Decimal(22001)), ("fee", Decimal(2)), ("rounding", Decimal("0.01")),
+    ]  # fmt: skip
+    assert found.skipped == {"Virtual Machines": 1}
+
+
+@pytest.mark.parametrize("tier", ["batch", "flex", "priority"])
+def test_openai_writes_the_tier_behind_the_model(tier: str) -> None:
+    """Of `gpt-5-2025-08-07 flex, input` the tier was part of the model's name, and the line met nothing."""
+    for item in (f"gpt-5-2025-08-07 {tier}, cached input", f"gpt-5-2025-08-07, cached input ({tier})"):
+        assert openai.words_of(item) == ("gpt-5-2025-08-07", "cache_read", tier)
+
+
 def test_the_csv_of_openais_dashboard() -> None:
     true = made.usage("openai")
     words = {"input": "input", "cache_read": "cached input", "output": "output"}
