@@ -115,6 +115,14 @@ class Settings(BaseSettings):
         description="Serve /checkpoint and /tile/ to readers without a token (leaves hold no personal data, but business facts).",
     )
 
+    @field_validator("home")
+    @classmethod
+    def _a_path_for_all(cls, home: Path) -> Path:
+        """Said before anything is made there: the lake's engine parts a path at a backslash, and what is no UTF-8 fails in the database."""
+        if not str(home).isprintable() or "\\" in str(home):
+            raise ValueError(f"{str(home)!r} cannot be a home: its path holds a backslash or a character that is not UTF-8 text")
+        return home
+
     @field_validator("lake_catalog", "lake_data")
     @classmethod
     def _known_scheme(cls, place: str, field: ValidationInfo) -> str:

@@ -76,6 +76,15 @@ def test_a_wrong_knob_is_one_line(governor: Command, home: Path, environment: di
     assert "hunter2" not in done.stderr
 
 
+@pytest.mark.parametrize("name", [b"back\\slash", b"not-\xff-utf8"])
+def test_a_home_that_no_engine_could_hold_is_refused_before_it_is_made(governor: Command, tmp_path: Path, name: bytes) -> None:
+    wanted = tmp_path / os.fsdecode(name)
+    done = governor("init", "--admin", "a@acme.example", "--home", str(wanted))
+    assert done.returncode == 1
+    assert "cannot be a home: its path holds a backslash or a character that is not UTF-8 text" in done.stderr
+    assert not wanted.exists()
+
+
 def test_a_mistyped_variable_is_named_with_the_one_it_comes_near_to(governor: Command, home: Path) -> None:
     warn_of_mistyped.cache_clear()
     strange = {"GOVERNOR_DATBASE_URL": "postgresql://me:hunter2@db/x", "GOVERNOR_SHADOW_KEY": "hunter2"}

@@ -377,3 +377,13 @@ def test_housekeeping_deletes_nothing_of_a_home_whose_path_its_own_would_match(t
             os.utime(file, (0, 0))
         lake.compact()
     assert (strange.exists(), own.exists()) == (True, name != "a")
+
+
+@pytest.mark.parametrize("signs", ["a*b", "a?b", "a[x]b"])
+def test_a_lake_begins_beside_one_that_its_path_would_match(tmp_path: Path, make_call: Make, make_batch: Make, signs: str) -> None:
+    for name in ("axb", signs):
+        folder = tmp_path / name
+        lake = Lake(str(folder / "catalog.sqlite"), str(folder / "data"), "default", lock_dir=folder)
+        assert lake.ingest("b1", [make_batch(make_call("a"))], NOW) == Counts(read=1, stored=1)
+        assert lake.totals()["calls"] == 1
+        lake.close()
