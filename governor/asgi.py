@@ -6,6 +6,7 @@ Invariants: one process serves one organization; without a broker the jobs are d
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -123,7 +124,12 @@ def build() -> Litestar:
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
-    return create_app(load_settings())
+    settings = load_settings()
+    if not logging.getLogger().handlers:  # started anew and not forked: our parent's words, level and form are not ours
+        from governor.cli import log_to_stderr
+
+        log_to_stderr(settings.log_level.upper(), long_lived=True)
+    return create_app(settings)
 
 
 def end_with_parent() -> None:
