@@ -9,7 +9,6 @@ caller cannot take such a rule by claim alone), else `claim`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,16 @@ from itertools import chain
 import yaml
 
 from governor.catalog import CREDENTIAL_FIELDS, Catalog
+from governor.catalog.draft import suggested_id
 
 TAG = "tag"
 SEPARATOR = "\x1f"  # joins the tags of one call into one key
 TELLING = "telling"  # a grouping key: `field SEPARATOR value`, what calls could be told by that carry no field of a rule; null for others
+SAID_OF_OWNERS = (
+    "metadata.owner",
+    "metadata.owner_email",
+    "metadata.cost_center",
+)  # what callers say of who answers and who pays; no rule by itself
 SESSION = r"^(arn:aws[a-z-]*:sts::[0-9]*:assumed-role/.+/)[^/]+$"  # the name of a session differs from call to call, its role is who called
 
 
@@ -162,13 +167,13 @@ def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], cat
     made = []
     dearest = sorted(bins.items(), key=lambda one: (-one[1][1], -one[1][0], f"{one[0][0]}: {one[0][1]}"))[:limit]
     for (field, value), (calls, spend) in dearest:
-        looks_like = _resembling(value, catalog)
+        looks_like = resembling(value, catalog)
         rule = {"workflow": looks_like or "WORKFLOW-ID", "match": {field: value}}
-        own = (
-            "suggested-" + hashlib.sha256(f"{field}: {value}".encode()).hexdigest()[:8]
-        )  # one id for all would let the second replace the first
         text = yaml.safe_dump(
-            {"kind": "attribution", "id": own, "rules": [rule]}, sort_keys=False, allow_unicode=True, default_flow_style=None
+            {"kind": "attribution", "id": suggested_id(field, value), "rules": [rule]},
+            sort_keys=False,
+            allow_unicode=True,
+            default_flow_style=None,
         )
         made.append(Suggestion(f"{field}: {value}", looks_like, calls, spend, text))
     return made
@@ -185,7 +190,7 @@ def telling_of(key: Mapping[str, str | None]) -> tuple[str, str] | None:
     return (field, value) if value else None
 
 
-def _resembling(value: str, catalog: Catalog) -> str | None:
+def resembling(value: str, catalog: Catalog) -> str | None:
     """The longest workflow id that the value contains as a whole word, such as `c-claims-fnol-triage`."""
     folded = value.casefold()  # looked for first: an expression for each of thousands of workflows takes seconds
     near = [name for name in catalog.workflows if name.casefold() in folded]

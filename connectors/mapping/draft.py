@@ -13,18 +13,15 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
 
-import yaml
-
 from connectors.keys import HIDDEN_NAME
 from connectors.mapping.document import parse
 from connectors.mapping.fields import Field, fields_of, fits, moments, plain, texts, unique, words
 from connectors.mapping.known_names import COLUMNS, OPTIONS
+from governor.catalog.yaml_text import TO_FILL_IN, on_one_line, quoted
 from governor.errors import Invalid
 
 LOOKED_AT: Final = 200  # records
-TO_FILL_IN: Final = "CHANGE_ME"
 _SHOWN: Final = 40
-_BARE: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 NEEDED: Final = ("source_record_id", "start_time", "requested_model")
 _UNITS: Final = {"ms": "ms|milli", "us": "us$|micro", "ns": "ns$|nano", "s": "s$|sec"}
 
@@ -42,14 +39,14 @@ def drafted(lines: Iterable[bytes], *, name: str, kind: str) -> str:
     finds = [field.steps[0] if kind == "csv" else field.path for field in known]
     text = [
         f"name: {name}.calls",
-        f"about: {_quoted(f'Drafted from {len(inside):,} records; say here what is read and what it cannot tell.')}",
+        f"about: {quoted(f'Drafted from {len(inside):,} records; say here what is read and what it cannot tell.')}",
         f"format: {kind}",
         "witness: gateway   # tracer: a tool that looks on; provider: the model host's own log",
         f"gateway: {name}   # leave it out for a tracing tool",
     ]
     if listed:
-        text.append(f"records: {_quoted(listed)}")
-    text += [f"finds: [{', '.join(map(_quoted, finds))}]   # what every record has", "columns:"]
+        text.append(f"records: {quoted(listed)}")
+    text += [f"finds: [{', '.join(map(quoted, finds))}]   # what every record has", "columns:"]
     for column in NEEDED:
         if column not in taken:
             text.append(f"  {column}: {TO_FILL_IN}   # needed, and no field looked like it")
@@ -63,7 +60,7 @@ def drafted(lines: Iterable[bytes], *, name: str, kind: str) -> str:
         text += ["cost:", "  source: gateway_estimate   # gateway_billed or provider_billed only for money that is really charged"]
         text.append(f"  unit: {_money_unit(cost)}")
         currency = next((field for field in fields if _called("currency", field)), None)
-        text += [f"  currency: {{from: {_quoted(currency.path)}, value: USD}}"] if currency else []
+        text += [f"  currency: {{from: {quoted(currency.path)}, value: USD}}"] if currency else []
         taken |= {"cost.currency": currency} if currency else {}
     found = "\n".join([*text, *_rest(fields, taken)]) + "\n"
     parse(found, "the draft")
@@ -117,12 +114,12 @@ def _by_value(column: str, field: Field) -> bool:
 
 
 def _take(column: str, field: Field) -> str:
-    path = _quoted(field.path)
+    path = quoted(field.path)
     if column == "status":
         fine = sorted(
             {str(value) for value in field.values if str(value).lower() in ("ok", "success", "succeeded", "completed", "done")} - {"ok"}
         )
-        return f"{{from: {path}, names: {{{', '.join(f'{_quoted(value)}: ok' for value in fine)}}}, otherwise: error}}" if fine else path
+        return f"{{from: {path}, names: {{{', '.join(f'{quoted(value)}: ok' for value in fine)}}}, otherwise: error}}" if fine else path
     if column in ("duration_ms", "ttft_ms"):
         unit = _unit(field)
         return f"{{from: {path}, unit: {unit}}}" if unit != "ms" else path
@@ -152,19 +149,19 @@ def _rest(fields: Sequence[Field], taken: dict[str, Field]) -> list[str]:
     tags = [field for field in top if _called("tags", field) and _is_json(field, list)]
     for option, found in (("metadata", objects), ("tags", tags)):
         if found:
-            lines.append(f"{option}: [{', '.join(_quoted(field.path) for field in found)}]")
+            lines.append(f"{option}: [{', '.join(quoted(field.path) for field in found)}]")
             used |= {field.path for field in found}
     content = []
     for option in ("messages", "prompt", "text"):
         place = next((field for field in fields if field.path not in used and _called(option, field) and _holds(option, field)), None)
         if place:
-            content.append(f"  {option}: {_quoted(place.path)}")
+            content.append(f"  {option}: {quoted(place.path)}")
             used.add(place.path)
             if option == "messages":
                 used |= {field.path for field in fields if _called("prompt", field)}
     answers = next((field for field in fields if plain(field.steps[-1]) == "choices" and _holds("messages", field)), None)
     if answers and isinstance(answers.values[0][0], dict) and "message" in answers.values[0][0]:
-        content.append(f"  message: {_quoted(Field((*answers.steps, '0', 'message'), [], everywhere=True).path)}")
+        content.append(f"  message: {quoted(Field((*answers.steps, '0', 'message'), [], everywhere=True).path)}")
         used.add(answers.path)
     lines += ["content:   # how much of it is kept is up to each workflow", *content] if content else []
     left = [
@@ -173,7 +170,7 @@ def _rest(fields: Sequence[Field], taken: dict[str, Field]) -> list[str]:
         if not isinstance(field.values[0], dict)
         and not any(field.path == path or field.path.startswith((f"{path}.", f"{path}/")) for path in used)
     ]
-    return [*lines, *(["# not used:"] if left else []), *(f"#   {_on_one_line(path)[1:-1]}" for path in left[:100])]
+    return [*lines, *(["# not used:"] if left else []), *(f"#   {on_one_line(path)[1:-1]}" for path in left[:100])]
 
 
 def _called(option: str, field: Field) -> bool:
@@ -202,14 +199,4 @@ def _example(column: str, field: Field) -> str:
     shown = str(field.values[0])
     shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
     share = "" if field.everywhere else ", not in every record"
-    return f"such as {_on_one_line(shown)}{share}"
-
-
-def _on_one_line(text: str) -> str:
-    """In double quotes, on one line: YAML ends a line also at signs that JSON leaves as they are (U+2028)."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def _quoted(text: str) -> str:
-    """A text as YAML reads it, also inside braces."""
-    return text if _BARE.fullmatch(text) and yaml.safe_load(text) == text else _on_one_line(text)
+    return f"such as {on_one_line(shown)}{share}"

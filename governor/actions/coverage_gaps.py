@@ -22,7 +22,7 @@ SHOWN: Final = 20
 TO_DO: Final = {
     "usage": "its source did not say how much was used: `governor sources scorecard` says what to send",
     "price": "give the model a price: `kind: contract_price`, or a list by `governor prices import`",
-    "workflow": "map it: `governor usage` and the spend page suggest the rule",
+    "workflow": "map it: `governor catalog draft` and the spend page write the documents",
     "owner": "name an owner of the workflow",
     "route": "approve the route: `governor change propose`, a route of the workflow, or a waiver",
 }

@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import Parameter
 
 from governor.actions.apply import apply, plan
 from governor.actions.browse_catalog import CatalogItem, browse_catalog
 from governor.actions.context import Actor, Context
+from governor.actions.draft_catalog import draft_catalog
 from governor.api.bearer import ASKS
-from governor.api.bodies import raw_body
+from governor.api.bodies import download, raw_answer, raw_body
 from governor.api.idempotency import REPEATABLE
+from governor.api.months import MONTH
 from governor.api.slices import Cursor, Item, Limit, Slice, named, slice_of
 from governor.catalog import KINDS, json_schema, parse_documents
 from governor.errors import Invalid, NotFound
 
-YAML: Final = ("application/json", "application/yaml")
+YAML_ALONE: Final = "application/yaml"
+YAML: Final = ("application/json", YAML_ALONE)
 Prune = Annotated[bool, Parameter(query="prune", description="Also remove documents that the body does not name (persons never).")]
 
 
@@ -51,6 +54,17 @@ def show_schema(kind: str) -> dict[str, Any]:
     return json_schema(kind)
 
 
+@get("/catalog/draft", sync_to_thread=True, tags=["catalog"], media_type=YAML_ALONE, operation_class=raw_answer(YAML_ALONE))
+def draft(
+    ctx: Context,
+    period: Annotated[str, Parameter(query="period", pattern=MONTH, description="Calendar month of the billing zone, YYYY-MM.")],
+    at_least: Annotated[str, Parameter(query="at_least", description="USD that the calls of a document cost in the month.")] = "0",
+    by: Annotated[str, Parameter(query="by", description="The field that tells workflows apart; default: what tells most.")] = "",
+) -> Response[bytes]:
+    """A first catalog from calls that belong to no workflow, as YAML to complete: nothing is approved by it, and `apply` refuses it until it is filled in."""
+    return download(draft_catalog(ctx, period, at_least=at_least, by=by).text.encode(), YAML_ALONE, f"catalog-{period}.yaml")
+
+
 @post(
     "/catalog/plan",
     status_code=200,
@@ -77,4 +91,4 @@ def apply_documents(
     return done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run}
 
 
-ROUTES = [list_documents, show_schema, show_plan, apply_documents]
+ROUTES = [list_documents, show_schema, draft, show_plan, apply_documents]

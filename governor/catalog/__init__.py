@@ -19,7 +19,7 @@ from governor.catalog.documents import (
 from governor.catalog.fields import CAPTURE_DEFAULTS, CREDENTIAL_FIELDS, RETENTION_DEFAULTS, Capture, DataClass, Document, Role
 from governor.catalog.moments import begins, ends
 from governor.catalog.organization import OrganizationDocument, PersonDocument, ProviderTerms
-from governor.catalog.parse import document_digest, document_json, document_of, json_schema, parse_document, parse_documents
+from governor.catalog.parse import Unfilled, document_digest, document_json, document_of, json_schema, parse_document, parse_documents
 from governor.catalog.snapshot import AllocationRule, Catalog, Waiver, check_together
 from governor.catalog.workflow import (
     AttributionDocument,
@@ -62,6 +62,7 @@ __all__ = [
     "Role",
     "Route",
     "SourceDocument",
+    "Unfilled",
     "Waiver",
     "WaiverDocument",
     "WaiverScope",

@@ -65,6 +65,14 @@ def _person_email(text: str) -> str:
     return _email(text)
 
 
+def is_person_email(text: str) -> bool:
+    try:
+        _person_email(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _reference(text: str) -> str:
     if not SECRET_REFERENCE.fullmatch(text):
         raise ValueError("secrets are references: env:NAME, file:PATH or a key-store URI, never the value itself")

@@ -18,6 +18,7 @@ import yaml
 
 from governor.catalog.documents import KINDS
 from governor.catalog.fields import Document
+from governor.catalog.yaml_text import TO_FILL_IN
 from governor.errors import Invalid, TooLarge
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -25,12 +26,28 @@ MAX_DOCUMENTS: Final = 20_000
 MAX_VALUES: Final = 1_000_000  # after aliases: a bomb of a few lines would otherwise be walked for ever
 MAX_DEPTH: Final = 64
 MERGE: Final = "tag:yaml.org,2002:merge"
+Blank = tuple[int, str]  # line and field where TO_FILL_IN still stands
+
+
+class Unfilled(Invalid):
+    """Documents in which something is still TO_FILL_IN. places: each by line, as `FILE:LINE: KIND NAME: FIELD`."""
+
+    hint = "fill them in; a line or a document that is not wanted may go"
+
+    def __init__(self, filename: str, places: list[str]) -> None:
+        some, more = "; ".join(places[:3]), f" (and {len(places) - 3:,} more)" if len(places) > 3 else ""  # noqa: PLR2004 - a line people can read
+        super().__init__(f"{filename}: {len(places):,} {'values are' if len(places) != 1 else 'value is'} still {TO_FILL_IN}: {some}{more}")
+        self.places = places
 
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML without silent overwriting: a key written twice is an error. Merges (`<<`) write keys out while they are read, so they are counted there."""
 
     written_out = 0
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        self.blanks: list[Blank] = []
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         for key, value in node.value:
@@ -52,6 +69,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     twice = sorted(key for key, times in Counter(written).items() if times > 1)
     if twice:
         raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is written twice", node.start_mark)
+    for key, value in node.value:
+        for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if isinstance(one, yaml.ScalarNode) and one.value == TO_FILL_IN:
+                loader.blanks.append((one.start_mark.line + 1, str(key.value)))
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
@@ -60,16 +81,22 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def parse_documents(text: str | bytes, filename: str = "<text>") -> list[Document]:
-    """All documents of a YAML (or JSON) text. Raises Invalid or TooLarge naming file, document number, kind, id and field."""
+    """All documents of a YAML (or JSON) text. Raises Invalid or TooLarge naming file, document number, kind, id and field; Unfilled for a draft."""
     raw = text.encode() if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
         raise TooLarge(f"{filename}: {len(raw)} bytes; a catalog file is at most {MAX_BYTES}", hint="split it into several files")
-    found = []
-    for number, plain in enumerate(_load(raw, filename), start=1):
+    found: list[Document] = []
+    blank: list[str] = []
+    for number, (plain, blanks) in enumerate(_load(raw, filename), start=1):
         if number > MAX_DOCUMENTS:
             raise TooLarge(f"{filename}: more than {MAX_DOCUMENTS} documents", hint="split it into several files")
-        if plain is not None:  # an empty document between two `---`
+        if blanks and isinstance(plain, dict):
+            document = " ".join(filter(None, (str(plain.get("kind", "document"))[:100], _named(plain))))
+            blank += [f"{filename}:{line}: {document}: {name[:100]}" for line, name in sorted(set(blanks))]
+        elif plain is not None:  # an empty document between two `---`
             found.append(parse_document(plain, f"{filename} document {number}"))
+    if blank:
+        raise Unfilled(filename, blank)
     return found
 
 
@@ -81,14 +108,18 @@ def parse_document(plain: Any, where: str) -> Document:
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise Invalid(f"{where}: unknown kind {kind!r}", hint=f"kinds are {', '.join(KINDS)}")
-    named = next((str(plain[name]) for name in ("id", "email", "rule", "model", "name") if plain.get(name)), "")
-    where = f"{where} ({kind}{' ' + named[:100] if named else ''})"
+    named = _named(plain)
+    where = f"{where} ({kind}{' ' + named if named else ''})"
     try:
         return model.model_validate(plain)
     except pydantic.ValidationError as error:
         problems = [f"{_place(problem['loc'])}: {_words(problem)}" for problem in error.errors()]
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""  # noqa: PLR2004 - a line people can read
         raise Invalid(f"{where}: {'; '.join(problems[:3])}{more}", hint=f"`governor apply --schema {kind}` shows the fields") from None
+
+
+def _named(plain: dict[str, Any]) -> str:
+    return next((str(plain[name])[:100] for name in ("id", "email", "rule", "model", "name") if plain.get(name)), "")
 
 
 def document_json(document: Document) -> str:
@@ -123,17 +154,19 @@ def strict_yaml(raw: bytes, filename: str) -> list[Any]:
     """The YAML documents of a text that a person sends, as plain values: no key twice, no bomb, no depth without end. Raises Invalid, TooLarge."""
     if len(raw) > MAX_BYTES:
         raise TooLarge(f"{filename} has {len(raw):,} bytes; at most {MAX_BYTES:,} are read")
-    return list(_load(raw, filename))
+    return [plain for plain, _ in _load(raw, filename)]
 
 
-def _load(raw: bytes, filename: str) -> Iterator[Any]:
+def _load(raw: bytes, filename: str) -> Iterator[tuple[Any, list[Blank]]]:
+    """Each document, and what is left to fill in in it."""
     loader = None
     try:
         loader = _Loader(raw)
         while loader.check_data():  # type: ignore[no-untyped-call]  # not typed by the stubs
+            loader.blanks = []
             plain = loader.get_data()
             _measure(plain, filename)
-            yield plain
+            yield plain, loader.blanks
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" line {mark.line + 1}" if mark else ""

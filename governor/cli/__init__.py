@@ -23,6 +23,7 @@ from governor.cli import (
     apply,
     bills,
     budgets,
+    catalog,
     change,
     demo,
     erase,
@@ -114,6 +115,7 @@ app.add_typer(month_end.app, name="period")  # the same group as period.app, wit
 app.add_typer(focus.app, name="focus")
 app.add_typer(bills.app, name="bills")
 app.add_typer(allocation.app, name="allocation")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(sources.app, name="sources")
 app.add_typer(token.app, name="token")
 app.add_typer(notify.app, name="notify")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from governor.catalog import KINDS, Document, json_schema, parse_documents
+from governor.catalog import KINDS, Document, Unfilled, json_schema, parse_documents
 from governor.cli.session import session_of
 from governor.errors import NotFound
 
@@ -41,7 +41,12 @@ def apply(
     if not files:
         raise typer.BadParameter("give files with -f FILE (or - for standard input)")
     session = session_of(ctx)
-    found = [(path, read(path)) for path in files]
+    try:
+        found = [(path, read(path)) for path in files]
+    except Unfilled as draft:
+        for place in draft.places:
+            session.note(place)
+        raise
     for path, held in found:
         if not held:
             session.note(f"{path}: no documents in it")

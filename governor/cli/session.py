@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from governor.errors import Forbidden, Unauthenticated
+from governor.errors import Forbidden, Refused, Unauthenticated
 
 if TYPE_CHECKING:  # the stores are heavy; commands that need no home (packet verify) must not wait for them
     from governor.actions.context import Actor, Context
@@ -110,3 +110,12 @@ def session_of(ctx: typer.Context) -> Session:
     if found is None:
         raise RuntimeError("the root callback makes the Session")
     return found
+
+
+def write_new(path: Path, text: str) -> None:
+    """A file that a person is to complete. Raises Refused for one that is there: it may be completed already."""
+    try:
+        with path.open("x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise Refused(f"{path} is there already", hint="give another name, or remove it") from None

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from governor.cli.session import Session, session_of
+from governor.cli.session import Session, session_of, write_new
 from governor.cli.sources_truth import completeness, scorecard
 from governor.cli.tables import cell, results, table
-from governor.errors import NotFound, Refused
+from governor.errors import NotFound
 
 app = typer.Typer(help="Where traffic comes from.", no_args_is_help=True)
 app.command("completeness")(completeness)
@@ -67,11 +67,7 @@ def draft(
 
     text = draft_mapping(file, name)
     if out is not None:
-        try:
-            with out.open("x", encoding="utf-8") as target:
-                target.write(text)
-        except FileExistsError:
-            raise Refused(f"{out} is there already", hint="give another name, or remove it") from None
+        write_new(out, text)
     session_of(ctx).print({"mapping": text, "file": str(out) if out else None}, lambda data: told(data, file))
 
 

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governor.attribution import SEPARATOR, SESSION, SUGGESTION_FIELDS, TAG, TELLING
+from governor.attribution import SAID_OF_OWNERS, SEPARATOR, SESSION, SUGGESTION_FIELDS, TAG, TELLING
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid
 from governor.store.lake_attach import literal
@@ -141,7 +141,7 @@ def grouping(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequenc
     }
     columns |= {name: key_expression(name) for name in keys if name not in columns and name not in (WAY, TELLING)}
     if TELLING in keys:
-        columns[TELLING] = _telling([key_expression(name) for name in keys if name != TELLING])
+        columns[TELLING] = _telling([key_expression(name) for name in keys if name not in (TELLING, *SAID_OF_OWNERS)])
     return columns | ({WAY: way_of(columns)} if WAY in keys else {})
 
 

@@ -12,9 +12,11 @@ from litestar.params import Parameter
 from markupsafe import Markup
 
 from governor.actions.context import Context
+from governor.actions.draft_catalog import draft_catalog
 from governor.actions.month_view import daily, newest_month
 from governor.actions.show_spend import CUTS, FILTERS, show_spend
 from governor.chargeback.period import month_days
+from governor.web.attached import attached
 from governor.web.charts import daily_spec, svg
 from governor.web.coverage import Gate, gate_of
 from governor.web.newer_calls import SHOWS_SUMS
@@ -106,6 +108,17 @@ def chart(
     return Response(image, media_type="image/svg+xml", headers={"Cache-Control": "private, max-age=60"})
 
 
+@get("/spend/catalog.yaml", sync_to_thread=True)
+def catalog(
+    ctx: Context,
+    period: Period,
+    at_least: Annotated[str, Parameter(query="at_least")] = "",
+    by: Annotated[str, Parameter(query="by")] = "",
+) -> Response[bytes]:
+    made = draft_catalog(ctx, period, at_least=at_least.strip() or "0", by=by.strip())
+    return attached(made.text, "application/yaml", f"catalog-{made.period}.yaml")
+
+
 def filters(request: type_of_request) -> dict[str, str]:
     """What the page is narrowed to, from the address: dimension -> value, `-` for none."""
     return {name: value for name in FILTERS if (value := request.query_params.get(name, ""))}
@@ -134,4 +147,4 @@ def share_text(share: Decimal) -> str:
     return "<0.1%" if 0 < share < Decimal("0.0005") else percent(share)
 
 
-ROUTES = [show, chart]
+ROUTES = [show, chart, catalog]

@@ -8,7 +8,16 @@ import jsonschema
 import pytest
 import yaml
 
-from governor.catalog import KINDS, ContractPriceDocument, WorkflowDocument, document_json, document_of, json_schema, parse_documents
+from governor.catalog import (
+    KINDS,
+    ContractPriceDocument,
+    Unfilled,
+    WorkflowDocument,
+    document_json,
+    document_of,
+    json_schema,
+    parse_documents,
+)
 from governor.errors import GovernorError, Invalid, TooLarge
 
 ROOT = Path(__file__).parents[2]
@@ -189,3 +198,15 @@ def test_many_keys_of_one_document_take_no_longer_than_as_many_documents() -> No
 
 def test_empty_documents_are_nothing() -> None:
     assert parse_documents("---\n---\n# only words\n") == []
+
+
+def test_what_is_left_to_fill_in_is_told_by_line_wherever_it_stands() -> None:
+    text = "kind: workflow\nid: a\nowner: CHANGE_ME\nroutes:\n  - {id: r, approved_until: 'CHANGE_ME'}\n---\nkind: person\nemail: a@b.example\nroles: [CHANGE_ME]\n"
+    with pytest.raises(Unfilled) as refused:
+        parse_documents(text, "f.yaml")
+    assert refused.value.places == [
+        "f.yaml:3: workflow a: owner",
+        "f.yaml:5: workflow a: approved_until",
+        "f.yaml:9: person a@b.example: roles",
+    ]
+    assert "3 values are still CHANGE_ME" in str(refused.value)

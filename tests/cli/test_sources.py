@@ -125,3 +125,20 @@ def test_an_ingest_that_is_stopped_says_what_became_of_it(
     code, _, err = run(capsys, "ingest", "litellm", str(tmp_path))
     assert code == 130
     assert "the same command stores the rest, each call once" in err
+
+
+def test_a_catalog_is_drafted_once_and_refused_by_line_until_it_is_filled_in(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(capsys, "init", "--admin", "admin@acme.example")[0] == 0
+    assert run(capsys, "ingest", "mapping:llm_usage_events", str(EVENTS))[0] == 0
+    file = tmp_path / "catalog.yaml"
+    code, out, _ = run(capsys, "catalog", "draft", "--period", "2026-10", "-o", str(file))
+    assert (code, "Fill in every CHANGE_ME" in out) == (0, True)
+    assert run(capsys, "--json", "catalog", "draft", "--period", "2026-10")[1].count("kind: workflow") == file.read_text().count(
+        "kind: workflow"
+    )
+    code, _, err = run(capsys, "catalog", "draft", "--period", "2026-10", "-o", str(file))
+    assert (code, "is there already" in err) == (1, True), "what somebody filled in is not written over"
+    code, _, err = run(capsys, "apply", "-f", str(file))
+    assert code == 1
+    assert err.count("\ncatalog.yaml:") + err.startswith("catalog.yaml:") == file.read_text().count("CHANGE_ME") - 1
+    assert len([line for line in err.splitlines() if line.startswith("error[")]) == 1

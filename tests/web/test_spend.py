@@ -14,12 +14,13 @@ from page_text import plain
 
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR
+from governor.actions.draft_catalog import draft_catalog
 from governor.actions.ingest import ingest
 from governor.actions.month_view import daily
 from governor.actions.people import authenticate, create_token
 from governor.actions.show_spend import CUTS, price_yaml, show_spend
 from governor.actions.usage import usage_report
-from governor.catalog import parse_documents
+from governor.catalog import Unfilled, parse_documents
 from governor.demo.traffic import make_month
 from governor.web.charts import daily_spec, svg
 from governor.web.present import money_text
@@ -64,6 +65,18 @@ def test_every_cut_adds_up_to_the_month(site: Any, by: str) -> None:
         seen = plain(finn.get(f"/spend?period={MONTH}&by={by}").text)
     assert f"{whole['calls']:,}" in seen
     assert money_text(whole["contracted_cost"]) in seen
+
+
+def test_what_no_workflow_owns_is_downloaded_as_a_catalog_to_complete(site: Any) -> None:
+    with site.at(FINN) as finn:
+        page = finn.get(f"/spend?period={MONTH}").text
+        assert 'action="/spend/catalog.yaml"' in page
+        sent = finn.get(f"/spend/catalog.yaml?period={MONTH}&at_least=&by=")
+        assert (sent.status_code, sent.headers["content-disposition"]) == (200, f'attachment; filename="catalog-{MONTH}.yaml"')
+        assert sent.text == draft_catalog(site.ctx, MONTH).text
+        assert finn.get(f"/spend/catalog.yaml?period={MONTH}&by=nonsense").status_code == 422
+    with pytest.raises(Unfilled):
+        parse_documents(sent.text)
 
 
 def test_the_days_add_up_whatever_they_are_stacked_by(site: Any) -> None:
