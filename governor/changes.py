@@ -27,19 +27,24 @@ class State(StrEnum):
     CUTOVER = "cutover"
     VERIFIED = "verified"
     DRIFTED = "drifted"
+    WITHDRAWN = "withdrawn"  # by whoever asked for it, or an admin, before it was cut over
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
-    State.DRAFT: frozenset({State.SHADOWING}),
-    State.SHADOWING: frozenset({State.IN_REVIEW, State.DRAFT}),
-    State.IN_REVIEW: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.SHADOWING, State.IN_REVIEW}),
-    State.APPROVED: frozenset({State.CUTOVER, State.EXPIRED, State.IN_REVIEW}),  # back to review when a bound part changed
+    State.DRAFT: frozenset({State.SHADOWING, State.WITHDRAWN}),
+    State.SHADOWING: frozenset({State.IN_REVIEW, State.DRAFT, State.WITHDRAWN}),
+    State.IN_REVIEW: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.SHADOWING, State.IN_REVIEW, State.WITHDRAWN}),
+    State.APPROVED: frozenset({State.CUTOVER, State.EXPIRED, State.IN_REVIEW, State.WITHDRAWN}),  # back to review when a bound part changed
     State.REJECTED: frozenset(),
-    State.EXPIRED: frozenset({State.SHADOWING}),
+    State.EXPIRED: frozenset({State.SHADOWING, State.WITHDRAWN}),
     State.CUTOVER: frozenset({State.VERIFIED, State.DRIFTED}),
     State.VERIFIED: frozenset({State.VERIFIED, State.DRIFTED}),
     State.DRIFTED: frozenset({State.VERIFIED, State.DRIFTED}),
+    State.WITHDRAWN: frozenset(),
 }
+
+
+WAY_BACK: Final = frozenset({State.CUTOVER, State.VERIFIED, State.DRIFTED})
 
 
 def move(before: str, after: State, *, verb: str = "") -> State:
@@ -59,6 +64,7 @@ NEXT: Final[Mapping[State, str]] = {
     State.CUTOVER: "run `governor change verify ID` once traffic flows on the new route",
     State.VERIFIED: "nothing is left to do; `governor change verify ID` looks again",
     State.DRIFTED: "look at `governor findings`, correct the route in your gateway, then run `governor change verify ID`",
+    State.WITHDRAWN: "a withdrawn change stays withdrawn; propose it anew where it is wanted after all",
 }
 # A draft whose last run ended without a verdict: the plan is fixed, so the same run would end the same way unless something outside it changes.
 AFTER_STOP: Final[Mapping[str, str]] = {
@@ -171,6 +177,20 @@ def may_decide(person: Person, docket: Docket, *, digest: str, decision: str, no
     if earlier is not None and decision == "approve":
         raise SeparationOfDuties(f"you approved {docket.id} as {earlier.role} already; one person answers one role")
     return answered_role(person, docket, decision=decision, now=now, role=role)
+
+
+def may_withdraw(person: Person, change_id: str, state: str, requester_id: str) -> None:
+    """Raises Forbidden or WrongState. It takes a request away and decides nothing, so separation of duties has no part in it."""
+    if person.id != requester_id and "admin" not in person.roles:
+        raise Forbidden(
+            f"{change_id} is withdrawn by whoever asked for it, or by an admin", hint="a needed role may reject it while it is in review"
+        )
+    if state in WAY_BACK:
+        raise WrongState(
+            f"{change_id} is {state}: the route was moved, and there is nothing left to withdraw",
+            hint="to go back, propose the earlier route as a change of its own",
+        )
+    move(state, State.WITHDRAWN, verb="be withdrawn")
 
 
 def refuse_own(person: Person, docket: Docket) -> None:

@@ -11,6 +11,7 @@ STATES: Final = {
     "drifted": ("Approved, but traffic drifted from it", "bad"),
     "rejected": ("Rejected", "bad"),
     "expired": ("Expired undecided", "warn"),
+    "withdrawn": ("Withdrawn", "warn"),
 }
 VERDICTS: Final = {
     "pass": ("Pass", "good"),
@@ -19,6 +20,7 @@ VERDICTS: Final = {
     "invalid_baseline": ("Invalid baseline", "warn"),
     "aborted_budget": ("Stopped: budget", "warn"),
     "aborted_policy": ("Stopped: policy", "warn"),
+    "aborted_withdrawn": ("Stopped: withdrawn", "warn"),
 }
 METRICS: Final = {
     "quality": "Answers as good as before",
@@ -56,6 +58,7 @@ EVENTS: Final = {
     "change:approve": "Approved",
     "change:reject": "Rejected",
     "change:expire": "Expired",
+    "change:withdraw": "Withdrawn",
     "change:cutover": "Cut over (reported by the company)",
     "change:verify": "Compared with later traffic",
     "change:drift": "Drift found in later traffic",

@@ -33,7 +33,7 @@ from governor.store.rows.changes import Approval, Change, ShadowRun
 from governor.store.rows.people import Person
 from governor.store.rows.reviews import ReviewLabel
 
-FROZEN: Final = frozenset({State.REJECTED, State.CUTOVER, State.VERIFIED, State.DRIFTED})
+FROZEN: Final = frozenset({State.REJECTED, State.CUTOVER, State.VERIFIED, State.DRIFTED, State.WITHDRAWN})
 MICRO: Final = Decimal(1_000_000)
 PICO: Final = Decimal(10**12)
 MONTH_DAYS: Final = Decimal(30)

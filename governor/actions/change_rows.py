@@ -17,8 +17,8 @@ from governor.packets.period import state_of
 from governor.packets.told import DECISIONS
 from governor.store.rows.changes import Change
 
-DECIDED: Final = frozenset({"approved", "rejected", "expired", "cutover", "verified", "drifted"})
-SETTLED: Final = frozenset({*DECISIONS, "change:expire", "change:cutover"})  # entries that name the digest decided on
+DECIDED: Final = frozenset({"approved", "rejected", "expired", "cutover", "verified", "drifted", "withdrawn"})
+SETTLED: Final = frozenset({*DECISIONS, "change:expire", "change:cutover", "change:withdraw"})  # entries that name the digest decided on
 RUNS: Final = frozenset({"planned", "running"})
 
 

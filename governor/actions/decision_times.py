@@ -1,6 +1,7 @@
 """How long people take to decide on route changes: from the question, and from the evidence.
 
-Owns: the sums over a list of changes. Does not own: the list (show_change.py). Invariants: what waits is counted apart and never a short time.
+Owns: the sums over a list of changes. Does not own: the list (show_change.py). Invariants: what waits is counted apart and never a short time; what was withdrawn
+was left to nobody to decide.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class DecisionTimes(TypedDict):
 
 
 def decision_times(rows: Sequence[ChangeRow], now: datetime) -> DecisionTimes:
-    asked = [between(row["created_at"], row["decided_at"]) for row in rows if row["decided_at"]]
-    put = [between(row["submitted_at"], row["decided_at"]) for row in rows if row["decided_at"] and row["submitted_at"]]
+    decided = [row for row in rows if row["decided_at"] and row["state"] != State.WITHDRAWN]
+    asked = [between(row["created_at"], row["decided_at"]) for row in decided]
+    put = [between(row["submitted_at"], row["decided_at"]) for row in decided if row["submitted_at"]]
     waiting = [between(row["submitted_at"], now.isoformat()) for row in rows if row["state"] == State.IN_REVIEW and row["submitted_at"]]
     return {
         "decided": len(asked),

@@ -18,6 +18,7 @@ from governor.actions.change_rows import change_problems
 from governor.actions.load_catalog import read_catalog
 from governor.actions.show_golden import report_of
 from governor.catalog import document_json
+from governor.changes import State
 from governor.errors import IntegrityError, MissingEvidence, NotFound, WrongState
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import MAX_SAFE_INT, canonical_json, digest, timestamp
@@ -124,6 +125,7 @@ class Facts:
                 "decided_at": None if change.decided_at is None else timestamp(change.decided_at),
                 "cutover_at": None if change.cutover_at is None else timestamp(change.cutover_at),
                 "cutover_note": next((words for _, entry, words in reversed(self.story) if entry.type == "change:cutover"), ""),
+                **self._withdrawal(),
             },
             "request": request,
             "workflow": dict(self.workflow),
@@ -167,6 +169,14 @@ class Facts:
             ],
         }
 
+    def _withdrawal(self) -> dict[str, Any]:
+        """Of a change that was withdrawn alone, so that the packets of all others keep their bytes."""
+        taken = next((one for one in reversed(self.story) if one[1].type == "change:withdraw"), None)
+        if taken is None:
+            return {}
+        _, entry, words = taken
+        return {"withdrawn_at": entry.body["occurred_at"], "withdrawn_by": entry.actor_ref, "withdrawn_note": words}
+
     def _shadow(self, run: ShadowRun, verdict: Any) -> dict[str, Any]:
         return {
             "run": run.id,
@@ -192,7 +202,7 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
     change = session.exec(select(Change).where(Change.org_id == org, Change.id == change_id)).first()
     if change is None:
         raise NotFound(f"no change {change_id}", hint="`governor change list` shows them")
-    if change.state not in DECIDED:
+    if change.state not in {*DECIDED, State.WITHDRAWN}:
         raise WrongState(f"{change_id} is {change.state}; a packet is made of a decided change", hint="approve or reject it first")
     rows = ledger.entries(session, org, stream=change_stream(change_id), limit=MAX_EVENTS)
     events = [PacketEvent(row.idx, row.leaf, disclosures=_shown(session, org, row.id, whole=bool(recipient))) for row in rows]
@@ -200,6 +210,11 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
         select(ShadowRun).where(ShadowRun.org_id == org, ShadowRun.change_id == change_id).order_by(col(ShadowRun.id))
     ).all()
     run = next((found for found in reversed(runs) if found.status == "done"), None)
+    if change.state == State.WITHDRAWN and not is_put(events, change.digest):
+        raise WrongState(
+            f"{change_id} was withdrawn before anybody was asked to decide, and a packet is made of what was decided on",
+            hint="the period packet lists it (`governor packet export --period`), and `governor ledger proof` proves its entries",
+        )
     files = session.exec(
         select(EvidenceFile)
         .where(EvidenceFile.org_id == org, EvidenceFile.change_id == change_id)
@@ -215,6 +230,12 @@ def gather(session: Session, org: str, change_id: str, *, recipient: str, log: s
         recipient=recipient,
         log=log,
     )
+
+
+def is_put(events: Sequence[PacketEvent], digest: str) -> bool:
+    """Is a review of this digest on record?"""
+    entries = (Entry.parse(event.leaf) for event in events)
+    return any(entry.type == "change:review" and entry.payload["digest"] == digest for entry in entries)
 
 
 def _shown(session: Session, org: str, entry_id: str, *, whole: bool) -> tuple[Disclosure, ...]:

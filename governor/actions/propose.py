@@ -6,6 +6,7 @@ Invariants: sampling and margins are in the plan, the plan is in the digest; nob
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,7 +15,7 @@ from typing import Any, Final, TypedDict
 from sqlmodel import Session, col, select
 
 from governor.actions.apply import lock_catalog
-from governor.actions.assess import assess
+from governor.actions.assess import assess, find_change
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.plan_options import budget
@@ -162,6 +163,13 @@ def propose(
             "population": plan.population.calls,
         },
     }
+
+
+def asked_in(ctx: Context, change_id: str) -> dict[str, Any]:
+    """The request of an earlier change, to ask for it again. Raises NotFound."""
+    with ctx.rows.session() as session:
+        found: dict[str, Any] = json.loads(find_change(session, ctx.org, change_id).request)
+    return found
 
 
 def read_candidate(text: str, what: str = "candidate") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from governor.actions.usage import usage_rows
 from governor.catalog import Route, WorkflowDocument, begins, ends
 from governor.errors import NotFound
 
-ENDED: Final = frozenset({"rejected", "expired", "verified"})
+ENDED: Final = frozenset({"rejected", "expired", "verified", "withdrawn"})
 
 
 def workflows_list(

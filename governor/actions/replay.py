@@ -27,7 +27,7 @@ from governor.actions.replay_golden import ask_golden
 from governor.actions.replay_inputs import keep_output, measure_recorded_reply, measure_reply, recorded_reply, request_of
 from governor.actions.replay_judge import ask_judge
 from governor.actions.replay_price import Pricer, most_tokens
-from governor.actions.replay_rows import find_run, load, start, write_recorded
+from governor.actions.replay_rows import SKIPPED, UNDER_WAY, find_run, load, start, write_recorded
 from governor.actions.replay_table import Result, Task, Written
 from governor.actions.review import ensure_review
 from governor.actions.workflow_calls import calls_by_id
@@ -58,13 +58,14 @@ def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -
     with ctx.rows.session() as session:
         run = find_run(session, ctx.org, run_id)
         change = session.exec(select(Change).where(Change.org_id == ctx.org, Change.id == run.change_id)).one()
-    if run.status not in {"planned", "running"}:
+    if run.status not in UNDER_WAY and not run.reserved_pico:
         ensure_review(ctx, change.id)
-        return {"run": run_id, "status": run.status, "verdict": json.loads(run.verdict) if run.verdict else None}
+        return outcome_of(ctx, run_id)
     plan = ReplayPlan.parse(json.loads(change.plan))
     if plan.digest != run.plan_digest:
         raise IntegrityError(f"the plan of {change.id} is not the one run {run_id} was started with")
-    start(ctx, run_id, plan)
+    if not start(ctx, run_id, plan):
+        return outcome_of(ctx, run_id)
     catalog = catalog_as_of(ctx)
     job = Replay(
         ctx=ctx,
@@ -80,12 +81,19 @@ def replay(ctx: Context, run_id: str, *, endpoints: Endpoints = http_endpoint) -
     exclude(job, retention_days)
     measure_recorded(job)
     carry_out(job)
-    ask_golden(job, retention_days)
-    if plan.judge is not None:
+    if not job.stopped():
+        ask_golden(job, retention_days)
+    if plan.judge is not None and not job.stopped():
         ask_judge(job)
-    found = finish(ctx, run_id, plan, load(ctx, run_id))
+    if not job.stopped():
+        finish(ctx, run_id, plan, load(ctx, run_id))
+    return outcome_of(ctx, run_id)
+
+
+def outcome_of(ctx: Context, run_id: str) -> dict[str, Any]:
     with ctx.rows.session() as session:
-        return {"run": run_id, "status": find_run(session, ctx.org, run_id).status, "verdict": found}
+        run = find_run(session, ctx.org, run_id)
+        return {"run": run_id, "status": run.status, "verdict": json.loads(run.verdict) if run.verdict else None}
 
 
 def exclude(job: Replay, retention_days: int | None) -> None:
@@ -162,6 +170,9 @@ def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
     size = max(job.plan.concurrency * WAVE, job.plan.block, job.plan.n // WAVES)
     held = False  # is anything of this round under way?
     for at in range(0, len(todo), size):
+        if job.stopped():
+            job.mark(dict.fromkeys(todo[at:], SKIPPED))
+            return
         if job.decided():
             job.mark(dict.fromkeys(todo[at:], "skipped_decided"))
             return
@@ -170,12 +181,23 @@ def leases(job: Replay, todo: Sequence[int]) -> Iterator[Task]:
         granted = reserve(job.ctx, job.run_id, groups)
         for task in granted:
             job.table[task.position][task.arm].state = "reserved"
-        yield from granted
+        for number, task in enumerate(granted):
+            if job.stopped():  # what is not sent yet is not sent
+                give_back(job, granted[number:])
+                break
+            yield task
         held = held or bool(granted)
-        if len(granted) < sum(map(len, groups)):
+        if len(granted) < sum(map(len, groups)) and not job.stopped():
             if not held and beyond_budget(job, groups[0]):
                 job.mark(dict.fromkeys(todo[at:], "skipped_budget"))
             return
+
+
+def give_back(job: Replay, tasks: Sequence[Task]) -> None:
+    """What was reserved for calls that are not made costs nothing."""
+    results = settle_all(job.ctx, job.run_id, [(task, Written(SKIPPED, cost_pico=0)) for task in tasks])
+    for task, result in zip(tasks, results, strict=True):
+        job.table[task.position][task.arm] = result
 
 
 def build(job: Replay, positions: Sequence[int]) -> tuple[list[list[Task]], dict[int, str]]:

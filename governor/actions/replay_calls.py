@@ -21,7 +21,7 @@ from governor.actions.context import Context
 from governor.actions.replay_evidence import alike, compared_of, pair_of, state_of
 from governor.actions.replay_inputs import OTHER_ROUTE, THIRD_MODEL, Input, read_input, redacted
 from governor.actions.replay_price import Pricer
-from governor.actions.replay_rows import OPEN, OPINIONS, find_run, load, mark
+from governor.actions.replay_rows import OPEN, OPINIONS, UNDER_WAY, find_run, load, mark
 from governor.actions.replay_table import Table, Task, Written
 from governor.adapters.model_endpoint import NOT_SENT
 from governor.errors import Unavailable
@@ -38,6 +38,7 @@ USAGE: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "outp
 IMPOSSIBLE: Final = "impossible_usage"  # a token is at least a byte, and the answer no longer than was allowed
 WAVE: Final = 4  # positions per connection and wave: wide enough to keep connections busy, small enough to stop in time
 PATIENCE: Final = 120  # half seconds
+LOOK_S: Final = 0.5
 INPUTS_KEPT: Final = 2000  # prompts in memory at a time
 Endpoints = Callable[[Context, str], ModelEndpoint]
 
@@ -61,6 +62,8 @@ class Replay:
     _answered: int = 0  # those with both answers, and what was seen in them
     _broken: int = 0
     _lost: bool = False
+    _stopped: bool = False
+    _looked: float = -LOOK_S
 
     @cached_property
     def contract(self) -> Contract:
@@ -106,6 +109,14 @@ class Replay:
         prefix = self.finished()
         weights = [float(self.plan.sample[pair.position].weight) if pair.state == "done" else 0.0 for pair in prefix]
         return harmed_after(self.plan, prefix, weights) is not None
+
+    def stopped(self) -> bool:
+        """Was the run ended meanwhile, because its change was withdrawn? Looked up once in a while, because it is asked before each call."""
+        if not self._stopped and time.monotonic() - self._looked >= LOOK_S:
+            self._looked = time.monotonic()
+            with self.ctx.rows.session() as session:
+                self._stopped = find_run(session, self.ctx.org, self.run_id).status not in UNDER_WAY
+        return self._stopped
 
     def route(self, arm: str) -> Arm:
         return self.plan.candidate if arm == "candidate" else self.plan.baseline

@@ -14,7 +14,7 @@ from sqlmodel import Session, select
 from governor.actions.context import SYSTEM, Context
 from governor.actions.evidence_files import LABELS, keep_files
 from governor.actions.golden_lines import golden_lines
-from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, find_run
+from governor.actions.replay_rows import CANARIES, JUDGES, OPEN, OPINIONS, UNDER_WAY, find_run
 from governor.actions.replay_table import Result, Table
 from governor.actions.review import complete_shadow, ensure_review
 from governor.errors import Refused
@@ -28,7 +28,7 @@ from governor.shadow.plan import ReplayPlan
 from governor.shadow.rubrics import combined
 from governor.shadow.steps import diverges
 from governor.shadow.verdict import verdict
-from governor.store.rows.changes import Change, EvidenceFile
+from governor.store.rows.changes import Change, EvidenceFile, ShadowRun
 
 DONE: Final = frozenset({"pass", "fail", "inconclusive"})
 
@@ -126,10 +126,11 @@ def finish(ctx: Context, run_id: str, plan: ReplayPlan, table: Table) -> dict[st
     found = verdict(plan, pairs, golden)
     files = evidence(plan, pairs, golden, found)
     with ctx.transaction(SYSTEM) as tx:
-        run = find_run(tx.session, ctx.org, run_id, lock=True)
-        if run.status not in {"planned", "running"}:
+        of_run = select(ShadowRun.change_id).where(ShadowRun.org_id == ctx.org, ShadowRun.id == run_id).scalar_subquery()
+        change = tx.session.exec(select(Change).where(Change.org_id == ctx.org, Change.id == of_run).with_for_update()).one()
+        run = find_run(tx.session, ctx.org, run_id, lock=True)  # after its change, as everywhere
+        if run.status not in UNDER_WAY:
             return found
-        change = tx.session.exec(select(Change).where(Change.org_id == ctx.org, Change.id == run.change_id).with_for_update()).one()
         run.status = "done" if found["verdict"] in DONE else str(found["verdict"])
         run.verdict = canonical_json(found).decode()
         run.finished_at = tx.now

@@ -20,7 +20,7 @@ from governor.actions.replay_calls import WAVE, Replay, await_others, batches, b
 from governor.actions.replay_gate import denied
 from governor.actions.replay_inputs import Input, keep_output, measure_reply, read_document, read_input, redacted, request_of
 from governor.actions.replay_judge import asked
-from governor.actions.replay_rows import JUDGES, OPEN, find_run, load
+from governor.actions.replay_rows import JUDGES, OPEN, SKIPPED, find_run, load
 from governor.actions.replay_table import Result, Task, Written
 from governor.ledger.canonical import canonical_json
 from governor.ports import ModelReply, ModelRequest
@@ -95,7 +95,9 @@ def carry_out(job: Replay, cases: Mapping[int, tuple[Case, Input]]) -> None:
             settle_all(job.ctx, job.run_id, done)
         job.table = load(job.ctx, job.run_id)  # what the budget did not reach is tried again: calls cost less than they might
         idle = 0 if granted else idle + 1
-        if not granted and groups and beyond_budget(job, groups[0]):
+        if not granted and job.stopped():
+            job.mark(dict.fromkeys(ours, SKIPPED))
+        elif not granted and groups and beyond_budget(job, groups[0]):
             job.mark(dict.fromkeys(ours, "skipped_budget"))
         elif not granted:
             await_others(job, idle)

@@ -24,6 +24,9 @@ from governor.store.rows.base import uuid7
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
 OPEN: Final = frozenset({"planned", "reserved"})
+UNDER_WAY: Final = frozenset({"planned", "running"})  # states of a run
+WITHDRAWN: Final = "aborted_withdrawn"  # of a run that ended with its change
+SKIPPED: Final = "skipped_withdrawn"  # of what such a run did not ask
 JUDGES: Final = ("judge_ab", "judge_ba")  # ab: the candidate is answer A
 CANARIES: Final = ("judge_canary_ab", "judge_canary_ba")  # ab: the known-bad answer is A
 OPINIONS: Final = frozenset({*JUDGES, *CANARIES})
@@ -32,7 +35,7 @@ Change = dict[str, Any]  # made by `rewritten`
 
 # Statements that a run executes again and again are built once.
 PURSE: Final = (
-    select(col(ShadowRun.budget_pico), col(ShadowRun.spent_pico), col(ShadowRun.reserved_pico))
+    select(col(ShadowRun.budget_pico), col(ShadowRun.spent_pico), col(ShadowRun.reserved_pico), col(ShadowRun.status))
     .where(col(ShadowRun.org_id) == bindparam("org"), col(ShadowRun.id) == bindparam("run"))
     .with_for_update()
 )
@@ -63,12 +66,13 @@ def find_run(session: Session, org: str, run_id: str, *, lock: bool = False) -> 
     return run
 
 
-def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
-    """Rows for every arm that has none; reservations of a worker that died are counted as spent and planned again."""
+def start(ctx: Context, run_id: str, plan: ReplayPlan) -> bool:
+    """Rows for every arm that has none; reservations of a worker that died are counted as spent and planned again. False where the run has ended:
+    then nothing is planned, and what a worker that died had reserved is spent.
+    """
     with ctx.rows.session(write=True) as session:
         run = find_run(session, ctx.org, run_id, lock=True)
-        run.status = "running"
-        run.started_at = run.started_at or ctx.now()
+        ended = run.status not in UNDER_WAY
         known = {(row.position, row.arm): row for row in all_rows(session, ctx.org, run_id)}
         changes: list[Change] = []
         for row in known.values():
@@ -78,8 +82,13 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
                 stored.attempts += 1
                 run.spent_pico += row.reserved_pico
                 run.reserved_pico -= row.reserved_pico
-                changes.append(rewritten(row, state="planned", reserved_pico=0, reply=stored.reply()))
+                changes.append(rewritten(row, state=SKIPPED if ended else "planned", reserved_pico=0, reply=stored.reply()))
         write_rows(session, changes)
+        session.add(run)
+        if ended:
+            return False
+        run.status = "running"
+        run.started_at = run.started_at or ctx.now()
         blank = {"org_id": ctx.org, "run_id": run_id, "state": "planned", "reserved_pico": 0, "reply": "", "output_sha256": ""}
         new = [
             {**blank, "id": uuid7(), "position": position, "record_id": pick.record_id, "arm": arm}
@@ -89,7 +98,7 @@ def start(ctx: Context, run_id: str, plan: ReplayPlan) -> None:
         ]
         if new:
             session.connection().execute(insert(ReplayResult), new)
-        session.add(run)
+    return True
 
 
 def load(ctx: Context, run_id: str) -> Table:
@@ -117,11 +126,14 @@ def rewritten(row: Stored, **columns: Any) -> Change:
 
 
 def purse_of(session: Session, org: str, run_id: str) -> tuple[int, int, int]:
-    """(budget, spent, reserved) in pico-USD; nobody else moves them, or writes rows of the run, before this transaction ends. Raises NotFound."""
+    """(budget, spent, reserved) in pico-USD; nobody else moves them, or writes rows of the run, before this transaction ends. Raises NotFound.
+
+    A run that has ended has no budget: nothing more is reserved for it.
+    """
     found = session.connection().execute(PURSE, {"org": org, "run": run_id}).first()
     if found is None:
         raise NotFound(f"no shadow run {run_id}")
-    return found[0], found[1], found[2]
+    return found[0] if found[3] in UNDER_WAY else -1, found[1], found[2]
 
 
 def write_recorded(ctx: Context, run_id: str, found: Mapping[int, Written]) -> None:

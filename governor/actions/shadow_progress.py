@@ -25,7 +25,7 @@ from governor.store.rows.changes import ReplayResult, ShadowRun
 RECENT: Final = timedelta(seconds=30)
 OPEN: Final = ("planned", "reserved")
 ANSWERED: Final = '%"status":"ok"%'  # in the facts of a reply as Result.reply writes them; no text of an answer is in there
-WITHOUT_VERDICT: Final = frozenset({"aborted_budget", "aborted_policy", "invalid_baseline"})
+WITHOUT_VERDICT: Final = frozenset({"aborted_budget", "aborted_policy", "invalid_baseline", "aborted_withdrawn"})
 CALLED: Final = ("baseline", "candidate", "repeat")
 
 

@@ -18,7 +18,8 @@ from governor.actions.assess import Assessment, assess, find_change, since_revie
 from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import failures_of, shadow_progress
 from governor.actions.show_golden import report_of
-from governor.changes import Person, State, may_decide, next_step, who_may
+from governor.actions.withdrawal import withdrawal_of
+from governor.changes import Person, State, may_decide, may_withdraw, next_step, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
 from governor.shadow.sentence import after_others
@@ -27,6 +28,7 @@ from governor.store.rows.changes import Change, ShadowRun
 from governor.store.rows.jobs import Job
 
 VOID: Final = "leave the route as it is: what was approved has changed or an approval ran out; `governor change cutover ID` refuses and says who decides again"
+OVER: Final = frozenset({State.REJECTED, State.WITHDRAWN})  # nobody is asked any more
 STOPPED: Final = "the shadow run stopped: mend the problem it names, then run `governor change shadow ID` again; what was answered is kept"
 
 
@@ -39,6 +41,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         persons = read_persons(session, ctx.org)
         errors, given_up = job_errors(session, ctx.org, found)
         before = asked_before(session, change)
+        withdrawal = withdrawal_of(session, change)
         names = dict(session.exec(select(people.Person.id, people.Person.email).where(people.Person.org_id == ctx.org)).all())
     request = json.loads(change.request)
     return {
@@ -94,13 +97,16 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
             }
             for vote in found.approvals
         ],
-        "you": {**standing_of(actor, found, now), "may_reject": may_reject(actor, found, now)} if actor is not None else None,
+        "you": {**standing_of(actor, found, now), "may_reject": may_reject(actor, found, now), "may_withdraw": may_take_back(actor, change)}
+        if actor is not None
+        else None,
         "created_at": change.created_at.isoformat(),
         "updated_at": change.updated_at.isoformat(),
         "submitted_at": change.submitted_at.isoformat() if change.submitted_at else None,
         "decided_at": change.decided_at.isoformat() if change.decided_at else None,
         "cutover_at": change.cutover_at.isoformat() if change.cutover_at else None,
         "verification": json.loads(change.verification) if change.verification else None,
+        "withdrawal": withdrawal,
     }
 
 
@@ -177,7 +183,7 @@ def need_document(need: dict[str, Any], found: Assessment, persons: list[Person]
         "status": "answered" if vote else "open",
         "by": names.get(vote.person_id, vote.person_id) if vote else None,
         "by_holds_role": (giver is not None and need["role"] in giver.roles) if vote else None,
-        "may": [] if vote else who_may(found.docket, persons, need["role"], now),
+        "may": [] if vote or found.change.state in OVER else who_may(found.docket, persons, need["role"], now),
     }
 
 
@@ -200,6 +206,14 @@ def may_reject(actor: Actor, found: Assessment, now: datetime) -> bool:
     """Whoever answers a need may say no, also where policy would not let them say yes."""
     try:
         may_decide(Person(actor.id, actor.email, actor.roles), found.docket, digest=found.digest, decision="reject", now=now)
+    except GovernorError:
+        return False
+    return actor.kind == "person"
+
+
+def may_take_back(actor: Actor, change: Change) -> bool:
+    try:
+        may_withdraw(Person(actor.id, actor.email, actor.roles), change.id, change.state, change.requester_id)
     except GovernorError:
         return False
     return actor.kind == "person"

@@ -19,6 +19,8 @@ from governor.actions.show_change import ChangeRow, list_changes, show_change
 from governor.actions.split_route import split_route
 from governor.actions.start_shadow import StartedRun, start_shadow
 from governor.actions.verify_change import verify_change
+from governor.actions.withdraw import WithdrawnChange, withdraw
+from governor.actions.withdrawal import Withdrawal
 from governor.api.bodies import download
 from governor.api.idempotency import REPEATABLE
 from governor.api.slices import Cursor, Items, Limit, Slice, named, slice_of
@@ -60,6 +62,10 @@ class Cutover(Struct, forbid_unknown_fields=True):
     approved_until: str = ""
 
 
+class TakenBack(Struct, forbid_unknown_fields=True):
+    reason: str
+
+
 class Look(Struct, forbid_unknown_fields=True):
     grace_hours: int = 0
 
@@ -89,6 +95,7 @@ class Standing(TypedDict):
 
     may_approve: bool
     may_reject: bool
+    may_withdraw: bool
     role: str | None
     why_not: str | None
     code: str | None
@@ -137,6 +144,7 @@ class ChangeDocument(TypedDict):
     decided_at: str | None
     cutover_at: str | None
     verification: dict[str, Any] | None
+    withdrawal: Withdrawal | None
 
 
 class RouteUse(TypedDict):
@@ -234,6 +242,12 @@ def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> 
     return reject(ctx, actor, change_id, digest=data.digest, reason=data.reason, role=data.role)
 
 
+@post("/changes/{change_id:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
+def take_back(ctx: Context, actor: Actor, change_id: str, data: TakenBack) -> WithdrawnChange:
+    """Take a request back before it is cut over: its requester or an admin. A shadow run under way is stopped; what it spent is in the answer."""
+    return withdraw(ctx, actor, change_id, reason=data.reason)
+
+
 @post("/changes/{change_id:str}/cutover", status_code=200, sync_to_thread=True, tags=TAGS)
 def moved(ctx: Context, actor: Actor, change_id: str, data: Cutover) -> MovedRoute:
     """Record that you moved the route in your gateway. Governor changes no gateway."""
@@ -255,4 +269,4 @@ def packet(ctx: Context, actor: Actor, change_id: str, data: Recipient) -> Respo
     return download(body, MEDIA_TYPE, f"{change_id}.govpacket", **{"Governor-SHA256": sha256_hex(body)})
 
 
-ROUTES = [list_all, show, split, revalidations, ask_again, make, shadow, say_yes, say_no, moved, verify, packet]
+ROUTES = [list_all, show, split, revalidations, ask_again, make, shadow, say_yes, say_no, take_back, moved, verify, packet]

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from governor.catalog.fields import Document, Email, Identifier, Part, SecretReference
 from governor.catalog.moments import Money
 
-Event = Literal["budget.threshold", "budget.forecast", "approval.waiting", "finding.violation"]
+Event = Literal["budget.threshold", "budget.forecast", "approval.waiting", "approval.withdrawn", "finding.violation"]
 DEFAULT_THRESHOLDS: Final = (50, 80, 100)
 
 

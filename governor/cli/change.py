@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from governor.cli.change_text import of_change, print_change, print_split, tight_budget
+from governor.cli.change_text import of_change, print_change, print_split, stopped_words, tight_budget
+from governor.cli.options import pairs, value_of
 from governor.cli.progress import following
 from governor.cli.session import Session, session_of
 
@@ -182,6 +182,19 @@ def decided(ctx: typer.Context, verb: Any, change_id: str, digest: str, reason: 
     session.print(done, f"{done['id']}: {done['decision']} recorded as {done['role']}; the change is {done['state']}{waits}")
 
 
+@app.command("withdraw")
+def withdraw(ctx: typer.Context, change_id: Id, reason: Reason) -> None:
+    """Take a request back before it is cut over: its requester or an admin. A shadow run under way is stopped.
+
+    Example: `governor change withdraw RC-1 --reason "the provider ends this model"`
+    """
+    from governor.actions.withdraw import withdraw as withdraw_change
+
+    session = session_of(ctx)
+    done = withdraw_change(session.context(), session.actor(), change_id, reason=reason)
+    session.print(done, f"{done['id']}: withdrawn; it was {done['before']}{stopped_words(done['stopped'])}")
+
+
 @app.command("cutover")
 def cutover(
     ctx: typer.Context,
@@ -277,23 +290,3 @@ def expire(ctx: typer.Context) -> None:
     session = session_of(ctx)
     gone = expire_changes(session.context())
     session.print({"expired": gone}, f"expired: {', '.join(gone) or 'none'}")
-
-
-def pairs(words: list[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for word in words or []:
-        name, sign, value = word.partition("=")
-        if not sign or not name or not value:
-            raise typer.BadParameter(f"{option} {word}: write NAME=VALUE")
-        found[name.strip()] = value.strip()
-    return found
-
-
-def value_of(text: str) -> Any:
-    """JSON where it is an object, such as `params={"temperature": 0}`; else the text itself."""
-    if not text.startswith("{"):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise typer.BadParameter(f"--option value {text!r} is not JSON") from None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import typer
+
+OVER: Final = frozenset({"rejected", "withdrawn"})
 
 
 def share_words(spoken: dict[str, Any]) -> str:
@@ -50,19 +52,39 @@ def print_change(shown: dict[str, Any]) -> None:
         lines.append(
             f"steps   {steps['diverged_traces']} of {steps['traces']} traces with tools left the recorded way; no tool was executed"
         )
-    for need in shown["needs"]:
-        lost = "" if need["by_holds_role"] else ", who no longer holds that role"
-        may = ", ".join(need["may"]) or "nobody yet"
-        who = f"answered by {need['by']}{lost}" if need["status"] == "answered" else f"open; may answer: {may}"
-        lines.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
+    lines += needed(shown)
     lines += [f"policy  {one['severity']} {one['rule']}: {one['message']}" for one in shown["policy"]["violations"]]
     for vote in shown["approvals"]:
         counted = "" if vote["counts"] or vote["decision"] == "reject" else "  (void)"
         lines.append(f"{vote['decision']:<7} {vote['person']} as {vote['role']}: {vote['reason']}{counted}")
+    if shown["withdrawal"]:
+        taken = shown["withdrawal"]
+        lines.append(f"withdrawn by {taken['by'] or 'a person'}: {taken['reason'] or 'reason not kept'}{stopped_words(taken['stopped'])}")
     if shown["you"]:
         you = shown["you"]
         lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
     typer.echo("\n".join(lines))
+
+
+def needed(shown: dict[str, Any]) -> list[str]:
+    """Which roles answer, and who may."""
+    found = []
+    for need in shown["needs"]:
+        lost = "" if need["by_holds_role"] else ", who no longer holds that role"
+        may = ", ".join(need["may"]) or "nobody yet"
+        asked = "not asked any more" if shown["state"] in OVER else f"open; may answer: {may}"
+        who = f"answered by {need['by']}{lost}" if need["status"] == "answered" else asked
+        found.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
+    return found
+
+
+def stopped_words(run: Mapping[str, Any] | None) -> str:
+    """What a shadow run had cost when it was stopped."""
+    if run is None:
+        return ""
+    spent, reserved = (Decimal(run[name]) / 10**12 for name in ("spent_pico", "reserved_pico"))
+    more = f", and at most ${reserved:.4f} more for calls that were under way" if reserved else ""
+    return f". Its shadow run is stopped; ${spent:.4f} was spent{more}"
 
 
 def tight_budget(plan: Mapping[str, Any]) -> list[str]:

@@ -83,6 +83,13 @@ _ALL: Final = (
     _type("change:approve", "A person approved exactly this digest, answering one needed role.", change=_TEXT, digest=_SHA, role=_TEXT),
     _type("change:reject", "A person rejected exactly this digest.", change=_TEXT, digest=_SHA),
     _type("change:expire", "A change ran out of time before it was decided or cut over.", change=_TEXT),
+    _type(
+        "change:withdraw",
+        "Whoever asked for a change, or an admin, withdrew it before it was cut over; of a shadow run that this stopped, what it had spent and reserved.",
+        change=_TEXT,
+        digest=_SHA,
+        optional={"run": _TEXT, "spent_pico": _TEXT, "reserved_pico": _TEXT},
+    ),
     _type("change:cutover", "The company says it moved its route; nothing was written to a gateway.", change=_TEXT, digest=_SHA),
     _type("change:verify", "Later traffic was compared with the approved route and agreed.", change=_TEXT),
     _type("change:drift", "Later traffic differs from the approved route.", change=_TEXT),

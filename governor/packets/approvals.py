@@ -25,6 +25,7 @@ STATES: Final[Mapping[str, frozenset[str]]] = {
     "change:cutover": frozenset({"cutover"}),
     "change:verify": frozenset({"verified", "drifted", "cutover"}),
     "change:drift": frozenset({"drifted"}),
+    "change:withdraw": frozenset({"withdrawn"}),
 }
 
 

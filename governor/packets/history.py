@@ -126,7 +126,7 @@ def check_policy(case: Case) -> Check:
     for name in ("bundle_sha256", "result"):
         if decision.get(name) != claimed.get(name):
             raise IntegrityError(f"policy {name} of the statement differs from the ledger")
-    if decision["result"] not in ALLOWED and case.change["state"] not in {"rejected", "expired"}:
+    if decision["result"] not in ALLOWED and case.change["state"] not in {"rejected", "expired", "withdrawn"}:
         raise IntegrityError(f"policy decided {decision['result']!r}, yet the change was approved")
     for name, told in (("policy", decision), ("needs", review.payload["needs"]), ("violations", review.payload.get("violations", []))):
         if name in case.predicate and canonical_json(case.predicate[name]) != canonical_json(told):

@@ -40,6 +40,7 @@ _AFTER: Final = {
     "change:cutover": "cutover",
     "change:verify": "verified",
     "change:drift": "drifted",
+    "change:withdraw": "withdrawn",
 }
 
 

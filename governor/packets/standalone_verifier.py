@@ -43,11 +43,11 @@ SHAPES = (
 )  # fmt: skip
 STATES = {
     "change:approve": {"approved", "in_review"}, "change:reject": {"rejected"}, "change:expire": {"expired"}, "change:cutover": {"cutover"},
-    "change:verify": {"verified", "drifted", "cutover"}, "change:drift": {"drifted"},
+    "change:verify": {"verified", "drifted", "cutover"}, "change:drift": {"drifted"}, "change:withdraw": {"withdrawn"},
 }  # fmt: skip
 AFTER = {
     "change:propose": "draft", "change:submit": "in_review", "change:review": "in_review", "change:reject": "rejected", "change:expire": "expired",
-    "change:cutover": "cutover", "change:verify": "verified", "change:drift": "drifted",
+    "change:cutover": "cutover", "change:verify": "verified", "change:drift": "drifted", "change:withdraw": "withdrawn",
 }  # fmt: skip
 AFTER_SHADOW = {"done": "in_review", "planned": "shadowing", "running": "shadowing"}
 LISTED = ("id", "workflow", "state", "requester", "requested_at", "last_at", "entries", "first_idx", "last_idx", "digest")
@@ -841,6 +841,10 @@ class Packet:
         yield "change", "decided_at", decided
         yield "change", "cutover_at", moved["occurred_at"] if moved else None
         yield "change", "cutover_note", self._words(moved) if moved else ""
+        taken = last("change:withdraw")
+        yield "change", "withdrawn_at", taken["occurred_at"] if taken else None
+        yield "change", "withdrawn_by", taken["actor"]["ref"] if taken else None
+        yield "change", "withdrawn_note", self._words(taken) if taken else ""
         yield "", "decisions", decisions
         for part, names, event in (
             ("shadow", ("run", "status", "author", "plan_digest", "spent_pico"), measured),
@@ -1257,7 +1261,7 @@ class Packet:
         for name in ("bundle_sha256", "result"):
             if decided.get(name) != claimed.get(name):
                 raise Fail(f"policy {name} of the statement differs from the ledger")
-        if decided["result"] not in ("allow", "allowed") and change["state"] not in ("rejected", "expired"):
+        if decided["result"] not in ("allow", "allowed") and change["state"] not in ("rejected", "expired", "withdrawn"):
             raise Fail(f"policy decided {decided['result']!r}, yet the change was approved")
         for name, told in (
             ("policy", decided),

@@ -40,6 +40,10 @@ def _facts(predicate: Mapping[str, Any], story: Sequence[Told]) -> Iterator[Fact
     yield "change", "decided_at", _decided_at(events)
     yield "change", "cutover_at", moved and moved[1].body["occurred_at"]
     yield "change", "cutover_note", moved[2] if moved else ""
+    taken = next((one for one in reversed(story) if one[1].type == "change:withdraw"), None)
+    yield "change", "withdrawn_at", taken and taken[1].body["occurred_at"]
+    yield "change", "withdrawn_by", taken and taken[1].actor_ref
+    yield "change", "withdrawn_note", taken[2] if taken else ""
     yield "", "decisions", decisions_of(story, str(change.get("digest")))
     yield from (("shadow", name, measured.payload[name]) for name in MEASURED if measured and name in measured.payload)
     yield from (("verification", name, observed.payload[name]) for name in OBSERVED if observed and name in observed.payload)

@@ -26,6 +26,7 @@ from governor.actions.show_golden import golden_texts
 from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
 from governor.actions.verify_change import verify_change
+from governor.actions.withdraw import withdraw
 from governor.changes import State
 from governor.errors import Invalid
 from governor.ledger.types import change_stream
@@ -49,6 +50,7 @@ NEXT: Final = {
     "verified": "Later traffic takes the approved route.",
     "drifted": "Later traffic does not take the approved route. Correct the gateway, then look again.",
     "rejected": "This change was rejected. A new attempt is a new change.",
+    "withdrawn": "This change was withdrawn; nothing is left to decide. Where it is wanted after all, propose it anew.",
     "expired": "Approvals ran out before the cutover. Run the shadow test again for fresh evidence, then everybody answers again.",
 }
 AFTER_STOP: Final = {
@@ -86,8 +88,12 @@ class ChangePage:
     passkeys: int = 0
 
 
-def steps_of(state: str) -> list[tuple[str, str]]:
+def steps_of(change: dict[str, Any]) -> list[tuple[str, str]]:
     """(name, done | now | ahead); a change that ended otherwise shows where."""
+    state = change["state"]
+    if state == State.WITHDRAWN:  # from wherever it stood
+        been = ("draft", *["shadowing"][: len(change["runs"])], *["in_review"][: change["submitted_at"] is not None])
+        return [*((name, "done") for name in (*been, *["approved"][: change["decided_at"] is not None])), (state, "now")]
     path = [*STEPS[:3], state] if state in {"rejected", "expired"} else [*STEPS[:5], "drifted"] if state == "drifted" else list(STEPS)
     now = path.index(state) if state in path else 0
     return [(name, "done" if place < now else "now" if place == now else "ahead") for place, name in enumerate(path)]
@@ -122,12 +128,12 @@ def show(request: type_of_request, ctx: Context, actor: Actor, change_id: str) -
         golden=golden_texts(ctx, actor, change_id, change["golden"]) | {"checked": CHECKED},
         limits=[LIMITATIONS.get(code, code) for code in (change["verdict"] or {}).get("limitations") or []],
         history=list(reversed(stream_entries(ctx, change_stream(change["id"])))),
-        steps=steps_of(state),
+        steps=steps_of(change),
         reload_seconds=RELOAD_SECONDS if state == State.SHADOWING and not given_up(change) else 0,
         may_start=(state in {State.DRAFT, State.IN_REVIEW, State.EXPIRED} or given_up(change)) and bool(actor.roles & set(STARTERS)),
         may_reject=state == State.IN_REVIEW and change["you"]["may_reject"],
         may_move=bool(actor.roles & {"requester", "owner", "admin"}),
-        packet=state in DECIDED,
+        packet=state in DECIDED or (state == State.WITHDRAWN and change["submitted_at"] is not None),
         next=next_words(change),
         split=split_part(ctx, change),
         segments=segment_rows(change),
@@ -164,6 +170,14 @@ def do_decide(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirec
     return go(f"/changes/{change_id}", Flash("good", f"Your decision is on record: {done['decision']} as {done['role']}", waits))
 
 
+@post("/changes/{change_id:str}/withdraw", sync_to_thread=True)
+def do_withdraw(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirect:
+    if form.text("confirm") != "yes":
+        raise Invalid("tick the box: a withdrawn change stays withdrawn")
+    done = withdraw(ctx, actor, change_id, reason=form.need("why", "your reason"))
+    return go(f"/changes/{change_id}", Flash("good", f"{done['id']} is withdrawn", "Nobody is asked to decide on it any more."))
+
+
 @post("/changes/{change_id:str}/cutover", sync_to_thread=True)
 def do_cutover(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirect:
     done = cutover(ctx, actor, change_id, note=form.text("note"))
@@ -197,4 +211,4 @@ def download_packet(ctx: Context, actor: Actor, change_id: str) -> Response[byte
     return attached(body, "application/zip", f"{name}.govpacket")
 
 
-ROUTES = [show, do_shadow, do_decide, do_cutover, do_verify, do_revalidate, download_packet]
+ROUTES = [show, do_shadow, do_decide, do_withdraw, do_cutover, do_verify, do_revalidate, download_packet]

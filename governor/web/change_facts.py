@@ -116,6 +116,8 @@ def approvals_tile(change: dict[str, Any]) -> Tile:
     needs = change["needs"]
     answered = sum(need["status"] == "answered" for need in needs)
     rejected = next((vote for vote in change["approvals"] if vote["decision"] == "reject"), None)
+    if change["state"] == "withdrawn":
+        return Tile("Approvals", "warn", "withdrawn", f"{answered} of {len(needs)}", "nobody is asked any more")
     if rejected:
         return Tile("Approvals", "bad", "rejected", rejected["role"], rejected["person"])
     if needs and answered == len(needs):

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 from litestar import Response, get, post
 from litestar.params import Parameter
 from litestar.response import Redirect
+from markupsafe import Markup
 
 from governor.actions.context import Actor, Context
 from governor.actions.golden_sets import GoldenRow, list_golden
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import newest_month
 from governor.actions.priced_models import priced_models
-from governor.actions.propose import PROPOSERS, propose, read_candidate
+from governor.actions.propose import PROPOSERS, asked_in, propose, read_candidate
 from governor.actions.registry import route_name
+from governor.actions.show_change import route_text
 from governor.errors import Invalid
+from governor.web.filled_form import filled
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
@@ -56,9 +59,43 @@ def propose_page(ctx: Context, actor: Actor, workflow: str) -> ProposePage:
 
 @get("/changes/new", opt=SHOWS_SUMS, sync_to_thread=True)
 def show_form(
-    request: type_of_request, ctx: Context, actor: Actor, workflow: Annotated[str, Parameter(query="workflow")] = ""
+    request: type_of_request,
+    ctx: Context,
+    actor: Actor,
+    workflow: Annotated[str, Parameter(query="workflow")] = "",
+    like: Annotated[str, Parameter(query="like", description="Fill in what this change asked for.")] = "",
 ) -> Response[str]:
-    return render(request, "propose.html", propose_page(ctx, actor, workflow))
+    page = render(request, "propose.html", propose_page(ctx, actor, workflow))
+    if like:
+        asked = asked_in(ctx, like)
+        lost = sorted(set(asked["options"]) - {"golden", "judge"})
+        more = f" Its {', '.join(lost)} can be set on the command line alone." if lost else ""
+        notice = Markup(
+            '<div class="notice"><strong>As {} asked for it</strong><span>A new sample is drawn from newer calls.{}</span></div>'
+        )
+        page.content = filled(page.content, "/changes/new", fields_of(asked), str(notice.format(like, more)))
+    return page
+
+
+def fields_of(asked: dict[str, Any]) -> dict[str, str]:
+    """The form's fields, of a request that was made with it or on the command line."""
+    golden, judge = (asked["options"].get(name) or {} for name in ("golden", "judge"))
+    golden = golden if isinstance(golden, dict) else {"set": str(golden)}
+    fields = {
+        **{name: asked[name] for name in ("workflow", "reason", "endpoint", "endpoint_model", "sample")},
+        "candidate": route_text(asked["candidate"]),
+        "baseline": asked["baseline"]["route"],
+        "budget": asked["budget_usd"],
+        "quality": asked["margins"].get("quality", ""),
+        "golden": golden.get("set", ""),
+        "golden_margin": golden.get("margin", ""),
+        "golden_gate": "yes" if golden.get("critical", True) in (True, "true", "yes") else "",
+        "judge": f"{judge['provider']}/{judge['model']}" if judge else "",
+        "judge_endpoint": judge.get("endpoint", "") if judge.get("endpoint") != asked["endpoint"] else "",
+        "judge_budget": judge.get("budget_usd", ""),
+        "judge_family": judge.get("family", ""),
+    }
+    return {name: str(value) for name, value in fields.items()}
 
 
 @post("/changes/new", sync_to_thread=True)

@@ -41,6 +41,8 @@ TONES: Final[dict[str, frozenset[str]]] = {
             "provisional",
             "excluded_policy",
             "waiting",
+            "withdrawn",
+            "aborted_withdrawn",
             "low_coverage",
             "mismatch",
         }
@@ -76,6 +78,7 @@ LABELS: Final[dict[str, str]] = {
     "in_review": "in review",
     "aborted_budget": "stopped: budget",
     "aborted_policy": "stopped: policy",
+    "aborted_withdrawn": "stopped: withdrawn",
     "invalid_baseline": "baseline not valid",
     "cutover": "cut over",
 }
@@ -104,6 +107,7 @@ VERBS: Final[dict[str, str]] = {
     "change:approve": "Approved",
     "change:reject": "Rejected",
     "change:expire": "Expired",
+    "change:withdraw": "Withdrawn",
     "change:cutover": "Cut over",
     "change:verify": "Later traffic looked at",
     "packet:issue": "Audit packet issued",

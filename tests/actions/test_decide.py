@@ -266,6 +266,7 @@ def test_the_page_tells_the_reader_why_not(world: Any) -> None:
         "why_not": None,
         "code": None,
         "may_reject": True,
+        "may_withdraw": False,
     }
     assert show_change(world.ctx, change["id"], world.person("rae"))["you"]["may_reject"] is False
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ from governor.actions.replay_price import Pricer
 from governor.actions.replay_rows import load
 from governor.actions.show_change import show_change
 from governor.actions.start_shadow import start_shadow
+from governor.actions.withdraw import withdraw
+from governor.adapters.model_endpoint import HttpModelEndpoint
 from governor.catalog import parse_documents
 from governor.demo.catalog import catalog_yaml
 from governor.demo.simulated_endpoint import SimulatedEndpoint
@@ -441,6 +444,81 @@ ctx = open_context(load_settings(home=Path(sys.argv[1])))
 print("ready", flush=True)
 wait_for(ctx, sys.argv[2], lease_seconds=1.0)
 """
+
+
+@dataclass
+class Withdrawing:
+    """An endpoint that takes `after` calls before the change is withdrawn; `taken`: all that it was handed."""
+
+    house: House
+    change: str
+    endpoint: HttpModelEndpoint
+    after: int = 5
+    taken: int = 0
+
+    def call_many(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[tuple[ModelRequest, ModelReply]]:
+        for batch in self.call_batches(requests, concurrency=concurrency):
+            yield from batch
+
+    def call_batches(self, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[list[tuple[ModelRequest, ModelReply]]]:
+        return self.endpoint.call_batches(self.counted(requests), concurrency=concurrency)
+
+    def counted(self, requests: Iterable[ModelRequest]) -> Iterator[ModelRequest]:
+        for request in requests:
+            self.taken += 1
+            if self.taken == self.after:
+                withdraw(self.house.ctx, self.house.requester, self.change, reason="a better one came")
+            yield request
+
+
+def test_a_run_whose_change_is_withdrawn_stops_and_every_picodollar_is_accounted_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("governor.actions.replay_calls.LOOK_S", 0.0)
+    change = house.propose("sim-mini-withdrawn", options={"concurrency": 2})
+    run_id = house.start(change)
+    doors: list[Withdrawing] = []
+
+    def door(ctx: Context, endpoint_id: str) -> ModelEndpoint:
+        found = http_endpoint(ctx, endpoint_id)
+        assert isinstance(found, HttpModelEndpoint)
+        doors.append(Withdrawing(house, change, found))
+        return doors[-1]
+
+    assert replay(house.ctx, run_id, endpoints=door) == {"run": run_id, "status": "aborted_withdrawn", "verdict": None}
+    run = house.row(run_id)
+    assert (run.status, house.change(run).state) == ("aborted_withdrawn", "withdrawn")
+    assert doors[0].taken == doors[0].after, "no call is handed over after it"
+    assert run.spent_pico > 0
+    account(house, run)
+    states = Counter(row.state for row in house.results(run_id))
+    assert not {"planned", "reserved"} & set(states)
+    assert states["skipped_withdrawn"] > 100
+    assert replay(house.ctx, run_id)["status"] == "aborted_withdrawn"
+    assert house.files(run) == {}
+
+
+def test_what_a_worker_that_died_had_reserved_counts_as_spent_once_the_change_is_withdrawn(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = house.propose("sim-mini-left")
+    run_id = house.start(change)
+
+    def door(ctx: Context, endpoint_id: str) -> ModelEndpoint:
+        monkeypatch.setattr(HttpModelEndpoint, "call_batches", killed)
+        return http_endpoint(ctx, endpoint_id)
+
+    def killed(_: HttpModelEndpoint, requests: Iterable[ModelRequest], *, concurrency: int) -> Iterator[list[Any]]:
+        raise MemoryError(list(islice(requests, concurrency)))
+
+    with pytest.raises(MemoryError):
+        replay(house.ctx, run_id, endpoints=door)
+    reserved = house.row(run_id).reserved_pico
+    assert reserved > 0
+    done = withdraw(house.ctx, house.requester, change, reason="no")
+    assert done["stopped"] == {"id": run_id, "spent_pico": "0", "reserved_pico": str(reserved)}
+    replay(house.ctx, run_id)
+    run = house.row(run_id)
+    assert (run.status, run.spent_pico) == ("aborted_withdrawn", reserved)
+    account(house, run)
 
 
 def test_killed_at_any_point_and_started_again_it_ends_with_each_result_once(house: House) -> None:

@@ -92,6 +92,20 @@ def test_each_refusal_has_its_own_code(busy: Any, change: dict[str, Any]) -> Non
     )
 
 
+def test_a_change_is_withdrawn_and_then_nothing_is_left_to_do(busy: Any, change: dict[str, Any]) -> None:
+    number = busy.post("/api/v1/changes", RAE, json=PROPOSAL).json()["id"]
+    path = f"/api/v1/changes/{number}/withdraw"
+    assert refused(busy.post(path, DANA, json={"reason": "mine"})) == (403, "forbidden")
+    assert busy.post(path, RAE, json={}).status_code in {400, 422}
+    done = busy.post(path, RAE, json={"reason": "not now"})
+    assert done.status_code == 200, done.text
+    assert done.json() == {"id": number, "state": "withdrawn", "before": "draft", "reason": "not now", "stopped": None}
+    shown = busy.get(f"/api/v1/changes/{number}", RAE).json()
+    assert (shown["withdrawal"]["by"], shown["withdrawal"]["reason"], shown["you"]["may_withdraw"]) == (RAE, "not now", False)
+    assert refused(busy.post(path, RAE, json={"reason": "again"})) == (409, "wrong_state")
+    assert [one["id"] for one in busy.get("/api/v1/changes", params={"state": "withdrawn"}).json()["items"]] == [number]
+
+
 def test_approved_packed_verified_and_cut_over(busy: Any, change: dict[str, Any]) -> None:
     number = change["id"]
     assert busy.get(f"/api/v1/changes/{number}", RAE).json()["you"]["may_approve"] is False

@@ -182,3 +182,13 @@ def make_story() -> Story:
         "policy": policy,
     }  # fmt: skip
     return Story(chapters, [verdict, pairs], document)
+
+
+def withdraw(story: Story) -> None:
+    """In place of the second approval, by whoever asked; policy had refused it besides, which is no contradiction."""
+    digest = story.document["change"]["digest"]
+    said = {"change": "RC-42", "digest": digest, "before": "in_review"}
+    story.chapters[4:] = [Chapter("change:withdraw", person("p-1", "requester"), said, personal={"reason": "not now"})]
+    story.chapters[2].policy = story.document["policy"] = {**story.document["policy"], "result": "deny"}
+    at = timestamp(START + timedelta(hours=4))
+    story.document["change"] |= {"state": "withdrawn", "withdrawn_at": at, "withdrawn_by": "p-1", "withdrawn_note": "not now"}

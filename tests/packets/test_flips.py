@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from packet_story import Story, make_story
+from packet_story import Story, make_story, withdraw
 from verifiers import by_program, in_node, ours
 
 LONG = os.environ.get("GOVERNOR_LONG") == "1"
@@ -24,7 +24,12 @@ def withheld(story: Story) -> None:
     story.show_personal = False
 
 
-FIXTURES: dict[str, Callable[[Story], None]] = {"approved": lambda _: None, "withheld": withheld, "rejected": rejected}
+FIXTURES: dict[str, Callable[[Story], None]] = {
+    "approved": lambda _: None,
+    "withheld": withheld,
+    "rejected": rejected,
+    "withdrawn": withdraw,
+}
 
 
 def packet_of(name: str) -> tuple[bytes, bytes]:

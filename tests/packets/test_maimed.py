@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from packet_story import withdraw
 
 from governor.evidence import EvidenceItem
 from governor.ledger.canonical import canonical_json
@@ -120,6 +121,30 @@ def never_decided(story: Any) -> None:
 @case("approvals", "the last decision on record is change:reject")
 def rejected_but_said_approved(story: Any) -> None:
     story.chapters[5].type = "change:reject"
+
+
+@case("approvals", "the last decision on record is change:withdraw")
+def withdrawn_but_said_approved(story: Any) -> None:
+    withdraw(story)
+    story.document["change"]["state"] = "approved"
+
+
+@case("events", "differs from the ledger in change.withdrawn_by")
+def withdrawn_by_somebody_else(story: Any) -> None:
+    withdraw(story)
+    story.document["change"]["withdrawn_by"] = "p-2"
+
+
+@case("events", "differs from the ledger in change.withdrawn_at")
+def withdrawn_at_another_time(story: Any) -> None:
+    withdraw(story)
+    story.document["change"]["withdrawn_at"] = "2026-11-20T16:02:11Z"
+
+
+@case("events", "differs from the ledger in change.withdrawn_note")
+def withdrawn_for_another_reason(story: Any) -> None:
+    withdraw(story)
+    story.document["change"]["withdrawn_note"] = "the endpoint was down"
 
 
 @case("policy", "no policy decision on the statement's digest")

@@ -48,7 +48,7 @@ class Approval(OrgRow, table=True):
 class ShadowRun(OrgRow, table=True):
     id: str = Field(default_factory=uuid7, primary_key=True)
     change_id: str = Field(foreign_key="change.id", index=True)
-    status: str  # planned | running | done | aborted_budget | aborted_policy | invalid_baseline
+    status: str  # planned | running | done | aborted_budget | aborted_policy | invalid_baseline | aborted_withdrawn
     plan_digest: str
     planned: int
     budget_pico: int = Field(sa_type=BigDecimalInt)

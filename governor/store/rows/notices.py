@@ -14,7 +14,7 @@ class NoticeRow(OrgRow, table=True):
     __tablename__ = "notice"
     __table_args__ = (UniqueConstraint("org_id", "dedupe"),)
     id: str = Field(default_factory=uuid7, primary_key=True)
-    event: str  # budget.threshold | budget.forecast | approval.waiting | finding.violation
+    event: str  # budget.threshold | budget.forecast | approval.waiting | approval.withdrawn | finding.violation
     dedupe: str  # the same event twice is one row, for ever
     workflow: str = ""
     body: str  # canonical JSON: title, text, path, data

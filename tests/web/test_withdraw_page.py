@@ -1,0 +1,44 @@
+"""Taking a change back on its page: who is offered it, what the page says afterwards, and the form of asking again."""
+
+import re
+from typing import Any
+
+FIELDS = {
+    "workflow": "fnol-triage", "candidate": "openai/gpt-4.1-mini@us-east-1", "endpoint": "gateway-shadow", "sample": "70", "budget": "7",
+    "quality": "0.1", "reason": "cheaper <for> now",
+}  # fmt: skip
+
+
+def test_the_requester_withdraws_it_once_and_asks_again_with_the_form_filled(site: Any) -> None:
+    with site.at("rae@acme.example") as rae, site.at("dana@acme.example") as dana:
+        change = rae.post("/changes/new", FIELDS, page="/changes/new").headers["location"]
+        assert "Withdraw this change" in rae.get(change).text
+        assert "Withdraw this change" not in dana.get(change).text
+        said = {"why": "a newer model came", "confirm": "yes"}
+        assert dana.post(f"{change}/withdraw", said).status_code == 403
+        unticked = rae.post(f"{change}/withdraw", {"why": "a newer model came", "page": change}, page=change)
+        assert unticked.status_code == 422
+        assert "a newer model came</textarea>" in unticked.text
+        assert rae.post(f"{change}/withdraw", said, page=change).status_code == 303
+        assert rae.post(f"{change}/withdraw", said, page="/changes/new").status_code == 409
+
+        page = " ".join(dana.get(change).text.split())
+        assert "<strong>Withdrawn</strong> by rae@acme.example: “a newer model came”" in page
+        assert "May answer" not in page
+        assert "Nobody may answer" not in page
+        assert "Withdraw this change" not in rae.get(change).text
+        assert "Start shadow run" not in page
+        assert change.removeprefix("/changes/") in dana.get("/changes?state=withdrawn").text
+        assert change not in dana.get("/changes?state=draft").text
+
+        form = rae.get(f"/changes/new?like={change.removeprefix('/changes/')}").text
+        assert re.search(r'<option value="fnol-triage" selected', form)
+        for text in (
+            'value="openai/gpt-4.1-mini@us-east-1"',
+            'value="70"',
+            'value="7"',
+            'value="0.1"',
+            "cheaper &lt;for&gt; now</textarea>",
+        ):
+            assert text in form
+        assert rae.get("/changes/new?like=RC-404").status_code == 404
