@@ -1,4 +1,4 @@
-"""What connectors read, held as Arrow until the lake commits it: nothing is copied, and memory is bounded by spilling to disk.
+"""What connectors read, held as Arrow until the lake commits it: copied once, into long batches; memory is bounded by spilling to disk.
 
 Owns: the relations in_calls (with `seq`, the place in the input), in_rejected and in_spans of one ingest. Does not own: storing them (lake_ingest.py).
 Invariants: filled outside the lock; a spilled file has no name any more, so that a process that dies leaves nothing behind; every call in
@@ -30,6 +30,7 @@ COUNTS: Final = frozenset(name for name in CALL_SCHEMA.names if name.endswith("_
 MOST_COUNTED: Final = 4 * MOST_TOKENS  # a total may be put together from four counts; more would overflow the sum of a month
 SPILL_BYTES: Final = 64 << 20
 SPILL_ROWS: Final = 1024  # of a batch in a spilled file: a reader holds dozens of them
+SCAN_ROWS: Final = 4096  # of a batch in memory: DuckDB reads a wide one a third faster than eight of what connectors make, and gives a thread one at a time
 OPEN_FILES: Final = Path("/proc/self/fd")  # where a file without a name can be opened again
 RELATIONS: Final = ("in_calls", "in_rejected", "in_spans")
 
@@ -62,7 +63,8 @@ class Pile:
     def whole(self) -> Any:
         """Everything as one relation, for the last time: an Arrow table, or a dataset of the file where something was spilled."""
         if self._spilled is None:
-            return pa.concat_tables([self._number(self._schema.empty_table()), *self._fresh])
+            pieces, self._fresh = pa.concat_tables([self._number(self._schema.empty_table()), *self._fresh]), []
+            return pa.Table.from_batches(pieces.combine_chunks().to_batches(max_chunksize=SCAN_ROWS), pieces.schema)
         self._spill()
         self._writer.close()
         self._spilled.flush()

@@ -218,6 +218,18 @@ def test_inputs_larger_than_memory_spill_and_leave_no_file(
     assert list(tmp_path.rglob("*.arrow")) == []
 
 
+def test_many_small_batches_are_read_as_a_few_long_ones(make_call: Make, make_batch: Make, tmp_path: Path) -> None:
+    from governor.store.lake_stage import Stage
+
+    stage = Stage(tmp_path)
+    stage.fill([make_batch(*(make_call(f"c{number:02}") for number in range(start, start + 7))) for start in range(0, 70, 7)], NOW)
+    found = stage.calls.whole()
+    assert found["seq"].to_pylist() == list(range(70))
+    assert found["record_id"].to_pylist() == [f"c{number:02}" for number in range(70)]
+    assert [len(batch) for batch in found.to_batches()] == [70]
+    assert stage.spans.whole().num_rows == 0
+
+
 def test_columns_of_another_shape_are_refused(lake: Lake, make_call: Make, make_batch: Make) -> None:
     good = make_batch(make_call("a"))
     with pytest.raises(Invalid, match="record_id"):
