@@ -86,15 +86,17 @@ def sweeps(place: Place) -> tuple[str, ...]:
 
 def missing(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether a table or column is still to be made."""
-    return any(set(schema.names) - _columns(connection, name) for name, schema in TABLES.items())
+    there = _columns(connection)
+    return any(set(schema.names) - there[name] for name, schema in TABLES.items())
 
 
 def build(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
     """Make tables and columns that are not there. The caller holds the ingest lock. Raises Misconfigured for files of another lake."""
-    if not any(_columns(connection, name) for name in TABLES):
+    found = _columns(connection)
+    if not any(found.values()):
         check_unused(connection, place)
     for name, schema in TABLES.items():
-        there = _columns(connection, name)
+        there = found[name]
         types = types_of(connection, schema)
         if not there:
             columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
@@ -120,8 +122,10 @@ def types_of(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> dict[s
         connection.unregister("shape")
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    found = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main' AND table_name = ?", [table]
-    )
-    return {row[0] for row in found.fetchall()}
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Of each table, none of one that is not there. Asked once: every look goes through the columns of all catalogs, which every start waits for."""
+    found = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main'")
+    columns: dict[str, set[str]] = {name: set() for name in TABLES}
+    for table, column in found.fetchall():
+        columns.setdefault(table, set()).add(column)
+    return columns

@@ -19,6 +19,7 @@ import pytest
 from governor.calls import CALL_SCHEMA
 from governor.errors import Invalid, Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch
+from governor.store import lake_tables
 from governor.store.database import libpq
 from governor.store.lake import BatchInfo, Counts, Lake
 from governor.store.lake_attach import Place, reaching
@@ -228,6 +229,22 @@ def test_many_small_batches_are_read_as_a_few_long_ones(make_call: Make, make_ba
     assert found["record_id"].to_pylist() == [f"c{number:02}" for number in range(70)]
     assert [len(batch) for batch in found.to_batches()] == [70]
     assert stage.spans.whole().num_rows == 0
+
+
+def test_a_lake_looks_through_its_columns_once_as_it_opens(lake: Lake) -> None:
+    class Counting:
+        asked = 0
+
+        def execute(self, *words: Any) -> Any:
+            Counting.asked += 1
+            return root.execute(*words)
+
+    lake.snapshot_id()
+    root = lake._open()
+    assert not lake_tables.missing(Counting())  # type: ignore[arg-type]
+    assert Counting.asked == 1
+    root.execute("ALTER TABLE lake.spans DROP COLUMN span_id")
+    assert lake_tables.missing(root)
 
 
 def test_columns_of_another_shape_are_refused(lake: Lake, make_call: Make, make_batch: Make) -> None:
