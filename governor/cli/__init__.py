@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Final, cast
 
 import click
-import pydantic
 import typer
 
 from governor.cli import (
@@ -161,11 +160,6 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(64 if ("packet", "verify") in pairwise(words) else 2) from None
     except GovernorError as error:
         fail(error.code, error.message, error.hint)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        unknown = first["type"] == "extra_forbidden"
-        said = "no setting has this name" if unknown else first["msg"].removeprefix("Value error, ")
-        fail("settings", f"{'.'.join(str(part) for part in first['loc'])}: {said}", "see docs/settings.md")
     except SystemExit as over:
         if isinstance(over.__context__, BrokenPipeError):  # Typer's answer to it is 1, which says that the command failed
             raise SystemExit(READER_GONE) from None
@@ -179,6 +173,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def unforeseen(error: Exception) -> tuple[str, str, str]:
     """(code, message, hint) of an error that the command did not expect."""
+    pydantic = sys.modules.get("pydantic")  # not imported for its error's sake: every press of TAB starts this program
+    if pydantic is not None and isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        unknown = first["type"] == "extra_forbidden"
+        said = "no setting has this name" if unknown else first["msg"].removeprefix("Value error, ")
+        return "settings", f"{'.'.join(str(part) for part in first['loc'])}: {said}", "see docs/settings.md"
     if isinstance(error, UnicodeDecodeError):
         return "invalid", f"a file that was given is not UTF-8 text (byte {error.start})", "save it as UTF-8"
     # what Python makes of bytes in an argument or the environment

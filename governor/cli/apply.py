@@ -6,14 +6,34 @@ import json
 import sys
 from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from governor.catalog import KINDS, Document, Unfilled, json_schema, parse_documents
 from governor.cli.session import session_of
 from governor.errors import NotFound
 
+if TYPE_CHECKING:
+    from governor.catalog import Document
+
+# governor.catalog.KINDS by name: the catalog takes as long to import as all the rest of the commands, which each of them would wait for
+KIND_NAMES: Final = (
+    "organization",
+    "person",
+    "workflow",
+    "endpoint",
+    "contract_price",
+    "source",
+    "waiver",
+    "attribution",
+    "budget",
+    "notification",
+    "allocation",
+    "driver",
+    "rate_plan",
+    "commitment",
+    "fx_rate",
+)
 RULES = ("match", "rules")  # what a call belongs to: people who add a rule mean the calls they have seen
 SIGNS = {"create": "+", "update": "~", "remove": "-"}
 
@@ -23,7 +43,7 @@ def apply(
     files: Annotated[list[Path] | None, typer.Option("--file", "-f", help="YAML file, or - for standard input; may be repeated.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Also remove documents that the files do not name (persons never).")] = False,
-    schema: Annotated[str, typer.Option("--schema", help=f"Print the JSON Schema of a kind and stop: {', '.join(KINDS)}.")] = "",
+    schema: Annotated[str, typer.Option("--schema", help=f"Print the JSON Schema of a kind and stop: {', '.join(KIND_NAMES)}.")] = "",
 ) -> None:
     """Workflows, owners, routes, budgets, attribution rules, contract prices, people and waivers from YAML.
 
@@ -34,6 +54,7 @@ def apply(
     """
     from governor.actions.apply import apply as apply_documents
     from governor.actions.apply import plan
+    from governor.catalog import Unfilled, json_schema
 
     if schema:
         typer.echo(json.dumps(json_schema(schema), indent=2, ensure_ascii=False))
@@ -61,6 +82,8 @@ def apply(
 
 
 def read(path: Path) -> list[Document]:
+    from governor.catalog import parse_documents
+
     if str(path) == "-":
         return parse_documents(sys.stdin.buffer.read(), "<stdin>")
     try:

@@ -14,7 +14,6 @@ import typer
 
 from governor.errors import Invalid
 from governor.packets.report import USAGE
-from governor.packets.verify import verify_packet
 
 app = typer.Typer(help="Audit packets: one file an auditor verifies without us.", no_args_is_help=True)
 
@@ -72,6 +71,8 @@ def verify(
 
     Example: `governor packet verify RC-1.govpacket --trust governor.trust`
     """
+    from governor.packets.verify import verify_packet
+
     if not file or ctx.args or (root and not trust):
         raise _usage("usage: governor packet verify FILE --trust FILE")
     packet, believed = _read(file), _read(trust) if trust else None

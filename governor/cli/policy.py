@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from governor.cli.session import Session, session_of
 from governor.cli.tables import cell, results, table
 from governor.errors import Invalid
-from governor.policy.bundle import Bundle, archive, copy_shipped, load_bundle
-from governor.policy.catalog_data import catalog_data
-from governor.policy.check import Problem
-from governor.policy.runner import SuiteReport
-from governor.policy.sandbox import check_confined, run_tests_confined
 from governor.store.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from governor.policy.bundle import Bundle
+    from governor.policy.check import Problem
+    from governor.policy.runner import SuiteReport
 
 app = typer.Typer(
     help="The rules: test, check, bundle for an OPA server, and what another bundle would have decided.", no_args_is_help=True
@@ -40,6 +40,8 @@ def run_suite(
 
     `governor policy test --verbose` shows every test and the lines none of them reached.
     """
+    from governor.policy.sandbox import run_tests_confined
+
     session = session_of(ctx)
     report = run_tests_confined(chosen(session, bundle), run, seconds=seconds)
     session.print(report.document(), lambda _: show_tests(report, verbose=verbose))
@@ -49,6 +51,8 @@ def run_suite(
 
 def chosen(session: Session, directory: Path | None) -> Bundle:
     """Those of the directory that was named, else the rules in force."""
+    from governor.policy.bundle import load_bundle
+
     return load_bundle(directory or session.settings().own_policies)
 
 
@@ -86,6 +90,8 @@ def check(
 
 
 def check_paths(session: Session, paths: list[Path], seconds: float) -> list[Problem]:
+    from governor.policy.sandbox import check_confined
+
     if not paths or (len(paths) == 1 and paths[0].is_dir()):
         bundle = chosen(session, paths[0] if paths else None)
         return check_confined({**bundle.modules, **bundle.tests}, tests=list(bundle.tests), seconds=seconds)
@@ -121,11 +127,14 @@ def bundle(
 
     `governor policy bundle -o governor.tar.gz --catalog` is what an OPA server beside a gateway needs to decide as Governor does.
     """
+    from governor.policy.bundle import archive
+
     session = session_of(ctx)
     rules = chosen(session, directory)
     data = None
     if catalog:
         from governor.actions.load_catalog import catalog_as_of
+        from governor.policy.catalog_data import catalog_data
 
         data = catalog_data(catalog_as_of(session.context()))
     body = archive(rules, data)
@@ -143,6 +152,8 @@ def copy(
 
     `governor policy copy ./policies`, change it, `governor policy test --bundle ./policies`, then GOVERNOR_POLICIES=./policies puts it in force.
     """
+    from governor.policy.bundle import copy_shipped
+
     session = session_of(ctx)
     names = copy_shipped(directory)
     session.print({"path": str(directory), "files": names}, f"wrote {len(names)} files to {directory}; GOVERNOR_POLICIES puts it in force")
