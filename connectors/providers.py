@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 PROVIDERS: Final = {
     "openai": "openai",
     "text-completion-openai": "openai",
+    "openai_responses": "openai",
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
     "azure_text": "azure.ai.openai",
@@ -81,9 +82,9 @@ PROVIDERS: Final = {
 
 def provider_named(raw: str) -> str:
     """Vercel's AI SDK says which of a provider's interfaces it used (openai.responses, google.vertex.chat): of such a name the longest
-    beginning that is known counts. OpenTelemetry's own names have dots too.
+    beginning that is known counts. OpenTelemetry's own names have dots too. OpenLLMetry names LlamaIndex's class (anthropic_llm).
     """
-    name = raw.lower()
+    name = raw.lower().removesuffix("_llm")
     parts = [] if name in PROVIDERS.values() else name.split(".")
     return next((PROVIDERS[known] for end in range(len(parts), 0, -1) if (known := ".".join(parts[:end])) in PROVIDERS), name)
 

@@ -18,6 +18,7 @@ from connectors.otlp import ai_sdk, events
 from connectors.otlp.bodies import input_body, output_body, parameters
 from connectors.otlp.claims import claims, tags
 from connectors.otlp.dialects import ENVIRONMENT, FIRST_CHUNK, json_attribute, pick
+from connectors.otlp.recorded import answer_id
 from connectors.otlp.usage import Unusable, compact, cost, tier, tokens
 from connectors.otlp.vendors import known_of
 from connectors.otlp.wire import ERROR, Span, storable
@@ -41,7 +42,7 @@ def response_id(span: Span, dialect: str) -> str | None:
     text = span.attributes.get("output.value")
     if given is None and dialect == "openinference" and isinstance(text, str):
         match = _FIRST_ID.match(text)
-        given = match[1] if match else named(json_attribute(span.attributes, "output.value")).get("id") if '"id"' in text else None
+        given = match[1] if match else answer_id(named(json_attribute(span.attributes, "output.value"))) if '"id"' in text else None
     if not isinstance(given, (str, int)):
         return None
     bare = str(given).partition("_cache_hit")[0]

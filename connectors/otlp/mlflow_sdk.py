@@ -71,7 +71,6 @@ def _own(given: dict[str, Any]) -> dict[str, Any]:
     asked, answer = (named(_told(given, f"mlflow.span{name}")) for name in ("Inputs", "Outputs"))
     used, counted = _usage(answer), named(_told(given, "mlflow.chat.tokenUsage"))
     model = asked.get("model") or _told(given, "model") or _told(given, "mlflow.llm.model")
-    thought = used.get("thoughts_token_count")
     found = {
         "gen_ai.operation.name": OPERATIONS[_told(given, TYPE)],
         "gen_ai.provider.name": _told(given, "mlflow.llm.provider") or "mlflow",
@@ -81,7 +80,6 @@ def _own(given: dict[str, Any]) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": named(_first(answer.get("choices"))).get("finish_reason") or answer.get("stop_reason"),
         "openai.response.service_tier": answer.get("service_tier") or used.get("service_tier"),
         "gen_ai.request.stream": asked.get("stream"),
-        "gen_ai.usage.reasoning.output_tokens": thought,
         "gen_ai.usage.raw": json.dumps(used) if used else None,
         "input.value": json.dumps(asked) if asked else None,
         **_counts(_USED if counted else _TOLD, counted or used),

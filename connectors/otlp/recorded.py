@@ -1,5 +1,5 @@
 """What the provider itself said of a call's usage, where a span holds its words: in the recorded answer (OpenInference), in the provider metadata of
-Vercel's AI SDK, in what Logfire and LangSmith have of it.
+Vercel's AI SDK, in what Logfire, LangSmith and Google's ADK have of it.
 
 Owns: the forms of OpenAI, Anthropic, Gemini and LangChain; whether they are of this very call; what they count apart. Does not own: what a span's own
 attributes say (usage), which go first. Invariants: words whose input is not the span's are another call's and are not read.
@@ -21,6 +21,7 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ("input_tokens_details", "cached_tokens"),
         ("cache_read_input_tokens",),
         ("cachedContentTokenCount",),
+        ("cached_content_token_count",),
         ("input_token_details", "cache_read"),
     ),
     "cache_write": (
@@ -36,12 +37,15 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ("output_tokens_details", "reasoning_tokens"),
         ("output_tokens_details", "thinking_tokens"),
         ("thoughtsTokenCount",),
+        ("thoughts_token_count",),
         ("output_token_details", "reasoning"),
     ),
     "audio_in": (("prompt_tokens_details", "audio_tokens"), ("input_token_details", "audio")),
     "audio_out": (("completion_tokens_details", "audio_tokens"), ("output_token_details", "audio")),
 }
-_WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",))
+_WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",), ("prompt_token_count",))
+_THOUGHT: Final = (("thoughtsTokenCount",), ("thoughts_token_count",))
+_MADE: Final = (("candidatesTokenCount",), ("candidates_token_count",))
 _BESIDE: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")  # Anthropic's: its input leaves out both
 
 
@@ -62,8 +66,7 @@ def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *,
         parts |= _compacted(used)
         beside = sum(_first(used, ((name,),)) or 0 for name in _BESIDE)
         if whole is not None and given in (whole, whole + beside):
-            thoughts = parts.get("reasoning") if "thoughtsTokenCount" in used else None
-            return Recorded(parts, beside > 0 and given == whole, bool(thoughts) and made == _first(used, (("candidatesTokenCount",),)))
+            return Recorded(parts, beside > 0 and given == whole, bool(_first(used, _THOUGHT)) and made == _first(used, _MADE))
     return Recorded()
 
 
@@ -73,8 +76,23 @@ def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, A
         yield named(named(told).get("usage"))
         yield named(named(told).get("usageMetadata"))
     yield named(json_attribute(attributes, "langsmith.metadata.usage_metadata"))
+    yield named(named(json_attribute(attributes, "gcp.vertex.agent.llm_response")).get("usage_metadata"))
     if answer:
-        yield named(named(json_attribute(attributes, "output.value")).get("usage"))
+        recorded_answer = named(json_attribute(attributes, "output.value"))
+        yield named(recorded_answer.get("usage"))
+        yield named(langchain(recorded_answer).get("usage_metadata"))
+
+
+def answer_id(answer: dict[str, Any]) -> Any:
+    """The provider's id in a recorded answer; LangChain has one of its own for the message, and the provider's beside it."""
+    return answer.get("id") or named(langchain(answer).get("response_metadata")).get("id")
+
+
+def langchain(answer: dict[str, Any]) -> dict[str, Any]:
+    """The first message in a result of LangChain's, which OpenInference records of its models."""
+    prompts = listed(answer.get("generations"))
+    candidates = listed(prompts[0]) if prompts else []
+    return named(named(named(candidates[0]).get("message")).get("kwargs")) if candidates else {}
 
 
 def _first(used: dict[str, Any], places: tuple[tuple[str, ...], ...]) -> int | None:

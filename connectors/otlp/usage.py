@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from connectors.expressions import SHOWN
 from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
-from connectors.otlp.recorded import recorded
+from connectors.otlp.recorded import langchain, recorded
 from connectors.otlp.wire import Span
 from connectors.reshaped import named
 from governor.calls import MOST_TOKENS
@@ -167,7 +167,8 @@ def tier(span: Span) -> Any:
     """
     attributes = span.attributes
     told = named(_opened(attributes, "ai.response.providerMetadata"))
-    answers = [named(one) for one in (_opened(attributes, "output.value"), *told.values())]
+    answer = named(_opened(attributes, "output.value"))
+    answers = [answer, named(langchain(answer).get("response_metadata")), *map(named, told.values())]
     used = [named(one.get("usage")) for one in answers]
     asked = [named(_opened(attributes, name)) for name in ("llm.invocation_parameters", "input.value")]
     speeds = [

@@ -420,6 +420,60 @@ def test_openinferences_recorded_answer_says_how_long_was_written(read: Any) -> 
     assert (row["input_tokens"], row["cache_write_5m_tokens"], row["cache_write_1h_tokens"]) == (5000, 1000, 24)
 
 
+def langchains(message: dict[str, Any], **beside: Any) -> str:
+    """A result of LangChain's as OpenInference records it; the message's own id is LangChain's."""
+    return json.dumps({"generations": [[{"message": {"kwargs": {"id": "lc_run--1"} | message}}]], "llm_output": None} | beside)
+
+
+def test_langchains_recorded_answer_and_the_span_of_the_sdk_are_one_call(counted: Any) -> None:
+    """LangChain opens no context, so that the SDK's span stands beside its own: such calls counted twice."""
+    said = {"response_metadata": {"id": ANSWER["gen_ai.response.id"], "service_tier": "flex"}}
+    outer = {
+        "openinference.span.kind": "LLM",
+        "llm.token_count.prompt": 100,
+        "llm.token_count.completion": 10,
+        "output.value": langchains(said),
+    }
+    verdicts = counted(span(1, None, outer), span(2, None, CHAT | USAGE | ANSWER))
+    assert sorted(verdicts.values()) == ["counts", "duplicate_instrumentation"]
+
+
+def test_langchains_recorded_answer_has_the_tier_and_how_long_was_written(read: Any) -> None:
+    used = {
+        "input_tokens": 5000,
+        "output_tokens": 700,
+        "input_token_details": {"ephemeral_5m_input_tokens": 1000, "ephemeral_1h_input_tokens": 24},
+    }
+    facts = {
+        "openinference.span.kind": "LLM", "llm.token_count.prompt": 5000, "llm.token_count.completion": 700, "llm.token_count.prompt_details.cache_write": 1024,
+        "output.value": langchains({"usage_metadata": used, "response_metadata": {"id": "msg_0123456789", "service_tier": "flex"}}),
+    }  # fmt: skip
+    [row] = read(connector, request(span(1, attributes=facts))).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_write_5m_tokens"], row["cache_write_1h_tokens"]) == (5000, 1000, 24)
+    assert (row["provider_response_id"], row["service_tier"]) == ("msg_0123456789", "flex")
+
+
+@pytest.mark.parametrize("generations", [None, [], [[]], [[7]], [[{"message": "x"}]], [[{"message": {"kwargs": []}}]], {"id": 1}])
+def test_a_result_that_is_none_of_langchains_costs_the_call_nothing(read: Any, generations: Any) -> None:
+    facts = {"openinference.span.kind": "LLM", "llm.token_count.prompt": 100, "llm.token_count.completion": 10}
+    told = json.dumps({"generations": generations, "more": {"id": 1, "service_tier": "x"}})
+    [row] = read(connector, request(span(1, attributes=facts | {"output.value": told}))).calls.to_pylist()
+    assert (row["provider_response_id"], row["service_tier"], row["input_tokens"]) == (None, None, 100)
+
+
+def test_spans_of_googles_adk_have_what_gemini_read_from_its_cache_and_thought(read: Any) -> None:
+    """Up to 1.x they stand in the recorded answer alone: thoughts cost nothing, cached input its full price."""
+    used = {"prompt_token_count": 5000, "cached_content_token_count": 2048, "candidates_token_count": 400, "thoughts_token_count": 300}
+    facts = {
+        "gen_ai.system": "gcp.vertex.agent", "gen_ai.request.model": "gemini-2.5-pro", "gen_ai.usage.input_tokens": 5000, "gen_ai.usage.output_tokens": 400,
+        "gcp.vertex.agent.llm_response": json.dumps({"usage_metadata": used}),
+    }  # fmt: skip
+    [row] = read(connector, request(span(1, attributes=facts), scope="gcp.vertex.agent")).calls.to_pylist()
+    assert (row["provider"], row["input_tokens"], row["cache_read_tokens"], row["output_tokens"], row["reasoning_tokens"]) == (
+        "gcp.gemini", 5000, 2048, 700, 300,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "used", ['"x"', "[]", "{", '{"input_tokens": true}', '{"input_tokens": 100, "cache_read_input_tokens": -5}', '{"iterations": 7}']
 )
@@ -665,7 +719,8 @@ def test_spans_of_the_ai_sdk_say_their_provider_cache_and_reasoning_and_count_on
      ("Openai", "openai"), ("azure.ai.inference", "azure.ai.inference"), ("az.ai.inference", "azure.ai.inference"), ("gcp.gen_ai", "gcp.gen_ai"),
      ("ibm.watsonx.ai", "ibm.watsonx.ai"), ("my.openai", "my.openai"), ("", ""), ("google-gla", "gcp.gemini"), ("google-vertex", "gcp.vertex_ai"),
      ("google_genai", "gcp.gemini"), ("google_vertexai", "gcp.vertex_ai"), ("amazon_bedrock", "aws.bedrock"), ("azure_ai_inference", "azure.ai.inference"),
-     ("sagemaker_chat", "aws.sagemaker")],
+     ("sagemaker_chat", "aws.sagemaker"), ("anthropic_llm", "anthropic"), ("openai_responses_llm", "openai"), ("azure_openai_llm", "azure.ai.openai"),
+     ("Bedrock_Converse_LLM", "aws.bedrock"), ("AzureOpenAI", "azure.ai.openai"), ("GoogleGenAI", "gcp.gemini"), ("BedrockConverse", "aws.bedrock")],
 )  # fmt: skip
 def test_a_provider_is_known_by_the_beginning_of_its_name(raw: str, name: str) -> None:
     assert provider_named(raw) == name
