@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, TypedDict, cast
 
 from sqlmodel import col, select
@@ -104,17 +105,28 @@ def show_period(ctx: Context, month: str) -> dict[str, Any]:
         query = select(CoverageException).where(CoverageException.org_id == ctx.org, CoverageException.month == month)
         signed = [exception_document(row) for row in session.exec(query.order_by(col(CoverageException.id).desc()))]
         document = next((row for row in files_of(session, ctx.org, month) if row.name == f"statement-{month}.json"), None)
+    sealed: dict[str, Any] | None = json.loads(document.body) if document else None
     return {
         **frame,
         **month_status(ctx, month),
+        **({"corrections": corrected(sealed)} if sealed else {}),
         **period_way(ctx, month),
         "state": period.state if period else "open",
         "exceptions": signed,
         "closed_at": period.closed_at if period else None,
         "closed_by": period.closed_by if period else "",
         "pinned_at": period.catalog_as_of if period else None,
-        "provenance": json.loads(document.body)["provenance"] if document else None,
+        "provenance": sealed["provenance"] if sealed else None,
     }
+
+
+def corrected(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a sealed statement corrects, by month of the usage; the answer of its close counts lines alone."""
+    months: dict[str, list[Decimal]] = defaultdict(list)
+    for center in document["cost_centers"]:
+        for line in center["corrections"]:
+            months[line["charge_month"]].append(Decimal(line["contracted_cost"]))
+    return [{"charge_month": name, "lines": len(found), "contracted_cost": f"{sum(found):f}"} for name, found in sorted(months.items())]
 
 
 def period_file(ctx: Context, month: str, name: str) -> PeriodFile:

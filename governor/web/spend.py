@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from governor.actions.context import Context
 from governor.actions.draft_catalog import draft_catalog
+from governor.actions.forecast_month import SCOPES
 from governor.actions.month_view import daily, newest_month
 from governor.actions.show_spend import CUTS, FILTERS, show_spend
 from governor.chargeback.period import month_days
@@ -62,6 +63,7 @@ class SpendPage:
     cuts: list[tuple[str, str, str]]
     chart: str
     kept: dict[str, str]
+    ahead: str  # of whom the pages on what is to come and why it moved speak
     parts: PromptParts | None  # who pays for which part of the prompt, where the page is cut by prompt
 
 
@@ -89,6 +91,7 @@ def show(
         cuts=[(name, label, link(state, by=name)) for name, label in CUT_LABELS.items()],
         chart=f"/spend/chart.svg?{urlencode({'period': period, 'stack': stack, **only})}",
         kept={"by": by, "stack": stack, **only},
+        ahead=urlencode({"period": period, **narrowest(only)}),
         parts=prompt_parts(ctx, period, only) if by == "prompt" else None,
     )
     return render(request, "spend.html", shown)
@@ -122,6 +125,12 @@ def catalog(
 def filters(request: type_of_request) -> dict[str, str]:
     """What the page is narrowed to, from the address: dimension -> value, `-` for none."""
     return {name: value for name in FILTERS if (value := request.query_params.get(name, ""))}
+
+
+def narrowest(only: dict[str, str]) -> dict[str, str]:
+    """The one workflow, owner or cost center that the page is narrowed to; forecasts and movements have one scope."""
+    chosen = {name: value for name, value in only.items() if name in SCOPES and value != "-"}
+    return chosen if len(chosen) == 1 else {}
 
 
 def link(state: dict[str, str], **changed: str) -> str:

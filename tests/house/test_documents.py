@@ -48,7 +48,9 @@ def test_the_catalog_to_begin_with_is_one_and_comes_before_the_whole_traffic() -
     first = parse_documents(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
     assert [document.kind for document in first] == ["person", "workflow", "endpoint"]
     start = (ROOT / "README.md").read_text()
-    assert start.index("governor apply -f") < start.index("governor ingest auto export.jsonl"), "a prompt that was not kept cannot be had later"
+    assert start.index("governor apply -f") < start.index("governor ingest auto export.jsonl"), (
+        "a prompt that was not kept cannot be had later"
+    )
 
 
 def test_every_route_of_the_api_is_on_its_page() -> None:

@@ -29,6 +29,7 @@ from governor.errors import Invalid
 from governor.store import ledger
 from governor.store.rows.periods import Period, PeriodFile
 from governor.web.periods import end_of, kind_of
+from governor.web.present import money_text
 
 MONTH = "2026-10"
 FINN, DANA = "finn@acme.example", "dana@acme.example"
@@ -238,6 +239,18 @@ def test_a_changed_file_is_not_handed_out(books: Any) -> None:
             row = session.get(PeriodFile, file.id)
             row.body = kept
             session.add(row)
+
+
+def test_a_closed_month_says_what_its_corrections_come_to(books: Any) -> None:
+    """It said "on the statement" where the open month had named the amount."""
+    running = month_of(books.ctx.now())
+    would = show_period(books.ctx, running)["corrections"]
+    with books.at(FINN) as finn:
+        finn.post(f"/periods/{running}/close", {"confirm": running}, page=f"/periods/{running}")
+        assert show_period(books.ctx, running)["state"] == "closed"
+        assert show_period(books.ctx, running)["corrections"] == would
+        seen = plain(finn.get(f"/periods/{running}").text)
+    assert money_text(would[0]["contracted_cost"]) in seen.partition("Corrections of earlier months")[2]
 
 
 def test_below_the_gate_only_a_signed_exception_lets_it_close(open_site: Any, tmp_path: Path) -> None:

@@ -79,6 +79,20 @@ def test_what_no_workflow_owns_is_downloaded_as_a_catalog_to_complete(site: Any)
         parse_documents(sent.text)
 
 
+@pytest.mark.parametrize(
+    ("only", "asked"),
+    [("&cost_center=CC-4100", "&amp;cost_center=CC-4100"), ("&cost_center=CC-4100&provider=openai", "&amp;cost_center=CC-4100"),
+     ("&cost_center=-", ""), ("&cost_center=CC-4100&owner=dana@acme.example", ""), ("", "")],
+    ids=["cost-center", "and-provider", "of-nobody", "two-scopes", "all"],
+)  # fmt: skip
+def test_why_spend_moved_is_asked_of_whom_the_page_shows(site: Any, only: str, asked: str) -> None:
+    """From the spend of a cost center the links led to the movement of the whole organization."""
+    with site.at(FINN) as finn:
+        seen = finn.get(f"/spend?period={MONTH}{only}").text
+    for place in ("why", "forecast"):
+        assert f'href="/budgets?period={MONTH}{asked}#{place}"' in seen
+
+
 def test_the_days_add_up_whatever_they_are_stacked_by(site: Any) -> None:
     whole = Decimal(usage_report(site.ctx, MONTH, [])["rows"][0]["contracted_cost"])
     for by in ("workflow", "provider"):
