@@ -61,6 +61,7 @@ def _shared(center: Mapping[str, Any], document: Mapping[str, Any]) -> list[dict
                 "origin": flow.get("origin"),
                 "lines": len(lines),
                 "amount": sum((Decimal(line["amount"]) for line in lines), Decimal(0)),
+                "committed": sum((Decimal(line.get("amortized_cost", "0")) for line in lines), Decimal(0)),
             }
         )
     return found

@@ -117,6 +117,23 @@ def test_the_first_sentence_says_only_of_calls_whose_they_are(month: dict[str, A
     assert "All of it" not in words
 
 
+def test_a_share_of_a_cost_that_commitments_pay_for_says_where_the_rest_of_it_stands(month: dict[str, Any]) -> None:
+    """Half of $3.40 was an amount of $0.88: the rest is in the commitment's line, and nothing said so."""
+    document = for_cost_center(month, "CC-4100")
+    shared = {"rule": "pool@1", "origin_cost_center": "CC-S", "method": "even", "ratio": "0.5"}
+    parts = [("0.88", "0.00", "0.88"), ("0.00", "0.82", "0.00")]
+    lines = [
+        document["cost_center"]["lines"][0] | shared | {"amount": one, "amortized_cost": two, "contracted_cost": three}
+        for one, two, three in parts
+    ]
+    flow = {"rule": "pool@1", "source": "CC-S", "target": "CC-4100", "origin": "3.40", "percent": "50.00"}
+    center = document["cost_center"] | {"lines": [*document["cost_center"]["lines"], *lines]}
+    page = render_html(document | {"cost_center": center, "allocation": {"flows": [flow], "left": []}})
+    assert "<b>$0.88</b><br><small>and $0.82 by commitments, below</small>" in page
+    whole = center | {"lines": [*document["cost_center"]["lines"], lines[0]]}
+    assert "by commitments, below" not in render_html(document | {"cost_center": whole, "allocation": {"flows": [flow], "left": []}})
+
+
 def test_a_credit_memo_gets_back_what_its_table_sums_to(month: dict[str, Any]) -> None:
     document = for_cost_center(month, "CC-4100")
     line = document["cost_center"]["lines"][0] | {
