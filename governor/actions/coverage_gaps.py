@@ -27,6 +27,8 @@ TO_DO: Final = {
     "route": "approve the route: `governor change propose`, a route of the workflow, or a waiver",
 }
 
+NAMELESS: Final = "no rule is suggested for them: have the gateway say who calls (a key alias, a tag), or sign an exception for this month"
+
 
 class Gap(NamedTuple):
     """needs: keys of TO_DO, in the order in which they are mended. field: what a rule could ask for, where there is no workflow.
@@ -53,6 +55,11 @@ class Gap(NamedTuple):
             "route": "no approved route",
         }
         return f"{': '.join(filter(None, (whose, model)))}: {', '.join(lacks[need] for need in self.needs)}"
+
+    @property
+    def do(self) -> str:
+        told = TO_DO if self.workflow or self.field else {**TO_DO, "workflow": NAMELESS}
+        return "; ".join(told[need] for need in self.needs)
 
 
 def gaps(month: GovernedMonth) -> list[dict[str, Any]]:
@@ -83,7 +90,7 @@ def gaps(month: GovernedMonth) -> list[dict[str, Any]]:
                 "amount": usd(pico),
                 "percent": percent(pico, whole),
                 "percent_then": percent(mapped, whole),
-                "do": "; ".join(TO_DO[need] for need in gap.needs),
+                "do": gap.do,
             }
         )
     return found

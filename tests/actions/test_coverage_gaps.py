@@ -61,6 +61,10 @@ def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.Cap
     ]
     assert sum(Decimal(one["amount"]) for one in found) * USD == month.coverage.denominator_pico - month.coverage.mapped_pico
     assert (found[1]["field"], found[1]["workflow"], found[1]["model"], found[2]["calls"]) == ("metadata.workflow: ghost", None, None, 2)
+    assert "suggest the rule" in found[1]["do"]
+    assert found[5]["do"].endswith(
+        "no rule is suggested for them: have the gateway say who calls (a key alias, a tag), or sign an exception for this month"
+    )
     assert first_gaps(cast(Context, None), month_of(calls(95), calls(5, owner=None))) == [], "enough is mapped"
     show_gaps(found)
     told = capsys.readouterr().out
