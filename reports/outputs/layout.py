@@ -57,6 +57,7 @@ def _short_enough(mapping: OutputMapping, column: Column, records: Sequence[Mapp
 def _cell(mapping: OutputMapping, column: Column, record: Mapping[str, Any], place: int) -> Any:
     facts = {**mapping.values, **record}
     if column.text is not None:
+        _apart(mapping, column, facts, place)
         value: Any = column.text.format_map({name: "" if inner is None else str(inner) for name, inner in facts.items()})
     elif column.value is not None:
         value = column.value
@@ -74,6 +75,19 @@ def _cell(mapping: OutputMapping, column: Column, record: Mapping[str, Any], pla
     if column.kind == "integer":
         return _whole(mapping, column, str(value), place)
     return _guarded(mapping, column, str(value), place)
+
+
+def _apart(mapping: OutputMapping, column: Column, facts: Mapping[str, Any], place: int) -> None:
+    """Raises Invalid where a part holds the sign that stands between the parts: `5210-CC-4100` is another account than was meant, and may exist."""
+    sign, told = mapping.values.get("delimiter"), column.facts()
+    if not sign or "delimiter" not in told:
+        return
+    for name in sorted(told - {"delimiter"}):
+        if sign in str(facts.get(name) or ""):
+            raise Invalid(
+                _where(mapping, column, place) + f"{name} {str(facts[name])[:60]!r} holds the delimiter {sign!r}",
+                hint="say what each is called there: `cost_centers: {CC-1: {code: ...}}`, or take the delimiter of your chart under `values`",
+            )
 
 
 def _whole(mapping: OutputMapping, column: Column, text: str, place: int) -> int:

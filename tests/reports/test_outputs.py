@@ -153,12 +153,12 @@ def test_dynamics_takes_account_and_cost_center_in_one_value(plain: dict[str, An
     assert {"5210|CC-4100", "2150|"} <= {row["ACCOUNTDISPLAYVALUE"] for row in rows}
     assert [len({row["VOUCHER"] for row in rows if row["TRANSDATE"] == day}) for day in ("2026-10-31", "2026-11-01")] == [1, 1]
     assert max(len(row["TEXT"]) for row in rows) <= 60
-    dashes = rows_of(
-        printed(
-            plain, "dynamics365", mapping="extends: dynamics365\nvalues: {delimiter: '-'}\ncost_centers: {CC-4100: {code: '4100'}}\n"
-        ).body
-    )
-    assert "5210-4100" in {row["ACCOUNTDISPLAYVALUE"] for row in dashes}
+    dashes = "extends: dynamics365\nvalues: {delimiter: '-'}\n"
+    with pytest.raises(Invalid, match="cost_center 'CC-4100' holds the delimiter '-'"):
+        printed(plain, "dynamics365", mapping=dashes)
+    codes = json.dumps({center["id"]: {"code": center["id"].removeprefix("CC-")} for center in plain["cost_centers"]})
+    coded = rows_of(printed(plain, "dynamics365", mapping=f"{dashes}cost_centers: {codes}\n").body)
+    assert "5210-4100" in {row["ACCOUNTDISPLAYVALUE"] for row in coded}
 
 
 @pytest.mark.parametrize(("name", "column"), [("netsuite", "Department"), ("quickbooks", "Class"), ("generic", "owner")])
