@@ -63,7 +63,7 @@ class Shortfall(TypedDict):
     hole: str
 
 
-class Gap(TypedDict):
+class SilentSpan(TypedDict):
     start: str
     end: str
     hours: int
@@ -79,7 +79,7 @@ class SourceTruth(TypedDict):
     lag_s: float | None
     states: dict[str, int]
     windows: list[Shortfall]
-    gaps: list[Gap]
+    gaps: list[SilentSpan]
     lost: list[LossDocument]
     hours: list[HourDocument]
 
@@ -276,7 +276,7 @@ def long_silences(counts: Mapping[datetime, int], end: datetime) -> set[datetime
     return found
 
 
-def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[Gap]:
+def gaps(quiet: Iterable[datetime], counts: Mapping[datetime, int]) -> list[SilentSpan]:
     """Silent hours are one gap as long as nothing came between them; `hours` counts those that always brought calls."""
     runs: list[list[datetime]] = []
     for hour in sorted(quiet):

@@ -110,20 +110,34 @@ def totals(lines: Iterable[BillLine]) -> dict[str, str]:
     return {currency: f"{amount:f}" for currency, amount in sorted(sums.items())}
 
 
+class BillFile(TypedDict):
+    """bytes: how many."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+class RejectedRow(TypedDict):
+    row: int
+    field: str
+    reason: str
+
+
 class BillDocument(TypedDict):
-    """totals: per kind and currency, decimal text. rejected: rows that were not understood; skipped: rows that are no cost or use of models."""
+    """totals: per currency, decimal text. rejected: rows that were not understood; skipped: rows that are no cost or use of models."""
 
     id: str
     source: str
-    files: list[Any]
+    files: list[BillFile]
     digest: str
     issuers: list[str]
     first_day: str
     last_day: str
     lines: int
-    totals: dict[str, Any]
-    rejected: list[Any]
-    skipped: dict[str, Any]
+    totals: dict[str, str]
+    rejected: list[RejectedRow]
+    skipped: dict[str, int]
     imported_at: str
     imported_by: str
 

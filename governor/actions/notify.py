@@ -95,7 +95,7 @@ def notify_test(ctx: Context, actor: Actor, notification: str) -> dict[str, str]
     return {"notification": document.id, "channel": document.channel, "result": notifier_of(ctx, document).send(notice)}
 
 
-class Delivery(TypedDict):
+class NoticeDelivery(TypedDict):
     notification: str
     state: str
     error: str
@@ -112,7 +112,7 @@ class NoticeDocument(TypedDict):
     text: str
     path: str
     data: dict[str, Any]
-    deliveries: list[Delivery]
+    deliveries: list[NoticeDelivery]
 
 
 def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[NoticeDocument]:
@@ -122,7 +122,7 @@ def notices(ctx: Context, *, limit: int = 200, before: str = "") -> list[NoticeD
         rows = list(session.exec(query.where(col(NoticeRow.id) < before) if before else query))
         oldest = min((row.created_at for row in rows), default=ctx.now())  # a notice and its jobs are of one transaction
         jobs = list(session.exec(select(Job).where(Job.org_id == ctx.org, Job.actor == "notify", Job.created_at >= oldest)))
-    sent: dict[str, list[Delivery]] = {}
+    sent: dict[str, list[NoticeDelivery]] = {}
     for job in jobs:
         args = json.loads(job.args)
         sent.setdefault(args["notice"], []).append({"notification": args["notification"], "state": job.state, "error": job.error})

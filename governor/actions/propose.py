@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 
 from sqlmodel import Session, col, select
 
@@ -42,13 +42,27 @@ class PlanSummary(TypedDict):
     population: int
 
 
+class RoleStrength(TypedDict, total=False):
+    """strength: passkey, where policy asks for the person's own device."""
+
+    strength: str
+
+
+class NeededRole(RoleStrength):
+    """Who must decide, and why."""
+
+    role: str
+    reason: str
+    reasons: list[str]
+
+
 class ProposedChange(TypedDict):
     """needs: roles with their reasons; violations: what policy objects to."""
 
     id: str
     digest: str | None
     state: str
-    needs: list[dict[str, Any]]
+    needs: list[NeededRole]
     violations: list[str]
     plan: PlanSummary
 
@@ -153,7 +167,7 @@ def propose(
         "id": change.id,
         "digest": change.digest,
         "state": str(State.DRAFT),
-        "needs": found.needs(),
+        "needs": cast("list[NeededRole]", found.needs()),
         "violations": [violation.message for violation in found.decision.violations],
         "plan": {
             "digest": plan.digest,

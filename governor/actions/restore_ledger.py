@@ -141,7 +141,15 @@ def restore_ledger(ctx: Context, actor: Actor, *, reason: str, confirm: str, add
     return {"entry": begun.idx, **told[0]}
 
 
-IncarnationRow = TypedDict(  # `from` is a word of Python's
+class LogHead(TypedDict):
+    origin: str
+    size: int
+    root: str
+
+
+EntrySpan = TypedDict("EntrySpan", {"from": int, "to": int})
+LostSpan = TypedDict("LostSpan", {"from": int, "to": int, "proven_by": list[str]})
+IncarnationRow = TypedDict(
     "IncarnationRow",
     {
         "origin": str,
@@ -149,10 +157,10 @@ IncarnationRow = TypedDict(  # `from` is a word of Python's
         "entry": int | None,
         "decided_at": str | None,
         "reason": str | None,
-        "lost": Any,
-        "old_head": Any,
-        "restored_head": Any,
-        "unsigned": Any,
+        "lost": LostSpan | None,
+        "old_head": LogHead | None,
+        "restored_head": LogHead | None,
+        "unsigned": EntrySpan | None,
     },
 )
 

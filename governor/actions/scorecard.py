@@ -51,7 +51,7 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
 UNATTRIBUTED: Final = ""
 
 
-class Fact(TypedDict):
+class ScoredFact(TypedDict):
     """share: percent of the calls, cut. fix: what to do, empty where all of them say it."""
 
     fact: str
@@ -60,22 +60,22 @@ class Fact(TypedDict):
     fix: str
 
 
-class Card(TypedDict):
+class Scorecard(TypedDict):
     """workflow: null for calls of none."""
 
     workflow: str | None
     calls: int
     score: int
-    facts: list[Fact]
+    facts: list[ScoredFact]
 
 
-def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[Card]:
+def scorecard(ctx: Context, period: str, *, workflow: str = "") -> list[Scorecard]:
     """Lowest score first; calls of no workflow are one row with workflow null."""
-    found = cast("list[Card]", remembered(ctx, f"scorecard/{period}", lambda: cards(ctx, period)))
+    found = cast("list[Scorecard]", remembered(ctx, f"scorecard/{period}", lambda: cards(ctx, period)))
     return [one for one in found if workflow in {"", one["workflow"]}]
 
 
-def cards(ctx: Context, period: str) -> list[Card]:
+def cards(ctx: Context, period: str) -> list[Scorecard]:
     catalog = catalog_as_of(ctx)
     start, end = month_bounds(period, catalog.organization.billing_zone)
     timeline = load_timeline(ctx, start, end)
@@ -102,9 +102,9 @@ def cards(ctx: Context, period: str) -> list[Card]:
     )
 
 
-def card(workflow: str, counts: list[int]) -> Card:
+def card(workflow: str, counts: list[int]) -> Scorecard:
     calls = counts[0]
-    facts: list[Fact] = [
+    facts: list[ScoredFact] = [
         {"fact": name, "calls": have, "share": percent(have, calls), "fix": fix if have < calls else ""}
         for (name, (_, fix)), have in zip(FACTS.items(), counts[1:], strict=True)
     ]

@@ -29,7 +29,7 @@ from governor.store.rows.notices import NoticeRow
 ORDER = ("over", "heading_over", "near", "within")
 
 
-class Threshold(TypedDict):
+class BudgetThreshold(TypedDict):
     percent: int
     reached: bool
     told_at: str | None
@@ -53,7 +53,7 @@ class BudgetRow(TypedDict):
     used_up_earliest: str | None
     unpriced_calls: int
     unpriced_at_most: str
-    thresholds: list[Threshold]
+    thresholds: list[BudgetThreshold]
     forecast_told_at: str | None
 
 

@@ -7,7 +7,7 @@ installation answers 503 with Retry-After; a record that cannot be read is quara
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypedDict, cast
 
 from google.protobuf.json_format import MessageToJson
 from litestar import Request, Response, post
@@ -27,6 +27,18 @@ PROTOBUF: Final = "application/x-protobuf"
 OTLP: Final = "otlp"
 Source = Annotated[str, Parameter(description="Id of a configured source, or a connector's name; the token needs scope `ingest:SOURCE`.")]
 type_of_request = Request[Actor, Any, Any]
+
+
+class PushedCounts(TypedDict):
+    """read is the sum of the next four, unless `spooled`: then the body is safe on disk and is counted when it is stored."""
+
+    read: int
+    stored: int
+    duplicates: int
+    conflicts: int
+    quarantined: int
+    other_spans: int
+    spooled: bool
 
 
 @post(
@@ -102,14 +114,14 @@ def traces(request: type_of_request, ctx: Context, actor: Actor, body: bytes, so
     sync_to_thread=True,
     tags=["push"],
 )
-def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Source) -> dict[str, Any]:
+def receive(request: type_of_request, ctx: Context, actor: Actor, body: bytes, source: Source) -> PushedCounts:
     """Records as the gateway sends them: an array, one object, or one object per line.
 
     `read` = stored + duplicates + conflicts + quarantined, unless `spooled`: then the body is safe on disk and will be counted when it is stored.
     """
     may_push(actor, source)
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
-    return take(ctx, actor, source, plain, media_type(request))
+    return cast("PushedCounts", take(ctx, actor, source, plain, media_type(request)))
 
 
 def may_push(actor: Actor, source: str) -> None:

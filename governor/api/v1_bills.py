@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from litestar import Request, get, post
 from litestar.params import Parameter
@@ -14,6 +14,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.import_bill import BillDocument, import_bills, list_bills, show_bill
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.api.bodies import raw_body, unpack
+from governor.api.money_answers import BillWithLines, ImportedBills, ReconciliationResult
 from governor.api.months import MONTH
 from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 from governor.errors import Invalid, NotFound
@@ -25,7 +26,7 @@ Source = Annotated[str, Parameter(description="Reader: openai, anthropic, aws, a
 Name = Annotated[str, Parameter(query="name", max_length=200, description="Name of the file, for people.")]
 
 
-class Rates(Struct, forbid_unknown_fields=True):
+class BookedRates(Struct, forbid_unknown_fields=True):
     """fx: USD for one unit of a currency, as decimal text, at the rate of your books: {"EUR": "1.08"}."""
 
     fx: dict[str, str] = field(default_factory=dict)
@@ -39,12 +40,12 @@ class Rates(Struct, forbid_unknown_fields=True):
 )
 def send_bill(
     request: Request[Actor, Any, Any], ctx: Context, actor: Actor, source: Source, body: bytes, name: Name = "bill"
-) -> dict[str, Any]:
+) -> ImportedBills:
     """One file of a bill, as the provider gave it, gzip or not. The same bytes again change nothing. Role finance or admin."""
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
     if not plain:
         raise Invalid("the body is empty")
-    return {"bills": import_bills(ctx, actor, source, [Payload(uri=re.sub(r"[^\w. -]", "_", name), body=plain)])}
+    return cast("ImportedBills", {"bills": import_bills(ctx, actor, source, [Payload(uri=re.sub(r"[^\w. -]", "_", name), body=plain)])})
 
 
 @get("/bills", sync_to_thread=True, tags=TAGS)
@@ -54,24 +55,26 @@ def all_bills(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[Bil
 
 
 @get("/bills/{bill:str}", sync_to_thread=True, tags=TAGS)
-def one_bill(ctx: Context, bill: str) -> dict[str, Any]:
+def one_bill(ctx: Context, bill: str) -> BillWithLines:
     """One import with its lines and the rows that were not understood."""
-    return show_bill(ctx, bill)
+    return cast("BillWithLines", show_bill(ctx, bill))
 
 
 @post("/periods/{month:str}/reconcile", status_code=200, sync_to_thread=True, tags=TAGS)
-def reconcile_month(ctx: Context, actor: Actor, month: Month, data: Rates) -> dict[str, Any]:
+def reconcile_month(ctx: Context, actor: Actor, month: Month, data: BookedRates) -> ReconciliationResult:
     """Compare the month with every stored bill of it: net and gross error, bridge, keys. Role finance or admin."""
-    return reconcile_period(ctx, actor, month, booked={name: rate_of(name, text) for name, text in data.fx.items()})
+    return cast(
+        "ReconciliationResult", reconcile_period(ctx, actor, month, booked={name: rate_of(name, text) for name, text in data.fx.items()})
+    )
 
 
 @get("/periods/{month:str}/reconciliation", sync_to_thread=True, tags=TAGS)
-def newest_result(ctx: Context, month: Month) -> dict[str, Any]:
+def newest_result(ctx: Context, month: Month) -> ReconciliationResult:
     """The newest comparison of the month; 404 before the first."""
     found = latest(ctx, month)
     if found is None:
         raise NotFound(f"{month} was not compared with a bill yet", hint="send bills, then POST /api/v1/periods/MONTH/reconcile")
-    return found
+    return cast("ReconciliationResult", found)
 
 
 def rate_of(name: str, text: str) -> Decimal:

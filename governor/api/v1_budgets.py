@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Final, TypedDict, cast
+from typing import Annotated, Final, TypedDict, cast
 
 from litestar import get, post
 from litestar.params import Parameter
@@ -15,6 +15,7 @@ from governor.actions.forecast_month import forecast_document, refuse_unknown
 from governor.actions.month_view import newest_month
 from governor.actions.notify import NoticeDocument, notices, notify_test
 from governor.actions.show_budgets import BudgetRow, show_budgets
+from governor.api.money_answers import SpendMovement
 from governor.api.months import MONTH_OR_NONE, NewestMonth
 from governor.api.slices import Cursor, Limit, PeriodSlice, Slice, decode, encode, named, slice_of
 from governor.errors import Invalid
@@ -22,6 +23,14 @@ from governor.errors import Invalid
 TAGS: Final = ["budgets"]
 NOTICE: Final = re.compile(r"([0-9a-f-]{36})?")  # the id of one, or none
 AsOf = Annotated[date | None, Parameter(query="as_of", description="What would have been said on the morning of this day.")]
+
+
+class SentTest(TypedDict):
+    """result: what the channel answered."""
+
+    notification: str
+    channel: str
+    result: str
 
 
 class DaySpent(TypedDict):
@@ -91,9 +100,9 @@ def show_movement(
     against: Annotated[
         str, Parameter(query="against", pattern=MONTH_OR_NONE, description="The other month; default: the one before.")
     ] = "",
-) -> dict[str, Any]:
+) -> SpendMovement:
     """Why spend differs from another month, by cause and workflow; causes sum to the difference exactly."""
-    return explain_spend(ctx, period or newest_month(ctx), against=against)
+    return cast("SpendMovement", explain_spend(ctx, period or newest_month(ctx), against=against))
 
 
 @get("/notices", sync_to_thread=True, tags=TAGS)
@@ -107,9 +116,9 @@ def list_notices(ctx: Context, limit: Limit, cursor: Cursor) -> Annotated[Slice[
 
 
 @post("/notifications/{notification:str}/test", status_code=200, sync_to_thread=True, tags=TAGS)
-def test_notification(ctx: Context, actor: Actor, notification: str) -> dict[str, str]:
+def test_notification(ctx: Context, actor: Actor, notification: str) -> SentTest:
     """Send a test notice now. Role admin."""
-    return notify_test(ctx, actor, notification)
+    return cast("SentTest", notify_test(ctx, actor, notification))
 
 
 ROUTES = [list_budgets, show_forecast, show_movement, list_notices, test_notification]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Generic
+from typing import Annotated, Any, Final, Generic, TypedDict, cast
 
 from litestar import Response, get, post
 from litestar.params import Parameter
@@ -29,6 +29,48 @@ class DocumentSlice(Slice[Item], Generic[Item]):
     """digest: of the whole catalog."""
 
     digest: str
+
+
+class FieldChange(TypedDict):
+    """before, after: JSON values; null is absence."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class PlannedDocument(TypedDict):
+    """op: create, update, unchanged or remove. The new version holds for [valid_from, valid_to); null is open."""
+
+    op: str
+    kind: str
+    key: str
+    valid_from: str | None
+    valid_to: str | None
+    fields: list[FieldChange]
+
+
+class PlanCounts(TypedDict):
+    create: int
+    update: int
+    unchanged: int
+    remove: int
+
+
+class CatalogPlan(TypedDict):
+    """changes: all but the unchanged, in the order of the documents."""
+
+    changes: list[PlannedDocument]
+    create: list[PlannedDocument]
+    update: list[PlannedDocument]
+    unchanged: list[PlannedDocument]
+    remove: list[PlannedDocument]
+    counts: PlanCounts
+
+
+class AppliedCatalog(CatalogPlan):
+    dry_run: bool
+    applied: bool
 
 
 @get("/catalog", sync_to_thread=True, tags=["catalog"])
@@ -73,9 +115,9 @@ def draft(
     operation_class=raw_body(*YAML),
     opt={ASKS: True, REPEATABLE: True},
 )
-def show_plan(ctx: Context, body: bytes, prune: Prune = False) -> dict[str, Any]:
+def show_plan(ctx: Context, body: bytes, prune: Prune = False) -> CatalogPlan:
     """What applying these documents would change, field by field. Changes nothing."""
-    return plan(ctx, parse_documents(body, "body"), prune=prune).as_dict()
+    return cast("CatalogPlan", plan(ctx, parse_documents(body, "body"), prune=prune).as_dict())
 
 
 @post("/catalog/apply", status_code=200, sync_to_thread=True, tags=["catalog"], operation_class=raw_body(*YAML))
@@ -85,10 +127,10 @@ def apply_documents(
     body: bytes,
     prune: Prune = False,
     dry_run: Annotated[bool, Parameter(query="dry_run", description="Check permission and show the plan; change nothing.")] = False,
-) -> dict[str, Any]:
+) -> AppliedCatalog:
     """YAML (or JSON) documents take effect, declaratively: all of them or none. What is already so is left alone."""
     done = apply(ctx, actor, parse_documents(body, "body"), dry_run=dry_run, prune=prune)
-    return done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run}
+    return cast("AppliedCatalog", done.as_dict() | {"dry_run": dry_run, "applied": bool(done.changes) and not dry_run})
 
 
 ROUTES = [list_documents, show_schema, draft, show_plan, apply_documents]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypedDict, cast
+from typing import Annotated, Any, Final, cast
 
 from litestar import Response, get, post
 from litestar.params import Parameter
 from msgspec import Struct, field
 
-from governor.actions.asked_before import AskedBefore
 from governor.actions.context import Actor, Context
 from governor.actions.cutover import MovedRoute, cutover
 from governor.actions.decide import DecidedChange, approve, reject
@@ -20,8 +19,8 @@ from governor.actions.split_route import split_route
 from governor.actions.start_shadow import StartedRun, start_shadow
 from governor.actions.verify_change import verify_change
 from governor.actions.withdraw import WithdrawnChange, withdraw
-from governor.actions.withdrawal import Withdrawal
 from governor.api.bodies import download
+from governor.api.change_answers import ChangeDocument, SplitRecommendation, VerifiedCutover
 from governor.api.idempotency import REPEATABLE
 from governor.api.slices import Cursor, Items, Limit, Slice, named, slice_of
 from governor.ledger.canonical import sha256_hex
@@ -30,7 +29,7 @@ TAGS: Final = ["changes"]
 MEDIA_TYPE: Final = "application/zip"
 
 
-class Proposal(Struct, forbid_unknown_fields=True):
+class NewChange(Struct, forbid_unknown_fields=True):
     """margins: metric -> share the candidate may lose, such as {"quality": "0.03"}; options: of the evaluation plan (docs/changes.md)."""
 
     workflow: str
@@ -54,7 +53,7 @@ class ChangeDecision(Struct, forbid_unknown_fields=True):
     role: str = ""
 
 
-class Cutover(Struct, forbid_unknown_fields=True):
+class RecordedCutover(Struct, forbid_unknown_fields=True):
     """export: litellm, portkey, kong, envoy or openrouter, for the route as that gateway writes it. approved_until: a date."""
 
     export: str = ""
@@ -62,105 +61,18 @@ class Cutover(Struct, forbid_unknown_fields=True):
     approved_until: str = ""
 
 
-class TakenBack(Struct, forbid_unknown_fields=True):
+class ChangeWithdrawal(Struct, forbid_unknown_fields=True):
     reason: str
 
 
-class Look(Struct, forbid_unknown_fields=True):
+class CutoverCheck(Struct, forbid_unknown_fields=True):
     grace_hours: int = 0
 
 
-class Recipient(Struct, forbid_unknown_fields=True):
+class PacketRecipient(Struct, forbid_unknown_fields=True):
     """recipient: name people in the packet, for this reader; without it people are opaque references."""
 
     recipient: str = ""
-
-
-class Vote(TypedDict):
-    """counts: of the digest shown, and not expired."""
-
-    person: str
-    role: str
-    decision: str
-    digest: str
-    reason: str
-    decided_at: str
-    expires_at: str | None
-    auth: str | None
-    counts: bool
-
-
-class Standing(TypedDict):
-    """why_not, code: why you may not approve now."""
-
-    may_approve: bool
-    may_reject: bool
-    may_withdraw: bool
-    role: str | None
-    why_not: str | None
-    code: str | None
-
-
-class PolicySays(TypedDict):
-    bundle: str
-    allow: bool
-    violations: list[dict[str, Any]]
-    undecided: list[str]
-
-
-class ChangeDocument(TypedDict):
-    """digest: what a decision must name. needs: who must decide and why. you: null without a person. Times are RFC 3339."""
-
-    id: str
-    state: str
-    next: str
-    sentence: str
-    workflow: str
-    owner: str | None
-    requester: str
-    reason: str
-    baseline: dict[str, Any]
-    candidate: dict[str, Any]
-    endpoint: str
-    digest: str | None
-    reviewed_digest: str | None
-    stale: bool
-    needs: list[dict[str, Any]]
-    policy: PolicySays
-    progress: dict[str, Any] | None
-    representativeness: dict[str, Any] | None
-    plan: dict[str, Any]
-    runs: list[dict[str, Any]]
-    verdict: dict[str, Any] | None
-    earlier_runs: str
-    asked_before: list[AskedBefore]
-    golden: dict[str, Any] | None
-    evidence: list[dict[str, Any]]
-    approvals: list[Vote]
-    you: Standing | None
-    created_at: str
-    updated_at: str
-    submitted_at: str | None
-    decided_at: str | None
-    cutover_at: str | None
-    verification: dict[str, Any] | None
-    withdrawal: Withdrawal | None
-
-
-class RouteUse(TypedDict):
-    """Calls since the cutover by where they went; share: percent on the approved route, approved fallbacks aside. enough: to say verified or drifted."""
-
-    id: str
-    state: str
-    calls: int
-    on_route: int
-    fallback: int
-    elsewhere: int
-    share: str
-    routes: list[dict[str, Any]]
-    since: str
-    until: str
-    enough: bool
 
 
 @get("/changes", sync_to_thread=True, tags=TAGS)
@@ -187,9 +99,12 @@ def split(
     change_id: str,
     by: Annotated[str, Parameter(query="by", description="Fields to cut by, comma-separated, coarse to fine.")] = "",
     confirm_on: Annotated[str, Parameter(query="confirm_on", description="A later change of the same routes whose pairs confirm.")] = "",
-) -> dict[str, Any]:
+) -> SplitRecommendation:
     """Which part of the traffic the candidate could take: frontier, condition and Rego module. A recommendation; nothing is moved."""
-    return split_route(ctx, change_id, by=[name.strip() for name in by.split(",") if name.strip()], confirm_on=confirm_on)
+    return cast(
+        "SplitRecommendation",
+        split_route(ctx, change_id, by=[name.strip() for name in by.split(",") if name.strip()], confirm_on=confirm_on),
+    )
 
 
 @get("/changes/{change_id:str}/revalidations", sync_to_thread=True, tags=TAGS)
@@ -205,7 +120,7 @@ def ask_again(ctx: Context, actor: Actor, change_id: str) -> StartedCheck:
 
 
 @post("/changes", sync_to_thread=True, tags=TAGS)
-def make(ctx: Context, actor: Actor, data: Proposal) -> ProposedChange:
+def make(ctx: Context, actor: Actor, data: NewChange) -> ProposedChange:
     """Propose a route change. The evaluation plan is fixed now, before anything is sent."""
     return propose(
         ctx,
@@ -243,27 +158,27 @@ def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> 
 
 
 @post("/changes/{change_id:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
-def take_back(ctx: Context, actor: Actor, change_id: str, data: TakenBack) -> WithdrawnChange:
+def take_back(ctx: Context, actor: Actor, change_id: str, data: ChangeWithdrawal) -> WithdrawnChange:
     """Take a request back before it is cut over: its requester or an admin. A shadow run under way is stopped; what it spent is in the answer."""
     return withdraw(ctx, actor, change_id, reason=data.reason)
 
 
 @post("/changes/{change_id:str}/cutover", status_code=200, sync_to_thread=True, tags=TAGS)
-def moved(ctx: Context, actor: Actor, change_id: str, data: Cutover) -> MovedRoute:
+def moved(ctx: Context, actor: Actor, change_id: str, data: RecordedCutover) -> MovedRoute:
     """Record that you moved the route in your gateway. Governor changes no gateway."""
     return cutover(ctx, actor, change_id, export=data.export, note=data.note, approved_until=data.approved_until)
 
 
 @post("/changes/{change_id:str}/verify", status_code=200, sync_to_thread=True, tags=TAGS)
-def verify(ctx: Context, actor: Actor, change_id: str, data: Look) -> RouteUse:
+def verify(ctx: Context, actor: Actor, change_id: str, data: CutoverCheck) -> VerifiedCutover:
     """Look at later traffic: verified when it takes the approved route, drifted when it does not."""
-    return cast("RouteUse", verify_change(ctx, actor, change_id, grace_hours=data.grace_hours))
+    return cast("VerifiedCutover", verify_change(ctx, actor, change_id, grace_hours=data.grace_hours))
 
 
 @post(
     "/changes/{change_id:str}/packet", status_code=200, sync_to_thread=True, tags=["packets"], opt={REPEATABLE: True}, media_type=MEDIA_TYPE
 )
-def packet(ctx: Context, actor: Actor, change_id: str, data: Recipient) -> Response[bytes]:
+def packet(ctx: Context, actor: Actor, change_id: str, data: PacketRecipient) -> Response[bytes]:
     """The audit packet of a decided change as a file. The same state gives the same bytes; issuing is itself on record."""
     body = export_packet(ctx, actor, change_id, recipient=data.recipient)
     return download(body, MEDIA_TYPE, f"{change_id}.govpacket", **{"Governor-SHA256": sha256_hex(body)})

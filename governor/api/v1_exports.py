@@ -6,7 +6,7 @@ Owns: the three answers of one export. Does not own: formats and permission (exp
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, TypedDict, cast
 
 from litestar import Request, Response, get, post
 from litestar.params import Parameter
@@ -16,6 +16,7 @@ from governor.actions.export_month import Exported, exported, formats_described,
 from governor.api.bearer import ASKS
 from governor.api.bodies import ANY, download, raw_answer, raw_body, unpack
 from governor.api.idempotency import REPEATABLE
+from governor.api.month_answers import ControlTotals
 from governor.api.months import Month
 from governor.api.slices import Items, named
 from governor.errors import Invalid
@@ -84,9 +85,9 @@ def fetch_digest(
 @get("/periods/{month:str}/exports/{name:str}/control", sync_to_thread=True, tags=TAGS)
 def show_control(
     ctx: Context, actor: Actor, month: Month, name: Format, parquet: Parquet = False, accrual: Accrual = False
-) -> dict[str, Any]:
+) -> ControlTotals:
     """Records and sums, read back from what was printed, with the file's name and digest."""
-    return exported(ctx, actor, month, name, parquet=parquet, accrual=accrual).control
+    return cast("ControlTotals", exported(ctx, actor, month, name, parquet=parquet, accrual=accrual).control)
 
 
 @post(
@@ -115,9 +116,9 @@ def fetch_own(
 )
 def try_own(
     request: Request[Actor, Any, Any], ctx: Context, actor: Actor, month: Month, body: bytes, accrual: Accrual = False
-) -> dict[str, Any]:
+) -> ControlTotals:
     """What your own mapping file (the body) would give: records, sums, name and digest, without the file."""
-    return exported(ctx, actor, month, "", mapping=mapping_of(request, body), accrual=accrual).control
+    return cast("ControlTotals", exported(ctx, actor, month, "", mapping=mapping_of(request, body), accrual=accrual).control)
 
 
 def mapping_of(request: Request[Actor, Any, Any], body: bytes) -> str:

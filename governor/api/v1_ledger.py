@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypedDict, cast
+from typing import Annotated, Generic, TypedDict, cast
 
 from litestar import MediaType, Response, get, post
 from litestar.params import Parameter
@@ -22,7 +22,7 @@ from governor.actions.browse_ledger import (
     streams,
 )
 from governor.actions.context import Actor, Context
-from governor.actions.restore_ledger import IncarnationRow, incarnations, preview_restore, restore_ledger
+from governor.actions.restore_ledger import EntrySpan, IncarnationRow, LogHead, LostSpan, incarnations, preview_restore, restore_ledger
 from governor.actions.verify_ledger import current_checkpoint, prove_entry, verify_with_anchors
 from governor.api.bodies import download, raw_answer
 from governor.api.slices import Cursor, Item, Items, Limit, Slice, decode, encode, named, slice_of
@@ -33,7 +33,7 @@ from governor.ledger.note import parse_note
 TAGS = ["ledger"]
 
 
-class Restoration(Struct, forbid_unknown_fields=True):
+class LedgerRestoration(Struct, forbid_unknown_fields=True):
     """confirm: the digest that the preview shows. reason: what happened, for auditors; it goes on record for ever."""
 
     reason: str
@@ -77,6 +77,28 @@ class LedgerCheck(TypedDict):
     root: str
     problems: list[str]
     anchors: list[AnchorCheck]
+
+
+class NoteKept(LogHead):
+    """place: where the note is kept."""
+
+    place: str
+
+
+class LossToConfirm(TypedDict):
+    """lost: entries that notes prove and the database no longer holds. confirm: the digest that confirms exactly this."""
+
+    incarnation: str
+    old_head: LogHead
+    restored_head: LogHead
+    lost: LostSpan
+    unsigned: EntrySpan
+    notes: list[NoteKept]
+    confirm: str
+
+
+class RestoredLog(IncarnationRow):
+    """entry: its place in the log."""
 
 
 class GradedItems(Items[Item], Generic[Item]):
@@ -164,15 +186,15 @@ def list_incarnations(ctx: Context) -> Annotated[Items[IncarnationRow], named("I
 
 
 @get("/ledger/restore", sync_to_thread=True, tags=TAGS)
-def show_loss(ctx: Context) -> dict[str, Any]:
+def show_loss(ctx: Context) -> LossToConfirm:
     """What going on from this database would give up, who proves that it existed, and the digest that confirms exactly this. Refused where nothing is lost."""
-    return preview_restore(ctx).document
+    return cast("LossToConfirm", preview_restore(ctx).document)
 
 
 @post("/ledger/restore", status_code=200, sync_to_thread=True, tags=TAGS)
-def decide_loss(ctx: Context, actor: Actor, data: Restoration) -> dict[str, Any]:
+def decide_loss(ctx: Context, actor: Actor, data: LedgerRestoration) -> RestoredLog:
     """Go on from an older database under a new name and key of the log. Role admin."""
-    return restore_ledger(ctx, actor, reason=data.reason, confirm=data.confirm)
+    return cast("RestoredLog", restore_ledger(ctx, actor, reason=data.reason, confirm=data.confirm))
 
 
 ROUTES = [

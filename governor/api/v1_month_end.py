@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, cast
 
 from litestar import Response, get, post
 from litestar.params import Parameter
@@ -16,24 +16,25 @@ from governor.actions.reopen_period import VersionRow, reopen, version_file, ver
 from governor.actions.sign_close import withdraw
 from governor.actions.soft_close import soft_close
 from governor.api.bodies import ANY, download, raw_answer
+from governor.api.month_answers import Accrual, CloseChecklist, Reopening, SoftClose, WithdrawnClose
 from governor.api.months import Month
 from governor.api.slices import Cursor, Items, Limit, Slice, Whole, named, slice_of
 
 TAGS: Final = ["periods"]
 
 
-class Why(Struct, forbid_unknown_fields=True):
+class PeriodReason(Struct, forbid_unknown_fields=True):
     reason: str = ""
 
 
-class Disagreement(Struct, forbid_unknown_fields=True):
+class NewDispute(Struct, forbid_unknown_fields=True):
     """line: line_id of the statement."""
 
     line: str
     reason: str
 
 
-class Answer(Struct, forbid_unknown_fields=True):
+class DisputeAnswer(Struct, forbid_unknown_fields=True):
     """verdict: upheld or rejected."""
 
     verdict: str
@@ -41,33 +42,33 @@ class Answer(Struct, forbid_unknown_fields=True):
 
 
 @get("/periods/{month:str}/checklist", sync_to_thread=True, tags=TAGS)
-def checklist(ctx: Context, month: Month) -> dict[str, Any]:
+def checklist(ctx: Context, month: Month) -> CloseChecklist:
     """What is done, what blocks the close, and who may act."""
-    return close_checklist(ctx, month)
+    return cast("CloseChecklist", close_checklist(ctx, month))
 
 
 @post("/periods/{month:str}/soft-close", status_code=200, sync_to_thread=True, tags=TAGS)
-def do_soft_close(ctx: Context, actor: Actor, month: Month) -> dict[str, Any]:
+def do_soft_close(ctx: Context, actor: Actor, month: Month) -> SoftClose:
     """Accrue the month, once: captured plus expected by cost center. Its journal: `/exports/FORMAT?accrual=true`. Role finance or admin."""
-    return soft_close(ctx, actor, month)
+    return cast("SoftClose", soft_close(ctx, actor, month))
 
 
 @get("/periods/{month:str}/accrual", sync_to_thread=True, tags=TAGS)
-def show_accrual(ctx: Context, month: Month) -> dict[str, Any]:
+def show_accrual(ctx: Context, month: Month) -> Accrual:
     """The accrual of the month; 404 when it is not soft closed."""
-    return accrual_of(ctx, month)
+    return cast("Accrual", accrual_of(ctx, month))
 
 
 @post("/periods/{month:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
-def do_withdraw(ctx: Context, actor: Actor, month: Month, data: Why) -> dict[str, Any]:
+def do_withdraw(ctx: Context, actor: Actor, month: Month, data: PeriodReason) -> WithdrawnClose:
     """Take back the first signature of a close that waits for a second person, or a close that broke off."""
-    return withdraw(ctx, actor, month, data.reason)
+    return cast("WithdrawnClose", withdraw(ctx, actor, month, data.reason))
 
 
 @post("/periods/{month:str}/reopen", status_code=200, sync_to_thread=True, tags=TAGS)
-def do_reopen(ctx: Context, actor: Actor, month: Month, data: Why) -> dict[str, Any]:
+def do_reopen(ctx: Context, actor: Actor, month: Month, data: PeriodReason) -> Reopening:
     """Ask to reopen the newest closed month, or agree when another person asked."""
-    return reopen(ctx, actor, month, data.reason)
+    return cast("Reopening", reopen(ctx, actor, month, data.reason))
 
 
 @get("/periods/{month:str}/versions", sync_to_thread=True, tags=TAGS)
@@ -92,13 +93,13 @@ def disputes(
 
 
 @post("/periods/{month:str}/disputes", sync_to_thread=True, tags=TAGS)
-def do_dispute(ctx: Context, actor: Actor, month: Month, data: Disagreement) -> DisputeDocument:
+def do_dispute(ctx: Context, actor: Actor, month: Month, data: NewDispute) -> DisputeDocument:
     """Disagree with a line of a closed statement."""
     return dispute_line(ctx, actor, month, data.line, data.reason)
 
 
 @post("/disputes/{dispute:str}/answer", status_code=200, sync_to_thread=True, tags=TAGS)
-def do_answer(ctx: Context, actor: Actor, dispute: str, data: Answer) -> DisputeDocument:
+def do_answer(ctx: Context, actor: Actor, dispute: str, data: DisputeAnswer) -> DisputeDocument:
     """Answer a dispute somebody else opened. Role finance or admin."""
     return answer_dispute(ctx, actor, dispute, data.verdict, data.answer)
 

@@ -24,14 +24,14 @@ from governor.packets.verify import verify_packet
 MEDIA_TYPE: Final = "application/zip"
 
 
-class Verification(Struct):
+class PacketToVerify(Struct):
     """packet: the .govpacket file; trust: the trust file, received outside the packet."""
 
     packet: UploadFile
     trust: UploadFile | None = None
 
 
-class Period(Struct, forbid_unknown_fields=True):
+class PeriodOfPacket(Struct, forbid_unknown_fields=True):
     """period: a day 2026-10-05, a month 2026-10, a quarter 2026-Q4 or a year 2026; recipient: name people in the packet, for this reader."""
 
     period: str
@@ -45,7 +45,7 @@ def show_trust(ctx: Context) -> str:
 
 
 @post("/packets/verify", status_code=200, tags=["packets"], opt={ASKS: True, REPEATABLE: True})
-async def verify(data: Annotated[Verification, Body(media_type=RequestEncodingType.MULTI_PART)]) -> ReportDocument:
+async def verify(data: Annotated[PacketToVerify, Body(media_type=RequestEncodingType.MULTI_PART)]) -> ReportDocument:
     """Check a packet with nothing but a trust file: VERIFIED, FAILED or UNDECIDED, check by check.
 
     An auditor who does not want to believe this server runs `governor packet verify` on their own machine; it is the same code.
@@ -57,7 +57,7 @@ async def verify(data: Annotated[Verification, Body(media_type=RequestEncodingTy
 
 
 @post("/packets/period", status_code=200, sync_to_thread=True, tags=["packets"], opt={REPEATABLE: True}, media_type=MEDIA_TYPE)
-def period(ctx: Context, actor: Actor, data: Period) -> Response[bytes]:
+def period(ctx: Context, actor: Actor, data: PeriodOfPacket) -> Response[bytes]:
     """Every change of a period in one packet, with the proof that none is missing. The same state gives the same bytes; issuing is on record."""
     body = export_period(ctx, actor, data.period, recipient=data.recipient)
     return download(body, MEDIA_TYPE, f"{data.period}.govpacket", **{"Governor-SHA256": sha256_hex(body)})

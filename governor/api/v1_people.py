@@ -40,7 +40,7 @@ class NewToken(Struct, forbid_unknown_fields=True):
     days: int | None = None
 
 
-class Me(TypedDict):
+class CurrentPerson(TypedDict):
     id: str
     email: str
     organization: str
@@ -57,7 +57,7 @@ class RevokedToken(TypedDict):
 
 
 @get("/me", sync_to_thread=False, tags=["people"])
-def show_me(ctx: Context, actor: Actor) -> Me:
+def show_me(ctx: Context, actor: Actor) -> CurrentPerson:
     """Who this token is, and what it may do."""
     return {"id": actor.id, "email": actor.email, "organization": ctx.org, "roles": sorted(actor.roles), "scopes": sorted(actor.scopes)}
 

@@ -21,7 +21,7 @@ from governor.policy.catalog_data import catalog_data
 from governor.policy.decision import Need, Undecided, Violation, Waived
 
 
-class Asked(Struct, forbid_unknown_fields=True):
+class CallToDecide(Struct, forbid_unknown_fields=True):
     """A call that is about to be made. keys: what attribution rules look at, such as api_key_alias or metadata.workflow; or name the workflow."""
 
     provider: str | None = None
@@ -67,7 +67,7 @@ class CallDecision(TypedDict):
 
 
 @post("/policy/decision", status_code=200, sync_to_thread=True, tags=["policy"], opt={ASKS: True, REPEATABLE: True})
-def decide(ctx: Context, data: Asked) -> CallDecision:
+def decide(ctx: Context, data: CallToDecide) -> CallDecision:
     """May a call like this one be made now? `allow` is false for violations and for what is undecided; scope `read` is enough."""
     return cast("CallDecision", decide_call(ctx, AskedCall(**structs.asdict(data))))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 from litestar import get, post
 from litestar.params import Parameter
@@ -15,6 +15,7 @@ from governor.actions.propose_prices import ProposalRow, decide_proposal, list_p
 from governor.api.bearer import ASKS
 from governor.api.bodies import raw_body
 from governor.api.idempotency import REPEATABLE
+from governor.api.price_answers import DecidedPrices, ImportedPrices, PriceDifference, PriceProposal, PricesAt
 from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 from governor.errors import Invalid
 from governor.prices.formats import read_prices
@@ -44,11 +45,11 @@ def show(
     at: Annotated[datetime | None, Parameter(query="at", description="Instant; default: now.")] = None,
     tier: Annotated[str, Parameter(query="tier")] = "",
     region: Annotated[str, Parameter(query="region")] = "",
-) -> dict[str, Any]:
+) -> PricesAt:
     """List and contract prices of a model, per meter and context band."""
     if at is not None and at.tzinfo is None:
         raise Invalid("at: give a time zone, such as 2026-10-01T00:00:00Z")
-    return show_price(ctx, model, at=at, tier=tier, region=region)
+    return cast("PricesAt", show_price(ctx, model, at=at, tier=tier, region=region))
 
 
 @post(
@@ -65,9 +66,9 @@ def diff(
     source: Source = "body",
     limit: Annotated[int, Parameter(query="limit", ge=1, le=1000)] = 50,
     begins: Begins = None,
-) -> dict[str, Any]:
+) -> PriceDifference:
     """What importing would change, jumps over 20% first. Writes nothing."""
-    return preview(ctx, seed_of(body, source, begins)).document(limit)
+    return cast("PriceDifference", preview(ctx, seed_of(body, source, begins)).document(limit))
 
 
 @post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES, required=False))
@@ -78,11 +79,11 @@ def propose(
     source: Source = "body",
     approve: Annotated[bool, Parameter(query="approve", description="Approve it at once; needs role finance.")] = False,
     begins: Begins = None,
-) -> dict[str, Any]:
+) -> ImportedPrices:
     """Propose list prices: LiteLLM's model map or OpenRouter's models (JSON), a price CSV, or the installed package. Nothing is priced by them before approval."""
     evidence = None if source == PACKAGE else body
     made = import_prices if approve else propose_prices
-    return made(ctx, actor, seed_of(body, source, begins), evidence=evidence)
+    return cast("ImportedPrices", made(ctx, actor, seed_of(body, source, begins), evidence=evidence))
 
 
 @get("/prices/proposals", sync_to_thread=True, tags=["prices"])
@@ -99,9 +100,9 @@ def proposals(
 
 
 @get("/prices/proposals/{proposal:str}", sync_to_thread=True, tags=["prices"])
-def proposal(ctx: Context, proposal: str, limit: Annotated[int, Parameter(query="limit", ge=1, le=5000)] = 500) -> dict[str, Any]:
+def proposal(ctx: Context, proposal: str, limit: Annotated[int, Parameter(query="limit", ge=1, le=5000)] = 500) -> PriceProposal:
     """One proposal and the difference it makes, with the digest an approval names."""
-    return show_proposal(ctx, proposal, limit=limit)
+    return cast("PriceProposal", show_proposal(ctx, proposal, limit=limit))
 
 
 class PriceDecision(Struct, forbid_unknown_fields=True):
@@ -113,10 +114,13 @@ class PriceDecision(Struct, forbid_unknown_fields=True):
 
 
 @post("/prices/proposals/{proposal:str}/decision", status_code=200, sync_to_thread=True, tags=["prices"])
-def decide(ctx: Context, actor: Actor, proposal: str, data: PriceDecision) -> dict[str, Any]:
+def decide(ctx: Context, actor: Actor, proposal: str, data: PriceDecision) -> DecidedPrices:
     """Approve (it becomes a version of the book) or reject. Role finance."""
-    return decide_proposal(
-        ctx, actor, proposal, approve=data.decision == "approve", difference_digest=data.difference_digest, reason=data.reason
+    return cast(
+        "DecidedPrices",
+        decide_proposal(
+            ctx, actor, proposal, approve=data.decision == "approve", difference_digest=data.difference_digest, reason=data.reason
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from litestar import Request, Response, delete, get, post
 from litestar.params import Parameter
@@ -13,6 +13,7 @@ from governor.actions.review_labels import label, submit, undo
 from governor.actions.review_queue import ReviewRow, show_pair, waiting
 from governor.actions.review_sheets import TYPES, export_sheet, import_sheet
 from governor.api.bodies import raw_answer, raw_body, unpack
+from governor.api.review_answers import LabelledPair, PairToReview, SubmittedLabels, TakenSheet
 from governor.api.slices import LARGEST_WHOLE, Items, Whole, named
 from governor.errors import Invalid
 
@@ -23,7 +24,7 @@ Position = Annotated[
 ]
 
 
-class Pick(Struct, forbid_unknown_fields=True):
+class ReviewPick(Struct, forbid_unknown_fields=True):
     """pick: a | b | tie | unsure, for the answers as they are shown."""
 
     pick: str
@@ -37,27 +38,27 @@ def all_waiting(ctx: Context, actor: Actor) -> Annotated[Items[ReviewRow], named
 
 
 @get("/review/{change_id:str}", sync_to_thread=True, tags=TAGS)
-def one_pair(ctx: Context, actor: Actor, change_id: str, position: Position = None) -> dict[str, Any]:
+def one_pair(ctx: Context, actor: Actor, change_id: str, position: Position = None) -> PairToReview:
     """A pair as request, A and B. Nothing says which side is which."""
-    return show_pair(ctx, actor, change_id, position)
+    return cast("PairToReview", show_pair(ctx, actor, change_id, position))
 
 
 @post("/review/{change_id:str}/{position:int}", status_code=200, sync_to_thread=True, tags=TAGS)
-def keep_label(ctx: Context, actor: Actor, change_id: str, position: Whole, data: Pick) -> dict[str, Any]:
+def keep_label(ctx: Context, actor: Actor, change_id: str, position: Whole, data: ReviewPick) -> LabelledPair:
     """A draft: it may be changed or taken back until it is submitted."""
-    return label(ctx, actor, change_id, position, data.pick, data.note)
+    return cast("LabelledPair", label(ctx, actor, change_id, position, data.pick, data.note))
 
 
 @delete("/review/{change_id:str}/{position:int}", status_code=200, sync_to_thread=True, tags=TAGS)
-def take_back(ctx: Context, actor: Actor, change_id: str, position: Whole) -> dict[str, Any]:
+def take_back(ctx: Context, actor: Actor, change_id: str, position: Whole) -> LabelledPair:
     """Take a draft back."""
-    return undo(ctx, actor, change_id, position)
+    return cast("LabelledPair", undo(ctx, actor, change_id, position))
 
 
 @post("/review/{change_id:str}/submit", status_code=200, sync_to_thread=True, tags=TAGS)
-def submit_labels(ctx: Context, actor: Actor, change_id: str) -> dict[str, Any]:
+def submit_labels(ctx: Context, actor: Actor, change_id: str) -> SubmittedLabels:
     """Your drafts become evidence; you cannot approve this change any more."""
-    return submit(ctx, actor, change_id)
+    return cast("SubmittedLabels", submit(ctx, actor, change_id))
 
 
 @get("/review/{change_id:str}/sheet/{form:str}", sync_to_thread=True, tags=TAGS, operation_class=raw_answer(*TYPES.values()))
@@ -85,12 +86,12 @@ def sheet(
 )
 def send_sheet(
     request: Request[Actor, Any, Any], ctx: Context, actor: Actor, change_id: str, body: bytes, reviewer: Reviewer = ""
-) -> dict[str, Any]:
+) -> TakenSheet:
     """A sheet with picks. Rows that cannot be taken are named; the same sheet again changes nothing."""
     plain = unpack(body, request.headers.get("content-encoding", ""), ctx.settings.max_body_bytes)
     if not plain:
         raise Invalid("the body is empty")
-    return import_sheet(ctx, actor, plain, reviewer=reviewer, change_id=change_id)
+    return cast("TakenSheet", import_sheet(ctx, actor, plain, reviewer=reviewer, change_id=change_id))
 
 
 ROUTES = [all_waiting, one_pair, keep_label, take_back, submit_labels, sheet, send_sheet]

@@ -19,7 +19,7 @@ from governor.actions.discard import discard, discard_all
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import installed
 from governor.actions.quarantine import STATES, retry
-from governor.actions.scorecard import Card, scorecard
+from governor.actions.scorecard import Scorecard, scorecard
 from governor.actions.sync import sync
 from governor.api.slices import Cursor, Items, Limit, PeriodItems, Slice, named, slice_of
 from governor.errors import Invalid
@@ -34,7 +34,7 @@ class SourceRow(TypedDict):
     connector: str
 
 
-class Counts(TypedDict):
+class RecordCounts(TypedDict):
     """read is the sum of the next four."""
 
     read: int
@@ -45,11 +45,22 @@ class Counts(TypedDict):
     other_spans: int
 
 
+class LeftRecords(TypedDict, total=False):
+    """already: were before. left: with `all`, because at most 100,000 are taken at a time."""
+
+    already: int
+    left: int
+
+
+class DiscardedRecords(LeftRecords):
+    discarded: int
+
+
 class Synced(TypedDict):
-    sources: dict[str, Counts]
+    sources: dict[str, RecordCounts]
 
 
-class BatchRow(Counts):
+class BatchRow(RecordCounts):
     """uris: the first 20 of what was read."""
 
     batch_id: str
@@ -84,13 +95,13 @@ class ConflictRow(TypedDict):
     detected_at: datetime
 
 
-class Pull(Struct, forbid_unknown_fields=True):
+class SyncRequest(Struct, forbid_unknown_fields=True):
     """source: id of a configured source; empty pulls all of them."""
 
     source: str = ""
 
 
-class Retry(Struct, forbid_unknown_fields=True):
+class QuarantineRetry(Struct, forbid_unknown_fields=True):
     """ids: of quarantined records, or their first characters; all: every open one, of a source and with a code of reason where these are given."""
 
     ids: list[str] = field(default_factory=list)
@@ -99,7 +110,7 @@ class Retry(Struct, forbid_unknown_fields=True):
     code: str = ""
 
 
-class Discard(Struct, forbid_unknown_fields=True):
+class QuarantineDiscard(Struct, forbid_unknown_fields=True):
     """reason: why they can never be read; ids: of quarantined records, or their first characters, each of one record; all, source, code: as for a retry."""
 
     reason: str
@@ -137,13 +148,13 @@ def show_scorecard(
     ctx: Context,
     period: Annotated[str, Parameter(query="period", description="Calendar month, YYYY-MM.")],
     workflow: Annotated[str, Parameter(query="workflow", description="Only this workflow.")] = "",
-) -> Annotated[PeriodItems[Card], named("CardItems")]:
+) -> Annotated[PeriodItems[Scorecard], named("ScorecardItems")]:
     """What production calls say about themselves, per workflow, lowest score first, with what to do."""
     return {"period": period, "items": scorecard(ctx, period, workflow=workflow)}
 
 
 @post("/sources/sync", status_code=200, sync_to_thread=True, tags=TAGS)
-def pull(ctx: Context, actor: Actor, data: Pull) -> Synced:
+def pull(ctx: Context, actor: Actor, data: SyncRequest) -> Synced:
     """Pull from configured gateways since their last cursor. Answers when it is done."""
     return cast("Synced", {"sources": sync(ctx, actor, data.source)})
 
@@ -179,13 +190,13 @@ def list_quarantine(
 
 
 @post("/quarantine/retry", status_code=200, sync_to_thread=True, tags=TAGS)
-def try_again(ctx: Context, actor: Actor, data: Retry) -> Counts:
+def try_again(ctx: Context, actor: Actor, data: QuarantineRetry) -> RecordCounts:
     """Read quarantined records again, after a fix of the connector or the source."""
-    return cast("Counts", retry(ctx, actor, data.ids, every=data.all, source=data.source, code=data.code))
+    return cast("RecordCounts", retry(ctx, actor, data.ids, every=data.all, source=data.source, code=data.code))
 
 
 @post("/quarantine/discard", status_code=200, sync_to_thread=True, tags=TAGS)
-def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
+def give_up(ctx: Context, actor: Actor, data: QuarantineDiscard) -> DiscardedRecords:
     """Give up quarantined records that can never be read. The reason goes into the ledger; their bytes stay.
 
     Answers `discarded` and `already` (were before); with `all` `discarded` and `left`, because at most 100,000 are taken at a time.
@@ -193,8 +204,8 @@ def give_up(ctx: Context, actor: Actor, data: Discard) -> dict[str, Any]:
     if data.all and data.ids:
         raise Invalid("name records or all of them, not both")
     if data.all:
-        return dict(discard_all(ctx, actor, source=data.source, code=data.code, reason=data.reason))
-    return dict(discard(ctx, actor, data.ids, reason=data.reason))
+        return cast("DiscardedRecords", discard_all(ctx, actor, source=data.source, code=data.code, reason=data.reason))
+    return cast("DiscardedRecords", discard(ctx, actor, data.ids, reason=data.reason))
 
 
 @get("/conflicts", sync_to_thread=True, tags=TAGS)

@@ -22,6 +22,7 @@ from governor.actions.raw_record import raw_record
 from governor.actions.show_call import kept_from
 from governor.actions.usage import DIMENSIONS, usage_report
 from governor.api.bodies import download, raw_answer
+from governor.api.call_columns import call_answer
 from governor.api.months import MONTH, MONTH_OR_NONE
 from governor.api.slices import Cursor, Limit, PeriodSlice, named, slice_of
 from governor.errors import Invalid, NotFound
@@ -58,7 +59,7 @@ class CoverageParts(TypedDict):
     approved_policy: str
 
 
-class Exposure(TypedDict):
+class UnpricedExposure(TypedDict):
     low: str
     middle: str
     high: str
@@ -76,7 +77,7 @@ class CoverageDocument(TypedDict):
     calls: int
     mapped_calls: int
     unpriced_calls: int
-    unpriced_exposure: Exposure
+    unpriced_exposure: UnpricedExposure
 
 
 class SuggestedRule(TypedDict):
@@ -169,7 +170,7 @@ def export(ctx: Context, actor: Actor, period: Period) -> File:
     )
 
 
-@get("/calls/{record_id:str}", sync_to_thread=True, tags=["calls"])
+@get("/calls/{record_id:str}", sync_to_thread=True, tags=["calls"], operation_class=call_answer())
 def show_call(ctx: Context, actor: Actor, record_id: str) -> dict[str, Any]:
     """One call with its canonical columns; prompts and outputs are never here, and what may quote them is null without role security."""
     found: list[dict[str, Any]] = ctx.lake.calls([record_id]).to_pylist()
@@ -185,7 +186,7 @@ def raw(ctx: Context, actor: Actor, record_id: str) -> Response[bytes]:
     return download(found.body, OCTETS, f"record-{found.sha256[:16]}", **{"Governor-SHA256": found.sha256})
 
 
-class Erasure(Struct, forbid_unknown_fields=True):
+class ContentErasure(Struct, forbid_unknown_fields=True):
     """Which calls' content goes (all that is given must hold), and why; the reason goes on record."""
 
     reason: str
@@ -195,7 +196,7 @@ class Erasure(Struct, forbid_unknown_fields=True):
 
 
 @post("/content/erase", status_code=200, sync_to_thread=True, tags=["calls"])
-def erase_content(ctx: Context, actor: Actor, data: Erasure) -> ErasedContent:
+def erase_content(ctx: Context, actor: Actor, data: ContentErasure) -> ErasedContent:
     """Erase prompts, answers and archived records of calls; hashes, calls and proofs stay. Role admin or security."""
     if data.before is not None and data.before.tzinfo is None:
         raise Invalid("before: give the instant with its offset, such as 2026-01-01T00:00:00Z")

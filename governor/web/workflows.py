@@ -13,7 +13,7 @@ from markupsafe import Markup
 from governor.actions.context import Actor, Context
 from governor.actions.month_view import month_frame, newest_month
 from governor.actions.registry import workflow_document, workflows_list
-from governor.actions.scorecard import Card, scorecard
+from governor.actions.scorecard import Scorecard, scorecard
 from governor.web.changes import PROPOSERS
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import share_bar, spark
@@ -51,7 +51,7 @@ class WorkflowPage:
     trend: Markup
     budget: Markup
     may_propose: bool
-    card: Card | None
+    card: Scorecard | None
 
 
 @get("/workflows", opt=SHOWS_SUMS, sync_to_thread=True)

@@ -1,6 +1,6 @@
 """Every operation of the OpenAPI document under generated requests, right and wrong, of an admin and of an auditor, on a home with traffic.
 
-No 5xx but 503, no traceback, and every answer is what the document says: status, media type, headers, schema. Deterministic; a longer run is
+No 5xx but 503, no traceback, and every answer is what the document says: status, media type, headers, schema, no field beside it. Deterministic; a longer run is
 `make fuzz` (GOVERNOR_FUZZ_EXAMPLES).
 """
 
@@ -30,12 +30,48 @@ from governor.demo.traffic import make_month
 from governor.settings import load_settings
 
 EXAMPLES = int(os.environ.get("GOVERNOR_FUZZ_EXAMPLES", "3"))
+BESIDE = {
+    "UsageSums",
+    "CutSums",
+    "PartSums",
+    "ShadowPlan",
+    "ShadowVerdict",
+}  # what else stands in them depends on the question, or is many statistics
+
+
+def unnamed(schema: Any, value: Any, models: dict[str, Any], where: str = "") -> list[str]:
+    """Fields that are sent and not in the document: a generated client would not have them."""
+    if "$ref" in schema:
+        name = schema["$ref"].split("/")[-1]
+        return [] if name in BESIDE else unnamed(models[name], value, models, where)
+    for part in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        if value is not None and part.get("type") != "null":
+            return unnamed(part, value, models, where)
+    if isinstance(value, list):
+        return [found for one in value for found in unnamed(schema.get("items", {}), one, models, f"{where}[]")]
+    known = schema.get("properties")
+    if not isinstance(value, dict) or not known:
+        return []
+    return [f"{where}.{name}" for name in value if name not in known] + [
+        found for name in known.keys() & value.keys() for found in unnamed(known[name], value[name], models, f"{where}.{name}")
+    ]
+
+
+def every_field_is_named(ctx: Any, response: Any, case: Any) -> None:
+    told = case.operation.schema.raw_schema
+    success = case.operation.definition.raw["responses"].get(str(response.status_code), {})
+    schema = (success.get("content") or {}).get("application/json", {}).get("schema")
+    if schema and response.status_code < 300:
+        assert unnamed(schema, response.json(), told["components"]["schemas"]) == []
+
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
+    every_field_is_named,
 ]
 PEOPLE = ("admin@acme.example", "ada@acme.example")
 
