@@ -5,14 +5,17 @@ Owns: start, signals, stop. Does not own: jobs and chores. Invariants: SIGTERM a
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 from dramatiq import Worker
 
 from governor.actions.context import Context, open_context
+from governor.actions.outages import AGAIN_S
 from governor.actions.workforce import Workforce
 from governor.settings import Settings
 from workers.actors import declare
@@ -41,6 +44,23 @@ def main(settings: Settings, *, threads: int = 2, sweep_s: float = SWEEP_SECONDS
         os._exit(0)  # what is committed is safe; a thread inside a database could keep the interpreter from ending
 
 
+class Seldom(logging.Filter):
+    """Each of Dramatiq's complaints once in a while: each of its consumers says every three seconds that the broker is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("dramatiq."):
+            return True
+        about, now = (record.name, str(record.msg)), time.monotonic()
+        if about in self._said and now - self._said[about] < AGAIN_S:
+            return False
+        self._said[about] = now
+        return True
+
+
 def serve_broker(settings: Settings, stop: threading.Event, *, threads: int, sweep_s: float) -> None:
     contexts: list[Context] = []
     mine = threading.local()
@@ -52,6 +72,8 @@ def serve_broker(settings: Settings, stop: threading.Event, *, threads: int, swe
         found: Context = mine.context
         return found
 
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Seldom())
     broker = worker_broker(settings.broker_url)
     declare(broker, settings.org, context)
     worker = Worker(broker, worker_threads=threads, worker_timeout=200)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -34,6 +35,7 @@ from governor.settings import load_settings
 from governor.store.rows.changes import ReplayResult, ShadowRun
 from governor.store.rows.jobs import Job
 from workers.broker import worker_broker
+from workers.process import Seldom
 from workers.schedule import sweep
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
@@ -210,3 +212,13 @@ def test_without_a_broker_a_worker_process_polls(
     until(failed, "the unknown job to fail")
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+def test_a_broker_that_is_away_is_not_said_every_second() -> None:
+    seldom = Seldom()
+    said = [
+        seldom.filter(logging.LogRecord(name, logging.CRITICAL, "x.py", 1, "no connection: %s", (number,), None))
+        for number in range(3)
+        for name in ("dramatiq.worker.ConsumerThread(jobs)", "governor.actions.jobs")
+    ]
+    assert said == [True, True, False, True, False, True]
