@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 import pyarrow as pa
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from governor.calls import CALL_SCHEMA
+from governor.catalog.parse import strict_yaml
+from governor.catalog.yaml_text import TO_FILL_IN
 from governor.errors import Invalid
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "ticks"]
@@ -31,6 +32,8 @@ OWN: Final = frozenset({
     "data_class_source", "grain",
 })  # fmt: skip
 MAX_PATH: Final = 300
+MAX_OBJECTS: Final = 32  # put together for every record, each upon the ones before
+MAX_PATHS: Final = 500  # each is looked for in every record; thousands keep a server busy for minutes
 UNITS: Final = {
     "time": get_args(TimeUnit),
     "number": get_args(TimeUnit),
@@ -130,9 +133,9 @@ class Mapping(Part):
     columns: dict[str, Take]
     usage: Usage = Usage()
     cost: Cost | None = None
-    metadata: Paths = ()
+    metadata: Paths = Field(default=(), max_length=MAX_OBJECTS)
     metadata_pairs: Pairs | None = None
-    tags: Paths = ()
+    tags: Paths = Field(default=(), max_length=MAX_OBJECTS)
     content: Content = Content()
 
     @field_validator("columns", mode="before")
@@ -152,6 +155,21 @@ class Mapping(Part):
             unit, known = self.columns[name].unit, UNITS.get(kind_of(name), ())
             if unit is not None and unit not in known:
                 raise ValueError(f"columns: {name}: {unit!r} is no unit of it; it has {', '.join(known) or 'none'}")
+        listed = (
+            self.finds,
+            self.not_with,
+            self.records,
+            self.only,
+            self.has,
+            self.usage.exclusive_when,
+            self.usage.raw,
+            self.metadata,
+            self.tags,
+        )
+        paths = sum(map(len, listed)) + sum(len(take.paths) for take in self.columns.values())
+        paths += sum(len(found) for _, found in self.content)
+        if paths > MAX_PATHS:
+            raise ValueError(f"{paths:,} paths; a mapping has at most {MAX_PATHS}")
         for needed in ("source_record_id", "start_time", "requested_model"):
             if needed not in self.columns:
                 raise ValueError(f"columns: {needed} is missing; without it a row is no call")
@@ -194,10 +212,8 @@ def pointer_of(steps: Iterable[str]) -> str:
 
 def parse(text: str, where: str) -> Mapping:
     """A mapping from YAML. Raises Invalid naming the field."""
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise Invalid(f"{where}: no YAML: {error}") from error
+    documents = strict_yaml(text.encode(), where)
+    document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise Invalid(f"{where}: a mapping is a YAML object")
     document.pop("$schema", None)
@@ -209,6 +225,15 @@ def parse(text: str, where: str) -> Mapping:
         raise Invalid(f"{where}: {place or 'mapping'}: {first['msg']}", hint="docs/mappings.md describes the file") from error
 
 
+def completed(text: str, where: str) -> Mapping:
+    """A mapping that somebody is to read a log with. Raises Invalid also for a draft in which a field is still to be named."""
+    found = parse(text, where)
+    for name, take in found.columns.items():
+        if TO_FILL_IN in take.paths:
+            raise Invalid(f"{where}: columns: {name} is still {TO_FILL_IN}", hint="name the field of the log that holds it")
+    return found
+
+
 def load(path: Path) -> Mapping:
     if not path.is_file():
         raise Invalid(f"{path}: no such mapping file")
@@ -218,4 +243,4 @@ def load(path: Path) -> Mapping:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(f"{path}: not UTF-8 text (byte {error.start})") from error
-    return parse(text, str(path))
+    return completed(text, str(path))

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from connectors.archives import ARCHIVES, BOM, PARQUET, begin_of, blocks_of, hea
 from connectors.engine import engine_for_json
 from connectors.mapping.compile import plan_of
 from connectors.mapping.csv_rows import rows_of
-from connectors.mapping.document import Mapping, load, parse, pointer
+from connectors.mapping.document import Mapping, completed, load, parse, pointer
 from connectors.mapping.draft import drafted
 from connectors.payloads import TEXT, Records, gather, head_text, records_of, split_values
 from connectors.side_by_side import Work, convert_all
@@ -58,8 +59,27 @@ class MappedConnector:
             raise Invalid(f"{path}: no such mapping file", hint=f"shipped: {', '.join(names)}")
         return MappedConnector(f"{self.name}:{path}", [shipped(str(path))])
 
+    def with_text(self, text: str) -> MappedConnector:
+        """The connector for the text of a mapping file that lies nowhere yet. Raises Invalid naming the field that is wrong."""
+        return MappedConnector(self.name, [completed(text, "the mapping")])
+
     def draft(self, payload: Payload, name: str) -> str:
         """The text of a first mapping file for a log that no mapping is for. Raises Invalid for what is no log."""
+        kind, lines = self._lines(payload)
+        return drafted(lines, name=name, kind=kind)
+
+    def sample(self, payload: Payload, *, records: int, size: int) -> bytes:
+        """The first records of a log as JSON lines, as a mapping of any format reads them; those that fit into `size` bytes."""
+        kept: list[bytes] = []
+        for line in islice(self._lines(payload)[1], records):
+            size -= len(line) + 1
+            if size < 0:
+                break
+            kept.append(line.replace(b"\n", b" "))
+        return b"\n".join(kept)
+
+    def _lines(self, payload: Payload) -> tuple[str, Iterator[bytes]]:
+        """(json, csv or parquet; its records as JSON). Raises Invalid for what is no log."""
         head = begin_of(payload)
         if head.startswith(PARQUET):
             kind, chunks = "parquet", _parquet_rows(payload)
@@ -72,7 +92,7 @@ class MappedConnector:
             if separator:
                 raise _separated(payload.uri, separator, said)
             kind, chunks = "csv", rows_of(payload)
-        return drafted((value.as_py() for chunk in chunks if not chunk.cut for value in chunk.values), name=name, kind=kind)
+        return kind, (value.as_py() for chunk in chunks if not chunk.cut for value in chunk.values)
 
     def detect(self, head: bytes, uri: str) -> float:
         if head.startswith(PARQUET):

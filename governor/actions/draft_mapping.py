@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from governor.actions.payloads import MAPPING, files_of, installed, payloads_of
 from governor.errors import Invalid
@@ -19,10 +20,19 @@ def draft_mapping(word: str, name: str = "") -> str:
 
     Raises NotFound for a word that matches nothing, Invalid for a file that is no log.
     """
-    source = re.sub(r"[^a-z0-9]+", "_", (name or Path(word).name.split(".")[0]).lower()).strip("_") or "our_gateway"
+    source = named_after(name or Path(word).name)
     with TemporaryDirectory() as scratch:
         payload = next(payloads_of(files_of([word])[:1], Path(scratch)))
         if payload.fault:
             raise Invalid(f"{payload.uri}: {payload.fault}")
-        text: str = installed()[MAPPING.rstrip(":")].load().draft(payload, source)
+        text: str = mapped().draft(payload, source)
         return text
+
+
+def named_after(filename: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", filename.split(".", maxsplit=1)[0].lower()).strip("_")[:60] or "our_gateway"
+
+
+def mapped() -> Any:
+    """The connector of mappings, which knows of no file yet."""
+    return installed()[MAPPING.rstrip(":")].load()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, Final
 
 from governor.actions.context import BRINGERS, Actor, Context
 from governor.actions.ingest import COUNTS, ingest_payloads, may_ingest, source_name
+from governor.actions.kept_mappings import kept_mappings
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.payloads import DESCRIBE, connector_named, connectors, detect, installed, source_named_after
 from governor.errors import Invalid, NotFound, TooLarge
@@ -37,9 +40,21 @@ def ingest_upload(
     """
     actor.require(*BRINGERS)
     if connector not in {AUTO, *offered(ctx)}:
-        raise NotFound(
-            f"no connector {connector!r} to choose", hint="choose one of the list; a mapping is in it once a source of the catalog names it"
-        )
+        raise NotFound(f"no connector {connector!r} to choose", hint="choose one of the list, or describe your format under Sources")
+    with uploaded(ctx, filename, file) as (name, path):
+        chosen = recognised(path, name) if connector == AUTO else connector_named(connector).name
+        into = source_name(source or source_named_after(chosen))
+        may_ingest(actor, into)
+        if only_detect:
+            return {"file": name, "connector": chosen, "source": into, "counts": None}
+        uri = f"upload:{name}"
+        counts = ingest_payloads(ctx, actor, connector_named(chosen), [Payload(uri=uri, path=path)], source=into, uris=[uri])
+    return {"file": name, "connector": chosen, "source": into, "counts": {key: getattr(counts, key) for key in COUNTS}}
+
+
+@contextmanager
+def uploaded(ctx: Context, filename: str, file: IO[bytes]) -> Iterator[tuple[str, Path]]:
+    """(its name, a copy that is gone afterwards). Raises Invalid for an empty file, TooLarge."""
     name = plain_name(filename)
     scratch = ctx.settings.home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,23 +69,19 @@ def ingest_upload(
             raise TooLarge(
                 f"{name} has {size:,} bytes; the limit is {ctx.settings.max_body_bytes:,}", hint="use `governor ingest`, which has none"
             )
-        chosen = recognised(path, name) if connector == AUTO else connector_named(connector).name
-        into = source_name(source or source_named_after(chosen))
-        may_ingest(actor, into)
-        if only_detect:
-            return {"file": name, "connector": chosen, "source": into, "counts": None}
-        uri = f"upload:{name}"
-        counts = ingest_payloads(ctx, actor, connector_named(chosen), [Payload(uri=uri, path=path)], source=into, uris=[uri])
-    return {"file": name, "connector": chosen, "source": into, "counts": {key: getattr(counts, key) for key in COUNTS}}
+        yield name, path
+
+
+class NotRecognised(Invalid):
+    """A file that no connector reads."""
 
 
 def offered(ctx: Context) -> list[str]:
-    """The connectors a person may choose: installed ones and the mappings of configured sources, for a mapping names a file of the server."""
-    return list(
-        dict.fromkeys(
-            [*(name for name in installed() if name != "mapping"), *(one.connector for one in catalog_as_of(ctx).sources.values())]
-        )
-    )
+    """The connectors a person may choose: installed ones, mappings that were written on a page, and those of configured sources: a mapping names a file
+    of the server.
+    """
+    configured = [one.connector for one in catalog_as_of(ctx).sources.values()]
+    return list(dict.fromkeys([*(name for name in installed() if name != "mapping"), *kept_mappings(ctx), *configured]))
 
 
 def recognised(path: Path, name: str) -> str:
@@ -78,7 +89,7 @@ def recognised(path: Path, name: str) -> str:
     try:
         return next(iter(detect([str(path)], known)))
     except Invalid:
-        raise Invalid(
+        raise NotRecognised(
             f"no connector recognises {name}",
             hint=f"choose one: {', '.join(name for name in known if name != 'mapping')}; or {DESCRIBE}",
         ) from None

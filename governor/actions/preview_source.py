@@ -7,7 +7,7 @@ Invariants: reads only; at most MOST records are read, and the answer says when 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -71,17 +71,25 @@ def preview_source(ctx: Context | None, word: str, connector: str = "auto", *, s
     plan = recognised(names, connectors())[0] if connector == "auto" else {connector: names}
     if not plan:
         raise Invalid(f"no connector recognises {names[0]}", hint=f"name one with --connector, or {DESCRIBE}")
-    seen, complete = _Seen(), True
     with TemporaryDirectory() as scratch:
-        for batch in _batches(plan, source, Path(scratch)):
-            if seen.read >= MOST:
-                complete = False
-                break
-            seen.add(batch)
+        found = previewed(ctx, _batches(plan, source, Path(scratch)))
     return {
         "file": word,
         "connectors": {name: len(files) for name, files in plan.items()},
         "not_recognised": [name for name in names if not any(name in files for files in plan.values())],
+        **found,
+    }
+
+
+def previewed(ctx: Context | None, batches: Iterable[Batch]) -> dict[str, Any]:
+    """What these batches of a connector hold, up to MOST records."""
+    seen, complete = _Seen(), True
+    for batch in batches:
+        if seen.read >= MOST:
+            complete = False
+            break
+        seen.add(batch)
+    return {
         "forms": dict(seen.forms.most_common()),
         "complete": complete,
         "records": seen.read,

@@ -100,6 +100,12 @@ def model_name(model: str | None, provider: str | None) -> str:
     return (model or "unknown model").removeprefix(f"{provider}/")
 
 
+def plain_connector(name: str) -> str:
+    """A connector without the folders of the server: of a mapping the file, of one that was kept with its digest."""
+    kind, colon, place = name.partition(":")
+    return f"{kind}:{'/'.join(place.split('/')[-2:])}" if colon else name
+
+
 def breaks(text: str | None) -> Markup:
     """A name that somebody else chose: words longer than LONG_WORD may go on in the next line, where a table would widen the page. Others never break."""
     return Markup().join(long(word) if len(word) > LONG_WORD else word for word in re.split(r"(\s+)", text or ""))
@@ -148,6 +154,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "last_day": last_day,
     "model_name": model_name,
     "breaks": breaks,
+    "connector": plain_connector,
     "digest": digest,
     "words": words,
     "plural": plural,

@@ -28,12 +28,14 @@ from governor.actions.browse_sources import (
 from governor.actions.completeness import SourceTruth, completeness
 from governor.actions.context import Actor, Context
 from governor.actions.discard import discard, discard_all
-from governor.actions.ingest_upload import AUTO, ingest_upload, may_upload, offered
+from governor.actions.ingest_upload import AUTO, NotRecognised, ingest_upload, may_upload, offered
 from governor.actions.quarantine import MOST, STATES, retry
 from governor.errors import Invalid
+from governor.web.ingested import ingested
+from governor.web.map_file import draft_page
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import heat_strip
-from governor.web.present import plural
+from governor.web.present import plain_connector, plural
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of, slice_read
@@ -49,7 +51,7 @@ class SourcesPage:
     source: str
     waiting: dict[str, int]
     may_upload: bool
-    connectors: list[str]
+    connectors: dict[str, str]
     limit_mib: int
     url: str
     complete: list[SourceTruth]
@@ -108,7 +110,7 @@ def show_sources(
         source=source,
         waiting=waiting(ctx),
         may_upload=may_upload(actor),
-        connectors=offered(ctx),
+        connectors={one: plain_connector(one) for one in offered(ctx)},
         limit_mib=ctx.settings.max_body_bytes >> 20,
         url=ctx.settings.public_url.rstrip("/"),
         complete=complete,
@@ -138,8 +140,8 @@ def strip(one: SourceTruth) -> Markup:
 
 
 @post("/sources/upload")
-async def do_upload(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Redirect:
-    """A file by hand. The size limit is that of every request body."""
+async def do_upload(request: type_of_request, ctx: Context, actor: Actor, form: Form) -> Response[Any]:
+    """A file by hand. The size limit is that of every request body. What no connector reads gets a mapping of its own."""
     file = (await request.form()).get("file")
     if not isinstance(file, UploadFile) or not file.filename:
         raise Invalid("choose a file")
@@ -154,23 +156,18 @@ async def do_upload(request: type_of_request, ctx: Context, actor: Actor, form: 
         source=form.text("source"),
         only_detect=only_detect,
     )
-    done = await to_thread.run_sync(work)
+    try:
+        done = await to_thread.run_sync(work)
+    except NotRecognised as unknown:
+        try:
+            return await draft_page(request, ctx, actor, file, form.text("source"))
+        except Invalid:  # no log
+            raise unknown from None
     if done["counts"] is None:
-        return go(
-            "/sources#upload",
-            Flash("good", f"{done['connector']} reads {done['file']}", "Nothing was stored yet. Choose the file again to ingest it."),
-        )
-    counts = done["counts"]
-    wrong = counts["quarantined"] or counts["conflicts"] or not counts["read"]
-    return go("/sources", Flash("warn" if wrong else "good", f"{done['file']} was read by {done['connector']}", told(counts)))
-
-
-def told(counts: dict[str, int]) -> str:
-    others = f"; {plural(counts['other_spans'], 'span')} without a model call" if counts["other_spans"] else ""
-    return (
-        f"{plural(counts['read'], 'record')} read: {counts['stored']:,} stored, {counts['duplicates']:,} known already, "
-        f"{counts['conflicts']:,} in conflict, {counts['quarantined']:,} quarantined{others}."
-    )
+        read_by = plain_connector(done["connector"])
+        told = Flash("good", f"{read_by} reads {done['file']}", "Nothing was stored yet. Choose the file again to ingest it.")
+        return go("/sources#upload", told)
+    return go("/sources", ingested(done))
 
 
 @get("/sources/quarantine", sync_to_thread=True)

@@ -113,7 +113,7 @@ def test_errors_name_the_field(change: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("- a\n- b", "a mapping is a YAML object"), ("", "a mapping is a YAML object"), ("a: [", "no YAML")]
+    ("text", "said"), [("- a\n- b", "a mapping is a YAML object"), ("", "a mapping is a YAML object"), ("a: [", "not YAML")]
 )
 def test_what_is_no_mapping_is_refused(text: str, said: str) -> None:
     with pytest.raises(Invalid, match=said):
@@ -121,7 +121,7 @@ def test_what_is_no_mapping_is_refused(text: str, said: str) -> None:
 
 
 def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="no YAML"):
+    with pytest.raises(Invalid, match="not YAML"):
         parse("name: !!python/object/apply:os.getcwd []", "here.yaml")
 
 
@@ -941,3 +941,18 @@ def test_the_page_names_every_option_and_every_shipped_file_for_users() -> None:
     parts = [Mapping, *(Mapping.model_fields[name].annotation for name in ("usage", "content"))]
     options = {field.alias or name for part in parts for name, field in part.model_fields.items()} | {"currency", "zero_is_unknown", "unit"}
     assert not [name for name in sorted(options) if name not in PAGE]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("metadata: [" + ", ".join(f"a{place}" for place in range(33)) + "]", "at most 32"),
+        ("only: {" + ", ".join(f"p{place}: [v]" for place in range(500)) + "}", "at most 500"),
+        ("about: &a [x]\nnot_with: *a\nabout: twice", "written twice"),
+    ],
+    ids=["objects", "paths", "keys"],
+)
+def test_a_mapping_cannot_ask_for_minutes_of_work(more: str, said: str) -> None:
+    base = "name: a.b\nwitness: gateway\nfinds: [id]\ncolumns: {source_record_id: id, start_time: t, requested_model: m}\n"
+    with pytest.raises(Invalid, match=said):
+        parse(base + ("" if "about" in more else "about: x\n") + more, "mapping")

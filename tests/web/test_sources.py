@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from page_text import plain
 
 from governor.actions.apply import apply
 from governor.actions.completeness import completeness
 from governor.actions.context import OPERATOR
 from governor.actions.ingest import ingest
+from governor.actions.ingest_upload import offered
 from governor.actions.people import create_person
 from governor.actions.sync import keep
 from governor.api.v1_sources import list_quarantine
@@ -301,3 +304,83 @@ def test_hundreds_of_sources_come_in_pages(open_site: Any, tmp_path: Path) -> No
                 assert ">gateway-119</a>" not in first
                 assert f"{path}?{named}=2" in first
                 assert ">gateway-119</a>" in admin.get(f"{path}?{named}=99").text
+
+
+OWN = b"""call,when_ms,service,llm,vendor,tok_in,tok_out,result
+m-1,1790848801500,claims-inbox,gpt-4o-mini,openai,1200,45,OK
+m-2,1790848802250,claims-inbox,gpt-4o-mini,openai,300,120,OK
+m-3,1790848804000,search,gpt-4o-mini,openai,80,12,OK,one too many
+"""
+
+
+def fields_of(answer: Any) -> dict[str, str]:
+    """The form of the mapping as a browser sends it again."""
+    areas = {
+        name: html.unescape(text) for name, text in re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>(.*?)</textarea>', answer.text, re.DOTALL)
+    }
+    return {**areas, "name": re.findall(r'name="name" value="([^"]*)"', answer.text)[0]}
+
+
+def test_a_log_that_nobody_reads_gets_a_mapping_that_is_corrected_tried_and_used(own: Any) -> None:
+    with own.at("rae@acme.example") as rae:
+        before = own.ctx.lake.totals()
+
+        def send(fields: dict[str, str], **more: Any) -> Any:
+            data = {"csrf": rae.csrf("/settings"), **fields}
+            return rae.client.post("/sources/mapping", data=data, follow_redirects=False, **more)
+
+        drafted = upload(rae, "own.csv", OWN)
+        assert (drafted.status_code, "No connector reads own.csv" in drafted.text) == (200, True)
+        fields = fields_of(drafted)
+        assert "source_record_id: call" in fields["mapping"]
+        tried = send({**fields, "do": "try"})
+        assert "Of the first 2 records: 2 calls" in plain(tried.text)
+        assert "2026-10-01 10:00 UTC gpt-4o-mini" in plain(tried.text)
+        whole = send({**fields, "do": "try"}, files={"file": ("own.csv", OWN)})
+        assert "Of 3 records: 2 calls" in plain(whole.text)
+        assert "1 would be refused" in plain(whole.text)
+        wrong = send({**fields, "mapping": fields["mapping"].replace("when_ms", "CHANGE_ME"), "do": "try"})
+        assert (wrong.status_code, "columns: start_time is still CHANGE_ME" in html.unescape(wrong.text)) == (422, True)
+        assert fields_of(wrong)["mapping"].count("CHANGE_ME") == 2, "a refusal leaves the text in the form"
+        saved = send({**fields, "do": "download"})
+        assert (saved.text, saved.headers["content-disposition"]) == (fields["mapping"], 'attachment; filename="own.yaml"')
+        assert send({**fields, "do": "ingest"}).status_code == 422, "only its first records are there"
+        assert own.ctx.lake.totals() == before, "nothing was stored yet"
+
+        used = send({**fields, "do": "ingest"}, files={"file": ("own.csv", OWN)})
+        assert (used.status_code, used.headers["location"]) == (303, "/sources"), used.text
+        again = plain(rae.get("/sources").text)
+        assert "own.csv was read by mapping:" in again
+        assert "3 records read: 2 stored, 0 known already, 0 in conflict, 1 quarantined." in again
+        assert str(own.ctx.settings.home) not in again
+        kept = next(one for one in offered(own.ctx) if one.startswith("mapping:"))
+        answer = upload(rae, "own.csv", OWN, connector=kept)
+        assert answer.status_code == 303
+        assert "0 stored, 2 known already" in plain(rae.get("/sources").text), "the same source, so the same calls"
+        open_records = list_quarantine.fn(own.ctx, limit=500, cursor="", source="own.calls")["items"]
+        assert {one["connector"] for one in open_records} == {kept}
+        assert rae.post("/sources/quarantine/retry", {"id": open_records[0]["id"]}, page="/settings").status_code == 303, (
+            "its mapping is there"
+        )
+
+
+@pytest.mark.parametrize(
+    ("mapping", "status", "words"),
+    [
+        ("a: &a [1,1,1]\nb: *a\nname: [", 422, "not YAML"),
+        ("x" * 70_000, 413, "larger than"),
+        ("", 422, "no mapping yet"),
+        ("name: a.b\nabout: x\nwitness: gateway\nfinds: ['<script>alert(1)</script>']\ncolumns: {nothing: x}\n", 422, "no column"),
+    ],
+)
+def test_a_mapping_from_outside_is_refused_in_words_and_shown_as_text(own: Any, mapping: str, status: int, words: str) -> None:
+    with own.at("rae@acme.example") as rae:
+        answer = rae.post("/sources/mapping", {"mapping": mapping, "sample": "{}", "do": "try"}, page="/sources/mapping")
+    assert (answer.status_code, words in html.unescape(answer.text)) == (status, True), answer.text[:2000]
+    assert "<script>alert" not in answer.text
+
+
+def test_an_auditor_has_no_form_for_a_mapping(own: Any) -> None:
+    with own.at("ada@acme.example") as ada:
+        assert ada.get("/sources/mapping").status_code == 403
+        assert ada.post("/sources/mapping", {"mapping": "x", "do": "download"}, page="/sources").status_code == 403
