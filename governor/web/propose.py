@@ -65,15 +65,17 @@ def show_form(
     workflow: Annotated[str, Parameter(query="workflow")] = "",
     like: Annotated[str, Parameter(query="like", description="Fill in what this change asked for.")] = "",
 ) -> Response[str]:
-    page = render(request, "propose.html", propose_page(ctx, actor, workflow))
+    shown = propose_page(ctx, actor, workflow)
+    page = render(request, "propose.html", shown)
     if like:
         asked = asked_in(ctx, like)
-        lost = sorted(set(asked["options"]) - {"golden", "judge"})
-        more = f" Its {', '.join(lost)} can be set on the command line alone." if lost else ""
+        lost = sorted(set(asked["options"]) - ({"golden", "judge"} if shown.golden else {"judge"}))
+        fields = {name: value for name, value in fields_of(asked).items() if shown.golden or not name.startswith("golden")}
+        more = f" Its {', '.join(lost)} has no field here: set it on the command line." if lost else ""
         notice = Markup(
             '<div class="notice"><strong>As {} asked for it</strong><span>A new sample is drawn from newer calls.{}</span></div>'
         )
-        page.content = filled(page.content, "/changes/new", fields_of(asked), str(notice.format(like, more)))
+        page.content = filled(page.content, "/changes/new", fields, str(notice.format(like, more)))
     return page
 
 
