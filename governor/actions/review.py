@@ -56,7 +56,8 @@ def complete_shadow(ctx: Context, tx: Transaction, change: Change, run: ShadowRu
     )
     change.state = move(change.state, State.IN_REVIEW if done else State.DRAFT)
     change.updated_at = tx.now
-    change.submitted_at = tx.now if done else change.submitted_at
+    if done:  # fresh evidence is undecided, whatever was decided on what expired
+        change.submitted_at, change.decided_at = tx.now, None
     note_assessment(change, assess(ctx, tx.session, change, tx.now))  # after the entry, which says what the evidence is
     tx.session.add(change)
 

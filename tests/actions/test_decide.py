@@ -8,7 +8,10 @@ from sqlmodel import select
 
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
+from governor.actions.decision_times import decision_times
 from governor.actions.expire import expire_changes
+from governor.actions.export_packet import export_packet
+from governor.actions.export_trust import export_trust
 from governor.actions.inbox import waiting_count
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
@@ -19,6 +22,7 @@ from governor.catalog import begins
 from governor.cli.change_text import print_change
 from governor.errors import GovernorError
 from governor.ledger.types import change_stream
+from governor.packets.verify import verify_packet
 from governor.store.rows.changes import Approval, EvidenceFile
 from tests.actions.conftest import CATALOG
 
@@ -204,6 +208,26 @@ def test_an_approval_expires_before_the_cutover_and_fresh_evidence_reopens(world
     again = show_change(world.ctx, change["id"])
     assert again["state"] == "in_review"
     assert again["digest"] != change["digest"]
+
+
+def test_fresh_evidence_after_an_approval_that_expired_is_undecided(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(days=15)
+    assert expire_changes(world.ctx) == [change["id"]]
+    world.shadow(change["id"])
+    world.later(days=2)
+    (row,) = list_changes(world.ctx)
+    assert (row["state"], row["decided_at"]) == ("in_review", None)
+    times = decision_times([row], world.now)
+    assert (times["decided"], times["put"], times["waiting"]) == (0, None, 1)
+    again = show_change(world.ctx, change["id"])
+    approve(world.ctx, world.person("dana"), change["id"], digest=again["digest"], reason="ok")
+    world.later(days=15)
+    assert expire_changes(world.ctx) == [change["id"]]
+    report = verify_packet(export_packet(world.ctx, world.admin, change["id"]), export_trust(world.ctx).encode())
+    assert report.exit_code == 0, report.text()
 
 
 def test_the_sweep_expires_only_what_is_due(world: Any) -> None:
