@@ -89,10 +89,10 @@ def provider_named(raw: str) -> str:
     return next((PROVIDERS[known] for end in range(len(parts), 0, -1) if (known := ".".join(parts[:end])) in PROVIDERS), name)
 
 
-# frameworks that write their own name where the provider's belongs
+# frameworks that write their own name where the provider's belongs; LiteLLM writes that it does not know
 _FRAMEWORKS: Final = frozenset(
     ("strands-agents", "gcp.vertex.agent", "langchain", "langgraph", "llamaindex", "llama_index", "crewai", "agno", "autogen", "haystack",
-     "microsoft.agent_framework", "langfuse", "mlflow")
+     "microsoft.agent_framework", "langfuse", "mlflow", "unknown")
 )  # fmt: skip
 _MODELS: Final = tuple(
     (re.compile(pattern), name)

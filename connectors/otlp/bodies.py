@@ -28,7 +28,9 @@ _CALL: Final = re.compile(r"^tool_calls\.(\d{1,6})\.(?:tool_call\.)?(?:function\
 CONTENT_NAMES: Final = re.compile(
     r"^(?:(?:input|output)\.(?:value|mime_type)|gen_ai\.(?:input\.messages|output\.messages|system_instructions|tool\.definitions|prompt|completion)"
     r"(?:\..*)?|llm\.(?:input_messages|output_messages|tools|prompts|prompt_template\.variables|invocation_parameters)(?:\..*)?"
-    r"|llm\.(?:openai|anthropic|None)\..*|gen_ai\.tool\.call\..*|traceloop\.entity\.(?:input|output)|ai\.(?:prompt|response|result|toolCall).*"
+    # LiteLLM's copy of what it sent to a provider and got, under the provider's name; its older versions wrote the name of a name
+    r"|llm\.(?!(?:usage|token_count|request|response|cost|prompt_template)\.)[\w-]+\..*|SpanAttributes\.LLM_(?:PROMPTS|COMPLETIONS)\..*"
+    r"|gen_ai\.tool\.call\..*|traceloop\.entity\.(?:input|output)|ai\.(?:prompt|response|result|toolCall).*"
     r"|ai\.(?:values?|embeddings?|documents|ranking)(?:\..*)?|gen_ai\.(?:retrieval|memory)\.(?:query|documents|records).*"
     r"|embedding\.(?:embeddings|text).*|reranker\.(?:query|.*documents).*|retrieval\.documents.*|exception\.stacktrace|.*stack_trace"
     # Pydantic AI, Google's ADK, Genkit, LiveKit, and what tracing tools have their SDKs write

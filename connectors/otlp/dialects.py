@@ -143,6 +143,8 @@ def operation_of(span: Span, dialect: str) -> str | None:
     if dialect == "openinference":
         return _INFERENCE_KINDS.get(str(attributes.get("openinference.span.kind", "")).upper())
     named = str(attributes.get("gen_ai.operation.name") or "")
+    if not named and dialect == "litellm":  # before 1.80 or so it had this name alone
+        named = str(attributes.get("llm.request.type") or "")
     named = OPERATIONS.get(named, named)
     if named in MODEL_OPERATIONS:
         return _SYNONYMS.get(named, named)

@@ -1247,13 +1247,32 @@ def test_structure_keeps_no_content(read: Any) -> None:
              "model_request_parameters",
              "all_messages_events", "events", "final_result", "tool_arguments", "gcp.vertex.agent.llm_request", "genkit:input", "lk.user_input",
              "langfuse.observation.input", "langfuse.trace.output", "mlflow.spanInputs", "request_data", "response_data", "span.input", "trace.output",
-             "user_prompt", "new_context", "response.model_output", "braintrust.input_json", "haystack.pipeline.output_data", "gen_ai.content.prompt"],
+             "user_prompt", "new_context", "response.model_output", "braintrust.input_json", "haystack.pipeline.output_data", "gen_ai.content.prompt",
+             "SpanAttributes.LLM_PROMPTS.0.content", "llm.gemini.contents", "llm.azure.messages", "llm.vertex_ai.choices"],
 )  # fmt: skip
 def test_prompts_under_a_frameworks_own_name_are_no_metadata(read: Any, base: dict[str, Any], name: str) -> None:
     batch = read(connector, request(span(1, None, base | {name: "hunter2", "events.seen": "3"})))
     assert len(batch.calls) + len(batch.spans) == 1
     assert "hunter2" not in str(batch.calls.to_pylist() + batch.spans.to_pylist())
     assert "events.seen" in str(batch.calls.to_pylist() + batch.spans.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [("acompletion", "chat"), ("aembedding", "embeddings"), ("aresponses", "responses"), ("call_mcp_tool", None), (None, None)],
+)
+def test_spans_of_older_litellm_are_calls_by_their_request_type(read: Any, kind: str | None, operation: str | None) -> None:
+    """Up to 1.75 at least it writes no operation: all calls of such a proxy were structure."""
+    facts = {
+        "gen_ai.request.model": "gpt-4.1",
+        "gen_ai.system": "Unknown",
+        "gen_ai.usage.prompt_tokens": 100,
+        "gen_ai.usage.completion_tokens": 10,
+    }
+    batch = read(connector, request(span(1, None, facts | ({"llm.request.type": kind} if kind else {})), scope="litellm"))
+    assert [(row["operation"], row["provider"], row["input_tokens"]) for row in batch.calls.to_pylist()] == (
+        [(operation, "openai", 100)] if operation else []
+    )
 
 
 def test_a_reranker_names_its_model_and_bedrock_is_one_provider(read: Any) -> None:
