@@ -104,6 +104,8 @@ def record(
     payload = {
         name: document[name] for name in ("source", "source_version", "digest", "rows", "added", "changed", "missing_kept", "prices_kept")
     }
+    if seed.withdraw is not None:
+        payload |= {"prices_withdrawn": found.withdrawn, "withdrawn_from": seed.withdrawn_from}
     tx.append(
         EntryDraft(
             type="prices:approve" if approved else "prices:import",
@@ -120,7 +122,7 @@ def record(
 def preview(ctx: Context, seed: Seed) -> Difference:
     """What importing would change now."""
     with ctx.rows.session() as session:
-        return difference(list_rows(session, ctx.org, None), seed.rows, called_models(ctx))
+        return difference(list_rows(session, ctx.org, None), seed.rows, called_models(ctx), seed.withdraw)
 
 
 def called_models(ctx: Context) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from datetime import datetime
 from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, func, select
@@ -43,7 +44,7 @@ def propose_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | 
     called = called_models(ctx)
     with ctx.transaction(actor) as tx:
         lock_catalog(tx.session, ctx.org)  # numbers and differences are made of what stands: one at a time
-        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called)
+        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw)
         said: dict[str, Any] = {"proposal": None, "state": None, "version": None, "stored": 0, "difference_digest": digest_of(found)}
         said = seed_document(seed, found) | said
         if not found.added and not found.changed:
@@ -58,7 +59,7 @@ def propose_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | 
                 digest=seed.digest,
                 evidence_sha256=seed.digest if evidence is None else hashlib.sha256(evidence).hexdigest(),
                 rows=len(seed.rows),
-                body=zlib.compress(json.dumps([one.record() for one in seed.rows]).encode()),
+                body=_body(seed),
                 notes=json.dumps(list(seed.notes)),
                 proposed_at=tx.now,
                 proposed_by=actor.id,
@@ -86,7 +87,7 @@ def decide_proposal(
         if row.state != "proposed":
             raise Refused(f"{row.id} was {row.state} already")
         seed = seed_of_proposal(row)
-        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called)
+        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw)
         now = digest_of(found)
         if approve and difference_digest and difference_digest != now:
             raise StaleApproval(f"the book has changed since {row.id} was shown", hint=f"look at `governor prices proposal {row.id}` again")
@@ -123,7 +124,8 @@ def show_proposal(ctx: Context, proposal_id: str, *, limit: int = KEPT) -> dict[
         facts = _facts(row) | {"notes": json.loads(row.notes)}
         if row.state != "proposed":
             return facts | {"difference": json.loads(row.difference), "difference_digest": None}
-        found = difference(list_rows(session, ctx.org, None), seed_of_proposal(row).rows, called)
+        seed = seed_of_proposal(row)
+        found = difference(list_rows(session, ctx.org, None), seed.rows, called, seed.withdraw)
     return facts | {"difference": found.document(limit), "difference_digest": digest_of(found)}
 
 
@@ -132,9 +134,17 @@ def digest_of(found: Difference) -> str:
     return hashlib.sha256(json.dumps(found.document(10**9), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _body(seed: Seed) -> bytes:
+    """The rows; with what is withdrawn, where something is."""
+    rows: Any = [one.record() for one in seed.rows]
+    return zlib.compress(json.dumps(rows if seed.withdraw is None else {"rows": rows, "withdraw": seed.withdraw.isoformat()}).encode())
+
+
 def seed_of_proposal(row: PriceProposal) -> Seed:
-    rows = tuple(price_of(one) for one in json.loads(zlib.decompress(row.body)))
-    return Seed(row.source, row.source_version, rows, tuple(json.loads(row.notes)))
+    told = json.loads(zlib.decompress(row.body))
+    body: dict[str, Any] = told if isinstance(told, dict) else {"rows": told}
+    withdraw = datetime.fromisoformat(body["withdraw"]) if "withdraw" in body else None
+    return Seed(row.source, row.source_version, tuple(price_of(one) for one in body["rows"]), tuple(json.loads(row.notes)), withdraw)
 
 
 class ProposalRow(TypedDict):

@@ -75,6 +75,7 @@ class PriceDifference(TypedDict):
     missing_kept: int
     unchanged: int
     prices_kept: int
+    prices_withdrawn: int
     jumps_over_20_percent: int
     unmatched: list[str]
     unmatched_count: int

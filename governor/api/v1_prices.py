@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final, Literal, cast
 
@@ -19,6 +20,7 @@ from governor.api.price_answers import DecidedPrices, ImportedPrices, PriceDiffe
 from governor.api.slices import Cursor, Limit, Slice, named, slice_of
 from governor.errors import Invalid
 from governor.prices.formats import read_prices
+from governor.prices.price import EVER
 from governor.prices.seed import Seed, genai_seed
 
 PACKAGE: Final = "genai-prices"
@@ -34,6 +36,14 @@ Begins = Annotated[
     Parameter(
         query="valid_from",
         description="Instant from which prices hold that name none themselves; default: ever, so that the past is rated at them.",
+    ),
+]
+
+Withdraw = Annotated[
+    bool,
+    Parameter(
+        query="withdraw",
+        description="Prices of the models it names that it no longer has end at `valid_from`; without that they never held.",
     ),
 ]
 
@@ -66,9 +76,10 @@ def diff(
     source: Source = "body",
     limit: Annotated[int, Parameter(query="limit", ge=1, le=1000)] = 50,
     begins: Begins = None,
+    withdraw: Withdraw = False,
 ) -> PriceDifference:
     """What importing would change, jumps over 20% first. Writes nothing."""
-    return cast("PriceDifference", preview(ctx, seed_of(body, source, begins)).document(limit))
+    return cast("PriceDifference", preview(ctx, seed_of(body, source, begins, withdraw=withdraw)).document(limit))
 
 
 @post("/prices/import", status_code=200, sync_to_thread=True, tags=["prices"], operation_class=raw_body(*FILES, required=False))
@@ -79,11 +90,12 @@ def propose(
     source: Source = "body",
     approve: Annotated[bool, Parameter(query="approve", description="Approve it at once; needs role finance.")] = False,
     begins: Begins = None,
+    withdraw: Withdraw = False,
 ) -> ImportedPrices:
     """Propose list prices: LiteLLM's model map or OpenRouter's models (JSON), a price CSV, or the installed package. Nothing is priced by them before approval."""
     evidence = None if source == PACKAGE else body
     made = import_prices if approve else propose_prices
-    return cast("ImportedPrices", made(ctx, actor, seed_of(body, source, begins), evidence=evidence))
+    return cast("ImportedPrices", made(ctx, actor, seed_of(body, source, begins, withdraw=withdraw), evidence=evidence))
 
 
 @get("/prices/proposals", sync_to_thread=True, tags=["prices"])
@@ -124,13 +136,12 @@ def decide(ctx: Context, actor: Actor, proposal: str, data: PriceDecision) -> De
     )
 
 
-def seed_of(body: bytes, source: str, begins: datetime | None = None) -> Seed:
-    seed = _seed(body, source)
-    if begins is None:
-        return seed
-    if begins.tzinfo is None:
+def seed_of(body: bytes, source: str, begins: datetime | None = None, *, withdraw: bool = False) -> Seed:
+    if begins is not None and begins.tzinfo is None:
         raise Invalid("valid_from: give a time zone, such as 2026-10-01T00:00:00Z")
-    return seed.beginning(begins)
+    seed = _seed(body, source)
+    seed = seed if begins is None else seed.beginning(begins)
+    return replace(seed, withdraw=begins or EVER) if withdraw else seed
 
 
 def _seed(body: bytes, source: str) -> Seed:

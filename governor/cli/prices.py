@@ -29,12 +29,25 @@ Begins = Annotated[
 ]
 
 
-def read(source: str, begins: str = "") -> Seed:
+Withdraw = Annotated[
+    bool,
+    typer.Option(
+        "--withdraw",
+        help="Prices of the models it names that it no longer has end: with --from on that day, else they never held (a zero that was a mistake).",
+    ),
+]
+
+
+def read(source: str, begins: str = "", *, withdraw: bool = False) -> Seed:
     """The set of prices a source names. Raises NotFound or Invalid."""
+    from dataclasses import replace
+
     from governor.errors import Invalid
+    from governor.prices.price import EVER
 
     seed, start = _read(source), moment(begins, "--from")
-    if start is None or seed.undated:
+    seed = replace(seed, withdraw=start or EVER) if withdraw else seed
+    if start is None or seed.undated or withdraw:
         return seed if start is None else seed.beginning(start)
     raise Invalid(f"--from {begins}: every price of {source} names its own first day", hint="leave it out")
 
@@ -62,11 +75,12 @@ def import_(
     source: Source,
     approve: Annotated[bool, typer.Option("--approve", help="Approve it at once; needs role finance.")] = False,
     begins: Begins = "",
+    withdraw: Withdraw = False,
 ) -> None:
     """Propose a set of list prices. It prices nothing until a person of finance approves the difference it makes.
 
     Who may propose: finance or admin (GOVERNOR_TOKEN), or without a token the operator of an embedded home, who is whoever can write its folder.
-    What the set does not name stays.
+    What the set does not name stays, but for what `--withdraw` ends.
 
     Example: `governor prices import models.json --from 2026-11-15`
     """
@@ -74,7 +88,7 @@ def import_(
     from governor.actions.propose_prices import propose_prices
 
     session = session_of(ctx)
-    context, actor, seed = session.context(), session.actor(), read(source, begins)
+    context, actor, seed = session.context(), session.actor(), read(source, begins, withdraw=withdraw)
     evidence = Path(source).read_bytes() if source != "genai-prices" else None
     made = import_prices(context, actor, seed, evidence=evidence) if approve else propose_prices(context, actor, seed, evidence=evidence)
     for note in made["notes"]:
@@ -88,7 +102,7 @@ def import_(
     session.print(
         made,
         f"{made['source']} {made['source_version']}: {made['added']} entries added, {made['changed']} changed, {made['unchanged']} unchanged, "
-        f"{made['missing_kept']} not named and kept, {made['prices_kept']} prices inside named entries that it lacks and kept; "
+        f"{made['missing_kept']} not named and kept, {made['prices_kept']} prices inside named entries that it lacks and kept, {made['prices_withdrawn']} withdrawn; "
         f"{made['jumps_over_20_percent']} jumps over 20%, {made['unmatched_count']} models would lose their price; digest {made['digest'][:16]}\n"
         + (f"{made['proposal']}: {made['state']}" if made["proposal"] else "nothing to change"),
     )
@@ -174,6 +188,7 @@ def diff(
     source: Source,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Changes to list, jumps over 20% first.")] = 50,
     begins: Begins = "",
+    withdraw: Withdraw = False,
 ) -> None:
     """What importing a set of list prices would change. Writes nothing.
 
@@ -182,7 +197,7 @@ def diff(
     from governor.actions.import_prices import preview
 
     session = session_of(ctx)
-    found = preview(session.context(), read(source, begins))
+    found = preview(session.context(), read(source, begins, withdraw=withdraw))
     session.print(found.document(limit), show_difference)
 
 
@@ -219,7 +234,7 @@ def moment(text: str, option: str = "--at") -> datetime | None:
 def show_difference(found: dict[str, Any]) -> None:
     typer.echo(
         f"{found['added']} added, {found['changed']} changed, {found['unchanged']} unchanged, {found['missing_kept']} not named (they stay), "
-        f"{found['prices_kept']} prices inside named entries that this source lacks (they stay)"
+        f"{found['prices_kept']} prices inside named entries that this source lacks (they stay), {found.get('prices_withdrawn', 0)} withdrawn"
     )
     for name in found["unmatched"]:
         typer.echo(

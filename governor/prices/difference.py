@@ -49,6 +49,7 @@ class Difference:
     missing: list[EntryKey] = field(default_factory=list)
     unchanged: int = 0
     kept: int = 0
+    withdrawn: int = 0
     changes: list[Change] = field(default_factory=list)
     entries: dict[EntryKey, list[Price]] = field(default_factory=dict)
     unmatched: list[EntryKey] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Difference:
             "missing_kept": len(self.missing),
             "unchanged": self.unchanged,
             "prices_kept": self.kept,
+            "prices_withdrawn": self.withdrawn,
             "jumps_over_20_percent": sum(change.jump for change in self.changes),
             "unmatched": [f"{provider}/{model}" for provider, model in self.unmatched[:limit]],
             "unmatched_count": len(self.unmatched),
@@ -70,12 +72,18 @@ class Difference:
         }
 
 
-def difference(before: Iterable[Price], after: Iterable[Price], called: Iterable[EntryKey] = ()) -> Difference:
-    """Compare list rows; contracts are not the importer's business and are ignored. `called`: models that calls were made to."""
+def difference(
+    before: Iterable[Price], after: Iterable[Price], called: Iterable[EntryKey] = (), withdraw: datetime | None = None
+) -> Difference:
+    """Compare list rows; contracts are not the importer's business and are ignored. `called`: models that calls were made to; withdraw: as a Seed says it."""
     held, named = [row for row in before if row.kind == "list"], [row for row in after if row.kind == "list"]
     old, book = by_entry(held), PriceBook(held)
-    new = by_entry(merged(held, named))
+    new = by_entry(merged(held, named, withdraw))
     result = Difference(missing=sorted(old.keys() - new.keys()), entries=new, kept=_kept(new, by_entry(named)))
+    if withdraw is not None:
+        stay = by_entry(merged(held, named))
+        result.withdrawn = sum(len({row.digest for row in stay[key]} - {row.digest for row in new[key]}) for key in new)
+        result.kept -= sum(len({row.digest for row in new[key]} - {row.digest for row in stay[key]}) for key in new)
     for key in sorted(new):
         if key not in old:
             result.added.append(key)
@@ -136,6 +144,13 @@ def _holding(rows: Sequence[Price], at: Price) -> Price | None:
     )
 
 
+def _ended(row: Price, rows: Sequence[Price]) -> bool:
+    """Whether nothing of its place follows it."""
+    return row.valid_to is not None and not any(
+        place_of(one) == place_of(row) and one.holds_at(row.valid_to) and one.covers(row.context_min) for one in rows
+    )
+
+
 def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[Change]:
     """Amounts that differ, place by place (meter, tier, band, start)."""
     left, right = ({_point(row): row for row in rows} for rows in (old, new))
@@ -146,9 +161,12 @@ def _changes(key: EntryKey, old: Sequence[Price], new: Sequence[Price]) -> list[
             before = _holding(old, after)
         elif after is None and before is not None:  # and one that began later than the new one, with what holds then
             after = _holding(new, before)
-        if before is None or after is None or (before.pico, before.currency) != (after.pico, after.currency):
+        ends = before is not None and after is not None and after.valid_to != before.valid_to and _ended(after, new)
+        if before is None or after is None or ends or (before.pico, before.currency) != (after.pico, after.currency):
             jump = before is not None and after is not None and abs(after.pico - before.pico) > before.pico * JUMP
             was, will = (f"{row.amount} {row.currency} per {row.per}" if row else None for row in (before, after))
+            if ends and after is not None and after.valid_to is not None:
+                will = f"{will} until {after.valid_to:%Y-%m-%d}, then none"
             begins = None if place[4] is None else place[4].isoformat()
             found.append(Change(*key, place[0], place[1], place[3], was, will, jump, place[2], begins))
     return found

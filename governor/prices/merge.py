@@ -1,7 +1,7 @@
 """What the book holds of an entry once a source has named it: the source's prices, and what the source left open.
 
 Owns: which references the entry speaks for then, and the prices of places (meter, tier, region) that the source has none for. Does not own: who may import.
-Invariants: absence never deletes a price or a match; a source that says which references it means is believed; merging the same source again changes nothing.
+Invariants: absence deletes no match, and no price unless who imports says so; a source that says which references it means is believed; merging it again changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from governor.prices.book import PriceBook, rank_of
 from governor.prices.overlap import NEVER, clash, without_overlaps
@@ -24,11 +25,28 @@ def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
     return found
 
 
-def merged(before: Iterable[Price], after: Iterable[Price]) -> list[Price]:
-    """The rows of every entry that `after` names, as they are to be stored; both are list rows."""
+def merged(before: Iterable[Price], after: Iterable[Price], withdraw: datetime | None = None) -> list[Price]:
+    """The rows of every entry that `after` names, as they are to be stored; both are list rows. withdraw: as a Seed says it."""
     held = list(before)
     old, book = by_entry(held), PriceBook(held)
-    return [row for key, rows in by_entry(after).items() for row in _entry(rows, old.get(key) or _spoke_for(book, key, rows))]
+    return [
+        row
+        for key, rows in by_entry(after).items()
+        for row in _entry(rows, _still(old.get(key) or _spoke_for(book, key, rows), rows, withdraw))
+    ]
+
+
+def _still(held: Sequence[Price], rows: Sequence[Price], withdraw: datetime | None) -> list[Price]:
+    """Older prices of an entry less what is withdrawn: places that `rows` have no price of."""
+    if withdraw is None:
+        return list(held)
+    named = {place_of(row) for row in rows}
+    ended = (
+        row if row.valid_to and row.valid_to <= withdraw else replace(row, valid_to=withdraw)
+        for row in held
+        if (row.valid_from or EVER) < withdraw
+    )
+    return [*(row for row in held if place_of(row) in named), *(row for row in ended if place_of(row) not in named)]
 
 
 def _spoke_for(book: PriceBook, key: EntryKey, rows: Sequence[Price]) -> list[Price]:

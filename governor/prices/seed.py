@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from governor.prices.names import canonical_provider, canonical_tier
-from governor.prices.price import EVER, Price, plain
+from governor.prices.price import EVER, Price, instant_text, plain
 
 # One list for a vendor's two doors: the package has no separate prices for them.
 DOORS: Final = {"google": ("gcp.gemini", "gcp.vertex_ai"), "azure": ("azure.ai.openai", "azure.ai.inference")}
@@ -41,16 +41,26 @@ FALLBACK_RANK: Final = 100_000
 
 @dataclass(frozen=True)
 class Seed:
-    """rows in book order; digest over them; notes: what the package knows and the book does not."""
+    """rows in book order; digest over them; notes: what the package knows and the book does not.
+
+    withdraw: from when prices of the entries it names that it lacks no longer hold; EVER: they never held; None: they stay.
+    """
 
     source: str
     source_version: str
     rows: tuple[Price, ...]
     notes: tuple[str, ...]
+    withdraw: datetime | None = None
 
     @property
     def digest(self) -> str:
-        return rows_digest(self.rows)
+        plain = rows_digest(self.rows)
+        return plain if self.withdraw is None else hashlib.sha256(f"{plain} withdraw {self.withdrawn_from}".encode()).hexdigest()
+
+    @property
+    def withdrawn_from(self) -> str:
+        """An instant, or `ever`."""
+        return "ever" if self.withdraw is None or self.withdraw <= EVER else instant_text(self.withdraw) or ""
 
     @property
     def undated(self) -> int:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.propose_prices import decide_proposal, list_proposals, propose_prices, show_proposal
 from governor.errors import Forbidden, Invalid, NotFound, Refused, StaleApproval, Unauthenticated
 from governor.prices.formats import read_prices
+from governor.prices.price import EVER
 from governor.prices.rate import Usage, rate_group
 from governor.prices.seed import Seed
 
@@ -57,6 +59,22 @@ def test_a_proposal_prices_nothing_until_finance_approves(world: Any) -> None:
     assert kept == shown["difference"], "the difference that was decided on stays readable"
     with pytest.raises(Refused, match="approved already"):
         decide_proposal(world.ctx, world.person("finn"), "PP-1", approve=True)
+
+
+def test_a_withdrawal_waits_for_finance_and_is_in_the_ledger(world: Any) -> None:
+    """A zero that was a mistake priced calls at nothing for ever: no list could take it away."""
+    import_prices(world.ctx, SYSTEM, listed("0", "10"))
+    new = read_prices(HEAD + "openai,gpt-4o,output,10,1000000\n", "b.csv")
+    assert propose_prices(world.ctx, OPERATOR, new)["proposal"] is None, "absence alone changes nothing"
+    made = propose_prices(world.ctx, OPERATOR, replace(new, withdraw=EVER))
+    assert (made["prices_withdrawn"], cost(world)) == (1, 0)
+    (change,) = show_proposal(world.ctx, made["proposal"])["difference"]["changes"]
+    assert (change["meter"], change["before"], change["after"]) == ("input", "0 USD per 1000000", None)
+    decide_proposal(world.ctx, world.person("finn"), made["proposal"], approve=True, difference_digest=made["difference_digest"])
+    assert cost(world) is None
+    (approved,) = world.entries("prices:approve")
+    assert (approved["payload"]["prices_withdrawn"], approved["payload"]["withdrawn_from"]) == (1, "ever")
+    assert approved["payload"]["digest"] != new.digest
 
 
 def test_a_jump_that_begins_on_a_later_day_is_still_a_jump(world: Any) -> None:

@@ -1,6 +1,7 @@
 """An import never loses a price: what its source leaves open stays as it was."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ from governor.prices.book import PriceBook, Rates, Unpriced
 from governor.prices.difference import difference
 from governor.prices.formats import read_csv, read_litellm
 from governor.prices.merge import merged
-from governor.prices.price import Price
+from governor.prices.price import EVER, Price, price_of
 from governor.prices.rate import Usage, rate_group
 from governor.prices.seed import Seed
 
@@ -134,3 +135,32 @@ def test_a_price_in_another_currency_does_not_unprice_the_entry(seed: Seed) -> N
     euro = merged(seed.rows, [row])
     assert {found.currency for found in euro} == {"EUR"}
     assert cost(PriceBook(merged(euro, [Price("list", "openai", "gpt-4o", "input", "3", 1_000_000)])), "gpt-4o") == 3_000_000_000_000
+
+
+def test_what_a_list_no_longer_has_is_withdrawn_where_that_is_asked_for() -> None:
+    """A reranker that an older list had at zero, and a price that ended."""
+    rows = [
+        price_of({"kind": "list", "provider": "p", "model": model, "meter": meter, "amount": amount, "per": 1})
+        for model, meter, amount in (("rerank", "input", "0"), ("rerank", "search_unit", "2"), ("other", "input", "3"))
+    ]
+    new = [replace(rows[1], amount="1")]
+    assert difference(rows, new).entries["p", "rerank"] == [new[0], rows[0]], "absence deletes nothing by itself"
+
+    never = difference(rows, new, withdraw=EVER)
+    assert never.entries == {("p", "rerank"): new}, "an entry that is not named stays as it is"
+    assert (never.kept, never.withdrawn, never.document()["prices_withdrawn"]) == (0, 1, 1)
+    assert {(change.meter, change.before, change.after) for change in never.changes} == {
+        ("input", "0 USD per 1", None),
+        ("search_unit", "2 USD per 1", "1 USD per 1"),
+    }
+
+    day = datetime(2026, 11, 15, tzinfo=UTC)
+    ended = difference(rows, [replace(new[0], valid_from=day)], withdraw=day)
+    assert {(row.meter, row.amount, row.valid_from, row.valid_to) for row in ended.entries["p", "rerank"]} == {
+        ("search_unit", "1", day, None),
+        ("search_unit", "2", None, day),
+        ("input", "0", None, day),
+    }
+    assert ("input", "0 USD per 1 until 2026-11-15, then none") in {(change.meter, change.after) for change in ended.changes}
+    again = difference([row for rows in ended.entries.values() for row in rows], [replace(new[0], valid_from=day)], withdraw=day)
+    assert (again.changed, again.withdrawn) == ([], 0)
