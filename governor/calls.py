@@ -120,7 +120,7 @@ USAGE: Final = [
     _field("total_tokens_reported", _I, "as reported, for the consistency check"),
     _field("usage_source", _S, "provider | gateway_count | estimated | missing"),
     _field("usage_convention", _S, "inclusive | exclusive | unknown: what the source used"),
-    _field("usage_raw", _S, "JSON as received"),
+    _field("usage_raw", _S, "JSON as received; counts of other units than tokens first, as governor_units"),
 ]
 COST: Final = [
     _field("cost_amount", MONEY, "as the source reports it, in cost_currency"),

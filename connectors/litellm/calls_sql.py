@@ -42,6 +42,7 @@ from connectors.litellm.shapes import (
 )
 from connectors.parameters import spec
 from connectors.providers import BATCH_READS, MANAGED, PROVIDERS, TOOL_CALLS
+from connectors.units import units_sql
 from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
@@ -102,6 +103,24 @@ _COST: Final = (
 )
 
 
+_NUMBER: Final = "TRY_CAST({} AS DECIMAL(18, 3))"
+_SIZED: Final = """CASE WHEN pictures > 0 AND picture_size IS NOT NULL THEN json_object('image@' || picture_size
+    || CASE WHEN picture_quality IS NULL OR picture_quality IN ('standard', 'auto') THEN '' ELSE '-' || picture_quality END, pictures) END"""
+_UNITS: Final = units_sql(
+    "usage_json",
+    {
+        "image": "CASE WHEN picture_size IS NULL THEN pictures END",
+        "web_search": "CASE WHEN provider_text <> 'perplexity' THEN searches END",
+        "file_search": "file_searches",
+        "session": "containers",
+        "search_unit": _NUMBER.format("reranked"),
+        "page": _NUMBER.format("pages_read"),
+        "second": _NUMBER.format("heard"),
+    },
+    sized=_SIZED,
+)
+
+
 def _first_of(test: str) -> str:
     arms = " ".join(f"WHEN {test.format(text=text, number=number)} THEN {said(name, text)}" for name, text, number in _COUNTS)
     return f"CASE {arms} END"
@@ -110,6 +129,7 @@ def _first_of(test: str) -> str:
 # Few steps, each of many columns: a step costs the engine a microsecond for every column of every 2,048 rows that passes through it.
 _STEPS: Final = f"""
     read AS (SELECT *, json_transform(usage_json, {spec(USAGE)}) AS u,
+        CASE WHEN status_text = 'success' THEN {_UNITS} END AS units,
         lower(cache_text) = 'true' OR contains(native_id, '_cache_hit') AS is_hit,
         status_text = 'success' AS is_ok,
         status_text = 'success' AND (coalesce(prompt_text, '0') <> '0' OR coalesce(completion_text, '0') <> '0') AS is_counted,

@@ -13,6 +13,7 @@ from connectors.expressions import believable, between, choose, claim, milliseco
 from connectors.keys import STRONG_ID
 from connectors.parameters import PARAMETERS, spec
 from connectors.providers import OPERATIONS
+from connectors.units import with_units_sql
 
 KINDS: Final = {"generic_api": "litellm.generic_api", "s3": "litellm.s3", "spend_logs": "litellm.spend_logs"}
 
@@ -74,6 +75,10 @@ SPEND_PAYLOAD: Final = (
 
 
 _FAILURE: Final = "coalesce(nullif(error.error_message, ''), error_str)"
+
+
+_USAGE: Final = """(CASE WHEN usage_json IS NOT NULL AND is_ok THEN json(usage_json) ELSE json_object('prompt_tokens', prompt_text,
+    'completion_tokens', completion_text, 'total_tokens', total_text, 'usage_object', usage_json) END::VARCHAR)"""
 
 
 def _part(text: str) -> str:
@@ -146,8 +151,7 @@ COLUMNS: Final[dict[str, str]] = {
     "total_tokens_reported": "CASE WHEN has_usage AND total_n >= 0 THEN total_n END",
     "usage_source": "CASE WHEN has_usage THEN 'provider' ELSE 'missing' END",
     "usage_convention": "CASE WHEN cache_apart OR reasoning_apart THEN 'exclusive' WHEN has_usage THEN 'inclusive' ELSE 'unknown' END",
-    "usage_raw": """CASE WHEN usage_json IS NOT NULL AND is_ok THEN json(usage_json) ELSE json_object('prompt_tokens', prompt_text,
-        'completion_tokens', completion_text, 'total_tokens', total_text, 'usage_object', usage_json) END::VARCHAR""",
+    "usage_raw": with_units_sql(_USAGE, "units"),
     "cost_amount": "CASE WHEN NOT unpriced THEN cost_n END",
     "cost_currency": "CASE WHEN cost_n IS NOT NULL AND NOT unpriced THEN 'USD' END",
     "cost_source": "CASE WHEN cost_n IS NULL OR unpriced THEN 'missing' ELSE 'gateway_estimate' END",

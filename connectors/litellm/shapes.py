@@ -67,7 +67,16 @@ PAYLOAD: Final[dict[str, Any]] = {
     "error_information": _ERROR,
     "guardrail_information": _J,
 }
-PAYLOAD_RESPONSE: Final = {"model": _V, "background": _V, "choices": [{"finish_reason": _V}], "stop_reason": _V}
+PAYLOAD_RESPONSE: Final[dict[str, Any]] = {
+    **dict.fromkeys(("model", "background", "stop_reason", "size", "quality", "duration"), _V),
+    "choices": [{"finish_reason": _V}],
+    # what was made or used in other units than tokens
+    "data": [{"index": _V}],
+    "output": [{"type": _V, "container_id": _V, "action": {"type": _V}}],
+    "meta": {"billed_units": {"search_units": _V}},
+    "usage_info": {"pages_processed": _V},
+    "usage": {"type": _V, "seconds": _V},
+}
 PAYLOAD_CONTENT: Final = {"messages": _J, "response": _J}
 
 _SPEND_TEXTS: Final = (
@@ -124,6 +133,18 @@ _FINISH: Final = """coalesce(list_filter(list_transform(p.choices, lambda c: c.f
 _INTERVENED: Final = """CASE WHEN regexp_matches(m.guardrail_information::VARCHAR, '"guardrail_status"\\s*:\\s*"(guardrail_intervened|blocked)"')
     THEN 'guardrail_intervened' END"""
 _COPY: Final = "m.is_silent_experiment = 'true' OR starts_with(m.internal_call_origin, 'shadow_eval')"
+_PICTURES: Final = "r.call_type IN ('image_generation', 'aimage_generation', 'image_edit', 'aimage_edit')"
+
+
+def _asked(name: str) -> str:
+    """What the answer says of its pictures, else what was asked for."""
+    return f"CASE WHEN {_PICTURES} THEN lower(nullif(coalesce(p.{name}, json_extract_string(r.model_parameters, '$.{name}')), 'auto')) END"
+
+
+def _items(kind: str, more: str = "true") -> str:
+    return f"len(list_filter(p.output, lambda o: o.type = '{kind}' AND {more}))"
+
+
 # name -> (StandardLoggingPayload, SpendLogs); r is the record, m its metadata, p the response's frame
 FACTS: Final[dict[str, tuple[str, str]]] = {
     "native_id": ("r.id", "r.request_id"),
@@ -151,6 +172,22 @@ FACTS: Final[dict[str, tuple[str, str]]] = {
     "completion_text": ("r.completion_tokens", "r.completion_tokens"),
     "total_text": ("r.total_tokens", "r.total_tokens"),
     "usage_json": ("m.usage_object", "coalesce(m.usage_object, m.additional_usage_values)"),
+    "pictures": (f"CASE WHEN {_PICTURES} THEN len(p.data) END", "NULL::BIGINT"),
+    "picture_size": (_asked("size"), "NULL::VARCHAR"),
+    "picture_quality": (_asked("quality"), "NULL::VARCHAR"),
+    # opening a page that a search found is no search
+    "searches": (_items("web_search_call", "coalesce(o.action.type, 'search') = 'search'"), "NULL::BIGINT"),
+    "file_searches": (_items("file_search_call"), "NULL::BIGINT"),
+    "containers": (
+        "len(list_distinct(list_transform(list_filter(p.output, lambda o: o.type = 'code_interpreter_call'), lambda o: o.container_id)))",
+        "NULL::BIGINT",
+    ),
+    "reranked": ("p.meta.billed_units.search_units", "NULL"),
+    "pages_read": ("p.usage_info.pages_processed", "NULL"),
+    "heard": (
+        "CASE WHEN contains(r.call_type, 'transcription') THEN coalesce(CASE WHEN p.usage.type = 'duration' THEN p.usage.seconds END, p.duration) END",
+        "NULL",
+    ),
     "cost_text": ("r.response_cost", "r.spend"),
     "saved_text": ("r.saved_cache_cost", "NULL"),
     "parts": ("r.cost_breakdown", "m.cost_breakdown"),

@@ -12,6 +12,7 @@ from connectors.addresses import kept_address, kept_text
 from connectors.expressions import believable, between, claim, tag
 from connectors.mapping.document import Mapping, kind_of
 from connectors.mapping.text import quoted
+from connectors.units import with_units_sql
 
 CLAIMED: Final = {
     "app": ("app", "application"),
@@ -73,7 +74,7 @@ def columns_of(mapping: Mapping, *, content: bool) -> dict[str, str]:
         **{name: f"CASE WHEN has_usage THEN {name}_n END" for name in PARTS},
         "usage_source": f"CASE WHEN has_usage THEN {quoted(mapping.usage.source)} ELSE 'missing' END",
         "usage_convention": "CASE WHEN NOT has_usage THEN 'unknown' WHEN cache_apart OR reasoning_apart THEN 'exclusive' ELSE 'inclusive' END",
-        "usage_raw": "usage_given",
+        "usage_raw": with_units_sql("usage_given", "units"),
         "cost_amount": "CASE WHEN has_cost THEN cost_amount_n END",
         "cost_currency": "CASE WHEN has_cost THEN upper(currency_text) END",
         "cost_source": f"CASE WHEN has_cost THEN {quoted(cost.source) if cost else 'NULL'} ELSE 'missing' END",

@@ -21,6 +21,7 @@ from connectors.mapping.columns import columns_of, plain
 from connectors.mapping.document import Mapping, Take, kind_of, pointer
 from connectors.mapping.text import Paths, quoted
 from connectors.providers import PROVIDERS
+from connectors.units import units_sql
 from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
@@ -50,6 +51,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     taken = {name: _text(take, paths) for name, take in mapping.columns.items()}
     facts = {f"{name}_text": text for name, text in taken.items()}
     facts["usage_given"] = _raw_usage(mapping, paths)
+    facts["units"] = f"CASE WHEN json_valid(usage_given) THEN {units_sql('usage_given')} END"
     facts["exclusive"] = _exclusive(mapping, paths)
     facts["currency_text"] = _text(mapping.cost.currency, paths) if mapping.cost and mapping.cost.currency else "'USD'"
     facts["is_call"] = _is_call(mapping, paths)
@@ -57,9 +59,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     facts["tags_found"] = _tags(mapping, paths)
     if content:
         facts |= content_facts(mapping, paths)
-    for name in CALL_SCHEMA.names:
-        if name not in taken:
-            facts[f"{name}_text"] = "NULL::VARCHAR"
+    facts |= {f"{name}_text": "NULL::VARCHAR" for name in CALL_SCHEMA.names if name not in taken}
     chosen = ", ".join(f"{text} AS {name}" for name, text in facts.items())
     typed = ", ".join(f"{_typed(name, mapping)} AS {name}_n" for name in CALL_SCHEMA.names if kind_of(name) != "text")
     steps = [

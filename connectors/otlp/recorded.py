@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from connectors.otlp.dialects import json_attribute
 from connectors.reshaped import listed, named
+from connectors.units import units_of
 from governor.calls import MOST_TOKENS
 
 _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
@@ -68,6 +70,11 @@ def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *,
         if whole is not None and given in (whole, whole + beside):
             return Recorded(parts, beside > 0 and given == whole, bool(_first(used, _THOUGHT)) and made == _first(used, _MADE))
     return Recorded()
+
+
+def recorded_units(attributes: dict[str, Any]) -> dict[str, Decimal]:
+    """Searches, seconds and the like."""
+    return next(filter(None, map(units_of, _usages(attributes, answer=False))), {})
 
 
 def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from connectors.expressions import SHOWN
 from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
-from connectors.otlp.recorded import langchain, recorded
+from connectors.otlp.recorded import langchain, recorded, recorded_units
 from connectors.otlp.wire import Span
 from connectors.reshaped import named
+from connectors.units import with_units
 from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
@@ -90,8 +91,9 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     )
     count = {name: _count(attributes, name) for name in names}
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
+    units = recorded_units(attributes)
     if not any(count[name] for name in ("input", "output", "total")):
-        return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": compact(raw) if raw else None}
+        return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": with_units(compact(raw) if raw else None, units)}
     kept = any(count[name] is not None for name in ("cache_write_5m", "cache_write_1h"))
     said = recorded(attributes, count["input"], count["output"], answer=bool(count["cache_write"]) and not kept)
     count |= {name: value for name, value in said.parts.items() if count[name] is None}
@@ -131,7 +133,7 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         "total_tokens_reported": count["total"],
         "usage_source": "provider",
         "usage_convention": "exclusive" if apart or thought_apart else "inclusive",
-        "usage_raw": compact(raw),
+        "usage_raw": with_units(compact(raw), units),
     }
 
 
