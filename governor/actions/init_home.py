@@ -45,5 +45,5 @@ def init_home(ctx: Context, *, email: str, name: str, billing_zone: str, note: C
         lines.append("It was initialised before; nothing changed.")
     else:
         lines += [f"Admin {email}. This token is shown once:", f"  export GOVERNOR_TOKEN={token}"]
-    lines.append("Next: governor apply -f catalog.yaml, then governor ingest auto FILE")
+    lines.append("Next: governor ingest auto FILE with a day of traffic, then governor catalog draft")
     return {"home": str(ctx.settings.home), "org": ctx.org, "admin": email, "token": token, "message": "\n".join(lines)}

@@ -74,6 +74,12 @@ def change_password(ctx: Context, actor: Actor, *, current: str, password: str) 
     return open_session(ctx, actor_of(row, frozenset({"api"}), "password"))
 
 
+def anybody_has_a_password(ctx: Context) -> bool:
+    """Whether the form for one can be of use to anybody."""
+    with ctx.rows.session() as session:
+        return session.exec(select(Person.id).where(Person.org_id == ctx.org, Person.password_hash != "").limit(1)).first() is not None
+
+
 def matches(held: str, password: str) -> bool:
     try:
         with AT_ONCE:

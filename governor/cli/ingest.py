@@ -48,7 +48,7 @@ def ingest(
     if not catalog.workflows and (kept := catalog.capture(None)) in {"off", "hashed"}:
         session.note(
             f"No workflow is registered: of prompts and answers {'only hashes are' if kept == 'hashed' else 'nothing is'} kept, and what is not kept now "
-            "cannot be had later. Shadow runs need it: `governor apply -f catalog.yaml` comes first (docs/catalog.md)."
+            "cannot be had later. Shadow runs need it: after a first day, `governor catalog draft` and `governor apply` come before the rest (docs/catalog.md)."
         )
     try:
         with watching(session, "reading") as tell:

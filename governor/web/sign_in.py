@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import organization_name
 from governor.actions.people import PREFIX
-from governor.actions.sign_in import SignedIn, sign_in, sign_in_with_token, sign_out, sign_out_everywhere
+from governor.actions.sign_in import SignedIn, anybody_has_a_password, sign_in, sign_in_with_token, sign_out, sign_out_everywhere
 from governor.errors import GovernorError
 from governor.web.attempts import Attempts
 from governor.web.present import plural
@@ -42,7 +42,8 @@ def sign_in_page(request: type_of_request, page: SignInPage, status: int = 200) 
     ctx: Context = request.app.state.context
     settings = ctx.settings
     provider = settings.oidc_name if settings.oidc_issuer else ""
-    page = replace(page, org=organization_name(ctx), provider=provider, passwords=settings.password_sign_in)
+    with_token = page.with_token or not anybody_has_a_password(ctx)  # the first admin has a token alone
+    page = replace(page, with_token=with_token, org=organization_name(ctx), provider=provider, passwords=settings.password_sign_in)
     response = render(request, "sign_in.html", page, status=status)
     name = cookie_name(settings, BEFORE_SIGN_IN)
     response.set_cookie(Cookie(key=name, value=page.csrf, path="/", httponly=True, samesite="lax", max_age=3600))

@@ -14,12 +14,14 @@ from unittest.mock import Mock
 import pytest
 from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
+from sqlmodel import select
 
 from governor import asgi
 from governor.actions.people import PREFIX, create_token, revoke_token
 from governor.actions.verify_ledger import verify_ledger
 from governor.asgi import MACHINE_PATHS, create_app
 from governor.settings import load_settings
+from governor.store.rows.people import Person
 from governor.web.headers import HEADERS
 from governor.web.session import OPEN, address_of
 
@@ -173,6 +175,18 @@ def test_a_token_typed_as_the_password_is_told_where_it_belongs(site: Any) -> No
     assert "looks like a token" in refused.text
     assert "<details open>" in refused.text
     assert "not-one-of-ours" not in refused.text
+
+
+def test_where_nobody_has_a_password_the_form_for_a_token_is_open(bare_site: Any, open_site: Any, tmp_path: Any) -> None:
+    with open_site(tmp_path / "home") as fresh:
+        with fresh.ctx.rows.session(write=True) as session:
+            for person in session.exec(select(Person)).all():
+                person.password_hash = ""
+                session.add(person)
+        with fresh.visitor() as visitor:
+            assert "<details open>" in visitor.get("/sign-in").text, "a token is all that the first admin has"
+    with bare_site.visitor() as visitor:
+        assert "<details open>" not in visitor.get("/sign-in").text
 
 
 def test_a_token_signs_in_and_ends_with_sign_out(site: Any) -> None:

@@ -81,7 +81,11 @@ def test_a_page_without_data_teaches(bare_site: Any, path: str) -> None:
 
 def test_the_inbox_of_an_empty_home_says_where_to_begin(bare_site: Any, site: Any) -> None:
     with bare_site.at("admin@acme.example") as admin, site.at("dana@acme.example") as dana:
-        assert "First steps" in admin.get("/").text
+        first = admin.get("/").text
+        assert "First steps" in first
+        assert first.index("first catalog") < first.index("governor apply") < first.index("bring in the rest"), (
+            "a prompt that was not kept cannot be had later"
+        )
         assert "First steps" not in dana.get("/").text
 
 
