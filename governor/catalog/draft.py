@@ -168,4 +168,4 @@ def _free_name(name: str, used: set[str]) -> str:
 def slug(text: str) -> str:
     """An identifier that resembles the text."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._:]+", "-", plain).strip("-._:")[:LONGEST_NAME] or f"workflow-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:LONGEST_NAME] or f"workflow-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
