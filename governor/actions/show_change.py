@@ -105,6 +105,7 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
         "submitted_at": change.submitted_at.isoformat() if change.submitted_at else None,
         "decided_at": change.decided_at.isoformat() if change.decided_at else None,
         "cutover_at": change.cutover_at.isoformat() if change.cutover_at else None,
+        "expires_at": runs_out(found) if change.state in {State.IN_REVIEW, State.APPROVED} else None,
         "verification": json.loads(change.verification) if change.verification else None,
         "withdrawal": withdrawal,
     }
@@ -209,6 +210,12 @@ def may_reject(actor: Actor, found: Assessment, now: datetime) -> bool:
     except GovernorError:
         return False
     return actor.kind == "person"
+
+
+def runs_out(found: Assessment) -> str | None:
+    """When the first approval of what is shown runs out, and the change with it; past, where the sweep has not come yet."""
+    first = min((vote.expires_at for vote in found.docket.on_digest() if vote.expires_at is not None), default=None)
+    return first.isoformat() if first is not None else None
 
 
 def may_take_back(actor: Actor, change: Change) -> bool:

@@ -165,7 +165,9 @@ class ShadowVerdict(TypedDict):
 
 
 class ChangeDocument(TypedDict):
-    """digest: what a decision must name. needs: who must decide and why. you: null without a person. Times are RFC 3339."""
+    """digest: what a decision must name. needs: who must decide and why. expires_at: when the first approval of this digest runs out. you: null without a
+    person. Times are RFC 3339.
+    """
 
     id: str
     state: str
@@ -199,6 +201,7 @@ class ChangeDocument(TypedDict):
     submitted_at: str | None
     decided_at: str | None
     cutover_at: str | None
+    expires_at: str | None
     verification: CutoverTraffic | None
     withdrawal: Withdrawal | None
 

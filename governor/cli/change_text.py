@@ -57,9 +57,7 @@ def print_change(shown: dict[str, Any]) -> None:
     for vote in shown["approvals"]:
         counted = "" if vote["counts"] or vote["decision"] == "reject" else "  (void)"
         lines.append(f"{vote['decision']:<7} {vote['person']} as {vote['role']}: {vote['reason']}{counted}")
-    if shown["withdrawal"]:
-        taken = shown["withdrawal"]
-        lines.append(f"withdrawn by {taken['by'] or 'a person'}: {taken['reason'] or 'reason not kept'}{stopped_words(taken['stopped'])}")
+    lines += ending(shown)
     if shown["you"]:
         you = shown["you"]
         lines.append(f"you     may approve as {you['role']}" if you["may_approve"] else f"you     cannot approve: {you['why_not']}")
@@ -76,6 +74,16 @@ def needed(shown: dict[str, Any]) -> list[str]:
         who = f"answered by {need['by']}{lost}" if need["status"] == "answered" else asked
         found.append(f"needs   {need['role']}: {need['reason']}  [{who}]")
     return found
+
+
+def ending(shown: dict[str, Any]) -> list[str]:
+    """Until when approvals hold; who withdrew it and why."""
+    if shown["expires_at"]:
+        return [f"until   {shown['expires_at'][:16].replace('T', ' ')} UTC: then the first approval runs out, and the change expires"]
+    taken = shown["withdrawal"]
+    if not taken:
+        return []
+    return [f"withdrawn by {taken['by'] or 'a person'}: {taken['reason'] or 'reason not kept'}{stopped_words(taken['stopped'])}"]
 
 
 def stopped_words(run: Mapping[str, Any] | None) -> str:

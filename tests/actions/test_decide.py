@@ -210,6 +210,21 @@ def test_an_approval_expires_before_the_cutover_and_fresh_evidence_reopens(world
     assert again["digest"] != change["digest"]
 
 
+def test_it_is_said_until_when_the_approvals_hold(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    change = world.reviewed()
+    assert change["expires_at"] is None
+    approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="ok")
+    first = show_change(world.ctx, change["id"])["expires_at"]
+    world.later(days=3)
+    approve(world.ctx, world.person("sol"), change["id"], digest=change["digest"], reason="ok")
+    shown = show_change(world.ctx, change["id"])
+    assert (shown["state"], shown["expires_at"], first[:16]) == ("approved", first, "2026-11-16T09:01")
+    print_change(shown)
+    assert "until   2026-11-16 09:01 UTC: then the first approval runs out" in " ".join(capsys.readouterr().out.split(" "))
+    world.later(days=12)
+    assert show_change(world.ctx, change["id"])["expires_at"] == first, "also while the sweep has not come"
+
+
 def test_fresh_evidence_after_an_approval_that_expired_is_undecided(world: Any) -> None:
     change = world.reviewed()
     for who in ("dana", "sol"):

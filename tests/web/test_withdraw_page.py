@@ -3,6 +3,11 @@
 import re
 from typing import Any
 
+import pytest
+
+from governor.actions.show_change import show_change
+from governor.web import change as module
+
 FIELDS = {
     "workflow": "fnol-triage", "candidate": "openai/gpt-4.1-mini@us-east-1", "endpoint": "gateway-shadow", "sample": "70", "budget": "7",
     "quality": "0.1", "reason": "cheaper <for> now",
@@ -42,3 +47,11 @@ def test_the_requester_withdraws_it_once_and_asks_again_with_the_form_filled(sit
         ):
             assert text in form
         assert rae.get("/changes/new?like=RC-404").status_code == 404
+
+
+def test_an_approved_change_says_by_when_it_is_to_be_moved(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = show_change(site.ctx, "RC-1", site.admin)
+    monkeypatch.setattr(module, "show_change", lambda *_: {**shown, "state": "approved", "expires_at": "2026-11-16T09:00:00+00:00"})
+    with site.at("rae@acme.example") as rae:
+        page = " ".join(re.sub("<[^>]+>", "", rae.get("/changes/RC-1").text).split())
+    assert "The first approval runs out 2026-11-16 09:00 UTC; a cutover recorded later is refused." in page
