@@ -26,7 +26,7 @@ class StoppedRun(TypedDict):
     reserved_pico: str
 
 
-class Withdrawal(TypedDict):
+class ChangeWithdrawal(TypedDict):
     """by, reason: null where they are erased or unknown."""
 
     at: str
@@ -35,7 +35,7 @@ class Withdrawal(TypedDict):
     stopped: StoppedRun | None
 
 
-def withdrawal_of(session: Session, change: Change) -> Withdrawal | None:
+def withdrawal_of(session: Session, change: Change) -> ChangeWithdrawal | None:
     """None where it was not withdrawn."""
     if change.state != State.WITHDRAWN:
         return None

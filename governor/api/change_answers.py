@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 from governor.actions.asked_before import AskedBefore
 from governor.actions.propose import NeededRole
-from governor.actions.withdrawal import Withdrawal
+from governor.actions.withdrawal import ChangeWithdrawal
 
 
 class ChangeRoute(TypedDict):
@@ -203,7 +203,7 @@ class ChangeDocument(TypedDict):
     cutover_at: str | None
     expires_at: str | None
     verification: CutoverTraffic | None
-    withdrawal: Withdrawal | None
+    withdrawal: ChangeWithdrawal | None
 
 
 class PairsOfChange(TypedDict):

@@ -61,7 +61,7 @@ class RecordedCutover(Struct, forbid_unknown_fields=True):
     approved_until: str = ""
 
 
-class ChangeWithdrawal(Struct, forbid_unknown_fields=True):
+class WithdrawalReason(Struct, forbid_unknown_fields=True):
     reason: str
 
 
@@ -158,7 +158,7 @@ def say_no(ctx: Context, actor: Actor, change_id: str, data: ChangeDecision) -> 
 
 
 @post("/changes/{change_id:str}/withdraw", status_code=200, sync_to_thread=True, tags=TAGS)
-def take_back(ctx: Context, actor: Actor, change_id: str, data: ChangeWithdrawal) -> WithdrawnChange:
+def take_back(ctx: Context, actor: Actor, change_id: str, data: WithdrawalReason) -> WithdrawnChange:
     """Take a request back before it is cut over: its requester or an admin. A shadow run under way is stopped; what it spent is in the answer."""
     return withdraw(ctx, actor, change_id, reason=data.reason)
 

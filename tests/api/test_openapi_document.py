@@ -58,7 +58,6 @@ def test_models_have_names_that_say_what_they_are(document: dict[str, Any]) -> N
         "Undecided",
         "Violation",
         "Waived",
-        "Withdrawal",
     }
 
 
