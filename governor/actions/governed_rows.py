@@ -40,6 +40,8 @@ COLUMNS: Final = (
 )
 Row = tuple[Any, ...]
 KEPT: Final = 8  # bases (a month cut by prompt is one of its own); of each the rows of its newest answer
+ALWAYS: Final = 3  # of them, however large: the running month, the one that is closed, and one more
+MOST_ROWS: Final = 100_000  # of all bases where there are more: 3 kB each, and every change of the catalog or of prices makes a basis
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,12 @@ def remember_parts(basis: Hashable, parts: Parts) -> None:
     with _lock:
         _kept[basis] = parts
         _kept.move_to_end(basis)
-        while len(_kept) > KEPT:
+        while len(_kept) > KEPT or (len(_kept) > ALWAYS and sum(_rows_in(one) for one in _kept.values()) > MOST_ROWS):
             _kept.popitem(last=False)
+
+
+def _rows_in(parts: Parts) -> int:
+    return sum(len(part.groups) for part in parts.values())
 
 
 def part_of(made: tuple[str, ...], rows: Sequence[Row], before: Mapping[Row, Any], judged: Mapping[Row, Any]) -> Part:

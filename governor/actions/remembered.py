@@ -110,6 +110,10 @@ def _made(ctx: Context, place: Name, state: State, compute: Callable[[], Any]) -
         with _lock:
             _memory[place] = made
             _memory.move_to_end(place)
+            for old in [name for name, answer in _memory.items() if not timedelta(0) <= now - answer.at < KEPT]:
+                del _memory[
+                    old
+                ]  # it is told no more: of a month with many workflows it would hold a hundred megabytes until 48 others were asked for
             while len(_memory) > REMEMBERED:
                 _memory.popitem(last=False)
         return made

@@ -65,6 +65,16 @@ def test_what_is_asked_for_stays(records: Any) -> None:
     assert len(memory._memory) == REMEMBERED
 
 
+def test_what_is_too_old_to_be_told_takes_no_room(records: Any) -> None:
+    remembered(records, "a month that somebody looked at", lambda: "many groups")
+    records.at += KEPT - timedelta(seconds=1)
+    remembered(records, "another", lambda: "other")
+    assert len(memory._memory) == 2
+    records.at += timedelta(seconds=1)
+    remembered(records, "a third", lambda: "third")
+    assert [name for _, _, name in memory._memory] == ["another", "a third"]
+
+
 def test_a_document_of_many_parts_looks_at_the_state_once(records: Any) -> None:
     with one_state(records):
         before = records.looked
