@@ -191,15 +191,17 @@ def attribute_rows(
     timeline: Timeline, rows: Sequence[dict[str, Any]], names: Sequence[str], epochs: Sequence[datetime]
 ) -> list[Attribution]:
     """One attribution per row; each distinct key is asked once per catalog."""
-    catalogs = [timeline.at(epochs[row["epoch"]]).digest for row in rows]
-    keys = [tuple(row[name] for name in names) for row in rows]
+    catalogs = [timeline.at(since) for since in epochs]
+    keys = [(catalogs[row["epoch"]].digest, tuple(row[name] for name in names)) for row in rows]
+    by_digest = {catalog.digest: catalog for catalog in catalogs}
+    asked: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for digest, key in dict.fromkeys(keys):
+        asked[digest].append(key)
     known: dict[tuple[str, tuple[Any, ...]], Attribution] = {}
-    for epoch in timeline.epochs:
-        digest = epoch.catalog.digest
-        asked = list(dict.fromkeys(key for catalog, key in zip(catalogs, keys, strict=True) if catalog == digest))
-        answers = attribute(rules_of(epoch.catalog), [dict(zip(names, key, strict=True)) for key in asked])
-        known.update(((digest, key), answer) for key, answer in zip(asked, answers, strict=True))
-    return [known[one] for one in zip(catalogs, keys, strict=True)]
+    for digest, several in asked.items():
+        answers = attribute(rules_of(by_digest[digest]), [dict(zip(names, key, strict=True)) for key in several])
+        known.update(((digest, key), answer) for key, answer in zip(several, answers, strict=True))
+    return [known[one] for one in keys]
 
 
 def group_of(

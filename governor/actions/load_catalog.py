@@ -74,8 +74,12 @@ class Timeline:
 
     def at(self, instant: datetime) -> Catalog:
         """The catalog in force at an instant; before the first epoch the first, after the last the last."""
-        starts = [epoch.start for epoch in self.epochs]
-        return self.epochs[max(0, bisect_right(starts, instant) - 1)].catalog
+        return self.epochs[max(0, bisect_right(self._starts, instant) - 1)].catalog
+
+    @cached_property
+    def _starts(self) -> list[datetime]:
+        """Asked for every row of a month, which may have a catalog for every hour."""
+        return [epoch.start for epoch in self.epochs]
 
     @property
     def boundaries(self) -> tuple[datetime, ...]:

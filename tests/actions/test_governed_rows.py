@@ -19,6 +19,7 @@ from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
 from governor.actions.govern import GovernedMonth, govern_month
 from governor.actions.governed_rows import KEPT, Part, known_parts, remember_parts, rows_of
 from governor.actions.import_prices import import_prices
+from governor.actions.load_catalog import Timeline
 from governor.actions.priced_models import priced_models
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.catalog import parse_documents
@@ -249,6 +250,39 @@ def test_rows_are_the_tables_own(monkeypatch: pytest.MonkeyPatch) -> None:
         remember_parts(f"empty {number}", {"": Part((), {}, [])})
     assert known_parts(0) == {}
     assert known_parts(KEPT)[""].rows == {(KEPT,): "group"}
+
+
+def test_large_months_of_earlier_catalogs_take_no_more_room_than_many_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(governed_rows, "_kept", type(governed_rows._kept)())
+    monkeypatch.setattr(governed_rows, "MOST_ROWS", 10)
+
+    def month(name: str, groups: int) -> None:
+        remember_parts(name, {"": Part((), {}, ["group"] * groups)})
+
+    for number in range(6):
+        month(f"changed {number}", 2)
+    assert list(governed_rows._kept) == [f"changed {number}" for number in (1, 2, 3, 4, 5)]
+    month("larger than all room", 50)
+    month("running", 1)
+    assert list(governed_rows._kept) == ["changed 5", "larger than all room", "running"]
+
+
+def test_a_catalog_of_many_epochs_is_searched_and_not_copied_for_every_row() -> None:
+    looked = []
+
+    class Counted:
+        def __init__(self, number: int) -> None:
+            self.catalog, self.number = number, number
+
+        @property
+        def start(self) -> datetime:
+            looked.append(self.number)
+            return datetime(2026, 10, 1, tzinfo=UTC) + timedelta(hours=self.number)
+
+    timeline = Timeline(tuple(Counted(number) for number in range(700)), NOW)  # type: ignore[arg-type]
+    found = [timeline.at(datetime(2026, 10, 1, tzinfo=UTC) + timedelta(minutes=30 + 60 * number)) for number in range(-2, 702)]
+    assert found == [0, 0, *range(700), 699, 699]
+    assert len(looked) == 700
 
 
 def test_the_collector_rests_while_a_month_is_governed_and_works_again_after_it(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
