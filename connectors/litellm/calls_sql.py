@@ -9,7 +9,8 @@ Rules worth knowing
   default for "no usage came back", so it is null here. On a failed call only usage that the provider sent counts; the tokens LiteLLM
   guesses for a failed prompt stay in usage_raw.
 * Cache read and write are inside prompt_tokens, reasoning inside completion_tokens. Where the parts exceed the whole (or the total says
-  so) the provider counted them apart; they are added and usage_convention says `exclusive`. OpenAI never does.
+  so) the provider counted them apart; they are added and usage_convention says `exclusive`. OpenAI never does. Before 1.77 Claude's prompt_tokens
+  hold what was read of its cache but not what was written to it, and the details do not name the writes.
 * Cost 0 with tokens, on a served call that was no cache hit, is LiteLLM's way to say "model not priced": null, cost_source `missing`.
 * Witness keys. Served: `litellm:<call id>:ok:<response id>`; the call id alone would let a client that sends its own x-litellm-call-id
   fold many calls into one, the response id alone would fold a cache hit into the call it repeats (their ids differ per sink).
@@ -98,6 +99,8 @@ _COUNTS: Final = (
     ("usage_object.completion_tokens_details.reasoning_tokens", "reasoning_text", "reasoning_n"),
 )
 _WRITTEN: Final = written_inside("input_n", "read_n", "told_write_n", when="provider_name IN ('openai', 'azure.ai.openai')")
+_WRITTEN_BESIDE: Final = """provider_name IN ('anthropic', 'gcp.vertex_ai') AND write_n > 0 AND u.prompt_tokens_details.cached_tokens IS NOT NULL
+            AND coalesce(u.prompt_tokens_details.cache_creation_tokens, u.prompt_tokens_details.cache_write_tokens) IS NULL"""
 _COST: Final = (
     f"CASE getvariable('kind') WHEN 'litellm.spend_logs' THEN {said('spend', 'cost_text')} ELSE {said('response_cost', 'cost_text')} END"
 )
@@ -171,12 +174,13 @@ _STEPS: Final = f"""
         WHEN cost_n < 0 THEN 'negative_cost: ' || {_COST} || ' is below zero'
         END AS reason,
         coalesce(input_n, 0) + coalesce(output_n, 0) + coalesce(total_n, 0) > 0 AS has_usage,
-        coalesce(read_n, 0) + coalesce(write_n, 0) > input_n AS cache_apart,
+        coalesce({_WRITTEN_BESIDE}, false) AS written_beside, coalesce(read_n, 0) + coalesce(write_n, 0) > input_n OR written_beside AS cache_apart,
         reasoning_n > output_n OR (reasoning_n > 0 AND total_n = input_n + output_n + reasoning_n) AS reasoning_apart,
         {unique_map("entries", "entry_names")} AS metadata,
         epoch_us(start_at)::VARCHAR || CASE WHEN is_ok THEN '' ELSE '-' || coalesce(epoch_us(end_at)::VARCHAR, '') END AS span_us FROM counted),
     keyed AS (SELECT *,
-        CASE WHEN has_usage THEN input_n + CASE WHEN cache_apart THEN coalesce(read_n, 0) + coalesce(write_n, 0) ELSE 0 END END AS input_total,
+        CASE WHEN has_usage THEN input_n
+            + CASE WHEN written_beside THEN write_n WHEN cache_apart THEN coalesce(read_n, 0) + coalesce(write_n, 0) ELSE 0 END END AS input_total,
         CASE WHEN has_usage THEN output_n + CASE WHEN reasoning_apart THEN reasoning_n ELSE 0 END END AS output_total,
         cost_n = 0 AND is_ok AND NOT coalesce(is_hit, false) AND has_usage AS unpriced,
         list_contains(map_keys(metadata), 'governor-shadow-run') OR list_contains(map_keys(metadata), 'governor_shadow_run')

@@ -248,6 +248,32 @@ def test_parts_larger_than_the_whole_were_counted_apart(row: Any) -> None:
     assert found["usage_convention"] == "exclusive"
 
 
+@pytest.mark.parametrize(
+    ("provider", "details", "counted"),
+    [
+        ("anthropic", {"cached_tokens": 2048}, (5000, 1928, "exclusive")),
+        ("vertex_ai", {"cached_tokens": 2048}, (5000, 1928, "exclusive")),
+        ("anthropic", {"cached_tokens": 2048, "cache_creation_tokens": 1024}, (3976, 904, "inclusive")),  # from 1.77 on: inside
+        ("bedrock", {"cached_tokens": 2048}, (3976, 904, "inclusive")),
+        ("anthropic", None, (3976, 904, "inclusive")),
+    ],
+    ids=["claude", "on vertex", "newer", "converse", "no details"],
+)
+def test_before_1_77_what_claude_wrote_to_its_cache_is_beside_the_prompt(
+    row: Any, provider: str, details: Any, counted: tuple[Any, ...]
+) -> None:
+    record = first(status="success", cache_hit=None) | {
+        "custom_llm_provider": provider,
+        "prompt_tokens": 3976,
+        "completion_tokens": 700,
+        "total_tokens": 4676,
+    }
+    used = {"prompt_tokens": 3976, "completion_tokens": 700, "cache_read_input_tokens": 2048, "cache_creation_input_tokens": 1024}
+    record["metadata"]["usage_object"] = used | {"prompt_tokens_details": details}
+    found = row(record)
+    assert (found["input_tokens"], found["input_uncached_tokens"], found["usage_convention"]) == counted
+
+
 def test_no_usage_at_all_is_unknown(row: Any) -> None:
     record = first(status="success", cache_hit=None) | {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     record["metadata"]["usage_object"] = None
