@@ -33,6 +33,7 @@ _DELTAS: Final = (
     "$.outputs[0].text",
     "$.choices[0].delta.content",
 )
+_TIERS: Final = ("$.metadata.serviceTier.type", "$.message.usage.service_tier")
 _STOPS: Final = ("$.delta.stop_reason", "$.messageStop.stopReason", "$.completionReason", "$.stop_reason", "$.choices[0].finish_reason")
 
 
@@ -44,7 +45,8 @@ def _of_chunks(paths: tuple[str, ...]) -> str:
 
 def _written(lifetime: str) -> str:
     """What Converse wrote to the cache for so long; it lists the lifetimes."""
-    details = listed("json_extract(said, '/usage/cacheDetails')")
+    of_a_stream = f"TRY_CAST({_of_chunks(('$.metadata.usage.cacheDetails',))}[-1] AS JSON)"
+    details = listed(f"coalesce(json_extract(said, '/usage/cacheDetails'), {of_a_stream})")
     kept = f"list_filter({details}, lambda d: json_extract_string(d, '/ttl') = '{lifetime}')"
     return f"list_sum(list_transform({kept}, lambda d: TRY_CAST(json_extract_string(d, '/inputTokens') AS BIGINT)))"
 
@@ -70,6 +72,7 @@ class Bedrock(DerivedConnector):
             WHEN json_exists(asked, '/prompt') OR json_exists(asked, '/inputText') THEN 'text_completion'
             WHEN asked IS NOT NULL THEN 'invoke_model' END""",
         "finish": f"{_of_chunks(_STOPS)}[-1]",
+        "tier": f"{_of_chunks(_TIERS)}[-1]",
         "written_5m": _written("5m"),
         "written_1h": _written("1h"),
         "input": _LAST.format("inputTokenCount"),

@@ -84,6 +84,26 @@ def test_converse_says_how_long_its_writes_last(row: Row) -> None:
     assert (row(record)["cache_write_tokens"], row(record)["cache_write_1h_tokens"]) == (300, None)
 
 
+@pytest.mark.parametrize(
+    ("details", "written"), [([{"ttl": "1h", "inputTokens": 200}], 200), ([], None), ("x", None), ({"ttl": "1h"}, None), (None, None)]
+)
+def test_the_last_chunk_of_a_stream_has_the_tier_and_how_long_was_written(row: Row, details: Any, written: int | None) -> None:
+    """Flex and priority had the standard prices in streams, and an hour's writes those of five minutes."""
+    record = json.loads(json.dumps(RECORDS[0])) | {"operation": "ConverseStream"}
+    record["output"]["outputBodyJson"] = [
+        {"messageStop": {"stopReason": "end_turn"}},
+        {"metadata": {"serviceTier": {"type": "flex"}, "usage": {"inputTokens": 40, "cacheDetails": details}}},
+    ]
+    found = row(record)
+    assert (found["service_tier"], found["cache_write_1h_tokens"], found["cache_write_tokens"]) == ("flex", written, 300)
+
+
+def test_the_first_chunk_of_claudes_stream_has_the_tier(row: Row) -> None:
+    record = json.loads(json.dumps(RECORDS[2]))
+    record["output"]["outputBodyJson"].insert(0, {"type": "message_start", "message": {"usage": {"service_tier": "priority"}}})
+    assert row(record)["service_tier"] == "priority"
+
+
 def test_a_stream_whose_record_counts_nothing_counts_in_its_last_chunk(row: Row) -> None:
     record = json.loads(json.dumps(RECORDS[2]))
     del record["input"]["inputTokenCount"], record["output"]["outputTokenCount"]
