@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any, Final
 
+from governor.chargeback.currency import NO_PLACES
 from governor.chargeback.period import month_bounds, next_month
 from governor.errors import Invalid
 from governor.ledger.canonical import canonical_json
@@ -43,6 +44,7 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
     entries = [(batch, posted, 1, "")]
     if accrual:
         entries.append((f"{batch}-R", date.fromisoformat(f"{next_month(document['month'])}-01"), -1, "Reversal: "))
+    places = 0 if fx and stated and fx["currency"] in NO_PLACES else 2  # 1234.00 yen are refused by ledgers that know the currency
     told = {fact for column in mapping.columns for fact in column.facts()} & {"local_debit", "local_credit"}
     # A cent may be none in another currency, and the other way round; ledgers take no line without an amount.
     charged = [one for one in postings if (one[-1] if stated else one[-2] or (told and one[-1]))]
@@ -73,8 +75,8 @@ def journal(document: Mapping[str, Any], mapping: OutputMapping, *, accrual: boo
                     "line_memo": f"{before}{document['month']} {label} {account.name or kind}",  # where the end may be cut
                     "memo": f"{before}AI chargeback {document['month']}{' (accrual)' if accrual else ''}",
                     "short_memo": f"{'Reversal ' if before else ''}AI {'accr.' if before else 'accrual' if accrual else 'chargeback'} {document['month']}",
-                    "debit": f"{side:.2f}" if side > 0 else "",
-                    "credit": f"{-side:.2f}" if side < 0 else "",
+                    "debit": f"{side:.{places}f}" if side > 0 else "",
+                    "credit": f"{-side:.{places}f}" if side < 0 else "",
                     "currency": fx["currency"] if fx and stated else document["currency"],
                     "usd_rate": _usd_rate(fx["rate"]) if fx and stated else "1",
                     "source_document": f"statement {document['statement_number']}",

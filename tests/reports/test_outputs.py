@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,17 @@ def test_a_cent_that_is_none_in_the_journals_currency_is_no_line_without_an_amou
         rows = rows_of(printed(stated_in(month, rate), name, accrual=accrual).body)
         assert [sum(bool(row[side]) for side in sides) for row in rows] == [1] * len(rows)
         assert total(rows, sides[0]) == total(rows, sides[1]) == Decimal("0.02") * (1 + accrual)
+
+
+@pytest.mark.parametrize("name", [name for name in JOURNALS if name != "generic"])
+def test_a_currency_without_decimals_is_written_without_them(name: str, plain: dict[str, Any]) -> None:
+    """1234.00 yen has more decimals than the currency, which an upload of journals refuses."""
+    stated = stated_in(plain, FxRateDocument(currency="JPY", period="2026-10", rate="151.37", source="ECB", date="2026-10-30"))
+    file = printed(stated, name)
+    amounts = [row[side] for row in rows_of(file.body) for side in JOURNALS[name][:2] if row[side]]
+    assert amounts
+    assert all(re.fullmatch("[1-9][0-9]*", amount) for amount in amounts)
+    assert file.control["credit"] == file.control["debit"] == f"{total(rows_of(file.body), JOURNALS[name][0]):.2f}"
 
 
 @pytest.mark.parametrize(("rate", "kept"), [("150", 3), ("0.79", 2)])
