@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from connectors.archives import head_of
-from connectors.bills.reading import Record, Skip, Wrong, buckets, currency_of, day_of, lines_of, maybe, money, number
+from connectors.bills.reading import Record, Skip, Wrong, begins_as_json, buckets, currency_of, day_of, lines_of, maybe, money, number
 from connectors.bills.words import kind_of, said
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
+from governor.errors import Invalid
 from governor.ports import Payload
 
 MODELS: Final = re.compile(r"vertex|gemini|generative|agent platform|ai platform|claude|anthropic", re.IGNORECASE)
@@ -34,6 +35,11 @@ class GcpBill:
         return 1.0 if b'"usage_start_time"' in text and (b'"billing_account_id"' in text or b'"sku"' in text) else 0.0
 
     def read(self, payload: Payload) -> Bill:
+        if not begins_as_json(payload):
+            raise Invalid(
+                f"{payload.uri}: Google's billing export is read as JSON: a table has no place for the credits inside a line",
+                hint="`bq query --format=json`, `bq extract --destination_format=NEWLINE_DELIMITED_JSON`, or its FOCUS export with source focus",
+            )
         return lines_of(payload.uri, _rows(payload), _lines)
 
 

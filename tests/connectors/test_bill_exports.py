@@ -19,6 +19,7 @@ from connectors.bills import anthropic, aws, azure, focus, gcp, openai, openrout
 from governor.chargeback.reconciliation.bridge import CAUSES, Reconciled, reconcile
 from governor.chargeback.reconciliation.cells import UsageLine
 from governor.chargeback.reconciliation.names import matched_names, words_of
+from governor.errors import Invalid
 from governor.ports import BillReader, Payload
 
 CLAUDE = "us.anthropic.claude-sonnet-4-6-v1:0"
@@ -184,6 +185,14 @@ def test_openai_writes_the_tier_behind_the_model(tier: str) -> None:
     """Of `gpt-5-2025-08-07 flex, input` the tier was part of the model's name, and the line met nothing."""
     for item in (f"gpt-5-2025-08-07 {tier}, cached input", f"gpt-5-2025-08-07, cached input ({tier})"):
         assert openai.words_of(item) == ("gpt-5-2025-08-07", "cache_read", tier)
+
+
+def test_a_table_of_googles_export_is_refused_with_what_to_export() -> None:
+    """It was refused as "not JSON from line 1", which says neither why nor what to do."""
+    table = b"Billing account name,Service description,SKU description,Cost type,Usage start date,Cost ($)\nA,Vertex AI,Gemini,Usage,2026-10-01,1.00\n"
+    with pytest.raises(Invalid, match="no place for the credits") as refused:
+        gcp.reader.read(Payload("costs.csv", body=table))
+    assert "--format=json" in refused.value.hint
 
 
 def test_the_csv_of_openais_dashboard() -> None:
