@@ -15,9 +15,10 @@ from typing import Any
 
 from governor.catalog.allocation import BUILT_IN_DRIVERS, AllocationDocument, DriverDocument
 from governor.catalog.snapshot import AllocationRule
-from governor.chargeback.amounts import percent, usd
+from governor.chargeback.amounts import cents_text, usd
 from governor.chargeback.lines import MEASURES, UNALLOCATED, Line, add_up
 from governor.chargeback.shares import ratio_text, ratios, split
+from governor.prices.rate import round_half_even
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def allocation_document(found: Allocation | None) -> dict[str, Any]:
                 "source": flow.source,
                 "target": flow.target,
                 "origin": usd(taken[(flow.rule, flow.source)]),
-                "percent": percent(flow.pico, taken[(flow.rule, flow.source)]),
+                "percent": _share(flow.pico, taken[(flow.rule, flow.source)]),
                 "amount": usd(flow.pico),
                 "lines": flow.lines,
             }
@@ -201,3 +202,8 @@ def allocation_document(found: Allocation | None) -> dict[str, Any]:
             {"rule": one.rule, "source": one.source, "amount": usd(one.pico), "reason": one.reason, "blocks": one.blocking} for one in left
         ],
     }
+
+
+def _share(part: int, whole: int) -> str:
+    """Percent to the nearest hundredth: of two equal parts one may have a pico-USD less, and is half nevertheless."""
+    return cents_text(round_half_even(part * 10_000, whole)) if whole else "0.00"

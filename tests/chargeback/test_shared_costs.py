@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from governor.catalog import AllocationDocument, AllocationRule, DriverDocument, RatePlanDocument, parse_document
 from governor.catalog.allocation import check_allocations, check_rate_plans
-from governor.chargeback.allocate import Allocation, allocate
+from governor.chargeback.allocate import Allocation, allocate, allocation_document
 from governor.chargeback.lines import MEASURES, UNALLOCATED, Line
 from governor.chargeback.plans import fee, plan_lines
 from governor.chargeback.shares import UNITS, ratio_text, ratios, split
@@ -73,6 +73,14 @@ def test_parts_of_20000_random_splits_sum_to_their_origin() -> None:
     for _ in range(20_000):
         weights = {str(number): draw.choice((0, 1, draw.randrange(10**6), draw.randrange(10**15))) for number in range(draw.randint(1, 12))}
         conserved(draw.randrange(-(10**9), 10**16), weights | {"x": 1 + draw.randrange(10**9)})
+
+
+def test_two_equal_parts_are_fifty_percent_each() -> None:
+    """One of them may have a pico-USD less, and was shown as 49.99%."""
+    found = shared([line("S", 3_399_954_940_091)], rule("pool", method="even", source={"cost_center": "S"}, targets=["A", "B"]))
+    told = allocation_document(found)["flows"]
+    assert [(flow["target"], flow["percent"]) for flow in told] == [("A", "50.00"), ("B", "50.00")]
+    assert sum(Decimal(flow["amount"]) for flow in told) == Decimal("3.399954940091")
 
 
 def test_ratio_text_is_exact() -> None:
