@@ -119,6 +119,9 @@ class BillFile(TypedDict):
 
 
 class RejectedRow(TypedDict):
+    """file: its name."""
+
+    file: str
     row: int
     field: str
     reason: str

@@ -8,7 +8,7 @@ Annotations are no text in this module (no __future__ import): TypedDict does no
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
-from governor.actions.import_bill import BillDocument
+from governor.actions.import_bill import BillDocument, BillFile, RejectedRow
 
 
 class AllocationFlow(TypedDict):
@@ -231,6 +231,31 @@ class IssuerWithoutBill(TypedDict):
     ours: str
 
 
+class QuarantinedRow(RejectedRow):
+    """A row of a bill that was not understood: the month is not called reconciled without it."""
+
+    bill: str
+
+
+class UnpricedModel(TypedDict):
+    model: str
+    calls: int
+
+
+class UsedBill(TypedDict):
+    """used, superseded: how many of its lines were compared, and how many a newer bill replaced."""
+
+    id: str
+    source: str
+    files: list[BillFile]
+    digest: str
+    lines: int
+    used: int
+    superseded: int
+    issuers: list[str]
+    totals: dict[str, str]
+
+
 class ReconciliationResult(TypedDict):
     """bridge: cause -> amount, from ours to the invoice. lines: worst first. pending_days: too young to be settled by the issuer."""
 
@@ -253,3 +278,9 @@ class ReconciliationResult(TypedDict):
     pending_days: list[PendingDay]
     without_bill: list[IssuerWithoutBill]
     notes: list[str]
+    quarantined: list[QuarantinedRow]
+    unpriced: list[UnpricedModel]
+    fx: dict[str, str]
+    bills: list[UsedBill]
+    snapshot: int | None
+    price_book: str

@@ -30,6 +30,7 @@ from governor.actions.init_home import init_home
 from governor.actions.our_usage import our_usage
 from governor.actions.reconcile_period import latest, reconcile_period
 from governor.actions.verify_ledger import verify_ledger
+from governor.api.money_answers import ReconciliationResult, UsedBill
 from governor.chargeback.reconciliation.cells import UsageLine
 from governor.cli import main
 from governor.demo.traffic import make_month
@@ -111,6 +112,8 @@ def test_the_month_agrees_with_bills_made_from_it(ctx: Context) -> None:
     )
     before = (entries(ctx, "bill:import"), entries(ctx, "period:reconcile"))
     assert before == (2, 1)
+    assert found.keys() == ReconciliationResult.__annotations__.keys()  # what the OpenAPI document names
+    assert found["bills"][0].keys() == UsedBill.__annotations__.keys()
     again = reconcile_period(ctx, OPERATOR, MONTH, bills=bills)
     assert again["id"] == found["id"]
     assert (entries(ctx, "bill:import"), entries(ctx, "period:reconcile")) == before
