@@ -7,13 +7,23 @@ an approval counts for exactly the digest it names and only until it expires; an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from governor.errors import ExpiredApproval, Forbidden, MissingEvidence, RoleNotNeeded, SeparationOfDuties, StaleApproval, WrongState
+from governor.errors import (
+    ExpiredApproval,
+    Forbidden,
+    Invalid,
+    MissingEvidence,
+    RoleNotNeeded,
+    SeparationOfDuties,
+    StaleApproval,
+    WrongState,
+)
 from governor.ledger.canonical import digest as canonical_digest
 
 
@@ -47,10 +57,10 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
 WAY_BACK: Final = frozenset({State.CUTOVER, State.VERIFIED, State.DRIFTED})
 
 
-def move(before: str, after: State, *, verb: str = "") -> State:
-    """`after`, if the table allows it. Raises WrongState naming both states."""
+def move(before: str, after: State, *, verb: str = "", of: str = "ID") -> State:
+    """`after`, if the table allows it. of: the change's id, for the hint. Raises WrongState naming both states."""
     if after not in TRANSITIONS[State(before)]:
-        raise WrongState(f"a change that is {before} cannot {verb or f'become {after}'}", hint=NEXT[State(before)])
+        raise WrongState(f"a change that is {before} cannot {verb or f'become {after}'}", hint=of_change(NEXT[State(before)], of))
     return after
 
 
@@ -77,6 +87,11 @@ AFTER_VERDICT: Final[Mapping[str, str]] = {
     "fail": "reject it; `governor change split ID` shows whether a part of the traffic could move all the same",
     "inconclusive": "settle what is open (labels, an endpoint that tells usage, or a new proposal with a larger sample), or say who decides: `governor change show ID`",
 }
+
+
+def of_change(words: str, change_id: str) -> str:
+    """What to do next, with the change's own id in the commands: people copy them."""
+    return re.sub(r"\bID\b", change_id, words)
 
 
 def next_step(state: str, last_run: str = "", verdict: str = "") -> str:
@@ -165,10 +180,15 @@ def may_decide(person: Person, docket: Docket, *, digest: str, decision: str, no
     if not person.roles:
         raise Forbidden("you hold no role here", hint="an admin gives roles with `kind: person` and `governor apply`")
     if not docket.has_evidence and docket.state in {State.DRAFT, State.SHADOWING}:
-        raise MissingEvidence(f"{docket.id} has no finished shadow run yet", hint=NEXT[State(docket.state)])
+        raise MissingEvidence(f"{docket.id} has no finished shadow run yet", hint=of_change(NEXT[State(docket.state)], docket.id))
     if docket.state != State.IN_REVIEW:
-        raise WrongState(f"{docket.id} is {docket.state}; nothing is left to decide", hint=NEXT[State(docket.state)])
+        raise WrongState(f"{docket.id} is {docket.state}; nothing is left to decide", hint=of_change(NEXT[State(docket.state)], docket.id))
     refuse_own(person, docket)
+    if digest and len(digest) < len(docket.digest) and docket.digest.startswith(digest):
+        raise Invalid(
+            f"the digest is cut: its first {len(digest)} characters are given, all {len(docket.digest)} are needed",
+            hint=f"{docket.digest} is what it is now; decide on it if that is what you were shown",
+        )
     if digest != docket.digest:
         raise StaleApproval(f"the digest you decided on is not that of {docket.id} now ({docket.digest})")
     if docket.expired(now):
@@ -203,18 +223,20 @@ def refuse_own(person: Person, docket: Docket) -> None:
 
 def answered_role(person: Person, docket: Docket, *, decision: str, now: datetime, role: str = "") -> str:
     """A rejection may come from any needed role; an approval answers one that is still open."""
+    shown = of_change(RoleNotNeeded.hint, docket.id)
     choices = docket.open_roles(now) if decision == "approve" else list(docket.needs)
     if role:
         if role not in docket.needs:
-            raise RoleNotNeeded(f"{docket.id} does not need role {role}; it needs {', '.join(docket.needs) or 'none'}")
+            raise RoleNotNeeded(f"{docket.id} does not need role {role}; it needs {', '.join(docket.needs) or 'none'}", hint=shown)
         if role not in choices:
-            raise RoleNotNeeded(f"role {role} of {docket.id} is answered already")
+            raise RoleNotNeeded(f"role {role} of {docket.id} is answered already", hint=shown)
         choices = [role]
     held = [choice for choice in choices if may_answer(person, docket, choice)]
     if not held:
         wanted = " or ".join(choices) or "none"
         raise RoleNotNeeded(
-            f"{docket.id} waits for {wanted}; you hold {', '.join(sorted(person.roles)) or 'no role'}{_owner_note(person, docket, choices)}"
+            f"{docket.id} waits for {wanted}; you hold {', '.join(sorted(person.roles)) or 'no role'}{_owner_note(person, docket, choices)}",
+            hint=shown,
         )
     return held[0]
 

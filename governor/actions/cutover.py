@@ -77,7 +77,7 @@ def record(ctx: Context, actor: Actor, change_id: str, *, export: str, note: str
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
         lock_catalog(tx.session, ctx.org)
-        state = move(change.state, State.CUTOVER, verb="be cut over")
+        state = move(change.state, State.CUTOVER, verb="be cut over", of=change.id)
         found = assess(ctx, tx.session, change, tx.now)
         if found.stale:
             raise StaleApproval(f"{change.id} changed since it was approved")

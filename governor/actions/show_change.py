@@ -19,7 +19,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import failures_of, shadow_progress
 from governor.actions.show_golden import report_of
 from governor.actions.withdrawal import withdrawal_of
-from governor.changes import Person, State, may_decide, may_withdraw, next_step, who_may
+from governor.changes import Person, State, may_decide, may_withdraw, next_step, of_change, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
 from governor.shadow.sentence import after_others
@@ -112,12 +112,14 @@ def show_change(ctx: Context, change_id: str, actor: Actor | None = None) -> dic
 
 
 def next_words(found: Assessment, given_up: Collection[str], now: datetime) -> str:
-    last = found.runs[-1] if found.runs else None
-    if found.change.state == State.SHADOWING and last is not None and last.id in given_up:
-        return STOPPED
-    if found.change.state == State.APPROVED and not found.docket.approved(now):
-        return VOID
-    return next_step(found.change.state, last.status if last else "", str(found.verdict.get("verdict", "")))
+    last, change = found.runs[-1] if found.runs else None, found.change
+    if change.state == State.SHADOWING and last is not None and last.id in given_up:
+        words = STOPPED
+    elif change.state == State.APPROVED and not found.docket.approved(now):
+        words = VOID
+    else:
+        words = next_step(change.state, last.status if last else "", str(found.verdict.get("verdict", "")))
+    return of_change(words, change.id)
 
 
 class ChangeRow(TypedDict):

@@ -45,7 +45,7 @@ def start_shadow(ctx: Context, actor: Actor, change_id: str) -> StartedRun:
             return {"id": change.id, "run": runs[-1].id, "state": change.state, "job": job}
         if len(runs) >= MOST_RUNS:
             raise BudgetExceeded(f"{change.id} had {len(runs)} shadow runs already", hint="propose a new change with a better plan")
-        change.state = move(change.state, State.SHADOWING, verb="be tested in shadow")
+        change.state = move(change.state, State.SHADOWING, verb="be tested in shadow", of=change.id)
         change.updated_at = tx.now
         plan = json.loads(change.plan)
         run = ShadowRun(

@@ -48,7 +48,9 @@ def verify_change(ctx: Context, actor: Actor, change_id: str, *, grace_hours: in
     with ctx.rows.session() as session:
         change = find_change(session, ctx.org, change_id)
     if change.cutover_at is None:
-        raise WrongState(f"{change.id} is {change.state}; there is no cutover to verify", hint="run `governor change cutover ID` first")
+        raise WrongState(
+            f"{change.id} is {change.state}; there is no cutover to verify", hint=f"run `governor change cutover {change.id}` first"
+        )
     begin = change.cutover_at + timedelta(hours=max(grace_hours, 0))
     result = first_enough(ctx, change, begin)
     return record(ctx, actor, change.id, result) if result["enough"] else {"id": change.id, "state": change.state, **result}
@@ -85,7 +87,7 @@ def record(ctx: Context, actor: Actor, change_id: str, result: dict[str, Any]) -
     state = word(result)
     with ctx.transaction(actor) as tx:
         change = find_change(tx.session, ctx.org, change_id, lock=True)
-        change.state = move(change.state, state, verb="be verified")
+        change.state = move(change.state, state, verb="be verified", of=change.id)
         change.verification = canonical_json(result).decode()
         change.updated_at = tx.now
         tx.session.add(change)

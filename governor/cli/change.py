@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from governor.cli.change_text import of_change, print_change, print_split, stopped_words, tight_budget
+from governor.cli.change_text import print_change, print_split, stopped_words, tight_budget
 from governor.cli.options import pairs, value_of
 from governor.cli.progress import following
 from governor.cli.session import Session, session_of
@@ -91,7 +91,7 @@ def shadow(
         started |= await_run(session, started, timeout)
     words = [f"{started['id']}: run {started['run']} is {started.get('status', 'planned')}, the change is {started['state']}"]
     if started.get("sentence"):
-        words += [f"{started['verdict']}: {started['sentence']}", f"Next: {of_change(started['next'], started['id'])}"]
+        words += [f"{started['verdict']}: {started['sentence']}", f"Next: {started['next']}"]
     if not wait:
         words.append("A worker does it (`governor serve` or `governor worker` must run); --wait stays here and does it where none does.")
     session.print(started, "\n".join(words))

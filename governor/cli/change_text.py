@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -23,13 +22,8 @@ def translation_words(lines: list[dict[str, Any]]) -> str:
     return ", ".join(f"{one['name']} {one['action']}{' into ' + one['into'] if one['into'] else ''} in {one['calls']}" for one in lines)
 
 
-def of_change(words: str, change_id: str) -> str:
-    """What to do next, with the change's own id in the commands: people copy them."""
-    return re.sub(r"\bID\b", change_id, words)
-
-
 def print_change(shown: dict[str, Any]) -> None:
-    lines = [shown["sentence"], f"state   {shown['state']}    ({of_change(shown['next'], shown['id'])})", f"digest  {shown['digest']}"]
+    lines = [shown["sentence"], f"state   {shown['state']}    ({shown['next']})", f"digest  {shown['digest']}"]
     if shown["stale"]:
         lines.append("        changed since it was last reviewed; approvals on the old digest are void")
     lines += [f"before  the same model was asked for in {one['said']}" for one in shown["asked_before"]]

@@ -27,7 +27,7 @@ from governor.actions.show_losses import losses_of
 from governor.actions.start_shadow import STARTERS, start_shadow
 from governor.actions.verify_change import verify_change
 from governor.actions.withdraw import withdraw
-from governor.changes import State
+from governor.changes import State, of_change
 from governor.errors import Invalid
 from governor.ledger.types import change_stream
 from governor.shadow.golden_report import CHECKED
@@ -104,7 +104,7 @@ def next_words(change: dict[str, Any]) -> str:
     state, runs = change["state"], change["runs"]
     if given_up(change):
         return "The shadow run stopped. Mend the problem it names below, then run it again; what was answered is kept."
-    if change["next"] == VOID:
+    if change["next"] == of_change(VOID, change["id"]):
         return "Leave the route as it is: what was approved has changed or an approval ran out. Recording a cutover is refused and says who decides again."
     stopped = AFTER_STOP.get(runs[-1]["status"]) if state == State.DRAFT and runs else None
     said = AFTER_VERDICT.get((change["verdict"] or {}).get("verdict", "")) if state == State.IN_REVIEW else None
