@@ -29,13 +29,13 @@ from governor.ledger.canonical import sha256_hex, timestamp
 from governor.policy.catalog_data import catalog_data, rfc3339
 from governor.policy.decision import Decision
 from governor.policy.question import ChangeQuestion, CostFacts, EvidenceFacts, Target
+from governor.prices.price import PICO
 from governor.store.rows.changes import Approval, Change, ShadowRun
 from governor.store.rows.people import Person
 from governor.store.rows.reviews import ReviewLabel
 
 FROZEN: Final = frozenset({State.REJECTED, State.CUTOVER, State.VERIFIED, State.DRIFTED, State.WITHDRAWN})
 MICRO: Final = Decimal(1_000_000)
-PICO: Final = Decimal(10**12)
 MONTH_DAYS: Final = Decimal(30)
 
 

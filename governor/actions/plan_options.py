@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from governor.actions.replay_price import PICO
 from governor.errors import Invalid
+from governor.prices.price import PICO
 from governor.shadow.parameters import translate
 from governor.shadow.plan import plain, unplain
 
@@ -51,7 +51,7 @@ def share(value: Any, name: str = "max_excluded_share") -> str:
 def budget(value: Any, name: str = "budget") -> Decimal:
     """In USD."""
     found = number(value)
-    if found is None or not 1 / PICO <= found <= LARGEST_BUDGET:
+    if found is None or not Decimal(1) / PICO <= found <= LARGEST_BUDGET:
         raise Invalid(f"{name} {shown(value)} is no amount between 0 and {LARGEST_BUDGET} USD")
     return found
 

@@ -20,12 +20,13 @@ from governor.actions.import_prices import load_book
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.plan_options import budget_pico, flag, instant, parameters, share, whole
 from governor.actions.plan_translation import translations
-from governor.actions.replay_price import PICO, Pricer
+from governor.actions.replay_price import Pricer
 from governor.actions.workflow_calls import WorkflowCalls, newest_calls, workflow_calls
 from governor.catalog import Catalog, WorkflowDocument
 from governor.errors import Invalid, Refused
 from governor.ledger.canonical import digest, timestamp
 from governor.prices.book import PriceBook
+from governor.prices.price import PICO
 from governor.shadow.corrected import LEAST_LABELS
 from governor.shadow.families import judge_family
 from governor.shadow.judging import CANARIES, prompt_sha256

@@ -10,7 +10,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from governor.policy.catalog_data import bare_model
@@ -20,7 +19,6 @@ from governor.prices.rate import Usage, rate_group
 from governor.shadow.families import family_of
 from governor.shadow.plan import Arm
 
-PICO: Final = Decimal(10**12)
 ELSE: Final = 64  # what providers put around messages and tools
 PICTURE_TOKENS: Final = 8_000  # above what providers count for one picture
 DEAR_PICTURES: Final = {"gpt-4o-mini": 50_000}  # but for this model: 2,833 tokens and 5,667 for each of up to eight tiles

@@ -19,6 +19,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.usage import usd
 from governor.catalog import Catalog, WorkflowDocument, begins, ends
 from governor.errors import Invalid, NotFound, WrongState
+from governor.prices.price import PICO
 from governor.store.rows.base import uuid7
 from governor.store.rows.changes import Change
 from governor.store.rows.rechecks import RouteCheck
@@ -26,7 +27,6 @@ from governor.store.transaction import Transaction
 
 ASKERS: Final = ("requester", "owner", "security", "admin")
 LIVE: Final = ("cutover", "verified", "drifted")
-PICO: Final = Decimal(10**12)
 
 
 def schedule(ctx: Context) -> list[str]:

@@ -18,8 +18,8 @@ from sqlmodel import col
 
 from governor.actions.context import Context
 from governor.actions.replay_inputs import OTHER_ROUTE, THIRD_MODEL
-from governor.actions.replay_price import PICO
 from governor.actions.replay_rows import find_run
+from governor.prices.price import PICO
 from governor.store.rows.changes import ReplayResult, ShadowRun
 
 RECENT: Final = timedelta(seconds=30)

@@ -18,11 +18,12 @@ from governor.actions.assess import find_change
 from governor.actions.context import Context
 from governor.actions.evidence_files import evidence_files
 from governor.errors import Invalid, MissingEvidence
+from governor.prices.price import PICO
 from governor.shadow.comparison import Pair
 from governor.shadow.measured import number, text
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.predicate import DEFAULT, LENGTH, check_fields, condition, edges_of, rego, segment_of, useful
-from governor.shadow.reported import MONTH_DAYS, PICO
+from governor.shadow.reported import MONTH_DAYS
 from governor.shadow.split import ALPHA, Confirmed, Score, Segment, Trial, chooses, least_fresh, recommended, split, trials
 from governor.shadow.statistics import pairs_needed
 from governor.store.lake_facts import key_expression

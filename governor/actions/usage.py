@@ -12,8 +12,7 @@ from governor.actions.govern import Group, govern_month
 from governor.actions.suggest_rules import suggested_rules
 from governor.chargeback.statement import coverage_document
 from governor.errors import Invalid
-
-PICO: Final = Decimal(10) ** 12
+from governor.prices.price import PICO
 
 DIMENSION_READERS: Final[dict[str, Callable[[Group], str | None]]] = {
     "workflow": lambda group: group.workflow_id,

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from governor.cli.period import Month
 from governor.cli.session import session_of
 from governor.cli.tables import cell, results, table
 from governor.cli.usage import money
 
 app = typer.Typer(help="Shared costs: rules in force, and what they do to a month.", no_args_is_help=True)
-Month = Annotated[str, typer.Argument(help="Calendar month in the organization's billing zone, YYYY-MM.")]
 
 
 @app.command("show")

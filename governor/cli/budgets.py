@@ -12,7 +12,7 @@ from governor.cli.tables import cell, results, table
 from governor.cli.usage import money
 from governor.errors import Invalid
 
-Month = Annotated[
+NewestMonth = Annotated[
     str, typer.Option("--period", help="Calendar month of the billing zone, YYYY-MM; default: the newest with calls.", show_default=False)
 ]
 AsOf = Annotated[str, typer.Option("--as-of", help="What would have been said on the morning of this day, YYYY-MM-DD.", show_default=False)]
@@ -26,7 +26,7 @@ def day_of(text: str) -> date | None:
         raise Invalid(f"not a day: {text!r}", hint="write it as YYYY-MM-DD") from None
 
 
-def budgets(ctx: typer.Context, period: Month = "", as_of: AsOf = "") -> None:
+def budgets(ctx: typer.Context, period: NewestMonth = "", as_of: AsOf = "") -> None:
     """Every budget of a month: spent, left, forecast, the day it is used up. Most urgent first.
 
     Budgets are `kind: budget` documents and the `monthly_budget` of workflows; `docs/budgets.md` has both.
@@ -63,7 +63,7 @@ def show_table(report: dict[str, Any]) -> None:
 
 def forecast(
     ctx: typer.Context,
-    period: Month = "",
+    period: NewestMonth = "",
     workflow: Annotated[str, typer.Option("--workflow", help="Only this workflow.")] = "",
     owner: Annotated[str, typer.Option("--owner", help="Only this owner's workflows.")] = "",
     cost_center: Annotated[str, typer.Option("--cost-center", help="Only this cost center.")] = "",
@@ -107,7 +107,7 @@ def show_forecast(found: dict[str, Any]) -> None:
 
 def movement(
     ctx: typer.Context,
-    period: Month = "",
+    period: NewestMonth = "",
     against: Annotated[str, typer.Option("--against", help="The other month; default: the one before.", show_default=False)] = "",
 ) -> None:
     """Why spend differs from the month before: volume, mix, cache, price, retries, new and gone workflows, summing exactly.

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from governor.cli.change import Id
 from governor.cli.session import session_of
 from governor.store.whole_file import write_whole
 
 app = typer.Typer(help="Answers that differ, compared by people who do not know whose they are.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(help="Id of the change, such as RC-1.")]
 Reviewer = Annotated[str, typer.Option("--reviewer", help="Who compares, where it is not you: a name or an e-mail address.")]
 
 

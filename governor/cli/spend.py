@@ -6,20 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from governor.cli.budgets import NewestMonth
 from governor.cli.session import session_of
 from governor.cli.tables import cell, results, table
 from governor.cli.usage import count, money
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
-Month = Annotated[
-    str, typer.Option("--period", help="Calendar month of the billing zone, YYYY-MM; default: the newest with calls.", show_default=False)
-]
 
 
 @app.callback()
 def spend(
     ctx: typer.Context,
-    period: Month = "",
+    period: NewestMonth = "",
     by: Annotated[str, typer.Option("--by", help="workflow, owner, cost_center, provider, model, route, status or prompt.")] = "workflow",
     workflow: Annotated[str, typer.Option("--workflow", help="Only this workflow; - for calls without.", show_default=False)] = "",
 ) -> None:
@@ -61,7 +59,7 @@ def show(report: dict[str, Any]) -> None:
 @app.command("segments")
 def segments(
     ctx: typer.Context,
-    period: Month = "",
+    period: NewestMonth = "",
     by: Annotated[
         str, typer.Option("--by", help="Comma separated: workflow, owner, cost_center, prompt, prompt_version, provider, model.")
     ] = "workflow",

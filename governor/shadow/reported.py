@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
+from governor.prices.price import PICO
 from governor.shadow.comparison import EXCLUDED, Pair
 from governor.shadow.corrected import complete_part
 from governor.shadow.forecast import Needed, still_needed
@@ -29,7 +30,6 @@ from governor.shadow.units import draw_of
 
 NOT_BY_MORE: Final = Needed(None, None, None)  # answers nobody read keep it open: its worst reading never passes and its best never fails
 MONTH_DAYS: Final = Decimal(30)
-PICO: Final = Decimal(10**12)
 LEAST_SUCCESS: Final = 0.5  # below this share of pairs in which both answered, times of the few that did say nothing
 
 

@@ -19,10 +19,10 @@ from governor.web.charts import svg
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import render, type_of_request
+from governor.web.spend import Period
 
 SIZES: Final = {"wide": 1060, "narrow": 340}
 LONGEST: Final = 100_000
-Period = Annotated[str, Parameter(query="period")]
 
 
 @dataclass(frozen=True)

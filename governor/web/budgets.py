@@ -28,13 +28,12 @@ from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import share_bar
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
-from governor.web.spend import SIZES
+from governor.web.spend import SIZES, Period
 
 TONES: Final = {"over": "bad", "heading_over": "warn", "near": "warn", "within": "good"}
 BARS: Final = {"over": "bad", "heading_over": "warn", "near": "warn", "within": "plain"}
 STATES: Final = {"over": "used up", "heading_over": "heading over", "near": "threshold reached", "within": "within"}
 MOST_TOLD: Final = 20
-Period = Annotated[str, Parameter(query="period")]
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from governor.actions.export_month import Exported, cost_centers_of, exported, f
 from governor.actions.month_view import month_frame
 from governor.errors import GovernorError, Invalid, TooLarge
 from governor.web.attached import attached
+from governor.web.exports import Accrual
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.session import Form
 from governor.web.shell import render, type_of_request
 
 LARGEST: Final = 1 << 20
 Start = Annotated[str, Parameter(query="start", max_length=40)]
-Accrual = Annotated[bool, Parameter(query="accrual")]
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,12 @@ from governor.errors import Invalid, NotFound, TooLarge
 from governor.ports import Payload
 from governor.web.charts import svg
 from governor.web.present import plural
+from governor.web.prices import Page
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of
 
 SIZES: Final = {"wide": (1060, 340), "narrow": (360, 420)}
-Page = Annotated[int, Parameter(query="page", ge=1, le=100_000)]
 
 
 @dataclass(frozen=True)

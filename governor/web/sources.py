@@ -36,6 +36,7 @@ from governor.web.map_file import draft_page
 from governor.web.newer_calls import SHOWS_SUMS
 from governor.web.plots import heat_strip
 from governor.web.present import plain_connector, plural
+from governor.web.prices import Page
 from governor.web.session import Form
 from governor.web.shell import Flash, go, render, type_of_request
 from governor.web.slices import Slice, slice_of, slice_read
@@ -80,9 +81,6 @@ class QuarantinePage:
 @dataclass(frozen=True)
 class ConflictsPage:
     slice: Slice[dict[str, Any]]
-
-
-Page = Annotated[int, Parameter(query="page", ge=1)]
 
 
 @get("/sources", opt=SHOWS_SUMS, sync_to_thread=True)

@@ -12,8 +12,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
 from typing import Any, Final
 
 from governor.errors import Invalid
+from governor.prices.price import PICO
 
-PICO: Final = Decimal(10) ** 12
 WIDE: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])
 KINDS: Final = ("usage", "discount", "commitment", "credit", "tax", "fee", "rounding")
 LATENCY_HOURS: Final = {"openai": 24, "anthropic": 24, "openrouter": 24, "aws": 72, "azure": 72, "gcp": 120}
