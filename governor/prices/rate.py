@@ -209,8 +209,7 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpr
         return classes
     if wrong := [meter for meter, quantity in classes.items() if quantity < 0]:
         return Unpriced("unknown_usage", f"token classes do not add up: {wrong[0]} would be {classes[wrong[0]]}")
-    if not sized and "request" in known:
-        classes["request"] = usage.requests
+    classes["request"] = usage.requests if not sized and "request" in known else 0
     return {meter: quantity for meter, quantity in classes.items() if quantity} | counted
 
 
@@ -225,16 +224,15 @@ def _of_tokens(usage: Usage, known: set[str]) -> dict[str, int | Decimal] | Unpr
             return Unpriced("unknown_usage", "cached tokens and audio or image tokens overlap by an amount the source does not say")
         heard = seen = 0  # without a price of its own it is input, wherever it stands
     thought = (usage.reasoning_tokens or 0) if "reasoning" in known else 0  # otherwise reasoning is simply output
-    fresh_heard, fresh_seen = heard - kept_heard, seen - kept_seen
     return {
-        "input": (usage.input_tokens or 0) - read - written - fresh_heard - fresh_seen,
+        "input": (usage.input_tokens or 0) - read - written - (heard - kept_heard) - (seen - kept_seen),
         "cache_read": read - kept_heard - kept_seen,
         "cache_read_audio": kept_heard,
         "cache_read_image": kept_seen,
         "cache_write": written - long,
         "cache_write_1h": long,
-        "audio_input": fresh_heard,
-        "image_input": fresh_seen,
+        "audio_input": heard - kept_heard,
+        "image_input": seen - kept_seen,
         "output": (usage.output_tokens or 0) - thought - spoken - drawn,
         "audio_output": spoken,
         "image_output": drawn,
