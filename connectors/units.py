@@ -85,7 +85,7 @@ def units_sql(usage: str, more: Mapping[str, str] | None = None, sized: str = "N
 
 def with_units_sql(raw: str, units: str) -> str:
     """usage_raw with the counts (two columns) as its first member."""
-    return f"""CASE WHEN {units} IS NULL THEN {raw} WHEN starts_with({raw}, '{{') AND {raw} <> '{{}}'
+    return rf"""CASE WHEN {units} IS NULL THEN {raw} WHEN starts_with({raw}, '{{') AND NOT regexp_full_match({raw}, '\{{\s*\}}')
         THEN '{{"{MEMBER}":' || {units} || ',' || substr({raw}, 2) ELSE '{{"{MEMBER}":' || {units} || '}}' END"""
 
 
@@ -124,5 +124,5 @@ def with_units(raw: str | None, counts: Mapping[str, Decimal | None]) -> str | N
     if not counts:
         return raw
     told = ",".join(f"{json.dumps(name)}:{'null' if count is None else f'{count:f}'}" for name, count in sorted(counts.items()))
-    rest = raw[1:] if raw and raw.startswith("{") and raw != "{}" else "}"
+    rest = raw[1:].lstrip() if raw and raw.startswith("{") else "}"
     return f'{{"{MEMBER}":{{{told}}}{"," if rest != "}" else ""}{rest}'

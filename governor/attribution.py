@@ -94,9 +94,12 @@ def rule_fields(rules: Sequence[Rule]) -> list[str]:
 
 
 def attribute(rules: Sequence[Rule], keys: Sequence[Mapping[str, str | None]]) -> list[Attribution]:
-    """One answer per key, in order. A key holds the fields of `rule_fields`; `tag` holds the call's tags joined by SEPARATOR."""
+    """One answer per key, in order. A key holds the fields of `rule_fields`; `tag` holds the call's tags joined by SEPARATOR.
+
+    Blanks around a value count as little as those around what a rule asks for, which were taken off when it was applied.
+    """
     asked_of = _asked_of(rules)
-    return [_one(rules, asked_of, key) for key in keys]
+    return [_one(rules, asked_of, {field: value and value.strip() for field, value in key.items()}) for key in keys]
 
 
 def _asked_of(rules: Sequence[Rule]) -> dict[tuple[str, str] | None, list[int]]:
@@ -126,7 +129,7 @@ def _matches(field: str, pattern: str, value: str | None) -> bool:
     if not value:
         return False
     if field == TAG:
-        return any(_same(pattern, tag) for tag in value.split(SEPARATOR))
+        return any(_same(pattern, tag.strip()) for tag in value.split(SEPARATOR))
     return _same(pattern, value)
 
 

@@ -103,11 +103,10 @@ def callers(month: GovernedMonth, orphans: list[Group], catalog: Catalog, by: st
     silent = SeenCaller()
     for group in orphans:
         told = telling_of({by: group.keys.get(by)} if by else {}) or telling_of(asked_of(month, group))
-        if told and not (0 < len(told[1]) <= LONGEST and told[1] == told[1].strip()):
-            told = None
+        name, value = (told[0], told[1].strip()) if told else ("", "")
         one = silent
-        if told:
-            one = found.setdefault(told, SeenCaller(name=told[0], value=told[1], known=resembling(told[1], catalog)))
+        if 0 < len(value) <= LONGEST:
+            one = found.setdefault((name, value), SeenCaller(name=name, value=value, known=resembling(value, catalog)))
         see(one, group)
     return list(found.values()), silent
 

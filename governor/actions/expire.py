@@ -5,6 +5,8 @@ Owns: the move to expired, one change a transaction. Does not own: how long appr
 
 from __future__ import annotations
 
+import logging
+
 from sqlmodel import col, select
 
 from governor.actions.assess import assess, find_change
@@ -15,6 +17,7 @@ from governor.ledger.entry import EntryDraft
 from governor.ledger.types import change_stream
 from governor.store.rows.changes import Approval, Change
 
+log = logging.getLogger(__name__)
 WAITING = (State.IN_REVIEW, State.APPROVED)
 
 
@@ -64,4 +67,11 @@ def expire_changes(ctx: Context) -> list[str]:
             )
             .distinct()
         ).all()
-    return [change_id for change_id in due if expire_change(ctx, change_id)]
+    expired = []
+    for change_id in due:
+        try:
+            if expire_change(ctx, change_id):
+                expired.append(change_id)
+        except Exception:
+            log.warning("%s could not expire", change_id, exc_info=True)
+    return expired

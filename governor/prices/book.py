@@ -21,6 +21,8 @@ from governor.prices.price import EVER, RATED_IN, Price, price_of
 from governor.prices.terms import ANY, Term, narrowest, width
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
+CONTAINER: Final = "container"  # the entry under which a list says what a code interpreter's session costs, whichever model asked for it
+SESSION: Final = "session"
 BY_NAME: Final = -1  # before every rank of a list: an entry by its own name wins over a clause that also means it
 Bands = tuple[Price, ...]  # one meter's prices; the first that covers a request holds, ascending by context_min where they do not overlap
 
@@ -140,6 +142,8 @@ class PriceBook:
             what = f"no price for model {called!r} of {provider}" if known else f"no prices of provider {provider!r}"
             return Unpriced("unknown_model" if known else "unknown_provider", what)
         listed = _holding(entry.rows if entry else (), at, tier, region)
+        if entry is not None and (shared := self.find(provider, CONTAINER)) is not None:
+            listed = _holding([row for row in shared.rows if row.meter == SESSION], at, "", region) | listed
         contracted = _holding(contract_rows, at, tier, region)
         terms = [term for term in self.terms if canonical_provider(term.provider) == provider]
         if terms:

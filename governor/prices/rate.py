@@ -196,7 +196,6 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpr
         return Unpriced(*why.args)
     sized = any(base_of(name) == "request" for name in counted)
     priced_by = lacking(known)
-    priced_by = lacking(known)
     if (not by_token or (untold and not usage.input_tokens and not usage.output_tokens)) and any(
         base_of(name) not in (*FEES, "request") for name in counted
     ):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from governor.actions.assess import assess
 from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.decision_times import decision_times
@@ -254,6 +255,23 @@ def test_the_sweep_expires_only_what_is_due(world: Any) -> None:
     assert expire_changes(world.ctx) == [early["id"]]
     assert expire_changes(world.ctx) == []
     assert [row["id"] for row in list_changes(world.ctx, state="in_review")] == [late["id"]]
+
+
+def test_a_change_that_cannot_be_assessed_keeps_no_other_from_expiring(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, fine = world.reviewed(), world.reviewed()
+    for change in (broken, fine):
+        approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="ok")
+    world.later(days=15)
+
+    def assess_all_but_one(ctx: Any, session: Any, change: Any, now: Any) -> Any:
+        if change.id == broken["id"]:
+            raise ValueError("its request is damaged")
+        return assess(ctx, session, change, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("governor.actions.expire.assess", assess_all_but_one)
+        assert expire_changes(world.ctx) == [fine["id"]]
+    assert expire_changes(world.ctx) == [broken["id"]]
 
 
 def test_a_failed_verdict_can_be_rejected_but_not_approved(world: Any) -> None:

@@ -55,6 +55,12 @@ def test_a_tag_matches_as_a_member() -> None:
     assert one(tag="workflow:rest2") == (None, None, "none")
 
 
+def test_blanks_around_a_value_do_not_keep_a_rule_from_it() -> None:
+    """A rule's own are taken off when it is applied: no rule could ask for such a value."""
+    assert one(metadata__workflow=" fnol\t") == ("fnol", "fnol#1", "claim")
+    assert one(tag=SEPARATOR.join([" x ", " workflow:rest "])) == ("rest", "rest#2", "claim")
+
+
 def test_no_match_says_why() -> None:
     reasons = [found.reason for found in attribute(rules_of(catalog()), [{}, {"api_key_alias": None}, {"api_key_alias": "d"}])]
     assert reasons == [
@@ -67,7 +73,7 @@ def test_no_match_says_why() -> None:
 
 def test_only_a_star_is_special() -> None:
     rule = Rule("r", "w", (("app", "a[b]?.*x"),))
-    said = [found.workflow_id for found in attribute([rule], [{"app": value} for value in ("a[b]?.ZZx", "ab1.x", "a[b]?.x\n", "a[b]?_x")])]
+    said = [found.workflow_id for found in attribute([rule], [{"app": value} for value in ("a[b]?.ZZx", "ab1.x", "a[b]?.x\ny", "a[b]?_x")])]
     assert said == ["w", None, None, None]
     assert attribute([Rule("r", "w", (("app", "a*c"),))], [{"app": "a\nc"}])[0].workflow_id == "w"
 

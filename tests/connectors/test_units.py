@@ -51,7 +51,7 @@ def test_counts_are_read_alike_in_sql_and_in_python(usage: dict[str, Any], count
     assert {name: Decimal(str(count)) for name, count in json.loads(row[0] or "{}").items()} == wanted
 
 
-@pytest.mark.parametrize("raw", ['{"a":1}', "{}", None])
+@pytest.mark.parametrize("raw", ['{"a":1}', "{}", "{ }", None], ids=["one-member", "empty", "a-blank", "none"])
 def test_what_the_source_wrote_stands_behind_the_counts(raw: str | None) -> None:
     told = with_units(raw, {"web_search": Decimal(2), "file_search": None})
     assert told is not None

@@ -145,3 +145,18 @@ def test_a_price_for_a_size_is_a_meter_and_one_for_no_size_is_none() -> None:
     for meter in ("image@", "input@low", "picture@big"):
         with pytest.raises(Invalid):
             refuse_unknown_meter(meter, "here")
+
+
+def test_a_container_is_priced_by_its_own_entry_whichever_model_asked_for_it() -> None:
+    """OpenAI's list says once what a session costs, under a model called container; a model's own price stands before it."""
+    prices = {"m": TOKENS, "own": TOKENS | {"session": ("1", 1)}, "container": {"session": ("0.03", 1)}}
+    book = PriceBook(
+        price_of({"kind": "list", "provider": "openai", "model": model, "meter": meter, "amount": amount, "per": per})
+        for model, meters in prices.items()
+        for meter, (amount, per) in meters.items()
+    )
+    usage = Usage(1000, 100, counts=(("session", 2),))
+    tokens = [(1000, "2", 10**6), (100, "8", 10**6)]
+    for model, amount in (("m", "0.03"), ("own", "1")):
+        assert rate_usage(book.lookup("openai", model, NOW), usage).contracted_pico == usd(*tokens, (2, amount, 1))
+    assert rate_usage(book.lookup("openai", "unknown", NOW), usage).status == "unpriced"
