@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.price import EVER, Price, instant_text, plain
+from governor.prices.units import PROMPTS
 
 # One list for a vendor's two doors: the package has no separate prices for them.
 DOORS: Final = {"google": ("gcp.gemini", "gcp.vertex_ai"), "azure": ("azure.ai.openai", "azure.ai.inference")}
@@ -35,6 +36,7 @@ METERS: Final = {
     "output_image_tokens": "image_output",
     "requests": "request",
 }
+BY_PROMPT: Final = "gemini-2"  # whose search is charged by the prompt, which the package has no unit for
 TIER_KEYS: Final = frozenset({"processing", "service_tier", "speed"})
 FALLBACK_RANK: Final = 100_000
 
@@ -149,6 +151,8 @@ def _rows(like: Price, prices: Any) -> Iterator[Price]:
             continue
         unit = registry.unit_for_price_key(key)
         meter = METERS.get(unit.usage_key, unit.usage_key)
+        if meter == "web_searches" and like.provider in DOORS["google"] and like.model.startswith(BY_PROMPT):
+            meter = PROMPTS["web_search"]
         bands: list[tuple[int, Decimal]] = (
             [(0, value)] if isinstance(value, Decimal) else [(0, value.base), *((t.start + 1, t.price) for t in value.tiers)]
         )

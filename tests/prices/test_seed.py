@@ -80,6 +80,17 @@ def test_service_tiers_have_their_own_dated_prices(book: PriceBook) -> None:
     assert before.reason == "no_meter_price"
 
 
+@pytest.mark.parametrize(("model", "fees"), [("gemini-2.5-flash", 2), ("gemini-3-pro-preview", 10)], ids=["by-prompt", "by-search"])
+def test_older_gemini_models_charge_for_the_prompt_that_searched(book: PriceBook, model: str, fees: int) -> None:
+    """ai.google.dev/pricing: 35 USD per 1,000 grounded prompts up to Gemini 2.5, 14 USD per 1,000 searches from Gemini 3 on."""
+    rates = book.lookup("gcp.gemini", model, datetime(2026, 10, 1, tzinfo=UTC))
+    plain, searched = (rate_usage(rates, Usage(1000, 10, requests=2, counts=counts)) for counts in ((), (("web_search", 10),)))
+    assert plain.contracted_pico is not None
+    assert searched.contracted_pico is not None
+    per_thousand = 35 if fees == 2 else 14
+    assert searched.contracted_pico - plain.contracted_pico == fees * per_thousand * 10**9
+
+
 def test_prices_that_the_book_cannot_express_are_named(seed: Seed) -> None:
     assert any("time-of-day price" in note and "deepseek" in note for note in seed.notes)
     book = PriceBook(seed.rows)
