@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from governor.store.lake_facts import UNIT_SUMS
+from governor.store.lake_units import UNIT_SUMS
 
 TOKENS: Final = (
     "input_tokens",

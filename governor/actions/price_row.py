@@ -16,7 +16,7 @@ from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure, exposure
 from governor.prices.rate import Rated, Usage, rate_group, reported
 from governor.prices.units import CACHED
-from governor.store.lake_facts import UNIT_SUMS
+from governor.store.lake_units import UNIT_SUMS
 
 CHARGED: Final = frozenset({"provider_billed", "gateway_billed"})  # money that was really taken, no estimate
 

@@ -21,6 +21,7 @@ from governor.errors import Invalid
 from governor.store.lake_attach import literal
 from governor.store.lake_segments import SAID, SPOKEN, WAY, way_of
 from governor.store.lake_slices import DAY_OF, SLICE_OF, Span
+from governor.store.lake_units import UNIT_SUMS, with_units
 
 DIMENSIONS: Final = {
     "provider": "provider",
@@ -42,16 +43,6 @@ DIMENSIONS: Final = {
     "source_kind": "source_kind",
 }
 _UNKNOWN: Final = "(input_tokens IS NULL OR output_tokens IS NULL) AND coalesce(status, 'ok') = 'ok'"
-# What a call used in other units than tokens: the member of usage_raw that connectors put first, as looking through all of it would cost every call;
-# fal's rows of before have `output_units` alone.
-_COUNTED: Final = """CASE WHEN starts_with(usage_raw, '{"governor_units":{')
-        THEN TRY(json_transform(usage_raw, '{"governor_units":"MAP(VARCHAR, DECIMAL(24, 6))"}')).governor_units
-    WHEN input_tokens IS NULL AND output_tokens IS NULL AND contains(usage_raw, '"output_units"')
-        THEN MAP {'unit': TRY_CAST(TRY_CAST(usage_raw AS JSON) ->> '$.output_units' AS DECIMAL(24, 6))} END"""
-MOST_UNITS: Final = 8  # kinds of them in one call
-UNIT_SUMS: Final = tuple(f"unit_{place}" for place in range(1, MOST_UNITS + 1))
-
-
 MEASURES: Final = {
     "calls": "count(*)",
     "input_tokens": "sum(input_tokens)",
@@ -79,15 +70,6 @@ MEASURES: Final = {
 _TOKENS: Final = {name for name in MEASURES if name.endswith("_tokens")}
 
 
-# names, with a mark on what was used without a count and on parts of a unit: calls of one key are counted alike
-_UNIT_KEY: Final = f"""CASE WHEN counted IS NOT NULL THEN array_to_string(list_transform(map_entries(counted)[:{MOST_UNITS}], lambda one:
-    one.key || CASE WHEN one.value IS NULL THEN '?' WHEN one.value % 1 <> 0 THEN '~' ELSE '' END), ',') END"""
-
-
-def _with_units(source: str) -> str:
-    return f"""(SELECT *, {_UNIT_KEY} AS units, map_values(counted) AS unit_sums FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS calls"""
-
-
 def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequence[int], *, day: str, source: str) -> str:
     """The roll-up. `day`: the zone whose calendar days cut it too; empty for none.
 
@@ -100,7 +82,7 @@ def facts_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Sequ
     places = ", ".join(str(place) for place in range(1, len(columns) + 1))
     chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
     return f"""SELECT {chosen}, {sums}, list_distinct([min(record_id), max(record_id), arg_max(record_id, (duration_ms, record_id))]) AS examples
-        FROM {_with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end
+        FROM {with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end
         GROUP BY {places} ORDER BY {places}"""
 
 
@@ -112,7 +94,7 @@ def days_query(keys: Sequence[str], boundaries: Sequence[datetime], bands: Seque
     chosen = ", ".join(f'{expression} AS "{_safe(name)}"' for name, expression in columns.items())
     return f"""SELECT {chosen}, {sums}, min(record_id) AS first_id, max(record_id) AS last_id,
             max(struct_pack(ms := duration_ms, id := record_id)) AS slowest, {SLICE_OF}
-        FROM {_with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""
+        FROM {with_units(source)} WHERE cost_bearing AND start_time >= $start AND start_time < $end GROUP BY ALL"""
 
 
 def merge_query(keys: Sequence[str], relation: str) -> str:

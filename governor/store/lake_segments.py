@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from governor.store.lake_slices import SLICE_OF
+from governor.store.lake_units import with_units
 
 SPOKEN: Final = "prompt_segments"  # the grouping key of calls that say it
 NAMES: Final = ("prompt_segments", "governor.prompt.segments")  # in a call's metadata, by LiteLLM and by a span
@@ -52,7 +53,7 @@ def segments_query(way: str) -> str:
             SELECT {way} AS {WAY}, {{epoch}} AS epoch, {SLICE_OF}, {PARTS} AS parts, input_tokens AS input,
                 greatest(input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0), 0)::HUGEINT AS uncached,
                 {", ".join(f"greatest(coalesce({name}_tokens, 0), 0)::HUGEINT AS {name}" for name in WEIGHTS[1:])}
-            FROM {{calls}} AS calls WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {_TEXT} IS NOT NULL
+            FROM {with_units("{calls}")} WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {_TEXT} IS NOT NULL
         ),
         summed AS (SELECT *, list_sum(list_transform(parts, lambda p: p.tokens))::BIGINT AS said FROM told),
         opened AS (

@@ -61,7 +61,7 @@ def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.Cap
     ]
     assert sum(Decimal(one["amount"]) for one in found) * USD == month.coverage.denominator_pico - month.coverage.mapped_pico
     assert (found[1]["field"], found[1]["workflow"], found[1]["model"], found[2]["calls"]) == ("metadata.workflow: ghost", None, None, 2)
-    assert "suggest the rule" in found[1]["do"]
+    assert "`governor catalog draft`" in found[1]["do"]
     assert found[5]["do"].endswith(
         "no rule is suggested for them: have the gateway say who calls (a key alias, a tag), or sign an exception for this month"
     )
@@ -69,4 +69,4 @@ def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.Cap
     show_gaps(found)
     told = capsys.readouterr().out
     assert " 20.00%  then  70.00%  claims: openai/o3: no approved route (1 call)" in told
-    assert told.count("governor usage") == 1, "what to do is said once"
+    assert told.count("governor catalog draft") == 1, "what to do is said once"
