@@ -74,7 +74,7 @@ def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *,
 
 def recorded_units(attributes: dict[str, Any]) -> dict[str, Decimal]:
     """Searches, seconds and the like."""
-    return next(filter(None, map(units_of, _usages(attributes, answer=False))), {})
+    return next(filter(None, map(units_of, filter(None, _usages(attributes, answer=False)))), {})
 
 
 def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, Any]]:
