@@ -7,7 +7,7 @@ attributes say (usage), which go first. Invariants: words whose input is not the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -60,9 +60,9 @@ class Recorded:
     thought_apart: bool = False
 
 
-def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *, answer: bool) -> Recorded:
-    """answer: also look into the recorded answer, which is long."""
-    for used in filter(None, _usages(attributes, answer=answer)):
+def recorded(told: Iterable[dict[str, Any]], given: int | None, made: int | None) -> Recorded:
+    """told: usages that the span holds; the first that says the same input counts."""
+    for used in told:
         whole = _first(used, _WHOLE)
         parts = {fact: count for fact, places in _PLACES.items() if (count := _first(used, places)) is not None}
         parts |= _compacted(used)
@@ -72,22 +72,27 @@ def recorded(attributes: dict[str, Any], given: int | None, made: int | None, *,
     return Recorded()
 
 
-def recorded_units(attributes: dict[str, Any]) -> dict[str, Decimal]:
-    """Searches, seconds and the like."""
-    return next(filter(None, map(units_of, filter(None, _usages(attributes, answer=False)))), {})
+def recorded_units(told: Iterable[dict[str, Any]]) -> dict[str, Decimal]:
+    """Searches, seconds and the like, of the first usage that counts any."""
+    return next(filter(None, map(units_of, told)), {})
 
 
-def _usages(attributes: dict[str, Any], *, answer: bool) -> Iterator[dict[str, Any]]:
-    yield named(json_attribute(attributes, "gen_ai.usage.raw"))
-    for told in named(json_attribute(attributes, "ai.response.providerMetadata")).values():
-        yield named(named(told).get("usage"))
-        yield named(named(told).get("usageMetadata"))
-    yield named(json_attribute(attributes, "langsmith.metadata.usage_metadata"))
-    yield named(named(json_attribute(attributes, "gcp.vertex.agent.llm_response")).get("usage_metadata"))
-    if answer:
-        recorded_answer = named(json_attribute(attributes, "output.value"))
-        yield named(recorded_answer.get("usage"))
-        yield named(langchain(recorded_answer).get("usage_metadata"))
+def usages(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """The provider's own usage, wherever a span has it beside its answer."""
+    vercel = map(named, named(json_attribute(attributes, "ai.response.providerMetadata")).values())
+    places = [
+        json_attribute(attributes, "gen_ai.usage.raw"),
+        *(one.get(name) for one in vercel for name in ("usage", "usageMetadata")),
+        json_attribute(attributes, "langsmith.metadata.usage_metadata"),
+        named(json_attribute(attributes, "gcp.vertex.agent.llm_response")).get("usage_metadata"),
+    ]
+    return [*filter(None, map(named, places))]
+
+
+def usages_of_answer(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """That of the recorded answer, which is long."""
+    answer = named(json_attribute(attributes, "output.value"))
+    return [*filter(None, map(named, (answer.get("usage"), langchain(answer).get("usage_metadata"))))]
 
 
 def answer_id(answer: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from connectors.expressions import SHOWN
 from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
-from connectors.otlp.recorded import langchain, recorded, recorded_units
+from connectors.otlp.recorded import langchain, recorded, recorded_units, usages, usages_of_answer
 from connectors.otlp.wire import Span
 from connectors.reshaped import named
 from connectors.units import with_units
@@ -91,11 +91,13 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     )
     count = {name: _count(attributes, name) for name in names}
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
-    units = recorded_units(attributes)
+    told = usages(attributes)
+    units = recorded_units(told)
     if not any(count[name] for name in ("input", "output", "total")):
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": with_units(compact(raw) if raw else None, units)}
     kept = any(count[name] is not None for name in ("cache_write_5m", "cache_write_1h"))
-    said = recorded(attributes, count["input"], count["output"], answer=bool(count["cache_write"]) and not kept)
+    answered = usages_of_answer(attributes) if count["cache_write"] and not kept else []
+    said = recorded([*told, *answered], count["input"], count["output"])
     count |= {name: value for name, value in said.parts.items() if count[name] is None}
     lifetimes = [count[name] for name in ("cache_write_5m", "cache_write_1h") if count[name] is not None]
     if lifetimes:

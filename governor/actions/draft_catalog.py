@@ -72,7 +72,7 @@ def draft_catalog(ctx: Context, period: str, *, at_least: str = "0", by: str = "
             f"{period}: no calls without a workflow that could be told apart{f' cost {at_least} USD or more' if least else ''}",
             hint="give a smaller amount" if least else "ask the gateway's owner to say who calls",
         )
-    below = ranked[len(kept) :] if len(kept) < len(ranked) else []
+    below = ranked[len(kept) :]
     total = sum(spent(group) for group in orphans)
     people = sorted(email for email, person in catalog.people.items() if not person.disabled)
     known = ", ".join(map(on_one_line, people[:NAMED])) or "nobody"

@@ -142,21 +142,9 @@ class ClosedPeriod(TypedDict):
     version: NotRequired[int]
 
 
-class PeriodPreview(TypedDict):
+class PeriodPreview(ClosedPeriod):
     """state: open, closing or closed. Of an open month what closing would do now (`would_write`, `can_close`, `reasons`, `gaps`), of a closed one what it did."""
 
-    period: str
-    state: str
-    snapshot: int
-    totals: PeriodTotals
-    coverage: CoverageDocument
-    exception: CoverageExceptionDocument | None
-    corrections: list[CorrectionCount]
-    warnings: list[str]
-    files: list[ClosedFile]
-    ledger_entry: LedgerReference | None
-    version: NotRequired[int]
-    signed: NotRequired[PeriodStep | None]
     gaps: NotRequired[list[CoverageGap]]
     would_write: NotRequired[PlannedFiles]
     can_close: NotRequired[bool]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape  # a*b is not the lake of its neighbour ab
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -118,7 +119,7 @@ def attach(place: Place, *, threads: int | None = None, memory: str | None = Non
 
 def check_unused(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
     """A new lake's prefix holds no files yet. Those of another lake are unknown to this catalog: housekeeping would delete them a day later."""
-    found = connection.execute("SELECT file FROM glob($files) LIMIT 1", {"files": f"{plain(place.data_path)}**/*.parquet"}).fetchone()
+    found = connection.execute("SELECT file FROM glob($files) LIMIT 1", {"files": f"{escape(place.data_path)}**/*.parquet"}).fetchone()
     if found:
         raise Misconfigured(
             f"a new lake cannot begin in {place.data_path}: it holds files that this catalog does not know, such as {found[0]}",
@@ -137,18 +138,13 @@ def check_found(connection: duckdb.DuckDBPyConnection, place: Place, tables: Ite
         if file is None:
             continue
         # a pattern, for an object store is not asked for a name without one
-        if connection.execute("SELECT file FROM glob($files)", {"files": f"{plain(file[0][:-1])}*"}).fetchone() is None:
+        if connection.execute("SELECT file FROM glob($files)", {"files": f"{escape(file[0][:-1])}*"}).fetchone() is None:
             raise Misconfigured(
                 f"the files of this lake are not in {place.data_path}: it began in {began[0]}",
                 hint="set GOVERNOR_LAKE_DATA as the other processes of this lake have it, or move the files first",
             )
         return
     check_unused(connection, place)
-
-
-def plain(path: str) -> str:
-    """A pattern that means this path alone, whatever signs of patterns it holds: a*b is not the lake of its neighbour ab."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def literal(text: str) -> str:

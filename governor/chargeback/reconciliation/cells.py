@@ -194,18 +194,19 @@ def _said_of_unnamed(issuer: str, money: Iterable[BillLine], unnamed: set[tuple[
 
 def _partly_charged(counted: Iterable[tuple[str, str]]) -> set[str]:
     """Models of which some calls are counted and others have the provider's own charge alone: they meet their bill in money, counted as such charges are."""
-    meters: dict[str, set[str]] = defaultdict(set)
-    for model, meter in counted:
-        meters[model].add(meter)
-    return {model for model, found in meters.items() if CHARGED in found and len(found) > 1}
+    return {model for model, found in _meters(counted).items() if CHARGED in found and len(found) > 1}
 
 
 def _sole_meters(counted: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Model -> the one meter that all our use of it has, where that is none of tokens: images, seconds, or what the provider said it charged."""
+    return {model: next(iter(found)) for model, found in _meters(counted).items() if len(found) == 1 and found <= {*UNIT_METERS, CHARGED}}
+
+
+def _meters(counted: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     meters: dict[str, set[str]] = defaultdict(set)
     for model, meter in counted:
         meters[model].add(meter)
-    return {model: next(iter(found)) for model, found in meters.items() if len(found) == 1 and found <= {*UNIT_METERS, CHARGED}}
+    return meters
 
 
 def _in_our_unit(line: BillLine, meter: str) -> BillLine:
