@@ -1,7 +1,7 @@
 """OpenRouter's `/api/v1/models`: prices of one unit as decimal text, as frozen rows of provider `openrouter`.
 
-Owns: its field names and what its zeros mean. Invariants: a zero is a price only where prompt and completion are both zero (a free model); elsewhere it says
-"not priced apart". A negative price (a router that picks the model) is no price, and the notes say so.
+Owns: its field names and what its zeros mean. Invariants: a zero is a price only where prompt and completion are both zero and nothing made is charged (a free model);
+elsewhere it says "not priced apart". A negative price (a router that picks the model) is no price, and the notes say so.
 """
 
 from __future__ import annotations
@@ -25,11 +25,18 @@ METERS: Final = {  # field -> meter, block
     "internal_reasoning": ("reasoning", MILLION),
     "input_cache_read": ("cache_read", MILLION),
     "input_cache_write": ("cache_write", MILLION),
+    "input_cache_write_1h": ("cache_write_1h", MILLION),
+    "input_audio_cache": ("cache_read_audio", MILLION),
     "audio": ("audio_input", MILLION),
+    "audio_output": ("audio_output", MILLION),
+    "image_token": ("image_input", MILLION),
+    "image_output": ("image_output", MILLION),
     "request": ("request", 1),
-    "image": ("image", 1),
+    "image": ("input_image", 1),  # one that is shown to the model; one that it makes is charged by its tokens
     "web_search": ("web_search", 1),
 }
+SHOWN: Final = ("image", "image_token")  # of some models the price of any token of the prompt again, which is no price of a picture
+MADE: Final = ("image", "image_output", "audio_output")
 
 
 def openrouter_rows(models: Sequence[Any], notes: Counter[str]) -> list[Price]:
@@ -51,7 +58,8 @@ def _model(name: str, pricing: Mapping[str, Any], notes: Counter[str]) -> Iterat
     if any(amount < 0 for amount in base.values()):
         notes["models without a price of their own (a router picks the model)"] += 1
         return
-    free = not base.get("prompt") and not base.get("completion") and {"prompt", "completion"} <= base.keys()
+    free = base.keys() >= FREE and not any(base.get(field) for field in (*FREE, *MADE))
+    base = {field: amount for field, amount in base.items() if field not in SHOWN or amount != base.get("prompt")}
     for field, amount in base.items():
         if field not in METERS and amount:
             notes[f"field not used: {field}"] += 1

@@ -85,6 +85,34 @@ def test_openrouters_prices_for_longer_requests_are_bands() -> None:
         read_prices(json.dumps({"data": models}), "models.json")
 
 
+def test_openrouters_picture_is_one_that_is_shown_and_what_models_make_is_charged_by_its_tokens() -> None:
+    """`image` was taken for pictures made, and a model that only draws (0 for prompt and completion) for a free one."""
+    prices = {
+        "google/gemini-flash": {"prompt": "0.0000001", "completion": "0.0000004", "image": "0.0000001", "input_audio_cache": "0.00000003"},
+        "maker/sees": {"prompt": "0.000001", "completion": "0.000002", "image": "0.0012", "input_cache_write_1h": "0.000002"},
+        "maker/draws": {"prompt": "0", "completion": "0", "image_output": "0.00004"},
+        "maker/both": {"prompt": "0.000005", "completion": "0.00001", "image_token": "0.000008", "image_output": "0.00004", "audio_output": "0.00002"},
+        "maker/asked": {"prompt": "0", "completion": "0", "request": "0.005", "web_search": "0.01"},
+    }  # fmt: skip
+    seed = read_prices(json.dumps({"data": [{"id": name, "pricing": one} for name, one in prices.items()]}), "models.json")
+    found = {name: {row.meter: f"{row.amount}/{row.per}" for row in seed.rows if row.model == name} for name in prices}
+    assert found == {
+        "google/gemini-flash": {"input": "0.1/1000000", "output": "0.4/1000000", "cache_read_audio": "0.03/1000000"},
+        "maker/sees": {"input": "1/1000000", "output": "2/1000000", "input_image": "0.0012/1", "cache_write_1h": "2/1000000"},
+        "maker/draws": {"image_output": "40/1000000"},
+        "maker/both": {
+            "input": "5/1000000",
+            "output": "10/1000000",
+            "image_input": "8/1000000",
+            "image_output": "40/1000000",
+            "audio_output": "20/1000000",
+        },
+        "maker/asked": {"input": "0/1000000", "output": "0/1000000", "request": "0.005/1", "web_search": "0.01/1"},
+    }
+    drawn = rate_group(PriceBook(seed.rows), "openrouter", "maker/draws", AT, Usage(20, 1000))
+    assert drawn.status == "unpriced", "how many of the tokens are a picture's nobody said"
+
+
 def test_a_price_below_zero_is_none_and_the_notes_say_so() -> None:
     seed = read_prices(json.dumps(MAP | {"router": {"litellm_provider": "openai", "input_cost_per_token": -1}}), "map.json")
     assert "router" not in {row.model for row in seed.rows}
