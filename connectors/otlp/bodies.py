@@ -40,7 +40,7 @@ CONTENT_NAMES: Final = re.compile(
     r"|langfuse\.(?:trace|observation)\.(?:input|output)|mlflow\.span(?:Inputs|Outputs)"
     # Logfire, OpenRouter's Broadcast, Claude Code, OpenLIT, Braintrust, Haystack
     r"|request_data|response_data|(?:trace|span)\.(?:input|output)|user_prompt|new_context|system_prompt(?:_preview)?|system_reminders|tool_input"
-    r"|response\.(?:model|thinking)_output|gen_ai\.content\.(?:prompt|completion)|braintrust\.(?:input|output)(?:_json)?"
+    r"|response\.(?:model|thinking)_output|gen_ai\.content\.(?:prompt|completion)|braintrust\.(?:input|output|expected|metadata)(?:_json)?"
     r"|haystack\.(?:component|pipeline)\.(?:input|output)(?:_data)?)$"
 )
 

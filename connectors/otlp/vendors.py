@@ -1,5 +1,5 @@
 """Spans of programs that have names of their own for what the conventions name: OpenRouter's Broadcast, Claude Code, Langfuse's SDK (langfuse_sdk),
-MLflow's (mlflow_sdk).
+MLflow's (mlflow_sdk), Braintrust's (braintrust_sdk).
 
 Owns: those names, and what is known of a call only because of who wrote it. Does not own: rows (calls), what the conventions' names mean (dialects).
 Invariants: the span is kept as it came for its digest; what has no name in a convention stays metadata.
@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from connectors.otlp import langfuse_sdk, mlflow_sdk
+from connectors.otlp import braintrust_sdk, langfuse_sdk, mlflow_sdk
 from connectors.otlp.blocks import tool_call
 from connectors.otlp.dialects import json_attribute
 from connectors.otlp.wire import ERROR, Span
@@ -43,6 +43,8 @@ def vendor_of(span: Span) -> str | None:
         return "mlflow" if mlflow_sdk.is_call(span.attributes) else None
     if span.scope.startswith(mlflow_sdk.SCOPE):
         return "mlflow"
+    if braintrust_sdk.is_call(span):
+        return "braintrust"
     broadcast = span.resource.get("service.name") == "openrouter" and "gen_ai.request.model" in span.attributes
     return "openrouter" if broadcast or any(name.startswith(_OPENROUTER) for name in span.attributes) else None
 
@@ -58,6 +60,8 @@ def translated(span: Span, vendor: str | None) -> Span:
             return langfuse_sdk.translated(span)
         case "mlflow":
             return mlflow_sdk.translated(span)
+        case "braintrust":
+            return braintrust_sdk.translated(span)
     return span
 
 

@@ -627,6 +627,77 @@ def test_an_mlflow_span_that_is_no_call_is_structure(read: Any) -> None:
     assert (batch.calls.num_rows, batch.rejected.num_rows, batch.spans.num_rows) == (0, 0, 4)
 
 
+def braintrust(about: dict[str, Any], used: dict[str, Any], answer: Any = None, **more: Any) -> dict[str, Any]:
+    found = {"braintrust.metadata": json.dumps(about), "braintrust.metrics": json.dumps(used)} | more
+    return found | ({} if answer is None else {"braintrust.output_json": json.dumps(answer)})
+
+
+_CHAT = {"provider": "openai", "endpoint": "/v1/chat/completions", "model": "gpt-4.1", "id": "chatcmpl-0123456789abcdef"}
+_TOLD = [{"message": {"role": "assistant", "content": "hunter2"}}]
+
+
+@pytest.mark.parametrize(
+    ("given", "row"),
+    [
+        pytest.param(braintrust(_CHAT, {"prompt_tokens": 100, "completion_tokens": 20, "tokens": 120, "prompt_cached_tokens": 40,
+                                        "completion_reasoning_tokens": 5, "time_to_first_token": 0.5}, _TOLD),
+                     ("openai", "chat", 100, 40, None, 20, 5, "ok"), id="chat"),
+        pytest.param(braintrust({"provider": "anthropic", "model": "claude-sonnet-4-5"},
+                                {"prompt_tokens": 150, "completion_tokens": 20, "tokens": 170, "prompt_cached_tokens": 90, "prompt_cache_creation_tokens": 50},
+                                _TOLD), ("anthropic", "chat", 150, 90, 50, 20, None, "ok"), id="messages"),
+        pytest.param(braintrust({"provider": "gemini", "model": "gemini-2.5-pro"}, {"prompt_tokens": 100, "completion_tokens": 20, "tokens": 150,
+                                                                                   "thoughts_token_count": 30}, {"responseId": "r"},
+                                **{"braintrust.span_attributes": '{"type":"llm"}'}),
+                     ("gcp.gemini", "chat", 100, None, None, 50, 30, "ok"), id="gemini"),
+        pytest.param(braintrust({"provider": "openai", "model": "gpt-4.1"}, {"time_to_first_token": 0.1}),
+                     ("openai", "chat", None, None, None, None, None, "error"), id="refused"),
+    ],
+)  # fmt: skip
+def test_spans_of_braintrusts_sdks_are_calls(read: Any, given: dict[str, Any], row: tuple[Any, ...]) -> None:
+    """They have no name of a convention: all calls were structure."""
+    [found] = read(connector, request(span(1, attributes=given), scope="braintrust")).calls.to_pylist()
+    names = (
+        "provider",
+        "operation",
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "status",
+    )
+    assert tuple(found[name] for name in names) == row
+
+
+def test_what_braintrust_copies_of_a_request_is_no_metadata(read: Any) -> None:
+    about = _CHAT | {
+        "instructions": "hunter2",
+        "tools": ["hunter2"],
+        "systemInstruction": "hunter2",
+        "workflow": "claims",
+        "temperature": 0.5,
+    }
+    batch = read(connector, request(span(1, attributes=braintrust(about, {"prompt_tokens": 1, "completion_tokens": 1}, _TOLD))))
+    [row] = batch.calls.to_pylist()
+    assert (row["workflow_id"], row["provider_response_id"], dict(row["metadata"])) == ("claims", _CHAT["id"], {"workflow": "claims"})
+    task = {"braintrust.span_attributes": '{"type":"task"}', "braintrust.metadata": json.dumps(about)}
+    batch = read(connector, request(span(1, attributes=task)))
+    assert (len(batch.calls), len(batch.spans)) == (0, 1)
+    assert "hunter2" not in str(batch.spans.to_pylist())
+
+
+def test_prompt_and_answer_of_braintrusts_spans(read: Any) -> None:
+    asked = [{"role": "user", "content": "Which?"}]
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    given = braintrust(
+        _CHAT | {"temperature": 0.5}, {"prompt_tokens": 1, "completion_tokens": 1}, [{"message": {"content": "x", "tool_calls": [call]}}]
+    )
+    batch = read(connector, request(span(1, attributes=given | {"braintrust.input_json": json.dumps(asked)})), with_content=True)
+    bodies = {row["kind"]: json.loads(row["body"]) for row in batch.content.to_pylist()}
+    assert (bodies["input"]["messages"], bodies["input"]["params"]) == (asked, {"temperature": 0.5})
+    assert bodies["output"]["message"] == {"role": "assistant", "content": "x", "tool_calls": [call]}
+
+
 def test_what_langfuses_sdk_says_beside_tokens(read: Any) -> None:
     called = {"role": "assistant", "content": None, "tool_calls": CALLED["tool_calls"]}
     facts = generation(
