@@ -18,15 +18,18 @@ from governor.actions.context import Context
 from governor.actions.load_catalog import catalog_as_of
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.lines import Line, line_of
-from governor.chargeback.period import month_bounds
+from governor.chargeback.period import month_bounds, previous_month
 from governor.store.rows.periods import Period, PeriodLine
 
 
-def pending_corrections(ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None) -> list[Line]:
-    """Lines that closing `month` would carry for earlier closed months, oldest month first."""
+def pending_corrections(
+    ctx: Context, month: str, *, snapshot: int | None = None, known_at: datetime | None = None, accruing: bool = False
+) -> list[Line]:
+    """Lines that closing `month` would carry for earlier closed months, oldest month first. accruing: but for those of its open predecessors."""
     with ctx.rows.session() as session:
         months = closed_months(session, ctx.org)
-        charged = {closed: charged_lines(session, ctx.org, closed) for closed in months if closed < month}
+        earlier = _closed_up_to(month, months) if accruing else [closed for closed in months if closed < month]
+        charged = {closed: charged_lines(session, ctx.org, closed) for closed in earlier}
     zone = catalog_as_of(ctx, known_at=known_at).organization.billing_zone
     last = month_bounds(month, zone)[1] - timedelta(microseconds=1)  # what begins with the next month is not for this one
     style = catalog_as_of(ctx, last, known_at).organization.month_end.corrections
@@ -34,6 +37,14 @@ def pending_corrections(ctx: Context, month: str, *, snapshot: int | None = None
     for closed, lines in sorted(charged.items()):
         recomputed = charge_month(ctx, closed, snapshot=snapshot, known_at=known_at)
         found += correction_lines(lines, recomputed.lines, style)
+    return found
+
+
+def _closed_up_to(month: str, months: Sequence[str]) -> list[str]:
+    """The closed months that reach up to this one without a gap: corrections of the ones before are accrued with the first month that is open."""
+    found: list[str] = []
+    while (before := previous_month(found[-1] if found else month)) in months:
+        found.append(before)
     return found
 
 

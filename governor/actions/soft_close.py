@@ -1,8 +1,8 @@
 """`period:soft_close`: on the first days after a month finance books what is captured and what is still expected, before bills and late calls are in.
 
 Owns: the accrual by cost center and its document. Does not own: the numbers (statement_files, forecast_month), reading it back (accruals), its journals in every format
-(export_month), closing (close_period). Invariants: captured is what a close at this moment would charge; expected is what the days that are not known yet add to that;
-the digest on the ledger is that of the one document all journals of the accrual are printed from; a version of a month is accrued once.
+(export_month), closing (close_period). Invariants: captured is what a close at this moment would charge, but for corrections that an earlier open month will carry;
+expected is what the days that are not known yet add to that; the digest on the ledger is that of the one document all journals of the accrual are printed from; a version of a month is accrued once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def soft_close(ctx: Context, actor: Actor, month: str) -> dict[str, Any]:
     start, _ = bounds(ctx, month)
     if ctx.now() < start:
         raise WrongState(f"{month} has not begun")
-    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email))
+    computed = compute(ctx, Pin(month, ctx.lake.snapshot_id(), ctx.now(), actor.email), accruing=True)
     for reason in missing_rate(computed):
         raise WrongState(
             f"{month}: {reason}", hint="apply a `kind: fx_rate` of the month first: an accrual is booked in the statement's currency"

@@ -86,10 +86,10 @@ class Computed:
         return [*self.charged.lines, *self.corrections]
 
 
-def compute(ctx: Context, pin: Pin, governed: GovernedMonth | None = None) -> Computed:
-    """Everything the month's statement says. governed: the month at the pin, where it is known already."""
+def compute(ctx: Context, pin: Pin, governed: GovernedMonth | None = None, *, accruing: bool = False) -> Computed:
+    """Everything the month's statement says. governed: the month at the pin, where it is known already; accruing: each correction in one month only."""
     charged = charge_month(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at, governed=governed)
-    corrections = pending_corrections(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at)
+    corrections = pending_corrections(ctx, pin.month, snapshot=pin.snapshot, known_at=pin.known_at, accruing=accruing)
     governed = charged.governed
     before = previous_month(pin.month)
     with ctx.rows.session() as session:

@@ -44,7 +44,7 @@ from governor.store.rows.bills import Reconciliation
 from governor.store.rows.periods import PeriodStep
 from reports.focus_rules import check
 from tests.actions.test_allocation import SEATS, SHARED, month  # noqa: F401 - a fixture
-from tests.actions.test_close_period import AFTER, MORE, NOVEMBER, OCTOBER, calls, prices
+from tests.actions.test_close_period import AFTER, DECEMBER, MORE, NOVEMBER, OCTOBER, calls, prices
 
 POLICY = "kind: organization\nmonth_end: {%s}\n"
 
@@ -195,6 +195,21 @@ def test_a_soft_close_books_an_accrual_and_its_reversal_once(ready: Any) -> None
     assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "later calls change no accrual"
     assert close(ready.ctx, ready.person("finn"), OCTOBER)["state"] == "closed"
     assert exported(ready.ctx, ready.person("finn"), OCTOBER, "generic", accrual=True).body == journal.body, "nor does the close"
+
+
+@pytest.mark.parametrize("order", [(NOVEMBER, DECEMBER), (DECEMBER, NOVEMBER)], ids=["in_order", "the_later_first"])
+def test_a_correction_is_accrued_with_the_first_open_month_alone(ready: Any, order: tuple[str, str]) -> None:
+    """Two months open at once: each one's close would carry what October's late calls cost, the books must hold it once."""
+    finn = ready.person("finn")
+    close(ready.ctx, finn, OCTOBER)
+    calls(ready, "late", count=900)
+    late = Decimal("3.15")  # 900 x (1000 x 2.50 + 100 x 10) / 1,000,000
+    ready.now = datetime(2027, 1, 3, 9, tzinfo=UTC)
+    ready.apply(SEATS.replace(OCTOBER, NOVEMBER) + "---" + SEATS.replace(OCTOBER, DECEMBER), finn)
+    captured = {name: Decimal(soft_close(ready.ctx, finn, name)["captured"]) for name in order}
+    assert captured == {NOVEMBER: late, DECEMBER: 0}
+    close(ready.ctx, finn, NOVEMBER)
+    assert status(ready.ctx, DECEMBER)["would_write"]["total"] == "0.00"
 
 
 def test_what_is_expected_goes_the_way_of_what_is_charged(ready: Any) -> None:
