@@ -1,7 +1,8 @@
 """A random sample of decided changes, as an auditor draws it: from a whole population, under a seed that anybody can repeat.
 
 Owns: the population's filters, the draw. Does not own: what a change is (show_change.py), its packet (export_packet.py).
-Invariants: reads only; the order is SHA-256 over seed, newline, change id, so that `sha256sum` gives the same sample; the population is named by its digest.
+Invariants: reads only; the order is SHA-256 over seed, newline, change id, so that `sha256sum` gives the same sample; the population is named by its digest;
+what was withdrawn after it had been put before its deciders belongs to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from governor.actions.browse_catalog import browse_catalog
 from governor.actions.context import Context
 from governor.actions.packet_document import DECIDED
 from governor.actions.show_change import row_document
+from governor.changes import State
 from governor.errors import Invalid
 from governor.ledger.canonical import sha256_hex
 from governor.store import ledger
@@ -26,6 +28,7 @@ MOST: Final = 1000
 USUAL: Final = 25
 SEED: Final = re.compile(r"[\x21-\x7e]{1,200}")
 RISKS: Final = ("low", "medium", "high")
+STATES: Final = tuple(sorted({*DECIDED, str(State.WITHDRAWN)}))
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,15 @@ def sample_changes(ctx: Context, wish: Wish) -> dict[str, Any]:
         raise Invalid(f"a sample has 1 to {MOST} changes")
     if wish.risk and wish.risk not in RISKS:
         raise Invalid(f"unknown risk {wish.risk!r}", hint=f"risks: {', '.join(RISKS)}")
-    if wish.state and wish.state not in DECIDED:
-        raise Invalid(f"{wish.state!r} is no state of a decided change", hint=f"states: {', '.join(sorted(DECIDED))}")
+    if wish.state and wish.state not in STATES:
+        raise Invalid(f"{wish.state!r} is no state of a decided change", hint=f"states: {', '.join(STATES)}")
     if wish.seed and not SEED.fullmatch(wish.seed):
         raise Invalid("a seed has 1 to 200 printable characters and no blank")
     since, until = day(wish.since, "from"), day(wish.until, "to")
     risks = {item["document"]["id"]: item["document"].get("risk_tier", "") for item in browse_catalog(ctx, kind="workflow")["items"]}
     with ctx.rows.session() as session:
         newest = ledger.latest_checkpoint(session, ctx.org)
-        rows = session.exec(
-            select(Change).where(Change.org_id == ctx.org, col(Change.state).in_(sorted(DECIDED))).order_by(col(Change.number))
-        )
+        rows = session.exec(select(Change).where(Change.org_id == ctx.org, col(Change.state).in_(STATES)).order_by(col(Change.number)))
         population = [row for row in rows if _fits(row, wish, since, until, risks)]
         seed = wish.seed or (newest.root.hex() if newest is not None else "empty-ledger")
         drawn = sorted(((sha256_hex(f"{seed}\n{row.id}".encode()), row) for row in population), key=lambda one: one[0])
@@ -89,7 +90,8 @@ def sample_changes(ctx: Context, wish: Wish) -> dict[str, Any]:
 def _fits(row: Change, wish: Wish, since: datetime | None, until: datetime | None, risks: dict[str, str]) -> bool:
     decided = row.decided_at or row.updated_at
     return (
-        (since is None or decided.date() >= since.date())
+        (row.state != State.WITHDRAWN or row.submitted_at is not None)
+        and (since is None or decided.date() >= since.date())
         and (until is None or decided.date() <= until.date())
         and (not wish.risk or risks.get(row.workflow_id) == wish.risk)
         and (not wish.state or row.state == wish.state)

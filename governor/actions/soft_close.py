@@ -2,7 +2,8 @@
 
 Owns: the accrual by cost center and its document. Does not own: the numbers (statement_files, forecast_month), reading it back (accruals), its journals in every format
 (export_month), closing (close_period). Invariants: captured is what a close at this moment would charge, but for corrections that an earlier open month will carry;
-expected is what the days that are not known yet add to that; the digest on the ledger is that of the one document all journals of the accrual are printed from; a version of a month is accrued once.
+expected is what the days that are not known yet add to that; the digest on the ledger is that of the one document all journals of the accrual are printed from;
+a version of a month is accrued once.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from litestar import Response, get
 from litestar.params import Parameter
 
 from governor.actions.context import Actor, Context
-from governor.actions.packet_document import DECIDED
-from governor.actions.sample_changes import RISKS, USUAL, Wish, sample_changes
+from governor.actions.sample_changes import RISKS, STATES, USUAL, Wish, sample_changes
 from governor.web.attached import attached
 from governor.web.shell import render, type_of_request
 
@@ -28,7 +27,7 @@ class AuditPage:
     found: dict[str, Any]
     wish: Wish
     risks: tuple[str, ...]
-    states: list[str]
+    states: tuple[str, ...]
     csv: str
 
 
@@ -51,7 +50,7 @@ def show_audit(
     found = sample_changes(ctx, wish)
     named = {"size": size, "seed": found["seed"], "since": since, "until": until, "risk": risk, "state": in_state}
     link = f"/audit/sample.csv?{urlencode({name: value for name, value in named.items() if value})}"
-    return render(request, "audit.html", AuditPage(found, wish, RISKS, sorted(DECIDED), link))
+    return render(request, "audit.html", AuditPage(found, wish, RISKS, STATES, link))
 
 
 @get("/audit/sample.csv", sync_to_thread=True)

@@ -55,6 +55,27 @@ def test_filters_bound_the_population(decided: Any) -> None:
             sample_changes(ctx, wrong)
 
 
+def test_what_was_withdrawn_before_its_deciders_is_in_the_population(decided: Any) -> None:
+    """A change that was taken back when it was about to be rejected is what an auditor looks for; one that nobody was asked about has no packet."""
+    when, asked = decided.ctx.now() - timedelta(days=400), [f"RC-{number}" for number in (541, 542)]
+    with decided.ctx.rows.session(write=True) as session:
+        for number, put in ((541, when), (542, when), (543, None)):
+            session.add(
+                Change(
+                    org_id=decided.ctx.org, id=f"RC-{number}", number=number, workflow_id="fnol-triage", state="withdrawn", requester_id="p",
+                    digest="0" * 64, requester_email="rae@acme.example", created_at=when, updated_at=when, submitted_at=put,
+                    request='{"baseline":{"provider":"a","model":"b"},"candidate":{"provider":"a","model":"c"},"reason":"r"}',
+                )
+            )  # fmt: skip
+    day = when.date().isoformat()
+    for wish in (Wish(since=day, until=day), Wish(since=day, until=day, state="withdrawn")):
+        assert sorted(one["id"] for one in sample_changes(decided.ctx, wish)["items"]) == asked
+    with decided.at("ada@acme.example") as ada:
+        page = ada.get(f"/audit?since={day}&until={day}&state=withdrawn").text
+        assert page.count('action="/changes/RC-') == len(asked)
+        assert '<option value="withdrawn" selected>' in page
+
+
 def test_the_page_and_its_list(decided: Any) -> None:
     with decided.at("ada@acme.example") as ada:
         page = ada.get("/audit?size=5&seed=abc")
