@@ -19,7 +19,8 @@ from itertools import chain
 import yaml
 
 from governor.catalog import CREDENTIAL_FIELDS, Catalog
-from governor.catalog.draft import suggested_id
+from governor.catalog.draft import suggested_id, wider_than
+from governor.catalog.yaml_text import TO_FILL_IN
 
 TAG = "tag"
 SEPARATOR = "\x1f"  # joins the tags of one call into one key
@@ -171,8 +172,8 @@ def suggestions(groups: Sequence[tuple[Mapping[str, str | None], int, int]], cat
     dearest = sorted(bins.items(), key=lambda one: (-one[1][1], -one[1][0], f"{one[0][0]}: {one[0][1]}"))[:limit]
     for (field, value), (calls, spend) in dearest:
         looks_like = resembling(value, catalog)
-        rule = {"workflow": looks_like or "WORKFLOW-ID", "match": {field: value}}
-        text = yaml.safe_dump(
+        rule = {"workflow": looks_like or TO_FILL_IN, "match": {field: value}}
+        text = wider_than(value) + yaml.safe_dump(
             {"kind": "attribution", "id": suggested_id(field, value), "rules": [rule]},
             sort_keys=False,
             allow_unicode=True,

@@ -22,6 +22,7 @@ from governor.actions.month_view import matches, month_frame, month_view, month_
 from governor.actions.remembered import remembered
 from governor.actions.suggest_rules import suggested_rules
 from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
+from governor.catalog.yaml_text import TO_FILL_IN
 from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds
 from governor.chargeback.statement import coverage_document
@@ -173,5 +174,5 @@ def price_yaml(provider: str, model: str, tier: str, period: str) -> str:
     """Contract prices that would rate such calls, but for the amounts. Without its tier a price would be one of standard calls."""
     named = f"kind: contract_price\nprovider: {json.dumps(provider)}\nmodel: {json.dumps(model)}\n"
     named += f"service_tier: {json.dumps(tier)}\n" if tier else ""
-    priced = f'price: {{amount: "AMOUNT", per: 1000000, currency: USD}}\nvalid_from: {period}-01\n'
+    priced = f'price: {{amount: "{TO_FILL_IN}", per: 1000000, currency: USD}}\nvalid_from: {period}-01\n'
     return "---\n".join(f"{named}meter: {meter}\n{priced}" for meter in ("input", "output"))

@@ -93,6 +93,7 @@ def _person(email: str) -> Iterator[str]:
 def _carried(one: SeenCaller) -> Iterator[str]:
     whose = "which the gateway knows from the key" if one.name in CREDENTIAL_FIELDS else "which the caller or the configuration says"
     yield f"# told by {one.name}, {whose}"
+    yield from wider_than(one.value).splitlines()
     if one.nameless:
         yield f"# {calls_of(one.nameless)} name no provider and model, so that no route can be approved for them"
 
@@ -143,6 +144,11 @@ def _claimed(one: SeenCaller, values: Counter[str], words: str) -> tuple[str, st
 def _several(values: Counter[str]) -> str:
     more = f" and {len(values) - SEVERAL:,} more" if len(values) > SEVERAL else ""
     return ", ".join(on_one_line(value) for value, _ in sorted(values.items(), key=lambda one: (-one[1], one[0]))[:SEVERAL]) + more
+
+
+def wider_than(value: str) -> str:
+    """A comment where a rule that asks for the value takes calls with other values too: callers choose their names, and nothing takes the meaning from a `*`."""
+    return "# a `*` stands for any text in a rule: calls with other values that fit match too\n" if "*" in value else ""
 
 
 def suggested_id(name: str, value: str) -> str:

@@ -127,6 +127,16 @@ def test_what_callers_wrote_stays_in_its_line(ctx: Context, tmp_path: Path) -> N
     assert documents[0]["routes"][0]["model"] == HOSTILE
 
 
+def test_a_name_with_a_star_is_said_to_match_others_too(ctx: Context, tmp_path: Path) -> None:
+    calls(ctx, tmp_path, {"feature": "batch*"}, {"feature": "batch-1"})
+    said = {
+        part.split("match:")[1].split("}")[0]: "stands for any text" in part
+        for part in draft_catalog(ctx, PERIOD).text.split("\n---\n")
+        if "match:" in part
+    }
+    assert said == {'\n  - {app: "batch*"': True, "\n  - {app: batch-1": False}
+
+
 def test_no_workflow_of_the_catalog_is_overwritten(ctx: Context, tmp_path: Path) -> None:
     apply(ctx, OPERATOR, parse_documents(KNOWN, "known.yaml"))
     calls(ctx, tmp_path, {"feature": "search"}, {"feature": "Se\u0301arch"}, {"feature": "東京"}, {"feature": "ACME: Inc."})

@@ -112,6 +112,12 @@ def test_suggestions_are_ranked_by_spend_and_apply_as_they_are() -> None:
     assert len(ids) == len(found)  # applied one after another, none replaces another
 
 
+def test_a_rule_for_a_value_with_a_star_says_that_it_takes_others_too() -> None:
+    found = suggestions([({"app": name}, 1, 1) for name in ("batch*", "batch-1")], catalog())
+    assert {one.match: "# a `*` stands for any text" in one.yaml for one in found} == {"app: batch*": True, "app: batch-1": False}
+    assert yaml.safe_load(found[0].yaml)["rules"] == [{"workflow": "CHANGE_ME", "match": {"app": "batch*"}}]
+
+
 def test_of_thousands_of_workflows_only_those_near_a_call_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     same, search = attribution._same, attribution.re.search

@@ -153,14 +153,17 @@ def test_what_the_page_offers_to_copy_can_be_applied(site: Any) -> None:
     with site.at(FINN) as finn:
         text = finn.get(f"/spend?period={MONTH}").text
     [rule] = copied(text, "attribution")
-    assert parse_documents(rule.replace("WORKFLOW-ID", "fnol-triage"))
+    assert parse_documents(rule.replace("CHANGE_ME", "fnol-triage"))
     [price] = copied(text, "contract_price")
-    assert [document.meter for document in parse_documents(price.replace("AMOUNT", "1.25"))] == ["input", "output"]
+    assert [document.meter for document in parse_documents(price.replace("CHANGE_ME", "1.25"))] == ["input", "output"]
+    for left in (rule, price):
+        with pytest.raises(Unfilled):
+            parse_documents(left)
 
 
 def test_a_tier_without_a_price_is_priced_as_that_tier() -> None:
     """Copied without its tier, the price of batch calls would have been charged for the standard ones."""
-    [first, second] = parse_documents(price_yaml("cloudflare", "@cf/meta/llama", "batch", MONTH).replace("AMOUNT", "1.25"))
+    [first, second] = parse_documents(price_yaml("cloudflare", "@cf/meta/llama", "batch", MONTH).replace("CHANGE_ME", "1.25"))
     assert [(one.model, one.service_tier, one.meter) for one in (first, second)] == [
         ("@cf/meta/llama", "batch", "input"),
         ("@cf/meta/llama", "batch", "output"),
