@@ -15,7 +15,7 @@ from litestar.response import Redirect
 from governor.api.problems import fields_of, show_problem
 from governor.errors import GovernorError, Unauthenticated
 from governor.web.form_again import FormAgain
-from governor.web.session import back, sign_in_path
+from governor.web.session import back, sign_in_path, signed_in
 from governor.web.shell import environment, render
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ def show_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[
             "The page could not be made. Nothing was changed.",
             "Try again; if it stays, look at the server's log.",
         )
+    if page.code == "not_found" and "user" not in request.scope:  # no route, so that nobody asked who is there: the way on is in the frame
+        request.scope["user"] = signed_in(request)
     shown = render(request, "error.html", page, status=page.status)
     if request.method != "POST" or page.status >= 500:  # noqa: PLR2004 - ours, and nobody's form
         return shown

@@ -51,18 +51,21 @@ def session_cookie(settings: Settings, secret: str) -> Cookie:
     )
 
 
+def signed_in(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn | None:
+    """Whoever the session cookie names, while it holds."""
+    ctx: Context = connection.app.state.context
+    secret = connection.cookies.get(session_cookie_name(ctx.settings), "")
+    try:
+        return session_actor(ctx, secret) if secret else None
+    except Unauthenticated:
+        return None
+
+
 class SessionAuthentication(AbstractAuthenticationMiddleware):
     """Puts SignedIn into `request.user`; None on open routes without a session."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        ctx: Context = connection.app.state.context
-        secret = connection.cookies.get(session_cookie_name(ctx.settings), "")
-        signed: SignedIn | None = None
-        if secret:
-            try:
-                signed = await to_thread.run_sync(session_actor, ctx, secret)
-            except Unauthenticated:
-                signed = None
+        signed = await to_thread.run_sync(signed_in, connection)
         if signed is None and not connection.route_handler.opt.get(OPEN):
             raise Unauthenticated("sign in to see this page")
         return AuthenticationResult(user=signed, auth=None)

@@ -123,3 +123,16 @@ def test_a_plan_that_cannot_decide_says_what_to_do_and_not_only_which_option() -
     with pytest.raises(Refused) as refused:
         refuse_underpowered([Metric(QUALITY, "0.03")], 300, Decimal("0.12"))
     assert "replay 897 (--sample), or let quality lose more" in refused.value.hint
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/ledger/1", "/changes/RC-999"])
+def test_an_address_without_a_page_keeps_the_way_on(site: Any, path: str) -> None:
+    with site.at(RAE) as visitor:
+        shown = visitor.get(path)
+        assert shown.status_code == 404
+        assert 'aria-label="Main"' in shown.text
+        assert RAE in shown.text
+    with site.visitor() as stranger:
+        told = stranger.get("/nowhere")
+        assert told.status_code == 404
+        assert "aria-label" not in told.text
