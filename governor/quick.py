@@ -7,7 +7,6 @@ other command (cli/). Invariants: same arguments, same output, same exit codes a
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from typing import Final
@@ -55,7 +54,7 @@ def verify(packet: str, trust: str, as_json: bool) -> int:
     from pathlib import Path  # the packet's zipfile loads it anyway
 
     from governor.errors import Invalid
-    from governor.packets.report import UNDECIDED, USAGE
+    from governor.packets.report import USAGE, tell
     from governor.packets.verify import verify_packet
 
     bodies = []
@@ -72,12 +71,4 @@ def verify(packet: str, trust: str, as_json: bool) -> int:
         return USAGE
     name = trust.replace("\\", "/").rpartition("/")[2]
     said = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if as_json else report.text(name)
-    try:
-        sys.stdout.buffer.write(f"{said}\n".encode())
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
-        if not isinstance(error, BrokenPipeError):  # whose reader had enough: what was found stands
-            sys.stderr.write(f"standard output: {error.strerror}\n")
-            return UNDECIDED
-    return report.exit_code
+    return tell(said, report.exit_code)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from governor.errors import Invalid
-from governor.packets.report import USAGE
+from governor.packets.report import USAGE, tell
 
 app = typer.Typer(help="Audit packets: one file an auditor verifies without us.", no_args_is_help=True)
 
@@ -80,11 +80,9 @@ def verify(
         report = verify_packet(packet, believed, root=root)
     except Invalid as error:
         raise _usage(f"{trust}: {error.message}") from None
-    if getattr(ctx.find_root().obj, "json", False):
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
-    else:
-        typer.echo(report.text(Path(trust).name if trust else ""))
-    raise typer.Exit(report.exit_code)
+    as_json = getattr(ctx.find_root().obj, "json", False)
+    said = json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if as_json else report.text(Path(trust).name if trust else "")
+    raise typer.Exit(tell(said, report.exit_code))
 
 
 @app.command("verifier")

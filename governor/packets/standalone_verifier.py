@@ -17,6 +17,7 @@ import datetime
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 import zipfile
@@ -1523,7 +1524,6 @@ def main(arguments):
     if len(words) != 3 or words[1] != "--trust":
         print(__doc__, file=sys.stderr)
         return USAGE
-    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that a packet has
     try:
         with open(words[0], "rb") as file:
             packet = file.read()
@@ -1541,15 +1541,31 @@ def main(arguments):
     found["trust_root"] = trust.root_text()
     if as_json:
         checks = [{"name": name, "status": status, "detail": detail} for name, status, detail in lines]
-        print(json.dumps({**found, "checks": checks}, ensure_ascii=False, indent=2))
+        said = json.dumps({**found, "checks": checks}, ensure_ascii=False, indent=2)
     else:
         marks = {"ok": " ok ", "fail": "FAIL", "warn": "warn", "none": " -- ", "undecided": " ?? "}
-        print(f"PACKET   {plain(title)}      sha256 {found['sha256']}")
-        print("\n".join(f"[{marks[status]}] {name:<13} {plain(detail)}" for name, status, detail in lines))
+        said = f"PACKET   {plain(title)}      sha256 {found['sha256']}\n"
+        said += "".join(f"[{marks[status]}] {name:<13} {plain(detail)}\n" for name, status, detail in lines)
         name = re.split(r"[/\\]", words[2])[-1]
         root_name, _, root_key = trust.root_text().partition(" ")
         under = f" signed by root {root_name} (key {root_key[:16]}..)" if trust.root else ""
-        print(f"{verdict} against trust policy {name} (sha256 {trust.sha256[:16]}..){under}   checked offline, no network used")
+        said += f"{verdict} against trust policy {name} (sha256 {trust.sha256[:16]}..){under}   checked offline, no network used"
+    return tell(said, code)
+
+
+def tell(said, code):
+    """A verdict that cannot be written is none: Python's own end, 1, would say that the packet is false."""
+    if sys.stdout is None:
+        print("standard output is closed", file=sys.stderr)
+        return UNDECIDED
+    try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters that a packet has
+        print(said, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again when it ends
+        if not isinstance(error, BrokenPipeError):  # whose reader had enough: what was found stands
+            print(f"standard output: {error.strerror}", file=sys.stderr)
+            return UNDECIDED
     return code
 
 

@@ -60,21 +60,29 @@ def test_both_doors_give_the_same_answer_and_exit_code(desk: Path, packet: str, 
         )
 
 
+DOORS = {"quick": [*QUICK, "packet", "verify"], "whole": [*WHOLE, "packet", "verify"], "alone": ALONE}
+
+
+@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(("packet", "code"), [("good", 0), ("bad", 1)])
-def test_a_reader_that_had_enough_changes_no_verdict(desk: Path, packet: str, code: int) -> None:
+def test_a_reader_that_had_enough_changes_no_verdict(desk: Path, packet: str, code: int, door: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as nobody:
-        words = [*QUICK, "packet", "verify", f"{packet}.govpacket", "--trust", "acme.trust"]
+        words = [*DOORS[door], f"{packet}.govpacket", "--trust", "acme.trust"]
         done = subprocess.run(words, cwd=desk, stdout=nobody, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (code, b"")
 
 
-def test_a_verdict_that_cannot_be_written_is_none(desk: Path) -> None:
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("packet", ["good", "bad"])
+def test_a_verdict_that_cannot_be_written_is_none(desk: Path, packet: str, door: str) -> None:
+    words = [*DOORS[door], f"{packet}.govpacket", "--trust", "acme.trust"]
     with Path("/dev/full").open("wb") as full:
-        words = [*QUICK, "packet", "verify", "good.govpacket", "--trust", "acme.trust"]
         done = subprocess.run(words, cwd=desk, stdout=full, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (2, b"standard output: No space left on device\n")
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], cwd=desk, stderr=subprocess.PIPE, check=False)
+    assert (closed.returncode, closed.stderr) == (2, b"standard output is closed\n")
 
 
 def test_what_is_not_plain_goes_to_the_whole_command_line(desk: Path) -> None:
