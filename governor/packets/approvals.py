@@ -44,6 +44,9 @@ def check_approvals(change: Mapping[str, Any], events: Sequence[Entry]) -> Check
     wrong = check_state(change, events)
     if wrong is not None:
         return Check(NAME, "fail", wrong)
+    taken = _withdrawal(events)
+    if taken is not None:
+        return Check(NAME, "fail", taken)
     if change["state"] not in APPROVED:
         people = {event.payload.get("role") or event.actor_ref for event in events if event.type == "change:reject"}
         return Check(NAME, "ok", f"not approved: {change['state']}{' by ' + ', '.join(sorted(map(str, people))) if people else ''}")
@@ -51,6 +54,26 @@ def check_approvals(change: Mapping[str, Any], events: Sequence[Entry]) -> Check
         return _check_approved(str(change["digest"]), events)
     except (Invalid, KeyError, TypeError, AttributeError) as error:
         return Check(NAME, "fail", f"an approval entry is malformed: {error}")
+
+
+def _withdrawal(events: Sequence[Entry]) -> str | None:
+    """Why the withdrawal on record is none, or None: it ends a change, is made before the cutover, by whoever asked or by an admin."""
+    at = next((at for at, event in enumerate(events) if event.type == "change:withdraw"), None)
+    if at is None:
+        return None
+    event, actor = events[at], events[at].body["actor"]
+    roles = actor.get("roles")
+    admin = isinstance(roles, list) and "admin" in roles
+    reasons = (
+        (actor["kind"] != "person", "the change was not withdrawn by a person"),
+        (
+            event.actor_ref not in requesters(events) and not admin,
+            "the change was withdrawn by somebody who neither asked for it nor is an admin",
+        ),
+        (any(one.type == "change:cutover" for one in events[:at]), "the change was withdrawn after its cutover"),
+        (any(one.type in STATES for one in events[at + 1 :]), "the change was decided on after it was withdrawn"),
+    )
+    return next((reason for wrong, reason in reasons if wrong), None)
 
 
 def _check_approved(digest: str, events: Sequence[Entry]) -> Check:

@@ -173,19 +173,19 @@ def _first_difference(said: Any, found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def check_period_approvals(case: Case) -> Check:
-    """Every change that stands approved, or went further, was approved by the people policy asked for."""
+    """Every change that stands approved, or went further, was approved by the people policy asked for; every withdrawn one taken back by its own."""
     need(case.proven, "the entries are not proven")
     name = _period(case)
     lines = {line["id"]: line for line in population(case.numbered, name)}
     approved = 0
     for change, story in streams(case.numbered, name).items():
         line = lines[change]
-        if line["state"] not in APPROVED:
+        if line["state"] not in {*APPROVED, "withdrawn"}:
             continue
         found = check_approvals(line, [one.entry for one in story])
         if found.status != "ok":
             raise IntegrityError(f"{change}: {found.detail}")
-        approved += 1
+        approved += line["state"] in APPROVED
     if not approved:
         return Check("approvals", "none", f"none of {plural(len(lines))} was approved")
     return Check(

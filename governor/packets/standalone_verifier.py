@@ -1121,14 +1121,14 @@ class Packet:
         stories, approved = self._stories(), 0
         for change, story in stories.items():
             line = self._line(change, story)
-            if line["state"] in APPROVED:
+            if line["state"] in APPROVED or line["state"] == "withdrawn":
                 one = Packet(self.files, self.trust)
                 one.events, one.predicate, one.proven = story, {"change": line}, True
                 try:
                     one.approvals()
                 except Fail as error:
                     raise Fail(f"{change}: {error}") from None
-                approved += 1
+                approved += line["state"] in APPROVED
         if not approved:
             return "none", f"none of {plural(len(stories))} was approved"
         return f"{approved} of {plural(len(stories))} approved, each by the roles policy asked for, not by requester or evidence author"
@@ -1188,6 +1188,7 @@ class Packet:
             raise Fail("no decision is on record")
         if change.get("state") not in STATES[last]:
             raise Fail(f"statement says {change.get('state')!r}, but the last decision on record is {last}")
+        self._withdrawal()
         if change["state"] not in APPROVED:
             people = {event["payload"].get("role") or event["actor"]["ref"] for event in events if event["type"] == "change:reject"}
             return f"not approved: {change['state']}{' by ' + ', '.join(sorted(people)) if people else ''}"
@@ -1195,6 +1196,24 @@ class Packet:
             return self._approved(change, self._review(change))
         except (KeyError, TypeError, AttributeError):
             raise Fail("an approval entry is malformed") from None
+
+    def _withdrawal(self):
+        """It ends a change, is made before the cutover, by whoever asked or by an admin."""
+        events = self.events
+        at = next((at for at, event in enumerate(events) if event["type"] == "change:withdraw"), None)
+        if at is None:
+            return
+        actor = events[at]["actor"]
+        roles = actor.get("roles")
+        admin = isinstance(roles, list) and "admin" in roles
+        if actor["kind"] != "person":
+            raise Fail("the change was not withdrawn by a person")
+        if actor["ref"] not in self._requesters() and not admin:
+            raise Fail("the change was withdrawn by somebody who neither asked for it nor is an admin")
+        if any(event["type"] == "change:cutover" for event in events[:at]):
+            raise Fail("the change was withdrawn after its cutover")
+        if any(event["type"] in STATES for event in events[at + 1 :]):
+            raise Fail("the change was decided on after it was withdrawn")
 
     def _approved(self, change, review):
         events = self.events

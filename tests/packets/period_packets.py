@@ -193,6 +193,13 @@ told(
     lambda story: story.forge.update({ISSUE: lambda body: body.update(type="packet:issue")}),
 )
 
+told(
+    "period_withdrawn_by_an_approver",
+    "approvals",
+    "RC-8: the change was withdrawn by somebody who neither asked for it nor is an admin",
+    lambda story: vars(story.steps[11]).update(type="change:withdraw", payload={**story.steps[11].payload, "before": "in_review"}),
+)
+
 # ---- the statement
 claimed(
     "period_count_changed",

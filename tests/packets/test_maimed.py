@@ -147,6 +147,35 @@ def withdrawn_for_another_reason(story: Any) -> None:
     story.document["change"]["withdrawn_note"] = "the endpoint was down"
 
 
+@case("approvals", "the change was not withdrawn by a person")
+def withdrawn_by_the_system(story: Any) -> None:
+    withdraw(story)
+    story.chapters[4].actor = story.chapters[2].actor
+    story.document["change"]["withdrawn_by"] = "system"
+
+
+@case("approvals", "by somebody who neither asked for it nor is an admin")
+def withdrawn_by_an_approver(story: Any) -> None:
+    withdraw(story)
+    story.chapters[4].actor = story.chapters[3].actor
+    story.document["change"]["withdrawn_by"] = "p-2"
+
+
+@case("approvals", "the change was withdrawn after its cutover")
+def withdrawn_after_the_cutover(story: Any) -> None:
+    cutover = story.chapters[5]
+    withdraw(story)
+    story.chapters.insert(4, cutover)
+    del story.document["change"]["withdrawn_at"]
+
+
+@case("approvals", "the change was decided on after it was withdrawn")
+def approved_after_it_was_withdrawn(story: Any) -> None:
+    rest = story.chapters[4:]
+    withdrawn = type(rest[0])("change:withdraw", story.chapters[0].actor, {**rest[1].payload, "before": "in_review"})
+    story.chapters[4:] = [withdrawn, *rest]
+
+
 @case("policy", "no policy decision on the statement's digest")
 def no_policy(story: Any) -> None:
     story.chapters[2].policy = None

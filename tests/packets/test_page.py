@@ -13,7 +13,7 @@ from typing import Any
 import negative_cosignatures
 import negative_packets
 import pytest
-from packet_story import LOG
+from packet_story import LOG, person, withdraw
 from playwright import sync_api
 from verifiers import PAGE, ask_node, by_program, in_node, ours, portable
 
@@ -53,6 +53,20 @@ def test_node_says_the_same_of_good_packets(story: Any) -> None:
     for pair, found in zip(pairs, in_node(pairs), strict=True):
         assert found == ours(*pair)
         assert found["result"] == "VERIFIED"
+
+
+def test_all_three_let_the_requester_and_an_admin_withdraw(story: Any) -> None:
+    """Also an admin who was asked for nothing; whoever may not is among the negative packets."""
+    withdraw(story)
+    own = story.packet()
+    story.chapters[4].actor = person("p-8", "admin", "finance")
+    story.document["change"]["withdrawn_by"] = "p-8"
+    for packet in (own, story.packet()):
+        said = ours(packet, story.trust)
+        assert said["exit_code"] == 0
+        assert {"name": "approvals", "status": "ok", "detail": "not approved: withdrawn"} in said["checks"]
+        assert portable(by_program(packet, story.trust)) == portable(said)
+        assert portable(in_node([(packet, story.trust)])[0]) == portable(said)
 
 
 def test_all_three_refuse_the_same_trust_files(story: Any) -> None:
