@@ -93,6 +93,12 @@ class Settings(BaseSettings):
         "Empty means all but Governor's own.",
     )
     approval_days: int = Field(default=14, ge=0, le=36_500, description="Days an approval stays valid.")
+    evidence_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days after its end in which a shadow run may be approved and cut over; then it is repeated.",
+    )
 
     key_passphrase: str = Field(
         default="",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ class Assessment:
     runs: tuple[ShadowRun, ...]
     approvals: tuple[Approval, ...]
     files: tuple[EvidenceItem, ...]
+    evidence_until: datetime | None  # None: there is none, or what it was for is over
     verdict: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -66,6 +67,10 @@ class Assessment:
     @property
     def again(self) -> str:
         return moved_at(self.change, self.run)
+
+    def outlived(self, now: datetime) -> bool:
+        """Is the evidence too old to decide on?"""
+        return self.evidence_until is not None and self.evidence_until <= now
 
     def needs(self) -> list[dict[str, Any]]:
         return [{"role": need.role, "reason": need.reason, "reasons": list(need.reasons), **need.asked} for need in self.decision.needs]
@@ -93,7 +98,8 @@ def assess(ctx: Context, session: Session, change: Change, now: datetime) -> Ass
     files = tuple(evidence_files(session, ctx.org, change.id))
     verdict: dict[str, Any] = json.loads(run.verdict) if run is not None and run.verdict else {}
     binding = bind(ctx, catalog, change, run, files)
-    decision = ask(ctx, catalog, change, verdict, now)
+    until = evidence_until(ctx, change, run)
+    decision = ask(ctx, catalog, change, verdict, until, now)
     owner = catalog.workflows[change.workflow_id].owner if change.workflow_id in catalog.workflows else ""
     docket = Docket(
         id=change.id,
@@ -111,7 +117,14 @@ def assess(ctx: Context, session: Session, change: Change, now: datetime) -> Ass
             if since_review(change, vote.decided_at)
         ),
     )
-    return Assessment(change, catalog, binding, decision, docket, run, runs, approvals, files, verdict)
+    return Assessment(change, catalog, binding, decision, docket, run, runs, approvals, files, until, verdict)
+
+
+def evidence_until(ctx: Context, change: Change, run: ShadowRun | None) -> datetime | None:
+    """Until when the newest evidence may carry a decision or a cutover: models and traffic move on under names that stay."""
+    if run is None or run.finished_at is None or State(change.state) in FROZEN:
+        return None
+    return run.finished_at + timedelta(days=ctx.settings.evidence_days)
 
 
 def bind(ctx: Context, catalog: Catalog, change: Change, run: ShadowRun | None, files: Sequence[EvidenceItem]) -> Binding:
@@ -135,7 +148,7 @@ def workflow_digest(catalog: Catalog, workflow_id: str) -> str:
     return sha256_hex(text.encode())
 
 
-def ask(ctx: Context, catalog: Catalog, change: Change, verdict: dict[str, Any], now: datetime) -> Decision:
+def ask(ctx: Context, catalog: Catalog, change: Change, verdict: dict[str, Any], until: datetime | None, now: datetime) -> Decision:
     """Who must approve and what refuses, as policy says now."""
     request = json.loads(change.request)
     question = ChangeQuestion(
@@ -148,6 +161,7 @@ def ask(ctx: Context, catalog: Catalog, change: Change, verdict: dict[str, Any],
         change=change.id,
         evidence=EvidenceFacts(verdict.get("verdict"), verdict.get("n_pairs"), "done") if verdict else EvidenceFacts(),
         cost=cost_facts(json.loads(change.plan) if change.plan else {}, verdict),
+        plan_expires_at=rfc3339(until.replace(microsecond=0)) if until is not None else None,
     )
     engine = ctx.engine()
     prepare(engine, ctx.bundle, catalog)

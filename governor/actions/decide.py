@@ -15,7 +15,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.expire import expire_change
 from governor.actions.passkeys import finish_decision
 from governor.actions.review import ensure_review
-from governor.changes import Docket, Person, State, Vote, may_decide, move
+from governor.changes import NEXT, Docket, Person, State, Vote, may_decide, move, of_change
 from governor.errors import ExpiredApproval, Forbidden, Invalid, PasskeyNeeded, PolicyRefused, Unauthenticated
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
@@ -98,11 +98,13 @@ def record(
         answered = may_decide(person, found.docket, digest=digest, decision=decision, now=tx.now, role=role)
         approving = decision == "approve"
         if approving and not found.decision.allow:
+            hint = of_change(NEXT[State.EXPIRED], change.id) if found.outlived(tx.now) else "reject it, or propose another candidate"
             problems = [violation.message for violation in found.decision.violations] or ["policy is undecided"]
-            raise PolicyRefused(f"policy does not allow {change.id}: {'; '.join(problems)}", hint="reject it, or propose another candidate")
+            raise PolicyRefused(f"policy does not allow {change.id}: {'; '.join(problems)}", hint=hint)
         if approving and signed is None and any(need.role == answered and need.strength for need in found.decision.needs):
             raise PasskeyNeeded(f"policy asks that {answered} approves {change.id} with a passkey; this is a weaker sign-in ({actor.auth})")
-        expires = tx.now + timedelta(days=ctx.settings.approval_days) if approving else None
+        lasts = tx.now + timedelta(days=ctx.settings.approval_days)  # and never longer than what it was given on
+        expires = min(lasts, found.evidence_until or lasts) if approving else None
         vote = Vote(person.id, answered, decision, digest, expires)
         after = with_vote(found.docket, vote)
         if not approving:

@@ -19,7 +19,7 @@ from governor.actions.context import Actor, Context
 from governor.actions.shadow_progress import failures_of, shadow_progress
 from governor.actions.show_golden import report_of
 from governor.actions.withdrawal import withdrawal_of
-from governor.changes import Person, State, may_decide, may_withdraw, next_step, of_change, who_may
+from governor.changes import NEXT, Person, State, may_decide, may_withdraw, next_step, of_change, who_may
 from governor.errors import GovernorError, Invalid
 from governor.shadow.scope import planned_shares
 from governor.shadow.sentence import after_others
@@ -117,6 +117,8 @@ def next_words(found: Assessment, given_up: Collection[str], now: datetime) -> s
         words = STOPPED
     elif change.state == State.APPROVED and not found.docket.approved(now):
         words = VOID
+    elif change.state == State.IN_REVIEW and found.outlived(now):
+        words = NEXT[State.EXPIRED]
     else:
         words = next_step(change.state, last.status if last else "", str(found.verdict.get("verdict", "")))
     return of_change(words, change.id)

@@ -211,6 +211,41 @@ def test_an_approval_expires_before_the_cutover_and_fresh_evidence_reopens(world
     assert again["digest"] != change["digest"]
 
 
+def test_old_evidence_carries_no_decision_until_it_is_measured_again(world: Any) -> None:
+    change = world.reviewed()
+    world.later(days=world.ctx.settings.evidence_days, minutes=1)
+    with pytest.raises(GovernorError) as refused:
+        approve(world.ctx, world.person("dana"), change["id"], digest=change["digest"], reason="ok")
+    assert refused.value.code == "policy_refused"
+    assert refused.value.hint.startswith(f"run `governor change shadow {change['id']}` for fresh evidence")
+    shown = show_change(world.ctx, change["id"], world.person("dana"))
+    assert "the evaluation plan expired 2027-01-31T" in shown["you"]["why_not"]
+    assert shown["next"].startswith(f"run `governor change shadow {change['id']}`")
+    world.shadow(change["id"])
+    again = show_change(world.ctx, change["id"])
+    assert approve(world.ctx, world.person("dana"), change["id"], digest=again["digest"], reason="read anew")["role"] == "owner"
+
+
+def test_no_approval_outlives_its_evidence(world: Any) -> None:
+    change = world.reviewed()
+    world.later(days=world.ctx.settings.evidence_days - 2)
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    world.later(days=3)
+    assert code(lambda ctx, actor, change_id, **_: cutover(ctx, actor, change_id), world, "rae", change) == "expired_approval"
+    assert show_change(world.ctx, change["id"])["state"] == "expired"
+
+
+def test_what_was_cut_over_in_time_is_not_refused_for_its_age(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    cutover(world.ctx, world.person("rae"), change["id"])
+    world.later(days=world.ctx.settings.evidence_days + 1)
+    shown = show_change(world.ctx, change["id"])
+    assert (shown["state"], shown["policy"]["violations"]) == ("cutover", [])
+
+
 def test_it_is_said_until_when_the_approvals_hold(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     change = world.reviewed()
     assert change["expires_at"] is None
