@@ -82,9 +82,9 @@ def safe(text: str) -> str:
 
 
 def read(reply: str) -> int:
-    """1: the first answer is better, -1: the second, 0: a tie or nothing readable."""
-    found = BETTER.search(reply)
-    return {"a": 1, "b": -1}.get(found[1].lower(), 0) if found else 0
+    """1: the first answer is better, -1: the second, 0: a tie or nothing readable, which a reply is that names more than one."""
+    said = {label.lower() for label in BETTER.findall(reply)}
+    return {"a": 1, "b": -1}.get(said.pop(), 0) if len(said) == 1 else 0
 
 
 def opinion(reply: str, rubric: Sequence[Criterion]) -> tuple[int, dict[str, int]]:
