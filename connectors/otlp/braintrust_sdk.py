@@ -101,7 +101,7 @@ def _parts(answer: Any) -> list[dict[str, Any]]:
         blocks = [*listed(message.get("content")), *(block for one in candidates for block in listed(one)), message]
         words = [message["content"]] if isinstance(message.get("content"), str) else []
         words += [block["text"] for block in map(named, blocks) if isinstance(block.get("text"), str)]
-        parts += [{"type": "text", "content": words} for words in words if words]
+        parts += [{"type": "text", "content": said} for said in words if said]
         parts += [tool_call(named(call)) for call in listed(message.get("tool_calls"))]
         parts += [
             {
