@@ -2,7 +2,8 @@
 
 Owns: both measures, counted by UTC day so that past days are counted once (Lake.by_day). Does not own: the question about a month (windows.py).
 Invariants: production traffic only, exact to the millisecond and the pico-USD; a day's kept answer names the workflow, ceiling and prices of every way
-of calling that occurs in it; a bound on tokens, which can only let too many through, spares most calls the arithmetic.
+of calling that occurs in it; a bound on what is used, which can only let too many through, spares most calls the arithmetic; what DuckDB's arithmetic leaves out
+(other units than tokens, pictures' tokens, the provider's own charge) is priced call by call, as a month is.
 """
 
 from __future__ import annotations
@@ -22,15 +23,29 @@ import pyarrow as pa
 
 from governor.actions.context import Context
 from governor.actions.govern import GovernedMonth, Group
+from governor.actions.governed_rows import TOKENS as COUNTS
+from governor.actions.price_row import CHARGED, counted, price_row
 from governor.prices.book import Rates
-from governor.prices.rate import RATED, Usage, rate_usage
-from governor.store.lake_costs import RATES_SCHEMA, TOKENS, costs_query, rate_rows
+from governor.prices.price import Price
+from governor.prices.rate import RATED, Usage
+from governor.prices.units import INSTEAD, UNIT_METERS, base_of
+from governor.store.lake_costs import METERS, RATES_SCHEMA, TOKENS, costs_query, rate_rows
 from governor.store.lake_facts import DIMENSIONS, key_expression
 from governor.store.lake_slices import ADDS, DAY, DAY_OF, SLICE, SLICE_OF
+from governor.store.lake_units import UNIT_SUMS, with_units
 
 ROUTE: Final = ("provider", "model", "service_tier", "region")
 FEW: Final = 20_000  # rows that Python holds at a time
-WHOLE: Final = frozenset({"epoch", "least", "ceiling", "way"})
+WHOLE: Final = frozenset({"epoch", "least", "ceiling", "way", "token", "unit"})
+NEVER: Final = 2**62
+PAID: Final = ("cost_source", "cost_currency", "cost_amount")
+UNITS: Final = frozenset({*UNIT_METERS, *(name for names in INSTEAD.values() for name in names)})
+USED: Final = "coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0)"
+_CHARGED: Final = f"coalesce(c.cost_source IN ({', '.join(repr(source) for source in sorted(CHARGED))}), false)"
+# calls of which DuckDB's arithmetic would leave something out; and those of them that may cost more than the ceiling
+APART: Final = f"(c.units IS NOT NULL OR coalesce(c.image_input_tokens, 0) > 0 OR coalesce(c.image_output_tokens, 0) > 0 OR {_CHARGED})"
+NEAR: Final = f"""{APART} AND (({_CHARGED} AND c.cost_amount >= (l.ceiling // 1000000)::DECIMAL(20, 0) * 0.000001)
+    OR ({USED})::HUGEINT * l.token + (1 + ceil(coalesce(list_sum(list_transform(c.unit_sums, lambda one: coalesce(one, 1))), 0)))::HUGEINT * l.unit >= l.ceiling)"""
 
 
 @dataclass(frozen=True)
@@ -65,62 +80,79 @@ class Extremes:
         """Workflow -> how many calls cost more than its ceiling (pico-USD), and the dearest of them."""
         rated: list[dict[str, Any]] = []
         ways: dict[int, tuple[int, str]] = {}  # by the identity of rates, which the book keeps
-        in_sql: list[tuple[Group, dict[str, Any]]] = []
+        plain: list[tuple[Group, dict[str, Any]]] = []
+        mixed: list[tuple[Group, dict[str, Any]]] = []
         one_by_one: list[tuple[Group, dict[str, Any]]] = []
         for name, ceiling in ceilings.items():
-            for group in self.of.get(name, ()):
-                rates = self._rates(group.provider, group.model, group.epoch_start, group.service_tier, group.region)
-                least = least_tokens(rates, ceiling) if rates is not None and group.price_status == "priced" else None
-                if rates is None or least is None:
-                    continue
-                if id(rates) not in ways:
-                    rows = rate_rows(rates, len(ways))
-                    rated += rows
-                    told = json.dumps([row | {"way": 0} for row in rows]) if rows else ""
-                    ways[id(rates)] = (len(ways), hashlib.sha256(told.encode()).hexdigest() if rows else "")
-                way, prices = ways[id(rates)]
-                label = {"label": name, "least": least, "ceiling": ceiling, "way": way, "prices": prices}
-                (in_sql if prices else one_by_one).append((group, label))
+            groups = [(group, self._rates(group)) for group in self.of.get(name, ())]
+            apart = {self._way(group) for group, rates in groups if is_apart(group, rates)}
+            for group, rates in groups:
+                label: dict[str, Any] = {"label": name, "ceiling": ceiling}
+                least = None if rates is None else least_tokens(rates, ceiling)
+                prices = ""
+                if rates is not None and least is not None:
+                    if id(rates) not in ways:
+                        rows = rate_rows(rates, len(ways))
+                        rated += rows
+                        told = json.dumps([row | {"way": 0} for row in rows]) if rows else ""
+                        ways[id(rates)] = (len(ways), hashlib.sha256(told.encode()).hexdigest() if rows else "")
+                    way, prices = ways[id(rates)]
+                    if prices:
+                        place = mixed if self._way(group) in apart else plain
+                        place.append((group, label | {"least": least, "way": way, "prices": prices}))
+                if self._way(group) in apart or (least is not None and not prices):
+                    token, unit = dearest(rates)
+                    mark = NEVER if least is None or prices else least
+                    one_by_one.append((group, label | {"least": mark, "token": token, "unit": unit}))
         over: dict[str, tuple[int, int | None]] = {}
-        for workflow, calls, most in (*self._counted(in_sql, rated), *self._rated(one_by_one)):
-            known, dearest = over.get(workflow, (0, 0))
-            over[workflow] = (known + calls, max(most, dearest or 0))
+        counted_in_sql = (*self._counted(plain, rated), *self._counted(mixed, rated, but=True))
+        for workflow, calls, most in (*counted_in_sql, *self._rated(one_by_one)):
+            known, before = over.get(workflow, (0, 0))
+            over[workflow] = (known + calls, max(most, before or 0))
         return over
 
-    def _counted(self, chosen: Sequence[tuple[Group, dict[str, Any]]], rated: list[dict[str, Any]]) -> Iterator[tuple[str, int, int]]:
-        """(workflow, calls above its ceiling, the dearest), by DuckDB."""
+    def _counted(
+        self, chosen: Sequence[tuple[Group, dict[str, Any]]], rated: list[dict[str, Any]], *, but: bool = False
+    ) -> Iterator[tuple[str, int, int]]:
+        """(workflow, calls above its ceiling, the dearest), by DuckDB. but: without those that are priced one by one."""
         labels = self._relation(chosen, route=True)
         if labels is not None:
+            near = self._near(labels, f"{USED} >= l.least" + f" AND NOT {APART}" * but, COUNTS if but else TOKENS, ("way",), units=but)
             sql = f"""SELECT label, count(*) AS calls, max(pico)::DECIMAL(38, 0) AS most, {SLICE}
-                FROM ({costs_query(self._near(labels), "rates")}) WHERE pico > ceiling GROUP BY ALL"""  # noqa: S608 - our own column names
+                FROM ({costs_query(near, "rates")}) WHERE pico > ceiling GROUP BY ALL"""  # noqa: S608 - our own column names
             rates = pa.Table.from_pylist(rated, RATES_SCHEMA)
             for first, last in self._reached(labels):
                 for row in self._by_day(sql, labels, first, last, rates=rates).to_pylist():
                     yield row["label"], row["calls"], int(row["most"])
 
     def _rated(self, chosen: Sequence[tuple[Group, dict[str, Any]]]) -> Iterator[tuple[str, int, int]]:
-        """The same one by one, for prices that only prices/rate.py can work out."""
+        """The same one by one, for what only prices/ can work out."""
         labels = self._relation(chosen, route=True)
         if labels is None:
             return
-        alike = ", ".join(("label", "since AS epoch", "ceiling", *ROUTE, *TOKENS))
-        sql = f"SELECT {alike}, count(*) AS calls, {SLICE} FROM {self._near(labels)} GROUP BY ALL"  # noqa: S608 - our own column names
-        days = (self._by_day(sql, labels, first, last) for first, last in self._reached(labels))
-        for batch in (batch for found in days for batch in found.to_batches(max_chunksize=FEW)):
+        near = self._near(labels, f"({USED} >= l.least OR ({NEAR}))", COUNTS, units=True)
+        sums = ", ".join(f"unit_sums[{place}] AS {name}" for place, name in enumerate(UNIT_SUMS, start=1))
+        alike = ", ".join(("label", "since AS epoch", "ceiling", *ROUTE, *COUNTS, "status", "gateway_cache", *PAID, "units", sums))
+        sql = f"SELECT {alike}, count(*) AS calls, {SLICE} FROM {near} GROUP BY ALL"  # noqa: S608 - our own column names
+        for batch in self._by_day(sql, labels).to_batches(max_chunksize=FEW):
             for row in batch.to_pylist():
-                rates = self._rates(row["provider"], row["model"], self._epochs[row["epoch"]], row["service_tier"], row["region"])
-                usage = Usage(**{name: row[name] for name in TOKENS})
-                cost = rate_usage(rates, usage).contracted_pico if rates is not None else None
+                usage = Usage(counts=counted(row), **{name: row[name] for name in COUNTS})
+                one = row | {"context_band": None, "cost_unknown_calls": 0}  # one call says its own band
+                cost = price_row(one, self.month.book, self._epochs[row["epoch"]], usage)[0].contracted_pico
                 if cost is not None and cost > row["ceiling"]:
                     yield row["label"], row["calls"], cost
 
-    def _near(self, labels: pa.Table) -> str:
-        """Calls that may cost more than the ceiling, with their label."""
-        columns = ["{reached} AS epoch", "{epoch} AS since", *(f"{DIMENSIONS[name]} AS {name}" for name in ROUTE), *TOKENS, SLICE_OF]
-        calls = self._calls(columns, f"coalesce({DIMENSIONS['gateway_cache']}, '') NOT LIKE 'hit%'")
-        said = ", ".join(f"l.{name}" for name in ("label", "ceiling", "way"))
-        return f"""(SELECT c.*, {said} FROM ({calls}) c JOIN labels l ON {matching(labels)}
-            WHERE coalesce(c.input_tokens, 0) + coalesce(c.output_tokens, 0) >= l.least)"""  # noqa: S608 - our own column names
+    def _near(self, labels: pa.Table, only: str, tokens: Sequence[str], more: Sequence[str] = (), *, units: bool) -> str:
+        """Calls that may cost more than the ceiling, with their label. units: with what they used besides tokens, which takes reading all of what they used."""
+        columns = [
+            "{reached} AS epoch",
+            "{epoch} AS since",
+            *(f"{DIMENSIONS[name]} AS {name}" for name in (*ROUTE, "status", "gateway_cache")),
+        ]
+        columns += [*tokens, SLICE_OF, *((*PAID, "units", "unit_sums") if units else ())]
+        calls = self._calls(columns, f"coalesce({DIMENSIONS['gateway_cache']}, '') NOT LIKE 'hit%'", units=units)
+        said = ", ".join(f"l.{name}" for name in ("label", "ceiling", *more))
+        return f"(SELECT c.*, {said} FROM ({calls}) c JOIN labels l ON {matching(labels)} WHERE {only})"  # noqa: S608 - our own column names
 
     def _reached(self, labels: pa.Table) -> list[tuple[datetime, datetime]]:
         """Runs of UTC days in which some call has as many tokens as it takes: the others are not looked at."""
@@ -184,17 +216,21 @@ class Extremes:
     def _keys(self) -> list[str]:
         return sorted(self.month.groups[0].keys) if self.month.groups else []
 
-    def _calls(self, columns: Sequence[str], only: str = "true") -> str:
+    def _calls(self, columns: Sequence[str], only: str = "true", *, units: bool = False) -> str:
         """Production calls: columns and attribution keys `key_0`, `key_1`, ..."""
         keys = [f"{key_expression(name)} AS key_{number}" for number, name in enumerate(self._keys)]
         return (
-            f"SELECT {', '.join([*keys, *columns])} FROM {{calls}} AS calls "  # noqa: S608 - our own column names
+            f"SELECT {', '.join([*keys, *columns])} FROM {with_units('{calls}') if units else '{calls} AS calls'} "  # noqa: S608 - our own column names
             f"WHERE cost_bearing AND start_time >= $start AND start_time < $end AND {DIMENSIONS['traffic_class']} = 'production' AND {only}"
         )
 
-    def _rates(self, provider: str | None, model: str | None, at: datetime, tier: str | None, region: str | None) -> Rates | None:
-        rates = self.month.book.lookup(provider, model, at, tier, region)
+    def _rates(self, group: Group) -> Rates | None:
+        rates = self.month.book.lookup(group.provider, group.model, group.epoch_start, group.service_tier, group.region)
         return rates if isinstance(rates, Rates) else None
+
+    def _way(self, group: Group) -> tuple[Any, ...]:
+        """How calls find the group's label."""
+        return (group.epoch_start, *(group.keys[name] for name in self._keys), *(getattr(group, name) for name in ROUTE))
 
     def _relation(self, rows: Sequence[tuple[Group, dict[str, Any]]], *, route: bool) -> pa.Table | None:
         """Distinct (epoch, keys[, route]) with their labels, to join the calls with."""
@@ -229,11 +265,33 @@ def p95_of(ms: np.ndarray[Any, np.dtype[np.int64]], calls: np.ndarray[Any, np.dt
     return int(ms[order][np.searchsorted(reached, max(1, whole - whole * 5 // 100))])
 
 
+def is_apart(group: Group, rates: Rates | None) -> bool:
+    """Whether DuckDB's arithmetic would leave something of the group's calls out."""
+    if group.price_status == "priced_by_provider":
+        return True
+    return rates is not None and (
+        (group.price_status == "unpriced" and group.input_tokens is not None) or any(part.meter not in METERS for part in group.rated.parts)
+    )
+
+
 def least_tokens(rates: Rates, ceiling: int) -> int | None:
     """Fewer tokens than this cannot cost more than the ceiling, whatever their class; None when nothing can."""
-    prices = [price for table in (rates.listed, rates.contracted) for bands in table.values() for price in bands if price.meter in RATED]
+    prices = [price for price in _prices(rates) if price.meter in RATED and price.meter not in UNITS]
     dearest = max((price.pico for price in prices if price.meter != "request"), default=None)
     request = max((price.pico for price in prices if price.meter == "request"), default=0)
     if not dearest:
         return 0 if request > ceiling else None
     return max(0, ceil((ceiling - request) / dearest))
+
+
+def dearest(rates: Rates | None) -> tuple[int, int]:
+    """The most that a token and that a unit of anything else costs, in pico-USD rounded up."""
+    prices = _prices(rates) if rates is not None else []
+    others = {"request", *UNITS}
+    most = [[price.pico for price in prices if (base_of(price.meter) in others) is other] for other in (False, True)]
+    token, unit = (ceil(max(found, default=0)) for found in most)
+    return token, unit
+
+
+def _prices(rates: Rates) -> list[Price]:
+    return [price for table in (rates.listed, rates.contracted) for bands in table.values() for price in bands]

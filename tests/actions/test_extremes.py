@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,20 +15,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from connectors.units import with_units
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
 from governor.actions.govern import govern_month
+from governor.actions.governed_rows import TOKENS as COUNTS
 from governor.actions.import_prices import import_prices
+from governor.actions.price_row import price_row
 from governor.actions.windows import Window, measured
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.catalog import parse_documents
 from governor.ports import Batch
 from governor.prices.price import price_of
-from governor.prices.rate import Usage, rate_usage
+from governor.prices.rate import Usage
 from governor.prices.seed import Seed
 from governor.settings import load_settings
 from governor.store import lake_slices
-from governor.store.lake_costs import TOKENS
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 OCTOBER = "2026-10"
@@ -55,9 +59,13 @@ def drawn(first: int, size: int, *, key: str = "triage-key", on: int = 0, source
         minute = (on - 1) * 1440 + draw.randrange(1440) if on else draw.randrange(31 * 1440)
         start, model = (
             datetime(2026, 10, 1, tzinfo=UTC) + timedelta(minutes=minute),
-            draw.choice(["gpt-4o", "gpt-4o", "banded", "stepped", "unknown-1"]),
+            draw.choice(["gpt-4o", "gpt-4o", "banded", "stepped", "unknown-1", "drawn", "plain"]),
         )
         told = draw.randrange(9000)
+        counts = draw.choice([{}, {}, {}, {"web_search": draw.choice([1, 4])}, {"file_search": 1}, {"image": 1}])
+        charged, drawn_tokens = draw.choice([None, None, Decimal("0.031")]), draw.choice([None, 40])
+        if model == "plain":
+            counts, charged, drawn_tokens = {}, None, None
         calls.append(
             {
                 "record_id": f"{source}{number:064x}", "revision": 0, "source_kind": source, "dup_group_key": f"response:{number}", "source_instance": "test",
@@ -66,6 +74,8 @@ def drawn(first: int, size: int, *, key: str = "triage-key", on: int = 0, source
                 "requested_model": model, "response_model": model, "input_tokens": draw.choice([None, told, told]),
                 "cache_read_tokens": draw.choice([None, told // 3]), "output_tokens": draw.randrange(900), "status": draw.choice(["ok", "ok", "error"]),
                 "traffic_class": draw.choice(["production", "production", "shadow"]), "usage_source": "provider",
+                "usage_raw": with_units("{}", {name: Decimal(count) for name, count in counts.items()}), "image_output_tokens": drawn_tokens,
+                "cost_source": "provider_billed" if charged else "gateway_estimate", "cost_amount": charged, "cost_currency": "USD",
                 "gateway_cache": draw.choice(["none", None, "hit_exact"]), "api_key_alias": draw.choice([key, "other", None]) if source == "litellm.generic_api" else key,
                 "metadata": [("workflow", draw.choice(["intake", "elsewhere"]))],
             }
@@ -83,13 +93,17 @@ def ctx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     context.now = lambda: datetime(2026, 9, 1, tzinfo=UTC)
     apply(context, OPERATOR, parse_documents(PEOPLE + CATALOG, "catalog.yaml"))
     listed = {"kind": "list", "provider": "openai", "per": 1_000_000}
-    prices = [
+    prices: list[dict[str, Any]] = [
         *({"model": "gpt-4o", "meter": meter, "amount": amount} for meter, amount in (("input", "2.5"), ("cache_read", "1"), ("output", "10.0000003"))),
         *({"model": "banded", "meter": "input", "amount": amount, **band} for amount, band in (("2", {"context_max": 4000}), ("5", {"context_min": 4000}))),
         {"model": "banded", "meter": "output", "amount": "20"},
         {"model": "stepped", "meter": "input", "amount": "3", "context_max": 2001, "band_rule": "marginal"},
         {"model": "stepped", "meter": "input", "amount": "6", "context_min": 2001, "band_rule": "marginal"},
         {"model": "stepped", "meter": "output", "amount": "12"},
+        {"model": "plain", "meter": "input", "amount": "40"}, {"model": "plain", "meter": "output", "amount": "40"},
+        {"model": "gpt-4o", "meter": "web_search", "amount": "10000"},
+        {"model": "drawn", "meter": "input", "amount": "1"}, {"model": "drawn", "meter": "output", "amount": "1"},
+        {"model": "drawn", "meter": "image_output", "amount": "900"}, {"model": "banded", "meter": "file_search", "amount": "1"},
     ]  # fmt: skip
     import_prices(context, SYSTEM, Seed("csv", "test", tuple(price_of({**listed, **price}) for price in prices), ()))
     context.now = lambda: NOW
@@ -103,7 +117,6 @@ def by_hand(ctx: Context) -> dict[str, tuple[Any, ...]]:
     month = govern_month(ctx, OCTOBER)
     owner = {(group.epoch_start, *group.keys.values()): group.workflow_id for group in month.groups}
     names = list(month.groups[0].keys)
-    priced = {(group.epoch_start, *group.keys.values(), group.model) for group in month.groups if group.price_status == "priced"}
     epochs = sorted({month.start, *(mark for mark in month.timeline.boundaries if month.start < mark < month.end)})
     slow, over = defaultdict(list), defaultdict(list)
     for call in ctx.lake.calls(start=month.start, end=month.end, cost_bearing=True).to_pylist():
@@ -115,10 +128,11 @@ def by_hand(ctx: Context) -> dict[str, tuple[Any, ...]]:
             continue
         if call["status"] == "ok" and call["duration_ms"] is not None:
             slow[name].append(call["duration_ms"])
-        if (*way, call["response_model"]) not in priced:
-            continue  # a way of calling without a price as a whole, which a finding of its own says
-        rates = month.book.lookup(call["provider"], call["response_model"], epoch, None, call["region"])
-        cost = rate_usage(rates, Usage(**{token: call[token] for token in TOKENS})).contracted_pico
+        usage = Usage(
+            counts=tuple(json.loads(call["usage_raw"]).get("governor_units", {}).items()), **{name: call[name] for name in COUNTS}
+        )
+        row = call | {"model": call["response_model"], "context_band": None, "cost_unknown_calls": int(call["cost_amount"] is None)}
+        cost = price_row(row, month.book, epoch, usage)[0].contracted_pico
         if cost is not None and cost > CEILINGS.get(name, 10**30) and not str(call["gateway_cache"]).startswith("hit"):
             over[name].append(cost)
     found = {}
