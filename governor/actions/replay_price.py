@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from governor.actions.price_row import counted, price_row
 from governor.policy.catalog_data import bare_model
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.rate import Usage, rate_group
 from governor.shadow.families import family_of
 from governor.shadow.plan import Arm
+from governor.store.lake_units import UNIT_SUMS
 
 ELSE: Final = 64  # what providers put around messages and tools
 PICTURE_TOKENS: Final = 8_000  # above what providers count for one picture
@@ -26,6 +28,9 @@ VERSION: Final = re.compile(r"(?:[-@:.](?:preview|exp|beta|latest|\d{3,}).*)?") 
 TOKENS: Final = (
     "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens",
     "audio_input_tokens", "audio_output_tokens", "image_input_tokens", "image_output_tokens",
+)  # fmt: skip
+RECORDED: Final = (
+    "provider", "model", "region", "service_tier", "status", "gateway_cache", *TOKENS, "units", *UNIT_SUMS, "cost_source", "cost_currency", "cost_amount",
 )  # fmt: skip
 
 
@@ -55,12 +60,14 @@ class Pricer:
         )  # fmt: skip
         return self._rate(arm.provider, arm.model, arm.region or None, None, at, counts)
 
-    def recorded(self, row: Mapping[str, Any]) -> int | None:
-        """What production paid for a call, at the prices of its time."""
-        if row["status"] == "error" and row["input_tokens"] is None and row["output_tokens"] is None:
-            return 0
-        counts = tuple(row[name] for name in TOKENS)
-        return self._rate(row["provider"], row["model"], row["region"], row["service_tier"], row["start_time"], counts)
+    def recorded(self, row: dict[str, Any]) -> int | None:
+        """What production paid for a call, as the month has it: by the book of its time with all that it used, else the provider's own charge."""
+        key = (bisect_right(self._changes, row["start_time"]), *(row[name] for name in RECORDED))
+        if key not in self._known:
+            usage = Usage(counts=counted(row), **{name: row[name] for name in TOKENS})
+            one = row | {"context_band": None, "cost_unknown_calls": 0}  # one call says its own band
+            self._known[key] = price_row(one, self._book, row["start_time"], usage)[0].contracted_pico
+        return self._known[key]
 
     def other(self, arm: Arm, named: str) -> bool:
         """Does the name that answered mean another model than the route's: of another family, or an entry of its own with the route's provider?

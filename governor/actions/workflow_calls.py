@@ -18,6 +18,7 @@ from governor.actions.govern import attribute_rows
 from governor.actions.load_catalog import Timeline, load_timeline
 from governor.attribution import rule_fields
 from governor.store.lake_facts import epoch_of, key_expression
+from governor.store.lake_units import UNIT_SUMS, with_units
 
 COLUMNS: Final = {
     "record_id": "c.record_id",
@@ -45,6 +46,11 @@ COLUMNS: Final = {
     "audio_output_tokens": "c.audio_output_tokens",
     "image_input_tokens": "c.image_input_tokens",
     "image_output_tokens": "c.image_output_tokens",
+    "units": "c.units",
+    **{name: f"c.unit_sums[{place}]" for place, name in enumerate(UNIT_SUMS, start=1)},
+    "cost_source": "c.cost_source",
+    "cost_currency": "c.cost_currency",
+    "cost_amount": "c.cost_amount",
     "duration_ms": "c.duration_ms",
     "data_class": "c.data_class",
     "with_tools": "(c.tools_sha256 IS NOT NULL OR list_has_any(coalesce(c.finish_reasons, []), ['tool_calls', 'tool_use']))",
@@ -129,7 +135,8 @@ def _select(
         }
     )
     match = "".join(f' AND wanted."key_{number}" IS NOT DISTINCT FROM {key_expression(name)}' for number, name in enumerate(names))
-    sql = f"""SELECT {_columns()} FROM {{calls}} AS c LEFT JOIN ({_witness("AND start_time >= $since - INTERVAL 1 DAY AND start_time < $until + INTERVAL 1 DAY")}) AS x
+    sql = f"""SELECT {_columns()} FROM {with_units("{calls}", "c")}
+        LEFT JOIN ({_witness("AND start_time >= $since - INTERVAL 1 DAY AND start_time < $until + INTERVAL 1 DAY")}) AS x
             ON x.dup_group_key = c.dup_group_key
         WHERE cost_bearing AND start_time >= $since AND start_time < $until
           AND EXISTS (SELECT 1 FROM wanted WHERE wanted.epoch = {epoch_of(boundaries)}{match})
@@ -141,7 +148,7 @@ def calls_by_id(ctx: Context, record_ids: Sequence[str]) -> dict[str, dict[str, 
     """The same columns for known calls, by record id."""
     ids = pa.table({"record_id": pa.array(sorted(set(record_ids)), pa.string())})
     near = "AND dup_group_key IN (SELECT dup_group_key FROM {calls} AS k JOIN ids USING (record_id))"
-    sql = f"""SELECT {_columns()} FROM {{calls}} AS c JOIN ids ON ids.record_id = c.record_id
+    sql = f"""SELECT {_columns()} FROM {with_units("{calls}", "c")} JOIN ids ON ids.record_id = c.record_id
         LEFT JOIN ({_witness(near)}) AS x ON x.dup_group_key = c.dup_group_key"""  # noqa: S608 - names come from the schema
     return {row["record_id"]: row for row in ctx.lake.query(sql, {}, ids=ids).to_pylist()}
 

@@ -21,6 +21,6 @@ _UNIT_KEY: Final = f"""CASE WHEN counted IS NOT NULL THEN array_to_string(list_t
     one.key || CASE WHEN one.value IS NULL THEN '?' WHEN one.value % 1 <> 0 THEN '~' ELSE '' END), ',') END"""
 
 
-def with_units(source: str) -> str:
+def with_units(source: str, name: str = "calls") -> str:
     """The calls of `source` with `units` (how they count, as text) and `unit_sums` (the counts, in its order); both null where a call counts none."""
-    return f"""(SELECT *, {_UNIT_KEY} AS units, map_values(counted) AS unit_sums FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS calls"""
+    return f"""(SELECT *, {_UNIT_KEY} AS units, map_values(counted) AS unit_sums FROM (SELECT *, {_COUNTED} AS counted FROM {source} AS calls) AS calls) AS {name}"""

@@ -1,12 +1,13 @@
 """What a call of a shadow run costs: at the price of its instant, which may change within a day of UTC."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from governor.actions.replay_inputs import Input
-from governor.actions.replay_price import TOKENS, Pricer, most_tokens
+from governor.actions.replay_price import RECORDED, Pricer, most_tokens
 from governor.ports import ModelReply
 from governor.prices.book import PriceBook
 from governor.prices.price import Price
@@ -22,7 +23,7 @@ def price(meter: str, amount: str, **dates: datetime) -> Price:
 
 def test_calls_alike_cost_what_holds_when_each_was_made() -> None:
     book = PriceBook([price("input", "2", valid_to=CHANGE), price("input", "1", valid_from=CHANGE), price("output", "8")])
-    alike: dict[str, Any] = dict.fromkeys(TOKENS) | {
+    alike: dict[str, Any] = dict.fromkeys(RECORDED) | {
         "status": "ok",
         "provider": "openai",
         "model": "gpt-4o",
@@ -37,6 +38,25 @@ def test_calls_alike_cost_what_holds_when_each_was_made() -> None:
         (CHANGE - timedelta(microseconds=1), 2_000_000_000),
     ):
         assert pricer.recorded(alike | {"start_time": at}) == pico
+
+
+@pytest.mark.parametrize(
+    ("said", "pico"),
+    [
+        ({"units": "web_search", "unit_1": 3}, 1_000_000_000 + 30_000_000_000),
+        ({"units": "file_search", "unit_1": 3}, None),
+        ({"units": "file_search", "unit_1": 3, "cost_source": "provider_billed", "cost_amount": Decimal("0.07")}, 70_000_000_000),
+        ({"units": "web_search", "unit_1": 3, "gateway_cache": "hit_exact"}, 0),
+        ({"model": "unknown", "cost_source": "gateway_estimate", "cost_amount": Decimal("0.07")}, None),
+    ],
+    ids=["searches", "no price of a file search", "the provider's charge", "answered by the gateway", "an estimate is no charge"],
+)
+def test_a_recorded_call_costs_what_its_month_has(said: dict[str, Any], pico: int | None) -> None:
+    """Its tokens alone made the baseline cheaper than it was, and a candidate that only lacked the searches dearer."""
+    search = Price(kind="list", provider="openai", model="gpt-4o", meter="web_search", amount="10", per=1000)
+    pricer = Pricer(PriceBook([price("input", "1"), price("output", "8"), search]))
+    row = dict.fromkeys(RECORDED) | {"status": "ok", "provider": "openai", "model": "gpt-4o", "input_tokens": 1000, "output_tokens": 0}
+    assert pricer.recorded(row | {"start_time": CHANGE} | said) == pico
 
 
 @pytest.fixture(scope="module")
