@@ -121,8 +121,6 @@ def _weights(one: CommitmentDocument, members: Sequence[Line]) -> list[Fraction]
 
 def _covered(one: CommitmentDocument, members: Sequence[Line], result: Settled) -> list[Line]:
     """The lines at nothing, each with its share of the used part; beyond a commitment of money the rest of each line as ever."""
-    if not members:
-        return []
     ordered = sorted(members, key=lambda line: line.line_id)
     weights = _weights(one, ordered)
     scale = lcm(*(weight.denominator for weight in weights))

@@ -41,11 +41,12 @@ def test_a_split_inside_a_split_reaches_its_total(groups: list[dict[str, int]]) 
 
 def test_ties_go_to_the_smaller_id() -> None:
     assert split_cents({"b": CENT // 2, "a": CENT // 2}) == {"a": 1, "b": 0}
+    assert split_cents({"b": -CENT // 2, "a": -CENT // 2}) == {"a": -1, "b": 0}, "of a credit too"
 
 
 def test_thirds_of_a_dollar() -> None:
-    third = 100 * CENT // 3
-    assert split_cents({"a": third, "b": third, "c": 100 * CENT - 2 * third}) == {"a": 33, "b": 33, "c": 34}
+    third = 10**12 // 3
+    assert split_cents({"a": third, "b": third, "c": 10**12 - 2 * third}) == {"a": 33, "b": 33, "c": 34}
 
 
 def test_halves_round_to_even() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -73,6 +74,25 @@ def test_parts_of_20000_random_splits_sum_to_their_origin() -> None:
     for _ in range(20_000):
         weights = {str(number): draw.choice((0, 1, draw.randrange(10**6), draw.randrange(10**15))) for number in range(draw.randint(1, 12))}
         conserved(draw.randrange(-(10**9), 10**16), weights | {"x": 1 + draw.randrange(10**9)})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_cut_off_goes_to_the_largest_remainders(seed: int) -> None:
+    draw = random.Random(seed)
+    weights = {name: draw.randrange(7) for name in draw.sample("abcdefgh", draw.randint(2, 8))} | {"z": 1}
+    amount = draw.randrange(10 ** draw.randint(1, 14))
+    exact = {name: Fraction(amount * weight, sum(weights.values())) for name, weight in weights.items()}
+    first = sorted(exact, key=lambda name: (int(exact[name]) - exact[name], name))[: amount - sum(map(int, exact.values()))]
+    assert split(amount, weights) == {name: int(part) + (name in first) for name, part in exact.items()}
+    assert split(-amount, weights) == {name: -part for name, part in split(amount, weights).items()}, "a credit as the charge it takes back"
+
+
+def test_nothing_is_shared_out_by_weights_that_weigh_nothing() -> None:
+    for weights in ({"a": 0}, {}, {"a": 3, "b": -1}):
+        with pytest.raises(ValueError, match="weigh"):
+            ratios(weights)
+    assert ratios({"b": 1, "a": 2, "c": 0}) == {"a": 666666666667, "b": 333333333333}, "twelve decimals; what weighs nothing has no part"
+    assert ratio_text(10**13) == "10"
 
 
 def test_two_equal_parts_are_fifty_percent_each() -> None:
