@@ -139,14 +139,14 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def serve(settings: Settings, *, host: str, port: int) -> None:
+def serve(settings: Settings, *, host: str, address: str, port: int) -> None:
     """Blocks until stopped. One process: the rows database and the lake may have rivals, the embedded home needs none."""
     os.environ["GOVERNOR_HOME"] = str(settings.home)
     if "public_url" not in settings.model_fields_set and host in {"127.0.0.1", "localhost"}:
         os.environ["GOVERNOR_PUBLIC_URL"] = f"http://{host}:{port}"  # nobody named another: what pages show can be typed
     Granian(
         "governor.asgi:build",
-        address=host,
+        address=address,
         port=port,
         interface=Interfaces.ASGI,
         factory=True,

@@ -66,10 +66,10 @@ def build() -> Litestar:
     return create_witness_app(Path(os.environ[FOLDER]))
 
 
-def serve_witness(folder: Path, *, host: str, port: int) -> None:
+def serve_witness(folder: Path, *, address: str, port: int) -> None:
     """Blocks until stopped."""
     os.environ[FOLDER] = str(folder)
     Granian(
-        "governor.api.witness:build", address=host, port=port, interface=Interfaces.ASGI, factory=True, websockets=False,
+        "governor.api.witness:build", address=address, port=port, interface=Interfaces.ASGI, factory=True, websockets=False,
         log_level=LogLevels.warning, respawn_failed_workers=True,
     ).serve()  # fmt: skip

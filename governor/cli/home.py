@@ -11,13 +11,18 @@ from governor.cli.session import session_of
 from governor.errors import Misconfigured
 
 
-def refuse_taken(host: str, port: int) -> None:
-    """The server would share a taken port with whoever has it, and people would reach one home or the other by chance."""
+def free_address(host: str, port: int) -> str:
+    """The number of a host that may be a name (`localhost`, the one with passkeys), of two the IPv4 one: the server takes no names.
+
+    It would share a taken port with whoever has it, and people would reach one home or the other by chance.
+    """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
+            return str(address[0])
     except (OSError, OverflowError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise Misconfigured(
@@ -72,8 +77,8 @@ def serve(
     from governor.asgi import serve as serve_asgi
 
     session = session_of(ctx)
-    refuse_taken(host, port)
+    address = free_address(host, port)
     session.context(process=True)  # fail early, with a hint, when there is no home
     session.close()
     session.note(f"Governor on http://{host}:{port}  (home {session.settings().home}; stop with Ctrl-C)")
-    serve_asgi(session.settings(), host=host, port=port)
+    serve_asgi(session.settings(), host=host, address=address, port=port)

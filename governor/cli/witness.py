@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from governor.cli.home import refuse_taken
+from governor.cli.home import free_address
 from governor.cli.session import session_of
 
 app = typer.Typer(help="A witness for other people's ledgers: own folder, own keys, no Governor home.", no_args_is_help=True)
@@ -97,6 +97,6 @@ def serve(
     from governor.store.witness import WitnessFolder
 
     session, witness = session_of(ctx), WitnessFolder(folder)
-    refuse_taken(host, port)
+    address = free_address(host, port)
     session.note(f"witness {witness.name} on http://{host}:{port}, watching {len(witness.logs())} logs (stop with Ctrl-C)")
-    serve_witness(folder, host=host, port=port)
+    serve_witness(folder, address=address, port=port)

@@ -22,7 +22,7 @@ from typer.main import get_command
 
 from governor.cli import OneLine, app
 from governor.cli.findings import nothing
-from governor.cli.home import refuse_taken
+from governor.cli.home import free_address
 from governor.cli.ingest import afterwards
 from governor.errors import Invalid
 
@@ -267,7 +267,7 @@ def test_a_taken_port_is_refused_and_not_shared(run: Callable[..., Any], tmp_pat
             assert done.returncode == 1
             assert f"error[settings]: cannot listen on 127.0.0.1:{port}: " in done.stderr
             assert "--port" in done.stderr
-    refuse_taken("127.0.0.1", port)
+    assert free_address("127.0.0.1", port) == free_address("localhost", port) == "127.0.0.1", "the server takes no names"
 
 
 def test_a_home_of_a_later_version_is_refused(run: Callable[..., Any], admin: tuple[Path, str]) -> None:
