@@ -19,7 +19,7 @@ from governor.actions.cutover import cutover
 from governor.actions.decide import approve, reject
 from governor.actions.export_packet import export_packet
 from governor.actions.passkey_challenges import available
-from governor.actions.passkeys import list_passkeys
+from governor.actions.passkeys import begin_decision, list_passkeys
 from governor.actions.route_checks import ASKERS, LIVE, RouteCheckDocument, checks_of, start_revalidation
 from governor.actions.show_change import VOID, show_change
 from governor.actions.show_golden import golden_texts
@@ -157,6 +157,12 @@ def do_decide(ctx: Context, actor: Actor, change_id: str, form: Form) -> Redirec
     verb = {"approve": approve, "reject": reject}.get(form.text("decision"))
     if verb is None:
         raise Invalid("choose approve or reject")
+    if form.text("by-passkey") and not form.text("assertion"):  # the device was not asked: without its answer it would be the weaker kind
+        begin_decision(ctx, actor, change_id, digest=form.need("digest"), decision=form.text("decision"), role=form.text("role"))
+        raise Invalid(
+            "your device did not sign, so nothing is on record",
+            hint="send it again with JavaScript, or clear the box: your sign-in alone then stands behind the decision",
+        )
     done = verb(
         ctx,
         actor,

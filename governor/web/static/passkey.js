@@ -28,7 +28,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
   const says = form.querySelector("[data-passkey-says]");
   form.addEventListener("submit", async (event) => {
     const wish = form.elements["by-passkey"];
-    if (form.elements.assertion.value || (wish && !wish.checked)) return;
+    if (form.dataset.plain || form.elements.assertion.value || (wish && !wish.checked)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     const button = event.submitter;
@@ -37,6 +37,11 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
     says.textContent = "Asking your device \u2026";
     try {
       const answer = await fetch(form.dataset.passkey, { method: "POST", body: fields, headers: { accept: "application/json" } });
+      if (answer.redirected || (wish && !answer.ok)) { // the session ended, or nothing may be decided so: the page says which, with what was typed
+        form.dataset.plain = "yes";
+        form.requestSubmit(button);
+        return;
+      }
       const asked = await answer.json();
       if (!answer.ok) throw new Error(`${asked.detail}. ${asked.hint || "Reload the page."}`);
       form.elements.assertion.value = sent(await answerOf(asked));
