@@ -172,6 +172,29 @@ def test_words_of_a_form_come_back_to_the_same_person_after_a_session_ended(brow
     browser.complaints[:] = [one for one in browser.complaints if "401" not in one]
 
 
+def test_words_of_a_form_that_nobody_answered_come_back(browser: Browser) -> None:
+    """The server was being started anew: people go back from the browser's own page, once to another page than the form's."""
+    with browser.at(REQUESTER) as page:
+        page.goto(f"{browser.base}/changes/new")
+        page.get_by_label("Workflow").select_option("fnol-triage")
+        page.get_by_label("Candidate").fill("openai/gpt-4.1-mini")
+        page.get_by_label("Reason").fill("typed before a deploy")
+        page.route("**/changes/new", lambda route: route.abort("connectionrefused"))
+        page.get_by_role("button", name="Propose").click()
+        page.get_by_role("button", name="Propose").wait_for(state="detached")
+        page.unroute("**/changes/new")
+        page.go_back()
+        page.goto(f"{browser.base}/spend")
+        page.goto(f"{browser.base}/changes/new")
+        assert page.get_by_label("Reason").input_value() == "typed before a deploy"
+        assert page.get_by_text("it was sent, and no answer came").count() == 1
+        page.get_by_label("Candidate").fill("nonsense")
+        page.get_by_role("button", name="Propose").click()
+        sync_api.expect(page.get_by_role("alert")).to_contain_text("Cannot read candidate")
+        assert page.evaluate("sessionStorage.length") == 0, "answered"
+    browser.complaints[:] = [one for one in browser.complaints if "422" not in one and "REFUSED" not in one]
+
+
 def test_the_loop_from_proposal_to_closed_month(browser: Browser, tmp_path: Path) -> None:
     expect = sync_api.expect
     with browser.at(REQUESTER) as page:

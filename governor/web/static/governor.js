@@ -34,7 +34,8 @@ if (live) {
 // A refused form is answered at the address it was sent to; the address bar names the page it stands on.
 if (document.querySelector("[data-refused]")) history.replaceState(null, "", document.querySelector("input[name=page]").value);
 
-// What was typed into a form whose session had ended waits in this tab until the same person is back on the same page; never passwords and files.
+// What was typed into a form whose session had ended, or that no page of ours answered (the server was being started anew), waits in this tab until the same
+// person is back on the same page; never passwords and files.
 const WORDS = "governor.words";
 const forms = [...document.querySelectorAll("form[method=post]")];
 const who = document.querySelector(".who strong")?.textContent ?? "";
@@ -44,21 +45,29 @@ const ticked = (one) => ["checkbox", "radio"].includes(one.type) ? "checked" : "
 const keep = (form) => sessionStorage.setItem(WORDS, JSON.stringify({
   who, place, form: forms.indexOf(form), action: form.action, fields: typed(form).map((one) => [one.name, one[ticked(one)]]),
 }));
+const cameBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+const UNSENT = "What you had typed is back. Nothing was sent yet.";
+const UNANSWERED = "What you had typed is back: it was sent, and no answer came. See whether it was done before you send it again.";
 const bring = (words) => {
   const form = forms[words.form];
-  if (!words.unsent || words.who !== who || words.place !== place || form?.action !== words.action) return;
+  if (!(words.unsent || words.unanswered) || words.who !== who || words.place !== place || form?.action !== words.action) return false;
   const fields = typed(form);
-  if (!words.fields.length || String(fields.map((one) => one.name)) !== String(words.fields.map(([name]) => name))) return;
+  if (!words.fields.length || String(fields.map((one) => one.name)) !== String(words.fields.map(([name]) => name))) return false;
   fields.forEach((one, at) => { one[ticked(one)] = words.fields[at][1]; });
   for (let part = form.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
-  const said = Object.assign(document.createElement("div"), { className: "notice", textContent: "What you had typed is back. Nothing was sent yet." });
+  const said = Object.assign(document.createElement("div"), { className: "notice", textContent: words.unsent ? UNSENT : UNANSWERED });
   said.setAttribute("role", "status");
   form.prepend(said);
   said.scrollIntoView({ block: "center" });
+  return true;
 };
 try {
   const words = JSON.parse(sessionStorage.getItem(WORDS) ?? "null");
-  if (who) { sessionStorage.removeItem(WORDS); if (words) bring(words); }
+  if (who && words) { // the page that answers has them forgotten; one come back to instead has them wait for theirs
+    sessionStorage.removeItem(WORDS);
+    words.unanswered ||= cameBack;
+    if (!bring(words) && words.unanswered && words.who === who && words.fields.length) sessionStorage.setItem(WORDS, JSON.stringify(words));
+  }
   else if (words && location.search.includes("unsent=true")) sessionStorage.setItem(WORDS, JSON.stringify({ ...words, unsent: true }));
 } catch { /* a browser that keeps nothing */ }
 
@@ -68,7 +77,7 @@ for (const form of forms) {
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     if (who) { try { keep(form); } catch { /* a browser that keeps nothing */ } }
-    setTimeout(() => { delete form.dataset.sent; }, 8000);
+    setTimeout(() => { delete form.dataset.sent; sessionStorage.removeItem(WORDS); }, 8000); // still here: the answer was a file
   });
 }
 
