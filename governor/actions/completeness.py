@@ -118,7 +118,7 @@ def completeness(
         lambda: ctx.lake.by_day(STORED, start - BACK * WEEK, end, grows=HOURS).to_pylist(),
     ):
         stored[row["source"] or ""][datetime.fromtimestamp(row["hour"] * 3600, UTC)] = (row["stored"], row["lag_s"] or 0.0)
-    windows, live = windows_of(ctx, start, end), live_sources(ctx)
+    windows, live = windows_of(ctx, start, end), live_sources(ctx, end)
     zone = ZoneInfo(catalog_as_of(ctx).organization.billing_zone)
     losses = lost_calls(ctx, start, end)
     names = [name for name, hours in stored.items() if any(hour >= start for hour in hours)]
@@ -151,11 +151,21 @@ def windows_of(ctx: Context, start: datetime, end: datetime) -> dict[str, list[S
     return found
 
 
-def live_sources(ctx: Context) -> set[str]:
-    """Sources that send or are pulled; the others come as files, when somebody reads them."""
+def live_sources(ctx: Context, end: datetime) -> set[str]:
+    """Sources of which something is to be there by now: those that send or are pulled, and those whose next file is overdue by the rhythm of its files."""
+    came: dict[str, dict[datetime, int]] = defaultdict(dict)
+    pushed = col(IngestBatch.uris).startswith('["push:')
     with ctx.rows.session() as session:
-        pushed = select(IngestBatch.source).where(IngestBatch.org_id == ctx.org, col(IngestBatch.uris).startswith('["push:')).distinct()
-        return {*session.exec(pushed), *session.exec(select(SourceCursor.source).where(SourceCursor.org_id == ctx.org))}
+        sends = session.exec(select(IngestBatch.source).where(IngestBatch.org_id == ctx.org, pushed).distinct())
+        live = {*sends, *session.exec(select(SourceCursor.source).where(SourceCursor.org_id == ctx.org))}
+        recent = (col(IngestBatch.committed_at) >= end - 2 * BACK * WEEK, col(IngestBatch.committed_at) < end)
+        query = select(IngestBatch.source, IngestBatch.committed_at).where(
+            IngestBatch.org_id == ctx.org, ~pushed, IngestBatch.stored > 0, *recent
+        )
+        for source, at in session.exec(query):
+            came[source][at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)] = 1
+    late = {source: long_silences(hours, end + HOUR) for source, hours in came.items()}  # a file of the running hour is there
+    return live | {source for source, hours in late.items() if hours and max(hours) > max(came[source])}
 
 
 def document(
@@ -172,7 +182,7 @@ def document(
     counts = {hour: one[0] for hour, one in stored.items()}
     states, said = looks(counts, windows)
     quiet = silent_hours(counts, start, end, zone) | {hour for hour in long_silences(counts, end) if hour >= start}
-    if not live:  # what comes as files is not silent after its newest record, it was not given yet
+    if not live:  # a file that is not due yet: its calls were not given, nobody was silent
         quiet = {hour for hour in quiet if hour < max(counts)}
     hours = []
     at = start

@@ -137,6 +137,28 @@ def test_a_hole_a_shortfall_and_a_silence_are_findings(ctx: Context, tmp_path: P
     assert "prod" in raised["source.silence"].message
 
 
+def test_a_daily_file_that_stays_away_is_missed_once_it_is_overdue(ctx: Context, tmp_path: Path, world: Any) -> None:
+    day, known = 24 * HOUR, tmp_path / "0.jsonl"
+    for number in range(17):
+        world.now = START + number * day + 25 * HOUR  # exported in the night after
+        traffic(ctx, tmp_path / f"{number}.jsonl", {START + number * day + 9 * HOUR: 10})
+    last = world.now
+
+    def silent() -> bool:
+        return any(one.rule == "source.silence" for one in findings(ctx, "2026-10"))
+
+    world.now = last + 2 * day
+    assert not silent(), "tomorrow's file may hold them"
+    world.now = last + 4 * day
+    ingest(ctx, OPERATOR, "litellm", [str(known)], source="prod")  # brings nothing new
+    assert silent()
+    (found,) = completeness(ctx)
+    assert found["gaps"][-1]["start"] > "2026-10-21T09"
+    traffic(ctx, tmp_path / "late.jsonl", {START + number * day + 9 * HOUR: 10 for number in range(17, 20)})
+    world.now += timedelta(minutes=1)
+    assert not silent()
+
+
 @pytest.mark.parametrize(
     ("zone", "first"),
     [("America/New_York", datetime(2026, 10, 1, 4, tzinfo=UTC)), ("Asia/Kolkata", datetime(2026, 9, 30, 18, 30, tzinfo=UTC))],
