@@ -30,7 +30,8 @@ def test_weights_decide_where_every_criterion_was_spoken_of() -> None:
     assert judging.opinion('{"better": "B", "criteria": {"facts": "A"}}', RUBRIC) == (-1, {"facts": 1})
     assert judging.opinion('I say {"better": "tie"}', RUBRIC) == (0, {})
     both = '{"better": "A"} would be wrong, so {"better": "B"}'
-    assert (judging.opinion(both), judging.opinion("""{"better": "b"} as said, {"better": "B"}""")) == ((0, {}), (-1, {}))
+    again = '{"better": "b"}, as said: {"better": "B"}'
+    assert (judging.opinion(both, ()), judging.opinion(again, ())) == ((0, {}), (-1, {}))
     assert weighed({"facts": 0, "tone": -1}, RUBRIC) == -1
 
 
