@@ -80,7 +80,7 @@ class Report:
     def text(self, trust_name: str = "") -> str:
         lines = [f"PACKET   {plain(self.title)}      sha256 {self.sha256}"]
         lines += [f"[{_MARKS[check.status]}] {check.name:<13} {plain(check.detail)}" for check in self.checks]
-        against = f"against trust policy {trust_name} (sha256 {self.trust[:16]}..)" if self.trust else "without a trust policy"
+        against = f"against trust policy {plain(trust_name)} (sha256 {self.trust[:16]}..)" if self.trust else "without a trust policy"
         if self.root:
             name, _, key = self.root.partition(" ")
             against += f" signed by root {name} (key {key[:16]}..)"

@@ -74,6 +74,16 @@ def test_a_reader_that_had_enough_changes_no_verdict(desk: Path, packet: str, co
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+def test_a_trust_file_whose_name_is_no_text_changes_no_verdict(desk: Path) -> None:
+    """A letter of Latin-1, as older archives unpack it; a traceback ended with 1, which says that the packet is false."""
+    odd = os.fsdecode(b"acm\xe9.trust")
+    (desk / odd).write_bytes((desk / "acme.trust").read_bytes())
+    for command in (QUICK, WHOLE):
+        done = run(command, "packet", "verify", "good.govpacket", "--trust", odd, where=desk)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "VERIFIED against trust policy acm\N{REPLACEMENT CHARACTER}.trust" in done.stdout
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("packet", ["good", "bad"])
 def test_a_verdict_that_cannot_be_written_is_none(desk: Path, packet: str, door: str) -> None:
