@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 
 from governor.actions.context import Actor, Context
 from governor.actions.load_catalog import catalog_as_of
+from governor.actions.proposed_seed import brought_by
 from governor.catalog import Catalog
 from governor.errors import Invalid, NotFound
 from governor.ledger.canonical import timestamp
@@ -122,7 +123,9 @@ def record(
 def preview(ctx: Context, seed: Seed) -> Difference:
     """What importing would change now."""
     with ctx.rows.session() as session:
-        return difference(list_rows(session, ctx.org, None), seed.rows, called_models(ctx), seed.withdraw)
+        return difference(
+            list_rows(session, ctx.org, None), seed.rows, called_models(ctx), seed.withdraw, brought_by(session, ctx.org, seed)
+        )
 
 
 def called_models(ctx: Context) -> list[tuple[str, str]]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
-from datetime import datetime
 from typing import Any, Final, TypedDict
 
 from sqlmodel import Session, col, func, select
@@ -18,11 +16,11 @@ from sqlmodel import Session, col, func, select
 from governor.actions.apply import lock_catalog
 from governor.actions.context import Actor, Context
 from governor.actions.import_prices import called_models, check_seed, list_rows, record, seed_document
+from governor.actions.proposed_seed import body_of, brought_by, seed_of_proposal
 from governor.errors import Invalid, NotFound, Refused, StaleApproval
 from governor.ledger.canonical import timestamp
 from governor.ledger.entry import EntryDraft
 from governor.prices.difference import Difference, difference
-from governor.prices.price import price_of
 from governor.prices.seed import Seed
 from governor.store.rows.prices import PriceProposal
 from governor.store.transaction import Transaction
@@ -44,7 +42,7 @@ def propose_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | 
     called = called_models(ctx)
     with ctx.transaction(actor) as tx:
         lock_catalog(tx.session, ctx.org)  # numbers and differences are made of what stands: one at a time
-        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw)
+        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw, brought_by(tx.session, ctx.org, seed))
         said: dict[str, Any] = {"proposal": None, "state": None, "version": None, "stored": 0, "difference_digest": digest_of(found)}
         said = seed_document(seed, found) | said
         if not found.added and not found.changed:
@@ -59,7 +57,7 @@ def propose_prices(ctx: Context, actor: Actor, seed: Seed, *, evidence: bytes | 
                 digest=seed.digest,
                 evidence_sha256=seed.digest if evidence is None else hashlib.sha256(evidence).hexdigest(),
                 rows=len(seed.rows),
-                body=_body(seed),
+                body=body_of(seed),
                 notes=json.dumps(list(seed.notes)),
                 proposed_at=tx.now,
                 proposed_by=actor.id,
@@ -87,7 +85,7 @@ def decide_proposal(
         if row.state != "proposed":
             raise Refused(f"{row.id} was {row.state} already")
         seed = seed_of_proposal(row)
-        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw)
+        found = difference(list_rows(tx.session, ctx.org, None), seed.rows, called, seed.withdraw, brought_by(tx.session, ctx.org, seed))
         now = digest_of(found)
         if approve and difference_digest and difference_digest != now:
             raise StaleApproval(f"the book has changed since {row.id} was shown", hint=f"look at `governor prices proposal {row.id}` again")
@@ -121,30 +119,17 @@ def show_proposal(ctx: Context, proposal_id: str, *, limit: int = KEPT) -> dict[
     called = called_models(ctx)
     with ctx.rows.session() as session:
         row = _get(session, ctx.org, proposal_id)
-        facts = _facts(row) | {"notes": json.loads(row.notes)}
+        seed = seed_of_proposal(row)
+        facts = _facts(row) | {"notes": list(seed.notes), "withdrawn_from": None if seed.withdraw is None else seed.withdrawn_from}
         if row.state != "proposed":
             return facts | {"difference": json.loads(row.difference), "difference_digest": None}
-        seed = seed_of_proposal(row)
-        found = difference(list_rows(session, ctx.org, None), seed.rows, called, seed.withdraw)
+        found = difference(list_rows(session, ctx.org, None), seed.rows, called, seed.withdraw, brought_by(session, ctx.org, seed))
     return facts | {"difference": found.document(limit), "difference_digest": digest_of(found)}
 
 
 def digest_of(found: Difference) -> str:
     """Hex SHA-256 over everything the difference says."""
     return hashlib.sha256(json.dumps(found.document(10**9), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _body(seed: Seed) -> bytes:
-    """The rows; with what is withdrawn, where something is."""
-    rows: Any = [one.record() for one in seed.rows]
-    return zlib.compress(json.dumps(rows if seed.withdraw is None else {"rows": rows, "withdraw": seed.withdraw.isoformat()}).encode())
-
-
-def seed_of_proposal(row: PriceProposal) -> Seed:
-    told = json.loads(zlib.decompress(row.body))
-    body: dict[str, Any] = told if isinstance(told, dict) else {"rows": told}
-    withdraw = datetime.fromisoformat(body["withdraw"]) if "withdraw" in body else None
-    return Seed(row.source, row.source_version, tuple(price_of(one) for one in body["rows"]), tuple(json.loads(row.notes)), withdraw)
 
 
 class ProposalRow(TypedDict):

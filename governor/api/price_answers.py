@@ -99,9 +99,10 @@ class ImportedPrices(PriceDifference):
 
 
 class PriceProposal(ProposalRow):
-    """difference_digest: what an approval names; null once it is decided."""
+    """difference_digest: what an approval names; null once it is decided. withdrawn_from: when prices that it lacks end: an instant, `ever`, or null: they stay."""
 
     notes: list[str]
+    withdrawn_from: str | None
     difference: PriceDifference
     difference_digest: str | None
 

@@ -7,14 +7,14 @@ Owns: added, changed, kept, jumps beyond 20%. Does not own: what becomes of an e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
 from governor.prices.book import PriceBook
-from governor.prices.merge import EntryKey, by_entry, merged, place_of
+from governor.prices.merge import EntryKey, Place, by_entry, merged, place_of
 from governor.prices.price import EVER, RATED_IN, Price
 
 JUMP: Final = Fraction(1, 5)
@@ -73,12 +73,18 @@ class Difference:
 
 
 def difference(
-    before: Iterable[Price], after: Iterable[Price], called: Iterable[EntryKey] = (), withdraw: datetime | None = None
+    before: Iterable[Price],
+    after: Iterable[Price],
+    called: Iterable[EntryKey] = (),
+    withdraw: datetime | None = None,
+    own: Collection[Place] | None = None,
 ) -> Difference:
-    """Compare list rows; contracts are not the importer's business and are ignored. `called`: models that calls were made to; withdraw: as a Seed says it."""
+    """Compare list rows; contracts are not the importer's business and are ignored. `called`: models that calls were made to; withdraw: as a Seed says it,
+    of the places in `own` alone.
+    """
     held, named = [row for row in before if row.kind == "list"], [row for row in after if row.kind == "list"]
     old, book = by_entry(held), PriceBook(held)
-    new = by_entry(merged(held, named, withdraw))
+    new = by_entry(merged(held, named, withdraw, own))
     result = Difference(missing=sorted(old.keys() - new.keys()), entries=new, kept=_kept(new, by_entry(named)))
     if withdraw is not None:
         stay = by_entry(merged(held, named))

@@ -7,7 +7,7 @@ Invariants: absence deletes no match, and no price unless who imports says so; a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from governor.prices.overlap import NEVER, clash, without_overlaps
 from governor.prices.price import EVER, Price
 
 EntryKey = tuple[str, str]
+Place = tuple[str, str, str, str, str]  # provider, model, meter, tier, region
 
 
 def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
@@ -25,22 +26,26 @@ def by_entry(rows: Iterable[Price]) -> dict[EntryKey, list[Price]]:
     return found
 
 
-def merged(before: Iterable[Price], after: Iterable[Price], withdraw: datetime | None = None) -> list[Price]:
-    """The rows of every entry that `after` names, as they are to be stored; both are list rows. withdraw: as a Seed says it."""
+def merged(
+    before: Iterable[Price], after: Iterable[Price], withdraw: datetime | None = None, own: Collection[Place] | None = None
+) -> list[Price]:
+    """The rows of every entry that `after` names, as they are to be stored; both are list rows. withdraw: as a Seed says it, of the places in `own` alone."""
     held = list(before)
     old, book = by_entry(held), PriceBook(held)
     return [
         row
         for key, rows in by_entry(after).items()
-        for row in _entry(rows, _still(old.get(key) or _spoke_for(book, key, rows), rows, withdraw))
+        for row in _entry(rows, _still(old.get(key) or _spoke_for(book, key, rows), rows, withdraw, own))
     ]
 
 
-def _still(held: Sequence[Price], rows: Sequence[Price], withdraw: datetime | None) -> list[Price]:
-    """Older prices of an entry less what is withdrawn: places that `rows` have no price of."""
+def _still(held: Sequence[Price], rows: Sequence[Price], withdraw: datetime | None, own: Collection[Place] | None) -> list[Price]:
+    """Older prices of an entry less what is withdrawn: places that `rows` have no price of, and that its source brought."""
     if withdraw is None:
         return list(held)
     named = {place_of(row) for row in rows}
+    if own is not None:
+        named |= {place_of(row) for row in held if (row.provider, row.model, *place_of(row)) not in own}
     ended = (
         row if row.valid_to and row.valid_to <= withdraw else replace(row, valid_to=withdraw)
         for row in held
@@ -107,6 +112,10 @@ def _outside(row: Price, newer: Price) -> Iterator[Price]:
         yield replace(row, context_max=newer.context_min)
     if newer.context_max is not None and (row.context_max is None or newer.context_max < row.context_max):
         yield replace(row, context_min=newer.context_max)
+
+
+def places_of(rows: Iterable[Price]) -> set[Place]:
+    return {(row.provider, row.model, *place_of(row)) for row in rows}
 
 
 def place_of(row: Price) -> tuple[str, str, str]:

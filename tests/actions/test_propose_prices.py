@@ -1,5 +1,6 @@
 """A list of prices becomes a version when a person of finance approves the difference it makes, not before."""
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,29 @@ def test_a_proposal_prices_nothing_until_finance_approves(world: Any) -> None:
     assert kept == shown["difference"], "the difference that was decided on stays readable"
     with pytest.raises(Refused, match="approved already"):
         decide_proposal(world.ctx, world.person("finn"), "PP-1", approve=True)
+
+
+def test_a_list_withdraws_what_its_own_source_brought(world: Any) -> None:
+    """LiteLLM's map took the tiers and meters of the same models away that the installed list alone knows."""
+    held = listed("2.5", "10")
+    import_prices(world.ctx, SYSTEM, replace(held, source="genai-prices"))
+    old = {
+        "litellm_provider": "openai",
+        "output_cost_per_token": 1e-05,
+        "input_cost_per_token_batches": 1e-06,
+        "input_cost_per_audio_token": 4e-06,
+    }
+    finn = world.person("finn")
+    import_prices(world.ctx, finn, read_prices(json.dumps({"gpt-4o": old}), "old.json"))
+    new = read_prices(json.dumps({"gpt-4o": {"litellm_provider": "openai", "output_cost_per_token": 1e-05}}), "new.json")
+    made = propose_prices(world.ctx, OPERATOR, replace(new, withdraw=EVER))
+    shown = show_proposal(world.ctx, made["proposal"])
+    ended = {(change["meter"], change["service_tier"]) for change in shown["difference"]["changes"]}
+    assert ended == {("input", "batch"), ("audio_input", "")}, "not the input of the installed list"
+    assert (shown["difference"]["prices_withdrawn"], shown["withdrawn_from"]) == (2, "ever")
+    decide_proposal(world.ctx, finn, made["proposal"], approve=True, difference_digest=shown["difference_digest"])
+    assert cost(world) == 2_500_000_000_000
+    assert show_proposal(world.ctx, "PP-1")["withdrawn_from"] is None
 
 
 def test_a_withdrawal_waits_for_finance_and_is_in_the_ledger(world: Any) -> None:

@@ -1,10 +1,13 @@
 """The price book in the browser: search, history, and a proposal decided on by finance."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from governor.actions.context import OPERATOR
 from governor.actions.propose_prices import propose_prices
 from governor.prices.formats import read_prices
+from governor.prices.price import EVER
 
 CSV = "provider,model,meter,amount,per,valid_from\nopenai,gpt-4o,input,3.25,1000000,2026-11-15\nopenai,<b>house</b>,input,1,1000000,\n"
 
@@ -42,3 +45,15 @@ def test_finance_decides_on_the_difference_it_saw(site: Any) -> None:
         assert finn.post(path, {"decision": "approve", "difference": made["difference_digest"]}, page=path).status_code == 303
         assert "approved" in finn.get(path).text
         assert "3.25 USD" in finn.get("/prices/history?provider=openai&model=gpt-4o").text
+
+
+def test_a_proposal_says_how_many_prices_it_ends_and_when(site: Any) -> None:
+    """The page said that absence deletes nothing of a list that deletes what it lacks."""
+    new = read_prices(CSV, "withdrawing.csv")
+    for when, words in ((EVER, "as if they had never held"), (datetime(2026, 12, 1, tzinfo=UTC), "end ")):
+        made = propose_prices(site.ctx, OPERATOR, replace(new, withdraw=when))
+        with site.at("ada@acme.example") as ada:
+            page = ada.get(f"/prices/proposals/{made['proposal']}").text
+        assert f'<h3>Withdrawn</h3><div class="big">{made["prices_withdrawn"]}</div>' in page
+        assert words in page
+        assert "absence deletes nothing" not in page
