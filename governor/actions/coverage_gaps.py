@@ -17,11 +17,13 @@ from governor.actions.usage import usd
 from governor.attribution import telling_of
 from governor.chargeback.amounts import percent
 from governor.prices.names import canonical_tier
+from governor.prices.units import UNIT_METERS, base_of
 
 SHOWN: Final = 20
 TO_DO: Final = {
     "usage": "its source did not say how much was used: `governor sources scorecard` says what to send",
     "price": "give the model a price: `kind: contract_price`, or a list by `governor prices import`",
+    "fee": 'give what was used beside tokens a price: `kind: contract_price` with that `meter`; of a tool `model: "*"` is for all models of the provider',
     "workflow": "map it: `governor catalog draft` and the spend page write the documents",
     "owner": "name an owner of the workflow",
     "route": "approve the route: `governor change propose`, a route of the workflow, or a waiver",
@@ -42,6 +44,7 @@ class Gap(NamedTuple):
     provider: str
     model: str
     service_tier: str
+    meter: str = ""  # the one unit that lacks a price, where its model has one
 
     @property
     def text(self) -> str:
@@ -49,7 +52,7 @@ class Gap(NamedTuple):
         model = f"{self.provider}/{self.model}{f' ({self.service_tier})' if self.service_tier else ''}" if self.model else ""
         lacks = {
             "usage": "no token counts",
-            "price": "no price",
+            "price": f"no price of {self.meter.replace('_', ' ')}" if self.meter else "no price",
             "workflow": "no workflow",
             "owner": "no owner",
             "route": "no approved route",
@@ -59,11 +62,11 @@ class Gap(NamedTuple):
     @property
     def do(self) -> str:
         told = TO_DO if self.workflow or self.field else {**TO_DO, "workflow": NAMELESS}
-        return "; ".join(told[need] for need in self.needs)
+        return "; ".join(told["fee" if need == "price" and self.meter else need] for need in self.needs)
 
 
 def gaps(month: GovernedMonth) -> list[dict[str, Any]]:
-    """Dearest first: {"needs","text","workflow","field","provider","model","service_tier","calls","amount","percent",
+    """Dearest first: {"needs","text","workflow","field","provider","model","service_tier","meter","calls","amount","percent",
     "percent_then","do"}.
 
     percent: of the spend that is to be mapped; percent_then: coverage once this gap and all before it are mended. A call without a price counts at its middle.
@@ -107,7 +110,7 @@ def gap_of(group: Group, asked: Mapping[str, str | None]) -> Gap | None:
     unpriced, uncounted = line.exposure is not None, group.rated.reason == "unknown_usage"
     lacks = {"usage": unpriced and uncounted, "price": unpriced and not uncounted, "workflow": not line.has_workflow}
     lacks |= {"owner": line.has_workflow and not line.has_owner, "route": line.has_workflow and not line.approved}
-    needs = tuple(name for name in TO_DO if lacks[name])
+    needs = tuple(name for name in TO_DO if lacks.get(name))
     if not needs:
         return None
     by_model = unpriced or lacks["route"]
@@ -119,6 +122,7 @@ def gap_of(group: Group, asked: Mapping[str, str | None]) -> Gap | None:
         provider=(group.provider or "unknown") if by_model else "",
         model=(group.model or "unknown") if by_model else "",
         service_tier=canonical_tier(group.service_tier) if unpriced else "",
+        meter=group.rated.missing if base_of(group.rated.missing) in UNIT_METERS else "",
     )
 
 

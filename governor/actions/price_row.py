@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from governor.prices.book import PriceBook
 from governor.prices.exposure import NOTHING, Exposure, exposure
 from governor.prices.rate import Rated, Usage, rate_group, reported
-from governor.prices.units import CACHED
+from governor.prices.units import CACHED, base_of
 from governor.store.lake_units import UNIT_SUMS
 
 CHARGED: Final = frozenset({"provider_billed", "gateway_billed"})  # money that was really taken, no estimate
@@ -42,19 +43,34 @@ def price_row(
     charged = reported_pico(row) if row["cost_source"] in CHARGED else None
     if charged is not None and charged >= 0:
         return reported(row["provider"], row["model"], charged, rated), NOTHING
-    least = _least(usage) if rated.reason in {"unknown_usage", "no_meter_price"} and usage.counts else None
-    if least is not None:
-        known = rate_group(
-            book, row["provider"], row["model"], at, least, tier=row["service_tier"], region=row["region"], context_tokens=band
+    known = _in_part(row, book, at, usage, rated, band) if usage.counts else None
+    return rated, known or exposure(book, row["provider"], at, usage, context_tokens=band)
+
+
+def _in_part(row: dict[str, Any], book: PriceBook, at: datetime, usage: Usage, rated: Rated, band: int | None) -> Exposure | None:
+    """What is known of it, and what lacks a price at what others ask for the same unit; None where tokens are what is missing."""
+    low = middle = high = 0
+    while rated.contracted_pico is None:
+        lacking = [
+            (name, count)
+            for name, count in usage.counts
+            if name not in CACHED and (count is None or base_of(name) == base_of(rated.missing))
+        ]
+        if not lacking:
+            return None
+        name, count = lacking[0]
+        usage = replace(usage, counts=tuple(one for one in usage.counts if one[0] != name))
+        asked = book.rates_of(base_of(name), at, row["provider"]) if count else []
+        if asked:
+            low, middle, high = (
+                before + round(rate * Fraction(count or 0))
+                for before, rate in zip((low, middle, high), (asked[0], asked[len(asked) // 2], asked[-1]), strict=True)
+            )
+        rated = rate_group(
+            book, row["provider"], row["model"], at, usage, tier=row["service_tier"], region=row["region"], context_tokens=band
         )
-        if known.contracted_pico is not None:
-            return rated, Exposure(known.contracted_pico, known.contracted_pico, known.contracted_pico, 1)
-    return rated, exposure(book, row["provider"], at, usage, context_tokens=band)
-
-
-def _least(usage: Usage) -> Usage:
-    """What is known of it: the tokens, without the fees of tools whose count or price nobody knows."""
-    return replace(usage, counts=tuple((name, quantity) for name, quantity in usage.counts if name in CACHED))
+    known = rated.contracted_pico
+    return Exposure(known + low, known + middle, known + high, 1)
 
 
 def reported_pico(row: dict[str, Any]) -> int | None:

@@ -64,7 +64,9 @@ class PeriodTotals(TypedDict):
 
 
 class CoverageGap(TypedDict):
-    """needs: usage, price, workflow, owner, route, in the order in which they are mended; do: how. percent_then: coverage once this and all before it is mended."""
+    """needs: usage, price, workflow, owner, route, in the order in which they are mended; do: how. meter: the one unit that
+    lacks a price. percent_then: coverage once this and all before it is mended.
+    """
 
     needs: list[str]
     text: str
@@ -73,6 +75,7 @@ class CoverageGap(TypedDict):
     provider: str | None
     model: str | None
     service_tier: str | None
+    meter: str | None
     calls: int
     amount: str
     percent: str

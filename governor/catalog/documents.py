@@ -81,6 +81,7 @@ class Price(Part):
 class ContractPriceDocument(Document):
     """A negotiated price: an amount (`price`), a percentage off the list (`percent_off`) or a multiple of it (`multiplier`).
 
+    A tool's fee (`web_search`, `file_search`, ...) may be one amount for every model: write `*`.
     `valid_from` and `valid_to` (exclusive) are the dates of the price itself, so dated prices live side by side. Terms that refer to the list may hold for every
     model, meter or service tier of the provider: write `*`.
     """
@@ -89,7 +90,8 @@ class ContractPriceDocument(Document):
     provider: Name
     model: Name
     meter: str = Field(
-        pattern=r"^(\*|[a-z][a-z0-9_]*)$", description="input, cache_read, cache_write, output, request, ...; * for every meter"
+        pattern=r"^(\*|[a-z][a-z0-9_]*(@[a-z0-9.-]+)?)$",
+        description="input, cache_read, cache_write, output, request, ...; image@1024x1024; * for every meter",
     )
     region: str = ""
     service_tier: str = Field(default="", description="empty: the standard tier; * for every tier")
@@ -106,7 +108,7 @@ class ContractPriceDocument(Document):
         if len(given) != 1:
             raise ValueError(f"give exactly one of price, percent_off, multiplier; found {' and '.join(given) or 'none'}")
         if self.price is not None:
-            wide = [name for name in ("model", "meter", "service_tier") if getattr(self, name) == "*"]
+            wide = [name for name in ("meter", "service_tier") if getattr(self, name) == "*"]
             if wide:
                 raise ValueError(f"{wide[0]}: * is for percent_off and multiplier; an amount is the price of one thing")
             return self

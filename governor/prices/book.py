@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 
 from governor.errors import Invalid
@@ -19,6 +20,7 @@ from governor.prices.match import dashed_dates, matches
 from governor.prices.names import canonical_provider, canonical_tier, model_spellings
 from governor.prices.price import EVER, RATED_IN, Price, price_of
 from governor.prices.terms import ANY, Term, narrowest, width
+from governor.prices.units import names_of
 
 REASONS: Final = ("unknown_model", "unknown_provider", "no_meter_price", "unknown_usage", "currency")
 CONTAINER: Final = "container"  # the entry under which a list says what a code interpreter's session costs, whichever model asked for it
@@ -29,10 +31,11 @@ Bands = tuple[Price, ...]  # one meter's prices; the first that covers a request
 
 @dataclass(frozen=True)
 class Unpriced:
-    """Why there is no price: a reason of REASONS, and words."""
+    """Why there is no price: a reason of REASONS, and words. meter: the one of which alone there is none."""
 
     reason: str
     detail: str
+    meter: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class PriceBook:
             by_provider[provider].append(_entry(model, match, members))
         for provider, entries in by_provider.items():
             self._entries[provider] = sorted(entries, key=lambda entry: (entry.rank, entry.model))
+        self._asked: dict[tuple[str, datetime, str], list[Fraction]] = {}
         self._digest = ""
 
     @property
@@ -113,6 +117,19 @@ class PriceBook:
         """(provider, entry) of one provider or of all, in book order."""
         wanted = [canonical_provider(provider)] if provider is not None else sorted(self._entries)
         return [(name, entry) for name in wanted for entry in self._entries.get(name, [])]
+
+    def rates_of(self, meter: str, at: datetime, provider: str | None = None) -> list[Fraction]:
+        """Exact pico-USD that the list asks for one unit, ascending and each once: the provider's models where one has a price, else all."""
+        key = (meter, at, canonical_provider(provider))
+        if key not in self._asked:
+            found = [
+                row
+                for row in self.rows
+                if row.meter in names_of(meter) and row.kind == "list" and row.currency == RATED_IN and row.holds_at(at)
+            ]
+            own = [row for row in found if row.provider == key[2]]
+            self._asked[key] = sorted({row.pico for row in own or found})
+        return self._asked[key]
 
     def bands(self) -> list[int]:
         """Every input-token count at which some price of the book changes (inclusive lower bounds), ascending."""
@@ -144,7 +161,10 @@ class PriceBook:
         listed = _holding(entry.rows if entry else (), at, tier, region)
         if entry is not None and (shared := self.find(provider, CONTAINER)) is not None:
             listed = _holding([row for row in shared.rows if row.meter == SESSION], at, "", region) | listed
-        contracted = _holding(contract_rows, at, tier, region)
+        fees = (
+            self._contracts.get((provider, ANY), []) if entry or contract_rows else []
+        )  # what a tool costs, whichever model and tier used it
+        contracted = _holding(fees, at, "", region) | _holding(contract_rows, at, tier, region)
         terms = [term for term in self.terms if canonical_provider(term.provider) == provider]
         if terms:
             contracted = _with_terms(contracted, listed, terms, self._names(provider, model, entry), (at, tier, region))

@@ -18,6 +18,7 @@ from governor.prices.names import canonical_provider, canonical_tier
 from governor.prices.price import RATED_IN, Price, plain, price_of
 from governor.prices.rate import refuse_unknown_meter
 from governor.prices.terms import ANY, Term
+from governor.prices.units import FEES, base_of
 
 Row = TypeVar("Row", bound=Price | Term)
 
@@ -51,6 +52,11 @@ def refuse_unusable(document: ContractPriceDocument) -> None:
     where = f"contract_price {document.key}"
     if document.meter != ANY:
         refuse_unknown_meter(document.meter, f"{where}: meter")
+    if document.price and document.model == ANY and base_of(document.meter) not in FEES:
+        raise Invalid(
+            f"{where}: model: * is for percent_off, multiplier and the fees of tools; an amount is the price of one thing",
+            hint=f"name the model; fees are {', '.join(FEES)}",
+        )
     if document.price and document.price.currency != RATED_IN:
         raise Invalid(
             f"{where}: price: currency {document.price.currency}: calls are rated in {RATED_IN} only, and the model would have no price at all",

@@ -79,10 +79,11 @@ class Rated:
     detail: str = ""
     notes: tuple[str, ...] = ()
     entry: str = ""
+    missing: str = ""  # the meter of which alone there is no price
 
 
 def unpriced(why: Unpriced) -> Rated:
-    return Rated("unpriced", reason=why.reason, detail=why.detail)
+    return Rated("unpriced", reason=why.reason, detail=why.detail, missing=why.meter)
 
 
 def rate_usage(rates: Rates | Unpriced, usage: Usage, *, context_tokens: int | None = None) -> Rated:
@@ -115,7 +116,7 @@ def _priced(
     """One meter's use with its list and its contract price. Raises Untold."""
     listed, contracted = (price_for(rates, meter, context, contract=contract) for contract in (False, True))
     if listed is None or contracted is None:
-        raise Untold("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}")
+        raise Untold("no_meter_price", f"no {meter} price for {rates.provider}/{rates.model}", meter)
     if contracted.meter != meter:
         notes.append(f"{meter} at the {contracted.meter} rate")
     if listed.kind == "contract":

@@ -40,7 +40,7 @@ Counts = Sequence[tuple[str, int | Decimal | None]]  # None: used, nobody said h
 
 
 class Untold(Exception):
-    """(reason of a call without a price, in words)."""
+    """(reason of a call without a price, in words[, the meter that has none])."""
 
 
 def base_of(meter: str) -> str:

@@ -36,6 +36,19 @@ def month_of(*groups: Any) -> GovernedMonth:
     return cast(GovernedMonth, SimpleNamespace(groups=list(groups), coverage=coverage_of(lines), asked=asked))
 
 
+def test_a_gap_names_the_fee_that_has_no_price() -> None:
+    """`no price` sent people to price a model that has prices."""
+    (found,) = gaps(
+        month_of(
+            calls(
+                5, provider="x_ai", model="grok", rated=Rated("unpriced", reason="no_meter_price", missing="web_search"), unpriced_calls=1
+            )
+        )
+    )
+    assert (found["text"], found["meter"]) == ("x_ai/grok: no price of web search", "web_search")
+    assert 'with that `meter`; of a tool `model: "*"`' in found["do"]
+
+
 def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.CaptureFixture[str]) -> None:
     month = month_of(
         calls(50),
