@@ -35,6 +35,8 @@ _DELTAS: Final = (
 )
 _TIERS: Final = ("$.metadata.serviceTier.type", "$.message.usage.service_tier")
 _STOPS: Final = ("$.delta.stop_reason", "$.messageStop.stopReason", "$.completionReason", "$.stop_reason", "$.choices[0].finish_reason")
+_MADE: Final = """coalesce(nullif(json_array_length(said, '/images'), 0), nullif(json_array_length(said, '/artifacts'), 0),
+    TRY_CAST(json_extract_string(asked, '/imageGenerationConfig/numberOfImages') AS BIGINT), CASE WHEN json_exists(asked, '/imageGenerationConfig') THEN 1 END)"""
 
 
 def _of_chunks(paths: tuple[str, ...]) -> str:
@@ -71,6 +73,10 @@ class Bedrock(DerivedConnector):
             WHEN contains(api::VARCHAR, 'Converse') OR messages IS NOT NULL THEN 'chat'
             WHEN json_exists(asked, '/prompt') OR json_exists(asked, '/inputText') THEN 'text_completion'
             WHEN asked IS NOT NULL THEN 'invoke_model' END""",
+        # pictures are too large for the log, which then has the request alone
+        "pictured": f"""CASE WHEN json_extract(r, '/errorCode') IS NULL AND {_MADE} BETWEEN 1 AND 100
+            THEN json_object('images', range(CAST({_MADE} AS BIGINT)), 'quality', json_extract(asked, '/imageGenerationConfig/quality'),
+                'size', json_extract_string(asked, '/imageGenerationConfig/width') || 'x' || json_extract_string(asked, '/imageGenerationConfig/height')) END""",
         "finish": f"{_of_chunks(_STOPS)}[-1]",
         "tier": f"{_of_chunks(_TIERS)}[-1]",
         "written_5m": _written("5m"),

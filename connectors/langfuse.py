@@ -130,6 +130,9 @@ def _note(content: bool) -> str:
             'provider', coalesce(provider, ls_provider), 'request_model', request_model,
             'response_model', response_model, 'response_id', response_id,
             'finish_reasons', finish_reasons,
+            -- Gemini's searches, as Vercel's AI SDK heard of them
+            'grounded', CASE WHEN contains(from_provider, 'webSearchQueries')
+                THEN json_object('candidates', [TRY(coalesce(json_extract(from_provider, '/google'), json_extract(from_provider, '/vertex')))]) END,
             'tier', CASE WHEN coalesce(speed, heard_speed, asked_speed) = 'fast' THEN 'fast'
                 ELSE coalesce(attribute_tier, tier, heard_tier, asked_tier) END,
             'metadata', json_merge_patch(coalesce({_members(f"NOT regexp_matches(e.key, '{_SERVERS}')", "e.key")}, '{{}}'),

@@ -55,10 +55,11 @@ def _positive(count: str) -> str:
     return f"CASE WHEN {count} > 0 AND {count} < {MOST} THEN {count} END"
 
 
-def units_sql(usage: str, more: Mapping[str, str] | None = None, sized: str = "NULL") -> str:
+def units_sql(usage: str, more: Mapping[str, str] | None = None, sized: str = "NULL", *, otherwise: Mapping[str, str] | None = None) -> str:
     """SQL of the counts in a usage object as JSON text; NULL where it says none.
 
-    more: counts that stand beside it, name -> SQL of a number. sized: SQL of a JSON object of one count whose name says a size, or NULL.
+    more: counts that stand beside it, name -> SQL of a number; otherwise: those that count where it says none. sized: SQL of a JSON object of one count
+    whose name says a size, or NULL.
     """
     said = {name: _positive(_sql(usage, *paths)) for name, paths in PATHS.items()}
     said["web_search"] = f"""CASE WHEN ({usage} ->> '$.{CITED}') IS NOT NULL THEN {_positive(_sql(usage, QUERIES))}
@@ -72,12 +73,13 @@ def units_sql(usage: str, more: Mapping[str, str] | None = None, sized: str = "N
         said[name] = _sql(usage, *paths)
     for name, count in (more or {}).items():
         said[name] = f"coalesce({_positive(count)}, {said[name]})" if name in said else _positive(count)
+    for name, count in (otherwise or {}).items():
+        said[name] = f"coalesce({said[name]}, {_positive(count)})" if name in said else _positive(count)
+    beside = (*(more or {}).values(), *(otherwise or {}).values())
     video = _sql(usage, VIDEO)
     resolved = f"""CASE WHEN {video} > 0 AND {video} < {MOST}
         THEN json_object('video_second' || coalesce('@' || lower({usage} ->> '$.{RESOLUTION}'), ''), {video}) END"""
-    anything = " OR ".join(
-        (f"regexp_matches({usage}::VARCHAR, '{HINTS}')", f"{sized} IS NOT NULL", *(f"{count} > 0" for count in (more or {}).values()))
-    )
+    anything = " OR ".join((f"regexp_matches({usage}::VARCHAR, '{HINTS}')", f"{sized} IS NOT NULL", *(f"{count} > 0" for count in beside)))
     inside = ", ".join(f"'{name}', {count}" for name, count in said.items())
     parts = ", ".join(f"coalesce({part}, '{{}}'::JSON)" for part in (sized, resolved))
     return f"CASE WHEN {anything} THEN nullif(json_merge_patch('{{}}'::JSON, json_object({inside}), {parts})::VARCHAR, '{{}}') END"

@@ -28,8 +28,12 @@ _CHUNKS: Final = listed("json_extract(r, '/full_response')")
 _TOLD: Final = """CASE WHEN json_type(s, '/message') = 'OBJECT' THEN json_merge_patch(json_extract(s, '/message'), json_object(
         'usage', json_extract(s, '/usage'), 'stop_reason', json_extract(s, '/delta/stop_reason'), 'content', NULL))
     ELSE json_merge_patch(s, json_object('candidates', CASE WHEN json_exists(s, '/candidates/0')
-        THEN [json_object('finishReason', json_extract(s, '/candidates/0/finishReason'))] END)) END"""
+        THEN [json_object('finishReason', json_extract(s, '/candidates/0/finishReason'),
+            'groundingMetadata', json_extract(s, '/candidates/0/groundingMetadata'))] END)) END"""
 _ONE: Final = f"list_transform([list_reduce({_CHUNKS}, lambda a, b: json_merge_patch(a, b))], lambda s: {_TOLD})[1]"
+_THOUGHT: Final = """(CASE WHEN TRY_CAST(json_extract_string(said, '/usage/output_tokens_details/thinking_tokens') AS BIGINT)
+    BETWEEN 0 AND TRY_CAST(json_extract_string(said, '/usage/output_tokens') AS BIGINT)
+    THEN TRY_CAST(json_extract_string(said, '/usage/output_tokens_details/thinking_tokens') AS BIGINT) END)"""
 _PLACE: Final = "coalesce(json_extract_string(asked, '/model'), json_extract_string(r, '/endpoint'), json_extract_string(r, '/model'))"
 _LATENCY: Final = (
     "TRY_CAST(coalesce(json_extract_string(about, '/request_latency'), json_extract_string(about, '/requestLatency')) AS DOUBLE)"
@@ -87,6 +91,9 @@ class Vertex(DerivedConnector):
         # what tools sent back is input as well, and is counted neither in the prompt nor in the candidates
         "input": f"""TRY(TRY_CAST({_used("prompt_token_count", "promptTokenCount")} AS BIGINT)
             + TRY_CAST({_used("tool_use_prompt_token_count", "toolUsePromptTokenCount")} AS BIGINT))""",
+        # Claude's thoughts are inside its output, where Gemini's are beside it
+        "thought": _THOUGHT,
+        "output": f"TRY_CAST(json_extract_string(said, '/usage/output_tokens') AS BIGINT) - {_THOUGHT}",
         "audio_in": _modality("prompt_tokens_details", "promptTokensDetails", "AUDIO"),
         "audio_out": _modality("candidates_tokens_details", "candidatesTokensDetails", "AUDIO"),
         "image_in": _modality("prompt_tokens_details", "promptTokensDetails", "IMAGE"),

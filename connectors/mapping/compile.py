@@ -20,8 +20,8 @@ from connectors.mapping.bodies import content_facts, written
 from connectors.mapping.columns import columns_of, plain
 from connectors.mapping.document import Mapping, Take, kind_of, pointer
 from connectors.mapping.text import Paths, quoted
+from connectors.mapping.used import raw_usage, used
 from connectors.providers import PROVIDERS
-from connectors.units import units_sql
 from governor.calls import CALL_SCHEMA, MOST_TOKENS
 from governor.ports import ReadOptions
 
@@ -50,8 +50,7 @@ def statement(mapping: Mapping, *, content: bool) -> str:
     paths = Paths()
     taken = {name: _text(take, paths) for name, take in mapping.columns.items()}
     facts = {f"{name}_text": text for name, text in taken.items()}
-    facts["usage_given"] = _raw_usage(mapping, paths)
-    facts["units"] = f"CASE WHEN json_valid(usage_given) THEN {units_sql('usage_given')} END"
+    facts["usage_given"] = raw_usage(mapping.usage, {name: taken[name] for name in TOKENS if name in taken}, paths)
     facts["exclusive"] = _exclusive(mapping, paths)
     facts["currency_text"] = _text(mapping.cost.currency, paths) if mapping.cost and mapping.cost.currency else "'USD'"
     facts["is_call"] = _is_call(mapping, paths)
@@ -66,7 +65,8 @@ def statement(mapping: Mapping, *, content: bool) -> str:
         listed_records([pointer(path) for path in mapping.records], "records", "lines"),
         f"""opened AS (SELECT *, TRY(json_extract_string(line, {paths.listed()})) AS v FROM lines)""",
         f"facts AS (SELECT uri, row, position, fault, payload_sha256, line, v IS NOT NULL AND json_valid(line) AS valid, {chosen} FROM opened)",
-        f"typed AS (SELECT *, {typed}, list_transform(metadata_entries, lambda e: e.k) AS metadata_names FROM facts)",
+        used(mapping.usage, "facts", "used"),
+        f"typed AS (SELECT *, {typed}, list_transform(metadata_entries, lambda e: e.k) AS metadata_names FROM used)",
         _judged(mapping),
         _counted(mapping),
         _named(mapping),
@@ -142,14 +142,6 @@ def _typed(name: str, mapping: Mapping) -> str:
         return f"CASE WHEN lower({text}) IN ('true', '1', '1.0', 'yes') THEN true WHEN lower({text}) IN ('false', '0', '0.0', 'no') THEN false END"
     return f"""CASE WHEN json_valid({text}) AND json_type({text}) = 'ARRAY' THEN from_json({text}, '["VARCHAR"]')
         WHEN {text} IS NOT NULL THEN [{text}] END"""
-
-
-def _raw_usage(mapping: Mapping, paths: Paths) -> str:
-    """What the source said of usage, as it said it; where the mapping's `raw` is not there, the counts it maps."""
-    named = [name for name in TOKENS if name in mapping.columns]
-    pairs = ", ".join(f"'{name}', {_text(mapping.columns[name], paths)}" for name in named)
-    said = f"nullif(json_merge_patch('{{}}', json_object({pairs}))::VARCHAR, '{{}}')" if named else "NULL::VARCHAR"
-    return f"coalesce({paths.first(mapping.usage.raw)}, {said})" if mapping.usage.raw else said
 
 
 def _exclusive(mapping: Mapping, paths: Paths) -> str:

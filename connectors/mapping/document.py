@@ -89,6 +89,8 @@ class Usage(Part):
     zero_is_unknown: bool = Field(default=False, description="0 in and 0 out is how the source says that it does not know")
     source: Literal["provider", "gateway_count", "estimated"] = "provider"
     raw: Paths = Field(default=(), description="paths kept as received in usage_raw")
+    answer: Paths = Field(default=(), description="the provider's answer: searches, pictures and the like that it made are counted in it")
+    request: Paths = Field(default=(), description="the request: the size of its pictures, the length of what is spoken")
 
 
 class Cost(Part):
@@ -163,6 +165,8 @@ class Mapping(Part):
             self.has,
             self.usage.exclusive_when,
             self.usage.raw,
+            self.usage.answer,
+            self.usage.request,
             self.metadata,
             self.tags,
         )

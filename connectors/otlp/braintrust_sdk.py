@@ -74,6 +74,8 @@ def translated(span: Span) -> Span:
     if about.get("stream") is True:
         found["gen_ai.response.time_to_first_chunk"] = used.get("time_to_first_token")
     parts = _parts(answer)
+    if answer is not None:
+        found["output.value"] = json.dumps(answer)
     if asked is not None:
         request = {"messages": asked} if isinstance(asked, list) else {"input": asked}
         found["input.value"] = json.dumps(about | request)

@@ -92,6 +92,8 @@ def _content(given: dict[str, Any]) -> dict[str, Any]:
         asked if isinstance(asked, dict) and "messages" in asked else {"messages": asked} if isinstance(asked, list) else {"input": asked}
     )
     said: dict[str, Any] = {"input.value": json.dumps(chosen | {name: value for name, value in request.items() if value})}
+    if isinstance(answer, (dict, list)):
+        said["output.value"] = json.dumps(answer)
     if isinstance(chosen.get("service_tier"), str):
         said["openai.response.service_tier"] = chosen["service_tier"]
     told = named(answer)

@@ -82,6 +82,7 @@ def _own(given: dict[str, Any]) -> dict[str, Any]:
         "gen_ai.request.stream": asked.get("stream"),
         "gen_ai.usage.raw": json.dumps(used) if used else None,
         "input.value": json.dumps(asked) if asked else None,
+        "output.value": json.dumps(answer) if answer else None,
         **_counts(_USED if counted else _TOLD, counted or used),
         **{name: named(_told(given, "mlflow.llm.cost")).get(part) for name, part in _COSTS.items()},
     }

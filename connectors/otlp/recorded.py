@@ -7,11 +7,12 @@ attributes say (usage), which go first. Invariants: words whose input is not the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from connectors import answered
 from connectors.otlp.dialects import json_attribute
 from connectors.reshaped import listed, named
 from connectors.units import units_of
@@ -45,6 +46,7 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "audio_in": (("prompt_tokens_details", "audio_tokens"), ("input_token_details", "audio")),
     "audio_out": (("completion_tokens_details", "audio_tokens"), ("output_token_details", "audio")),
 }
+_ANSWERS: Final = ("output.value", "ai.response.providerMetadata", "gcp.vertex.agent.llm_response")
 _WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",), ("prompt_token_count",))
 _THOUGHT: Final = (("thoughtsTokenCount",), ("thoughts_token_count",))
 _MADE: Final = (("candidatesTokenCount",), ("candidates_token_count",))
@@ -72,9 +74,32 @@ def recorded(told: Iterable[dict[str, Any]], given: int | None, made: int | None
     return Recorded()
 
 
-def recorded_units(told: Iterable[dict[str, Any]]) -> dict[str, Decimal]:
-    """Searches, seconds and the like, of the first usage that counts any."""
-    return next(filter(None, map(units_of, told)), {})
+def recorded_units(attributes: dict[str, Any], told: Iterable[dict[str, Any]]) -> dict[str, Decimal]:
+    """Searches, seconds and the like, of the first usage that counts any, else of the first answer that names any."""
+    return answered.first(map(units_of, told)) or answered.first(_answers(attributes)) or _spoken(attributes)
+
+
+def _answers(attributes: dict[str, Any]) -> Iterator[dict[str, Decimal]]:
+    for name in _ANSWERS:
+        text = attributes.get(name)
+        if not isinstance(text, str) or not answered.mentions(text):
+            continue
+        answer = json_attribute(attributes, name)
+        message = langchain(named(answer))
+        yield answered.used(answer)
+        yield answered.used(listed(message.get("content")))
+        # Gemini's grounding stands in the answer itself (ADK), in the metadata of the message (LangChain), under a provider's name (Vercel)
+        yield answered.grounded(answer)
+        yield answered.grounded(message.get("response_metadata"))
+        for one in named(answer).values():
+            yield answered.grounded(one)
+
+
+def _spoken(attributes: dict[str, Any]) -> dict[str, Decimal]:
+    if attributes.get("gen_ai.operation.name") != "speech":
+        return {}
+    text = named(json_attribute(attributes, "input.value")).get("input")
+    return {"character": Decimal(len(text))} if isinstance(text, str) and text else {}
 
 
 def usages(attributes: dict[str, Any]) -> list[dict[str, Any]]:

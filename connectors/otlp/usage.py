@@ -20,7 +20,8 @@ from connectors.units import with_units
 from governor.calls import MOST_TOKENS
 
 _PICO: Final = Decimal("0.000000000001")
-_TIER_WORDS: Final = ('"speed"', '"service_tier"', '"serviceTier"')
+_TIER_NAMES: Final = ("service_tier", "serviceTier", "trafficType", "traffic_type")  # the last two are Vertex AI's
+_TIER_WORDS: Final = ('"speed"', *(f'"{name}"' for name in _TIER_NAMES))
 # these copy Converse's counts (OpenLIT: Anthropic's too), which leave out the cache; OpenLLMetry's total is its own sum of them
 _COPIES_USAGE: Final = re.compile(
     r"opentelemetry\.instrumentation\.(genai\.bedrock|botocore\.bedrock-runtime|bedrock)|openlit\.instrumentation\.(bedrock|anthropic)"
@@ -92,7 +93,7 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
     count = {name: _count(attributes, name) for name in names}
     raw = {name: value for name, value in attributes.items() if name.startswith(USAGE_PREFIXES)}
     told = usages(attributes)
-    units = recorded_units(told)
+    units = recorded_units(attributes, told)
     if not any(count[name] for name in ("input", "output", "total")):
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": with_units(compact(raw) if raw else None, units)}
     kept = any(count[name] is not None for name in ("cache_write_5m", "cache_write_1h"))
@@ -171,16 +172,16 @@ def tier(span: Span) -> Any:
     """
     attributes = span.attributes
     told = named(_opened(attributes, "ai.response.providerMetadata"))
-    answer = named(_opened(attributes, "output.value"))
-    answers = [answer, named(langchain(answer).get("response_metadata")), *map(named, told.values())]
-    used = [named(one.get("usage")) for one in answers]
+    answer, adk = (named(_opened(attributes, name)) for name in ("output.value", "gcp.vertex.agent.llm_response"))
+    answers = [answer, named(langchain(answer).get("response_metadata")), adk, *map(named, told.values())]
+    used = [named(one.get(name)) for one in answers for name in ("usage", "usageMetadata", "usage_metadata")]
     asked = [named(_opened(attributes, name)) for name in ("llm.invocation_parameters", "input.value")]
     speeds = [
         one["speed"] for one in (*used, *asked, {"speed": attributes.get("gen_ai.request.speed")}) if isinstance(one.get("speed"), str)
     ]
     if speeds[:1] == ["fast"]:
         return "fast"
-    tiers = (one.get(name) for one in (*answers, *used) for name in ("service_tier", "serviceTier"))
+    tiers = (one.get(name) for one in (*answers, *used) for name in _TIER_NAMES)
     return pick(attributes, "service_tier") or next((one for one in tiers if isinstance(one, str) and one), None)
 
 
