@@ -7,6 +7,7 @@ attributes say (usage), which go first. Invariants: words whose input is not the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -47,6 +48,9 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "audio_out": (("completion_tokens_details", "audio_tokens"), ("output_token_details", "audio")),
 }
 _ANSWERS: Final = ("output.value", "ai.response.providerMetadata", "gcp.vertex.agent.llm_response")
+_REQUESTS: Final = "web_search_requests"  # Claude's usage in the recorded answer
+_SEARCHES: Final = f"gen_ai.usage.details.{_REQUESTS}"
+_TOOLS: Final = {"openai.web_search": "web_search", "openai.web_search_preview": "web_search", "openai.file_search": "file_search"}
 _WHOLE: Final = (("prompt_tokens",), ("input_tokens",), ("promptTokenCount",), ("prompt_token_count",))
 _THOUGHT: Final = (("thoughtsTokenCount",), ("thoughts_token_count",))
 _MADE: Final = (("candidatesTokenCount",), ("candidates_token_count",))
@@ -74,18 +78,39 @@ def recorded(told: Iterable[dict[str, Any]], given: int | None, made: int | None
     return Recorded()
 
 
-def recorded_units(attributes: dict[str, Any], told: Iterable[dict[str, Any]]) -> dict[str, Decimal]:
+def recorded_units(attributes: dict[str, Any], told: Iterable[dict[str, Any]]) -> dict[str, Decimal | None]:
     """Searches, seconds and the like, of the first usage that counts any, else of the first answer that names any."""
-    return answered.first(map(units_of, told)) or answered.first(_answers(attributes)) or _spoken(attributes)
+    return {
+        **(answered.first(map(units_of, (*told, _detailed(attributes)))) or answered.first(_answers(attributes)) or _spoken(attributes))
+    } or _called(attributes)
+
+
+def _detailed(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Pydantic AI writes the parts of a usage one by one."""
+    return {"server_tool_use": {"web_search_requests": attributes.get(_SEARCHES)}} if _SEARCHES in attributes else {}
+
+
+def _called(attributes: dict[str, Any]) -> dict[str, Decimal | None]:
+    """OpenAI's own tools under Vercel's AI SDK: each call of them is told, but of several searches not which of them only opened a page."""
+    text = attributes.get("ai.response.toolCalls")
+    if not isinstance(text, str) or "ai.prompt.tools" not in attributes:
+        return {}
+    offered = [named(json_attribute({"tool": one}, "tool")) for one in listed(json_attribute(attributes, "ai.prompt.tools"))]
+    ours = {one.get("name"): _TOOLS[one["id"]] for one in offered if one.get("id") in _TOOLS}
+    counts = Counter(
+        ours[name] for one in listed(json_attribute(attributes, "ai.response.toolCalls")) if (name := named(one).get("toolName")) in ours
+    )
+    return {unit: None if unit == "web_search" and count > 1 else Decimal(count) for unit, count in counts.items()}
 
 
 def _answers(attributes: dict[str, Any]) -> Iterator[dict[str, Decimal]]:
     for name in _ANSWERS:
         text = attributes.get(name)
-        if not isinstance(text, str) or not answered.mentions(text):
+        if not isinstance(text, str) or not (answered.mentions(text) or _REQUESTS in text):
             continue
         answer = json_attribute(attributes, name)
         message = langchain(named(answer))
+        yield units_of(named(named(answer).get("usage")))
         yield answered.used(answer)
         yield answered.used(listed(message.get("content")))
         # Gemini's grounding stands in the answer itself (ADK), in the metadata of the message (LangChain), under a provider's name (Vercel)

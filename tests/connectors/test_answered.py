@@ -130,6 +130,17 @@ def _span(**attributes: str) -> bytes:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": {"name": "app"}, "spans": [span]}]}]}).encode()
 
 
+def _tools(*called: str) -> dict[str, str]:
+    offered = [
+        {"type": "provider", "name": "web_search", "id": "openai.web_search"},
+        {"type": "provider", "name": "files", "id": "openai.file_search"},
+    ]
+    return {
+        "ai.prompt.tools": json.dumps([json.dumps(one) for one in [*offered, {"type": "function", "name": "own"}]]),
+        "ai.response.toolCalls": json.dumps([{"toolCallId": "x", "toolName": name, "input": "{}"} for name in called]),
+    }
+
+
 LANGCHAIN = {"generations": [[{"message": {"kwargs": {"content": [SEARCH, {"type": "text", "text": "x"}]}}}]]}
 
 
@@ -144,10 +155,14 @@ LANGCHAIN = {"generations": [[{"message": {"kwargs": {"content": [SEARCH, {"type
         pytest.param({"braintrust.metadata": '{"provider":"openai"}', "braintrust.output_json": json.dumps([SEARCH])}, {"web_search": 1}, id="braintrust"),
         pytest.param({"mlflow.spanType": '"CHAT_MODEL"', "mlflow.spanOutputs": json.dumps(RESPONSE)}, {"web_search": 1}, id="mlflow"),
         pytest.param({"gen_ai.operation.name": "speech", "input.value": '{"input":"Gr\u00fc\u00dfe"}'}, {"character": 5}, id="speech"),
+        pytest.param({"output.value": json.dumps({"usage": {"server_tool_use": {"web_search_requests": 3}}})}, {"web_search": 3}, id="claude"),
+        pytest.param({"gen_ai.usage.details.web_search_requests": "3"}, {"web_search": 3}, id="pydantic-ai"),
+        pytest.param(_tools("web_search"), {"web_search": 1}, id="ai-sdk-one-search"),
+        pytest.param(_tools("web_search", "web_search", "files", "files", "own"), {"web_search": None, "file_search": 2}, id="ai-sdk-some-may-be-pages"),
         pytest.param({"output.value": "web_search_call"}, None, id="text"),
     ],
 )  # fmt: skip
-def test_what_an_answer_in_a_span_used_is_counted(read: Any, attributes: dict[str, str], counts: dict[str, int] | None) -> None:
+def test_what_an_answer_in_a_span_used_is_counted(read: Any, attributes: dict[str, str], counts: dict[str, int | None] | None) -> None:
     [row] = read(otlp.connector, _span(**attributes)).calls.to_pylist()
     assert json.loads(row["usage_raw"] or "{}").get("governor_units") == counts
 
