@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from connectors import answered
+from connectors.otlp.claims import loose
 from connectors.otlp.dialects import json_attribute
 from connectors.reshaped import listed, named
 from connectors.units import units_of
@@ -143,6 +144,13 @@ def usages_of_answer(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """That of the recorded answer, which is long."""
     answer = named(json_attribute(attributes, "output.value"))
     return [*filter(None, map(named, (answer.get("usage"), langchain(answer).get("usage_metadata"))))]
+
+
+def usages_of_haystack(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """OpenInference writes Haystack's replies as Python does; what the provider said of them is their last part."""
+    replies = listed(named(json_attribute(attributes, "output.value")).get("replies"))
+    told = [one.rpartition(", _meta=")[2].removesuffix(")") for one in replies if isinstance(one, str) and one.startswith("ChatMessage(")]
+    return [*filter(None, (named(named(loose(one)).get("usage")) for one in told))]
 
 
 def answer_id(answer: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from connectors.expressions import SHOWN
 from connectors.otlp.dialects import NAMES, USAGE_PREFIXES, json_attribute, pick
-from connectors.otlp.recorded import langchain, recorded, recorded_units, usages, usages_of_answer
+from connectors.otlp.recorded import langchain, recorded, recorded_units, usages, usages_of_answer, usages_of_haystack
 from connectors.otlp.wire import Span
 from connectors.reshaped import named
 from connectors.units import with_units
@@ -26,6 +26,7 @@ _TIER_WORDS: Final = ('"speed"', *(f'"{name}"' for name in _TIER_NAMES))
 _COPIES_USAGE: Final = re.compile(
     r"opentelemetry\.instrumentation\.(genai\.bedrock|botocore\.bedrock-runtime|bedrock)|openlit\.instrumentation\.(bedrock|anthropic)"
 )
+_HAYSTACK: Final = "openinference.instrumentation.haystack"
 _MOST_MONEY: Final = 10**12  # what a column of money holds (24 digits, 12 of them places)
 
 
@@ -98,6 +99,8 @@ def tokens(span: Span, dialect: str) -> dict[str, Any]:
         return {"usage_source": "missing", "usage_convention": "unknown", "usage_raw": with_units(compact(raw) if raw else None, units)}
     kept = any(count[name] is not None for name in ("cache_write_5m", "cache_write_1h"))
     answered = usages_of_answer(attributes) if count["cache_write"] and not kept else []
+    if span.scope == _HAYSTACK:
+        answered = usages_of_haystack(attributes)
     said = recorded([*told, *answered], count["input"], count["output"])
     count |= {name: value for name, value in said.parts.items() if count[name] is None}
     lifetimes = [count[name] for name in ("cache_write_5m", "cache_write_1h") if count[name] is not None]

@@ -461,6 +461,25 @@ def test_a_result_that_is_none_of_langchains_costs_the_call_nothing(read: Any, g
     assert (row["provider_response_id"], row["service_tier"], row["input_tokens"]) == (None, None, 100)
 
 
+@pytest.mark.parametrize("words", ["'x'", "\", _meta={'usage': {'prompt_tokens': 5000}})\""], ids=["text", "an-answer-like-it"])
+def test_what_haystacks_replies_say_was_read_from_the_cache(read: Any, words: str) -> None:
+    """OpenInference writes them as Python does, and has no attribute for it: cached input cost its full price."""
+    used = {
+        "completion_tokens": 400,
+        "prompt_tokens": 5000,
+        "prompt_tokens_details": {"cached_tokens": 2048},
+        "completion_tokens_details": None,
+    }
+    meta = {"index": 0, "usage": used}
+    reply = f"ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>, _content=[TextContent(text={words})], _name=None, _meta={meta})"
+    facts = {
+        "openinference.span.kind": "LLM", "llm.provider": "openai", "llm.model_name": "gpt-4.1", "llm.token_count.prompt": 5000,
+        "llm.token_count.completion": 400, "output.value": json.dumps({"replies": [reply]}),
+    }  # fmt: skip
+    [row] = read(connector, request(span(1, attributes=facts), scope="openinference.instrumentation.haystack")).calls.to_pylist()
+    assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) == (5000, 2048, 400)
+
+
 def test_spans_of_googles_adk_have_what_gemini_read_from_its_cache_and_thought(read: Any) -> None:
     """Up to 1.x they stand in the recorded answer alone: thoughts cost nothing, cached input its full price."""
     used = {"prompt_token_count": 5000, "cached_content_token_count": 2048, "candidates_token_count": 400, "thoughts_token_count": 300}
