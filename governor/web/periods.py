@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -51,6 +52,7 @@ class FileRow:
 class PeriodPage:
     """may_close: the reader holds a role for it; whether the month allows it is in `period`.
 
+    ahead: what commitments cost in it, used or not; empty where there are none.
     exports: for other systems. accruals: journals of its soft close, for those who may have them.
     """
 
@@ -64,6 +66,7 @@ class PeriodPage:
     accruals: list[ExportRow]
     accrual: dict[str, Any] | None
     advice: list[str]
+    ahead: str
 
 
 @get("/periods", opt=SHOWS_SUMS, sync_to_thread=True)
@@ -87,6 +90,7 @@ def show_one(request: type_of_request, ctx: Context, actor: Actor, month: str) -
         accruals=export_rows(month, accrual=True) if booked and may else [],
         accrual=booked,
         advice=advice(period.get("gaps", [])),
+        ahead=paid_ahead(period),
     )
     return render(request, "period.html", page)
 
@@ -128,6 +132,15 @@ def download(ctx: Context, month: str, name: str) -> Response[bytes]:
     """The bytes the close recorded. Names of files are made of safe signs when a month is closed."""
     file = period_file(ctx, month, name)
     return attached(file.body, file.media_type, file.name, file.sha256)
+
+
+def paid_ahead(period: dict[str, Any]) -> str:
+    """What no list price explains: commitments are charged at their own cost, and the use they cover at nothing."""
+    if period["state"] == "closed":
+        found = Decimal(period["totals"].get("commitment_total", 0))  # a month closed by an earlier version does not say
+    else:
+        found = sum((Decimal(one["cost"]) for one in period["would_write"]["commitments"]), Decimal(0))
+    return str(found) if found else ""
 
 
 def kind_of(name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from page_text import plain
 
 from governor.actions.apply import apply
+from governor.actions.close_period import close
 from governor.actions.context import OPERATOR
 from governor.actions.draft_catalog import draft_catalog
 from governor.actions.ingest import ingest
@@ -346,6 +347,7 @@ def test_a_month_without_calls_has_nothing_to_cover(bare_site: Any) -> None:
 def test_commitments_stand_on_the_page_where_there_are_some(open_site: Any, tmp_path: Path) -> None:
     with open_site(tmp_path / "home", traffic=tmp_path / "traffic") as site, site.at(FINN) as finn:
         assert "Commitments and capacity" not in finn.get(f"/spend?period={MONTH}").text
+        assert "commitments" not in finn.get(f"/periods/{MONTH}").text
         text = f"""kind: commitment
 id: reserved
 name: <b>Reserved</b> capacity
@@ -366,6 +368,11 @@ unused: {{cost_center: CC-9}}
         assert one["words"] in seen
         for name in ("used", "unused", "cost", "covered_value"):
             assert money_text(one[name], 2) in seen
+        explained = "of the charge $100,000.00 is the cost of commitments, used or not"
+        assert explained in plain(finn.get(f"/periods/{MONTH}").text), "it would charge more than its use comes to at list prices"
+        total = close(site.ctx, finance, MONTH)["totals"]["commitment_total"]
+        assert abs(Decimal(total) - 100_000) <= Decimal("0.01"), "a cent of its lines may be the largest remainder's"
+        assert explained.replace("$100,000.00", money_text(total, 2)) in plain(finn.get(f"/periods/{MONTH}").text)
 
 
 def test_a_model_that_hundreds_of_workflows_use_names_a_few() -> None:
