@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from governor.catalog.commitment import CommitmentDocument
+from governor.chargeback.amounts import usd
 from governor.chargeback.commitments import Settled, charge_lines, commitments_document, covering, settle
 from governor.chargeback.lines import Line
 from governor.prices.price import PICO
@@ -66,6 +67,12 @@ def test_money_covers_its_amount_by_the_value_of_each_line(seed: int) -> None:
         both = [one for one in made if one.workflow_id == given.workflow_id]
         assert sum(one.quantity for one in both) == given.quantity
         assert sum(one.list_pico for one in both) == given.list_pico
+        paid = covered[given.workflow_id].covered_pico
+        if paid < given.contracted_pico:
+            split = [Fraction(paid), Fraction(given.contracted_pico - paid)]
+            assert covered[given.workflow_id].quantity == by_hand(Fraction(given.quantity), split, ["0", "1"])[0], (
+                "as much of its use as of its worth"
+            )
 
 
 CAPACITY = {"units": 3, "hourly_rate": "2.50", "tokens_per_minute": 1000, "weights": {"output": "3.5"}}
@@ -76,7 +83,7 @@ def test_capacity_is_used_by_weighted_tokens(tokens: int) -> None:
     """3 units x 744 hours x 60 minutes x 1000 tokens have room for 133,920,000; two tokens of output weigh seven."""
     one = bought(provisioned=CAPACITY)
     lines = [use(0, 5, "capacity/held", quantity=tokens - 7), use(1, 9, "capacity/held", quantity=2, meter="output")] if tokens else []
-    lines += [use(2, 10**12, "capacity/held", quantity=10**9, meter="image")]
+    lines += [use(2, 10**14, "capacity/held", quantity=10**9, meter="image")]
     made, [settled] = settle(lines, [one], START, END, "UTC")
     cost, room = 3 * HOURS * 5 * PICO // 2, 3 * HOURS * 60 * 1000
     assert settled.cost_pico == cost
@@ -85,7 +92,13 @@ def test_capacity_is_used_by_weighted_tokens(tokens: int) -> None:
     assert ("all of it used" in settled.words) is (tokens >= room)
     shares = {line.workflow_id: line.effective_pico for line in made}
     assert shares["wf-2"] == 0 or not tokens, "pictures are no tokens"
-    assert sum(shares.values()) == settled.used_pico
+    ordered = sorted(lines, key=lambda one: one.line_id)
+    weights = [Fraction({"input": "1", "output": "3.5"}.get(one.meter, "0")) * one.quantity for one in ordered]
+    by_weight = by_hand(Fraction(settled.used_pico), weights, [one.line_id for one in ordered]) if tokens else [0]
+    assert [shares[one.workflow_id] for one in ordered] == by_weight
+    assert commitments_document([settled])[0]["covered_value"] == usd(sum(one.contracted_pico for one in lines)), (
+        "worth more than it costs, or less"
+    )
     assert {line.contracted_pico for line in made} == {0}, "whatever the capacity is used for costs nothing more"
 
 

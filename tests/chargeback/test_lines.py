@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from governor.chargeback.commitments import UNUSED, USED
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.coverage import coverage_of
-from governor.chargeback.lines import UNALLOCATED, Line, add_up, free_calls, line_of, unpriced_uses, usage_lines
+from governor.chargeback.lines import MEASURES, UNALLOCATED, Line, add_up, free_calls, line_of, order, unpriced_uses, usage_lines
 from governor.chargeback.plans import METER
 from governor.chargeback.reconciliation.bridge import line_document
 from governor.chargeback.reconciliation.cells import Cell, Key
@@ -141,6 +141,33 @@ def test_charged_plus_corrections_is_recomputed_and_never_twice(
     for one in [*once, *again]:
         assert one.charge_month == "2026-10"
         assert one.contracted_pico == one.quantity * int(one.contract_amount or 0), "a correction keeps quantity x price"
+
+
+@given(LINES, LINES, LINES)
+def test_ledger_style_takes_back_what_stands_and_charges_what_is_right(
+    first: list[tuple[str, str, int]], second: list[tuple[str, str, int]], third: list[tuple[str, str, int]]
+) -> None:
+    booked = made(first)
+    for rows in (second, third):
+        right = made(rows)
+        stands = {line.line_id: line for line in add_up(replace(line, corrects="", style="") for line in booked)}
+        wanted = {line.line_id: line for line in right}
+        moved = {name for name in stands.keys() | wanted.keys() if measured(stands.get(name)) != measured(wanted.get(name))}
+        found = correction_lines(booked, right, "ledger")
+        taken = {line.corrects: measured(line) for line in found if line.style == "reversal"}
+        assert taken == {
+            name: tuple(-one for one in measured(stands[name])) for name in moved & stands.keys() if any(measured(stands[name]))
+        }
+        assert {line.corrects: line for line in found if line.style == "restated"} == {
+            name: replace(wanted[name], corrects=name, style="restated") for name in moved & wanted.keys()
+        }
+        assert found == sorted(found, key=order)
+        booked += found
+        assert correction_lines(booked, right, "ledger") == []
+
+
+def measured(line: Line | None) -> tuple[int, ...]:
+    return tuple(getattr(line, name) for name in MEASURES) if line else (0,) * len(MEASURES)
 
 
 @given(LINES, LINES)
