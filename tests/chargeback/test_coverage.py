@@ -56,7 +56,14 @@ def test_an_unpriced_call_counts_at_the_middle_of_its_exposure_and_is_never_mapp
 
 
 def test_a_month_of_which_nothing_is_priced_is_not_covered() -> None:
-    assert coverage_of([CoverageLine(2, 0, Exposure(0, 0, 0, 0), True, True, True, unpriced_calls=2)]).sufficient is False
+    found = coverage_of([CoverageLine(2, 0, Exposure(0, 0, 0, 0), True, True, True, unpriced_calls=2)])
+    assert (found.sufficient, found.nothing) == (False, False)
+
+
+@pytest.mark.parametrize(("middle", "enough"), [(5, True), (6, False)])
+def test_calls_without_a_price_count_as_what_they_may_cost_and_no_more(middle: int, enough: bool) -> None:
+    unpriced = CoverageLine(2, 0, Exposure(0, middle, 90, 7), True, True, True, unpriced_calls=2)
+    assert coverage_of([CoverageLine(9, 95, None, True, True, True), unpriced]).sufficient is enough
 
 
 @pytest.mark.parametrize("lines", [[], [CoverageLine(3, 0, None, False, False, False)]])

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governor.chargeback.allocation import CENT
 from governor.chargeback.commitments import UNUSED, USED
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.coverage import coverage_of
@@ -184,6 +186,32 @@ def test_a_statement_foots_whatever_is_in_it(usage: list[tuple[str, str, int]], 
         amounts = [Decimal(one["amount"]) for one in [*center["lines"], *center["corrections"]]]
         assert sum(amounts) == Decimal(center["total"])
         assert sum(Decimal(row["amount"]) for row in center["workflows"]) == Decimal(center["usage_total"])
+
+
+@pytest.mark.parametrize(
+    ("usage", "corrections", "told", "net", "gross", "limit"),
+    [
+        (100, (9_999,), False, "99.99", "99.99", "100.00"),
+        (100, (10_000,), True, "100.00", "100.00", "100.00"),
+        (4_000_000, (15_000, -4_999), False, "100.01", "199.99", "200.00"),
+        (4_000_000, (15_000, -5_000), True, "100.00", "200.00", "200.00"),
+        (4_000_000, (-20_000,), True, "-200.00", "200.00", "200.00"),
+        (100, (), False, "0.00", "0.00", "100.00"),
+    ],
+)
+def test_corrections_are_told_from_a_hundred_dollars_or_half_a_percent(
+    usage: int, corrections: tuple[int, ...], told: bool, net: str, gross: str, limit: str
+) -> None:
+    """Cents. What was taken back and what was charged again are both counted: they do not cancel out."""
+    lines = made([("CC-1", str(CENT), usage)])
+    corrected = [
+        replace(lines[0], charge_month=f"2026-0{number}", corrects="x", contracted_pico=cents * CENT)
+        for number, cents in enumerate(corrections, 1)
+    ]
+    document = statement_document(StatementInput({"month": "2026-10"}, lines, corrected, [], {}, coverage_of([])))
+    [center] = document["cost_centers"]
+    assert center["material"] == {"corrections": told, "net": net, "gross": gross, "limit": limit}
+    assert document["totals"]["corrections_total"] == center["corrections_total"] == net
 
 
 def test_a_cost_center_sees_its_own_lines_and_the_whole_total() -> None:
