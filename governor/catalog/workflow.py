@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import jsonschema
 from pydantic import Field, field_validator, model_validator
 
 from governor.catalog.fields import CAPTURE_DEFAULTS, RETENTION_DEFAULTS, Capture, DataClass, Document, Email, Identifier, Match, Name, Part
@@ -52,6 +51,8 @@ class OutputContract(Part):
     @field_validator("json_schema")
     @classmethod
     def is_a_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        import jsonschema  # few workflows have a contract, and every command reads the catalog
+
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:

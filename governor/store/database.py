@@ -14,9 +14,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg.conninfo
-import psycopg.errors
-import psycopg.sql
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
@@ -31,6 +28,7 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 30
 LOOK: Final = "look whether it was done before you ask again: the connection may have gone while it was written"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_DEADLOCK: Final = "40P01"  # as Postgres names it: the driver is imported where Postgres is, it costs every command a tenth of a second
 _MIGRATION_LOCK: Final = 0x676F7665726E  # any constant: serialises rival migrations of one database
 
 
@@ -59,7 +57,7 @@ class Database:
                 session.flush()
                 connection.commit()
             except OperationalError as error:  # a disk that fills up is no defect of ours, nor are two who wait for each other
-                if isinstance(error.orig, psycopg.errors.DeadlockDetected):
+                if getattr(error.orig, "sqlstate", "") == _DEADLOCK:
                     raise Unavailable(
                         "two actions waited for each other and this one gave way; nothing was changed", hint="try again"
                     ) from None
@@ -194,10 +192,12 @@ def engine_url(url: str) -> str:
 
 def libpq(url: str) -> str:
     """A Postgres URL as a libpq keyword string, which psycopg and DuckDB's Postgres extension both read."""
+    from psycopg.conninfo import make_conninfo
+
     found = make_url(engine_url(url))
     parts = {"host": found.host, "port": found.port, "user": found.username, "password": found.password, "dbname": found.database}
     options = {name: value if isinstance(value, str) else ",".join(value) for name, value in found.query.items()}
-    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in parts.items() if value is not None}, **options)
+    return make_conninfo("", **{name: value for name, value in parts.items() if value is not None}, **options)
 
 
 def guarded_tables() -> list[tuple[str, str]]:
@@ -235,6 +235,8 @@ def _begun(connection: Connection, options: dict[str, Any]) -> Connection:
 
 def _postgres(url: str) -> Engine:
     """The driver would begin with a message of its own: here that is the one that names the organization."""
+    import psycopg
+
     engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=5, max_overflow=10)
 
     @event.listens_for(engine, "handle_error")
@@ -258,8 +260,10 @@ def _postgres(url: str) -> Engine:
 
 @lru_cache
 def _first_words(write: bool, org: str | None) -> str:
+    from psycopg.sql import Literal
+
     begin = "BEGIN" if write else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # a reader sees one state, as on SQLite
-    return begin if org is None else f"{begin}; SET LOCAL app.org = {psycopg.sql.Literal(org).as_string()}"
+    return begin if org is None else f"{begin}; SET LOCAL app.org = {Literal(org).as_string()}"
 
 
 def _read_only_url(url: str) -> str | None:

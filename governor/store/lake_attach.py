@@ -19,7 +19,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import duckdb
-import psycopg.conninfo
 
 from governor.errors import Misconfigured, StoreAway, Unavailable
 from governor.store.database import libpq
@@ -156,8 +155,10 @@ def scrubbed(text: str, place: Place) -> str:
     """An error text without the catalog's password, which DuckDB quotes as it was given to it."""
     if not place.on_postgres:
         return text
+    from psycopg.conninfo import conninfo_to_dict
+
     text = re.sub(r"password=('(\\.|[^'\\])*'|\S+)", "password=***", text)
-    password = psycopg.conninfo.conninfo_to_dict(libpq(place.catalog)).get("password")
+    password = conninfo_to_dict(libpq(place.catalog)).get("password")
     return text.replace(str(password), "***") if password else text
 
 

@@ -15,14 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import duckdb
-import psycopg
 
 from governor.errors import LakeBusy, Misconfigured, StoreAway
 from governor.store.database import libpq
 from governor.store.lake_attach import Place, scrubbed
+
+if TYPE_CHECKING:
+    import psycopg  # loaded where Postgres is
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -76,6 +78,8 @@ def refuse_lent_sessions(place: Place) -> None:
     """A pooler that lends one Postgres session to several connections lends the writer's place too, and never gives it back. Raises Misconfigured."""
     if not place.on_postgres:
         return
+    import psycopg
+
     try:
         with psycopg.connect(libpq(place.catalog), autocommit=True) as one, psycopg.connect(libpq(place.catalog), autocommit=True) as other:
             seen = [connection.execute("SELECT pg_backend_pid()").fetchone() for _ in range(3) for connection in (one, other)]
@@ -98,6 +102,8 @@ def _taken(descriptor: int) -> bool:
 
 @contextmanager
 def _postgres_lock(place: Place, patience: float) -> Iterator[psycopg.Connection]:
+    import psycopg
+
     try:
         with psycopg.connect(libpq(place.catalog), autocommit=True) as connection:
             connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{max(1, int(patience * 1000))}ms",))

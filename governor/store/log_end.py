@@ -16,7 +16,6 @@ from sqlmodel import Session, col
 
 from governor.ledger.checkpoint import parse_checkpoint
 from governor.ledger.note import parse_note
-from governor.store import direct
 from governor.store.nodes import on_postgres
 from governor.store.rows.ledger import LedgerCheckpoint, LedgerEntry, LedgerWaiting
 
@@ -105,6 +104,8 @@ def log_end(session: Session, org_id: str, idem: str, stream: str, kept: str) ->
     """The end of the log as one who appends must see it: beside writers of other streams and wishes, behind those of this one, until the end."""
     size = noted_size(kept) if kept else 0
     if on_postgres(session):
+        from governor.store import direct  # it brings the driver, which nobody needs on SQLite
+
         [found] = direct.execute(session.connection(), _JOIN, (org_id, idem, stream, size, kept))
         return LogEnd._make(found)
     return LogEnd._make(

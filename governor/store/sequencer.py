@@ -21,7 +21,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col
 
 from governor.errors import Misconfigured
-from governor.store import direct
 from governor.store.database import Database
 from governor.store.nodes import grow, on_postgres
 from governor.store.rows.ledger import LedgerEntry, LedgerWaiting
@@ -48,6 +47,8 @@ _MOVE_POSTGRES: Final = text(
 def wait(session: Session, said: dict[str, Any]) -> None:
     """One row of an entry that waits. On Postgres straight to the driver: this statement bounds how many append at once."""
     if on_postgres(session):
+        from governor.store import direct  # it brings the driver, which nobody needs on SQLite
+
         direct.execute(session.connection(), _WAIT_POSTGRES, said)
     else:
         session.connection().execute(_WAIT, said)

@@ -24,7 +24,7 @@ import pytest
 from governor.calls import CALL_SCHEMA, CONTENT_SCHEMA, REJECT_SCHEMA, SPAN_SCHEMA
 from governor.errors import Misconfigured, StoreAway, Unavailable
 from governor.ports import Batch
-from governor.store import lake_ingest, lake_lock, lake_read
+from governor.store import lake_ingest, lake_read
 from governor.store.lake import Lake
 from governor.store.lake_attach import attach, scrubbed
 
@@ -202,7 +202,7 @@ def test_a_pooler_that_lends_sessions_is_refused(tmp_path: Path, postgres: str, 
     """PgBouncer with pool_mode = transaction: both connections are served by whichever session is free."""
     lake = Lake(postgres, str(tmp_path / "data"), "lent", lock_dir=tmp_path)
     with psycopg.connect(postgres, autocommit=True) as lent, monkeypatch.context() as patched:
-        patched.setattr(lake_lock.psycopg, "connect", lambda *_, **__: nullcontext(lent))
+        patched.setattr(psycopg, "connect", lambda *_, **__: nullcontext(lent))
         with pytest.raises(Misconfigured, match="lends one Postgres session"):
             lake.totals()
     assert lake.totals()["calls"] == 0
