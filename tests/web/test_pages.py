@@ -17,6 +17,7 @@ from governor.actions.people import create_person
 from governor.actions.show_change import show_change
 from governor.catalog import parse_documents
 from governor.store.rows.people import Token
+from governor.web.shell import TEMPLATES, environment
 
 PAGES = (
     "/",
@@ -311,3 +312,15 @@ def test_the_inbox_shows_what_waits_for_a_decision_before_what_has_moved(site: A
     assert (len(found["decide"] + found["act"] + found["watch"]), found["more"]) == (4, 5)
     with site.at("dana@acme.example") as dana:
         assert '5 more changes: <a href="/changes">' in dana.get("/").text
+
+
+def test_enter_in_a_field_decides_nothing() -> None:
+    """Browsers press the first button of a form then: it upheld disputes and approved prices. A disabled one in its place does nothing."""
+    deciding = 0
+    for template in sorted(TEMPLATES.glob("*.html")):
+        for form in re.findall(r'<form method="post".*?</form>', template.read_text(), re.DOTALL):
+            if re.search(r'<button[^>]* name="(decision|verdict|pick)"', form):
+                deciding += 1
+                assert "{{ m.no_enter() }}" in form.partition("<button")[0], template.name
+    assert deciding == 4
+    assert environment().get_template("marks.html").module.no_enter() == "<button disabled hidden></button>"  # type: ignore[attr-defined]
