@@ -135,6 +135,11 @@ def signed_by_a_device(browser: Browser) -> None:
             expect(plain.get_by_label("Your reason")).to_have_value("typed without scripts")
         page.goto(f"{browser.base}/changes/RC-1")
         page.get_by_label("Your reason").fill("evidence read by security")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("checkbox", name="Sign with your passkey").press("Enter")
+        assert page.evaluate("new Promise((done) => setTimeout(done))") is None
+        assert not asked, "Enter on the box decides nothing"
         page.context.clear_cookies()
         page.get_by_role("button", name="Approve as security").click()
         expect(page.get_by_role("alert")).to_contain_text("nothing was done")

@@ -26,6 +26,8 @@ function sent(credential) {
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   const says = form.querySelector("[data-passkey-says]");
+  // Enter on the box would press the first button that is not disabled: it would approve.
+  form.elements["by-passkey"]?.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
   form.addEventListener("submit", async (event) => {
     const wish = form.elements["by-passkey"];
     if (form.dataset.plain || form.elements.assertion.value || (wish && !wish.checked)) return;
