@@ -36,6 +36,7 @@ from governor.api.methods import with_head
 from governor.api.problems import show_problem
 from governor.api.routes import ROUTERS as API_ROUTERS
 from governor.api.routes import operation_id
+from governor.api.slow_senders import with_patience
 from governor.api.v1_metrics import REQUESTS
 from governor.settings import Settings, load_settings
 from governor.web.attempts import Attempts
@@ -94,7 +95,7 @@ def create_app(settings: Settings, *, context: Context | None = None, with_worke
         ),
         logging_config=None,
     )
-    return with_head(app)
+    return with_head(with_patience(app))
 
 
 def show_failure(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
