@@ -29,11 +29,12 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from governor.actions.assess import assess, find_change
 from governor.actions.context import Actor, Context
 from governor.actions.passkey_challenges import ask, checked, mine, site, take
 from governor.actions.people import find_person
-from governor.actions.show_change import show_change
-from governor.errors import Forbidden, Invalid, NotFound, Refused, Unauthenticated
+from governor.changes import Person, may_decide
+from governor.errors import Forbidden, GovernorError, Invalid, NotFound, Refused, Unauthenticated
 from governor.ledger.canonical import canonical_json
 from governor.ledger.entry import EntryDraft
 from governor.packets.passkey import PASSKEY, challenge, decision_record, verifies
@@ -143,14 +144,21 @@ def begin_decision(ctx: Context, actor: Actor, change_id: str, *, digest: str, d
     """The options for `navigator.credentials.get`; their challenge is the digest of the record of this decision."""
     decided_by_person(actor)
     origin, rp = site(ctx.settings)
-    change = show_change(ctx, change_id, actor)
     if decision not in {"approve", "reject"}:
         raise Invalid("a decision is approve or reject")
-    if digest != change["digest"]:
+    now = ctx.now()
+    with ctx.rows.session() as session:
+        found = assess(ctx, session, find_change(session, ctx.org, change_id), now)
+    if digest != found.digest:
         raise Refused("the change is no longer what was shown", hint="reload the page")
-    answered = role or change["you"]["role"]
-    if not answered or not change["you"]["may_approve" if decision == "approve" else "may_reject"]:
-        raise Forbidden(f"you cannot {decision}: {change['you']['why_not']}")
+    try:  # a rejection answers for any needed role, also where no approval is open to the person
+        answered = may_decide(
+            Person(actor.id, actor.email, actor.roles), found.docket, digest=digest, decision=decision, now=now, role=role
+        )
+    except GovernorError as error:
+        raise Forbidden(f"you cannot {decision}: {error.message}") from None
+    if decision == "approve" and not found.decision.allow:
+        raise Forbidden("you cannot approve: policy does not allow it")
     record = decision_record(
         change=change_id,
         digest=digest,

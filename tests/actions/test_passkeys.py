@@ -165,6 +165,17 @@ def test_a_risk_tier_may_ask_for_a_passkey(named: Any, table: str, needed: bool)
         reject(named.ctx, named.person("sol"), change["id"], digest=change["digest"], reason="new exposure")
 
 
+@pytest.mark.parametrize(("approved", "who"), [("dana", "dana"), ("sol", "multi")], ids=["own approval", "answered by another"])
+def test_a_rejection_is_signed_also_where_no_approval_is_open_to_the_person(named: Any, approved: str, who: str) -> None:
+    device, change = registered(named, who), named.reviewed()
+    approve(named.ctx, named.person(approved), change["id"], digest=change["digest"], reason="ok")
+    with pytest.raises(Forbidden, match="you cannot approve"):
+        asked(named, who, change)
+    assertion = device.sign(asked(named, who, change, decision="reject"))
+    done = reject(named.ctx, named.person(who), change["id"], digest=change["digest"], reason="found a leak", assertion=assertion)
+    assert (done["state"], named.entries("change:reject")[0]["actor"]["auth"]) == ("rejected", {"amr": "passkey"})
+
+
 def test_who_may_ask_and_who_may_revoke(named: Any) -> None:
     device, change = registered(named, "dana"), named.reviewed()
     with pytest.raises(Unauthenticated):
