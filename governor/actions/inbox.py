@@ -43,7 +43,8 @@ def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
             continue
         if row["state"] != State.IN_REVIEW:
             mine = bool(actor.roles & {"requester", "owner", "admin"}) and (row["requester"] == actor.email or row["workflow"] in owned)
-            item = {**row, "why": NEXT_STEP.get(row["state"], ""), "verdict": None, "monthly_change": None}
+            why = next_words(ctx, row["id"]) if row["state"] == State.APPROVED else NEXT_STEP.get(row["state"], "")
+            item = {**row, "why": why, "verdict": None, "monthly_change": None}
             found["act" if mine and row["state"] != State.SHADOWING else "watch"].append(item)
             continue
         full = show_change(ctx, row["id"], actor)
@@ -63,9 +64,15 @@ def inbox(ctx: Context, actor: Actor) -> dict[str, Any]:
 NEXT_STEP: Final = {
     "draft": "no evidence yet: start the shadow run",
     "shadowing": "the shadow run is under way",
-    "approved": "everybody needed has approved: move the route in the gateway, then record the cutover",
     "cutover": "look at later traffic to see whether the route is taken",
 }
+
+
+def next_words(ctx: Context, change_id: str) -> str:
+    """Of an approved change. Whoever moves the route of one whose approvals are void meanwhile has moved it without any."""
+    full = show_change(ctx, change_id)
+    void = any(need["status"] == "open" for need in full["needs"])
+    return full["next"] if void else "everybody needed has approved: move the route in the gateway, then record the cutover"
 
 
 def reason_for(change: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from governor.actions.decision_times import decision_times
 from governor.actions.expire import expire_changes
 from governor.actions.export_packet import export_packet
 from governor.actions.export_trust import export_trust
-from governor.actions.inbox import waiting_count
+from governor.actions.inbox import inbox, waiting_count
 from governor.actions.load_catalog import catalog_as_of
 from governor.actions.people import authenticate, create_token
 from governor.actions.review import ensure_review
@@ -224,6 +224,17 @@ def test_old_evidence_carries_no_decision_until_it_is_measured_again(world: Any)
     world.shadow(change["id"])
     again = show_change(world.ctx, change["id"])
     assert approve(world.ctx, world.person("dana"), change["id"], digest=again["digest"], reason="read anew")["role"] == "owner"
+
+
+def test_the_inbox_asks_nobody_to_move_a_route_whose_approvals_are_void(world: Any) -> None:
+    change = world.reviewed()
+    for who in ("dana", "sol"):
+        approve(world.ctx, world.person(who), change["id"], digest=change["digest"], reason="ok")
+    (item,) = inbox(world.ctx, world.person("rae"))["act"]
+    assert item["why"].startswith("everybody needed has approved")
+    touch_prices(world)
+    (item,) = inbox(world.ctx, world.person("rae"))["act"]
+    assert item["why"].startswith("leave the route as it is")
 
 
 def test_no_approval_outlives_its_evidence(world: Any) -> None:
