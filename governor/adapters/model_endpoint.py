@@ -211,7 +211,7 @@ def sound(document: Any) -> Any:
 def retry_after(text: str, now: datetime) -> float:
     """Seconds or an HTTP date (RFC 9110); 0 where there is none."""
     try:
-        return max(float(text or "0"), 0.0)
+        return max(0.0, float(text or "0"))  # in this order: a number that is none is no wait
     except ValueError:
         pass
     try:

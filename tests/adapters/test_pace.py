@@ -45,4 +45,4 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after("7", now) == 7
     assert retry_after("Mon, 02 Nov 2026 12:00:30 GMT", now) == 30
     assert retry_after("Mon, 02 Nov 2026 11:00:00 GMT", now) == 0
-    assert [retry_after(text, now) for text in ("", "soon", "-3")] == [0, 0, 0]
+    assert [retry_after(text, now) for text in ("", "soon", "-3", "nan")] == [0, 0, 0, 0]
