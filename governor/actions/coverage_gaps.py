@@ -23,7 +23,7 @@ SHOWN: Final = 20
 TO_DO: Final = {
     "usage": "its source did not say how much was used: `governor sources scorecard` says what to send",
     "price": "give the model a price: `kind: contract_price`, or a list by `governor prices import`",
-    "fee": 'give what was used beside tokens a price: `kind: contract_price` with that `meter`; of a tool `model: "*"` is for all models of the provider',
+    "fee": 'give what was used beside tokens a price: `kind: contract_price` with that `meter`, where of a tool `model: "*"` is for all models of the provider',
     "workflow": "map it: `governor catalog draft` and the spend page write the documents",
     "owner": "name an owner of the workflow",
     "route": "approve the route: `governor change propose`, a route of the workflow, or a waiver",

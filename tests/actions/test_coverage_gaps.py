@@ -46,7 +46,7 @@ def test_a_gap_names_the_fee_that_has_no_price() -> None:
         )
     )
     assert (found["text"], found["meter"]) == ("x_ai/grok: no price of web search", "web_search")
-    assert 'with that `meter`; of a tool `model: "*"`' in found["do"]
+    assert 'with that `meter`, where of a tool `model: "*"`' in found["do"]
 
 
 def test_gaps_are_told_apart_and_add_up_to_what_is_not_mapped(capsys: pytest.CaptureFixture[str]) -> None:
