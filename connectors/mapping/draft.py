@@ -51,18 +51,23 @@ def drafted(lines: Iterable[bytes], *, name: str, kind: str) -> str:
         if column not in taken:
             text.append(f"  {column}: {TO_FILL_IN}   # needed, and no field looked like it")
     text += [f"  {column}: {_take(column, field)}   # {_example(column, field)}" for column, field in taken.items()]
+    usage = _usage_object(fields, taken) if kind != "csv" else None
+    if usage or "cache_read_tokens" in taken:
+        text.append("usage:")
+    if usage:
+        text.append(f"  raw: {quoted(usage.path)}   # searches, pictures, seconds and the like are counted there")
     if "cache_read_tokens" in taken:
-        text += [
-            "usage:",
-            "  cache: auto   # inclusive or exclusive, where you know whether the input counts cached tokens; auto asks the numbers",
-        ]
+        text.append(
+            "  cache: auto   # inclusive or exclusive, where you know whether the input counts cached tokens; auto asks the numbers"
+        )
     if cost := taken.get("cost_amount"):
         text += ["cost:", "  source: gateway_estimate   # gateway_billed or provider_billed only for money that is really charged"]
         text.append(f"  unit: {_money_unit(cost)}")
         currency = next((field for field in fields if _called("currency", field)), None)
         text += [f"  currency: {{from: {quoted(currency.path)}, value: USD}}"] if currency else []
         taken |= {"cost.currency": currency} if currency else {}
-    found = "\n".join([*text, *_rest(fields, taken)]) + "\n"
+    others = [field for field in fields if usage is None or field.steps[: len(usage.steps)] != usage.steps]
+    found = "\n".join([*text, *_rest(others, taken)]) + "\n"
     parse(found, "the draft")
     return found
 
@@ -139,6 +144,12 @@ def _unit(field: Field) -> str:
 def _money_unit(field: Field) -> str:
     name = plain("".join(field.steps[-2:]))
     return next((unit for part, unit in (("micro", "micro_usd"), ("nano", "nano_usd"), ("cent", "usd_cents")) if part in name), "usd")
+
+
+def _usage_object(fields: Sequence[Field], taken: dict[str, Field]) -> Field | None:
+    """The object of the tokens, where its name says that it holds nothing but usage."""
+    inside = taken.get("input_tokens")
+    return next((field for field in fields if inside and field.steps == inside.steps[:-1] and "usage" in field.steps[-1].lower()), None)
 
 
 def _rest(fields: Sequence[Field], taken: dict[str, Field]) -> list[str]:

@@ -88,6 +88,16 @@ def test_nested_json_with_names_of_another_house_is_understood(tmp_path: Path) -
     assert {"#   /x, y", "#   api_key"} <= set(unused)
 
 
+def test_a_usage_object_is_kept_with_the_searches_that_it_counts(tmp_path: Path) -> None:
+    """Its tokens alone were taken: three searches cost nothing."""
+    used = {"prompt_tokens": 1000, "completion_tokens": 100, "server_side_tool_usage_details": {"web_search_calls": 3}}
+    records = [{"id": f"c{number}", "model": "grok-4", "at": f"2026-11-20T10:00:0{number}Z", "usage": used} for number in range(3)]
+    (path := tmp_path / "own.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    text = draft_of(path)
+    assert {row["usage_raw"].partition(",")[0] for row in read(path, text)} == {'{"governor_units":{"web_search":3.0}'}
+    assert "web_search_calls" not in text, "it is used"
+
+
 def test_a_document_with_a_list_and_a_table_are_drafted_too(tmp_path: Path) -> None:
     rows = [
         {"id": number, "created": 1_790_848_801 + number, "model": "claude-haiku-4-5", "tokens": {"input": 5, "output": 6}}
