@@ -1,7 +1,7 @@
-"""Google Cloud: the billing export as JSON lines (as BigQuery writes it) or the console's cost table, the model part of it.
+"""Google Cloud: the billing export as JSON lines (as BigQuery writes it), the model part of it.
 
-Owns: SKUs, credits, cost types, the invoice month. Does not own: the cost table's columns (gcp_console.py). Invariants: each credit is a line of its own by its type;
-the day is the UTC day of use, the invoice's month is kept beside it; the exchange rate counts local units for one dollar.
+Owns: SKUs, credits inside a line, cost types, the invoice month. Invariants: each credit is a line of its own by its type; the day is the UTC day of use, the invoice's
+month is kept beside it; the exchange rate counts local units for one dollar.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.archives import begin_of, head_of
-from connectors.bills.gcp_console import SUM, cost_table, is_cost_table
+from connectors.archives import head_of
 from connectors.bills.reading import Record, Skip, Wrong, begins_as_json, buckets, currency_of, day_of, lines_of, maybe, money, number
 from connectors.bills.words import kind_of, said
 from governor.chargeback.reconciliation.bill import WIDE, Bill, BillLine
@@ -39,19 +38,14 @@ class GcpBill:
 
     def detect(self, head: bytes, uri: str) -> float:  # noqa: ARG002 - the port's signature
         text = head_of(head)
-        if b'"usage_start_time"' in text and (b'"billing_account_id"' in text or b'"sku"' in text):
-            return 1.0
-        return 1.0 if is_cost_table(text.decode("utf-8", "replace")) else 0.0
+        return 1.0 if b'"usage_start_time"' in text and (b'"billing_account_id"' in text or b'"sku"' in text) else 0.0
 
     def read(self, payload: Payload) -> Bill:
-        if is_cost_table(begin_of(payload).decode("utf-8", "replace")):
-            first, rows = cost_table(payload)
-            return lines_of(payload.uri, rows, _lines, first=first)
         if not begins_as_json(payload):
             raise Invalid(
-                f"{payload.uri}: Google's billing export is read as JSON: a table of it has no place for the credits inside a line",
-                hint="`bq query --format=json`, `bq extract --destination_format=NEWLINE_DELIMITED_JSON`, its FOCUS export with source focus, or the console's "
-                "Cost table as CSV (its Reports name no currency)",
+                f"{payload.uri}: Google's billing export is read as JSON: a table has no place for the credits inside a line, and the console's "
+                "cost table has sums of a month where calls are compared by day",
+                hint="`bq query --format=json`, `bq extract --destination_format=NEWLINE_DELIMITED_JSON`, or its FOCUS export with source focus",
             )
         return lines_of(payload.uri, _rows(payload), _lines)
 
@@ -63,8 +57,6 @@ def _rows(payload: Payload) -> Iterator[Record]:
 def _lines(row: Record) -> Iterable[BillLine]:
     service, sku = _inside(row, "service", "description"), _inside(row, "sku", "description")
     cost_type = str(row.get("cost_type") or "")
-    if cost_type == SUM:
-        raise Skip(SUM)
     kind = COST_TYPES.get(cost_type)
     if kind is None:
         raise Wrong("cost_type", f"{cost_type[:40]!r} is not known")
@@ -87,9 +79,6 @@ def _lines(row: Record) -> Iterable[BillLine]:
         "invoice_month": f"{month[1]}-{month[2]}" if month else "",
         "text": sku,
     }
-    if row.get("credit_type"):  # the console has a row for each credit
-        yield BillLine(**base, kind=_credited(row["credit_type"]), amount=money(row, "cost"))
-        return
     kind = "commitment" if kind == "usage" and words.meter == "provisioned" else kind
     kind = kind_of(sku) if kind == "usage" and words.meter == "other" else kind
     quantity = maybe(usage, "amount_in_pricing_units") if usage.get("amount") in (None, "") else maybe(usage, "amount")
@@ -103,7 +92,8 @@ def _lines(row: Record) -> Iterable[BillLine]:
     for credit in row.get("credits") or []:
         amount = number(credit.get("amount"), "credits.amount")
         if amount:
-            yield BillLine(**base, kind=_credited(credit.get("type")), amount=amount)
+            named = str(credit.get("type") or "").upper()
+            yield BillLine(**base, kind=next((kind for word, kind in CREDITS if word in named), "credit"), amount=amount)
 
 
 def _plain(sku: str) -> str:
@@ -114,10 +104,6 @@ def _plain(sku: str) -> str:
     of_another = found["of"] and found["way"].lower() == "output"  # an output's words about the input that it belongs to
     kind = "cached" if found["cached"] or found["kept"] else found["what"] or (not of_another and found["kind"]) or ""
     return f"{found['model']}{found['tier'] or ''} {kind if kind.lower() in {'cached', 'image', 'audio'} else ''} {found['way']}"
-
-
-def _credited(named: Any) -> str:
-    return next((kind for word, kind in CREDITS if word in str(named or "").upper()), "credit")
 
 
 def _inside(row: Record, name: str, inner: str) -> str:
