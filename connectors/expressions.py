@@ -15,8 +15,9 @@ SHOWN: Final = 40  # characters of a value that a reason names
 
 
 def choose(subject: str, table: dict[str, str], other: str) -> str:
-    arms = " ".join(f"WHEN '{key}' THEN '{value}'" for key, value in table.items())
-    return f"CASE {subject} {arms} ELSE {other} END"
+    """What the table says of a text, else `other`. A constant map is looked up once; of a CASE every arm would work out the subject anew."""
+    entries = ", ".join(f"'{key}': '{value}'" for key, value in table.items())
+    return f"coalesce(MAP {{{entries}}}[{subject}], {other})"
 
 
 def money(text: str) -> str:

@@ -77,7 +77,7 @@ SPEND_PAYLOAD: Final = (
 _FAILURE: Final = "coalesce(nullif(error.error_message, ''), error_str)"
 
 
-_USAGE: Final = """(CASE WHEN usage_json IS NOT NULL AND is_ok THEN json(usage_json) ELSE json_object('prompt_tokens', prompt_text,
+_USAGE: Final = """(CASE WHEN usage_json IS NOT NULL AND is_ok THEN usage_json ELSE json_object('prompt_tokens', prompt_text,
     'completion_tokens', completion_text, 'total_tokens', total_text, 'usage_object', usage_json) END::VARCHAR)"""
 
 
