@@ -55,3 +55,16 @@ def test_an_approved_change_says_by_when_it_is_to_be_moved(site: Any, monkeypatc
     with site.at("rae@acme.example") as rae:
         page = " ".join(re.sub("<[^>]+>", "", rae.get("/changes/RC-1").text).split())
     assert "The first approval runs out 2026-11-16 09:00 UTC; a cutover recorded later is refused." in page
+
+
+@pytest.mark.parametrize(
+    ("role", "words"), [("owner", "name an owner of the workflow who may, in the catalog"), ("security", "give somebody else the role")]
+)
+def test_a_role_that_nobody_may_answer_says_what_helps(site: Any, monkeypatch: pytest.MonkeyPatch, role: str, words: str) -> None:
+    """Another owner stands in only where the workflow's own is barred, so that giving somebody the role is no help."""
+    shown = show_change(site.ctx, "RC-1", site.admin)
+    need = {**shown["needs"][0], "role": role, "status": "open", "by": None, "may": []}
+    monkeypatch.setattr(module, "show_change", lambda *_: {**shown, "state": "in_review", "needs": [need]})
+    with site.at("rae@acme.example") as rae:
+        page = " ".join(rae.get("/changes/RC-1").text.split())
+    assert f"Nobody may answer this: {words}" in page
