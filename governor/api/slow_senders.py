@@ -43,8 +43,8 @@ def in_time(receive: Receive, left: float) -> Receive:
             return {"type": "http.disconnect"}
         left -= time.monotonic() - began
         if message["type"] == "http.request":
-            left = max(left, 0.0) + len(message["body"]) / LEAST_RATE
-            whole = not message["more_body"]
+            left = max(left, 0.0) + len(message.get("body", b"")) / LEAST_RATE  # ASGI lets a server leave both out
+            whole = not message.get("more_body", False)
         return message
 
     return piece

@@ -42,7 +42,7 @@ class Guide:
         if person:
             os.environ["GOVERNOR_TOKEN"] = self.tokens[person]
         session = Session(console=self.console if show else Console(quiet=True))
-        out = io.StringIO()
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)  # not StringIO: a verdict is written as bytes
         try:
             with contextlib.redirect_stdout(out):
                 arguments = global_options_first(["--home", str(self.home), "--json", *words])
@@ -52,7 +52,8 @@ class Guide:
             os.environ.pop("GOVERNOR_TOKEN", None)
             if before is not None:
                 os.environ["GOVERNOR_TOKEN"] = before
-        text = out.getvalue()
+        out.seek(0)
+        text = out.read()
         return json.loads(text) if text.strip() else None
 
     def refused(self, *words: str, person: str | None = None) -> GovernorError:

@@ -51,6 +51,8 @@ LEFT_OUT: Final = {
     "/prices/proposals/{proposal:str}",
     "/settings/tokens",
     "/sign-in",
+    "/sign-in/oidc",
+    "/sign-in/oidc/back",
 }
 EXPORTS: Final = "/periods/{month:str}/exports/"  # files that somebody asked for; nobody does here
 FILLED: Final = {

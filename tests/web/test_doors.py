@@ -283,7 +283,7 @@ def test_pages_show_the_address_that_is_listened_on_unless_another_is_named(
     monkeypatch.setenv("GOVERNOR_PUBLIC_URL", named)
     if not named:
         monkeypatch.delenv("GOVERNOR_PUBLIC_URL")
-    asgi.serve(load_settings(home=tmp_path), host=host, port=8399)
+    asgi.serve(load_settings(home=tmp_path), host=host, address=host, port=8399)
     assert os.environ.pop("GOVERNOR_PUBLIC_URL", None) == meant
 
 
