@@ -205,7 +205,7 @@ def _facts(document: Mapping[str, Any], center: Mapping[str, Any]) -> list[tuple
     left = (
         ("Lines", count(sum(len(center.get(name, ())) for name in LINES))),
         ("Model calls", count(center["calls"])),
-        ("Tokens", count(sum(line["quantity"] for line in center["lines"] if line["unit"] == "Tokens"))),
+        ("Tokens", count(sum(int(line["quantity"]) for line in center["lines"] if line["unit"] == "Tokens"))),
         ("At list prices", exact(center["list_cost"])),
         ("At contract prices", exact(center["contracted_cost"])),
         ("Rounding to cents", exact(Decimal(center["total"]) - Decimal(center["contracted_cost"]))),

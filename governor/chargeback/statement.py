@@ -170,6 +170,7 @@ def _line(line: Line, cents: int) -> dict[str, Any]:
         "arithmetic": line.arithmetic,
         "amount": cents_text(cents),
         "_cents": cents,
+        "_quantity": line.quantity,
     }
 
 
@@ -210,7 +211,7 @@ def _workflows(center: str, usage: Sequence[Mapping[str, Any]], given: Statement
                 "traffic_class": traffic,
                 "owner": next((one["owner"] for one in members if one["owner"]), None),
                 "calls": sum(one["calls"] for one in members),
-                "tokens": sum(one["quantity"] for one in members if one["unit"] == "Tokens"),
+                "tokens": counted(sum(one["_quantity"] for one in members if one["unit"] == "Tokens")),
                 "amount": _sum(members),
                 "unapproved": cents_text(
                     sum(one["_cents"] for one in members if production and one["route_status"] not in {"approved", "waived"})
@@ -232,8 +233,8 @@ def _unpriced(use: UnpricedUse) -> dict[str, Any]:
         "reason": use.reason,
         "detail": use.detail,
         "calls": use.calls,
-        "input_tokens": use.input_tokens,
-        "output_tokens": use.output_tokens,
+        "input_tokens": counted(use.input_tokens),
+        "output_tokens": counted(use.output_tokens),
         "exposure": {"low": usd(use.exposure_low_pico), "middle": usd(use.exposure_mid_pico), "high": usd(use.exposure_high_pico)},
     }
 

@@ -109,6 +109,19 @@ def test_a_provider_may_charge_more_than_9007_dollars_in_a_line() -> None:
     assert parse_canonical(canonical_json(line_document(cell)))["our_quantity"] == "9100000000000000"
 
 
+def test_more_tokens_than_2_to_53_close_a_month() -> None:
+    """They are text in the document, and text beside numbers was a TypeError in the sum of a workflow, priced or not."""
+    many = 2**53
+    unpriced = Rated("unpriced", reason="unknown_model", detail="d")
+    groups = [Group(rated((many, 5))), Group(unpriced, input_tokens=many + 1, output_tokens=3, exposure=Exposure(1, 2, 3, 4))]
+    document = statement_document(
+        StatementInput({"month": "2026-10"}, usage_lines(groups, "2026-10"), [], unpriced_uses(groups), {}, coverage_of([]))
+    )
+    (center,) = parse_canonical(canonical_json(document))["cost_centers"]
+    assert [row["tokens"] for row in center["workflows"]] == [str(many + 5)]
+    assert [(use["input_tokens"], use["output_tokens"]) for use in center["unpriced"]] == [(str(many + 1), 3)]
+
+
 def test_a_line_survives_its_record() -> None:
     assert line_of(line(list_pico=10**30).record()) == line(list_pico=10**30)
 

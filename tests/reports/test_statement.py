@@ -93,6 +93,14 @@ def test_the_page_says_what_a_controller_asks(month: dict[str, Any]) -> None:
     assert "under a waiver" in render_html(for_cost_center(month, "CC-5200"))
 
 
+def test_more_tokens_than_2_to_53_are_summed(month: dict[str, Any]) -> None:
+    document = for_cost_center(month, "CC-5200")
+    first, *rest = document["cost_center"]["lines"]
+    document["cost_center"] |= {"lines": [first | {"quantity": str(2**53 + 1), "unit": "Tokens"}, *rest]}
+    every = 2**53 + 1 + sum(line["quantity"] for line in rest if line["unit"] == "Tokens")
+    assert f"{every:,}" in render_html(document)
+
+
 def lead(document: dict[str, Any]) -> str:
     return " ".join(re.sub(r"<[^>]+>", "", render_html(document).split('<p class="lead">')[1].split("</p>")[0]).split())
 
