@@ -9,11 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governor.chargeback.allocation import CENT
+from governor.chargeback.commitments import CLASS as COMMITMENT
 from governor.chargeback.commitments import UNUSED, USED
 from governor.chargeback.corrections import correction_lines
 from governor.chargeback.coverage import coverage_of
-from governor.chargeback.lines import MEASURES, UNALLOCATED, Line, add_up, free_calls, line_of, order, unpriced_uses, usage_lines
-from governor.chargeback.plans import METER
+from governor.chargeback.lines import (
+    MEASURES,
+    UNALLOCATED,
+    Line,
+    UnpricedUse,
+    add_up,
+    free_calls,
+    line_of,
+    order,
+    unpriced_uses,
+    usage_lines,
+)
+from governor.chargeback.plans import CLASS, METER
 from governor.chargeback.reconciliation.bridge import line_document
 from governor.chargeback.reconciliation.cells import Cell, Key
 from governor.chargeback.statement import StatementInput, cents_text, for_cost_center, percent, previous_of, statement_document, usd
@@ -227,6 +239,53 @@ def test_corrections_are_told_from_a_hundred_dollars_or_half_a_percent(
     assert document["totals"]["corrections_total"] == center["corrections_total"] == net
 
 
+def test_each_kind_of_spend_is_in_its_own_sum() -> None:
+    """Cents: every total names some lines and leaves out others, so each line here has an amount of its own."""
+    one = made([("CC-1", str(CENT), 1)])[0]
+    lines = [
+        replace(one, contracted_pico=cents * CENT, **fields)  # type: ignore[arg-type]
+        for cents, fields in (
+            (1_00, {}),
+            (2_00, {"rule": "shared/1", "workflow_id": "other"}),
+            (4_00, {"traffic_class": "shadow"}),
+            (8_00, {"cost_center": "CC-2", "route_status": "waived"}),
+            (16_00, {"route_status": "unapproved"}),
+            (32_00, {"cost_center": UNALLOCATED, "workflow_id": None}),
+            (64_00, {"traffic_class": CLASS, "workflow_id": None}),
+            (128_00, {"traffic_class": COMMITMENT, "workflow_id": None}),
+        )
+    ]
+    back = [replace(lines[3], corrects="x", charge_month="2026-09", contracted_pico=-9_00 * CENT, calls=70)]
+    use = UnpricedUse("CC-1", "w", "openai", "new", "unknown_model", "d", 3, None, None, 1, 2, 3)
+    before = {"month": "2026-09", "totals": {"CC-1": 5_00, "GONE": 2_50}, "workflows": {"CC-1": {"w": 4_00}}}
+    exception = {"reason": "late bills"}
+    given = StatementInput(
+        {"month": "2026-10"}, lines, back, [use], {"CC-1": {"hit": 2, "a_miss": 5}}, coverage_of([]), exception, before, {"w": "20"}
+    )
+    document = statement_document(given)
+    totals = document["totals"]
+    assert {name: totals[f"{name}_total"] for name in ("statement", "usage", "corrections", "shadow", "commitment", "shared", "unallocated")} == {
+        "statement": "246.00", "usage": "63.00", "corrections": "-9.00", "shadow": "4.00", "commitment": "128.00", "shared": "2.00", "unallocated": "32.00",
+    }  # fmt: skip
+    assert totals["calls"] == sum(line.calls for line in lines) + 3 + 7, (
+        "without those of corrections: they were counted in their own month"
+    )
+    assert (document["exception"], document["previous"]) == (exception, {"month": "2026-09", "total": "7.50"})
+    first, second, nobody = document["cost_centers"]
+    assert [(one["id"], one["document"], one["previous_total"]) for one in (first, second, nobody)] == [
+        ("CC-1", "statement", "5.00"), ("CC-2", "credit_memo", None), (UNALLOCATED, "statement", None),
+    ]  # fmt: skip
+    assert [first[f"{name}_total"] for name in ("usage", "shared", "internal", "commitment")] == ["23.00", "2.00", "64.00", "128.00"]
+    assert (first["calls"], second["calls"]) == (sum(line.calls for line in lines if line.cost_center == "CC-1") + 10, lines[3].calls)
+    assert list(first["free_calls"]) == ["a_miss", "hit"]
+    assert ([one["calls"] for one in first["unpriced"]], second["unpriced"]) == ([3], [])
+    assert [(row["traffic_class"], row["amount"], row["unapproved"], row["previous"], row["budget"]) for row in first["workflows"]] == [
+        ("production", "17.00", "16.00", "4.00", "20"),
+        ("shadow", "4.00", "0.00", None, None),
+    ]
+    assert nobody["workflows"][0]["workflow"] is None
+
+
 def test_a_cost_center_sees_its_own_lines_and_the_whole_total() -> None:
     lines = made([("CC-1", "1", 10**12), ("CC-2", "1", 10**12)])
     document = statement_document(StatementInput({"month": "2026-10"}, lines, [], [], {}, coverage_of([])))
@@ -240,6 +299,11 @@ def test_the_month_before_is_compared_by_workflow() -> None:
     lines = made([("CC-1", "1", 3 * 10**12)])
     found = previous_of("2026-09", lines)
     assert found == {"month": "2026-09", "totals": {"CC-1": 300}, "workflows": {"CC-1": {"w": 300}}}
+    beside = [{"corrects": "x"}, {"rule": "shared/1"}, {"traffic_class": "shadow"}, {"workflow_id": None}]
+    more = previous_of("2026-09", [*lines, *(replace(lines[0], **fields) for fields in beside)])  # type: ignore[arg-type]
+    assert more == {"month": "2026-09", "totals": {"CC-1": 1500}, "workflows": {"CC-1": {"w": 300, "": 300}}}, (
+        "usage is compared with usage"
+    )
 
 
 def test_money_text() -> None:
