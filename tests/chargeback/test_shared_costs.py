@@ -114,6 +114,7 @@ def test_ratio_text_is_exact() -> None:
         ({"method": "direct", "targets": ["A"]}, {"A": 110, "B": 30}),
         ({"method": "even", "targets": ["A", "B", "C"]}, {"A": 43 + 1, "B": 63, "C": 33}),
         ({"method": "fixed", "percents": {"A": "12.5", "B": "87.5"}}, {"A": 10 + 13, "B": 30 + 87}),
+        ({"method": "fixed", "percents": {"A": "33", "B": "66.5", "C": "0.5"}}, {"A": 43, "B": 30 + 67, "C": 0}),
         ({"method": "proportional"}, {"A": 10 + 25, "B": 30 + 75}),
         ({"method": "proportional", "targets": ["B"]}, {"A": 10, "B": 130}),
         ({"method": "driver", "driver": "seats"}, {"A": 10 + 80, "B": 30 + 20}),
@@ -182,6 +183,32 @@ def test_missing_weights_block_and_nothing_moves() -> None:
     found = shared([line("A", 10), line("S", 90)], rule("r", method="driver", driver="seats", source={"cost_center": "S"}))
     assert [(left.blocking, left.reason) for left in found.left] == [(True, f"driver seats has no weights for {MONTH}")]
     assert by_center(found) == {"A": 10, "S": 90}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"method": "proportional", "targets": ["X"]}, "no target has direct cost in this month"),
+        ({"method": "driver", "driver": "calls", "targets": ["X"]}, "driver calls gives none of the targets a weight"),
+        ({"method": "driver", "driver": "seats", "targets": ["X"]}, "driver seats gives none of the targets a weight"),
+        ({"method": "mapped", "by": "owner", "mapping": {"a@x.example": "X"}}, "its owner is not in the mapping"),
+    ],
+    ids=["cost", "calls", "seats", "mapped"],
+)
+def test_what_nobody_weighs_stays_or_goes_to_the_residual_and_blocks_nothing(fields: dict[str, Any], reason: str) -> None:
+    seats = DriverDocument.model_validate({"id": "seats", "period": MONTH, "source": "HR", "weights": {"A": "40"}})
+    lines, one, drivers = [line("A", 10), line("S", 90)], rule("r", source={"cost_center": "S"}, **fields), {seats.key: seats}
+    stays = shared(lines, one, drivers=drivers)
+    assert by_center(stays) == {"A": 10, "S": 90}
+    assert [(left.pico, left.reason, left.source, left.blocking) for left in stays.left] == [(90, reason, "cost center S", False)]
+    gone = shared(lines, one, rule("rest", 99, method="residual", targets=["C"]), drivers=drivers)
+    assert (by_center(gone), gone.left) == ({"A": 10, "C": 90}, []), "what the residual took is not left as well"
+
+
+def test_what_costs_nothing_is_no_percent_of_nothing() -> None:
+    found = shared([line("S", 0)], rule("r", method="even", source={"cost_center": "S"}, targets=["A"]))
+    assert [(flow["amount"], flow["percent"]) for flow in allocation_document(found)["flows"]] == [("0.00", "0.00")]
+    assert allocation_document(None) == {"total": "0.00", "flows": [], "left": []}
 
 
 @given(
