@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,54 @@ def test_more_tokens_than_2_to_53_close_a_month() -> None:
     (center,) = parse_canonical(canonical_json(document))["cost_centers"]
     assert [row["tokens"] for row in center["workflows"]] == [str(many + 5)]
     assert [(use["input_tokens"], use["output_tokens"]) for use in center["unpriced"]] == [(str(many + 1), 3)]
+
+
+def test_a_line_of_an_older_month_keeps_its_id() -> None:
+    """What was added to lines later is in the id only where it says something: else every closed month would be taken back and charged again."""
+    assert line().line_id == "fd9df105f98535a2d93d57d5"
+    same = [
+        line(calls=9),
+        line(ratio="0.5"),
+        line(arithmetic="x"),
+        line(terms="x"),
+        line(method="x"),
+        line(origin_center="x"),
+        line(contracted_pico=1),
+    ]
+    assert {one.line_id for one in same} == {line().line_id}
+    marked = [line(**{name: "x"}) for name in ("rule", "origin", "style", "commitment", "corrects", "owner", "service_tier")]
+    assert len({one.line_id for one in (line(), line(owner=None), *marked)}) == 9
+
+
+def test_unpriced_use_is_summed_by_whose_it_is_and_why() -> None:
+    def use(given: int | None, out: int | None, **fields: Any) -> Group:
+        why = Rated("unpriced", reason="unknown_model", detail="d")
+        return Group(why, calls=1, input_tokens=given, output_tokens=out, exposure=Exposure(1, 20, 300, 4), **fields)
+
+    nobody = {"workflow_id": None, "cost_center": None, "provider": None, "model": None}
+    found = unpriced_uses([use(5, None), use(None, None, **nobody), use(7, 2), use(None, 4), use(None, None, **nobody)])
+    assert found == [
+        UnpricedUse("CC-1", "w", "openai", "m", "unknown_model", "d", 3, 12, 6, 3, 60, 900),
+        UnpricedUse(UNALLOCATED, None, "unknown", "unknown", "unknown_model", "d", 2, None, None, 2, 40, 600),
+    ], "unknown is not zero; in a stable order"
+
+
+def test_lines_are_read_by_who_and_what_and_what_is_taken_back_comes_first() -> None:
+    back, again = (
+        line(corrects="x", charge_month="2026-09", contracted_pico=-5),
+        line(corrects="x", charge_month="2026-09", contracted_pico=0),
+    )
+    wanted = [
+        line(workflow_id="a", meter="output"),
+        line(workflow_id="b"),
+        line(workflow_id="b", meter="cache_read"),
+        line(workflow_id=None),
+        line(corrects="x", charge_month="2026-08", workflow_id="c"),
+        back,
+        replace(again, price_source="contract"),
+        line(cost_center="CC-2", charge_month="2026-01"),
+    ]
+    assert add_up(reversed(wanted)) == wanted
 
 
 def test_a_line_survives_its_record() -> None:
