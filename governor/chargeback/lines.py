@@ -223,7 +223,7 @@ def order(line: Line) -> tuple[str, ...]:
         line.model,
         line.service_tier,
         METER_ORDER.get(line.meter, line.meter),
-        "0" if line.contracted_pico < 0 else "1",  # what is taken back, before what is charged instead
+        "0" if (line.quantity or line.contracted_pico) < 0 else "1",  # what is taken back, before what is charged instead
         line.line_id,
     )
 

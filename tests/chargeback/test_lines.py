@@ -166,10 +166,8 @@ def test_unpriced_use_is_summed_by_whose_it_is_and_why() -> None:
 
 
 def test_lines_are_read_by_who_and_what_and_what_is_taken_back_comes_first() -> None:
-    back, again = (
-        line(corrects="x", charge_month="2026-09", contracted_pico=-5),
-        line(corrects="x", charge_month="2026-09", contracted_pico=0),
-    )
+    again = line(corrects="x", charge_month="2026-09", contracted_pico=0)
+    back, cheaper = replace(again, quantity=-10), replace(again, quantity=0, contracted_pico=-5, model="n")
     wanted = [
         line(workflow_id="a", meter="output"),
         line(workflow_id="b"),
@@ -178,9 +176,23 @@ def test_lines_are_read_by_who_and_what_and_what_is_taken_back_comes_first() -> 
         line(corrects="x", charge_month="2026-08", workflow_id="c"),
         back,
         replace(again, price_source="contract"),
+        cheaper,
+        replace(cheaper, price_source="contract", contracted_pico=5),
         line(cost_center="CC-2", charge_month="2026-01"),
     ]
     assert add_up(reversed(wanted)) == wanted
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_is_taken_back_comes_first_whatever_it_cost(number: int) -> None:
+    """Covered use costs nothing on its line, and a counter line of a plan less than nothing: the charge stood above its reversal."""
+    one = line(workflow_id=f"w{number}")
+    for before, after in (
+        (replace(one, contracted_pico=0, commitment="spend/a"), replace(one, contracted_pico=0, commitment="spend/b")),
+        (replace(one, contracted_pico=-7, rule="a", quantity=1), replace(one, contracted_pico=-9, rule="b", quantity=1)),
+    ):
+        made = correction_lines([before], [after], "ledger")
+        assert [one.style for one in made] == ["reversal", "restated"]
 
 
 def test_a_line_survives_its_record() -> None:
