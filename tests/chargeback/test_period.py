@@ -47,6 +47,15 @@ def test_what_is_not_a_month_is_refused(wrong: str) -> None:
         month_bounds(wrong)
 
 
+@pytest.mark.parametrize(("month", "known"), [("1969-12", False), ("1970-01", True), ("9998-12", True), ("9999-01", False)])
+def test_months_are_those_whose_both_ends_a_clock_can_hold(month: str, known: bool) -> None:
+    if known:
+        assert month_bounds(month)[1] == month_bounds(month)[0] + timedelta(days=31)
+    else:
+        with pytest.raises(Invalid, match="not a month"):
+            month_bounds(month)
+
+
 def test_the_days_of_a_month_are_those_of_its_calendar() -> None:
     days = month_days("2028-02")
     assert (days[0], days[-1], len(days)) == ("2028-02-01", "2028-02-29", 29)
