@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Final
 
 from governor.errors import Invalid
@@ -49,6 +50,11 @@ class Rates:
     listed: Mapping[str, Bands]
     contracted: Mapping[str, Bands]
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def meters(self) -> frozenset[str]:
+        """Those with a price."""
+        return frozenset((*self.listed, *self.contracted))
 
     def price(self, meter: str, context_tokens: int, *, contract: bool) -> Price | None:
         """The price of a meter for a request of `context_tokens` input tokens; with `contract`, the contract's, else the list's."""

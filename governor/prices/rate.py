@@ -188,7 +188,7 @@ def refuse_unknown_meter(meter: str, where: str) -> None:
 
 def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpriced:
     """Disjoint classes that add up to input and output, then other units, each with a quantity above zero; or why they cannot be told."""
-    known = {*rates.listed, *rates.contracted}
+    known = rates.meters
     by_token = bool(known & {"input", "output"})
     untold = usage.input_tokens is None or (usage.output_tokens is None and "output" in known)
     try:
@@ -213,7 +213,7 @@ def token_classes(usage: Usage, rates: Rates) -> dict[str, int | Decimal] | Unpr
     return {meter: quantity for meter, quantity in classes.items() if quantity} | counted
 
 
-def _of_tokens(usage: Usage, known: set[str]) -> dict[str, int | Decimal] | Unpriced:
+def _of_tokens(usage: Usage, known: frozenset[str]) -> dict[str, int | Decimal] | Unpriced:
     read, written, long = (usage.cache_read_tokens or 0), (usage.cache_write_tokens or 0), (usage.cache_write_1h_tokens or 0)
     heard, seen = (usage.audio_input_tokens or 0), (usage.image_input_tokens or 0)
     spoken, drawn = (usage.audio_output_tokens or 0), (usage.image_output_tokens or 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 # A meter without a price of its own takes the first of these that has one: the names of genai-prices.
@@ -61,12 +62,18 @@ def told(counts: Counts) -> dict[str, int | Decimal | None]:
     return found
 
 
-def charged(counts: Counts, priced: set[str], *, tokens: bool, requests: int) -> dict[str, int | Decimal]:
+@lru_cache(maxsize=4096)
+def units_of(priced: frozenset[str]) -> tuple[str, ...]:
+    """The units that have a price of their own. Remembered, as `lacking` is: a month asks for tens of thousands of rows, of a few dozen models."""
+    return tuple(meter for meter in UNIT_METERS if priced & {*names_of(meter)} or any(name.startswith(meter + SIZE) for name in priced))
+
+
+def charged(counts: Counts, priced: frozenset[str], *, tokens: bool, requests: int) -> dict[str, int | Decimal]:
     """The meters to charge with their quantities. tokens: whether the call's tokens are known and its model has a price for them.
 
     Raises Untold.
     """
-    meters = [meter for meter in UNIT_METERS if priced & {*names_of(meter)} or any(name.startswith(meter + SIZE) for name in priced)]
+    meters = units_of(priced)
     found: dict[str, int | Decimal] = {}
     for name, quantity in told(counts).items():
         if name in CACHED or quantity == 0:
@@ -97,7 +104,8 @@ def whole(meter: str, quantity: int | Decimal) -> tuple[str, int, int]:
     return meter.replace("second", "millisecond"), int((Decimal(quantity) * PARTED).to_integral_value()), PARTED
 
 
-def lacking(priced: set[str]) -> str:
+@lru_cache(maxsize=4096)
+def lacking(priced: frozenset[str]) -> str:
     """The units that a model without a price for tokens is priced by, in words; empty where there are none."""
     meters = [meter for meter in (*MADE, *GIVEN) if any(base_of(name) == meter for name in priced) or priced & {*names_of(meter)}]
     return " or ".join(meter.replace("_", " ") for meter in meters)

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 
 from governor.errors import Invalid
+from governor.prices import units
 from governor.prices.book import PriceBook
 from governor.prices.price import Price, price_of
 from governor.prices.rate import Rated, Usage, rate_usage, refuse_unknown_meter
@@ -160,3 +161,16 @@ def test_a_container_is_priced_by_its_own_entry_whichever_model_asked_for_it() -
     for model, amount in (("m", "0.03"), ("own", "1")):
         assert rate_usage(book.lookup("openai", model, NOW), usage).contracted_pico == usd(*tokens, (2, amount, 1))
     assert rate_usage(book.lookup("openai", "unknown", NOW), usage).status == "unpriced"
+
+
+def test_what_a_model_is_priced_by_is_found_once_for_all_rows_of_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(units, "names_of", lambda meter, real=units.names_of: looked.append(meter) or real(meter))
+    rows = [
+        price_of({"kind": "list", "provider": "p", "model": "m", "meter": meter, "amount": "1", "per": 7 * 10**6})
+        for meter in ("input", "output", "cache_write_1h", "image@9x9")
+    ]
+    rates = PriceBook(rows).lookup("p", "m", NOW)
+    costs = {rate_usage(rates, Usage(number, 1)).list_pico for number in range(1, 200)}
+    assert len(costs) == 199
+    assert len(looked) <= 2 * len(UNIT_METERS)
