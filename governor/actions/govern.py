@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from governor.actions.asked_month import AskedMonth, ask
 from governor.actions.context import Context
-from governor.actions.governed_rows import COLUMNS, TOKENS, known_parts, many_at_once, part_of, remember_parts, rows_of
+from governor.actions.governed_rows import COLUMNS, TOKENS, decided_once, known_parts, many_at_once, part_of, remember_parts, rows_of
 from governor.actions.import_prices import load_book
 from governor.actions.judge import judge, prepare, revisions
 from governor.actions.load_catalog import Timeline, catalog_as_of, load_timeline
@@ -263,8 +264,9 @@ def judge_groups(ctx: Context, timeline: Timeline, groups: Sequence[Group]) -> l
     engine: PolicyEngine = ctx.engine()
     judged = list(groups)
     for indexes in by_catalog.values():
-        prepare(engine, ctx.bundle, timeline.at(groups[indexes[0]].epoch_start))
-        for index, decision in zip(indexes, judge(engine, [question(groups[index]) for index in indexes]), strict=True):
+        basis = (type(engine).__qualname__, prepare(engine, ctx.bundle, timeline.at(groups[indexes[0]].epoch_start)))
+        found = decided_once(basis, [question(groups[index]) for index in indexes], partial(judge, engine))
+        for index, decision in zip(indexes, found, strict=True):
             judged[index] = replace(groups[index], decision=decision)
     return judged
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -55,6 +55,7 @@ class Part:
 
 Parts = Mapping[str, Part]
 _kept: OrderedDict[Hashable, Parts] = OrderedDict()
+_decided: OrderedDict[Hashable, Mapping[Any, Any]] = OrderedDict()  # by basis: question -> decision; the same objects that the groups hold
 _lock = Lock()
 
 
@@ -103,6 +104,21 @@ def part_of(made: tuple[str, ...], rows: Sequence[Row], before: Mapping[Row, Any
     groups = [before[row] if row in before else judged[row] for row in rows]
     decided = {row: group for row, group in zip(rows, groups, strict=True) if group.decision.rules}
     return Part(made if len(decided) == len(groups) else (), decided, groups)
+
+
+def decided_once(basis: Hashable, questions: Sequence[Any], ask: Callable[[Sequence[Any]], Sequence[Any]]) -> list[Any]:
+    """The decisions, in order; `ask` is asked what was not decided under this basis (engine, policy, catalog). A month by days, the same month as it is charged
+    and new calls ask of the same few ways of calling.
+    """
+    with _lock:
+        known = dict(_decided.get(basis, {}))
+    if new := [one for one in dict.fromkeys(questions) if one not in known]:
+        known |= zip(new, ask(new), strict=True)
+        with _lock:
+            _decided[basis] = {one: decision for one, decision in known.items() if decision.rules}
+            while len(_decided) > KEPT or (len(_decided) > 1 and sum(map(len, _decided.values())) > MOST_ROWS):
+                _decided.popitem(last=False)
+    return [known[one] for one in questions]
 
 
 @contextmanager

@@ -60,6 +60,11 @@ price: {amount: "10.0000000003", per: 1000000, currency: USD}
 """
 
 
+def forget() -> None:
+    governed_rows._kept.clear()
+    governed_rows._decided.clear()
+
+
 def batch(first: int, size: int) -> Batch:
     """Drawn calls of the month: priced and not, of the workflow and of nobody, with and without usage."""
     draw, calls = random.Random(first), []
@@ -84,7 +89,7 @@ def batch(first: int, size: int) -> Batch:
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> Iterator[Context]:
-    governed_rows._kept.clear()
+    forget()
     context = open_context(load_settings(home=tmp_path / "home"), create=True)
     context.now = lambda: NOW
     apply(context, OPERATOR, parse_documents(CATALOG, "catalog.yaml"))
@@ -116,7 +121,7 @@ def both(ctx: Context) -> tuple[GovernedMonth, GovernedMonth]:
 
 
 def from_nothing(ctx: Context) -> tuple[GovernedMonth, GovernedMonth]:
-    governed_rows._kept.clear()
+    forget()
     return both(ctx)
 
 
@@ -157,7 +162,7 @@ def test_days_made_of_the_same_answers_are_told_again_whole(ctx: Context, zone: 
     def as_from_nothing() -> bool:
         again = govern_month(ctx, OCTOBER, by_day=True)
         told = governed_rows.known_parts(next(reversed(governed_rows._kept)))
-        governed_rows._kept.clear()
+        forget()
         with monkeypatch.context() as patch:
             patch.setattr(lake_slices, "LEAST", 10**12)
             whole = govern_month(ctx, OCTOBER, by_day=True)
@@ -201,7 +206,7 @@ def test_a_new_price_rule_or_policy_answers_anew(ctx: Context, monkeypatch: pyte
     routed = govern_month(ctx, OCTOBER, as_of="now")
     assert {group.model for group in routed.groups if group.route_status == "approved"} == {"gpt-4.1"}
     assert all(counts)
-    assert same(routed, (governed_rows._kept.clear(), govern_month(ctx, OCTOBER, as_of="now"))[1])
+    assert same(routed, (forget(), govern_month(ctx, OCTOBER, as_of="now"))[1])
 
 
 def test_an_engine_that_fails_refuses_though_every_answer_is_known(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +218,21 @@ def test_an_engine_that_fails_refuses_though_every_answer_is_known(ctx: Context,
     monkeypatch.setattr(RegorusEngine, "load", down)
     with pytest.raises(PolicyRefused):
         govern_month(ctx, OCTOBER)
+
+
+def test_a_month_by_days_and_as_it_is_charged_ask_policy_once(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    plain = RegorusEngine.decide_many
+    monkeypatch.setattr(
+        RegorusEngine, "decide_many", lambda engine, path, inputs: asked.extend(map(str, inputs)) or plain(engine, path, inputs)
+    )
+    by_day, whole = govern_month(ctx, OCTOBER, by_day=True), govern_month(ctx, OCTOBER)
+    assert len(by_day.groups) > len(whole.groups) > 0
+    assert 0 < len(asked) == len(set(asked))
+    before = len(asked)
+    apply(ctx, OPERATOR, parse_documents(CATALOG.replace("gpt-4o, approved", "gpt-4.1, approved"), "catalog.yaml"))
+    govern_month(ctx, OCTOBER, as_of="now")
+    assert len(asked) > before
 
 
 def test_undecided_for_want_of_an_answer_is_asked_again(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
