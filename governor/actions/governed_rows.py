@@ -40,7 +40,7 @@ COLUMNS: Final = (
 )
 Row = tuple[Any, ...]
 KEPT: Final = 8  # bases (a month cut by prompt is one of its own); of each the rows of its newest answer
-ALWAYS: Final = 3  # of them, however large: the running month, the one that is closed, and one more
+ALWAYS: Final = 6  # of them, however large: five months by days, which a budget is forecast from, and the one that is charged
 MOST_ROWS: Final = 100_000  # of all bases where there are more: 3 kB each, and every change of the catalog or of prices makes a basis
 
 

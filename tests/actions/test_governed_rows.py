@@ -16,6 +16,7 @@ import pytest
 from governor.actions import governed_rows
 from governor.actions.apply import apply
 from governor.actions.context import OPERATOR, SYSTEM, Context, open_context
+from governor.actions.forecast_month import HISTORY_MONTHS
 from governor.actions.govern import GovernedMonth, govern_month
 from governor.actions.governed_rows import KEPT, Part, known_parts, remember_parts, rows_of
 from governor.actions.import_prices import import_prices
@@ -275,6 +276,7 @@ def test_rows_are_the_tables_own(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_large_months_of_earlier_catalogs_take_no_more_room_than_many_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(governed_rows, "_kept", type(governed_rows._kept)())
     monkeypatch.setattr(governed_rows, "MOST_ROWS", 10)
+    monkeypatch.setattr(governed_rows, "ALWAYS", 3)
 
     def month(name: str, groups: int) -> None:
         remember_parts(name, {"": Part((), {}, ["group"] * groups)})
@@ -285,6 +287,15 @@ def test_large_months_of_earlier_catalogs_take_no_more_room_than_many_small_ones
     month("larger than all room", 50)
     month("running", 1)
     assert list(governed_rows._kept) == ["changed 5", "larger than all room", "running"]
+
+
+def test_the_months_of_a_forecast_do_not_drive_out_the_running_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(governed_rows, "_kept", type(governed_rows._kept)())
+    monkeypatch.setattr(governed_rows, "MOST_ROWS", 10)
+    looked_at = ["running", "charged", *(f"{number} months before" for number in range(1, HISTORY_MONTHS + 1))]
+    for name in looked_at:
+        remember_parts(name, {"": Part((), {}, ["group"] * 50)})
+    assert list(governed_rows._kept) == looked_at
 
 
 def test_a_catalog_of_many_epochs_is_searched_and_not_copied_for_every_row() -> None:
