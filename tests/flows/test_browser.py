@@ -200,6 +200,20 @@ def test_words_of_a_form_that_nobody_answered_come_back(browser: Browser) -> Non
     browser.complaints[:] = [one for one in browser.complaints if "422" not in one and "REFUSED" not in one]
 
 
+def test_a_file_is_an_answer_also_for_whoever_goes_on_and_comes_back(browser: Browser) -> None:
+    with browser.at(REQUESTER) as page:
+        page.goto(f"{browser.base}/ledger")
+        page.get_by_label("Period", exact=True).fill("2026")
+        with page.expect_download():
+            page.get_by_role("button", name="Download period packet").click()
+        assert page.evaluate("sessionStorage.length") == 1, "the page does not know yet that it was answered"
+        page.goto(f"{browser.base}/spend")
+        page.go_back()
+        sync_api.expect(page.get_by_role("button", name="Download period packet")).to_be_visible()
+        assert page.get_by_text("no answer came").count() == 0
+        assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_the_loop_from_proposal_to_closed_month(browser: Browser, tmp_path: Path) -> None:
     expect = sync_api.expect
     with browser.at(REQUESTER) as page:

@@ -42,8 +42,8 @@ const who = document.querySelector(".who strong")?.textContent ?? "";
 const place = location.pathname + location.search;
 const typed = (form) => [...form.elements].filter((one) => one.name && !["hidden", "password", "file", "submit"].includes(one.type));
 const ticked = (one) => ["checkbox", "radio"].includes(one.type) ? "checked" : "value";
-const keep = (form) => sessionStorage.setItem(WORDS, JSON.stringify({
-  who, place, form: forms.indexOf(form), action: form.action, fields: typed(form).map((one) => [one.name, one[ticked(one)]]),
+const keep = (form, button) => sessionStorage.setItem(WORDS, JSON.stringify({
+  who, place, file: Boolean(button?.matches("[data-file]")), form: forms.indexOf(form), action: form.action, fields: typed(form).map((one) => [one.name, one[ticked(one)]]),
 }));
 const cameBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
 const UNSENT = "What you had typed is back. Nothing was sent yet.";
@@ -65,7 +65,7 @@ try {
   const words = JSON.parse(sessionStorage.getItem(WORDS) ?? "null");
   if (who && words) { // the page that answers has them forgotten; one come back to instead has them wait for theirs
     sessionStorage.removeItem(WORDS);
-    words.unanswered ||= cameBack;
+    words.unanswered ||= cameBack && !words.file; // a file leaves the page as it is: whoever comes back had it
     if (!bring(words) && words.unanswered && words.who === who && words.fields.length) sessionStorage.setItem(WORDS, JSON.stringify(words));
   }
   else if (words && location.search.includes("unsent=true")) sessionStorage.setItem(WORDS, JSON.stringify({ ...words, unsent: true }));
@@ -76,7 +76,7 @@ for (const form of forms) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
-    if (who) { try { keep(form); } catch { /* a browser that keeps nothing */ } }
+    if (who) { try { keep(form, event.submitter); } catch { /* a browser that keeps nothing */ } }
     setTimeout(() => { delete form.dataset.sent; sessionStorage.removeItem(WORDS); }, 8000); // still here: the answer was a file
   });
 }
