@@ -38,7 +38,13 @@ CACHED: Final = {
 QUERIES, CITED, CONTEXT = "num_search_queries", "citation_tokens", "search_context_size"
 SIZES: Final = ("low", "medium", "high")
 DURATION, SECONDS, VIDEO, RESOLUTION = ("type", "duration"), "seconds", "duration_seconds", "video_resolution"
-# where none of these stands nothing is looked for
+# where none of these stands nothing is looked for: no such member in a usage object, no such word in its text
+_OUTERMOST: Final = {path.split(".")[0] for paths in (*PATHS.values(), *CACHED.values()) for path in paths} | {
+    QUERIES,
+    CONTEXT,
+    DURATION[0],
+    VIDEO,
+}
 HINTS: Final = (
     "web_search|webSearch|grounding_requests|num_s|search_units|pages_processed|image_count|_seconds|character_count|"
     "cached_tokens_details|search_context_size|duration"
@@ -93,6 +99,8 @@ def with_units_sql(raw: str, units: str) -> str:
 
 def units_of(usage: Mapping[str, Any]) -> dict[str, Decimal]:
     """The same of one usage object."""
+    if usage.keys().isdisjoint(_OUTERMOST):
+        return {}
     found = {name: next((count for path in paths if (count := _at(usage, path))), None) for name, paths in PATHS.items()}
     size = str(usage.get(CONTEXT) or "").lower()
     if usage.get(CITED) is not None:

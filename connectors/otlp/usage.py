@@ -176,8 +176,8 @@ def tier(span: Span) -> Any:
     attributes = span.attributes
     told = named(_opened(attributes, "ai.response.providerMetadata"))
     answer, adk = (named(_opened(attributes, name)) for name in ("output.value", "gcp.vertex.agent.llm_response"))
-    answers = [answer, named(langchain(answer).get("response_metadata")), adk, *map(named, told.values())]
-    used = [named(one.get(name)) for one in answers for name in ("usage", "usageMetadata", "usage_metadata")]
+    answers = list(filter(None, (answer, named(langchain(answer).get("response_metadata")), adk, *map(named, told.values()))))
+    used = list(filter(None, (named(one.get(name)) for one in answers for name in ("usage", "usageMetadata", "usage_metadata"))))
     asked = [named(_opened(attributes, name)) for name in ("llm.invocation_parameters", "input.value")]
     speeds = [
         one["speed"] for one in (*used, *asked, {"speed": attributes.get("gen_ai.request.speed")}) if isinstance(one.get("speed"), str)
