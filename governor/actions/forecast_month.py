@@ -160,7 +160,7 @@ def document_of(period: str, dimension: str, value: str, found: Expectation) -> 
         "forecast": money(made.total),
         "low": money(made.low),
         "high": money(made.high),
-        "level": f"{LEVEL:.2f}",
+        "level": f"{float(LEVEL):.2f}",
         "method": METHOD,
         "methods": {name: usd(pico) for name, pico in (made.methods or {}).items()},
         "interval_method": INTERVAL_METHOD,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, exp, floor, inf, log
@@ -20,7 +21,7 @@ ENOUGH_DAYS: Final = 7
 LOOKED_AT: Final = 28  # days of a weekday profile: older habits no longer count
 SHRINKAGE: Final = 2.0  # a weekday seen twice counts as much as the mean of all days
 EXTREME: Final = 3.0  # a day counts at most this many times the median day in the weekday profile
-LEVEL: Final = 0.8
+LEVEL: Final = Fraction(4, 5)  # exact: the float tail is a hair below a tenth, and would take the next place outwards at every tenth error
 ENOUGH_ERRORS: Final = 9  # below this an 80% interval of errors would have no end
 MOST_ORIGINS: Final = 12
 SHORTEST: Final = 4  # spans to calibrate on are at least this part of the period
@@ -214,7 +215,7 @@ def used_up(made: Forecast, budget: int, series: Series, start: date, *, end_pic
         passed += value
         if expected and running + passed * (wanted - running) // expected >= budget:
             return day
-    return made.days[-1][0] if made.days else None
+    return made.days[-1][0]
 
 
 def rounded(value: float) -> int:

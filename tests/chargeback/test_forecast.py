@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
-from math import log
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from governor.chargeback.forecast import ENOUGH_ERRORS, Error, Past, Series, forecast, interval, past_errors, used_up
+from governor.chargeback.forecast import ENOUGH_ERRORS, Error, Past, Series, calibrate, forecast, interval, past_errors, profile, used_up
 
 USD = 10**12
 START, END = date(2026, 10, 1), date(2026, 11, 1)
@@ -112,6 +112,67 @@ def test_a_budget_is_used_up_on_the_day_it_is_reached() -> None:
     assert used_up(forecast(flat(10), START, END, today_pico=USD), 101 * USD, flat(10), START) == date(2026, 10, 11)
     late = flat(10, first=START + timedelta(days=14))  # its first call is of the 15th
     assert used_up(forecast(late, START, END), 20 * USD, late, START) == date(2026, 10, 16)
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(9, 1, 9), (18, 1, 18), (19, 2, 18), (26, 2, 25), (29, 3, 27), (39, 4, 36)])
+def test_the_ends_of_the_interval_are_order_statistics_of_split_conformal(count: int, low: int, high: int) -> None:
+    """Of n errors the floor(0.1(n+1))-th and the ceil(0.9(n+1))-th, so that a next one lies between them in at least 80 of 100."""
+    same_size = Past([Error(100.0, place / 100) for place in range(1, count + 1)])
+    assert len(same_size.groups) == (3 if count >= 27 else 1)
+    errors = Past([Error(float(10**9 * part), place / 100) for part in (1, 2, 3) for place in range(1, count + 1)])
+    assert interval(1.0, errors) == (pytest.approx(exp(low / 100)), pytest.approx(exp(high / 100)), count)
+
+
+def test_a_forecast_of_the_size_at_which_a_tercile_ends_belongs_to_the_next() -> None:
+    errors = Past([Error(float(size), size / 1000) for size in range(1, 28)])  # just enough for terciles of nine
+    assert errors.alike(9.5) == errors.alike(1.0) == [size / 1000 for size in range(1, 10)]
+    assert errors.alike(10.0) == [size / 1000 for size in range(10, 19)]
+    assert len(Past(errors.errors[:-1]).groups) == 1
+    assert interval(0.0, errors) == (None, None, 27)
+
+
+def test_no_more_history_is_needed_than_a_forecast_has_and_shorter_spans_are_taken_where_whole_ones_are_too_few() -> None:
+    assert len(past_errors([flat(8)], 7, 1)) == 1
+    assert past_errors([flat(8)], 8, 1) == []
+    assert past_errors([flat(8)], 7, 0) == []
+    assert past_errors([Series(START, (USD,) * 7 + (0,) * 5)], 2, 3) == []  # nothing was spent: no logarithm
+    assert past_errors([Series(START, (0,) * 9 + (USD,) * 3)], 2, 3) == []  # nothing was forecast
+    grown = [Series(START, tuple((7 + place * salt % 11) * USD for place in range(64))) for salt in (3, 5, 8)]
+    for elapsed, remaining, shorter in ((17, 15, 1), (17, 31, 2), (31, 47, 3), (31, 63, 4)):
+        past, times = calibrate(grown, elapsed, remaining)
+        assert times == shorter
+        assert list(past.errors) == past_errors(grown, elapsed // shorter, -(-remaining // shorter))
+        assert all(len(past_errors(grown, elapsed // less, -(-remaining // less))) < ENOUGH_ERRORS for less in range(1, shorter))
+
+
+def test_the_weekday_profile_cuts_one_burst_and_knows_its_weekdays() -> None:
+    first = date(2026, 9, 30)  # a Wednesday; ten days, so Wednesday to Friday twice
+    usd = [10, 10, 10, 10, 10, 10, 10, 1000, 10, 10]
+    cut = [10, 10, 10, 10, 10, 10, 10, 30, 10, 10]
+    mean = sum(cut) / 10
+    assert profile(Series(first, tuple(value * USD for value in usd))) == pytest.approx(
+        [
+            USD * value
+            for value in (*((10 + 2 * mean) / 3,) * 2, (40 + 2 * mean) / 4, *((20 + 2 * mean) / 4,) * 2, *((10 + 2 * mean) / 3,) * 2)
+        ]
+    )
+    most_days_of_nothing = profile(Series(first, (*(0,) * 9, 100 * USD)))
+    assert max(most_days_of_nothing) == most_days_of_nothing[4] == pytest.approx((100 + 2 * 10) / 4 * USD)
+
+
+def test_a_budget_reached_today_needs_no_forecast_and_one_that_only_the_high_end_reaches_without_any_day_expected_falls_on_the_last() -> (
+    None
+):
+    young = flat(3)
+    made = forecast(young, START, END, today_pico=5 * USD)
+    assert made.status == "not_enough_history"
+    assert used_up(made, 35 * USD, young, START) == date(2026, 10, 4)
+    assert used_up(made, 35 * USD + 1, young, START) is None
+    stopped = Series(START, (10 * USD,) * 3 + (0,) * 20)
+    quiet = forecast(stopped, START, END)
+    over = used_up(quiet, (quiet.total or 0) + USD, stopped, START, end_pico=(quiet.total or 0) + 2 * USD)
+    assert over is not None
+    assert over > date(2026, 10, 24)
 
 
 def servegen() -> dict[tuple[str, int], list[int]]:

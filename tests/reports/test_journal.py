@@ -53,6 +53,11 @@ def test_external_ids_are_distinct_and_stable(month: dict[str, Any]) -> None:
     assert ids == [line["external_id"] for line in lines(month)]
 
 
+def test_an_external_id_outlives_releases(month: dict[str, Any]) -> None:
+    """The ledger of finance knows a line by it: another one would be posted a second time."""
+    assert [line["external_id"] for line in lines(month)][:2] == ["acme-2026-10-bf459fe626ee3e67", "acme-2026-10-f389bd0c14e739a7"]
+
+
 def test_accounts_can_be_named(month: dict[str, Any]) -> None:
     named = render_csv(month | {"accounts": {"clearing": ["2999", "Our clearing"]}})
     assert b"2999,Our clearing" in named
@@ -60,6 +65,16 @@ def test_accounts_can_be_named(month: dict[str, Any]) -> None:
 
 def test_a_month_that_charges_nothing_is_an_empty_journal(month: dict[str, Any]) -> None:
     assert len(render_csv(month | {"cost_centers": []}).decode().splitlines()) == 1
+
+
+def test_what_adds_up_to_nothing_clears_nothing(month: dict[str, Any]) -> None:
+    charged, taken_back = (
+        month["cost_centers"][0] | {"id": name, "lines": [], "corrections": [], "commitments": [], "internal": []}
+        for name in ("CC-1", "CC-2")
+    )
+    charged["corrections"], taken_back["corrections"] = [{"amount": "3.10"}], [{"amount": "-3.10"}]
+    found = lines(month | {"cost_centers": [charged, taken_back]})
+    assert [(line["debit"], line["credit"]) for line in found] == [("3.10", ""), ("", "3.10"), ("", "0.00")]
 
 
 def test_the_period_is_that_of_the_posting_day(month: dict[str, Any]) -> None:
