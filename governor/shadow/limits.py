@@ -20,6 +20,7 @@ LIMITATIONS: Final = {
     "excluded_policy": "Some sampled calls were not replayed because policy forbids sending them.",
     "excluded_other": "Some sampled calls could not be replayed.",
     "unpriced_replies": "Some replies have no price; they are not in the cost figures.",
+    "savings_rest_on_few": "One replayed call has over half of what makes the interval of the savings wide: dear calls are rare here, and more calls may move it far.",
     "params_dropped": "A recorded setting was not sent to one of the models, because it does not know it.",
     "redacted": "Both models answered redacted prompts, not those of production.",
     "small_population": "There were fewer calls than the sample asked for.",

@@ -15,6 +15,7 @@ from governor.shadow.corrected import complete_part
 from governor.shadow.forecast import Needed, still_needed
 from governor.shadow.judging import discarded
 from governor.shadow.measured import Measured, clustered, counted, number, readings, text, traces
+from governor.shadow.money import Savings, savings
 from governor.shadow.opinions import labels_needed
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import (
@@ -23,7 +24,6 @@ from governor.shadow.statistics import (
     latency_ratio,
     noninferiority_p,
     paired_ratio,
-    savings,
     tango_interval,
 )
 from governor.shadow.units import draw_of
@@ -54,7 +54,8 @@ def agreement(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]
     }
 
 
-def cost_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> dict[str, Any]:
+def saved(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[float]) -> tuple[Savings | None, int]:
+    """Over the pairs whose replies were both paid for, and their number."""
     rows = [
         (pair.baseline_cost_pico, pair.candidate_cost_pico, weight, draw)
         for pair, weight, draw in zip(prefix, weights, draw_of(plan, len(prefix)), strict=True)
@@ -63,16 +64,15 @@ def cost_summary(plan: ReplayPlan, prefix: Sequence[Pair], weights: Sequence[flo
         and pair.baseline_cost_pico is not None
         and pair.candidate_cost_pico is not None
     ]
-    found = savings(
-        [base for base, _, _, _ in rows],
-        [cand for _, cand, _, _ in rows],
-        [weight for _, _, weight, _ in rows],
-        [draw for *_, draw in rows],
-    )
+    columns = [base for base, *_ in rows], [cand for _, cand, *_ in rows], [weight for *_, weight, _ in rows], [draw for *_, draw in rows]
+    return savings(*columns), len(rows)
+
+
+def cost_summary(plan: ReplayPlan, prefix: Sequence[Pair], found: Savings | None, n: int) -> dict[str, Any]:
     spent = sum(pair.spend_pico for pair in prefix)
     summary: dict[str, Any] = {
         "replay_spend_pico": str(spent),
-        "n": len(rows),
+        "n": n,
         "savings_rate": None,
         "ci95": None,
         "monthly_savings_usd": None,
@@ -194,7 +194,7 @@ def needed_summary(plan: ReplayPlan, measured: Sequence[Measured], prefix: Seque
     }
 
 
-def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, drifted: bool) -> list[str]:
+def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, drifted: bool, few: bool) -> list[str]:
     """Codes that docs/shadow.md explains; a reader must see them beside the word."""
     done = [pair for pair in prefix if pair.state == "done"]
     differ = [pair.judge for pair in done if pair.equal == "no"]
@@ -213,6 +213,7 @@ def limitations(plan: ReplayPlan, prefix: Sequence[Pair], *, compared: bool, dri
         "excluded_policy": any(pair.state == "excluded_policy" for pair in prefix),
         "excluded_other": any(pair.state in EXCLUDED - {"excluded_policy"} for pair in prefix),
         "unpriced_replies": any(pair.candidate_cost_pico is None or pair.baseline_cost_pico is None for pair in done),
+        "savings_rest_on_few": few,
         "params_dropped": any(line["action"] == "dropped" for lines in plan.translation.values() for line in lines),
         "redacted": plan.redact,
         "small_population": plan.population.calls < plan.n,

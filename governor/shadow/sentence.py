@@ -164,7 +164,8 @@ def saving(document: Mapping[str, Any]) -> str:
     rate = Decimal(cost["savings_rate"])
     verb, sign = ("saves", 1) if rate >= 0 else ("costs", -1)
     low, high = sorted(sign * Decimal(bound) for bound in cost["ci95"])  # below zero: it may be the other way round
-    return f" and {verb} {abs(rate) * 100:.1f} % [{low * 100:.1f}, {high * 100:.1f}]{'' if rate >= 0 else ' more'} per call"
+    few = ", for which one call counts most" if "savings_rest_on_few" in document["limitations"] else ""
+    return f" and {verb} {abs(rate) * 100:.1f} % [{low * 100:.1f}, {high * 100:.1f}]{'' if rate >= 0 else ' more'} per call{few}"
 
 
 def percent(share: str) -> str:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Final
 
-SOFTWARE: Final = "governor.shadow/10"  # a change of any number or word the same pairs give is another version
+SOFTWARE: Final = "governor.shadow/11"  # a change of any number or word the same pairs give is another version

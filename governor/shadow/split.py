@@ -18,17 +18,16 @@ from typing import Any, Final
 import numpy as np
 
 from governor.shadow.comparison import Pair
+from governor.shadow.money import Savings, savings
 from governor.shadow.plan import QUALITY, ReplayPlan
 from governor.shadow.statistics import (
     NORMAL,
     Counts,
     Interval,
-    Savings,
     deflated,
     design_effect,
     least_pairs,
     noninferiority_p,
-    savings,
     tango_interval,
     weighted_counts,
 )

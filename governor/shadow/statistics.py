@@ -1,6 +1,6 @@
-"""Tests and intervals for paired replies: Tango's score method for paired proportions, the ratio estimator for money with Hall's interval, latency ratios.
+"""Tests and intervals for paired replies: Tango's score method for paired proportions, latency ratios.
 
-Owns: fixed-sample statistics. Does not own: any-time statistics (betting.py), what a metric means (comparison.py), the decision (verdict.py).
+Owns: fixed-sample statistics. Does not own: any-time statistics (betting.py), money (money.py), what a metric means (comparison.py), the decision (verdict.py).
 Invariants: pure functions of counts or sequences; counts may be fractional (Kish-scaled weights); no I/O, no randomness.
 Source: Tango 1998, Statistics in Medicine 17:891; closed form of the constrained MLE as in Newcombe 1998.
 """
@@ -177,55 +177,6 @@ def noninferiority_p(counts: Counts, margin: float) -> float:
 def upper_tail(z: float) -> float:
     """P(Z > z), accurate far into the tail."""
     return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-@dataclass(frozen=True)
-class Savings:
-    """rate: share of the baseline's cost saved; negative when the candidate costs more."""
-
-    rate: float
-    interval: Interval
-    n: int
-
-
-def savings(
-    baseline: Sequence[int], candidate: Sequence[int], weights: Sequence[float], drawn: Sequence[object] = (), alpha: float = 0.05
-) -> Savings | None:
-    """Ratio estimator 1 - sum(w c_cand) / sum(w c_base) with its linearised interval; None where the baseline cost nothing.
-    drawn: what each call was drawn with, where calls were drawn together: they save alike, and the interval counts draws.
-    """
-    sums: dict[object, float] = {}
-    n = len(baseline)
-    base = math.fsum(w * c for w, c in zip(weights, baseline, strict=True))
-    if base <= 0:
-        return None
-    ratio = math.fsum(w * c for w, c in zip(weights, candidate, strict=True)) / base
-    for name, w, b, c in zip(drawn or range(n), weights, baseline, candidate, strict=True):
-        sums[name] = sums.get(name, 0.0) + w * (c - ratio * b)
-    draws = len(sums)
-    if draws < 2:  # noqa: PLR2004 - a variance needs two draws
-        return None
-    error = math.sqrt(math.fsum(r * r for r in sums.values()) * draws / (draws - 1)) / base
-    student = student_quantile(1 - alpha / 2, draws - 1)  # a few draws know their own spread badly
-    skew = skewness(list(sums.values()))
-    low, high = min(-student, unskewed(-student, skew)), max(student, unskewed(student, skew))  # skew never brings an end nearer
-    return Savings(1 - ratio, Interval(1 - ratio + low * error, 1 - ratio + high * error), n)
-
-
-def skewness(residuals: Sequence[float]) -> float:
-    """Of the mean of residuals that sum to zero; 0 where all are."""
-    squares = math.fsum(r * r for r in residuals)
-    return math.fsum(r**3 for r in residuals) / squares**1.5 if squares else 0.0
-
-
-def unskewed(student: float, skew: float) -> float:
-    """Quantile of the statistic of skewed values from Student's: the inverse of Hall's cubic transformation (1992, JRSS B 54:221). A candidate that
-    thinks for long about one call in twenty looks cheap in most samples and dear in few; an interval of equal arms holds its truth too seldom.
-    It knows the residuals' skew and not how they go with what the baseline cost, so that where it brings an end nearer it may be wrong.
-    skew: of the mean, which is that of a value over the root of their number.
-    """
-    a = skew / 3
-    return student if abs(a) < 1e-6 else (math.cbrt(1 + 3 * a * (student - a / 2)) - 1) / a  # noqa: PLR2004 - too near to zero to divide by
 
 
 def quantile(values: Sequence[int], share: float) -> float:

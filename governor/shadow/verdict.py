@@ -21,7 +21,7 @@ from governor.shadow.golden_measured import Golden, measure_golden
 from governor.shadow.measured import Measured, measure
 from governor.shadow.opinions import judge_summary, people_summary
 from governor.shadow.plan import ReplayPlan
-from governor.shadow.reported import agreement, cost_summary, latency_summary, limitations, needed_summary, segment_lines
+from governor.shadow.reported import agreement, cost_summary, latency_summary, limitations, needed_summary, saved, segment_lines
 from governor.shadow.scope import spoken_for
 from governor.shadow.sentence import sentence
 from governor.shadow.software import SOFTWARE
@@ -65,6 +65,8 @@ def verdict(
         poor_variety=variety["status"] == "fail",
         golden=known,
     )
+    savings, priced = saved(plan, prefix, drawn)
+    few = savings is not None and savings.few
     document = {
         "plan_digest": plan.digest,
         "verdict": word,
@@ -87,10 +89,12 @@ def verdict(
         "segments": segment_lines(plan, prefix, weights),
         "judge": judge_summary(plan, prefix, weights),
         "people": people_summary(plan, prefix, measured),
-        "cost": cost_summary(plan, prefix, drawn),
+        "cost": cost_summary(plan, prefix, savings, priced),
         "latency": latency_summary(plan, prefix),
         "still_needed": needed_summary(plan, measured, prefix, complete=complete) if word == "inconclusive" else None,
-        "limitations": limitations(plan, prefix, compared=bool(aa["n"] or repeat["n"]), drifted=any(one["drift"] for one in aa["metrics"])),
+        "limitations": limitations(
+            plan, prefix, compared=bool(aa["n"] or repeat["n"]), drifted=any(one["drift"] for one in aa["metrics"]), few=few
+        ),
         "price_book": plan.price_book,
         "seed": plan.seed,
         "software": SOFTWARE,

@@ -18,7 +18,8 @@ import pytest
 
 from governor.shadow.betting import harm_wealth, noninferiority_wealth
 from governor.shadow.forecast import still_needed
-from governor.shadow.statistics import Counts, noninferiority_p, savings, tango_interval
+from governor.shadow.money import savings
+from governor.shadow.statistics import Counts, noninferiority_p, tango_interval
 
 SHARED = Path(__file__).parents[2] / "../shared/data/shadow"
 pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="recorded model outputs are not in this checkout")

@@ -120,7 +120,9 @@ def test_where_nothing_could_be_compared_it_says_why(plan_of: PlanOf, pairs_of: 
     ],
 )
 def test_a_saving_that_may_be_a_loss_shows_it(rate: str, interval: tuple[str, str], said: str) -> None:
-    assert saving({"cost": {"savings_rate": rate, "ci95": list(interval)}}) == said
+    cost = {"savings_rate": rate, "ci95": list(interval)}
+    assert saving({"cost": cost, "limitations": []}) == said
+    assert saving({"cost": cost, "limitations": ["savings_rest_on_few"]}) == f"{said}, for which one call counts most"
 
 
 def test_a_constant_answer_is_told_in_words(plan_of: PlanOf, pairs_of: PairsOf) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from governor.shadow.comparison import Pair
 from governor.shadow.measured import harmed_after
+from governor.shadow.money import savings
 from governor.shadow.plan import ReplayPlan
 from governor.shadow.sampling import Candidate, draw
-from governor.shadow.statistics import NORMAL, savings
+from governor.shadow.statistics import NORMAL
 from governor.shadow.units import by_unit, draw_units, effective_size, ends, group
 from governor.shadow.verdict import verdict
 from tests.shadow.conftest import make_plan
