@@ -15,6 +15,7 @@ from typing import Any, get_args
 from governor.errors import Invalid
 from governor.policy.metadata import rule_meta
 from governor.policy.question import CostFacts, EvidenceFacts, Question, Target
+from governor.policy.recursion import circle
 from governor.policy.syntax import Module, parse
 
 # Builtins that OPA and regorus both have and agree on; docs/policy.md names the arguments they read differently.
@@ -80,6 +81,7 @@ def check(modules: Mapping[str, str], *, known: Mapping[str, str] | None = None,
         problems += _negations(module)
         problems += _inputs(module)
         problems += _shape(module, modules[module.file], rules)
+    problems += _recursion(parsed, others)
     if tests is not None:
         problems += _whole(parsed, set(tests))
         problems += _named(parsed, modules)
@@ -120,6 +122,18 @@ def _negations(module: Module) -> Iterator[Problem]:
             yield Problem(
                 module.file, line, "undefined-in-not", f"{name} is an operand of a `not`: {why}, or ask for it in a rule of its own"
             )
+
+
+def _recursion(parsed: list[Module], others: list[Module]) -> Iterator[Problem]:
+    found = circle([*parsed, *others])
+    ours = next((at for at, (module, _) in enumerate(found) if module in parsed), None)
+    if ours is None:
+        return
+    found = found[ours:] + found[:ours]
+    module, rule = found[0]
+    names = [f"{one.package}.{each.path}" for one, each in [*found, found[0]]]
+    why = "OPA refuses the whole bundle, and the embedded engine ends"
+    yield Problem(module.file, rule.line, "recursion", f"{' needs '.join(names)}: no rule may need its own answer; {why}")
 
 
 def _inputs(module: Module) -> Iterator[Problem]:

@@ -17,11 +17,15 @@ HEADS = ("Compr", "Set", "Func")
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule definition. is_default: written with `default`."""
+    """One rule definition. is_default: written with `default`. path: the whole head, `name.and.fields`. needs: names in it that it does not declare, dotted
+    as far as they are fixed.
+    """
 
     name: str
     line: int
     is_default: bool
+    path: str
+    needs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def _module(item: dict[str, Any]) -> Module:
     return Module(
         file=item["source"]["file"],
         package=dotted(tree["package"]["refr"]) or "",
-        rules=tuple(_rule(one) for one in tree["rules"]),
+        rules=tuple(_rule(one, item["source"]["contents"]) for one in tree["rules"]),
         calls=tuple(calls),
         refs=tuple(refs),
         negated=tuple(found for node in _nodes(tree["rules"]) if "NotExpr" in node for found in _operands(node["NotExpr"]["expr"])),
@@ -88,16 +92,74 @@ def _operands(negated: dict[str, Any]) -> Iterator[tuple[str, int]]:
             stack.extend(node)
 
 
-def _rule(one: dict[str, Any]) -> Rule:
+def _rule(one: dict[str, Any], source: str) -> Rule:
     if "Default" in one:
-        return Rule(_head_name(one["Default"]["refr"]), one["Default"]["span"]["line"], is_default=True)
+        path = dotted(one["Default"]["refr"]) or ""
+        return Rule(path.split(".")[0], one["Default"]["span"]["line"], is_default=True, path=path, needs=frozenset())
     head = one["Spec"]["head"]
     kind = next(name for name in HEADS if name in head)
-    return Rule(_head_name(head[kind]["refr"]), one["Spec"]["span"]["line"], is_default=False)
+    path = dotted(head[kind]["refr"]) or ""
+    own = set(_declared(one["Spec"], source))
+    said = {name for part in (_without(head[kind], "refr"), one["Spec"]["bodies"]) for name in _named(part)}
+    needs = frozenset(name for name in said if name.split(".")[0] not in own)
+    return Rule(path.split(".")[0], one["Spec"]["span"]["line"], is_default=False, path=path, needs=needs)
 
 
-def _head_name(ref: dict[str, Any]) -> str:
-    return (dotted(ref) or "").split(".")[0]
+def _without(node: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in node.items() if name != key}
+
+
+def _declared(spec: dict[str, Any], source: str) -> Iterator[str]:
+    """Variables that a rule has for itself."""
+    for node in _nodes(spec):
+        spans = []
+        if "Func" in node:
+            yield from _named(node["Func"]["args"])
+        if "AssignExpr" in node and node["AssignExpr"]["op"] == "ColEq":
+            yield from _named(node["AssignExpr"]["lhs"])
+        if "SomeIn" in node:
+            yield from _named([node["SomeIn"]["key"], node["SomeIn"]["value"]])
+        if "SomeVars" in node:
+            spans = node["SomeVars"]["vars"]
+        if "Every" in node:
+            spans = [node["Every"]["key"], node["Every"]["value"]]
+        yield from (source.encode()[span["start"] : span["end"]].decode() for span in spans if span)
+
+
+def _named(tree: Any) -> Iterator[str]:
+    """Each reference once, as long as its keys are fixed: `data.a.b` of `data.a.b[x].c`; and the references in its keys."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, dict):
+            name, rest = _fixed(node)
+            if name:
+                yield name
+            stack.extend(rest)
+
+
+def _fixed(node: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Name of the reference that `node` is, up to its first computed key, empty where it is none; and what else to look into."""
+    if "Var" in node:
+        return str(node["Var"]["value"]), []
+    if "RefDot" not in node and "RefBrack" not in node:
+        return "", list(node.values())
+    links, others = [], []
+    while "RefDot" in node or "RefBrack" in node:
+        link = node.get("RefDot") or node["RefBrack"]
+        links.append(link)
+        node = link["refr"]
+    if "Var" not in node:
+        return "", [node, *(link["index"] for link in links if "index" in link)]
+    name, fixed = str(node["Var"]["value"]), True
+    for link in reversed(links):
+        key = _key(link)
+        fixed = fixed and key is not None
+        name += f".{key}" if fixed else ""
+        others += [link["index"]] if key is None else []
+    return name, others
 
 
 def dotted(ref: dict[str, Any]) -> str | None:
@@ -106,12 +168,18 @@ def dotted(ref: dict[str, Any]) -> str | None:
         return str(ref["Var"]["value"])
     if "RefDot" in ref:
         inner = dotted(ref["RefDot"]["refr"])
-        field = ref["RefDot"]["field"]
-        return f"{inner}.{field[1] if isinstance(field, list) else field}" if inner else None
+        return f"{inner}.{_key(ref['RefDot'])}" if inner else None
     if "RefBrack" in ref:
-        inner, index = dotted(ref["RefBrack"]["refr"]), ref["RefBrack"]["index"]
-        return f"{inner}.{index['String']['value']}" if inner and "String" in index else inner
+        inner, key = dotted(ref["RefBrack"]["refr"]), _key(ref["RefBrack"])
+        return f"{inner}.{key}" if inner and key is not None else inner
     return None
+
+
+def _key(link: dict[str, Any]) -> str | None:
+    """What stands behind the dot or in the brackets; None where that is computed."""
+    if "field" in link:
+        return str(link["field"][1] if isinstance(link["field"], list) else link["field"])
+    return str(link["index"]["String"]["value"]) if "String" in link["index"] else None
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

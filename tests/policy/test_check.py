@@ -72,6 +72,54 @@ def test_flaws(bundle: Bundle, flaw: str, old: str, new: str) -> None:
     assert flaw in codes(GOOD.replace(old, new), bundle)
 
 
+@pytest.mark.parametrize(
+    ("rules", "circle"),
+    [
+        ("f(x) := f(x)", "p.f needs p.f"),
+        ("f(0) := 1\nf(n) := n * f(n - 1) if n > 0", "p.f needs p.f"),
+        ("a := b\nb := c\nc := a", "p.a needs p.b needs p.c needs p.a"),
+        ("a contains x if some x in a", "p.a needs p.a"),
+        ("default a := false\na if not b\nb if not a", "p.a needs p.b needs p.a"),
+        ("a := data.p.b\nb := data[input.at].a", "p.a needs p.b needs p.a"),
+        ("a := c.x\nc.x := 1 if a", "p.a needs p.c.x needs p.a"),
+        ("a := c[input.at].y\nc.x := 1 if a", "p.a needs p.c.x needs p.a"),
+        ("a := {y | y := data.p}", "p.a needs p.a"),
+        ('b := 2\na := {"x": b} if b == 1\nelse := object.get(b, a, 1)', "p.a needs p.a"),
+    ],
+    ids=["function", "counting down", "three", "set", "denied", "all data", "below", "computed key", "own package", "else"],
+)
+def test_rules_that_ask_themselves_are_named_in_a_circle(rules: str, circle: str) -> None:
+    found = [one for one in check({"p.rego": f"package p\n\nimport rego.v1\n\n{rules}\n"}) if one.code == "recursion"]
+    assert [one.message.partition(":")[0] for one in found] == [circle]
+    assert found[0].line >= 5
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "a := input.b\nb := a",
+        "a(b) := b\nb := a(1)",
+        "f(x) := x\na := f(f(1))",
+        "a := [b | some b in [1]]\nb := a",
+        "a := 1 if {\n\tsome b\n\tinput.models[b] == 1\n}\nb := a",
+        "a if every b in [1] { b > 0 }\nb := a",
+        "# é\na := 1 if {\n\tsome b\n\tinput.models[b] == 1\n}\nb := a",
+        "a := 1 if {\n\tb := 2\n\tb > 1\n}\nb := a",
+        "a.x := 1\na.y := a.x",
+    ],
+)
+def test_a_name_that_a_rule_has_for_itself_is_no_rule(rules: str) -> None:
+    assert not [one for one in check({"p.rego": f"package p\n\nimport rego.v1\n\n{rules}\n"}) if one.code in {"recursion", "parse"}]
+
+
+def test_a_circle_through_the_modules_that_ship_is_ours(bundle: Bundle) -> None:
+    ours = {"lib/names.rego": bundle.modules["lib/names.rego"] + "\nagain := data.extra.a\n"}
+    extra = {"extra.rego": "package extra\n\nimport rego.v1\nimport data.governor.lib.names\n\na := names.again\n"}
+    found = [one for one in check(extra, known={**bundle.modules, **ours}) if one.code == "recursion"]
+    assert [(one.file, one.line) for one in found] == [("extra.rego", 6)]
+    assert found[0].message.startswith("extra.a needs governor.lib.names.again needs extra.a:")
+
+
 def test_a_decision_needs_a_default(bundle: Bundle) -> None:
     source = 'package governor.extra\n\nimport rego.v1\n\ndecision := {"allow": true} if input.model == "m"\n'
     assert [one.code for one in check({"collections/extra.rego": source}, known=bundle.modules)] == ["no-default"]
