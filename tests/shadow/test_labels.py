@@ -1,11 +1,13 @@
 """People's labels: order, sides, what several say, and what they decide together with a judge that may be wrong."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pytest
 
 from governor.ledger.canonical import canonical_json
@@ -14,7 +16,7 @@ from governor.shadow.corrected import corrected
 from governor.shadow.judging import CONSTANT, caught, discarded, planted
 from governor.shadow.labels import candidate_first, doubled, drawn, kappa, queue, reading, value_of, wilson
 from governor.shadow.plan import Judge, ReplayPlan
-from governor.shadow.statistics import NORMAL
+from governor.shadow.statistics import NORMAL, student_cdf, student_quantile
 from governor.shadow.verdict import rederive, verdict
 
 PlanOf = Callable[..., ReplayPlan]
@@ -201,6 +203,74 @@ def test_a_judge_that_misses_known_bad_answers_counts_for_nothing(plan_of: PlanO
     assert [caught(*said) for said in ((-1, 1), (-1, -1), (0, 0), (1, 1))] == [True, False, False, False]
     assert len({planted(turn, "another answer") for turn in range(4)}) == 4
     assert planted(5, "x") == CONSTANT
+
+
+@pytest.mark.parametrize(("judge", "best", "effect", "seed"), [(True, False, 1.0, 1), (True, True, 1.7, 2), (False, False, 1.3, 3)])
+def test_the_corrected_estimate_is_the_textbooks(
+    plan_of: PlanOf, pairs_of: PairsOf, judge: bool, best: bool, effect: float, seed: int
+) -> None:
+    """Written out over arrays: the judge's word everywhere, tuned by its regression on what people said, plus what it leaves over (Angelopoulos et al. 2023,
+    PPI++), with the weighted influence of each pair and two labels more, one each way.
+    """
+    plan, margin = plan_of(), 0.03
+
+    def shaped(pair: Pair) -> Pair:
+        at = pair.position
+        pair = replace(pair, quality=(at % 3 - 1,) * 2, equal="") if at % 11 == 0 else pair
+        pair = replace(pair, state="excluded_content") if at % 13 == 0 else pair
+        return replace(pair, judge=None) if at % 7 == 0 else pair
+
+    rows = judged(differing_pairs(plan, pairs_of, seed=seed, worse=0.2, better=0.1), 0.6, seed)
+    pairs = labelled(plan, [(shaped(pair), truth) for pair, truth in rows], 40)
+    chosen = {pair.position for pair in pairs if pair.labels}
+    weights = [0.4 + (pair.position * 7 % 10) / 5 for pair in pairs]
+    found = corrected(plan.seed, pairs, weights, margin, 40, judge=judge, effect=effect, best=best)
+    assert found is not None
+
+    rows_done = [(pair, weight) for pair, weight in zip(pairs, weights, strict=True) if pair.state == "done"]
+    w = np.array([weight for _, weight in rows_done])
+    is_open = np.array([pair.equal == "no" for pair, _ in rows_done])
+    read = np.array([pair.position in chosen for pair, _ in rows_done])
+    opinion = np.array([float(pair.judge or 0) * judge for pair, _ in rows_done])
+    truth = np.array([float(pair.labels[0]) if pair.labels else 0.0 for pair, _ in rows_done])  # type: ignore[arg-type]
+    known = np.array([float(pair.quality[0]) for pair, _ in rows_done])
+    v, centred = w[read], opinion[read] - np.average(opinion[read], weights=w[read])
+    slope = (v * centred * (truth[read] - np.average(truth[read], weights=v))).sum() / ((v * centred**2).sum() or 1.0)
+    trust = min(max(slope, 0.0), 1.0)
+    rest = np.average(truth[read] - trust * opinion[read], weights=v)
+    value = np.where(is_open, trust * opinion + rest, known)
+    estimate = np.average(value, weights=w)
+    share = v.sum() / w[is_open].sum()
+    extra = np.where(read, truth - trust * opinion - rest, 0.0) / share
+    influence = w / w.sum() * (value - estimate + extra)
+    unseen = (1 - share) * 2 * (w[is_open].sum() / w.sum() / (read.sum() + 2)) ** 2
+    error = math.sqrt(effect * ((influence**2).sum() + unseen))
+    freedom = int(read.sum()) - 1
+    half = student_quantile(0.975, freedom) * error
+    assert (found.labelled, found.differing) == (40, is_open.sum())
+    assert found.judged == (
+        sum(pair.judge is not None for (pair, _), unread in zip(rows_done, is_open, strict=True) if unread) if judge else 0
+    )
+    assert (found.trust, found.estimate, found.error) == pytest.approx((trust, estimate, error), rel=1e-9)
+    assert (found.interval.low, found.interval.high) == pytest.approx((estimate - half, estimate + half), rel=1e-9)
+    at = (estimate + margin) / error
+    upper = 1 - student_cdf(at, freedom) if at > 0 else student_cdf(-at, freedom)
+    assert (found.p, found.harm_p) == pytest.approx((upper, 1 - upper), abs=1e-12)
+    assert (0 < found.trust < 1) is judge
+
+
+def test_labels_count_from_thirty_on_and_where_some_answers_are_left(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of()
+    rows = differing_pairs(plan, pairs_of)
+    differing = sum(pair.equal == "no" for pair, _ in rows)
+    ones = [1.0] * plan.n
+
+    def found(count: int) -> Any:
+        return corrected(plan.seed, labelled(plan, rows, count), ones, 0.03, count, judge=False)
+
+    assert [found(29), found(differing)] == [None, None], "too few, or all of them: then the counts are known"
+    assert (found(30).labelled, found(differing - 1).labelled) == (30, differing - 1)
+    assert found(0) is None
 
 
 @pytest.mark.parametrize("right", [0.95, 0.7, 0.0])

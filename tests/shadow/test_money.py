@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from governor.shadow.money import savings
+from governor.shadow.money import UNSEEN_TAIL, log_error, savings
 
 
 def test_savings_interval_covers_the_truth() -> None:
@@ -119,3 +119,36 @@ def test_equal_savings_have_no_spread_and_nothing_rests_on_few() -> None:
     found = savings([100, 200, 400], [25, 50, 100], [1.0, 2.0, 0.5])
     assert found is not None
     assert (found.rate, found.interval.low, found.interval.high, found.few) == (0.75, 0.75, 0.75, False)
+
+
+def test_what_was_saved_of_nothing_or_by_one_draw_is_not_known() -> None:
+    assert savings([], [], []) is None
+    assert savings([0, 0, 0], [1, 2, 3], [1.0] * 3) is None
+    assert savings([5], [1], [1.0]) is None
+    assert savings([5, 5], [1, 2], [1.0] * 2, ["trace", "trace"]) is None, "calls of one trace are one draw"
+    found = savings([5, 5, 5], [1, 2, 3], [1.0] * 3, ["trace", "trace", "other"])
+    assert found is not None
+    assert (found.n, found.rate) == (3, pytest.approx(1 - 6 / 15))
+
+
+def test_how_far_lognormal_costs_would_reach_is_the_formula_written_out() -> None:
+    """The spread of the draws' own ratios by what each cost before, the smaller of all of it and of twice that above the weighted median."""
+    rng = np.random.default_rng(12)
+    base, cand = rng.lognormal(3, 1, 40), rng.lognormal(2, 1.5, 40)
+    base[3] = cand[7] = 0.0
+    draws = [(float(b), float(c)) for b, c in zip(base, cand, strict=True)]
+    kept = (base > 0) & (cand > 0)
+    w, value = base[kept], np.log(cand[kept] / base[kept])
+    size = w.sum() ** 2 / (w**2).sum()
+    order = np.argsort(value)
+    middle = value[order][np.searchsorted(np.cumsum(w[order]), w.sum() / 2)]
+    around = np.average((value - np.average(value, weights=w)) ** 2, weights=w) * size / (size - 1)
+    above = 2 * np.average(np.maximum(value - middle, 0) ** 2, weights=w)
+    spread = min(around, above)
+    assert log_error(draws) == pytest.approx(math.sqrt((spread + UNSEEN_TAIL * spread**2) / size), rel=1e-12)
+    lowered = [(b, c * (0.001 if c / b < math.exp(middle) else 1.0) if b else c) for b, c in draws]
+    assert log_error(lowered) == pytest.approx(math.sqrt((above + UNSEEN_TAIL * above**2) / size), rel=1e-12), (
+        "what became cheap makes no call dear"
+    )
+    assert log_error([(1.0, 2.0)]) == log_error([(0.0, 1.0), (1.0, 0.0), (3.0, 4.0)]) == 0.0
+    assert log_error([(2.0, 1.0), (2.0, 4.0)]) > 0.0
