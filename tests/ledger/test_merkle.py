@@ -98,6 +98,53 @@ def test_out_of_range_is_refused() -> None:
             build()
 
 
+def test_hashes_of_another_length_prove_nothing() -> None:
+    """Bytes moved over the border between two hashes give the same root: such a leaf is none."""
+    left, right = (merkle.leaf_hash(bytes([index])) for index in range(2))
+    two, three = merkle.root(TREE.read, 2), merkle.root(TREE.read, 3)
+    merkle.verify_range(0, 2, [left], [right], two)
+    merkle.verify_range(0, 2, [left, right], [], two)
+    third = merkle.consistency_proof(TREE.read, 2, 3)
+    for forged in (
+        lambda: merkle.verify_range(0, 2, [left + right[:1]], [right[1:]], two),
+        lambda: merkle.verify_range(0, 2, [left[:31], left[31:] + right], [], two),
+        lambda: merkle.verify_inclusion(0, 2, left[:31], [left[31:] + right], two),
+        lambda: merkle.verify_inclusion(0, 2, left, [right + b"x"], two),
+        lambda: merkle.verify_consistency(2, 3, two, three, [third[0] + b"x"]),
+        lambda: merkle.verify_consistency(2, 3, two + third[0][:1], three, [third[0][1:]]),
+    ):
+        with pytest.raises(IntegrityError):
+            forged()
+    for misshapen in (
+        lambda: merkle.root_from_inclusion(0, 2, left, [right[:31]]),
+        lambda: merkle.verify_consistency(2, 3, two, three, [third[0][:31]]),
+        lambda: merkle.verify_range(0, 2, [left], [right[:31]], two),
+    ):
+        with pytest.raises(IntegrityError, match="does not fit"):
+            misshapen()
+
+
+def test_sizes_that_cannot_be_are_refused_before_anything_is_hashed() -> None:
+    one, two = merkle.root(TREE.read, 1), merkle.root(TREE.read, 2)
+    leaf = merkle.leaf_hash(b"\x00")
+    for impossible in (
+        lambda: merkle.verify_consistency(2, 1, two, one, []),
+        lambda: merkle.verify_consistency(-1, 1, two, one, []),
+        lambda: merkle.consistency_proof(TREE.read, -1, 1),
+        lambda: merkle.range_proof(TREE.read, -1, 1, 2),
+        lambda: merkle.verify_range(-1, 2, [leaf], [leaf], two),
+        lambda: merkle.verify_range(1, 1, [leaf], [], one),
+        lambda: merkle.root_from_inclusion(-1, 1, leaf, []),
+        lambda: merkle.root_from_inclusion(1, 1, leaf, []),
+    ):
+        with pytest.raises(IntegrityError, match=r"does not fit|no consistency|no range"):
+            impossible()
+    with pytest.raises(IntegrityError, match="empty tree"):
+        merkle.verify_consistency(0, 1, merkle.EMPTY_ROOT, one, [])
+    merkle.verify_consistency(1, 1, one, one, [])
+    assert merkle.consistency_proof(TREE.read, 0, 0) == []
+
+
 def probes(shared_vectors: Path, kind: str) -> list[tuple[str, dict[str, Any]]]:
     return [(str(path), json.loads(path.read_text())) for path in sorted((shared_vectors / "rfc6962-merkle" / kind).rglob("*.json"))]
 

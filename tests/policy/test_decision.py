@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from governor.policy.decision import read_decision
+from governor.policy.decision import Decision, Need, Undecided, Violation, Waived, read_decision
 
 WHOLE: dict[str, Any] = {"allow": True, "rules": ["a.b"], "violations": [], "waived": [], "warnings": [], "undecided": []}
 OBJECTION = {"rule": "a.b", "severity": "high", "message": "no", "solution": ""}
@@ -60,3 +60,18 @@ def test_a_decision_reads_back_as_itself() -> None:
     needs = [{"role": "owner", "reason": "x; y", "reasons": ["x", "y"]}]
     decision = read_decision({**WHOLE, "allow": False, "violations": [OBJECTION], "needs": needs, "route_status": "waived"})
     assert read_decision(decision.document()) == decision
+
+
+def test_a_decision_that_lacks_a_fact_is_undecided_whatever_it_allows() -> None:
+    lacking = (Undecided("rule", "why"),)
+    objection, excused = (Violation("rule", "low", "message"),), (Waived("rule", "low", "message", "", "waiver", "2026-12-01", "none"),)
+    words = {
+        "allowed": Decision(allow=True),
+        "waived": Decision(allow=True, waived=excused),
+        "undecided": Decision(allow=True, waived=excused, undecided=lacking),
+        "violation": Decision(allow=True, waived=excused, undecided=lacking, violations=objection),
+    }
+    assert {word: found.status for word, found in words.items()} == {word: word for word in words}
+    assert Decision(allow=False).status == "undecided"
+    assert Need("security", "why").asked == {}
+    assert Need("security", "why", strength="passkey").asked == {"strength": "passkey"}
