@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from governor.actions.load_catalog import in_force, known_versions, parsed, read_organization, read_people
+from governor.actions.load_catalog import Version, in_force, known_versions, parsed, read_organization, read_people
 from governor.catalog import (
     KINDS,
     Document,
@@ -29,7 +29,6 @@ from governor.catalog import (
 from governor.errors import Invalid, Refused
 from governor.policy.catalog_data import catalog_data
 from governor.prices.contract import close_open_ends, contract_price
-from governor.store.rows.catalog import CatalogVersion
 from governor.store.rows.periods import Period
 
 PRUNABLE: Final = frozenset(KINDS) - {"organization", "person"}
@@ -93,7 +92,7 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
     """Compare inside a transaction. Raises Invalid where documents contradict each other, Refused where the last admin would go."""
     refuse_twice(documents)
     versions, _ = known_versions(session, org, None)
-    by_key: dict[tuple[str, str], list[CatalogVersion]] = {}
+    by_key: dict[tuple[str, str], list[Version]] = {}
     for row in versions:
         by_key.setdefault((row.kind, row.key), []).append(row)
     people = read_people(session, org)
@@ -115,7 +114,7 @@ def plan_in(session: Session, org: str, documents: Sequence[Document], now: date
     return Plan(tuple(items))
 
 
-def zone_after(session: Session, org: str, documents: Iterable[Document], current: Iterable[CatalogVersion]) -> str:
+def zone_after(session: Session, org: str, documents: Iterable[Document], current: Iterable[Version]) -> str:
     """The billing zone once the documents hold. Raises Invalid where another zone would move calls out of a closed month, or only out of some."""
     held = next((parsed(row.body) for row in current if row.kind == "organization"), None)
     before = (held if isinstance(held, OrganizationDocument) else read_organization(session, org)).billing_zone
@@ -133,7 +132,7 @@ def zone_after(session: Session, org: str, documents: Iterable[Document], curren
     return before
 
 
-def document_item(document: Document, known: Sequence[CatalogVersion], now: datetime, zone: str) -> Item:
+def document_item(document: Document, known: Sequence[Version], now: datetime, zone: str) -> Item:
     """The first version holds since ever unless it says otherwise, a later one from now; it never reaches into a version planned for later.
 
     zone: whose day a plain valid_from is.
@@ -179,13 +178,13 @@ def person_item(document: PersonDocument, known: PersonDocument | None) -> Item:
     return Item(op, "person", document.email, changes, "", None, None, document)
 
 
-def covers(row: CatalogVersion, start: datetime | None) -> bool:
+def covers(row: Version, start: datetime | None) -> bool:
     if start is None:
         return row.valid_from is None
     return (row.valid_from is None or row.valid_from <= start) and (row.valid_to is None or start < row.valid_to)
 
 
-def later(known: Iterable[CatalogVersion], start: datetime | None) -> datetime | None:
+def later(known: Iterable[Version], start: datetime | None) -> datetime | None:
     """Where the next version begins, if one is planned after `start`."""
     starts = [row.valid_from for row in known if row.valid_from is not None and (start is None or row.valid_from > start)]
     return min(starts, default=None)
@@ -203,7 +202,7 @@ def refuse_twice(documents: Sequence[Document]) -> None:
 def check_result(
     documents: Sequence[Document],
     removed: set[tuple[str, str]],
-    current: Sequence[CatalogVersion],
+    current: Sequence[Version],
     people: Mapping[str, PersonDocument],
     zone: str,
 ) -> None:

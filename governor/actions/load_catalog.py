@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from threading import Lock
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+from weakref import WeakKeyDictionary
 
-from sqlmodel import Session, col, select
+from sqlalchemy import Engine
+from sqlmodel import Session, col, func, select
 
 from governor.actions.context import Context
 from governor.attribution import Rule, rules_of
@@ -50,6 +53,26 @@ from governor.store.rows.people import Organization, Person
 
 SIGNED = frozenset({"waiver", "allocation"})  # who put it in force is part of what is in force
 parsed = lru_cache(maxsize=8192)(document_of)
+
+
+class Version(NamedTuple):
+    """A row of CatalogVersion, apart from the transaction that read it: many requests read the same."""
+
+    kind: str
+    key: str
+    body: str
+    digest: str
+    valid_from: datetime | None
+    valid_to: datetime | None
+    recorded_at: datetime
+    superseded_at: datetime | None
+    applied_by: str
+
+
+COLUMNS = tuple(getattr(CatalogVersion, name) for name in Version._fields)
+State = tuple[Any, ...]
+_read: WeakKeyDictionary[Engine, dict[str, tuple[State, tuple[Version, ...]]]] = WeakKeyDictionary()
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -127,21 +150,47 @@ def load_timeline(ctx: Context, start: datetime, end: datetime, *, as_of: str = 
     return Timeline((*closed, epochs[-1]), known)
 
 
-def known_versions(session: Session, org: str, known_at: datetime | None) -> tuple[list[CatalogVersion], dict[tuple[str, str], int]]:
+def known_versions(session: Session, org: str, known_at: datetime | None) -> tuple[list[Version], dict[tuple[str, str], int]]:
     """Versions believed at `known_at`, and each document's place: the order in which documents were first applied, which edits never change."""
-    query = select(CatalogVersion).where(CatalogVersion.org_id == org).order_by(col(CatalogVersion.id))
-    if known_at is not None:
-        query = query.where(CatalogVersion.recorded_at <= known_at)
     sequence: dict[tuple[str, str], int] = {}
     believed = []
-    for row in session.exec(query):
+    for row in every_version(session, org):
+        if known_at is not None and row.recorded_at > known_at:
+            continue
         sequence.setdefault((row.kind, row.key), len(sequence))
         if row.superseded_at is None or (known_at is not None and row.superseded_at > known_at):
             believed.append(row)
     return believed, sequence
 
 
-def in_force(versions: Iterable[CatalogVersion], at: datetime) -> list[CatalogVersion]:
+def every_version(session: Session, org: str) -> tuple[Version, ...]:
+    """All that was ever recorded, by id; read again only when this transaction sees another state of the table than it was read in.
+
+    A version is added or superseded, never changed otherwise or deleted, by one writer at a time (apply.lock_catalog): the counts only grow and name
+    the state. What a writer sees of its own is not kept, it may never be committed.
+    """
+    connection = session.connection()
+    if connection.get_execution_options().get("governor_write"):
+        return read_versions(session, org)
+    version = CatalogVersion
+    counts = func.count(), func.count(col(version.superseded_at)), func.max(version.id), func.max(version.superseded_at)
+    state: State = tuple(session.execute(select(*counts).where(version.org_id == org)).one())
+    with _lock:
+        known = _read.get(connection.engine, {}).get(org)
+    if known is not None and known[0] == state:
+        return known[1]
+    found = read_versions(session, org)
+    with _lock:
+        _read.setdefault(connection.engine, {})[org] = (state, found)
+    return found
+
+
+def read_versions(session: Session, org: str) -> tuple[Version, ...]:
+    query = select(*COLUMNS).where(CatalogVersion.org_id == org).order_by(col(CatalogVersion.id))
+    return tuple(Version(*row) for row in session.execute(query))
+
+
+def in_force(versions: Iterable[Version], at: datetime) -> list[Version]:
     return [
         row
         for row in versions
@@ -150,7 +199,7 @@ def in_force(versions: Iterable[CatalogVersion], at: datetime) -> list[CatalogVe
 
 
 def build(
-    versions: Sequence[CatalogVersion],
+    versions: Sequence[Version],
     sequence: Mapping[tuple[str, str], int],
     people: Mapping[str, PersonDocument],
     base: OrganizationDocument,
