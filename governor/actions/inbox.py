@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from governor.actions.assess import since_review
 from governor.actions.context import Actor, Context
@@ -21,6 +21,7 @@ from governor.catalog import ends
 from governor.changes import State
 from governor.store.rows.changes import Approval, Change, ShadowRun
 from governor.store.rows.periods import Period
+from governor.store.rows.reviews import ReviewLabel
 
 OPEN: Final = (State.IN_REVIEW, State.SHADOWING, State.DRAFT, State.APPROVED)
 SOON: Final = timedelta(days=45)
@@ -103,21 +104,28 @@ def waiting_count(ctx: Context, actor: Actor) -> int:
             select(Approval).where(Approval.org_id == ctx.org, Approval.decision == "approve", col(Approval.change_id).in_(ids))
         )
         put = {change.id: change for change in changes}
-        answered = {(vote.change_id, vote.role, vote.digest) for vote in votes if since_review(put[vote.change_id], vote.decided_at)}
-        authored = set(
-            session.exec(
-                select(ShadowRun.change_id).where(
-                    ShadowRun.org_id == ctx.org, col(ShadowRun.change_id).in_(ids), ShadowRun.author == actor.id
-                )
-            )
+        standing = [
+            vote for vote in votes if vote.digest == put[vote.change_id].digest and since_review(put[vote.change_id], vote.decided_at)
+        ]
+        answered = {(vote.change_id, vote.role) for vote in standing}
+        spoken = {vote.change_id for vote in standing if vote.person_id == actor.id}
+        authored = select(ShadowRun.change_id).where(
+            ShadowRun.org_id == ctx.org, col(ShadowRun.change_id).in_(ids), ShadowRun.author == actor.id
         )
+        labelled = select(ReviewLabel.change_id).where(
+            ReviewLabel.org_id == ctx.org,
+            col(ReviewLabel.change_id).in_(ids),
+            ReviewLabel.state == "submitted",
+            or_(ReviewLabel.person_id == actor.id, ReviewLabel.reviewer == actor.email),
+        )
+        not_theirs = {*spoken, *session.exec(authored), *session.exec(labelled)}
     owned = owned_workflows(ctx, actor)
 
     def mine(change: Change) -> bool:
         roles = {need["role"] for need in json.loads(change.needs)}
-        open_roles = {role for role in roles if (change.id, role, change.digest) not in answered}
+        open_roles = {role for role in roles if (change.id, role) not in answered}
         held = (actor.roles - {"owner"}) | ({"owner"} if change.workflow_id in owned else set())
-        return change.id not in authored and bool(open_roles & held)
+        return change.id not in not_theirs and bool(open_roles & held)
 
     return sum(mine(change) for change in changes)
 

@@ -1,10 +1,11 @@
 """Who may decide on a change, on what, until when: every refusal with its own code, and nothing left behind by a refused decision."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import delete, select
 
 from governor.actions.assess import assess
 from governor.actions.cutover import cutover
@@ -25,6 +26,7 @@ from governor.errors import GovernorError
 from governor.ledger.types import change_stream
 from governor.packets.verify import verify_packet
 from governor.store.rows.changes import Approval, EvidenceFile
+from governor.store.rows.reviews import ReviewLabel
 from tests.actions.conftest import CATALOG
 
 
@@ -457,6 +459,25 @@ def test_an_approval_by_a_clock_that_is_behind_counts(world: Any) -> None:
     assert cutover(world.ctx, world.person("rae"), change["id"])["state"] == "cutover"
     with world.ctx.rows.session() as session:
         assert state_problems(session, world.ctx.org) == []
+
+
+def test_the_count_beside_the_inbox_leaves_out_what_this_person_may_not_decide(world: Any) -> None:
+    """Whoever labelled answers made the evidence; whoever approved as one role answers no other."""
+    change = world.reviewed()
+    sol, dana = world.person("sol"), world.person("dana")
+    both = replace(dana, roles=dana.roles | {"security"})
+    assert [waiting_count(world.ctx, who) for who in (sol, dana, both)] == [1, 1, 1]
+    label = {"org_id": world.ctx.org, "change_id": change["id"], "run_id": "run", "pick": "a", "labelled_at": world.ctx.now()}
+    for position, (reviewer, person, state, left) in enumerate(
+        [("sol@acme.example", sol.id, "draft", 1), ("sol@acme.example", "admin", "submitted", 0), ("a guest", sol.id, "submitted", 0)]
+    ):
+        with world.ctx.rows.session(write=True) as session:
+            session.exec(delete(ReviewLabel))
+            session.add(ReviewLabel(**label, position=position, reviewer=reviewer, person_id=person, state=state))
+        assert waiting_count(world.ctx, sol) == left
+        assert waiting_count(world.ctx, dana) == 1
+    approve(world.ctx, dana, change["id"], digest=change["digest"], reason="ok")
+    assert [waiting_count(world.ctx, who) for who in (dana, both, world.person("multi"))] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("ahead", [0, 20])
