@@ -106,7 +106,9 @@ def _made(ctx: Context, place: Name, state: State, compute: Callable[[], Any]) -
         now, known = ctx.now(), _known(place)
         if known is not None and known.state == state and timedelta(0) <= now - known.at < KEPT:
             return known
-        made = Answer(state, now, compute())
+        made, whole = _computed(state, now, compute)
+        if not whole:  # the next who asks, and whoever waits for the newest numbers, must not be told it as an answer of this state
+            return made
         with _lock:
             _memory[place] = made
             _memory.move_to_end(place)
@@ -117,6 +119,22 @@ def _made(ctx: Context, place: Name, state: State, compute: Callable[[], Any]) -
             while len(_memory) > REMEMBERED:
                 _memory.popitem(last=False)
         return made
+
+
+def _computed(state: State, now: datetime, compute: Callable[[], Any]) -> tuple[Answer, bool]:
+    """The answer, and whether all that it is made of is of this state too: whoever is satisfied with older answers may have been given such parts."""
+    patience = _patience.get()
+    if patience is None:
+        return Answer(state, now, compute()), True
+    parts = Patience(patience.until)
+    token = _patience.set(parts)
+    try:
+        made = Answer(state, now, compute())
+    finally:
+        _patience.reset(token)
+    if parts.older is not None:
+        patience.older = min(parts.older, patience.older or parts.older)
+    return made, parts.older is None
 
 
 def _made_aside(ctx: Context, place: Name, state: State, compute: Callable[[], Any]) -> Future[Answer]:

@@ -142,6 +142,16 @@ def test_who_will_not_wait_is_told_the_older_answer_and_of_when_it_is(impatient:
     assert (remembered(impatient, "month", lambda: "not asked"), older_told()) == ("newer", None)
 
 
+def test_what_was_made_of_an_older_answer_is_not_kept_as_the_newest(impatient: Any) -> None:
+    """A page's own sums, asked for the first time, over a month that is being counted anew."""
+    newer = Slow()
+    assert remembered(impatient, "days", lambda: f"days of {remembered(impatient, 'month', newer)}") == "days of older"
+    assert older_told() == impatient.at - timedelta(seconds=30)
+    newer.finish(impatient)
+    soon(None)
+    assert remembered(impatient, "days", lambda: f"days of {remembered(impatient, 'month', lambda: 'not asked')}") == "days of newer"
+
+
 def test_what_is_quick_is_told_as_it_is_now(impatient: Any) -> None:
     soon(30)
     assert (remembered(impatient, "month", lambda: "newer"), older_told()) == ("newer", None)
