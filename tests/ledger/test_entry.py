@@ -133,6 +133,45 @@ def test_maimed_leaves_are_not_read(signer: Any, maim: str) -> None:
         Entry.parse(leaf)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *(({name: wrong}, f"{name} is not ") for name in ("id", "type", "type_schema_sha256", "stream") for wrong in (7, None)),
+        *(({name: wrong}, f"{name} is not dict") for name in ("actor", "payload", "producer") for wrong in ([], "x", None)),
+        *(({name: wrong}, f"{name} is not list") for name in ("evidence", "_sd") for wrong in ({}, "x", None)),
+        *(({"stream_seq": wrong}, "stream_seq is not int") for wrong in (True, "1", None)),
+        ({"stream_seq": 0}, "do not fit each other"),
+        ({"stream_seq": -1}, "do not fit each other"),
+        ({"stream_seq": 0, "stream_prev": "ab" * 32}, "do not fit each other"),
+        ({"stream_seq": 2}, "do not fit each other"),
+        ({"stream_prev": "ab" * 32}, "do not fit each other"),
+        *(({"stream_seq": 2, "stream_prev": wrong}, "do not fit each other") for wrong in ("AB" * 32, "ab" * 31, "ab" * 33, "", 7)),
+        ({"actor": {"kind": "person"}}, "actor needs kind and ref"),
+        ({"actor": {"ref": "x"}}, "actor needs kind and ref"),
+        ({"actor": {"kind": 1, "ref": "x"}}, "actor needs kind and ref"),
+        ({"actor": {"kind": "person", "ref": None}}, "actor needs kind and ref"),
+        ({"policy": []}, "policy is neither"),
+        ({"policy": "x"}, "policy is neither"),
+        ({"evidence": ["x"]}, "evidence items need"),
+        ({"evidence": [{"name": "x", "sha256": "cd" * 32, "size": 1}]}, "evidence items need"),
+        ({"stream": "change"}, "not of the form"),
+    ],
+)
+def test_a_leaf_of_another_shape_is_not_read(signer: Any, change: dict[str, Any], message: str) -> None:
+    body = json.loads(build(signer).leaf)
+    assert Entry.parse(canonical_json(body | {"stream_seq": 2, "stream_prev": "ab" * 32})).stream_seq == 2
+    with pytest.raises(Invalid, match=message):
+        Entry.parse(canonical_json(body | change))
+
+
+def test_a_leaf_is_as_large_as_the_limit_and_no_larger(signer: Any) -> None:
+    body = json.loads(build(signer).leaf)
+    room = 16 * 1024 - len(canonical_json(body | {"payload": {"reason": ""}}))
+    assert len(Entry.parse(canonical_json(body | {"payload": {"reason": "x" * room}})).leaf) == 16 * 1024
+    with pytest.raises(Invalid, match="too large"):
+        Entry.parse(canonical_json(body | {"payload": {"reason": "x" * (room + 1)}}))
+
+
 def test_schemas_are_frozen() -> None:
     """A published schema is never edited: its digest is inside every entry. Add a new type instead."""
     frozen = json.loads((VECTORS / "types.json").read_text())

@@ -184,6 +184,27 @@ def test_a_plan_that_did_not_ask_for_parts_has_none_of_them(plan: ReplayPlan, do
     assert "params_dropped" in told["limitations"]
 
 
+def test_harm_to_a_promise_that_is_not_critical_ends_nothing(plan_of: PlanOf, pairs_of: PairsOf) -> None:
+    plan = plan_of(n=300, metrics=())
+    bad = [-1] * 100 + [0] * 200
+    for critical, words in ((True, ("fail", "harm_e_process")), (False, ("pass", "anytime"))):
+        told = replace(plan, metrics=(Metric("error", "0.03"), Metric("quality", "0.03", critical=critical)))
+        found = verdict(told, pairs_of(told, bad))
+        assert (found["verdict"], found["decided_by"]) == words
+        assert (found["n_prefix"] < plan.n) is critical
+
+
+def test_calls_and_traces_are_counted_once_where_both_answered(plan: ReplayPlan, done: list[Pair]) -> None:
+    sample = tuple(
+        replace(one, record_id=f"call-{at // 2}", cluster=f"trace-{at // 8}" if at < 24 else "") for at, one in enumerate(plan.sample)
+    )
+    plan = replace(plan, sample=sample)
+    pairs = [replace(pair, record_id=sample[pair.position].record_id) for pair in done]
+    pairs = [replace(pair, state="excluded_content") if pair.position in {0, 1, 39} else pair for pair in pairs]
+    found = verdict(plan, pairs)
+    assert (found["n_pairs"], found["distinct_calls"], found["clusters"]) == (37, 19, 3 + 8)
+
+
 def test_the_file_says_again_what_the_table_said(plan: ReplayPlan, done: list[Pair]) -> None:
     rows = b"\n".join(canonical_json(pair.document()) for pair in done)
     assert rederive(canonical_json(plan.document()), rows) == canonical_json(verdict(plan, done))
