@@ -21,7 +21,7 @@ from governor.actions.load_catalog import catalog_as_of
 from governor.actions.month_view import matches, month_frame, month_view, month_whole, view_for
 from governor.actions.remembered import remembered
 from governor.actions.suggest_rules import suggested_rules
-from governor.actions.usage import DIMENSION_READERS, suggestion_document, usage_rows, usd
+from governor.actions.usage import DIMENSION_READERS, added, rows_of, suggestion_document, sums_by, usage_rows, usd
 from governor.catalog.yaml_text import TO_FILL_IN
 from governor.chargeback.commitments import commitments_document
 from governor.chargeback.period import month_bounds
@@ -105,8 +105,9 @@ def chosen_month(ctx: Context, period: str, by: str, only: Mapping[str, str]) ->
 
 def table_of(groups: Sequence[Group], by: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """(rows of a cut, their sum)."""
-    totals = next(iter(usage_rows(groups, [])), None)
-    return [{**row, "cost_per_call": per_call(row), "share": share(row, totals)} for row in usage_rows(groups, CUTS[by])], totals
+    sums = sums_by(groups, CUTS[by])
+    totals = next(iter(rows_of({(): added(sums.values())} if sums else {}, [])), None)
+    return [{**row, "cost_per_call": per_call(row), "share": share(row, totals)} for row in rows_of(sums, CUTS[by])], totals
 
 
 def share(row: Mapping[str, Any], totals: Mapping[str, Any] | None) -> Decimal:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 from governor.actions.context import Context
@@ -39,6 +40,11 @@ PROMPT_KEYS: Final = ("prompt_id", "prompt_version")  # in the sums of a month o
 PROMPTS: Final = frozenset({"prompt", "prompt_version"})  # the dimensions that ask
 DIMENSIONS: Final = tuple(DIMENSION_READERS)
 TOKEN_SUMS: Final = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+Key = tuple[str | None, ...]
+Sums = tuple[int | None, ...]
+SUMMED: Final[Callable[[Group], Sums]] = attrgetter(
+    "calls", "unpriced_calls", "list_pico", "contracted_pico", "gateway_pico", "provider_pico", *TOKEN_SUMS
+)
 
 
 def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "event") -> dict[str, Any]:
@@ -69,28 +75,39 @@ def usage_report(ctx: Context, period: str, by: Sequence[str], *, as_of: str = "
 
 def usage_rows(groups: Sequence[Group], by: Sequence[str]) -> list[dict[str, Any]]:
     """Groups added up by the named dimensions, dearest first."""
-    bins: dict[tuple[str | None, ...], list[Group]] = defaultdict(list)
+    return rows_of(sums_by(groups, by), by)
+
+
+def sums_by(groups: Iterable[Group], by: Sequence[str]) -> dict[Key, Sums]:
+    """The sums of each distinct key of the named dimensions."""
+    readers = [DIMENSION_READERS[name] for name in by]
+    bins: dict[Key, list[Sums]] = defaultdict(list)
     for group in groups:
-        bins[tuple(DIMENSION_READERS[name](group) for name in by)].append(group)
+        bins[tuple(read(group) for read in readers)].append(SUMMED(group))
+    return {key: added(members) for key, members in bins.items()}
+
+
+def added(several: Iterable[Sums]) -> Sums:
+    return tuple(add_known(column) for column in zip(*several, strict=True))
+
+
+def rows_of(sums: Mapping[Key, Sums], by: Sequence[str]) -> list[dict[str, Any]]:
+    """Dearest first."""
     rows = []
-    for key, members in bins.items():
+    for key, (calls, unpriced, listed, contracted, gateway, provider, *tokens) in sums.items():
         row: dict[str, Any] = dict(zip(by, key, strict=True))
-        row["calls"] = sum(member.calls for member in members)
-        for name in TOKEN_SUMS:
-            row[name] = add_known(getattr(member, name) for member in members)
-        row["list_cost"] = usd(sum(member.list_pico for member in members))
-        row["contracted_cost"] = usd(sum(member.contracted_pico for member in members))
-        row["unpriced_calls"] = sum(member.unpriced_calls for member in members)
-        row["gateway_cost"], row["provider_cost"] = (
-            None if pico is None else usd(pico)
-            for pico in (add_known(member.gateway_pico for member in members), add_known(member.provider_pico for member in members))
-        )
+        row["calls"] = calls
+        row |= zip(TOKEN_SUMS, tokens, strict=True)
+        row["list_cost"] = usd(listed or 0)
+        row["contracted_cost"] = usd(contracted or 0)
+        row["unpriced_calls"] = unpriced
+        row["gateway_cost"], row["provider_cost"] = (None if pico is None else usd(pico) for pico in (gateway, provider))
         row["ledger_cost"] = row["contracted_cost"]
         rows.append(row)
     return sorted(rows, key=lambda row: (-Decimal(row["contracted_cost"]), -row["calls"], *[str(row[name]) for name in by]))
 
 
-def add_known(values: Any) -> int | None:
+def add_known(values: Iterable[int | None]) -> int | None:
     """Sum of what is known; null when nothing is."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
